@@ -1,0 +1,3 @@
+from apcli.cli.main import main
+
+main()

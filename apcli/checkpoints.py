@@ -1,0 +1,247 @@
+"""Safetensors checkpoints: read as memory-mapped NumPy arrays, written in a fixed byte order, and verified.
+
+Neither torch nor a model is needed: a tensor is its name, dtype, shape and bytes. The format is an eight-byte
+little-endian header length, a JSON header, then the tensors' bytes (huggingface/safetensors, ``README.md``, Format).
+"""
+
+import hashlib
+import json
+import os
+import struct
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+
+from apcli import lineage as lineages
+from apcli.errors import ApcliError, UsageError, VerificationError
+from apcli.lineage import Lineage
+
+SUFFIX = ".safetensors"
+
+# BF16 has no NumPy type: it is widened to float32, which keeps every value exactly.
+FLOATS: dict[str, Any] = {"F64": np.float64, "F32": np.float32, "F16": np.float16, "BF16": np.float32}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One tensor as it stands in a file: safetensors dtype name, shape, and its bytes."""
+
+    dtype: str
+    shape: tuple[int, ...]
+    data: np.ndarray  # uint8 [nbytes]
+
+    @property
+    def size(self) -> int:
+        return int(np.prod(self.shape, dtype=np.int64))
+
+    @property
+    def is_float(self) -> bool:
+        return self.dtype in FLOATS
+
+    @property
+    def width(self) -> int:
+        """Bytes per element."""
+        return self.data.nbytes // max(1, self.size)
+
+    @property
+    def bits(self) -> np.ndarray:
+        """The elements as unsigned integers [size]."""
+        return self.data.view(f"<u{self.width}")
+
+    @property
+    def values(self) -> np.ndarray:
+        """The elements as floats, of the tensor's shape (BF16 widened to float32)."""
+        if self.dtype == "BF16":
+            return (self.bits.astype(np.uint32) << 16).view(np.float32).reshape(self.shape)
+        return self.data.view(FLOATS[self.dtype]).reshape(self.shape)
+
+    @property
+    def zeros(self) -> int:
+        """How many elements are zero, of either sign."""
+        return self.size - int(np.count_nonzero(self.values))
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A safetensors file, opened: ``path`` to read it from, ``home`` the folder its lineage's paths start from.
+
+    ``nameless`` is true of bytes that came through a pipe: they have no path that a lineage could name.
+    """
+
+    path: Path
+    home: Path
+    entries: Mapping[str, Entry]
+    lineage: Lineage | None
+    nameless: bool = False
+
+    @cached_property
+    def sha256(self) -> str:
+        with self.path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+
+    @property
+    def label(self) -> str:
+        """What messages and records call this file."""
+        return "standard input" if self.nameless else str(self.path)
+
+    @property
+    def stem(self) -> str:
+        return "stdin" if self.nameless else self.path.name.removesuffix(SUFFIX)
+
+    def link(self, home: Path) -> dict[str, str | None]:
+        """How a lineage kept in folder ``home`` names this file: relative path and SHA-256."""
+        return {"path": None if self.nameless else relative(self.path, home), "sha256": self.sha256}
+
+    def dense_link(self, home: Path) -> dict[str, str | None]:
+        """How a file made from this one names its dense ancestor: this file, unless it is pruned already."""
+        if not (self.lineage and self.lineage["pruned"] and self.lineage["dense"]):
+            return self.link(home)
+        path, sha256 = self.lineage["dense"].get("path"), self.lineage["dense"]["sha256"]
+        return {"path": None if path is None else relative(self.home / path, home), "sha256": sha256}
+
+    def check_finite(self, names: list[str]) -> None:
+        """Raise ApcliError, naming the tensor, if one of the named tensors holds NaN or Inf."""
+        for name in names:
+            bad = np.count_nonzero(~np.isfinite(self.entries[name].values))
+            if bad:
+                raise ApcliError(f"{self.label}: tensor {name} holds {bad} NaN or Inf values: expected finite weights")
+
+
+def relative(path: Path, home: Path) -> str:
+    return Path(os.path.relpath(path.resolve(), home.resolve())).as_posix()
+
+
+def find(name: str) -> Path:
+    """The file called ``name``, with or without the suffix.
+
+    Raises:
+        UsageError: there is no such file.
+    """
+    path = Path(name)
+    for candidate in (path, path.with_name(path.name + SUFFIX) if path.name else path):
+        if candidate.is_file():
+            return candidate
+    if path.is_dir():
+        raise UsageError(f"{name} is a folder: expected a safetensors file, as in {name.rstrip('/')}/*{SUFFIX}")
+    raise UsageError(f"no file {name} (nor {name}{SUFFIX}): expected a safetensors checkpoint")
+
+
+def read(path: Path, *, nameless: bool = False) -> Checkpoint:
+    """Open a safetensors file; its tensors are memory-mapped, read-only.
+
+    Raises:
+        ApcliError: the file is not a whole safetensors file, or its lineage is malformed.
+    """
+    label = "standard input" if nameless else str(path)
+    try:
+        with safe_open(str(path), framework="numpy"):  # the library checks lengths, offsets, overlaps and gaps
+            pass
+    except (SafetensorError, OSError) as error:
+        reason = str(error).removeprefix("Error while deserializing header: ")
+        raise ApcliError(
+            f"{label} is not a whole safetensors file ({reason}): expected a file that safetensors loads"
+        ) from None
+    with path.open("rb") as file:
+        (length,) = struct.unpack("<Q", file.read(8))
+        header = json.loads(file.read(length))
+    metadata = header.pop("__metadata__", {})
+    data = (
+        np.memmap(path, np.uint8, "r", offset=8 + length) if path.stat().st_size > 8 + length else np.empty(0, np.uint8)
+    )
+    entries = {}
+    for name, info in sorted(header.items(), key=lambda item: item[1]["data_offsets"]):
+        start, end = info["data_offsets"]
+        entries[name] = Entry(info["dtype"], tuple(info["shape"]), np.asarray(data[start:end]))
+    text = metadata.get(lineages.KEY)
+    lineage = None if text is None else lineages.parse(text, label)
+    checkpoint = Checkpoint(path, Path.cwd() if nameless else path.parent, entries, lineage, nameless)
+    if nameless:
+        _ = checkpoint.sha256  # taken now: the temporary file that holds the bytes goes away
+    return checkpoint
+
+
+def dense_ancestor(pruned: Checkpoint, given: str | None = None) -> Checkpoint:
+    """The dense checkpoint that ``pruned`` came from: ``given``, or what its lineage names, its SHA-256 compared.
+
+    Raises:
+        UsageError: the lineage names none, or the named file is not there.
+        VerificationError: the file there is another one than the lineage names.
+    """
+    if given is not None:
+        return read(find(given))
+    link = (pruned.lineage or {}).get("dense")
+    if link is None or link.get("path") is None:
+        raise UsageError(f"{pruned.label} does not say which dense file it came from: give it with --dense FILE")
+    path = Path(os.path.normpath(pruned.home / str(link["path"])))
+    if not path.is_file():
+        raise UsageError(f"the dense file {path} of {pruned.label} is not there: give it with --dense FILE")
+    dense = read(path)
+    if dense.sha256 != link["sha256"]:
+        raise VerificationError(
+            f"{path} is not the dense file that {pruned.label} came from (SHA-256 differs): give that with --dense FILE"
+        )
+    return dense
+
+
+def write(path: Path, entries: Mapping[str, Entry], lineage: Lineage) -> None:
+    """Write a checkpoint whole or not at all, then hold it to its promises before it takes its name.
+
+    The file is reopened and the zeros of every layer in ``lineage["pruned"]`` are counted (the sparsity contract).
+
+    Raises:
+        VerificationError: a pruned layer has fewer zeros than promised.
+        ApcliError: the file cannot be written.
+    """
+    # Wide elements first keeps every tensor aligned; sorting is stable, so the model's own order is kept within a width.
+    ordered = sorted(entries.items(), key=lambda item: -item[1].width)
+    header: dict[str, Any] = {"__metadata__": {"format": "pt", lineages.KEY: lineages.dump(lineage)}}
+    offset = 0
+    for name, entry in ordered:
+        header[name] = {
+            "dtype": entry.dtype,
+            "shape": entry.shape,
+            "data_offsets": [offset, offset + entry.data.nbytes],
+        }
+        offset += entry.data.nbytes
+    head = json.dumps(header, separators=(",", ":")).encode()
+    head += b" " * (-len(head) % 8)
+    with staged(path) as temporary:
+        with temporary.open("wb") as file:
+            file.write(struct.pack("<Q", len(head)) + head)
+            for _, entry in ordered:
+                file.write(entry.data.data)
+        verify_zeros(read(temporary), path)
+
+
+def verify_zeros(checkpoint: Checkpoint, name: Path) -> None:
+    """Count the zeros of every pruned layer and compare with the lineage's promise; ``name`` is for the message."""
+    for tensor, promise in (checkpoint.lineage or {}).get("pruned", {}).items():
+        found = checkpoint.entries[tensor].zeros if tensor in checkpoint.entries else 0
+        if found < promise["zeros"]:
+            raise VerificationError(
+                f"{name}: {tensor} has {found} zeros where its lineage promises {promise['zeros']}: the sparsity was lost"
+            )
+
+
+@contextmanager
+def staged(path: Path) -> Iterator[Path]:
+    """A temporary path beside ``path`` that takes its name on success and is removed on any failure.
+
+    Raises:
+        ApcliError: the system refuses to write (full disk, no permission).
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        os.replace(temporary, path)
+    except OSError as error:
+        raise ApcliError(f"cannot write {path}: {error.strerror}: free some space or choose another --output") from None
+    finally:
+        temporary.unlink(missing_ok=True)

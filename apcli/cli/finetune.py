@@ -1,0 +1,69 @@
+"""``apcli finetune``."""
+
+from typing import Annotated
+
+import typer
+
+from apcli.cli import options, stages, streams
+from apcli.configs import DataConfig, FinetuneConfig, LoopConfig
+
+_LOOP = FinetuneConfig.loop
+
+
+def finetune(
+    checkpoints: options.Checkpoints = None,
+    model: Annotated[
+        str | None, typer.Option("--model", metavar="MODEL", help="for a file that does not say, or FILE.py:function")
+    ] = FinetuneConfig.model,
+    data: options.Data = None,
+    data_dir: options.DataDir = DataConfig.data_dir,
+    download: options.Download = False,
+    workers: options.Workers = DataConfig.workers,
+    dense: options.Dense = FinetuneConfig.dense,
+    update: Annotated[
+        str,
+        typer.Option("--update", metavar="all|pruned", help="which weights learn: all, or the pruned layers' alone"),
+    ] = FinetuneConfig.update,
+    trace: Annotated[
+        str, typer.Option("--trace", metavar="LIST", help="layers whose weights are kept each epoch; auto, none, names")
+    ] = FinetuneConfig.trace,
+    epochs: options.Epochs = _LOOP.epochs,
+    batch_size: options.BatchSize = _LOOP.batch_size,
+    opt: options.Opt = _LOOP.opt,
+    lr: options.Lr = _LOOP.lr,
+    momentum: options.Momentum = _LOOP.momentum,
+    weight_decay: options.WeightDecay = _LOOP.weight_decay,
+    sched: options.Sched = _LOOP.sched,
+    augment: options.Augment = _LOOP.augment,
+    eval_every: options.EvalEvery = _LOOP.eval_every,
+    device: options.Device = _LOOP.device,
+    deterministic: options.Deterministic = _LOOP.deterministic,
+    seed: options.Seed = None,
+    output: options.Output = None,
+    overwrite: options.Overwrite = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Train pruned networks on, their zeros held after every step; prints each checkpoint's path.
+
+    Beside X.finetuned.safetensors, X.finetuned.trace.safetensors keeps the pruned layers' weights of every epoch.
+
+      apcli prune model.safetensors --sparsity 0.5,0.8 | apcli finetune --epochs 20 --lr 0.01
+    """
+    streams.start(quiet)
+    config = FinetuneConfig(
+        data=DataConfig(data, data_dir, download, workers),
+        loop=LoopConfig(
+            epochs, batch_size, opt, lr, momentum, weight_decay, sched, augment, eval_every, device, deterministic
+        ),
+        model=model,
+        dense=dense,
+        update=update,
+        trace=trace,
+        seed=seed,
+    )
+    from apcli.operations.finetune import Finetuner
+
+    with stages.outputs(output, overwrite) as (places, send), streams.progress() as tell:
+        finetuner = Finetuner(config, places, tell)
+        for source in streams.checkpoints_in(checkpoints or []):
+            send(finetuner.finetune(source))

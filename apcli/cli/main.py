@@ -1,0 +1,110 @@
+"""The ``apcli`` command: its subcommands, and what becomes of an error."""
+
+import os
+import signal
+import sys
+import traceback
+from types import FrameType
+from typing import Annotated
+
+import typer
+
+from apcli import __version__
+from apcli.cli import divergence, finetune, prune, report, streams, train
+from apcli.errors import ApcliError
+
+app = typer.Typer(
+    name="apcli",
+    add_completion=True,
+    no_args_is_help=True,
+    rich_markup_mode=None,  # plain help: rich's costs as much as everything else together
+    pretty_exceptions_enable=False,
+    context_settings={
+        "help_option_names": ["-h", "--help"],
+        "token_normalize_func": lambda word: word.replace("_", "-"),
+    },
+)
+for command in (train.train, prune.prune, finetune.finetune, divergence.divergence, report.report):
+    app.command(no_args_is_help=False)(command)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        streams.emit_line(f"apcli {__version__}")
+        raise typer.Exit()
+
+
+@app.callback()
+def about(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="print the version")
+    ] = False,
+) -> None:
+    """Explain what pruning does to a neural network.
+
+    Stages compose in a pipeline: each prints the paths of the checkpoints it made, and takes paths on standard input.
+
+      apcli train resnet20 --data digits --epochs 30 \\
+        | apcli prune --method lowest,highest,random --sparsity 0.1,0.3,0.5,0.8 \\
+        | apcli finetune --epochs 5 \\
+        | apcli divergence \\
+        | apcli report -o report.html
+    """
+
+
+class Terminated(BaseException):
+    """SIGTERM, turned into an exception so that temporary files are removed on the way out."""
+
+
+def _terminate(signum: int, frame: FrameType | None) -> None:
+    raise Terminated
+
+
+# Typer exports the usage errors it raises only by their subclasses.
+_TyperUsageError: type[Exception] = typer.BadParameter.__base__  # type: ignore[assignment]
+
+
+def main() -> None:
+    """Run the command line; every failure becomes one line on stderr and the right exit code."""
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        sys.exit(app(prog_name="apcli", standalone_mode=False) or 0)
+    except (KeyboardInterrupt, typer.Abort):
+        streams.say_error("interrupted: what was finished is kept, run the same command again to go on")
+        sys.exit(130)
+    except Terminated:
+        streams.say_error("terminated: what was finished is kept, run the same command again to go on")
+        sys.exit(143)
+    except Exception as error:
+        if os.environ.get("APCLI_DEBUG") == "1":
+            traceback.print_exc()
+        sentence, code = explain(error)
+        if sentence:
+            streams.say_error(sentence)
+        sys.exit(code)
+
+
+def explain(error: Exception) -> tuple[str, int]:
+    """The sentence and the exit code for an error; the sentence is empty where the help was already printed."""
+    if isinstance(error, ApcliError):
+        return str(error), error.exit_code
+    if isinstance(error, _TyperUsageError):
+        text = error.format_message()  # type: ignore[attr-defined]
+        if type(error).__name__ == "NoArgsIsHelpError":
+            typer.echo(text, err=True)
+            return "", 2
+        return f"{text} (see {_command_path(error)} --help)", 2
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return "out of memory: choose a smaller --batch-size, or another --device", 1
+    if "torchvision::nms" in str(error):
+        return (
+            "the installed torch and torchvision do not belong together (operator torchvision::nms does not exist): "
+            "install both from one place, as in pip install --force-reinstall torch torchvision"
+        ), 1
+    first = (str(error).strip().splitlines() or ["no message"])[0]
+    return f"{type(error).__name__}: {first} (APCLI_DEBUG=1 shows where)", 1
+
+
+def _command_path(error: Exception) -> str:
+    context = getattr(error, "ctx", None)
+    return context.command_path if context else "apcli"

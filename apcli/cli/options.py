@@ -1,0 +1,70 @@
+"""The command line's options, each declared once; defaults come from ``apcli.configs``."""
+
+from typing import Annotated
+
+import typer
+
+from apcli.errors import UsageError
+from apcli.registry import split_list
+
+Checkpoints = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[CHECKPOINT]...", help="safetensors files; none or -: read standard input"),
+]
+Output = Annotated[
+    str | None, typer.Option("--output", "-o", metavar="PATH", help="file, folder, or - for bytes on standard output")
+]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="replace files that exist")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="say nothing on standard error but errors")]
+Json = Annotated[bool, typer.Option("--json", help="print JSON Lines on a terminal too")]
+Layers = Annotated[str, typer.Option("--layers", metavar="LIST", help="all, last, names and globs")]
+Exclude = Annotated[str | None, typer.Option("--exclude", metavar="LIST", help="layers to leave out, likewise")]
+Dense = Annotated[str | None, typer.Option("--dense", metavar="FILE", help="the dense file; default: the lineage's")]
+
+Data = Annotated[str | None, typer.Option("--data", metavar="NAME", help="data set, or folder:PATH")]
+DataDir = Annotated[str, typer.Option("--data-dir", metavar="DIR", envvar="APCLI_DATA_DIR", help="where data sets lie")]
+Download = Annotated[bool, typer.Option("--download", help="fetch the data set if it is not there")]
+Workers = Annotated[int, typer.Option("--workers", "-j", metavar="N", help="threads that decode image folders")]
+Epochs = Annotated[int, typer.Option("--epochs", metavar="N", help="0 only evaluates")]
+BatchSize = Annotated[int, typer.Option("--batch-size", "-b", metavar="N")]
+Opt = Annotated[str, typer.Option("--opt", metavar="NAME", help="optimiser: sgd, adamw, ... of torch.optim")]
+Lr = Annotated[float | None, typer.Option("--lr", metavar="RATE", help="default 0.1; 0.01 for AlexNet and VGG")]
+Momentum = Annotated[float | None, typer.Option("--momentum", metavar="M", help="default 0.9, for sgd and rmsprop")]
+WeightDecay = Annotated[float, typer.Option("--weight-decay", "--wd", metavar="W")]
+Sched = Annotated[str, typer.Option("--sched", metavar="NAME", help="learning-rate schedule: cosine, step, ...")]
+Augment = Annotated[
+    str | None, typer.Option("--augment", metavar="LIST", help="augmentations, or none; default by data")
+]
+EvalEvery = Annotated[int, typer.Option("--eval-every", metavar="N", help="evaluate each N epochs and after the last")]
+Device = Annotated[str, typer.Option("--device", metavar="NAME", help="auto, cpu, cuda or cuda:N")]
+Deterministic = Annotated[bool, typer.Option("--deterministic/--no-deterministic", help="same command, same bytes")]
+Seed = Annotated[int | None, typer.Option("--seed", metavar="N", help="seed of every draw")]
+Seeds = Annotated[str | None, typer.Option("--seeds", metavar="LIST", help="several seeds, a file for each")]
+
+
+def numbers(text: str, option: str, example: str) -> tuple[float, ...]:
+    """Read a comma list of numbers.
+
+    Raises:
+        UsageError: a member is not a number.
+    """
+    try:
+        return tuple(float(member) for member in split_list(text, option))
+    except ValueError:
+        raise UsageError(f"{option} is {text!r}: expected numbers separated by commas, as in {example}") from None
+
+
+def seeds(one: int | None, several: str | None) -> tuple[int, ...] | None:
+    """What ``--seed`` or ``--seeds`` says; None where neither is given.
+
+    Raises:
+        UsageError: both are given, or a seed is not a whole number.
+    """
+    if several is None:
+        return None if one is None else (one,)
+    if one is not None:
+        raise UsageError("--seed and --seeds are both given: expected one of the two")
+    try:
+        return tuple(int(member) for member in split_list(several, "--seeds"))
+    except ValueError:
+        raise UsageError(f"--seeds is {several!r}: expected whole numbers separated by commas, as in 0,1,2") from None

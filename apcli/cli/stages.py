@@ -1,0 +1,22 @@
+"""What the commands that make checkpoints share: where results go, and how they leave."""
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from apcli.cli import streams
+
+
+@contextmanager
+def outputs(output: str | None, overwrite: bool) -> Iterator[tuple[Any, Any]]:
+    """The stage's ``Outputs`` and the function that sends one finished file on: its path, or with ``-o -`` its bytes."""
+    from apcli.outputs import Outputs
+
+    if output != "-":
+        yield Outputs(Path(output) if output else None, overwrite), lambda path: streams.emit_line(str(path))
+        return
+    streams.refuse_terminal()
+    with tempfile.TemporaryDirectory(prefix="apcli-") as folder:
+        yield Outputs(Path(folder), overwrite, home=Path.cwd()), streams.emit_bytes

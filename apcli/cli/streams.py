@@ -1,0 +1,218 @@
+"""Standard input, output and error: the whole contract of the pipe, here only.
+
+stdout carries the product (paths, bytes or records) and nothing else; everything said to people goes to stderr.
+"""
+
+import json
+import logging
+import os
+import struct
+import sys
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from apcli.errors import ApcliError, UsageError
+
+_MAX_HEADER = 100_000_000  # the safetensors library's own limit
+_CHUNK = 1 << 20
+
+
+def start(quiet: bool) -> None:
+    """Send what the program says to stderr; ``quiet`` leaves errors only."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_Plain())
+    log = logging.getLogger("apcli")
+    log.handlers[:] = [handler]
+    log.setLevel(logging.ERROR if quiet else logging.INFO)
+    log.propagate = False
+
+
+class _Plain(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        prefix = "" if record.levelno == logging.INFO else f"{record.levelname.lower()}: "
+        return f"apcli: {prefix}{record.getMessage()}"
+
+
+def say_error(sentence: str) -> None:
+    print(f"apcli: error: {' '.join(sentence.split())}", file=sys.stderr)
+
+
+# ---- stdout
+
+
+def emit_line(text: str) -> None:
+    """Print one line of the product and flush it. A closed downstream pipe ends the program quietly."""
+    with _downstream():
+        print(text, flush=True)
+
+
+def emit_bytes(path: Path) -> None:
+    """Write a file's bytes to stdout."""
+    with _downstream(), path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            sys.stdout.buffer.write(chunk)
+        sys.stdout.buffer.flush()
+
+
+def refuse_terminal() -> None:
+    """Raise UsageError where checkpoint bytes would go to a terminal."""
+    if sys.stdout.isatty():
+        raise UsageError("--output - would write a checkpoint's bytes to the terminal: redirect it to a file or a pipe")
+
+
+def wants_table(as_json: bool) -> bool:
+    """Records are a table on a terminal and JSON Lines otherwise; ``--json`` forces JSON Lines."""
+    return sys.stdout.isatty() and not as_json
+
+
+def emit_table(title: str, columns: list[str], rows: Iterable[list[str]], caption: str | None = None) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=title, caption=caption, box=box.SIMPLE_HEAD, title_justify="left", caption_justify="left")
+    for column in columns:
+        table.add_column(column, justify="left" if column in ("layer", "dist", "file") else "right", overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    with _downstream():
+        Console(file=sys.stdout).print(table)
+
+
+@contextmanager
+def _downstream() -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError:
+        # Nobody reads any more: let the interpreter's last flush go nowhere instead of raising again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(0) from None
+
+
+# ---- stdin and arguments
+
+
+def checkpoints_in(arguments: list[str]) -> Iterator[Any]:
+    """The checkpoints named by arguments, or (with none, or for ``-``) by standard input, as they arrive.
+
+    stdin holds path lines or raw safetensors bytes, back to back: the first bytes tell which. A checkpoint that came as
+    bytes lives in a temporary file until the next one is asked for.
+
+    Raises:
+        UsageError: no such file, nothing to read, or records where a checkpoint was expected.
+        ApcliError: a file is not a whole safetensors file.
+    """
+    from apcli import checkpoints
+
+    for argument in arguments or ["-"]:
+        if argument == "-":
+            yield from _checkpoints_on_stdin()
+        else:
+            yield checkpoints.read(checkpoints.find(argument))
+
+
+def _checkpoints_on_stdin() -> Iterator[Any]:
+    from apcli import checkpoints
+
+    stdin = _piped("a checkpoint", "give its path as an argument, or pipe paths in")
+    found = False
+    while first := stdin.peek(9):  # type: ignore[attr-defined]  # a BufferedReader, whatever BinaryIO says
+        if b"\0" in first[:8]:  # the high bytes of a header's length; no path has a NUL
+            with _spooled(stdin) as path:
+                yield checkpoints.read(path, nameless=True)
+            found = True
+            continue
+        line = os.fsdecode(stdin.readline()).rstrip("\r\n")
+        if line.lstrip().startswith("{"):
+            raise UsageError(
+                "standard input holds records where a checkpoint was expected: records go to `apcli report`"
+            )
+        if line.strip():
+            yield checkpoints.read(checkpoints.find(line))
+            found = True
+    if not found:
+        raise UsageError("standard input is empty: expected checkpoint paths; did the stage before this one fail?")
+
+
+def _piped(what: str, remedy: str) -> BinaryIO:
+    """stdin, unless it is a person's keyboard."""
+    if sys.stdin is None or sys.stdin.isatty():
+        raise UsageError(f"nothing to read: expected {what}; {remedy}")
+    return sys.stdin.buffer
+
+
+@contextmanager
+def _spooled(stdin: BinaryIO) -> Iterator[Path]:
+    """Copy one safetensors file from the stream to a temporary file: its header says where it ends."""
+    head = stdin.read(8)
+    (length,) = struct.unpack("<Q", head.ljust(8, b"\xff"))
+    if length > _MAX_HEADER:
+        raise ApcliError("standard input is neither checkpoint paths nor safetensors bytes: expected one of the two")
+    header = stdin.read(length)
+    try:
+        tensors = [info for name, info in json.loads(header).items() if name != "__metadata__"]
+        left = max((int(info["data_offsets"][1]) for info in tensors), default=0)
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError):
+        raise ApcliError("standard input is not a whole safetensors file: its header cannot be read") from None
+    with tempfile.TemporaryDirectory(prefix="apcli-") as folder:
+        path = Path(folder) / "stdin.safetensors"
+        with path.open("wb") as file:
+            file.write(head + header)
+            while left > 0 and (chunk := stdin.read(min(left, _CHUNK))):
+                file.write(chunk)
+                left -= len(chunk)
+        yield path
+
+
+def records_in(arguments: list[str]) -> Iterator[dict[str, Any]]:
+    """The records in the files that arguments name, or on standard input.
+
+    Raises:
+        UsageError: no such file, no record at all, or something that is no record.
+    """
+    from apcli import records
+
+    count = 0
+    for argument in arguments or ["-"]:
+        if argument == "-":
+            lines: Iterable[bytes] = _piped("records", "pipe `apcli divergence` in, or give a file of JSON Lines")
+            where = "standard input"
+        else:
+            path, where = Path(argument), argument
+            if not path.is_file():
+                raise UsageError(
+                    f"no file {argument}: expected JSON Lines from `apcli divergence --json`, or a checkpoint"
+                )
+            lines = path.open("rb")
+        for record in records.load(_text(lines, where), where):
+            count += 1
+            yield record
+    if not count:
+        raise UsageError("no record to report on: expected JSON Lines; did the stage before this one fail?")
+
+
+def _text(lines: Iterable[bytes], where: str) -> Iterator[str]:
+    for line in lines:
+        if b"\0" in line[:9]:
+            raise UsageError(
+                f"{where} holds a checkpoint's bytes where records were expected: give the file as an argument"
+            )
+        yield line.decode(errors="replace")
+
+
+# ---- stderr while something runs
+
+
+@contextmanager
+def progress() -> Iterator[Any]:
+    """A function ``tell(text)`` that shows one line of progress on stderr while it is a terminal, and else nothing."""
+    if not sys.stderr.isatty() or logging.getLogger("apcli").level >= logging.ERROR:
+        yield lambda text: None
+        return
+    from rich.console import Console
+
+    with Console(stderr=True).status("starting") as status:
+        yield status.update

@@ -1,0 +1,148 @@
+"""What each stage can be told: every option's default and range stands here, once (standard library only)."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from apcli.errors import UsageError
+
+
+def _require(fine: bool, option: str, given: Any, expected: str) -> None:
+    if not fine:
+        raise UsageError(f"{option} is {given}: expected {expected}")
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """Where the images come from. ``name`` None: what the checkpoint was trained on, else digits."""
+
+    name: str | None = None
+    data_dir: str = "data"
+    download: bool = False
+    workers: int = 2
+
+    def __post_init__(self) -> None:
+        _require(self.workers >= 1, "--workers", self.workers, "at least 1")
+
+
+@dataclass(frozen=True)
+class LoopConfig:
+    """How a network is optimised; the defaults are those of arXiv:2403.00155.
+
+    ``lr`` None: by model, 0.1 or 0.01. ``momentum`` None: 0.9 where the optimiser has one. ``augment`` None: by data set.
+    """
+
+    epochs: int = 100
+    batch_size: int = 128
+    opt: str = "sgd"
+    lr: float | None = None
+    momentum: float | None = None
+    weight_decay: float = 0.0
+    sched: str = "cosine"
+    augment: str | None = None
+    eval_every: int = 1
+    device: str = "auto"
+    deterministic: bool = True
+
+    def __post_init__(self) -> None:
+        _require(self.epochs >= 0, "--epochs", self.epochs, "0 or more")
+        _require(self.batch_size >= 1, "--batch-size", self.batch_size, "at least 1")
+        _require(self.lr is None or (math.isfinite(self.lr) and self.lr > 0), "--lr", self.lr, "a positive number")
+        _require(self.momentum is None or 0 <= self.momentum < 1, "--momentum", self.momentum, "a number in [0, 1)")
+        _require(
+            math.isfinite(self.weight_decay) and self.weight_decay >= 0,
+            "--weight-decay",
+            self.weight_decay,
+            "0 or more",
+        )
+        _require(self.eval_every >= 1, "--eval-every", self.eval_every, "at least 1")
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Which network: a name from the tables, or a user's ``path/to/file.py:function``."""
+
+    name: str
+    pretrained: bool = False
+    num_classes: int | None = None
+    input_size: int | None = None
+    mean: tuple[float, ...] | None = None
+    std: tuple[float, ...] | None = None
+
+    def __post_init__(self) -> None:
+        _require(self.num_classes is None or self.num_classes >= 1, "--num-classes", self.num_classes, "at least 1")
+        _require(self.input_size is None or self.input_size >= 1, "--input-size", self.input_size, "at least 1")
+        _require(self.std is None or all(s > 0 for s in self.std), "--std", self.std, "positive numbers")
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """``apcli train``."""
+
+    model: ModelConfig
+    data: DataConfig = DataConfig()
+    loop: LoopConfig = LoopConfig()
+    weights: str | None = None
+    rename: tuple[str, ...] = ()
+    seeds: tuple[int, ...] = (0,)
+
+    def __post_init__(self) -> None:
+        _check_seeds(self.seeds)
+        _require(
+            bool(self.weights) or not self.rename, "--rename", ",".join(self.rename), "to be used with --weights FILE"
+        )
+        _require(
+            not (self.weights and self.model.pretrained),
+            "--pretrained",
+            "given together with --weights",
+            "one of the two",
+        )
+
+
+@dataclass(frozen=True)
+class PruneConfig:
+    """``apcli prune``. ``method`` and ``sparsity`` are lists; ``seeds`` None: each checkpoint's own seed, else 0."""
+
+    sparsity: tuple[float, ...]
+    method: str = "lowest"
+    scope: str = "layer"
+    layers: str = "all"
+    exclude: str | None = None
+    seeds: tuple[int, ...] | None = None
+
+    def __post_init__(self) -> None:
+        for sparsity in self.sparsity:
+            _require(0 <= sparsity < 1, "--sparsity", f"{sparsity:g}", "the removed share of the weights, in [0, 1)")
+        _check_seeds(self.seeds or ())
+
+
+@dataclass(frozen=True)
+class FinetuneConfig:
+    """``apcli finetune``. ``seed`` None: the checkpoint's own, else 0."""
+
+    data: DataConfig = DataConfig()
+    loop: LoopConfig = LoopConfig(epochs=20)
+    model: str | None = None
+    dense: str | None = None
+    update: str = "all"
+    trace: str = "auto"
+    seed: int | None = None
+
+    def __post_init__(self) -> None:
+        _require(self.update in ("all", "pruned"), "--update", repr(self.update), "all or pruned")
+        _check_seeds(() if self.seed is None else (self.seed,))
+
+
+@dataclass(frozen=True)
+class DivergenceConfig:
+    """``apcli divergence``. ``layers`` None: the layers that the lineage says were pruned, else all."""
+
+    dist: str = "ap2,gaussian,student-t"
+    layers: str | None = None
+    exclude: str | None = None
+
+
+def _check_seeds(seeds: tuple[int, ...]) -> None:
+    for seed in seeds:
+        _require(0 <= seed < 2**32, "--seed", seed, "a whole number in [0, 2^32)")
+    _require(len(set(seeds)) == len(seeds), "--seeds", ",".join(map(str, seeds)), "each seed once")

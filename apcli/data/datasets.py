@@ -1,0 +1,135 @@
+"""A data set in memory: two splits of uint8 images, and what a model and a training loop need to know of them."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+
+from apcli.data import DATASETS, FOLDER, DatasetRow
+from apcli.data.images import arrays, squares
+from apcli.data.sources import torchvision_splits
+from apcli.errors import UsageError
+
+DIGITS = Path(__file__).with_name("digits.safetensors")
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Images (uint8, [N, C, H, W]) and their class labels (int64, [N]), on one device."""
+
+    images: Tensor
+    labels: Tensor
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def to(self, device: torch.device | str) -> "Split":
+        return Split(self.images.to(device), self.labels.to(device))
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """A train and a test split, the number of classes, and the settings that suit the images.
+
+    ``mean`` and ``std`` are per channel, of images scaled to [0, 1]; ``augment`` is a comma list of
+    ``AUGMENTATIONS`` specs. ``name`` parses to the same set again, but for a folder, whose place it leaves out.
+    """
+
+    name: str
+    train: Split
+    test: Split
+    classes: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    augment: str
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Channels, height and width of one image."""
+        channels, height, width = self.train.images.shape[1:]
+        return channels, height, width
+
+    def to(self, device: torch.device | str) -> "Dataset":
+        return replace(self, train=self.train.to(device), test=self.test.to(device))
+
+
+def load(name: str, data_dir: Path, *, download: bool = False, size: int | None = None, workers: int = 4) -> Dataset:
+    """Read a data set into memory.
+
+    Args:
+        name: a name of ``DATASETS`` with its parameters (``emnist:split=letters``), or ``folder:PATH`` with class
+            folders below PATH/train and PATH/val (PATH/test where there is no val).
+        data_dir: where the sets lie, each as torchvision lays it out.
+        download: fetch what is missing.
+        size: side in pixels of the square that images of unequal sizes are cut to: shorter side resized, centre kept
+            (None: what the set's row says, 224 mostly). Sets whose images share one size keep it.
+        workers: threads that decode image files.
+
+    Raises:
+        UsageError: an unknown name, or data that is missing.
+        ApcliError: data that cannot be fetched or read, or that does not fit into memory.
+    """
+    if size is not None and size < 1:
+        raise UsageError(f"image size is {size}: expected a positive number of pixels")
+    if workers < 1:
+        raise UsageError(f"workers is {workers}: expected 1 or more")
+    kind, _, path = name.partition(":")
+    if kind == FOLDER.name:
+        label, sources = FOLDER.load()(path)
+        train, test = _decoded(sources, size or FOLDER.size, workers)
+        return _dataset(label, train, test, FOLDER)
+    choice = DATASETS.parse(name)
+    row = choice.row
+    assert isinstance(row, DatasetRow)
+    if not row.needs:
+        train, test = choice()
+    else:
+        sources = torchvision_splits(choice, Path(data_dir), download)
+        if row.size is None:
+            train, test = (Split(*arrays(source)) for source in sources)
+        else:
+            train, test = _decoded(sources, size or row.size, workers)
+    return _dataset(choice.spec, train, test, row)
+
+
+def digits() -> tuple[Split, Split]:
+    """The 8x8 handwritten digits that come with the package: 1,442 to train, 355 to test.
+
+    Source: E. Alpaydin and C. Kaynak, Optical Recognition of Handwritten Digits (its test part), UCI Machine Learning
+    Repository, 1998, https://doi.org/10.24432/C50P49, licence CC BY 4.0. ``examples/make_digits.py`` made the file:
+    ink levels 0..16 are scaled to 0..255, and of each class every fifth image is a test image.
+    """
+    tensors = load_file(DIGITS)
+    train, test = (Split(tensors[f"{part}.images"], tensors[f"{part}.labels"].long()) for part in ("train", "test"))
+    return train, test
+
+
+def _decoded(sources: tuple[Any, Any], size: int | None, workers: int) -> tuple[Split, Split]:
+    assert size is not None
+    train, test = squares(sources, size, workers)
+    return Split(*train), Split(*test)
+
+
+def _dataset(name: str, train: Split, test: Split, row: DatasetRow) -> Dataset:
+    classes = 1 + int(max(train.labels.max(), test.labels.max()))
+    mean, std = (row.mean, row.std) if row.mean else channel_statistics(train.images)
+    return Dataset(name, train, test, classes, mean, std, row.augment)
+
+
+def channel_statistics(images: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and standard deviation of each channel of uint8 images [N, C, H, W] scaled to [0, 1], to four decimals.
+
+    Counted in whole numbers, so the same on every machine. A channel of one level gets one level (1/255) as std.
+    """
+    counts = torch.zeros(images.shape[1], 256, dtype=torch.int64)
+    for chunk in images.split(1024):
+        for channel, count in enumerate(counts):
+            count += torch.bincount(chunk[:, channel].flatten(), minlength=256)
+    level = torch.arange(256, dtype=torch.float64) / 255
+    share = counts / counts.sum(1, keepdim=True, dtype=torch.float64)
+    mean = (share * level).sum(1)
+    std = (share * (level - mean[:, None]).square()).sum(1).sqrt().clamp(min=1 / 255)
+    return tuple(round(m, 4) for m in mean.tolist()), tuple(round(s, 4) for s in std.tolist())

@@ -1,0 +1,125 @@
+"""From torchvision's objects to one uint8 tensor of images and one int64 tensor of labels."""
+
+import logging
+import os
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps
+from torch import Tensor
+
+from apcli.errors import ApcliError
+
+GREY_MODES = {"1", "L", "LA"}
+MEMORY_SHARE = 0.8
+CHUNK = 64
+
+log = logging.getLogger("apcli")
+
+
+def arrays(source: Any) -> tuple[Tensor, Tensor]:
+    """Images [N, C, H, W] and labels [N] of a torchvision set that holds all its pixels in ``data``."""
+    images = torch.as_tensor(source.data)
+    if images.dim() == 3:
+        images = images.unsqueeze(1)
+    elif images.shape[1] != 3:  # CIFAR's channels come last
+        images = images.permute(0, 3, 1, 2)
+    labels = torch.as_tensor(source.targets if hasattr(source, "targets") else source.labels)
+    if labels.dim() == 2:  # QMNIST: the class, then the writer and more
+        labels = labels[:, 0]
+    return images.contiguous(), labels.to(torch.int64).contiguous()
+
+
+def squares(sources: tuple[Any, ...], size: int, workers: int) -> list[tuple[Tensor, Tensor]]:
+    """Images [N, C, size, size] and labels [N] of each source of (PIL image, label) pairs.
+
+    The shorter side is resized and the centre kept. One channel where every image is grey, else three.
+
+    Raises:
+        ApcliError: an image cannot be decoded, or the tensors would not fit into memory.
+    """
+    grey = all(_is_grey(source) for source in sources)
+    total = sum(len(source) for source in sources)
+    needed = total * (1 if grey else 3) * size * size
+    available = available_memory()
+    if available is not None and needed > MEMORY_SHARE * available:
+        raise ApcliError(
+            f"{total:,} images of {size}x{size} need {needed / 1e9:,.1f} GB of memory and {available / 1e9:,.1f} GB "
+            "are available: choose a model with a smaller input, or a machine with more memory"
+        )
+    log.info("decoding %s images to %dx%d", f"{total:,}", size, size)
+    return [_decode(source, size, grey, workers) for source in sources]
+
+
+def available_memory() -> int | None:
+    """Bytes of memory that are free to use; all of the machine's where that is not told, None where nothing is."""
+    meminfo = Path("/proc/meminfo")
+    if meminfo.exists():
+        for line in meminfo.read_text().splitlines():
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) * 1024
+    if "SC_PHYS_PAGES" in getattr(os, "sysconf_names", {}):
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return None
+
+
+def _decode(source: Any, size: int, grey: bool, workers: int) -> tuple[Tensor, Tensor]:
+    images = torch.empty(len(source), 1 if grey else 3, size, size, dtype=torch.uint8)
+    labels = torch.empty(len(source), dtype=torch.int64)
+
+    def fill(start: int) -> None:
+        for index in range(start, min(start + CHUNK, len(source))):
+            image, label = _item(source, index)
+            images[index] = _pixels(image, size, grey, source, index)
+            labels[index] = int(label)
+
+    pool = ThreadPoolExecutor(workers)
+    try:
+        for _ in pool.map(fill, range(0, len(source), CHUNK)):
+            pass
+    finally:
+        pool.shutdown(cancel_futures=True)
+    return images, labels
+
+
+def _item(source: Any, index: int) -> tuple[Image.Image, Any]:
+    try:
+        image, label = source[index]
+    except Exception as error:  # the file readers of torchvision's classes raise what they like
+        raise _unreadable(source, index, error) from error
+    if label is None:
+        raise ApcliError(f"{_place(source, index)} has no label: expected a class for every image")
+    return image, label
+
+
+def _pixels(image: Image.Image, size: int, grey: bool, source: Any, index: int) -> Tensor:
+    if image.mode.startswith(("I", "F")):
+        raise ApcliError(f"{_place(source, index)} has pixels of more than 8 bits: convert it to 8 bits")
+    try:
+        with image:
+            square = ImageOps.fit(image.convert("L" if grey else "RGB"), (size, size), Image.Resampling.BILINEAR)
+    except (OSError, ValueError, SyntaxError) as error:  # a broken PNG is a SyntaxError to Pillow
+        raise _unreadable(source, index, error) from error
+    return torch.from_numpy(np.array(square)).reshape(size, size, -1).permute(2, 0, 1)
+
+
+def _is_grey(source: Any) -> bool:
+    for index in range(len(source)):
+        image, _ = _item(source, index)
+        with image:
+            if image.mode not in GREY_MODES:
+                return False
+    return True
+
+
+def _place(source: Any, index: int) -> str:
+    samples = getattr(source, "samples", None)
+    return str(samples[index][0]) if samples else f"image {index} of {type(source).__name__}"
+
+
+def _unreadable(source: Any, index: int, error: Exception) -> ApcliError:
+    why = " ".join(str(error).split())
+    return ApcliError(f"could not decode {_place(source, index)}: {why}: replace the file or take it away")

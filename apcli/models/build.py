@@ -1,0 +1,202 @@
+"""A spec becomes a network; the other public functions of this package are importable from here too."""
+
+import importlib.util
+import inspect
+import logging
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from apcli.errors import ApcliError, UsageError
+from apcli.models import MODELS, sources
+from apcli.models.spec import ModelSpec, check_pretrained, default_lr, resolve, split_user_model
+from apcli.models.weights import load_weights_, read_weights
+
+__all__ = ["ModelSpec", "build", "default_lr", "last_layer", "load_weights_", "read_weights", "resolve"]
+
+log = logging.getLogger("apcli")
+
+
+def build(spec: ModelSpec, *, pretrained: bool = False, user_model: str | None = None) -> nn.Module:
+    """The network that ``spec`` describes, on the CPU, with random weights (torch's generator) or the published ones.
+
+    ``spec`` may come from a file: its name is only looked up in the registries. A user's code is imported from
+    ``user_model`` (``path/to/file.py:function``, from the command line) and from nowhere else.
+
+    Raises:
+        UsageError: a user's model without ``user_model``, or the reverse.
+        ApcliError: the model cannot be built, or its weights cannot be had.
+    """
+    check_pretrained(spec.source, spec.name, pretrained)
+    if spec.source == "user":
+        if user_model is None:
+            raise UsageError(
+                f"this checkpoint was made with a user's model {spec.name!r}, whose code is not in the file: "
+                "give --model path/to/file.py:function again"
+            )
+        return _build_user(user_model, spec.num_classes)
+    if user_model is not None:
+        raise UsageError(
+            f"--model is {user_model!r}: this checkpoint's model is {spec.name!r} of {spec.source}, leave it out"
+        )
+    if not sources.has(spec.source, spec.name):
+        raise ApcliError(f"{spec.source} has no model {spec.name!r}: it cannot be built (another version may have it)")
+    builder = {"apcli": _build_own, "torchvision": _build_torchvision, "timm": _build_timm}[spec.source]
+    try:
+        return builder(spec, pretrained)
+    except ApcliError:
+        raise
+    except Exception as error:  # another library's constructors raise whatever they like
+        height, width = spec.input_size[1:]
+        raise ApcliError(
+            f"{spec.source} cannot build {spec.name!r} for {spec.num_classes} classes and {height} x {width} pixels: "
+            f"{_first_line(error)}; try another --input-size"
+        ) from error
+
+
+def last_layer(model: nn.Module, spec: ModelSpec) -> str:
+    """The tensor name of the classifier's weight.
+
+    What timm says it is; else the last parameter in definition order with two or more dimensions whose first has
+    ``num_classes`` entries; else the last one with two or more dimensions.
+
+    Raises:
+        ApcliError: the model has no parameter of two or more dimensions.
+    """
+    shapes = {name: parameter.shape for name, parameter in model.named_parameters() if parameter.dim() >= 2}
+    if spec.source == "timm":
+        classifier = getattr(model, "pretrained_cfg", {}).get("classifier") or ()
+        for module in [classifier] if isinstance(classifier, str) else classifier:
+            if f"{module}.weight" in shapes:
+                return f"{module}.weight"
+    candidates = [name for name, shape in shapes.items() if shape[0] == spec.num_classes] or list(shapes)
+    if not candidates:
+        raise ApcliError(f"model {spec.name!r} has no weight of two or more dimensions: it has no last layer")
+    return candidates[-1]
+
+
+def _build_own(spec: ModelSpec, pretrained: bool) -> nn.Module:
+    model: nn.Module = MODELS.row(spec.name).load()(num_classes=spec.num_classes, input_size=spec.input_size)
+    return model
+
+
+def _build_torchvision(spec: ModelSpec, pretrained: bool) -> nn.Module:
+    models = sources.library("torchvision").models
+    options: dict[str, Any] = {}
+    if spec.name in ("inception_v3", "googlenet"):
+        # The auxiliary heads take part in no loss here: without them, no layer is left that never learns.
+        options = {"aux_logits": False, "init_weights": True}
+    model: nn.Module = models.get_model(spec.name, num_classes=spec.num_classes, **options, **_size(spec))
+    if pretrained:
+        # torchvision knows the quirks of its own files (renamed tensors, auxiliary heads), so it loads them itself.
+        options.pop("init_weights", None)
+        try:
+            donor = models.get_model(spec.name, weights="DEFAULT", progress=False, **options)
+        except (OSError, RuntimeError) as error:
+            raise _no_weights(spec, error) from error
+        _copy_pretrained_(model, donor, spec)
+    return model
+
+
+def _copy_pretrained_(model: nn.Module, donor: nn.Module, spec: ModelSpec) -> None:
+    """Copy all weights of ``donor`` but those of a last layer of another size."""
+    own = model.state_dict()
+    weights = donor.state_dict()
+    different = [name for name in own if own[name].shape != weights[name].shape]
+    head = last_layer(model, spec).rpartition(".")[0]
+    foreign = [name for name in different if name.rpartition(".")[0] != head]
+    if foreign:
+        raise ApcliError(
+            f"the published weights of {spec.name!r} do not fit {spec.input_size[1]} x {spec.input_size[2]} pixels "
+            f"({foreign[0]} differs): leave --input-size out"
+        )
+    model.load_state_dict({name: own[name] if name in different else weights[name] for name in own})
+    if different:
+        classes = weights[f"{head}.weight"].shape[0]
+        log.info("%s: pretrained weights are for %d classes; the last layer %s starts anew", spec.name, classes, head)
+
+
+def _build_timm(spec: ModelSpec, pretrained: bool) -> nn.Module:
+    timm = sources.library("timm")
+    options = {"num_classes": spec.num_classes, **_size(spec)}
+    if not pretrained:
+        model: nn.Module = timm.create_model(spec.name, pretrained=False, **options)
+        return model
+    try:
+        model = timm.create_model(spec.name, pretrained=True, **options)
+    except Exception as error:  # the hub's client, its HTTP library and timm each have their own
+        raise _no_weights(spec, error) from error
+    if timm.get_pretrained_cfg(spec.name).num_classes != spec.num_classes:
+        log.info("%s: pretrained weights are for other classes; the last layer starts anew", spec.name)
+    return model
+
+
+def _size(spec: ModelSpec) -> dict[str, Any]:
+    """The constructor's input size, where the architecture depends on it and the spec differs from the default."""
+    option = sources.size_option(spec.source, spec.name)
+    height, width = spec.input_size[1:]
+    if option is None or sources.defaults(spec.source, spec.name).input_size[1:] == (height, width):
+        return {}
+    return {option: height if option == "image_size" else (height, width)}
+
+
+def _no_weights(spec: ModelSpec, error: Exception) -> ApcliError:
+    return ApcliError(
+        f"--pretrained: the weights of {spec.name!r} cannot be had from {spec.source} ({_first_line(error)}); "
+        "without a network, give a file with --weights FILE"
+    )
+
+
+def _build_user(user_model: str, num_classes: int) -> nn.Module:
+    path, function_name = split_user_model(user_model)
+    if not path.is_file():
+        raise UsageError(f"{path}: no such file; --model is path/to/file.py:function")
+    try:
+        module = _import_file(path.resolve())
+        function: Callable[..., Any] | None = getattr(module, function_name, None)
+        model = None if function is None else _call(function, num_classes)
+    except (Exception, SystemExit) as error:  # the user's code may raise anything
+        raise ApcliError(f"{path}{_line(error, path)}: {type(error).__name__}: {_first_line(error)}") from error
+    if function is None:
+        raise UsageError(f"{path} has no function {function_name!r}: --model is path/to/file.py:function")
+    if not isinstance(model, nn.Module):
+        raise ApcliError(f"{user_model} gave a {type(model).__name__}: expected a torch.nn.Module")
+    return model
+
+
+def _import_file(path: Path) -> Any:
+    """Import ``path`` as ``python path`` would see it: the files beside it are importable."""
+    folder = str(path.parent)
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
+    name = f"apcli_user_{path.stem}"
+    module_spec = importlib.util.spec_from_file_location(name, path)
+    if module_spec is None or module_spec.loader is None:
+        raise ImportError(f"{path} is not importable")
+    module = importlib.util.module_from_spec(module_spec)
+    sys.modules[name] = module
+    module_spec.loader.exec_module(module)
+    return module
+
+
+def _call(function: Callable[..., Any], num_classes: int) -> Any:
+    parameters = inspect.signature(function).parameters.values()
+    if any(p.name == "num_classes" or p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters):
+        return function(num_classes=num_classes)
+    return function()
+
+
+def _line(error: BaseException, path: Path) -> str:
+    """``:N``, where the user's file raised ``error``."""
+    if isinstance(error, SyntaxError) and error.lineno:
+        return f":{error.lineno}"
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename) == path.resolve()]
+    return f":{frames[-1].lineno}" if frames else ""
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -1,0 +1,199 @@
+"""What a model is, as plain data that travels in a checkpoint's lineage, and how a name becomes one."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from apcli.errors import ApcliError, UsageError
+from apcli.models import MODELS, sources
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """A model: ``input_size`` is (channels, height, width); inputs are (pixel / 255 - mean) / std, by channel."""
+
+    name: str
+    source: str
+    num_classes: int
+    input_size: tuple[int, int, int]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON values; ``from_dict`` reads them back."""
+        return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
+
+    @classmethod
+    def from_dict(cls, given: Any) -> "ModelSpec":
+        """Read what ``as_dict`` wrote, from a file that anyone may have made.
+
+        Raises:
+            ApcliError: a value is missing or not of its kind; the message names it.
+        """
+        if not isinstance(given, Mapping):
+            raise ApcliError(
+                f"the file's model is {given!r:.60}: expected an object with name, source, num_classes, ..."
+            )
+        channels = given["input_size"][0] if _is_list(given.get("input_size"), 3, _is_count) else 0
+        checks = {
+            "name": _is_name(given.get("name"), given.get("source")),
+            "source": given.get("source") in sources.SOURCES,
+            "num_classes": _is_count(given.get("num_classes")),
+            "input_size": channels > 0,
+            "mean": _is_list(given.get("mean"), channels, _is_finite),
+            "std": _is_list(given.get("std"), channels, lambda value: _is_finite(value) and value > 0),
+        }
+        for key, fine in checks.items():
+            if not fine:
+                raise ApcliError(f"the file's model has {key} {given.get(key)!r:.60}: {_EXPECTED[key]}; is it damaged?")
+        return cls(
+            name=given["name"],
+            source=given["source"],
+            num_classes=given["num_classes"],
+            input_size=tuple(given["input_size"]),
+            mean=tuple(float(value) for value in given["mean"]),
+            std=tuple(float(value) for value in given["std"]),
+        )
+
+
+_EXPECTED = {
+    "name": "expected a model's name, without folders",
+    "source": f"expected one of {', '.join(sources.SOURCES)}",
+    "num_classes": "expected a positive whole number",
+    "input_size": "expected three positive whole numbers: channels, height, width",
+    "mean": "expected one number for each channel",
+    "std": "expected one positive number for each channel",
+}
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0
+
+
+def _is_finite(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _is_list(value: Any, length: int, is_member: Callable[[Any], bool]) -> bool:
+    return isinstance(value, list | tuple) and len(value) == length and all(is_member(member) for member in value)
+
+
+def _is_name(value: Any, source: Any) -> bool:
+    if not isinstance(value, str) or not value or not value.isprintable() or "/" in value or "\\" in value:
+        return False
+    is_of_a_file = ":" in value
+    return is_of_a_file if source == "user" else not is_of_a_file
+
+
+def resolve(
+    name: str,
+    *,
+    data_shape: tuple[int, int, int],
+    data_classes: int,
+    data_mean: Sequence[float],
+    data_std: Sequence[float],
+    num_classes: int | None = None,
+    input_size: int | None = None,
+    pretrained: bool = False,
+    mean: Sequence[float] | None = None,
+    std: Sequence[float] | None = None,
+) -> ModelSpec:
+    """The model that ``name`` means for a data set of images ``data_shape`` (channels, height, width).
+
+    ``name`` is ours, torchvision's or timm's (looked up in this order; ``torchvision:`` and ``timm:`` choose), or a
+    user's ``path/to/file.py:function``. The input size is the data's for ours and a user's, else the library's own;
+    the normalisation is the data's, or with ``pretrained`` that of the published weights; options override both.
+
+    Raises:
+        UsageError: the name is unknown, or an option does not fit the data or the model.
+    """
+    source, plain = _find(name)
+    check_pretrained(source, plain, pretrained)
+    if num_classes is not None and num_classes < data_classes:
+        raise UsageError(f"--num-classes is {num_classes}: the data has {data_classes} classes, give that many or more")
+    size, least = data_shape, 1
+    expected_mean, expected_std = tuple(data_mean), tuple(data_std)
+    if source in ("torchvision", "timm"):
+        theirs = sources.defaults(source, plain)
+        size, least = theirs.input_size, theirs.least_size
+        if pretrained:
+            expected_mean, expected_std = theirs.mean, theirs.std
+    elif source == "apcli" and "three channels" in MODELS.row(plain).needs:
+        size = (3, *data_shape[1:])
+    if input_size is not None:
+        if input_size < least:
+            raise UsageError(f"--input-size is {input_size}: {plain} needs images of {least} x {least} pixels or more")
+        size = (size[0], input_size, input_size)
+    return ModelSpec(
+        name=plain,
+        source=source,
+        num_classes=data_classes if num_classes is None else num_classes,
+        input_size=size,
+        mean=_by_channel("--mean", mean or expected_mean, size[0]),
+        std=_by_channel("--std", std or expected_std, size[0]),
+    )
+
+
+def _by_channel(option: str, values: Sequence[float], channels: int) -> tuple[float, ...]:
+    if len(values) not in (1, channels):
+        raise UsageError(
+            f"{option} has {len(values)} values: the model's input has {channels} channels, give 1 or {channels}"
+        )
+    return tuple(float(value) for value in values) * (channels // len(values))
+
+
+def _find(name: str) -> tuple[str, str]:
+    """The source, and the name as it is stored: of a user's file only the last part, never the path."""
+    if is_user_model(name):
+        path, _ = split_user_model(name)
+        if not path.is_file():
+            raise UsageError(f"{path}: no such file; a model of your own is given as path/to/file.py:function")
+        return "user", Path(name).name
+    prefix, colon, rest = name.partition(":")
+    if colon and prefix in sources.REGISTRIES:
+        if sources.has(prefix, rest):
+            return prefix, rest
+        near = ", ".join(sources.close(rest, (prefix,))) or f"none (its names are {prefix}'s own, in lower case)"
+        raise UsageError(f"{prefix} has no model {rest!r}: close are {near}")
+    for source in sources.REGISTRIES:
+        if sources.has(source, name):
+            return source, name
+    near = ", ".join(sources.close(rest or name)) or ", ".join(MODELS.names)
+    raise UsageError(
+        f"unknown model {name!r}: close are {near}; give a name of ours, torchvision:NAME, timm:NAME, "
+        "or your own as path/to/file.py:function"
+    )
+
+
+def is_user_model(name: str) -> bool:
+    """Whether ``name`` is of the form ``path/to/file.py:function``."""
+    return name.rpartition(":")[0].endswith(".py") or name.endswith(".py")
+
+
+def split_user_model(name: str) -> tuple[Path, str]:
+    """The file and the function of ``path/to/file.py:function``.
+
+    Raises:
+        UsageError: it has no function.
+    """
+    path, _, function = name.rpartition(":")
+    if not path.endswith(".py") or not function.isidentifier():
+        raise UsageError(f"model {name!r} names no function of the file: give it as path/to/file.py:function")
+    return Path(path), function
+
+
+def check_pretrained(source: str, name: str, pretrained: bool) -> None:
+    """Raises UsageError where ``--pretrained`` asks for weights that nobody publishes."""
+    if pretrained and source in ("apcli", "user"):
+        raise UsageError(f"--pretrained: there are no published weights for {name!r}; give a file with --weights FILE")
+
+
+def default_lr(spec: ModelSpec) -> float:
+    """The learning rate to begin with: 0.1, and 0.01 for AlexNet and VGG (arXiv:2403.00155).
+
+    Also 0.01 for our fully connected networks (arXiv:2306.05857): without normalisation layers, FC12 diverges at 0.1.
+    """
+    slow = ("fc",) if spec.source == "apcli" else ("alexnet", "vgg")
+    return 0.01 if spec.source != "user" and spec.name.startswith(slow) else 0.1

@@ -1,0 +1,168 @@
+"""Weights from elsewhere: read a file of tensors, rename them, and load them without a gap."""
+
+import logging
+import pickle
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from apcli.errors import ApcliError, UsageError
+
+log = logging.getLogger("apcli")
+
+_WRAPPERS = ("state_dict", "model_state_dict", "model_state", "model", "net", "network", "module", "weights")
+_PREFIXES = ("module.", "_orig_mod.")  # of DataParallel and torch.compile
+_COUNTER = ".num_batches_tracked"  # absent from files older than PyTorch 0.4.1; load_state_dict fills it in
+_AUXILIARY = ("AuxLogits.", "aux1.", "aux2.")  # heads that inception_v3 and googlenet are built without
+
+
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """The tensors of a safetensors file, or of a ``.pt``/``.pth``/``.th`` state dict, by name, on the CPU.
+
+    The content tells which it is. Wrappers (``{"state_dict": ..., "epoch": ...}``) and the prefixes of DataParallel
+    and ``torch.compile`` are taken off. No code in the file is run.
+
+    Raises:
+        UsageError: there is no such file.
+        ApcliError: it cannot be read, or holds something else.
+    """
+    if not path.is_file():
+        raise UsageError(f"{path}: no such file; --weights is a safetensors file or a .pt, .pth or .th state dict")
+    try:
+        with path.open("rb") as stream:
+            is_safetensors = stream.read(9)[8:] == b"{"  # eight bytes of length, then a JSON header
+        content = load_file(path) if is_safetensors else _load_pickle(path)
+    except OSError as error:
+        raise ApcliError(f"{path}: cannot be read ({error.strerror or error})") from error
+    except SafetensorError as error:
+        raise ApcliError(f"{path}: not a whole safetensors file ({error}); fetch it again") from error
+    except Exception as error:  # a damaged pickle can raise anything
+        if isinstance(error, pickle.UnpicklingError) and ("GLOBAL" in str(error) or "unrecognized" in str(error)):
+            raise ApcliError(
+                f"{path}: this pickle contains code, not tensors alone, and is not loaded; "
+                "save its state_dict() as safetensors where it comes from"
+            ) from error
+        raise ApcliError(f"{path}: neither a safetensors file nor a PyTorch state dict, or a damaged one") from error
+    return _without_prefixes(_unwrapped(content, path))
+
+
+def load_weights_(model: nn.Module, weights: Mapping[str, Tensor], rename: Sequence[str], source: str) -> None:
+    """Load ``weights`` into ``model`` strictly: every tensor of one is in the other, with the same shape.
+
+    Each of ``rename`` is ``OLD=NEW``: tensors called OLD, or whose name begins with ``OLD.``, get NEW instead
+    (``OLD=`` takes the prefix off). ``source`` is what messages call the weights.
+
+    Raises:
+        UsageError: a rename is malformed, matches nothing, or makes two tensors one.
+        ApcliError: the tensors do not fit the model; the message names the first differences.
+    """
+    given = dict(weights)
+    for option in rename:
+        given = _renamed(given, option, source)
+    wanted = {name: tensor.shape for name, tensor in model.state_dict().items()}
+    unused = [name for name in given if name.startswith(_AUXILIARY) and name not in wanted]
+    if unused:
+        log.info("%s: %d tensors of auxiliary heads are left out", source, len(unused))
+        given = {name: tensor for name, tensor in given.items() if name not in unused}
+    missing = [name for name in wanted if name not in given and not name.endswith(_COUNTER)]
+    unexpected = [name for name in given if name not in wanted]
+    different = [name for name in wanted if name in given and given[name].shape != wanted[name]]
+    if missing or unexpected or different:
+        parts = [f"without {_some(missing)}"] if missing else []
+        parts += [f"with {_some(unexpected)} that the model has not"] if unexpected else []
+        shapes = [
+            f"{name} ({_by(given[name].shape)} in the file, {_by(wanted[name])} in the model)" for name in different
+        ]
+        parts += [f"with another shape of {_some(shapes)}"] if shapes else []
+        hint = _suggestion({name: wanted[name] for name in missing}, {name: given[name].shape for name in unexpected})
+        hint = hint or "choose the model and the number of classes that it was made for"
+        raise ApcliError(f"{source} does not fit the model: {'; '.join(parts)}; {hint}")
+    model.load_state_dict(given)
+
+
+def _load_pickle(path: Path) -> Any:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about pickle protocols: the file loads, or the error says why not
+        return torch.load(path, map_location="cpu", weights_only=True)
+
+
+def _unwrapped(content: Any, path: Path) -> dict[str, Tensor]:
+    while isinstance(content, Mapping):
+        inner = [content[key] for key in _WRAPPERS if isinstance(content.get(key), Mapping)]
+        if not inner:
+            break
+        content = inner[0]
+    if not isinstance(content, Mapping) or not content:
+        raise ApcliError(
+            f"{path}: holds a {type(content).__name__}: expected tensors by name, as state_dict() gives them"
+        )
+    for name, value in content.items():
+        if not isinstance(name, str) or not isinstance(value, Tensor):
+            raise ApcliError(
+                f"{path}: {name!r} is a {type(value).__name__}: expected tensors by name, as state_dict() gives them"
+            )
+    return {name: value.detach() for name, value in content.items()}
+
+
+def _without_prefixes(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    for prefix in _PREFIXES * 2:
+        if all(name.startswith(prefix) for name in tensors):
+            tensors = {name.removeprefix(prefix): tensor for name, tensor in tensors.items()}
+    return tensors
+
+
+def _renamed(tensors: dict[str, Tensor], option: str, source: str) -> dict[str, Tensor]:
+    old, equals, new = option.partition("=")
+    old, new = old.strip().rstrip("."), new.strip().rstrip(".")
+    if not equals or not old or "=" in new:
+        raise UsageError(f"--rename is {option!r}: expected OLD=NEW, as in linear=fc")
+    names = {}
+    for name in tensors:
+        if name == old or name.startswith(old + "."):
+            names[name] = (new + name.removeprefix(old)).removeprefix("." if not new else "")
+        else:
+            names[name] = name
+    if all(name == target for name, target in names.items()) and old != new:
+        raise UsageError(
+            f"--rename {option}: {source} has no tensor {old} or {old}.*; it has {_some(list(tensors), 6)}"
+        )
+    if "" in names.values() or len(set(names.values())) != len(names):
+        raise UsageError(f"--rename {option}: a tensor would have no name, or that of another one")
+    return {names[name]: tensor for name, tensor in tensors.items()}
+
+
+def _suggestion(missing: dict[str, torch.Size], unexpected: dict[str, torch.Size]) -> str:
+    """The one ``--rename`` that turns the unexpected tensors into the missing ones, if there is one."""
+    if not missing or not unexpected:
+        return ""
+    unexpected = {name: shape for name, shape in unexpected.items() if not name.endswith(_COUNTER)}
+    new, old = _common_prefix(list(missing)), _common_prefix(list(unexpected))
+    fits = {n[len(new) :].lstrip("."): s for n, s in missing.items()} == {
+        n[len(old) :].lstrip("."): s for n, s in unexpected.items()
+    }
+    return f"try --rename {old}={new}" if fits and old else ""
+
+
+def _common_prefix(names: list[str]) -> str:
+    """The modules that all tensors lie in: ``fc`` of ``fc.weight`` and ``fc.bias``."""
+    common: list[str] = []
+    for parts in zip(*(name.split(".")[:-1] for name in names), strict=False):
+        if len(set(parts)) > 1:
+            break
+        common.append(parts[0])
+    return ".".join(common)
+
+
+def _some(names: list[str], most: int = 3) -> str:
+    rest = len(names) - most
+    return ", ".join(names[:most]) + (f" and {rest} more" if rest > 0 else "")
+
+
+def _by(shape: torch.Size) -> str:
+    return "x".join(map(str, shape)) or "a number"

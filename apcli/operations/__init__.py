@@ -1,0 +1,1 @@
+"""The stages: configuration and files in, files and records out."""

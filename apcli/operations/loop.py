@@ -1,0 +1,233 @@
+"""The only training loop, and the only evaluation."""
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Generator, Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+from apcli.configs import LoopConfig
+from apcli.data import AUGMENTATIONS
+from apcli.data.batches import batches
+from apcli.data.datasets import Dataset, Split
+from apcli.errors import ApcliError, UsageError
+from apcli.models.spec import ModelSpec, default_lr
+from apcli.optim import OPTIMISERS, SCHEDULES
+from apcli.registry import Choice
+
+Metrics = dict[str, float | None]  # loss: mean cross-entropy in nats; accuracy, top5: percent
+_EVALUATION_BATCH = 500
+
+
+def device_of(config: LoopConfig) -> torch.device:
+    """The device that ``--device`` means; ``auto`` is CUDA where there is one.
+
+    Raises:
+        UsageError: no such device here.
+    """
+    name = config.device
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise UsageError(f"--device {name} cannot be used ({reason}): expected auto, cpu, cuda or cuda:N") from None
+    if device.type == "cuda":
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when cuBLAS starts
+        torch.use_deterministic_algorithms(config.deterministic, warn_only=True)
+        torch.backends.cudnn.benchmark = not config.deterministic
+    return device
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A ``LoopConfig`` with everything decided: what the lineage keeps of how a network was optimised."""
+
+    epochs: int
+    batch_size: int
+    opt: Choice
+    lr: float
+    momentum: float | None
+    weight_decay: float
+    sched: Choice
+    augment: tuple[Choice, ...]
+    eval_every: int
+
+    def settings(self) -> dict[str, Any]:
+        return {
+            "epochs": self.epochs,
+            "batch_size": self.batch_size,
+            "opt": self.opt.spec,
+            "lr": self.lr,
+            "momentum": self.momentum,
+            "weight_decay": self.weight_decay,
+            "sched": self.sched.spec,
+            "augment": ",".join(choice.spec for choice in self.augment) or "none",
+            "eval_every": self.eval_every,
+        }
+
+
+def recipe_of(config: LoopConfig, spec: ModelSpec, dataset: Dataset) -> Recipe:
+    """Fill in the defaults that depend on the model and the data.
+
+    Raises:
+        UsageError: an unknown name, or a momentum for an optimiser that has none.
+    """
+    opt = OPTIMISERS.parse(config.opt)
+    has_momentum = "momentum" in opt.row.needs
+    if config.momentum is not None and not has_momentum:
+        raise UsageError(f"--momentum is {config.momentum:g} but {opt.name} has none: it goes with sgd and rmsprop")
+    augment = dataset.augment if config.augment is None else config.augment
+    return Recipe(
+        epochs=config.epochs,
+        batch_size=config.batch_size,
+        opt=opt,
+        lr=default_lr(spec) if config.lr is None else config.lr,
+        momentum=(0.9 if config.momentum is None else config.momentum) if has_momentum else None,
+        weight_decay=config.weight_decay,
+        sched=SCHEDULES.parse(config.sched),
+        augment=() if augment == "none" else tuple(AUGMENTATIONS.parse_list(augment)),
+        eval_every=config.eval_every,
+    )
+
+
+def fit(
+    model: nn.Module,
+    spec: ModelSpec,
+    dataset: Dataset,
+    recipe: Recipe,
+    *,
+    generator: Generator,
+    removed: Mapping[str, Tensor] | None = None,
+    only: Sequence[str] | None = None,
+) -> Iterator[dict[str, Any]]:
+    """Train ``model`` in place; yields one history entry per epoch, right after it.
+
+    After every optimiser step the ``removed`` weights are zeroed again: a step can revive them whatever the gradients
+    are, through momentum or decay that the optimiser's state holds.
+
+    Args:
+        generator: gives the order of samples and the augmentations.
+        removed: bool tensors by parameter name, True = stays zero.
+        only: the parameters to update; the rest of the network, batch-norm statistics included, then stays as it is.
+
+    Raises:
+        ApcliError: the loss is no longer finite.
+    """
+    parameters = dict(model.named_parameters())
+    for name, parameter in parameters.items():
+        parameter.requires_grad_(only is None or name in only)
+    held = [(parameters[name], mask) for name, mask in (removed or {}).items()]
+    optimiser, schedule = _optimiser([p for p in parameters.values() if p.requires_grad], recipe)
+    for epoch in range(1, recipe.epochs + 1):
+        lr = optimiser.param_groups[0]["lr"]
+        _training_mode_(model, frozen=only is not None)
+        tally = _Tally(spec.num_classes, dataset.train.images.device)
+        for images, labels in _feed(dataset.train, spec, recipe.batch_size, recipe.augment, generator):
+            logits = _logits(model, images)
+            loss = F.cross_entropy(logits, labels)
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+            zero_(held)
+            tally.add(logits.detach(), labels)
+        schedule.step()
+        running = tally.metrics()
+        if running["loss"] is None:
+            raise ApcliError(f"the loss is no longer finite in epoch {epoch}: try a smaller --lr than {lr:g}")
+        entry: dict[str, Any] = {"epoch": epoch, "lr": lr, "running": running}
+        if epoch % recipe.eval_every == 0 or epoch == recipe.epochs:
+            entry |= evaluate(model, spec, dataset)
+        yield entry
+
+
+def evaluate(model: nn.Module, spec: ModelSpec, dataset: Dataset) -> dict[str, Metrics]:
+    """Loss and accuracy on the whole of both splits, in evaluation mode, without augmentation."""
+    return {"train": _evaluate(model, spec, dataset.train), "test": _evaluate(model, spec, dataset.test)}
+
+
+@torch.inference_mode()
+def _evaluate(model: nn.Module, spec: ModelSpec, split: Split) -> Metrics:
+    model.eval()
+    tally = _Tally(spec.num_classes, split.images.device)
+    for images, labels in _feed(split, spec, _EVALUATION_BATCH, (), None):
+        tally.add(_logits(model, images), labels)
+    return tally.metrics()
+
+
+@torch.no_grad()
+def zero_(held: Sequence[tuple[Tensor, Tensor]]) -> None:
+    """Set the removed weights to +0.0 exactly (a product with 0 would keep NaN and the sign)."""
+    for weight, mask in held:
+        weight.masked_fill_(mask, 0.0)
+
+
+class _Tally:
+    """Sums and counts over batches, kept on the device and divided once."""
+
+    def __init__(self, classes: int, device: torch.device) -> None:
+        self.sums = torch.zeros(3, dtype=torch.float64, device=device)  # loss, correct, correct among five
+        self.count = 0
+        self.classes = classes
+
+    @torch.no_grad()
+    def add(self, logits: Tensor, labels: Tensor) -> None:
+        logits = logits.float()
+        top = logits.topk(min(5, self.classes)).indices == labels[:, None]
+        loss = F.cross_entropy(logits, labels, reduction="sum")
+        self.sums += torch.stack([loss.double(), top[:, 0].sum().double(), top.sum().double()])
+        self.count += len(labels)
+
+    def metrics(self) -> Metrics:
+        """Means over the samples; a loss that is not finite, and a top-5 of less than five classes, are None."""
+        loss, correct, among_five = (self.sums / self.count).tolist()
+        return {
+            "loss": loss if abs(loss) < float("inf") else None,
+            "accuracy": 100 * correct,
+            "top5": 100 * among_five if self.classes >= 5 else None,
+        }
+
+
+def _feed(
+    split: Split, spec: ModelSpec, batch_size: int, augment: Sequence[Choice], generator: Generator | None
+) -> Iterator[tuple[Tensor, Tensor]]:
+    return batches(
+        split,
+        batch_size,
+        augment=augment,
+        generator=generator,
+        shape=spec.input_size,
+        mean=spec.mean,
+        std=spec.std,
+    )
+
+
+def _logits(model: nn.Module, images: Tensor) -> Tensor:
+    output = model(images)
+    logits: Tensor = output[0] if isinstance(output, tuple) else output  # auxiliary heads come after the main one
+    return logits
+
+
+def _optimiser(parameters: list[nn.Parameter], recipe: Recipe) -> tuple[Optimizer, LRScheduler]:
+    momentum = {} if recipe.momentum is None else {"momentum": recipe.momentum}
+    try:
+        optimiser = recipe.opt(parameters, lr=recipe.lr, weight_decay=recipe.weight_decay, **momentum)
+        return optimiser, recipe.sched(optimiser, recipe.epochs)
+    except ValueError as error:
+        raise UsageError(f"--opt {recipe.opt.spec} with --lr {recipe.lr:g}: {error}") from None
+
+
+def _training_mode_(model: nn.Module, *, frozen: bool) -> None:
+    """Training mode; in a frozen network the normalisation layers keep their statistics."""
+    model.train()
+    if frozen:
+        for module in model.modules():
+            if isinstance(module, nn.modules.batchnorm._NormBase):
+                module.eval()

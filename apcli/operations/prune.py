@@ -1,0 +1,112 @@
+"""Prune: set a share of the weights to exact zeros. The file's bytes are all it needs: no model, no torch."""
+
+import logging
+import zlib
+from collections.abc import Iterator, Sequence
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from apcli import lineage as lineages
+from apcli.allocations import SCOPES
+from apcli.checkpoints import Checkpoint, Entry, write
+from apcli.configs import PruneConfig
+from apcli.criteria import METHODS
+from apcli.errors import UsageError
+from apcli.layers import Layer, select
+from apcli.outputs import Outputs
+from apcli.registry import Choice
+
+log = logging.getLogger("apcli")
+
+Promise = dict[str, Any]
+
+
+def check(config: PruneConfig, outputs: Outputs) -> None:
+    """Refuse a wrong request before anything is read.
+
+    Raises:
+        UsageError: an unknown method or scope, or one output file for several results.
+    """
+    methods = METHODS.parse_list(config.method)
+    SCOPES.parse(config.scope)
+    if outputs.names_a_file and len(methods) * len(config.sparsity) * len(config.seeds or (0,)) > 1:
+        raise UsageError(f"--output {outputs.target} is one file but several checkpoints come out: expected a folder")
+
+
+def prune(source: Checkpoint, config: PruneConfig, outputs: Outputs) -> Iterator[Path]:
+    """Prune one checkpoint by every method, sparsity and seed of ``config``; yields each file when it is whole.
+
+    Raises:
+        UsageError: no such layer, or another file is in the way.
+        ApcliError: a weight is NaN or Inf.
+        VerificationError: a written file has fewer zeros than promised.
+    """
+    layers = select(source, config.layers, config.exclude)
+    source.check_finite([name for name, entry in source.entries.items() if entry.is_float])
+    parent = source.lineage
+    own_seed = (parent or {}).get("seed") or 0
+    for method, sparsity, seed in product(
+        METHODS.parse_list(config.method), config.sparsity, config.seeds or (own_seed,)
+    ):
+        trial = f".seed{seed}" if len(config.seeds or ()) > 1 else ""
+        path = outputs.place(source.home, f"{source.stem}.{method.spec.replace(':', '-')}-{sparsity:g}{trial}")
+        home = outputs.home_of(path)
+        settings = {
+            "method": method.spec,
+            "scope": config.scope,
+            "layers": config.layers,
+            "exclude": config.exclude,
+            "sparsity": sparsity,
+            "seed": seed,
+        }
+        recipe = lineages.make("prune", settings, parent, parent=source.link(home), dense=source.dense_link(home))
+        if not outputs.has(path, {key: recipe[key] for key in ("stage", "settings", "parent")}):
+            entries, promises = _pruned(source, layers, method, config.scope, sparsity, seed)
+            recipe["pruned"] = {**recipe["pruned"], **promises}
+            write(path, entries, recipe)
+            _tell(path, promises)
+        yield path
+
+
+def _pruned(
+    source: Checkpoint, layers: Sequence[Layer], method: Choice, scope: str, sparsity: float, seed: int
+) -> tuple[dict[str, Entry], dict[str, Promise]]:
+    """The file's entries with the mask applied, and what the lineage promises of each pruned tensor."""
+    scores = []
+    for layer in layers:
+        weight = source.entries[layer.tensor].values.ravel()
+        # The layer's name is in the seed: its mask does not depend on which other layers take part.
+        generator = np.random.default_rng([seed, zlib.crc32(layer.tensor.encode())])
+        score = method(weight, generator)
+        # A weight that is zero already counts as removed, whatever the method: so the count of zeros is exact.
+        scores.append(np.where(weight == 0, -np.inf, score))
+    entries = dict(source.entries)
+    promises: dict[str, Promise] = {}
+    for layer, mask in zip(layers, SCOPES.parse(scope)(scores, sparsity), strict=True):
+        old = source.entries[layer.tensor]
+        bits = old.bits.copy()
+        bits[~mask] = 0
+        entries[layer.tensor] = new = Entry(old.dtype, old.shape, bits.view(np.uint8))
+        if new.zeros > layer.size - np.count_nonzero(mask):
+            log.warning("%s: %s had more zeros than asked for: they stay", source.label, layer.name)
+        promises[layer.tensor] = {
+            "method": method.spec,
+            "scope": scope,
+            "seed": seed,
+            "requested": sparsity,
+            "actual": new.zeros / layer.size,
+            "zeros": new.zeros,
+            "size": layer.size,
+        }
+    return entries, promises
+
+
+def _tell(path: Path, promises: dict[str, Promise]) -> None:
+    zeros = sum(p["zeros"] for p in promises.values())
+    size = sum(p["size"] for p in promises.values())
+    log.info(
+        "%s: %d of %d weights in %d layers are zero (sparsity %.6g)", path, zeros, size, len(promises), zeros / size
+    )

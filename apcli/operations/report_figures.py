@@ -1,0 +1,84 @@
+"""Which figures a report has, what they are called and what is said below them."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from matplotlib.figure import Figure
+
+from apcli import figures
+from apcli.figures import Point, Series
+from apcli.operations.report import Group, Report, Stat
+
+METHOD_FIXED, SPARSITY_FIXED, OVER_SPARSITY, SCATTER = "by-sparsity", "by-method", "over-sparsity", "ap-against-pd"
+SEEDS = "Lines are means over seeds, bands ± 1 standard deviation."
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A figure of a group with its file name (without suffix), its section and its caption."""
+
+    group: Group
+    name: str
+    section: str
+    caption: str
+    figure: Figure
+
+
+def series(group: Group) -> list[Series]:
+    """Every known measure of every run, in the report's order."""
+    found = []
+    for run in group.runs:
+        for quantity in group.quantities:
+            final = run.final(quantity.key)
+            epochs = [epoch for epoch in run.epochs if run.at(quantity.key, epoch) is not None]
+            points = tuple(_point(run.at(quantity.key, epoch)) for epoch in epochs)
+            kind, label, unit = quantity.kind, quantity.label, quantity.unit
+            found.append(Series(run.method, run.sparsity, label, unit, kind, tuple(epochs), points, _point(final)))
+    return found
+
+
+def drawings(report: Report) -> list[Drawing]:
+    """All figures of a report; names are unique and hold only letters, digits, dots and dashes."""
+    taken: set[str] = set()
+    found = []
+    for group in report.groups:
+        prefix = f"{group.title}." if len(report.groups) > 1 else ""
+        for drawing in _of(group, series(group)):
+            stem = name = _slug(f"{prefix}{drawing.name}")
+            for count in range(2, len(taken) + 3):
+                if name not in taken:
+                    break
+                name = f"{stem}-{count}"
+            taken.add(name)
+            found.append(replace(drawing, name=name))
+    return found
+
+
+def _of(group: Group, data: Sequence[Series]) -> list[Drawing]:
+    band = f" {SEEDS}" if any(len(run.trials) > 1 for run in group.runs) else ""
+    found = []
+    traced = [run for run in group.runs if run.epochs]
+    for method in dict.fromkeys(run.method for run in traced):
+        words = f"Method {method}: each measure over the epochs of fine-tuning, one line for each sparsity.{band}"
+        found.append(Drawing(group, f"by-sparsity.{method}", METHOD_FIXED, words, figures.by_sparsity(data, method)))
+    for sparsity in sorted({run.sparsity for run in traced if run.sparsity is not None}):
+        words = f"Sparsity {sparsity:g}: each measure over the epochs of fine-tuning, one line for each method.{band}"
+        found.append(
+            Drawing(group, f"by-method.{sparsity:g}", SPARSITY_FIXED, words, figures.by_method(data, sparsity))
+        )
+    if data and len(traced) < len(group.runs):
+        words = "Each measure in the files as they stand, one line for each method; bars are ± 1 sd over seeds."
+        found.append(Drawing(group, "over-sparsity", OVER_SPARSITY, words, figures.over_sparsity(data)))
+    if any(s.kind == "pd" for s in data) and group.measures:
+        words = "One mark for each run: final values, means over seeds, log axes; a larger mark is a higher sparsity."
+        found.append(Drawing(group, "ap-against-pd", SCATTER, words, figures.ap_against_pd(data)))
+    return found
+
+
+def _point(value: Stat | None) -> Point:
+    return Point(None) if value is None else Point(value.mean, value.sd)
+
+
+def _slug(text: str) -> str:
+    return re.sub(r"[^a-z0-9.]+", "-", text.lower()).strip("-.")[:100]

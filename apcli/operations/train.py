@@ -1,0 +1,118 @@
+"""Train: a dense network from scratch, from published weights, or from a file made elsewhere."""
+
+import hashlib
+import logging
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from apcli import lineage as lineages
+from apcli.checkpoints import relative, write
+from apcli.configs import TrainConfig
+from apcli.data.datasets import Dataset, load
+from apcli.errors import UsageError
+from apcli.models.build import build, last_layer
+from apcli.models.spec import ModelSpec, resolve
+from apcli.models.weights import load_weights_, read_weights
+from apcli.operations.loop import device_of, evaluate, fit, recipe_of
+from apcli.outputs import Outputs
+from apcli.state_dicts import entries_of
+
+log = logging.getLogger("apcli")
+
+DEFAULT_DATA = "digits"
+
+
+def train(config: TrainConfig, outputs: Outputs, tell: Callable[[str], None]) -> Iterator[Path]:
+    """Train one network per seed; yields each file when it is whole. ``tell`` is shown one line of progress.
+
+    Raises:
+        UsageError: an unknown name, missing data or weights, or another file is in the way.
+        ApcliError: weights that do not fit, or a loss that is no longer finite.
+    """
+    if outputs.names_a_file and len(config.seeds) > 1:
+        raise UsageError(f"--output {outputs.target} is one file but there are several seeds: expected a folder")
+    device = device_of(config.loop)
+    tell("loading data")
+    dataset, spec = _data_and_spec(config)
+    dataset = dataset.to(device)
+    recipe = recipe_of(config.loop, spec, dataset)
+    user_model = config.model.name if spec.source == "user" else None
+    for seed in config.seeds:
+        name = f"{spec.name.partition(':')[0].removesuffix('.py')}-{dataset.name.removeprefix('folder:').replace(':', '-')}"
+        trial = f".seed{seed}" if len(config.seeds) > 1 else ""
+        path = outputs.place(Path(), f"{name}{trial}")
+        settings = {**recipe.settings(), "pretrained": config.model.pretrained, "rename": config.rename}
+        result = lineages.make(
+            "train",
+            settings,
+            None,
+            model=spec.as_dict(),
+            data={"name": dataset.name, "classes": dataset.classes},
+            seed=seed,
+            parent=_weights_link(config.weights, outputs.home_of(path)),
+        )
+        if outputs.has(path, {key: result[key] for key in ("stage", "settings", "model", "data", "seed", "parent")}):
+            yield path
+            continue
+        torch.manual_seed(seed)  # before the model exists: its initial weights are drawn here
+        model = build(spec, pretrained=config.model.pretrained, user_model=user_model)
+        if config.weights:
+            load_weights_(model, read_weights(Path(config.weights)), config.rename, config.weights)
+        model.to(device)
+        generator = torch.Generator(device).manual_seed(seed)
+        for entry in fit(model, spec, dataset, recipe, generator=generator):
+            tell(f"{path.name}: epoch {entry['epoch']}/{recipe.epochs}, running loss {entry['running']['loss']:.4f}")
+            result["history"].append(entry)
+        result["metrics"] = _final(result["history"]) or evaluate(model, spec, dataset)
+        result["model"]["last"] = last_layer(model, spec)
+        write(path, entries_of(model.state_dict()), result)
+        test = result["metrics"]["test"]
+        log.info("%s: test accuracy %.2f %%, test loss %.5f", path, test["accuracy"], test["loss"])
+        yield path
+
+
+def _data_and_spec(config: TrainConfig) -> tuple[Dataset, ModelSpec]:
+    model, data = config.model, config.data
+    dataset = load(
+        data.name or DEFAULT_DATA,
+        Path(data.data_dir),
+        download=data.download,
+        size=model.input_size,
+        workers=data.workers,
+    )
+    spec = resolve(
+        model.name,
+        data_shape=dataset.shape,
+        data_classes=dataset.classes,
+        data_mean=dataset.mean,
+        data_std=dataset.std,
+        num_classes=model.num_classes,
+        input_size=model.input_size,
+        pretrained=model.pretrained,
+        mean=model.mean,
+        std=model.std,
+    )
+    return dataset, spec
+
+
+def _final(history: list[dict[str, Any]]) -> dict[str, Any] | None:
+    return {split: history[-1][split] for split in ("train", "test")} if history else None
+
+
+def _weights_link(weights: str | None, home: Path) -> dict[str, str] | None:
+    """How the lineage names the file that training started from.
+
+    Raises:
+        UsageError: there is no such file.
+    """
+    if weights is None:
+        return None
+    path = Path(weights)
+    if not path.is_file():
+        raise UsageError(f"no file {weights}: --weights expects a safetensors file or a .pt, .pth or .th state dict")
+    with path.open("rb") as file:
+        return {"path": relative(path, home), "sha256": hashlib.file_digest(file, "sha256").hexdigest()}

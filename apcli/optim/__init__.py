@@ -1,0 +1,75 @@
+"""Optimisers and learning-rate schedules of torch, by name."""
+
+from apcli.registry import Row, Table
+
+_MOMENTUM = ("momentum",)
+
+
+def _optimiser(name: str, attribute: str, source: str, needs: tuple[str, ...] = (), **parameters: float) -> Row:
+    return Row(name, f"torch.optim:{attribute}", f"torch.optim.{attribute}", source, needs, parameters)
+
+
+OPTIMISERS = Table(
+    "optimiser",
+    (
+        _optimiser("sgd", "SGD", "Sutskever et al. 2013", _MOMENTUM, nesterov=0),
+        _optimiser("adam", "Adam", "Kingma & Ba 2015, arXiv:1412.6980", eps=1e-8),
+        _optimiser("adamw", "AdamW", "Loshchilov & Hutter 2019, arXiv:1711.05101", eps=1e-8),
+        _optimiser("nadam", "NAdam", "Dozat 2016", eps=1e-8),
+        _optimiser("radam", "RAdam", "Liu et al. 2020, arXiv:1908.03265", eps=1e-8),
+        _optimiser("adamax", "Adamax", "Kingma & Ba 2015, arXiv:1412.6980", eps=1e-8),
+        _optimiser("adagrad", "Adagrad", "Duchi et al. 2011", eps=1e-10),
+        _optimiser("adadelta", "Adadelta", "Zeiler 2012, arXiv:1212.5701", rho=0.9, eps=1e-6),
+        _optimiser("rmsprop", "RMSprop", "Hinton 2012, lecture 6e", _MOMENTUM, alpha=0.99, eps=1e-8),
+    ),
+)
+
+SCHEDULES = Table(
+    "schedule",
+    (
+        Row(
+            "cosine",
+            "apcli.optim.schedules:cosine",
+            "half a cosine, from the rate to min_lr",
+            "Loshchilov & Hutter 2017, arXiv:1608.03983",
+            (),
+            {"min_lr": 0.0},
+        ),
+        Row(
+            "step",
+            "apcli.optim.schedules:step",
+            "times gamma at each milestone, given as 80+120 (epochs)",
+            "He et al. 2016, arXiv:1512.03385, section 4.2",
+            (),
+            {"milestones": "30+60+90", "gamma": 0.1},
+        ),
+        Row(
+            "exponential",
+            "apcli.optim.schedules:exponential",
+            "times gamma each epoch",
+            "torch.optim.lr_scheduler.ExponentialLR",
+            (),
+            {"gamma": 0.95},
+        ),
+        Row(
+            "linear",
+            "apcli.optim.schedules:linear",
+            "a straight line from the rate to 0",
+            "torch.optim.lr_scheduler.LinearLR",
+        ),
+        Row(
+            "polynomial",
+            "apcli.optim.schedules:polynomial",
+            "(1 - epoch / epochs) ^ power",
+            "torch.optim.lr_scheduler.PolynomialLR",
+            (),
+            {"power": 2.0},
+        ),
+        Row(
+            "constant",
+            "apcli.optim.schedules:constant",
+            "the rate as given",
+            "torch.optim.lr_scheduler.ConstantLR",
+        ),
+    ),
+)

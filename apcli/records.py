@@ -1,0 +1,55 @@
+"""Records: one JSON object per line, valid for every parser (standard library only)."""
+
+import json
+import math
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from apcli.errors import ApcliError, UsageError
+
+VERSION = 1
+
+Record = dict[str, Any]
+
+
+def dump(record: Record) -> str:
+    """One line of JSON. A number that is not finite is not known, and is written null."""
+    return json.dumps(_finite(record), allow_nan=False, ensure_ascii=False)
+
+
+def load(lines: Iterable[str], where: str) -> Iterator[Record]:
+    """Read JSON Lines.
+
+    Raises:
+        UsageError: a line is something else, such as a checkpoint's path.
+        ApcliError: a record is of a kind or version that this program does not know.
+    """
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            record = json.loads(line)
+        except ValueError:
+            hint = "a checkpoint's path" if line.rstrip().endswith(".safetensors") else repr(line.strip()[:40])
+            raise UsageError(
+                f"{where}, line {number} is {hint} where a record was expected: put `apcli divergence` before this stage"
+            ) from None
+        if not isinstance(record, dict) or record.get("kind") != "divergence":
+            raise ApcliError(
+                f"{where}, line {number} is no divergence record: expected JSON Lines from apcli divergence"
+            )
+        if record.get("version") != VERSION:
+            raise ApcliError(
+                f"{where}, line {number} is a record of version {record.get('version')}, this apcli reads {VERSION}: make it again"
+            )
+        yield record
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: _finite(member) for key, member in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(member) for member in value]
+    return value

@@ -1,0 +1,38 @@
+"""Between torch's state dicts and a checkpoint's entries."""
+
+from collections.abc import Mapping
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+
+from apcli.checkpoints import Checkpoint, Entry
+
+_DTYPES = {
+    torch.float64: "F64",
+    torch.float32: "F32",
+    torch.float16: "F16",
+    torch.bfloat16: "BF16",
+    torch.int64: "I64",
+    torch.int32: "I32",
+    torch.int16: "I16",
+    torch.int8: "I8",
+    torch.uint8: "U8",
+    torch.bool: "BOOL",
+}
+
+
+def load(checkpoint: Checkpoint) -> dict[str, Tensor]:
+    """The checkpoint's tensors, on the CPU."""
+    return load_file(checkpoint.path)
+
+
+def entries_of(state_dict: Mapping[str, Tensor]) -> dict[str, Entry]:
+    """The tensors' bytes, copied to the CPU, in the order of the state dict."""
+    return {name: entry_of(tensor) for name, tensor in state_dict.items()}
+
+
+def entry_of(tensor: Tensor) -> Entry:
+    """A copy of a tensor's bytes."""
+    flat = tensor.detach().to("cpu", copy=True).contiguous().reshape(-1)
+    return Entry(_DTYPES[tensor.dtype], tuple(tensor.shape), flat.view(torch.uint8).numpy())

@@ -1,0 +1,49 @@
+"""The mathematics: numbers in, numbers out. No file, no model, no device.
+
+``DISTRIBUTIONS`` are the projections of Definition 2 of arXiv:2403.00155: a weight vector becomes the location of a law.
+"""
+
+from apcli.registry import Row, Table
+
+_SHARED = {"cov": "identity", "scale": 1.0, "groups": 0}
+
+DISTRIBUTIONS = Table(
+    "distribution",
+    (
+        Row(
+            "ap2",
+            "apcli.theory.projections:ap2",
+            "squared Euclidean distance |w - w~|^2, the weights as they are",
+            "arXiv:2403.00155, Definition 1",
+            ("weights",),
+            {"groups": 0},
+        ),
+        Row(
+            "gaussian",
+            "apcli.theory.projections:gaussian",
+            "KL of two Gaussians of one covariance (cov=identity or diag)",
+            "arXiv:2403.00155, Definition 2 and equation (3)",
+            ("weights",),
+            _SHARED,
+        ),
+        Row(
+            "student-t",
+            "apcli.theory.projections:student_t",
+            "KL of two multivariate Student-t laws of one scale matrix, exact",
+            "arXiv:2403.00155, section 5.3; exact integral in theory/student_t.py",
+            ("weights",),
+            {"df": 4.0, **_SHARED},
+        ),
+    ),
+)
+
+
+MONOTONE_NOTE = "With one isotropic scale for both laws AP3 is a strictly increasing function of AP2: it orders methods exactly as AP2 does."
+
+
+def is_monotone_in_ap2(cov: str, groups: int) -> bool:
+    """Whether such a law's AP3 is a strictly increasing function of AP2 of the whole vector.
+
+    With one isotropic scale for both laws it is, Gaussian and Student-t alike: it then orders methods as AP2 does.
+    """
+    return cov == "identity" and groups == 0

@@ -1,0 +1,49 @@
+"""Traces: the weights that fine-tuned layers had after each epoch, in a safetensors file beside the checkpoint.
+
+``X.trace.safetensors`` belongs to ``X.safetensors``; the tensor ``fc.weight@3`` is ``fc.weight`` after epoch 3, and
+epoch 0 is the pruned network before any fine-tuning.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from apcli import checkpoints
+from apcli.checkpoints import SUFFIX, Checkpoint
+from apcli.errors import VerificationError
+
+TRACE_SUFFIX = ".trace.safetensors"
+
+
+def path_beside(path: Path) -> Path:
+    return path.with_name(path.name.removesuffix(SUFFIX) + TRACE_SUFFIX)
+
+
+def tensor_name(tensor: str, epoch: int) -> str:
+    return f"{tensor}@{epoch}"
+
+
+def of(checkpoint: Checkpoint) -> Checkpoint | None:
+    """The trace beside a fine-tuned checkpoint, or None.
+
+    Raises:
+        VerificationError: a trace is there, but of another run.
+    """
+    lineage = checkpoint.lineage
+    if checkpoint.nameless or lineage is None or lineage["stage"] != "finetune":
+        return None
+    path = path_beside(checkpoint.path)
+    if not path.is_file():
+        return None
+    trace = checkpoints.read(path)
+    if any((trace.lineage or {}).get(key) != lineage[key] for key in ("settings", "parent")):
+        raise VerificationError(
+            f"{path} is not the trace of {checkpoint.label} (their lineages differ): fine-tune again, or remove the trace"
+        )
+    return trace
+
+
+def epochs(trace: Checkpoint, tensors: Iterable[str]) -> dict[int, list[str]]:
+    """For each traced epoch, in order, which of ``tensors`` the trace holds, in the order given."""
+    tensors = list(tensors)
+    numbers = {int(epoch) for _, _, epoch in (name.rpartition("@") for name in trace.entries) if epoch.isdigit()}
+    return {e: [tensor for tensor in tensors if tensor_name(tensor, e) in trace.entries] for e in sorted(numbers)}

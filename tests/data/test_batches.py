@@ -1,0 +1,201 @@
+"""Batches and augmentations against slow versions that treat one image at a time."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from apcli.data import AUGMENTATIONS
+from apcli.data.augmentations import crop, flip, random_resized_crop
+from apcli.data.batches import batches
+from apcli.data.datasets import Split
+from apcli.errors import UsageError
+
+PLAIN = {"mean": (0.0,), "std": (1.0,)}
+
+
+def generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def split(count: int, channels: int = 3, height: int = 6, width: int = 5) -> Split:
+    """Images whose labels are their numbers."""
+    images = torch.randint(0, 256, (count, channels, height, width), generator=generator(9), dtype=torch.uint8)
+    return Split(images, torch.arange(count))
+
+
+def floats(count: int, *shape: int) -> torch.Tensor:
+    return torch.randint(1, 256, (count, *shape), generator=generator(9)).float()
+
+
+def test_crop_cuts_a_window_of_the_padded_image():
+    images = floats(200, 3, 6, 5)
+    cropped = crop(images, (6, 5), generator(), padding=2)
+    places = set()
+    for before, after in zip(F.pad(images, [2] * 4), cropped, strict=True):
+        found = [(t, x) for t in range(5) for x in range(5) if torch.equal(before[:, t : t + 6, x : x + 5], after)]
+        assert len(found) == 1
+        places.update(found)
+    assert len(places) == 25  # every place is drawn
+    assert torch.equal(crop(images, (6, 5), generator(), padding=0), images)
+
+
+def test_flip_mirrors_about_half():
+    images = floats(200, 3, 6, 5)
+    flipped = flip(images, (6, 5), generator())
+    mirrored = 0
+    for before, after in zip(images, flipped, strict=True):
+        if torch.equal(before, after):
+            continue
+        assert torch.equal(before[:, :, torch.arange(4, -1, -1)], after)
+        mirrored += 1
+    assert 70 < mirrored < 130
+
+
+def test_whole_image_is_its_own_random_resized_crop():
+    images = floats(4, 3, 7, 7)
+    assert torch.allclose(random_resized_crop(images, (7, 7), generator(), scale=1.0, ratio=1.0), images, atol=1e-3)
+    halved = random_resized_crop(floats(4, 3, 8, 8), (4, 4), generator(), scale=1.0, ratio=1.0)
+    assert torch.allclose(halved, F.avg_pool2d(floats(4, 3, 8, 8), 2), atol=1e-3)
+
+
+@pytest.mark.parametrize(("height", "width", "largest"), [(64, 64, 1), (48, 96, 2 / 3)])
+def test_random_resized_crop_keeps_its_bounds(height, width, largest):
+    """On an image whose two channels are its own coordinates, the cut rectangle can be read off."""
+    count, side = 400, 16
+    y, x = torch.meshgrid(torch.arange(height) + 0.5, torch.arange(width) + 0.5, indexing="ij")
+    images = torch.stack([x, y]).expand(count, -1, -1, -1).contiguous()
+    out = random_resized_crop(images, (side, side), generator(), scale=0.25, ratio=4 / 3)
+    assert out.shape == (count, 2, side, side)
+    # away from the border, coordinates are sampled exactly: the step between two inner pixels gives the whole side
+    middle = side // 2
+    w = (out[:, 0, middle, middle] - out[:, 0, middle, middle - 1]) * side
+    h = (out[:, 1, middle, middle] - out[:, 1, middle - 1, middle]) * side
+    area = w * h / (height * width)
+    assert 0.25 - 1e-3 < area.min() < 0.3
+    assert 0.8 * largest < area.max() < largest + 1e-3
+    assert ((w / h).log().abs() < torch.tensor(4 / 3).log() + 1e-3).all()
+    left = out[:, 0, middle, middle] - w * (middle + 0.5) / side
+    top = out[:, 1, middle, middle] - h * (middle + 0.5) / side
+    assert left.min() > -1e-2
+    assert (left + w).max() < width + 1e-2
+    assert top.min() > -1e-2
+    assert (top + h).max() < height + 1e-2
+
+
+@pytest.mark.parametrize("row", list(AUGMENTATIONS), ids=lambda row: row.name)
+def test_augmentations_follow_the_generator_and_leave_their_input(row):
+    choice = AUGMENTATIONS.parse(row.name)
+    images = floats(32, 3, 8, 8)
+    kept = images.clone()
+    first, again, other = (choice(images, (8, 8), generator(seed)) for seed in (1, 1, 2))
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+    assert torch.equal(images, kept)
+    assert first.shape == images.shape
+    assert 0 <= first.min() <= first.max() <= 255.001
+
+
+@pytest.mark.parametrize("spec", ["crop:padding=-1", "random-resized-crop:scale=0", "random-resized-crop:ratio=0.5"])
+def test_values_out_of_range(spec):
+    with pytest.raises(UsageError, match=spec.split("=")[0]):
+        AUGMENTATIONS.parse(spec)(floats(2, 1, 4, 4), (4, 4), generator())
+
+
+def test_without_generator_the_order_is_kept_and_nothing_augmented():
+    data = split(10)
+    augment = AUGMENTATIONS.parse_list("crop,flip")
+    parts = list(batches(data, 4, augment=augment, shape=(3, 6, 5), **PLAIN))
+    assert [len(labels) for _, labels in parts] == [4, 4, 2]
+    assert torch.cat([labels for _, labels in parts]).tolist() == list(range(10))
+    assert torch.allclose(torch.cat([images for images, _ in parts]), data.images / 255)
+
+
+def test_with_generator_every_sample_comes_once_in_a_fresh_order():
+    data, source = split(50), generator()
+    orders = []
+    for _ in range(2):
+        parts = list(batches(data, 16, generator=source, shape=(3, 6, 5), **PLAIN))
+        labels = torch.cat([labels for _, labels in parts])
+        assert torch.allclose(torch.cat([images for images, _ in parts]), data.images[labels] / 255)
+        orders.append(labels.tolist())
+    assert sorted(orders[0]) == sorted(orders[1]) == list(range(50))
+    assert orders[0] != orders[1]
+    assert orders[0] != list(range(50))
+
+
+def test_same_seed_same_batches():
+    augment = AUGMENTATIONS.parse_list("crop:padding=1,flip,random-resized-crop:scale=0.5")
+    first, again, other = (
+        torch.cat(
+            [x for x, _ in batches(split(20), 8, augment=augment, generator=generator(s), shape=(3, 6, 5), **PLAIN)]
+        )
+        for s in (3, 3, 4)
+    )
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+
+
+def test_normalisation():
+    data, mean, std = split(6), (0.1, 0.5, 0.9), (0.2, 0.3, 0.4)
+    ((images, _),) = batches(data, 6, shape=(3, 6, 5), mean=mean, std=std)
+    for channel in range(3):
+        expected = (data.images[:, channel].double() / 255 - mean[channel]) / std[channel]
+        assert torch.allclose(images[:, channel].double(), expected, atol=1e-5)
+    assert images.dtype == torch.float32
+
+
+@pytest.mark.parametrize("mean", [(0.3,), (0.1, 0.5, 0.9)])
+def test_grey_becomes_three_channels(mean):
+    data = split(4, channels=1)
+    ((images, _),) = batches(data, 4, shape=(3, 6, 5), mean=mean, std=(0.5,))
+    for channel in range(3):
+        assert torch.allclose(
+            images[:, channel], (data.images[:, 0] / 255 - mean[channel % len(mean)]) / 0.5, atol=1e-6
+        )
+
+
+def test_other_sizes_are_resized():
+    data = split(3, height=8, width=8)
+    ((images, _),) = batches(data, 3, shape=(3, 4, 4), **PLAIN)
+    expected = F.interpolate(data.images.double() / 255, (4, 4), mode="bilinear", antialias=True)
+    assert torch.allclose(images.double(), expected, atol=1e-5)
+    ((grown, _),) = batches(data, 3, shape=(3, 20, 12), **PLAIN)
+    assert grown.shape == (3, 3, 20, 12)
+    constant = Split(torch.full((1, 1, 8, 8), 51, dtype=torch.uint8), torch.zeros(1, dtype=torch.int64))
+    ((flat, _),) = batches(constant, 1, shape=(1, 32, 32), **PLAIN)
+    assert torch.allclose(flat, torch.tensor(0.2))
+
+
+def test_random_resized_crop_gives_the_models_size():
+    augment = AUGMENTATIONS.parse_list("random-resized-crop")
+    for images, _ in batches(split(5), 5, augment=augment, generator=generator(), shape=(3, 12, 9), **PLAIN):
+        assert images.shape == (5, 3, 12, 9)
+
+
+def test_what_does_not_fit_the_model_is_named():
+    with pytest.raises(UsageError, match="images have 3 channels and the model takes 1"):
+        next(batches(split(2), 2, shape=(1, 6, 5), **PLAIN))
+    with pytest.raises(UsageError, match="mean and std have 2 and 1"):
+        next(batches(split(2), 2, shape=(3, 6, 5), mean=(0.1, 0.2), std=(1.0,)))
+    with pytest.raises(UsageError, match="batch size is 0"):
+        next(batches(split(2), 0, shape=(3, 6, 5), **PLAIN))
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_batches_on_a_gpu():
+    """The same generator gives the same images wherever the split lies; a generator may live on the GPU too."""
+    augment = AUGMENTATIONS.parse_list("crop:padding=1,flip,random-resized-crop:scale=0.5")
+    data = split(20)
+    there = Split(data.images.cuda(), data.labels.cuda())
+    arguments = {"augment": augment, "shape": (3, 6, 5), **PLAIN}
+    for (x, y), (there_x, there_y) in zip(
+        batches(data, 8, generator=generator(), **arguments),
+        batches(there, 8, generator=generator(), **arguments),
+        strict=True,
+    ):
+        assert torch.equal(y, there_y.cpu())
+        assert torch.allclose(x, there_x.cpu(), atol=1e-4)
+    on_gpu = torch.Generator("cuda").manual_seed(0)
+    labels = torch.cat([labels for _, labels in batches(there, 8, generator=on_gpu, **arguments)])
+    assert sorted(labels.tolist()) == list(range(20))
