@@ -198,7 +198,7 @@ def write(path: Path, entries: Mapping[str, Entry], lineage: Lineage) -> None:
         VerificationError: a pruned layer has fewer zeros than promised.
         ApcliError: the file cannot be written.
     """
-    # Wide elements first keeps every tensor aligned; sorting is stable, so the model's own order is kept within a width.
+    # Wide elements first keeps every tensor aligned; the sort is stable: within a width, the model's own order.
     ordered = sorted(entries.items(), key=lambda item: -item[1].width)
     header: dict[str, Any] = {"__metadata__": {"format": "pt", lineages.KEY: lineages.dump(lineage)}}
     offset = 0
@@ -225,7 +225,7 @@ def verify_zeros(checkpoint: Checkpoint, name: Path) -> None:
         found = checkpoint.entries[tensor].zeros if tensor in checkpoint.entries else 0
         if found < promise["zeros"]:
             raise VerificationError(
-                f"{name}: {tensor} has {found} zeros where its lineage promises {promise['zeros']}: the sparsity was lost"
+                f"{name}: {tensor} has {found} zeros but its lineage promises {promise['zeros']}: sparsity was lost"
             )
 
 

@@ -29,7 +29,7 @@ class DataConfig:
 class LoopConfig:
     """How a network is optimised; the defaults are those of arXiv:2403.00155.
 
-    ``lr`` None: by model, 0.1 or 0.01. ``momentum`` None: 0.9 where the optimiser has one. ``augment`` None: by data set.
+    None means: ``lr`` by model (0.1 or 0.01), ``momentum`` 0.9 where the optimiser has one, ``augment`` by data set.
     """
 
     epochs: int = 100

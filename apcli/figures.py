@@ -28,6 +28,7 @@ PALETTE = (
 )  # Okabe & Ito, "Color Universal Design"
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 COLUMNS = 6
+LONGEST = 40
 GAPS = "A log axis has no place for values ≤ 0: {} left out as gaps."
 STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",
@@ -79,14 +80,14 @@ def by_sparsity(series: Sequence[Series], method: str) -> Figure:
     sparsities = sorted({s.sparsity for s in series if s.sparsity is not None})
     chosen = [s for s in series if s.method == method and s.epochs]
     labelled = [(s, _sparsity_name(s.sparsity), _shade(sparsities, s.sparsity), "o") for s in chosen]
-    return _epochs(labelled, f"{method}: a line for each sparsity")
+    return _epochs(labelled, f"{_shorten(method)}: a line for each sparsity")
 
 
 def by_method(series: Sequence[Series], sparsity: float) -> Figure:
     """One sparsity: a panel per measure over fine-tuning epochs, a line per method."""
     methods = list(dict.fromkeys(s.method for s in series))
     chosen = [s for s in series if s.sparsity == sparsity and s.epochs]
-    labelled = [(s, s.method, *_mark(methods, s.method)) for s in chosen]
+    labelled = [(s, _shorten(s.method), *_mark(methods, s.method)) for s in chosen]
     return _epochs(labelled, f"sparsity {sparsity:g}: a line for each method")
 
 
@@ -105,7 +106,9 @@ def over_sparsity(series: Sequence[Series]) -> Figure:
                 means, sds, lost = _positive([s.final for s in members])
                 gaps += lost
                 low = [min(sd, 0.9 * mean) for mean, sd in zip(means, sds, strict=True)]
-                axis.errorbar(xs, means, yerr=[low, sds], color=color, marker=marker, capsize=2.5, label=method)
+                axis.errorbar(
+                    xs, means, yerr=[low, sds], color=color, marker=marker, capsize=2.5, label=_shorten(method)
+                )
             axis.set_xlabel("sparsity" if known else "")
             if known:
                 axis.set_xticks(sorted({s.sparsity for s in series if s.sparsity is not None}))
@@ -141,9 +144,10 @@ def ap_against_pd(series: Sequence[Series]) -> Figure:
                         axis.scatter(
                             [x], [y], s=area, color=color, marker=marker, alpha=0.85, edgecolors="white", lw=0.6
                         )
-                axis.set(xscale="log", xlabel=f"{measure} ({unit})", ylabel=f"{target} ({target_unit})")
+                names = [f"{_shorten(name)} ({_shorten(of)})" for name, of in ((measure, unit), (target, target_unit))]
+                axis.set(xscale="log", xlabel=names[0], ylabel=names[1])
                 _log(axis)
-        handles = [_handle(m, *_mark(methods, m), 7.0) for m in methods]
+        handles = [_handle(_shorten(m), *_mark(methods, m), 7.0) for m in methods]
         handles += [_handle(_sparsity_name(s), "#888888", "o", math.sqrt(_area(sparsities, s))) for s in sparsities]
         figure.legend(handles=handles, loc="outside right center", labelspacing=0.9)
         return _note(figure, "final PD against AP: a mark for each run", gaps)
@@ -193,7 +197,7 @@ def _grid(panels: list[tuple[str, str]]) -> tuple[list[tuple[str, str]], list[Ax
     for axis in axes[len(panels) :]:
         axis.remove()
     for axis, (measure, unit) in zip(axes, panels, strict=False):
-        axis.set(title=measure, ylabel=unit)
+        axis.set(title=_shorten(measure), ylabel=_shorten(unit))
     return panels, axes[: len(panels)]
 
 
@@ -224,10 +228,13 @@ def _log(axis: Axes) -> None:
     """Log scale, with ticks that are still numbers when the values span less than two decades."""
     axis.set_yscale("log")
     axis.margins(0.08)
-    for side, (low, high) in ((axis.xaxis, axis.get_xlim()), (axis.yaxis, axis.get_ylim())):
+    limits = ((axis.xaxis, axis.get_xlim, axis.set_xlim), (axis.yaxis, axis.get_ylim, axis.set_ylim))
+    for side, limit, set_limit in limits:
         if side.get_scale() != "log":
             continue
-        decades = math.log10(high / low)
+        if not 0 < limit()[0] < limit()[1]:
+            set_limit(0.1, 10.0)
+        decades = math.log10(limit()[1] / limit()[0])
         side.set_minor_formatter(NullFormatter())
         if decades < 2:
             side.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)) if decades > 0.7 else MaxNLocator(nbins=4))
@@ -258,7 +265,8 @@ def _sparsity_name(sparsity: float | None) -> str:
 
 
 def _shorten(name: str) -> str:
-    return name if len(name) <= 24 else f"{name[:23]}…"
+    """A name from outside, short enough for a label, its dollar signs not read as mathematics."""
+    return (name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…").replace("$", r"\$")
 
 
 def _handle(label: str, color: str, marker: str, size: float) -> Line2D:

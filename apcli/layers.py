@@ -51,7 +51,7 @@ def prunable(checkpoint: Checkpoint) -> list[Layer]:
 
 
 def select(checkpoint: Checkpoint, include: str, exclude: str | None = None) -> list[Layer]:
-    """The layers that ``--layers include --exclude exclude`` means: ``all``, ``last``, names and globs, comma separated.
+    """The layers that ``--layers`` and ``--exclude`` mean: comma lists of ``all``, ``last``, names and globs.
 
     Raises:
         UsageError: a pattern matches no prunable layer, nothing is left, or the last layer is not known.
@@ -78,11 +78,15 @@ def _matching(checkpoint: Checkpoint, layers: list[Layer], patterns: str, option
         elif pattern == "last":
             found = {_last(checkpoint, layers, option)}
         else:
-            found = {l for l in layers if any(fnmatch.fnmatchcase(n, pattern) for n in (l.name, l.tensor))}
+            found = {layer for layer in layers if _matches(layer, pattern)}
         if not found:
             raise UsageError(f"{option} {pattern}: no such layer in {checkpoint.label}: it has {listing(layers)}")
         chosen |= found
     return chosen
+
+
+def _matches(layer: Layer, pattern: str) -> bool:
+    return any(fnmatch.fnmatchcase(name, pattern) for name in (layer.name, layer.tensor))
 
 
 def _last(checkpoint: Checkpoint, layers: list[Layer], option: str) -> Layer:

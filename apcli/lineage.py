@@ -5,7 +5,8 @@ a name in it is looked up in a table, never imported or executed, and a path in 
 
 Keys: ``version`` (of this format), ``apcli`` (the program's version), ``stage``, ``model``, ``data``, ``seed``,
 ``settings`` (one object per stage that led here, in order), ``history`` (one object per epoch of this stage),
-``metrics`` (final, per split), ``dense_metrics`` (the dense ancestor's, on the same data), ``pruned`` (per tensor), ``parent`` and ``dense`` (relative path and SHA-256).
+``metrics`` (final, per split), ``dense_metrics`` (the dense ancestor's, on the same data), ``pruned`` (per tensor),
+``parent`` and ``dense`` (relative path and SHA-256).
 No clock time, absolute path or host name is in it: the same command gives the same bytes.
 """
 
@@ -59,7 +60,8 @@ def make(stage: str, settings: Mapping[str, Any], origin: Lineage | None, **chan
     unknown = changes.keys() - lineage.keys()
     if unknown:
         raise ValueError(f"not keys of a lineage: {sorted(unknown)}")
-    return json.loads(dump({**lineage, **changes}))  # type: ignore[no-any-return]  # as it will be read back
+    as_read_back: Lineage = json.loads(dump({**lineage, **changes}))
+    return as_read_back
 
 
 def dump(lineage: Mapping[str, Any]) -> str:

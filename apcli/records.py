@@ -32,7 +32,7 @@ def load(lines: Iterable[str], where: str) -> Iterator[Record]:
         except ValueError:
             hint = "a checkpoint's path" if line.rstrip().endswith(".safetensors") else repr(line.strip()[:40])
             raise UsageError(
-                f"{where}, line {number} is {hint} where a record was expected: put `apcli divergence` before this stage"
+                f"{where}, line {number} is {hint} where a record was expected: run `apcli divergence` first"
             ) from None
         if not isinstance(record, dict) or record.get("kind") != "divergence":
             raise ApcliError(
@@ -40,7 +40,7 @@ def load(lines: Iterable[str], where: str) -> Iterator[Record]:
             )
         if record.get("version") != VERSION:
             raise ApcliError(
-                f"{where}, line {number} is a record of version {record.get('version')}, this apcli reads {VERSION}: make it again"
+                f"{where}, line {number} is of version {record.get('version')}, expected {VERSION}: make the record again"
             )
         yield record
 

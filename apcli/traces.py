@@ -37,7 +37,7 @@ def of(checkpoint: Checkpoint) -> Checkpoint | None:
     trace = checkpoints.read(path)
     if any((trace.lineage or {}).get(key) != lineage[key] for key in ("settings", "parent")):
         raise VerificationError(
-            f"{path} is not the trace of {checkpoint.label} (their lineages differ): fine-tune again, or remove the trace"
+            f"{path} is not the trace of {checkpoint.label} (their lineages differ): fine-tune again, or remove it"
         )
     return trace
 

@@ -1,4 +1,4 @@
-"""One sparsity for every layer, or one for all of them together. Exactly round(s * n) weights go, n the size in scope."""
+"""One sparsity for every layer, or one for all together: exactly round(s * n) weights go, n the size in scope."""
 
 from collections.abc import Sequence
 

@@ -27,9 +27,10 @@ def divergence(
 ) -> None:
     """Measure how far pruned weights moved: AP2 and AP3 (nats), per layer and pooled (*), beside PD.
 
-    Two files are a pair, the dense one first. Otherwise each file is set against --dense, or the dense ancestor that its
-    lineage names; the trace of a fine-tuned file adds a record for each epoch.
+    Two files are a pair, the dense one first. Otherwise each file is set against --dense, or the dense ancestor
+    that its lineage names; the trace of a fine-tuned file adds a record for each epoch.
 
+    \b
       apcli divergence a b --dist student-t
     """
     streams.start(quiet)

@@ -47,6 +47,7 @@ def finetune(
 
     Beside X.finetuned.safetensors, X.finetuned.trace.safetensors keeps the pruned layers' weights of every epoch.
 
+    \b
       apcli prune model.safetensors --sparsity 0.5,0.8 | apcli finetune --epochs 20 --lr 0.01
     """
     streams.start(quiet)

@@ -44,6 +44,7 @@ def about(
 
     Stages compose in a pipeline: each prints the paths of the checkpoints it made, and takes paths on standard input.
 
+    \b
       apcli train resnet20 --data digits --epochs 30 \\
         | apcli prune --method lowest,highest,random --sparsity 0.1,0.3,0.5,0.8 \\
         | apcli finetune --epochs 5 \\

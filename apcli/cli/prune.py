@@ -32,6 +32,7 @@ def prune(
 
     Works on any safetensors file. Comma lists multiply: a file for each method and sparsity.
 
+    \b
       apcli prune model.safetensors --method highest --sparsity 0.3
     """
     streams.start(quiet)

@@ -11,7 +11,7 @@ from apcli.cli import streams
 
 @contextmanager
 def outputs(output: str | None, overwrite: bool) -> Iterator[tuple[Any, Any]]:
-    """The stage's ``Outputs`` and the function that sends one finished file on: its path, or with ``-o -`` its bytes."""
+    """The stage's ``Outputs``, and the function that sends a finished file on: its path, or with ``-o -`` its bytes."""
     from apcli.outputs import Outputs
 
     if output != "-":

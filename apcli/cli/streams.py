@@ -114,6 +114,15 @@ def checkpoints_in(arguments: list[str]) -> Iterator[Any]:
             yield checkpoints.read(checkpoints.find(argument))
 
 
+def is_checkpoint(argument: str) -> bool:
+    """Whether an argument names a safetensors file, going by its first bytes, with or without the suffix."""
+    for name in (argument, f"{argument}.safetensors"):
+        if argument != "-" and Path(name).is_file():
+            with Path(name).open("rb") as file:
+                return name.endswith(".safetensors") or b"\0" in file.read(8)
+    return False
+
+
 def _checkpoints_on_stdin() -> Iterator[Any]:
     from apcli import checkpoints
 

@@ -126,8 +126,8 @@ def channel_statistics(images: Tensor) -> tuple[tuple[float, ...], tuple[float, 
     """
     counts = torch.zeros(images.shape[1], 256, dtype=torch.int64)
     for chunk in images.split(1024):
-        for channel, count in enumerate(counts):
-            count += torch.bincount(chunk[:, channel].flatten(), minlength=256)
+        for channel in range(len(counts)):
+            counts[channel] += torch.bincount(chunk[:, channel].flatten(), minlength=256)
     level = torch.arange(256, dtype=torch.float64) / 255
     share = counts / counts.sum(1, keepdim=True, dtype=torch.float64)
     mean = (share * level).sum(1)

@@ -12,7 +12,7 @@ from apcli.errors import ApcliError
 from apcli.layers import Layer, layer_name, prunable, select
 from apcli.records import Record
 from apcli.registry import Choice
-from apcli.theory import DISTRIBUTIONS
+from apcli.theory import DISTRIBUTIONS, performance
 from apcli.theory.projections import dimension, row_variance
 
 POOLED = "*"
@@ -35,7 +35,7 @@ def divergence(dense: Checkpoint, pruned: Checkpoint, config: DivergenceConfig) 
     dense_weights = {layer.name: _vector(dense, layer.tensor) for layer in layers}
     variances = {layer.name: np.empty(0) for layer in layers}
     if any(choice.parameters.get("cov") == "diag" for choice in choices):
-        variances = {l.name: row_variance(dense_weights[l.name].reshape(l.shape)) for l in layers}
+        variances = {a.name: row_variance(dense_weights[a.name].reshape(a.shape)) for a in layers}
     context = _context(dense, pruned)
     after = {layer.name: _vector(pruned, layer.tensor) for layer in layers}
     yield from _records(choices, dense_weights, after, variances, context, None, _metrics(dense, pruned, None))
@@ -54,25 +54,21 @@ def compared_layers(dense: Checkpoint, pruned: Checkpoint, config: DivergenceCon
     Raises:
         ApcliError: a layer is missing on one side or of another shape; the first difference is named.
     """
+    layers = select(pruned, config.layers or "all", config.exclude)
     promised = (pruned.lineage or {}).get("pruned")
-    include = config.layers or (",".join(layer_name(tensor) for tensor in promised) if promised else "all")
-    layers = select(pruned, include, config.exclude)
-    if include == "all":
+    if config.layers is None and promised:
+        layers = [layer for layer in layers if layer.tensor in promised]
+    elif config.layers is None and config.exclude is None:
         for layer in prunable(dense):
             if layer.tensor not in pruned.entries:
-                raise ApcliError(
-                    f"layers do not match: {dense.label} has {layer.name}, {pruned.label} does not: name some with --layers"
-                )
+                raise _mismatch(f"{dense.label} has {layer.name}, {pruned.label} does not")
     for layer in layers:
         entry = dense.entries.get(layer.tensor)
         if entry is None:
-            raise ApcliError(
-                f"layers do not match: {pruned.label} has {layer.name}, {dense.label} does not: name some with --layers"
-            )
+            raise _mismatch(f"{pruned.label} has {layer.name}, {dense.label} does not")
         if entry.shape != layer.shape or not entry.is_float:
-            raise ApcliError(
-                f"layers do not match: {layer.name} is {_size(entry.shape)} in {dense.label} and {_size(layer.shape)} in {pruned.label}"
-            )
+            shapes = f"{_size(entry.shape)} in {dense.label}, {_size(layer.shape)} in {pruned.label}"
+            raise _mismatch(f"{layer.name} is {shapes}")
     for checkpoint in (dense, pruned):
         checkpoint.check_finite([layer.tensor for layer in layers])
     return layers
@@ -90,8 +86,8 @@ def _records(
     """One record per distribution and layer of ``pruned``, then the pooled one when every compared layer is there."""
     vectors = [(name, dense[name], pruned[name], variances[name]) for name in pruned]
     if pruned.keys() == dense.keys():
-        together = (np.concatenate([vector[i] for vector in vectors]) for i in (1, 2, 3))
-        vectors.append((POOLED, *together))
+        before, after, spread = (np.concatenate([vector[i] for vector in vectors]) for i in (1, 2, 3))
+        vectors.append((POOLED, before, after, spread))
     for choice in choices:
         for name, before, after, variance in vectors:
             yield {
@@ -107,7 +103,7 @@ def _records(
                 "estimator": "exact",
                 "value": choice(before, after, variance),
                 "std_error": 0.0,
-                "pd": {split: _pd(metrics["dense"], metrics["pruned"], split) for split in ("test", "train")},
+                "pd": performance.difference(metrics["dense"], metrics["pruned"]),
                 "metrics": metrics,
             }
 
@@ -131,7 +127,7 @@ def _context(dense: Checkpoint, pruned: Checkpoint) -> Record:
 
 
 def _metrics(dense: Checkpoint, pruned: Checkpoint, epoch: int | None) -> dict[str, Any]:
-    """Loss and accuracy of the dense network, of the pruned one before fine-tuning, and of the one the record is about."""
+    """Loss and accuracy of the dense network, of the pruned one before fine-tuning, and of the record's own."""
     lineage = pruned.lineage or {}
     history = {step["epoch"]: step for step in lineage.get("history", [])}
     reference = lineage.get("dense_metrics") or (dense.lineage or {}).get("metrics")
@@ -140,20 +136,16 @@ def _metrics(dense: Checkpoint, pruned: Checkpoint, epoch: int | None) -> dict[s
 
 
 def _splits(metrics: dict[str, Any] | None) -> dict[str, Any] | None:
-    found = {split: (metrics or {}).get(split) for split in ("train", "test")}
+    found = {split: (metrics or {}).get(split) for split in performance.SPLITS}
     return found if any(found.values()) else None
-
-
-def _pd(dense: dict[str, Any] | None, pruned: dict[str, Any] | None, split: str) -> dict[str, float] | None:
-    """PD: absolute difference of mean cross-entropy (nats) and of accuracy (percentage points)."""
-    before, after = (dense or {}).get(split), (pruned or {}).get(split)
-    if not before or not after:
-        return None
-    return {key: abs(before[key] - after[key]) for key in ("loss", "accuracy")}
 
 
 def _vector(checkpoint: Checkpoint, tensor: str) -> np.ndarray:
     return checkpoint.entries[tensor].values.ravel().astype(np.float64)
+
+
+def _mismatch(difference: str) -> ApcliError:
+    return ApcliError(f"layers do not match: {difference}: give two files of one network, or name layers with --layers")
 
 
 def _size(shape: tuple[int, ...]) -> str:

@@ -1,21 +1,20 @@
 """Fine-tune: train a pruned network on, its zeros held, and follow how its performance comes back."""
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from apcli import layers, traces
 from apcli import lineage as lineages
+from apcli import traces
 from apcli.checkpoints import Checkpoint, Entry, dense_ancestor, write
 from apcli.configs import FinetuneConfig
 from apcli.data.datasets import Dataset, load
 from apcli.errors import UsageError
 from apcli.layers import Layer, listing, prunable, select
-from apcli.lineage import Lineage
 from apcli.models.build import build, last_layer
 from apcli.models.spec import ModelSpec, resolve
 from apcli.models.weights import load_weights_
@@ -23,6 +22,7 @@ from apcli.operations.loop import device_of, evaluate, fit, recipe_of
 from apcli.outputs import Outputs
 from apcli.state_dicts import entries_of, entry_of
 from apcli.state_dicts import load as load_tensors
+from apcli.theory import performance
 
 log = logging.getLogger("apcli")
 
@@ -93,7 +93,7 @@ class Finetuner:
         result["dense_metrics"] = self._dense(source, spec, dataset)
         parameters = dict(model.named_parameters())
         before = evaluate(model, spec, dataset)
-        result["history"].append({"epoch": 0, **before, "pd": performance_difference(result["dense_metrics"], before)})
+        result["history"].append({"epoch": 0, **before, "pd": performance.difference(result["dense_metrics"], before)})
         steps = {0: _snapshot(parameters, traced)}
         for entry in fit(
             model,
@@ -105,7 +105,7 @@ class Finetuner:
             only=list(pruned) if config.update == "pruned" else None,
         ):
             self.tell(f"{path.name}: epoch {entry['epoch']}/{recipe.epochs}")
-            result["history"].append({**entry, "pd": performance_difference(result["dense_metrics"], entry)})
+            result["history"].append({**entry, "pd": performance.difference(result["dense_metrics"], entry)})
             steps[entry["epoch"]] = _snapshot(parameters, traced)
         result["metrics"] = {split: result["history"][-1][split] for split in ("train", "test")}
         if traced:
@@ -141,7 +141,7 @@ class Finetuner:
             )
         if spec.num_classes < dataset.classes:
             raise UsageError(
-                f"{source.label} tells {spec.num_classes} classes apart and {name} has {dataset.classes}: choose other --data"
+                f"{source.label} has {spec.num_classes} outputs and {name} {dataset.classes} classes: choose other --data"
             )
         return spec, dataset
 
@@ -196,7 +196,7 @@ def promises_of(source: Checkpoint) -> dict[str, dict[str, Any]]:
 
 
 def traced_layers(source: Checkpoint, wanted: str, pruned: dict[str, Any]) -> list[Layer]:
-    """The layers that ``--trace`` means: ``none``, ``auto`` (the pruned ones up to a size, else the last), or a selection.
+    """The layers that ``--trace`` means: ``none``, ``auto`` (the pruned, up to a size, else the last), or a selection.
 
     Raises:
         UsageError: no such layer.
@@ -212,16 +212,6 @@ def traced_layers(source: Checkpoint, wanted: str, pruned: dict[str, Any]) -> li
     chosen = [layer for layer in prunable(source) if layer.tensor == last]
     log.warning("the pruned layers are too large to trace: traced is %s (see --trace)", listing(chosen) or "none")
     return chosen
-
-
-def performance_difference(dense: dict[str, Any], pruned: dict[str, Any]) -> dict[str, Any] | None:
-    """PD per split: |L(dense) - L(pruned)| in mean cross-entropy (nats) and in accuracy (percentage points)."""
-    found = {}
-    for split in ("train", "test"):
-        before, after = dense.get(split), pruned.get(split)
-        if before and after and None not in (before["loss"], after["loss"]):
-            found[split] = {key: abs(before[key] - after[key]) for key in ("loss", "accuracy")}
-    return found or None
 
 
 def _snapshot(parameters: dict[str, nn.Parameter], traced: list[Layer]) -> dict[str, Entry]:

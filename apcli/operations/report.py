@@ -267,19 +267,22 @@ def _performance(record: Record) -> Iterator[tuple[Key, float | None]]:
 
 
 def _runs(choice: tuple[Any, ...], trials: list[Trial], several_scopes: bool, notes: list[str]) -> list[Run]:
+    """One run of all trials, or one for each where they cannot be told to differ in their seed alone."""
     method, scope, requested = choice
-    label = str(method) if not several_scopes or scope is None else f"{method}, {scope}"
-    actual = [trial.actual for trial in trials]
-    if method is None or requested is None:
-        return [Run(trial.name if method is None else f"{label} ({trial.name})", a, (trial,))
-                for trial, a in zip(trials, actual, strict=True)]  # fmt: skip
-    if max(Counter(trial.seed for trial in trials).values()) > 1:
+    label = f"{method}, {scope}" if several_scopes and scope is not None else str(method)
+    known = method is not None and requested is not None
+    if known and max(Counter(trial.seed for trial in trials).values()) == 1:
+        return [Run(label, requested, tuple(sorted(trials, key=lambda t: (t.seed is None, t.seed or 0))))]
+    if known:
         notes.append(
             f"{label} at {requested:g}: several files of the same seed, shown apart by name and not averaged; "
             "are they steps of the same network, or pruned in other layers?"
         )
-        return [Run(f"{label} ({trial.name})", requested, (trial,)) for trial in trials]
-    return [Run(label, requested, tuple(sorted(trials, key=lambda t: (t.seed is None, t.seed or 0))))]
+    names = [trial.name for trial in trials]
+    if len(set(names)) < len(names):
+        names = [str(trial.pruned.get("path")) for trial in trials]
+    labels = names if method is None else [f"{label} ({name})" for name in names]
+    return [Run(name, requested, (trial,)) for name, trial in zip(labels, trials, strict=True)]
 
 
 def _key(record: Record) -> Key:

@@ -31,7 +31,7 @@ def series(group: Group) -> list[Series]:
     for run in group.runs:
         for quantity in group.quantities:
             final = run.final(quantity.key)
-            epochs = [epoch for epoch in run.epochs if run.at(quantity.key, epoch) is not None]
+            epochs = run.epochs if any(run.at(quantity.key, epoch) for epoch in run.epochs) else []
             points = tuple(_point(run.at(quantity.key, epoch)) for epoch in epochs)
             kind, label, unit = quantity.kind, quantity.label, quantity.unit
             found.append(Series(run.method, run.sparsity, label, unit, kind, tuple(epochs), points, _point(final)))

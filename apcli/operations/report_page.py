@@ -10,13 +10,13 @@ from pathlib import Path
 from apcli import __version__, figures
 from apcli.checkpoints import staged
 from apcli.errors import UsageError
-from apcli.operations.report import Group, Quantity, Record, Report, Run, build
+from apcli.operations.report import Group, Quantity, Record, Report, Run, Trial, build, file_name
 from apcli.operations.report_figures import METHOD_FIXED, OVER_SPARSITY, SCATTER, SPARSITY_FIXED, Drawing, drawings
 from apcli.operations.report_order import FINAL, Agreement, agreements, caveats, count, moment_name, signed, verdict
 from apcli.operations.report_tables import Table, broken_table, order_table, runs_table, spread, to_csv, to_markdown
 
 FORMATS = ("html", "md", "csv", "png", "svg")
-LONG = 8
+LONG, WIDE = 8, 50
 NUMBER = re.compile(r"[−-]?[\d.]+(e-?\d+)?( ± [\d.]+(e-?\d+)?)?|–")
 SECTIONS = {
     METHOD_FIXED: "Fixed method, every sparsity",
@@ -187,26 +187,31 @@ def _settings(report: Report) -> str:
     laws = _table(
         (["measure", "distribution", "divergence", "estimator", "parameters"], rows), "Measures and their settings."
     )
-    trials = [(group, run, trial) for group in report.groups for run in group.runs for trial in run.trials]
-    sides = [(g, r, t, side, file) for g, r, t in trials for side, file in (("dense", t.dense), ("pruned", t.pruned))]
+    trials = [(run, trial) for group in report.groups for run in group.runs for trial in run.trials]
     listed = {
-        (side, str(file.get("path")), str(file.get("sha256") or "unknown")[:12]): [
-            r.name,
-            "" if t.seed is None else str(t.seed),
-        ]
-        for _, r, t, side, file in sides
+        (
+            side,
+            file_name(file),
+            str(file.get("sha256") or "unknown")[:12],
+            run.name if side == "pruned" else "",
+            _seed(trial),
+        )
+        for run, trial in trials
+        for side, file in (("dense", trial.dense), ("pruned", trial.pruned))
+        if file.get("path")
     }
-    rows = [
-        [side, Path(path).name, sha, *(run if side == "pruned" else ["", run[1]])]
-        for (side, path, sha), run in listed.items()
-    ]
+    rows = [list(row) for row in sorted(listed)]
     sources = _table(
-        (["role", "file", "SHA-256", "run", "seed"], sorted(rows)), "Files, with the first 12 digits of their SHA-256."
+        (["role", "file", "SHA-256", "run", "seed"], rows), "Files, with the first 12 digits of their SHA-256."
     )
     inside = (
         f'<dl class="words">\n{words}</dl>\n{laws}<details>\n<summary>Files compared</summary>\n{sources}</details>\n'
     )
     return _section("Settings and definitions", inside)
+
+
+def _seed(trial: Trial) -> str:
+    return "" if trial.seed is None else str(trial.seed)
 
 
 def _footer(report: Report) -> str:
@@ -227,16 +232,17 @@ def _table(table: Table, caption: str) -> str:
         f'<th scope="col"{" class=number" if right else ""}>{escape(cell)}</th>'
         for cell, right in zip(head, numeric, strict=True)
     )
-    lines = "".join(f"<tr>{''.join(_cell(cell) for cell in row)}</tr>\n" for row in rows)
+    cells = ["".join(_cell(*cell) for cell in zip(row, numeric, strict=True)) for row in rows]
+    lines = "".join(f"<tr>{row}</tr>\n" for row in cells)
     return (
         f'<div class="scroll" tabindex="0" role="region" aria-label="{escape(caption)}">\n<table>\n'
         f"<caption>{escape(caption)}</caption>\n<thead><tr>{columns}</tr></thead>\n<tbody>\n{lines}</tbody>\n</table>\n</div>\n"
     )
 
 
-def _cell(text: str) -> str:
-    if not NUMBER.fullmatch(text):
-        return f"<td>{escape(text)}</td>"
+def _cell(text: str, numeric: bool) -> str:
+    if not numeric:
+        return f"<td{' class=long' if len(text) > WIDE else ''}>{escape(text)}</td>"
     mean, _, sd = text.partition(" ± ")
     return f'<td class="number">{mean}{f"<small>± {sd}</small>" if sd else ""}</td>'
 
@@ -253,7 +259,7 @@ def _figure(drawing: Drawing) -> str:
 def _inline(svg: str, prefix: str) -> str:
     """The ``<svg>`` element alone: its identifiers unique on a page of several, no reference to elsewhere."""
     svg = svg[svg.index("<svg") :]
-    svg = re.sub(r"<metadata>.*?</metadata>\s*", "", svg, flags=re.DOTALL)
+    svg = re.sub(r"<metadata>.*?</metadata>\s*|<!--.*?-->\s*", "", svg, flags=re.DOTALL)
     svg = re.sub(r'\sxmlns(:\w+)?="[^"]*"', "", svg)
     svg = svg.replace("xlink:href=", "href=")
     return re.sub(r'(\sid="|href="#|url\(#)', rf"\g<1>{prefix}.", svg)

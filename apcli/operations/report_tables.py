@@ -56,7 +56,7 @@ def order_table(group: Group, found: Sequence[Agreement]) -> Table:
 def broken_table(group: Group, found: Sequence[Agreement]) -> Table:
     """The pairs of runs that AP and PD order oppositely, with both PDs and every AP that breaks the order."""
     head = ["when", "against", "smaller AP", "its PD", "larger AP", "its PD", "the PDs differ", "AP of the two"]
-    words = {True: "within the seeds’ spread", False: "beyond the seeds’ spread", None: "by one seed’s word"}
+    words = {True: "within the seeds’ spread", False: "beyond the seeds’ spread", None: "one seed: spread unknown"}
     rows: dict[tuple[str, ...], list[str]] = {}
     for a in found:
         for pair in a.broken if a.sparsity is None else ():

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
 from apcli import lineage as lineages
 from apcli.checkpoints import relative, write
@@ -42,9 +41,8 @@ def train(config: TrainConfig, outputs: Outputs, tell: Callable[[str], None]) ->
     recipe = recipe_of(config.loop, spec, dataset)
     user_model = config.model.name if spec.source == "user" else None
     for seed in config.seeds:
-        name = f"{spec.name.partition(':')[0].removesuffix('.py')}-{dataset.name.removeprefix('folder:').replace(':', '-')}"
         trial = f".seed{seed}" if len(config.seeds) > 1 else ""
-        path = outputs.place(Path(), f"{name}{trial}")
+        path = outputs.place(Path(), f"{_stem(spec, dataset)}{trial}")
         settings = {**recipe.settings(), "pretrained": config.model.pretrained, "rename": config.rename}
         result = lineages.make(
             "train",
@@ -97,6 +95,11 @@ def _data_and_spec(config: TrainConfig) -> tuple[Dataset, ModelSpec]:
         std=model.std,
     )
     return dataset, spec
+
+
+def _stem(spec: ModelSpec, dataset: Dataset) -> str:
+    model = spec.name.partition(":")[0].removesuffix(".py")
+    return f"{model}-{dataset.name.removeprefix('folder:').replace(':', '-')}"
 
 
 def _final(history: list[dict[str, Any]]) -> dict[str, Any] | None:

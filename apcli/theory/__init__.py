@@ -1,11 +1,11 @@
 """The mathematics: numbers in, numbers out. No file, no model, no device.
 
-``DISTRIBUTIONS`` are the projections of Definition 2 of arXiv:2403.00155: a weight vector becomes the location of a law.
+``DISTRIBUTIONS`` are the projections of arXiv:2403.00155, Definition 2: a weight vector becomes a law's location.
 """
 
-from apcli.registry import Row, Table
+from apcli.registry import Parameter, Row, Table
 
-_SHARED = {"cov": "identity", "scale": 1.0, "groups": 0}
+_SHARED: dict[str, Parameter] = {"cov": "identity", "scale": 1.0, "groups": 0}
 
 DISTRIBUTIONS = Table(
     "distribution",
@@ -38,7 +38,10 @@ DISTRIBUTIONS = Table(
 )
 
 
-MONOTONE_NOTE = "With one isotropic scale for both laws AP3 is a strictly increasing function of AP2: it orders methods exactly as AP2 does."
+MONOTONE_NOTE = (
+    "With one isotropic scale for both laws AP3 is a strictly increasing function of AP2: "
+    "it orders methods exactly as AP2 does."
+)
 
 
 def is_monotone_in_ap2(cov: str, groups: int) -> bool:

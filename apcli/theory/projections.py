@@ -36,7 +36,7 @@ def student_t(
 
 
 def dimension(size: int, groups: int) -> int:
-    """The number of coordinates left of ``size`` weights after grouping: ceil(size / (size // groups)), not ``groups``."""
+    """The coordinates left of ``size`` weights after grouping: ceil(size / (size // groups)), not ``groups``."""
     if not 0 <= groups <= size:
         raise UsageError(f"groups is {groups}: expected 0 (none) or a number of groups up to the {size} weights")
     return size if groups == 0 else math.ceil(size / (size // groups))
@@ -55,7 +55,7 @@ def row_variance(weight: np.ndarray) -> np.ndarray:
     """The variance of each weight, its layer's rows (output units) taken as draws of one law; shape of ``weight``.
 
     Column j over r rows gives (sum_i (w_ij - mean_j)^2 + v) / r, with v the mean of the columns' unbiased variances:
-    the sample variance, shrunk towards the layer's own as if by one more observation, so that no column is without spread.
+    the sample variance, shrunk towards the layer's own as if by one more observation: no column is without spread.
     A layer of one row has its own variance everywhere.
 
     Raises:
