@@ -9,7 +9,7 @@ import json
 import os
 import struct
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -244,4 +244,5 @@ def staged(path: Path) -> Iterator[Path]:
     except OSError as error:
         raise ApcliError(f"cannot write {path}: {error.strerror}: free some space or choose another --output") from None
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # a parent that is no folder holds nothing to remove
+            temporary.unlink()

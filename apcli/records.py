@@ -39,9 +39,8 @@ def load(lines: Iterable[str], where: str) -> Iterator[Record]:
                 f"{where}, line {number} is no divergence record: expected JSON Lines from apcli divergence"
             )
         if record.get("version") != VERSION:
-            raise ApcliError(
-                f"{where}, line {number} is of version {record.get('version')}, expected {VERSION}: make the record again"
-            )
+            found = record.get("version")
+            raise ApcliError(f"{where}, line {number} is of version {found}, expected {VERSION}: make it again")
         yield record
 
 

@@ -9,12 +9,13 @@ from apcli import records
 from apcli.cli import options, streams
 from apcli.configs import DivergenceConfig
 from apcli.errors import UsageError
+from apcli.theory import DISTRIBUTIONS, MONOTONE_NOTE, is_monotone_in_ap2
 
 
 def divergence(
     checkpoints: options.Checkpoints = None,
     dist: Annotated[
-        str, typer.Option("--dist", metavar="LIST", help="ap2, gaussian, student-t, as name:key=value")
+        str, typer.Option("--dist", metavar="LIST", help=f"{', '.join(DISTRIBUTIONS.names)}, as name:key=value")
     ] = DivergenceConfig.dist,
     dense: options.Dense = None,
     layers: Annotated[
@@ -65,8 +66,6 @@ def _pairs(arguments: list[str], dense: str | None) -> Iterator[tuple[Any, Any]]
 
 
 def _emit_table(title: str, found: list[records.Record]) -> None:
-    from apcli.theory import MONOTONE_NOTE, is_monotone_in_ap2
-
     columns = ["epoch", "layer", "dim", "dist", "value", "PD loss (test)", "PD accuracy (test)"]
     rows = []
     for record in found:

@@ -97,11 +97,6 @@ def explain(error: Exception) -> tuple[str, int]:
         return f"{text} (see {_command_path(error)} --help)", 2
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return "out of memory: choose a smaller --batch-size, or another --device", 1
-    if "torchvision::nms" in str(error):
-        return (
-            "the installed torch and torchvision do not belong together (operator torchvision::nms does not exist): "
-            "install both from one place, as in pip install --force-reinstall torch torchvision"
-        ), 1
     first = (str(error).strip().splitlines() or ["no message"])[0]
     return f"{type(error).__name__}: {first} (APCLI_DEBUG=1 shows where)", 1
 

@@ -4,9 +4,11 @@ from typing import Annotated
 
 import typer
 
+from apcli.allocations import SCOPES
 from apcli.cli import options, stages, streams
 from apcli.cli.options import numbers, seeds
 from apcli.configs import PruneConfig
+from apcli.criteria import METHODS
 
 
 def prune(
@@ -15,10 +17,10 @@ def prune(
         str, typer.Option("--sparsity", metavar="LIST", help="removed share of the weights, each in [0, 1)")
     ] = ...,  # type: ignore[assignment]  # required
     method: Annotated[
-        str, typer.Option("--method", "--criterion", metavar="LIST", help="lowest, highest, random")
+        str, typer.Option("--method", "--criterion", metavar="LIST", help=", ".join(METHODS.names))
     ] = PruneConfig.method,
     scope: Annotated[
-        str, typer.Option("--scope", help="layer or global: over what weights are ranked")
+        str, typer.Option("--scope", help=f"over what weights are ranked: {', '.join(SCOPES.names)}")
     ] = PruneConfig.scope,
     layers: options.Layers = PruneConfig.layers,
     exclude: options.Exclude = PruneConfig.exclude,

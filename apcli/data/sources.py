@@ -10,6 +10,7 @@ from typing import Any
 
 from apcli.data import DatasetRow
 from apcli.errors import ApcliError, UsageError
+from apcli.libraries import library
 from apcli.registry import Choice
 
 log = logging.getLogger("apcli")
@@ -33,6 +34,7 @@ def torchvision_splits(choice: Choice, data_dir: Path, download: bool) -> tuple[
     fetch = {"download": True} if download and row.downloads else {}
     if missing:
         log.info("fetching %s into %s", choice.spec, data_dir)
+    library("torchvision")
     try:
         with _quiet():
             train, test = (choice(data_dir, **arguments, **fetch) for arguments in row.splits)

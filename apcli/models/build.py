@@ -12,6 +12,7 @@ from typing import Any
 from torch import nn
 
 from apcli.errors import ApcliError, UsageError
+from apcli.libraries import library
 from apcli.models import MODELS, sources
 from apcli.models.spec import ModelSpec, check_pretrained, default_lr, resolve, split_user_model
 from apcli.models.weights import load_weights_, read_weights
@@ -85,7 +86,7 @@ def _build_own(spec: ModelSpec, pretrained: bool) -> nn.Module:
 
 
 def _build_torchvision(spec: ModelSpec, pretrained: bool) -> nn.Module:
-    models = sources.library("torchvision").models
+    models = library("torchvision").models
     options: dict[str, Any] = {}
     if spec.name in ("inception_v3", "googlenet"):
         # The auxiliary heads take part in no loss here: without them, no layer is left that never learns.
@@ -121,7 +122,7 @@ def _copy_pretrained_(model: nn.Module, donor: nn.Module, spec: ModelSpec) -> No
 
 
 def _build_timm(spec: ModelSpec, pretrained: bool) -> nn.Module:
-    timm = sources.library("timm")
+    timm = library("timm")
     options = {"num_classes": spec.num_classes, **_size(spec)}
     if not pretrained:
         model: nn.Module = timm.create_model(spec.name, pretrained=False, **options)

@@ -1,11 +1,9 @@
 """Where a model's name is looked up: our own table, torchvision's and timm's (each imported only when asked)."""
 
 import difflib
-import importlib
 from dataclasses import dataclass
-from typing import Any
 
-from apcli.errors import ApcliError
+from apcli.libraries import library
 from apcli.models import MODELS
 
 REGISTRIES = ("apcli", "torchvision", "timm")  # the order in which a plain name is looked up
@@ -20,23 +18,6 @@ class Defaults:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     least_size: int = 1
-
-
-def library(name: str) -> Any:
-    """The module ``torchvision`` or ``timm``.
-
-    Raises:
-        ApcliError: it is not installed, or does not fit the installed torch.
-    """
-    try:
-        importlib.import_module("torchvision")  # timm needs it too, and hides the reason when it does not import
-        return importlib.import_module(name)
-    except (ImportError, RuntimeError) as error:
-        reason = str(error).splitlines()[0]
-        raise ApcliError(
-            f"{name} cannot be imported ({reason}): install torch and torchvision together, from one and the same "
-            "package index, so that the builds match (both CPU, or both for one CUDA version)"
-        ) from error
 
 
 def known(source: str) -> list[str]:

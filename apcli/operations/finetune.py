@@ -140,9 +140,8 @@ class Finetuner:
                 data_std=dataset.std,
             )
         if spec.num_classes < dataset.classes:
-            raise UsageError(
-                f"{source.label} has {spec.num_classes} outputs and {name} {dataset.classes} classes: choose other --data"
-            )
+            sizes = f"{spec.num_classes} outputs and {name} {dataset.classes} classes"
+            raise UsageError(f"{source.label} has {sizes}: choose other --data")
         return spec, dataset
 
     def _dataset(self, name: str, size: int) -> Dataset:

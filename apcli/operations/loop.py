@@ -131,7 +131,7 @@ def fit(
         _training_mode_(model, frozen=only is not None)
         tally = _Tally(spec.num_classes, dataset.train.images.device)
         for images, labels in _feed(dataset.train, spec, recipe.batch_size, recipe.augment, generator):
-            logits = _logits(model, images)
+            logits = _logits(model, images, spec)
             loss = F.cross_entropy(logits, labels)
             optimiser.zero_grad()
             loss.backward()
@@ -158,7 +158,7 @@ def _evaluate(model: nn.Module, spec: ModelSpec, split: Split) -> Metrics:
     model.eval()
     tally = _Tally(spec.num_classes, split.images.device)
     for images, labels in _feed(split, spec, _EVALUATION_BATCH, (), None):
-        tally.add(_logits(model, images), labels)
+        tally.add(_logits(model, images, spec), labels)
     return tally.metrics()
 
 
@@ -209,9 +209,12 @@ def _feed(
     )
 
 
-def _logits(model: nn.Module, images: Tensor) -> Tensor:
+def _logits(model: nn.Module, images: Tensor, spec: ModelSpec) -> Tensor:
     output = model(images)
     logits: Tensor = output[0] if isinstance(output, tuple) else output  # auxiliary heads come after the main one
+    if logits.shape != (len(images), spec.num_classes):
+        expected = (len(images), spec.num_classes)
+        raise ApcliError(f"{spec.name} gives an output of shape {tuple(logits.shape)}: expected logits, {expected}")
     return logits
 
 

@@ -62,7 +62,9 @@ def prune(source: Checkpoint, config: PruneConfig, outputs: Outputs) -> Iterator
             "sparsity": sparsity,
             "seed": seed,
         }
-        recipe = lineages.make("prune", settings, parent, parent=source.link(home), dense=source.dense_link(home))
+        recipe = lineages.make(
+            "prune", settings, parent, seed=seed, parent=source.link(home), dense=source.dense_link(home)
+        )
         if not outputs.has(path, {key: recipe[key] for key in ("stage", "settings", "parent")}):
             entries, promises = _pruned(source, layers, method, config.scope, sparsity, seed)
             recipe["pruned"] = {**recipe["pruned"], **promises}

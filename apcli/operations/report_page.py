@@ -1,8 +1,8 @@
 """The report as one HTML page that needs nothing but itself, and the writing of a report in every format."""
 
+import logging
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import partial
 from html import escape
 from importlib.resources import files
 from pathlib import Path
@@ -14,6 +14,8 @@ from apcli.operations.report import Group, Quantity, Record, Report, Run, Trial,
 from apcli.operations.report_figures import METHOD_FIXED, OVER_SPARSITY, SCATTER, SPARSITY_FIXED, Drawing, drawings
 from apcli.operations.report_order import FINAL, Agreement, agreements, caveats, count, moment_name, signed, verdict
 from apcli.operations.report_tables import Table, broken_table, order_table, runs_table, spread, to_csv, to_markdown
+
+log = logging.getLogger("apcli")
 
 FORMATS = ("html", "md", "csv", "png", "svg")
 LONG, WIDE = 8, 50
@@ -40,10 +42,11 @@ DEFINITIONS = {
 def make(records: Iterable[Record], formats: Sequence[str], stem: Path, overwrite: bool = False) -> list[Path]:
     """Write the report as ``<stem>.html``, ``.md``, ``.csv`` and one ``<stem>.<figure>.png`` or ``.svg`` per figure.
 
-    Each file appears whole or not at all; every name is checked before the first is written.
+    Each file appears whole or not at all; every name is checked before the first is written. A file that is there
+    already and has the same bytes is kept.
 
     Raises:
-        UsageError: a format is unknown, or a file exists and ``overwrite`` is off.
+        UsageError: a format is unknown, or another file exists and ``overwrite`` is off.
         ApcliError: there is no record, or the system refuses to write.
     """
     for form in formats:
@@ -52,13 +55,16 @@ def make(records: Iterable[Record], formats: Sequence[str], stem: Path, overwrit
     report = build(records)
     drawn = drawings(report) if {"html", "png", "svg"} & set(formats) else []
     outputs = {stem.with_name(f"{stem.name}.{end}"): content for end, content in _contents(report, formats, drawn)}
-    if not overwrite:
-        for path in outputs:
-            if path.exists():
-                raise UsageError(f"{path} exists: --overwrite replaces it, --output names another place")
+    same = [path for path, content in outputs.items() if path.is_file() and path.read_bytes() == content]
+    for path in outputs:
+        if path.exists() and path not in same and not overwrite:
+            raise UsageError(f"{path} exists and differs: --overwrite replaces it, --output names another place")
     for path, content in outputs.items():
+        if path in same:
+            log.info("%s is already there, the same: kept", path)
+            continue
         with staged(path) as temporary:
-            temporary.write_bytes(content())
+            temporary.write_bytes(content)
     return list(outputs)
 
 
@@ -84,25 +90,16 @@ def page(report: Report, drawn: Sequence[Drawing]) -> str:
     )
 
 
-def _contents(
-    report: Report, formats: Sequence[str], drawn: Sequence[Drawing]
-) -> Iterator[tuple[str, Callable[[], bytes]]]:
-    """What ends each file's name, and the function that makes its bytes."""
+def _contents(report: Report, formats: Sequence[str], drawn: Sequence[Drawing]) -> Iterator[tuple[str, bytes]]:
+    """What ends each file's name, and the file's bytes."""
     for form in formats:
         if form in ("png", "svg"):
             draw = figures.png if form == "png" else figures.svg
-            yield from ((f"{drawing.name}.{form}", partial(draw, drawing.figure)) for drawing in drawn)
+            yield from ((f"{drawing.name}.{form}", draw(drawing.figure)) for drawing in drawn)
         else:
-            texts: dict[str, Callable[[Report], str]] = {
-                "html": partial(page, drawn=drawn),
-                "md": to_markdown,
-                "csv": to_csv,
-            }
-            yield form, partial(_encoded, texts[form], report)
-
-
-def _encoded(write: Callable[[Report], str], report: Report) -> bytes:
-    return write(report).encode()
+            write: dict[str, Callable[[Report], str]] = {"md": to_markdown, "csv": to_csv}
+            text = page(report, drawn) if form == "html" else write[form](report)
+            yield form, text.encode()
 
 
 def _group(group: Group, drawn: Sequence[Drawing], several: bool) -> str:
@@ -110,7 +107,7 @@ def _group(group: Group, drawn: Sequence[Drawing], several: bool) -> str:
     words = verdict(group, found)
     parts = [f"<h2>{escape(group.title)}</h2>\n"] if several else []
     parts.append(f'<p class="facts">{escape(_facts(group))}</p>\n{_tiles(group, found)}')
-    parts.append(f'<p class="verdict">{escape(" ".join(words))}</p>\n')
+    parts.append(f'<ul class="verdict">\n{"".join(f"<li>{escape(sentence)}</li>" for sentence in words)}</ul>\n')
     parts += [f'<p class="note">{escape(note)}</p>\n' for note in group.notes]
     parts.append(
         _section("Runs", _table(runs_table(group), "Every run; final network, test split unless said otherwise."))

@@ -72,7 +72,7 @@ def to_markdown(report: Report) -> str:
     parts = [f"# Pruning report: {_plain(report.title)}"]
     for group in report.groups:
         found = agreements(group)
-        parts += [f"## {_plain(group.title)}", *map(_plain, verdict(group, found))]
+        parts += [f"## {_plain(group.title)}", "\n".join(f"- {_plain(sentence)}" for sentence in verdict(group, found))]
         parts += [f"> {_plain(note)}" for note in group.notes]
         parts += ["### Runs", _markdown(runs_table(group))]
         tables = {

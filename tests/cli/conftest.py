@@ -1,0 +1,200 @@
+"""The console script in a folder of its own: real processes, real pipes, real files."""
+
+import json
+import os
+import pty
+import select
+import shlex
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from safetensors import safe_open
+from safetensors.numpy import load_file, save_file
+
+_FOREIGN = ("APCLI_DEBUG", "APCLI_DATA_DIR", "NO_COLOR", "FORCE_COLOR", "COLUMNS", "PYTHONHASHSEED")
+
+
+@dataclass(frozen=True)
+class Result:
+    code: int
+    raw: bytes
+    err: str
+
+    @property
+    def out(self) -> str:
+        return self.raw.decode()
+
+    @property
+    def lines(self) -> list[str]:
+        return self.out.splitlines()
+
+    @property
+    def complaints(self) -> list[str]:
+        return self.err.splitlines()
+
+    @property
+    def records(self) -> list[dict[str, Any]]:
+        """stdout as strict JSON Lines: NaN and Infinity are no JSON."""
+        return [json.loads(line, parse_constant=_refuse) for line in self.lines]
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is not JSON")
+
+
+class Shell:
+    """Runs ``apcli`` in ``folder``, and looks at the files there."""
+
+    def __init__(self, folder: Path, binaries: Path, temporary: Path) -> None:
+        self.folder = folder
+        self.temporary = temporary
+        kept = {key: value for key, value in os.environ.items() if key not in _FOREIGN}
+        self.environment = {
+            **kept,
+            "PATH": f"{binaries}{os.pathsep}{os.environ['PATH']}",
+            "TMPDIR": str(temporary),
+            "TERM": "xterm-256color",
+            "OMP_NUM_THREADS": "1",  # the tests run side by side
+        }
+
+    def __call__(self, command: str, stdin: bytes | None = None, **environment: str) -> Result:
+        """Run ``apcli COMMAND`` (words as a shell splits them); ``stdin`` None is an empty one."""
+        return self._finished(["apcli", *shlex.split(command)], stdin, environment)
+
+    def bash(self, script: str, stdin: bytes | None = None, **environment: str) -> Result:
+        return self._finished(["bash", "-o", "pipefail", "-c", script], stdin, environment)
+
+    def _finished(self, words: list[str], stdin: bytes | None, environment: dict[str, str]) -> Result:
+        done = subprocess.run(
+            words,
+            input=stdin or b"",
+            capture_output=True,
+            cwd=self.folder,
+            env={**self.environment, **environment},
+            timeout=120,
+            check=False,
+        )
+        return Result(done.returncode, done.stdout, done.stderr.decode())
+
+    def start(self, command: str, **streams: Any) -> subprocess.Popen[bytes]:
+        words = ["apcli", *shlex.split(command)]
+        environment = {**self.environment, **streams.pop("env", {})}
+        return subprocess.Popen(words, cwd=self.folder, env=environment, **streams)
+
+    def refuses(self, command: str, code: int, *words: str, stdin: bytes | None = None, **environment: str) -> None:
+        """The contract of bad input: one line that says all ``words``, the exit code, and nothing written anywhere."""
+        before = self.snapshot()
+        result = self(command, stdin, **environment)
+        self.check_refusal(result, code, *words)
+        assert self.snapshot() == before
+
+    def check_refusal(self, result: Result, code: int, *words: str) -> None:
+        assert len(result.complaints) == 1, result.err
+        assert result.err.startswith("apcli: error: ")
+        assert result.code == code, result.err
+        assert result.out == ""
+        for word in words:
+            assert word in result.err
+        assert list(self.temporary.iterdir()) == []
+
+    def snapshot(self) -> dict[str, tuple[bytes, int]]:
+        """Every file below the folder: its bytes and when they were written."""
+        files = (path for path in self.folder.rglob("*") if path.is_file())
+        return {str(path.relative_to(self.folder)): (path.read_bytes(), path.stat().st_mtime_ns) for path in files}
+
+    def save(self, name: str, tensors: dict[str, np.ndarray], metadata: dict[str, str] | None = None) -> Path:
+        """A plain safetensors file."""
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_file({key: np.ascontiguousarray(tensor) for key, tensor in tensors.items()}, path, metadata)
+        return path
+
+    def tensors(self, name: str) -> dict[str, np.ndarray]:
+        return load_file(self.folder / name)
+
+    def lineage(self, name: str) -> dict[str, Any]:
+        with safe_open(self.folder / name, "numpy") as file:
+            return json.loads(file.metadata()["apcli"])
+
+
+class Terminal:
+    """A pseudo-terminal; ``slave`` goes to the child, and what it shows is read here."""
+
+    def __init__(self) -> None:
+        self.master, self.slave = pty.openpty()
+        self.shown = ""
+
+    def until(self, word: str | None, seconds: float = 60) -> str:
+        """Read until ``word`` was shown, or with None until nobody holds the terminal."""
+        end = time.monotonic() + seconds
+        while word is None or word not in self.shown:
+            assert time.monotonic() < end, f"{word!r} was not shown: {self.shown!r}"
+            if not select.select([self.master], [], [], 0.2)[0]:
+                continue
+            try:
+                chunk = os.read(self.master, 4096)
+            except OSError:  # how Linux reports the end
+                chunk = b""
+            if not chunk:
+                assert word is None, f"{word!r} was not shown: {self.shown!r}"
+                break
+            self.shown += chunk.decode(errors="replace")
+        return self.shown
+
+    def hand_over(self) -> None:
+        """Close the child's end here, so that the end can be seen."""
+        os.close(self.slave)
+
+
+@pytest.fixture
+def terminal() -> Iterator[Terminal]:
+    made = Terminal()
+    yield made
+    os.close(made.master)
+
+
+@pytest.fixture(scope="session")
+def binaries(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the console script; without an installed one, of a script that does the same."""
+    script = Path(sys.executable).with_name("apcli")
+    if script.is_file():
+        return script.parent
+    script = tmp_path_factory.mktemp("bin") / "apcli"
+    root = Path(__file__).parents[2]
+    script.write_text(f'#!/bin/sh\nPYTHONPATH={shlex.quote(str(root))} exec {shlex.quote(sys.executable)} -m apcli "$@"\n')
+    script.chmod(0o755)
+    return script.parent
+
+
+@pytest.fixture(scope="session")
+def open_shell(tmp_path_factory: pytest.TempPathFactory, binaries: Path) -> Callable[[Path], Shell]:
+    return lambda folder: Shell(folder, binaries, tmp_path_factory.mktemp("tmp"))
+
+
+@pytest.fixture
+def shell(tmp_path: Path, open_shell: Callable[[Path], Shell]) -> Shell:
+    folder = tmp_path / "work"
+    folder.mkdir()
+    return open_shell(folder)
+
+
+@pytest.fixture
+def plain() -> dict[str, np.ndarray]:
+    """A small network's tensors, of the kind that any library writes: no lineage."""
+    draw = np.random.default_rng(7)
+    shapes = {"conv.weight": (8, 1, 3, 3), "fc1.weight": (30, 40), "fc2.weight": (10, 30)}
+    weights = {name: draw.standard_normal(shape).astype(np.float32) for name, shape in shapes.items()}
+    return {**weights, "fc1.bias": np.ones(30, np.float32), "steps": np.array(3)}
+
+
+@pytest.fixture
+def a(shell: Shell, plain: dict[str, np.ndarray]) -> Path:
+    """``a.safetensors`` in the shell's folder."""
+    return shell.save("a.safetensors", plain)

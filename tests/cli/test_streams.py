@@ -1,0 +1,273 @@
+"""What may come in on stdin and what goes out on stdout: paths, bytes and records, in real pipes."""
+
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+NAMES = ["a.lowest-0.3.safetensors", "a.lowest-0.8.safetensors"]
+PRUNE = "prune --sparsity 0.3,0.8"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "stdin"),
+    [
+        ("a.safetensors", ""),
+        ("a", ""),
+        ("./a.safetensors", ""),
+        ("", "a.safetensors\n"),
+        ("-", "a.safetensors\n"),
+        ("", "a\n"),
+        ("", "a.safetensors"),
+        ("", "\n  \na.safetensors\r\n"),
+    ],
+)
+def test_checkpoints_are_named_by_arguments_or_lines(shell: Any, a: Path, arguments: str, stdin: str) -> None:
+    result = shell(f"{PRUNE} {arguments}", stdin.encode())
+    assert result.code == 0
+    assert result.lines == NAMES
+    assert all((shell.folder / name).is_file() for name in NAMES)
+
+
+def test_arguments_and_lines_are_taken_in_the_order_given(shell: Any, plain: dict[str, np.ndarray]) -> None:
+    for name in ("a", "b", "c"):
+        shell.save(f"{name}.safetensors", plain)
+    result = shell("prune c - a --sparsity 0.5", b"b\n")
+    assert result.lines == [f"{name}.lowest-0.5.safetensors" for name in ("c", "b", "a")]
+
+
+@pytest.mark.parametrize("name", ["with space.safetensors", "größe_größer.safetensors", "-dash.safetensors", "*.safetensors"])
+def test_any_file_name_flows(shell: Any, plain: dict[str, np.ndarray], name: str) -> None:
+    shell.save(f"sub folder/{name}", plain)
+    result = shell.bash("find . -name '*.safetensors' | apcli prune --sparsity 0.5 | apcli divergence --dist ap2")
+    assert result.code == 0, result.err
+    pooled = [record["pruned"]["path"] for record in result.records if record["layer"] == "*"]
+    assert pooled == [f"sub folder/{name.removesuffix('.safetensors')}.lowest-0.5.safetensors"]
+
+
+def test_a_path_leaves_as_soon_as_its_file_is_whole(shell: Any, plain: dict[str, np.ndarray]) -> None:
+    shell.save("a.safetensors", plain)
+    shell.save("b.safetensors", plain)
+    pipe = subprocess.PIPE
+    with shell.start(PRUNE, stdin=pipe, stdout=pipe, stderr=pipe) as process:
+        for name in ("a", "b"):
+            process.stdin.write(f"{name}\n".encode())
+            process.stdin.flush()
+            for sparsity in ("0.3", "0.8"):
+                line = process.stdout.readline().decode().strip()
+                assert line == f"{name}.lowest-{sparsity}.safetensors"
+                assert (shell.folder / line).is_file()
+        assert process.poll() is None  # it waits for more
+        process.stdin.close()
+        assert process.stdout.read() == b""
+        assert process.wait(30) == 0
+
+
+def test_records_leave_as_soon_as_they_are_known(shell: Any, a: Path) -> None:
+    shell("prune a --sparsity 0.3")
+    pipe = subprocess.PIPE
+    with shell.start("divergence", stdin=pipe, stdout=pipe) as process:
+        process.stdin.write(b"a.lowest-0.3.safetensors\n")
+        process.stdin.flush()
+        assert process.stdout.readline().startswith(b'{"kind": "divergence"')
+        assert process.poll() is None
+        process.stdin.close()
+        process.stdout.read()
+        assert process.wait(30) == 0
+
+
+# ---- bytes
+
+
+def test_bytes_in_and_out_are_the_file_version(shell: Any, a: Path) -> None:
+    result = shell.bash("apcli prune - -o - --method highest --sparsity 0.3 <a.safetensors >b.safetensors")
+    assert result.code == 0
+    assert result.out == ""
+    shell("prune a --method highest --sparsity 0.3")
+    through, direct = shell.tensors("b.safetensors"), shell.tensors("a.highest-0.3.safetensors")
+    assert through.keys() == direct.keys()
+    assert all(np.array_equal(through[name], direct[name]) for name in direct)
+    assert {path.name for path in shell.folder.iterdir()} == {
+        "a.safetensors", "b.safetensors", "a.highest-0.3.safetensors"
+    }  # fmt: skip
+
+
+def test_bytes_of_a_named_file_know_their_dense_file(shell: Any, a: Path) -> None:
+    result = shell.bash("apcli prune a -o - --sparsity 0.3 >b.safetensors && apcli divergence b --dist ap2")
+    assert result.code == 0, result.err
+    assert result.records[0]["dense"]["path"] == "a.safetensors"
+
+
+def test_several_checkpoints_travel_back_to_back(shell: Any, plain: dict[str, np.ndarray]) -> None:
+    one = shell.save("one.safetensors", plain).read_bytes()
+    two = shell.save("two.safetensors", {"only.weight": plain["fc1.weight"]}).read_bytes()
+    both = shell("prune -o - --sparsity 0.5", one + two)
+    assert both.code == 0
+    assert both.raw == shell("prune -o - --sparsity 0.5", one).raw + shell("prune -o - --sparsity 0.5", two).raw
+    onwards = shell.bash("apcli prune one two -o - --sparsity .3,.8 | apcli prune -o out --layers '*.weight' --sparsity .9")
+    assert onwards.code == 0, onwards.err
+
+
+def test_bytes_without_a_name_are_called_stdin(shell: Any, a: Path) -> None:
+    result = shell("prune --sparsity 0.5", a.read_bytes())
+    assert result.lines == ["stdin.lowest-0.5.safetensors"]
+    assert shell.lineage(result.lines[0])["dense"]["path"] is None
+
+
+def test_a_file_and_bytes_are_a_pair(shell: Any, a: Path) -> None:
+    result = shell.bash("apcli prune a -o - --sparsity 0.3 | apcli divergence a - --dist ap2 --layers fc2")
+    shell("prune a --sparsity 0.3")
+    named = shell("divergence a a.lowest-0.3 --dist ap2 --layers fc2")
+    assert result.records[0]["value"] == named.records[0]["value"] > 0
+
+
+@pytest.mark.parametrize("cut", [4, 60, -1])
+def test_bytes_cut_short_are_refused(shell: Any, a: Path, cut: int) -> None:
+    shell.refuses("prune --sparsity 0.3", 1, "standard input", "safetensors", stdin=a.read_bytes()[:cut])
+
+
+def test_bytes_of_something_else_are_refused(shell: Any) -> None:
+    shell.refuses("prune --sparsity 0.3", 1, "standard input", stdin=bytes(range(256)))
+
+
+# ---- nothing, or the wrong thing, in the pipe
+
+
+@pytest.mark.parametrize("command", ["prune --sparsity 0.3", "divergence", "report"])
+@pytest.mark.parametrize("stdin", [b"", b"\n\n"])
+def test_an_empty_pipe_is_an_error(shell: Any, command: str, stdin: bytes) -> None:
+    shell.refuses(command, 2, "did the stage before this one fail?", stdin=stdin)
+
+
+def test_a_failed_stage_is_seen_without_pipefail(shell: Any) -> None:
+    result = shell.bash("set +o pipefail; apcli prune missing --sparsity 0.3 2>first | apcli divergence")
+    assert "no file missing" in (shell.folder / "first").read_text()
+    shell.check_refusal(result, 2, "standard input is empty")
+
+
+def test_a_closed_stdin_is_an_error(shell: Any) -> None:
+    shell.check_refusal(shell.bash("apcli prune --sparsity 0.3 <&-"), 2, "nothing to read")
+
+
+@pytest.mark.parametrize("command", ["prune --sparsity 0.3", "divergence"])
+def test_records_where_a_checkpoint_was_expected_are_named(shell: Any, a: Path, command: str) -> None:
+    records = shell("divergence a a").raw
+    shell.refuses(command, 2, "records where a checkpoint was expected", "apcli report", stdin=records)
+
+
+@pytest.mark.parametrize("stdin", [b"a.safetensors\n", b"a\n"])
+def test_paths_where_records_were_expected_are_named(shell: Any, a: Path, stdin: bytes) -> None:
+    shell.refuses("report -o report.html", 2, "where a record was expected", "apcli divergence", stdin=stdin)
+
+
+def test_bytes_where_records_were_expected_are_named(shell: Any, a: Path) -> None:
+    shell.refuses("report -o report.html", 2, "bytes where records were expected", stdin=a.read_bytes())
+
+
+# ---- terminals
+
+
+@pytest.mark.parametrize("command", ["prune --sparsity 0.3", "divergence", "report"])
+def test_nothing_is_awaited_from_a_keyboard(shell: Any, terminal: Any, command: str) -> None:
+    process = shell.start(command, stdin=terminal.slave, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    out, err = process.communicate(timeout=30)  # a hang fails here
+    terminal.hand_over()
+    assert (process.returncode, out) == (2, b"")
+    assert err.startswith(b"apcli: error: nothing to read")
+    assert err.count(b"\n") == 1
+
+
+def test_bytes_are_not_written_to_a_terminal(shell: Any, a: Path, terminal: Any) -> None:
+    before = shell.snapshot()
+    process = shell.start("prune a -o - --sparsity 0.3", stdout=terminal.slave, stderr=subprocess.PIPE)
+    _, err = process.communicate(timeout=30)
+    terminal.hand_over()
+    assert process.returncode == 2
+    assert err.startswith(b"apcli: error: --output - would write")
+    assert terminal.until(None) == ""
+    assert shell.snapshot() == before
+
+
+def test_paths_are_printed_on_a_terminal_too(shell: Any, a: Path, terminal: Any) -> None:
+    process = shell.start(PRUNE + " a", stdout=terminal.slave, stderr=subprocess.PIPE)
+    process.communicate(timeout=30)
+    terminal.hand_over()
+    assert terminal.until(None).split() == NAMES
+
+
+def test_divergence_is_a_table_on_a_terminal(shell: Any, a: Path, terminal: Any) -> None:
+    shell(PRUNE + " a")
+    process = shell.start("divergence a a.lowest-0.8 --dist ap2 --layers fc2", stdout=terminal.slave)
+    assert process.wait(30) == 0
+    terminal.hand_over()
+    shown = terminal.until(None)
+    value = shell("divergence a a.lowest-0.8 --dist ap2 --layers fc2").records[0]["value"]
+    assert '"kind"' not in shown
+    for word in ("layer", "dist", "value", "ap2", "fc2", "300", f"{value:.6g}"):
+        assert word in shown
+
+
+def test_json_forces_records_on_a_terminal(shell: Any, a: Path, terminal: Any) -> None:
+    command = "divergence a a --dist ap2 --json"
+    process = shell.start(command, stdout=terminal.slave)
+    assert process.wait(30) == 0
+    terminal.hand_over()
+    assert terminal.until(None).split() == shell(command).out.split()
+
+
+def test_a_terminal_is_asked_for_nothing_but_stdout(shell: Any, a: Path) -> None:
+    """With stderr in a pipe there is no progress, and no escape sequence anywhere."""
+    result = shell("prune a --sparsity 0.3")
+    assert "\x1b" not in result.out + result.err
+
+
+# ---- stderr
+
+
+def test_quiet_silences_all_but_errors(shell: Any, a: Path) -> None:
+    assert shell("prune a --sparsity 0.3").err != ""
+    again = shell("prune a --sparsity 0.3,0.5 -q")
+    assert (again.code, again.err) == (0, "")
+    assert again.lines == ["a.lowest-0.3.safetensors", "a.lowest-0.5.safetensors"]
+    shell.refuses("prune a --sparsity 2 --quiet", 2, "--sparsity")
+
+
+def test_debug_adds_the_traceback(shell: Any) -> None:
+    result = shell("prune missing --sparsity 0.3", APCLI_DEBUG="1")
+    assert result.code == 2
+    assert "Traceback" in result.err
+    assert result.complaints[-1].startswith("apcli: error: no file missing")
+
+
+# ---- a reader that goes away
+
+
+@pytest.mark.parametrize("command", ["divergence a a --dist DISTS", "prune a --sparsity SPARSITIES", "prune a -o - --sparsity SPARSITIES"])
+def test_a_closed_downstream_ends_quietly(shell: Any, a: Path, command: str) -> None:
+    dists = ",".join(f"gaussian:scale={i}" for i in range(1, 100))  # more than a pipe holds
+    command = command.replace("DISTS", dists).replace("SPARSITIES", ",".join(f"{i / 100}" for i in range(1, 60)))
+    process = shell.start(f"{command} -q", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout.read(1)
+    process.stdout.close()
+    err = process.stderr.read()
+    assert (process.wait(30), err) == (0, b"")
+    process.stderr.close()
+    assert not list(shell.folder.glob(".*"))
+    assert list(shell.temporary.iterdir()) == []
+
+
+def test_head_ends_a_pipeline_quietly(shell: Any, a: Path) -> None:
+    dists = ",".join(f"gaussian:scale={i}" for i in range(1, 100))
+    result = shell.bash(f"apcli divergence a a --dist {dists} | head -1")
+    assert (result.code, result.err) == (0, "")
+    assert len(result.records) == 1
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+@pytest.mark.parametrize("command", ["divergence a a", "prune a -o - --sparsity 0.3", "prune a --sparsity 0.3 -q"])
+def test_a_full_device_on_stdout_is_an_error(shell: Any, a: Path, command: str) -> None:
+    result = shell.bash(f"apcli {command} >/dev/full")
+    shell.check_refusal(result, 1, "No space left on device")
