@@ -15,7 +15,7 @@ SCOPES = Table(
             "global",
             "apcli.allocations.shares:over_all",
             "all layers are ranked together",
-            "Frankle & Carbin 2019, arXiv:1803.03635, section 3",
+            "Frankle & Carbin 2019, arXiv:1803.03635",
         ),
     ),
 )

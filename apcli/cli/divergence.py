@@ -9,6 +9,7 @@ from apcli import records
 from apcli.cli import options, streams
 from apcli.configs import DivergenceConfig
 from apcli.errors import UsageError
+from apcli.registry import Choice
 from apcli.theory import DISTRIBUTIONS, MONOTONE_NOTE, is_monotone_in_ap2
 
 
@@ -75,7 +76,7 @@ def _emit_table(title: str, found: list[records.Record]) -> None:
                 _text(record["epoch"], "d"),
                 record["layer"],
                 str(record["dim"]),
-                f"{record['dist']} ({', '.join(f'{k}={v}' for k, v in record['params'].items())})",
+                Choice(DISTRIBUTIONS.row(record["dist"]), record["params"]).spec,
                 _text(record["value"], ".6g"),
                 _text(pd.get("loss"), ".4f"),
                 _text(pd.get("accuracy"), ".2f"),

@@ -13,7 +13,7 @@ DISTRIBUTIONS = Table(
         Row(
             "ap2",
             "apcli.theory.projections:ap2",
-            "squared Euclidean distance |w - w~|^2, the weights as they are",
+            "squared Euclidean distance of the dense and the pruned weights",
             "arXiv:2403.00155, Definition 1",
             ("weights",),
             {"groups": 0},

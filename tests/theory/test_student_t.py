@@ -1,0 +1,186 @@
+"""The exact Student-t divergence against reference values, quadrature from the definition, sampling, and its laws."""
+
+import math
+from itertools import pairwise, product
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from oracles import student_t_kl_digits, student_t_kl_in_the_plane, student_t_kl_on_the_line
+from pyro.distributions import MultivariateStudentT
+
+from apcli.theory import gaussian
+from apcli.theory.student_t import kl
+
+# mpmath, 32 digits, 16 printed: per (dim, df), at delta = 1e-3, 0.1, 1, 10, 1e3
+DELTAS = (1e-3, 0.1, 1.0, 10.0, 1e3)
+TABLE = {
+    (1, 1): (2.499999687500052e-7, 0.002496880198587199, 0.2231435513142098, 3.258096538021482, 12.42922019683638),
+    (1, 3): (3.333333125000015e-7, 0.003331251542005208, 0.3139315691932267, 6.252898728728474, 24.66120781649655),
+    (1, 5): (3.749999825000009e-7, 0.003748250936984659, 0.3583886330978652, 8.430833963239721, 35.95934485323085),
+    (1, 30): (4.696969633134434e-7, 0.004696331449884667, 0.4634172286494439, 22.13493496078416, 160.8970296156226),
+    (2, 1): (2.999999642857201e-7, 0.002996434388157763, 0.2692111224259665, 4.225105403215875, 17.72626734663371),
+    (2, 3): (3.571428360990876e-7, 0.003569325704002269, 0.3375026141634143, 7.186817944171407, 30.12558651526838),
+    (2, 5): (3.888888717560226e-7, 0.003887176488576909, 0.3725976754068091, 9.262631496020909, 41.32127175937027),
+    (2, 30): (4.70588229056301e-7, 0.004705258672240925, 0.4644497335974055, 22.45703257888988, 165.5628241479959),
+    (10, 1): (4.23076890723986e-7, 0.004227537984622932, 0.3942416010228765, 9.333956427543232, 56.3651807092342),
+    (10, 3): (4.333333165634684e-7, 0.004331657264325031, 0.417427192181259, 12.64741096166099, 71.24327485828252),
+    (10, 5): (4.411764574303411e-7, 0.004410449437917023, 0.4285182565769335, 14.38022913039977, 82.21867601250837),
+    (10, 30): (4.76190470920384e-7, 0.004761377825671876, 0.470992324091302, 24.75530288091169, 202.3634883295364),
+    (100, 1): (4.902912553935994e-7, 0.004902238584007205, 0.4837359948500326, 26.70290232109763, 402.2194702410298),
+    (100, 3): (4.904761867964626e-7, 0.004904393980791205, 0.4868444217780279, 31.35363441748108, 454.3247318602665),
+    (100, 5): (4.906542025700356e-7, 0.004906238342532751, 0.4876469416511826, 32.77310287969313, 470.3022688079241),
+    (100, 30): (4.92424240521989e-7, 0.004924052208866519, 0.4905318982588399, 36.53298392910182, 579.9377733375504),
+}
+MORE = {  # (dim, df, delta)
+    (100, 4, 1e-4): 4.90566037703020774e-9,
+    (100, 4, 0.1): 0.00490533213154900908,
+    (100, 4, 1): 0.487319685981082068,
+    (100, 4, 10): 32.1992327521123277,
+    (101, 4, 1): 0.487435666595909866,
+    (20480, 4, 0.5): 0.124986652935240449,
+    (10**6, 4, 0.01): 4.99998999996850e-5,
+    (100, 2.5, 1e-6): 4.90430622009565e-13,
+    (1, 0.5, 2): 0.508998590545547911,
+    (10, 3, 2): 1.5120652446,
+    (2, 1, 5): 2.4956227152417,
+}
+FAR = {(1, 1): 26.244726754813, (10, 3): 161.04391856063, (100, 4): 1181.7475058242}  # delta = 1e6
+INVERSE = {  # (dim, df, divergence): delta
+    (100, 4, 1e-6): 0.0014277470246051,
+    (100, 4, 0.1): 0.4518012222347,
+    (100, 4, 2): 2.0467378287253,
+    (1, 1, 2): 5.0553164486234,
+    (100, 4, 20): 7.2863428798682,
+}
+SLOPES = {(100, 4, 1): 0.4841092727255, (1, 1, 2): 0.125, (10, 3, 0.5): 0.42511699663995}  # by delta^2
+GRID = [
+    *product([1e-6, 10.0], [0.5, 4.0], [1, 100, 10**7]),
+    *product([0.1], [0.5, 30.0, 1e6], [1, 10**4]),
+    (1e4, 0.5, 1), (1e4, 4.0, 10), (1e4, 1e6, 10**7), (1e-6, 1e6, 10**7), (1e4, 0.5, 10**7),
+]  # fmt: skip
+
+
+def positive(low: float, high: float) -> st.SearchStrategy[float]:
+    return st.floats(math.log(low), math.log(high)).map(math.exp)
+
+
+LAWS = {"delta": positive(1e-6, 1e4), "df": positive(0.5, 1e6), "dim": positive(1, 1e7).map(round)}
+
+
+@pytest.mark.parametrize(("dim", "df"), TABLE)
+def test_reference_table(dim, df):
+    for delta, expected in zip(DELTAS, TABLE[dim, df], strict=True):
+        assert kl(delta, df, dim) == pytest.approx(expected, rel=1e-13)
+
+
+def test_more_reference_values():
+    for (dim, df, delta), expected in MORE.items():
+        digits = len(f"{expected:.17g}".replace(".", "").lstrip("0"))
+        assert kl(delta, df, dim) == pytest.approx(expected, rel=1e-13 if digits > 16 else 1e-10)
+    for (dim, df), expected in FAR.items():
+        assert kl(1e6, df, dim) == pytest.approx(expected, rel=1e-13)
+
+
+def test_inverse_and_slope_reference_values():
+    for (dim, df, value), delta in INVERSE.items():
+        assert kl(delta, df, dim) == pytest.approx(value, rel=1e-12)
+    for (dim, df, delta), slope in SLOPES.items():
+        square, step = delta**2, 1e-4 * delta**2
+        found = (kl(math.sqrt(square + step), df, dim) - kl(math.sqrt(square - step), df, dim)) / (2 * step)
+        assert found == pytest.approx(slope, rel=1e-7)
+
+
+@pytest.mark.parametrize(("delta", "df", "dim"), GRID)
+def test_against_high_precision_quadrature(delta, df, dim):
+    assert kl(delta, df, dim) == pytest.approx(student_t_kl_digits(delta, df, dim), rel=2e-14)
+
+
+@pytest.mark.parametrize(("delta", "df"), [(1, 1), (0.1, 4), (2, 0.5), (10, 30)])
+def test_against_the_definition_in_one_dimension(delta, df):
+    assert kl(delta, df, 1) == pytest.approx(student_t_kl_on_the_line(delta, df), rel=1e-10)
+
+
+@pytest.mark.parametrize(("delta", "df", "dim"), [(5, 1, 2), (3, 30, 3), (0.5, 3, 10), (1, 4, 100)])
+def test_against_the_definition_in_more_dimensions(delta, df, dim):
+    assert kl(delta, df, dim) == pytest.approx(student_t_kl_in_the_plane(delta, df, dim), rel=1e-11)
+
+
+@pytest.mark.parametrize(("df", "delta"), [(4.0, 1.0), (3.0, 2.0)])
+def test_against_samples_of_pyro(df, delta):
+    """Both directions: the laws differ in location only, so the divergence is symmetric."""
+    torch.manual_seed(0)
+    zero, there = torch.zeros(10, dtype=torch.float64), torch.full((10,), delta / math.sqrt(10), dtype=torch.float64)
+    p, q = (MultivariateStudentT(torch.tensor(df), loc, torch.eye(10, dtype=torch.float64)) for loc in (zero, there))
+    for first, second in ((p, q), (q, p)):
+        draws = first.sample((20_000,))
+        ratio = first.log_prob(draws) - second.log_prob(draws)
+        error = ratio.std().item() / math.sqrt(len(ratio))
+        assert error < 0.05 * kl(delta, df, 10)
+        assert abs(ratio.mean().item() - kl(delta, df, 10)) < 4 * error
+
+
+@given(delta=positive(1e-6, 1e6))
+def test_cauchy_has_a_closed_form(delta):
+    assert kl(delta, 1, 1) == pytest.approx(math.log1p(delta**2 / 4), rel=1e-14)
+
+
+@pytest.mark.parametrize("dim", [1, 100, 10**6])
+@pytest.mark.parametrize("delta", [1e-6, 0.3, 20.0])
+def test_many_degrees_of_freedom_meet_the_gaussian(delta, dim):
+    assert kl(delta, math.inf, dim) == gaussian.kl(delta)
+    errors = [abs(kl(delta, df, dim) / gaussian.kl(delta) - 1) for df in (1e8, 1e10, 1e12)]
+    assert errors[2] <= 1e-9
+    assert errors[0] < 1e-5
+    assert errors[0] > 10 * errors[1]
+
+
+@settings(max_examples=300)
+@given(**LAWS)
+def test_bound_and_sign(delta, df, dim):
+    """0 < KL <= delta^2 / 2 (df + dim) / (df + dim + 2), so less than the Gaussian's."""
+    value = kl(delta, df, dim)
+    assert 0 < value <= gaussian.kl(delta) * (df + dim) / (df + dim + 2) * (1 + 1e-13)
+
+
+@settings(max_examples=200)
+@given(**LAWS, factor=positive(1.0001, 10))
+def test_grows_with_distance_and_with_dimension(delta, df, dim, factor):
+    value = kl(delta, df, dim)
+    assert kl(factor * delta, df, dim) > value
+    assert kl(delta, df, 2 * dim) >= value * (1 - 1e-13)
+
+
+def test_small_shifts_follow_the_series():
+    for df, dim in product([0.5, 4, 30], [1, 10, 10**5]):
+        a = (df + dim) / 2
+        for delta in (1e-4, 1e-3):
+            series = delta**2 / 2 * a / (a + 1) - (df + 2) / (8 * df) * a / ((a + 2) * (a + 3)) * delta**4
+            third = abs(kl(delta, df, dim) - gaussian.kl(delta) * a / (a + 1) - series + delta**2 / 2 * a / (a + 1))
+            assert third < delta**6 * a + 1e-13 * delta**2
+
+
+def test_no_shift_no_divergence():
+    assert [kl(0.0, df, dim) for df in (0.5, 4, math.inf) for dim in (1, 10**7)] == [0.0] * 6
+    tiny = [kl(10.0**-power, 4, 100) for power in range(150, 0, -10)]
+    assert all(0 < low < high for low, high in pairwise(tiny))
+
+
+@pytest.mark.parametrize(
+    ("delta", "df", "dim"),
+    [(-1, 4, 3), (math.nan, 4, 3), (1, 0, 3), (1, -4, 3), (1, math.nan, 3), (1, 4, 0), (1, 4, -1)],
+)
+def test_arguments_out_of_range(delta, df, dim):
+    with pytest.raises(ValueError, match="expected delta >= 0, df > 0, dim >= 1"):
+        kl(delta, df, dim)
+
+
+def test_an_infinite_distance_is_infinitely_far_or_refused():
+    """Distances of float64 weights can overflow; that must not end in an error that says nothing."""
+    try:
+        value = kl(math.inf, 4, 10)
+    except ValueError as error:
+        assert "delta" in str(error)  # noqa: PT017
+    else:
+        assert value == math.inf
