@@ -49,6 +49,10 @@ class Outputs:
     def home_of(self, path: Path) -> Path:
         return self.home or path.parent
 
+    def label(self, path: Path) -> str:
+        """What messages call an output."""
+        return "standard output" if self.home else str(path)
+
     def has(self, path: Path, recipe: Mapping[str, Any]) -> bool:
         """Whether ``path`` already is the wanted result: its lineage agrees with all that ``recipe`` says.
 

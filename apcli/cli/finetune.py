@@ -6,6 +6,7 @@ import typer
 
 from apcli.cli import options, stages, streams
 from apcli.configs import DataConfig, FinetuneConfig, LoopConfig
+from apcli.errors import UsageError
 
 _LOOP = FinetuneConfig.loop
 
@@ -51,6 +52,10 @@ def finetune(
       apcli prune model.safetensors --sparsity 0.5,0.8 | apcli finetune --epochs 20 --lr 0.01
     """
     streams.start(quiet)
+    if output == "-":
+        if trace not in (FinetuneConfig.trace, "none"):
+            raise UsageError(f"--trace {trace} is a second file, which --output - cannot send: give --output a path")
+        trace = "none"
     config = FinetuneConfig(
         data=DataConfig(data, data_dir, download, workers),
         loop=LoopConfig(

@@ -18,7 +18,7 @@ from apcli.layers import Layer, listing, prunable, select
 from apcli.models.build import build, last_layer
 from apcli.models.spec import ModelSpec, resolve
 from apcli.models.weights import load_weights_
-from apcli.operations.loop import device_of, evaluate, fit, recipe_of
+from apcli.operations.loop import device_of, evaluate, fit, parameters_of, recipe_of
 from apcli.outputs import Outputs
 from apcli.state_dicts import entries_of, entry_of
 from apcli.state_dicts import load as load_tensors
@@ -91,7 +91,7 @@ class Finetuner:
         model = self._network(spec, source)
         result["model"]["last"] = last_layer(model, spec)
         result["dense_metrics"] = self._dense(source, spec, dataset)
-        parameters = dict(model.named_parameters())
+        parameters = parameters_of(model)
         before = evaluate(model, spec, dataset)
         result["history"].append({"epoch": 0, **before, "pd": performance.difference(result["dense_metrics"], before)})
         steps = {0: _snapshot(parameters, traced)}
@@ -115,7 +115,7 @@ class Finetuner:
                 {**result, "stage": "trace", "pruned": {}, "history": []},
             )
         write(path, entries_of(model.state_dict()), result)
-        _report(path, before, result["metrics"])
+        _report(self.outputs.label(path), before, result["metrics"])
         return path
 
     def _spec_and_data(self, source: Checkpoint) -> tuple[ModelSpec, Dataset]:
@@ -221,10 +221,10 @@ def _trace_entries(steps: dict[int, dict[str, Entry]]) -> dict[str, Entry]:
     return {traces.tensor_name(name, epoch): entry for epoch, step in steps.items() for name, entry in step.items()}
 
 
-def _report(path: Path, before: dict[str, Any], after: dict[str, Any]) -> None:
+def _report(label: str, before: dict[str, Any], after: dict[str, Any]) -> None:
     log.info(
         "%s: test accuracy %.2f %% before and %.2f %% after fine-tuning",
-        path,
+        label,
         before["test"]["accuracy"],
         after["test"]["accuracy"],
     )

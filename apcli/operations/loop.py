@@ -121,11 +121,12 @@ def fit(
     Raises:
         ApcliError: the loss is no longer finite.
     """
-    parameters = dict(model.named_parameters())
-    for name, parameter in parameters.items():
-        parameter.requires_grad_(only is None or name in only)
+    parameters = parameters_of(model)
+    model.requires_grad_(only is None)
+    for name in only or ():
+        parameters[name].requires_grad_(True)
     held = [(parameters[name], mask) for name, mask in (removed or {}).items()]
-    optimiser, schedule = _optimiser([p for p in parameters.values() if p.requires_grad], recipe)
+    optimiser, schedule = _optimiser([p for p in model.parameters() if p.requires_grad], recipe)
     for epoch in range(1, recipe.epochs + 1):
         lr = optimiser.param_groups[0]["lr"]
         _training_mode_(model, frozen=only is not None)
@@ -146,6 +147,11 @@ def fit(
         if epoch % recipe.eval_every == 0 or epoch == recipe.epochs:
             entry |= evaluate(model, spec, dataset)
         yield entry
+
+
+def parameters_of(model: nn.Module) -> dict[str, nn.Parameter]:
+    """The parameters by every name they have: tied weights stand under each of theirs, as in a state dict."""
+    return dict(model.named_parameters(remove_duplicate=False))
 
 
 def evaluate(model: nn.Module, spec: ModelSpec, dataset: Dataset) -> dict[str, Metrics]:

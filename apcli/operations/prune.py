@@ -69,7 +69,7 @@ def prune(source: Checkpoint, config: PruneConfig, outputs: Outputs) -> Iterator
             entries, promises = _pruned(source, layers, method, config.scope, sparsity, seed)
             recipe["pruned"] = {**recipe["pruned"], **promises}
             write(path, entries, recipe)
-            _tell(path, promises)
+            _tell(outputs.label(path), promises)
         yield path
 
 
@@ -106,9 +106,9 @@ def _pruned(
     return entries, promises
 
 
-def _tell(path: Path, promises: dict[str, Promise]) -> None:
+def _tell(label: str, promises: dict[str, Promise]) -> None:
     zeros = sum(p["zeros"] for p in promises.values())
     size = sum(p["size"] for p in promises.values())
     log.info(
-        "%s: %d of %d weights in %d layers are zero (sparsity %.6g)", path, zeros, size, len(promises), zeros / size
+        "%s: %d of %d weights in %d layers are zero (sparsity %.6g)", label, zeros, size, len(promises), zeros / size
     )

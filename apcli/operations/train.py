@@ -69,7 +69,7 @@ def train(config: TrainConfig, outputs: Outputs, tell: Callable[[str], None]) ->
         result["model"]["last"] = last_layer(model, spec)
         write(path, entries_of(model.state_dict()), result)
         test = result["metrics"]["test"]
-        log.info("%s: test accuracy %.2f %%, test loss %.5f", path, test["accuracy"], test["loss"])
+        log.info("%s: test accuracy %.2f %%, test loss %.5f", outputs.label(path), test["accuracy"], test["loss"])
         yield path
 
 
