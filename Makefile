@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: demo test lint install clean
+.PHONY: demo test lint readme install clean
 
 demo: install
 	bash examples/quickstart.sh demo
@@ -15,6 +15,9 @@ lint: install
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+
+readme: install
+	$(BIN)/python tests/test_readme_tables.py
 
 install: .venv/installed
 

@@ -168,7 +168,9 @@ def binaries(tmp_path_factory: pytest.TempPathFactory) -> Path:
         return script.parent
     script = tmp_path_factory.mktemp("bin") / "apcli"
     root = Path(__file__).parents[2]
-    script.write_text(f'#!/bin/sh\nPYTHONPATH={shlex.quote(str(root))} exec {shlex.quote(sys.executable)} -m apcli "$@"\n')
+    script.write_text(
+        f'#!/bin/sh\nPYTHONPATH={shlex.quote(str(root))} exec {shlex.quote(sys.executable)} -m apcli "$@"\n'
+    )
     script.chmod(0o755)
     return script.parent
 

@@ -39,7 +39,9 @@ def test_arguments_and_lines_are_taken_in_the_order_given(shell: Any, plain: dic
     assert result.lines == [f"{name}.lowest-0.5.safetensors" for name in ("c", "b", "a")]
 
 
-@pytest.mark.parametrize("name", ["with space.safetensors", "größe_größer.safetensors", "-dash.safetensors", "*.safetensors"])
+@pytest.mark.parametrize(
+    "name", ["with space.safetensors", "größe_größer.safetensors", "-dash.safetensors", "*.safetensors"]
+)
 def test_any_file_name_flows(shell: Any, plain: dict[str, np.ndarray], name: str) -> None:
     shell.save(f"sub folder/{name}", plain)
     result = shell.bash("find . -name '*.safetensors' | apcli prune --sparsity 0.5 | apcli divergence --dist ap2")
@@ -107,7 +109,9 @@ def test_several_checkpoints_travel_back_to_back(shell: Any, plain: dict[str, np
     both = shell("prune -o - --sparsity 0.5", one + two)
     assert both.code == 0
     assert both.raw == shell("prune -o - --sparsity 0.5", one).raw + shell("prune -o - --sparsity 0.5", two).raw
-    onwards = shell.bash("apcli prune one two -o - --sparsity .3,.8 | apcli prune -o out --layers '*.weight' --sparsity .9")
+    onwards = shell.bash(
+        "apcli prune one two -o - --sparsity .3,.8 | apcli prune -o out --layers '*.weight' --sparsity .9"
+    )
     assert onwards.code == 0, onwards.err
 
 
@@ -245,7 +249,9 @@ def test_debug_adds_the_traceback(shell: Any) -> None:
 # ---- a reader that goes away
 
 
-@pytest.mark.parametrize("command", ["divergence a a --dist DISTS", "prune a --sparsity SPARSITIES", "prune a -o - --sparsity SPARSITIES"])
+@pytest.mark.parametrize(
+    "command", ["divergence a a --dist DISTS", "prune a --sparsity SPARSITIES", "prune a -o - --sparsity SPARSITIES"]
+)
 def test_a_closed_downstream_ends_quietly(shell: Any, a: Path, command: str) -> None:
     dists = ",".join(f"gaussian:scale={i}" for i in range(1, 100))  # more than a pipe holds
     command = command.replace("DISTS", dists).replace("SPARSITIES", ",".join(f"{i / 100}" for i in range(1, 60)))

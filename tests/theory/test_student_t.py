@@ -112,7 +112,7 @@ def test_against_samples_of_pyro(df, delta):
     """Both directions: the laws differ in location only, so the divergence is symmetric."""
     torch.manual_seed(0)
     zero, there = torch.zeros(10, dtype=torch.float64), torch.full((10,), delta / math.sqrt(10), dtype=torch.float64)
-    p, q = (MultivariateStudentT(torch.tensor(df), loc, torch.eye(10, dtype=torch.float64)) for loc in (zero, there))
+    p, q = (MultivariateStudentT(torch.tensor(df).double(), loc, torch.eye(10, dtype=torch.float64)) for loc in (zero, there))
     for first, second in ((p, q), (q, p)):
         draws = first.sample((20_000,))
         ratio = first.log_prob(draws) - second.log_prob(draws)
@@ -157,8 +157,7 @@ def test_small_shifts_follow_the_series():
         a = (df + dim) / 2
         for delta in (1e-4, 1e-3):
             series = delta**2 / 2 * a / (a + 1) - (df + 2) / (8 * df) * a / ((a + 2) * (a + 3)) * delta**4
-            third = abs(kl(delta, df, dim) - gaussian.kl(delta) * a / (a + 1) - series + delta**2 / 2 * a / (a + 1))
-            assert third < delta**6 * a + 1e-13 * delta**2
+            assert kl(delta, df, dim) == pytest.approx(series, rel=1e-13, abs=delta**6 * a)
 
 
 def test_no_shift_no_divergence():
@@ -176,11 +175,7 @@ def test_arguments_out_of_range(delta, df, dim):
         kl(delta, df, dim)
 
 
-def test_an_infinite_distance_is_infinitely_far_or_refused():
-    """Distances of float64 weights can overflow; that must not end in an error that says nothing."""
-    try:
-        value = kl(math.inf, 4, 10)
-    except ValueError as error:
-        assert "delta" in str(error)  # noqa: PT017
-    else:
-        assert value == math.inf
+def test_an_infinite_distance_is_infinitely_far():
+    """Distances overflow: float64 weights may be large, and a scale small."""
+    assert kl(1e308, 4, 10) > kl(1e307, 4, 10) > 1000
+    assert kl(math.inf, 4, 10) == gaussian.kl(math.inf) == math.inf

@@ -1,0 +1,81 @@
+"""Start-up: help that loads nothing heavy, the words of the command line, and broken installations."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+COMMANDS = ("train", "prune", "finetune", "divergence", "report")
+HEAVY = ("torch", "torchvision", "timm", "numpy", "scipy", "safetensors", "matplotlib", "rich", "pyro")
+WATCH = f"""
+import sys
+from apcli.cli.main import main
+try:
+    main()
+except SystemExit as end:
+    code = end.code or 0
+print(code, *[name for name in {HEAVY!r} if name in sys.modules], file=sys.stderr)
+"""
+
+
+@pytest.mark.parametrize("arguments", ["--help", "-h", "--version", "", *(f"{command} --help" for command in COMMANDS)])
+def test_help_loads_nothing_heavy(arguments: str) -> None:
+    words = [sys.executable, "-c", WATCH, *arguments.split()]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+    assert done.stderr.splitlines()[-1] == ("0" if arguments else "2")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_explains_the_command_and_every_option(shell: Any, command: str) -> None:
+    result = shell(f"{command} -h")
+    assert (result.code, result.err) == (0, "")
+    assert result.out == shell(f"{command} --help").out
+    assert f"apcli {command}" in result.out
+    assert command in shell("--help").out
+    assert "--output" in result.out or command == "divergence"
+    assert "--quiet" in result.out
+
+
+def test_version_is_the_packages(shell: Any) -> None:
+    from apcli import __version__
+
+    assert shell("--version").out == f"apcli {__version__}\n"
+
+
+def test_a_wrong_option_is_found_before_anything_heavy_is_loaded() -> None:
+    words = [sys.executable, "-c", WATCH, "train", "fc5", "--epochs", "few"]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+    assert done.stderr.splitlines()[-1] == "2"
+
+
+def test_options_are_accepted_in_snake_case(shell: Any, a: Path) -> None:
+    """Data that is not there is the last thing to be refused here: the options were all understood."""
+    shell.refuses(
+        "train fc5 --data cifar10 --data_dir no_where --batch_size=64 --weight_decay 0 --no_pretrained", 2, "no_where"
+    )
+
+
+def test_words_that_are_no_options_keep_their_underscores(shell: Any, a: Path) -> None:
+    a.rename(shell.folder / "my_model.safetensors")
+    result = shell("prune my_model --sparsity 0.3 -o out_here")
+    assert result.lines == ["out_here/my_model.lowest-0.3.safetensors"]
+
+
+def test_criterion_is_another_word_for_method(shell: Any, a: Path) -> None:
+    assert shell("prune a --criterion highest --sparsity 0.3").lines == ["a.highest-0.3.safetensors"]
+
+
+def test_a_torchvision_of_another_torch_is_met_with_the_remedy(shell: Any, tmp_path: Path) -> None:
+    broken = tmp_path / "site" / "torchvision"
+    broken.mkdir(parents=True)
+    (broken / "__init__.py").write_text("raise RuntimeError('operator torchvision::nms does not exist')\n")
+    shell.refuses(
+        "train torchvision:resnet18 --epochs 1",
+        1,
+        "operator torchvision::nms does not exist",
+        "torch and torchvision",
+        "pip install",
+        PYTHONPATH=str(broken.parent),
+    )

@@ -1,0 +1,43 @@
+"""The README's tables are made from the registries' rows. ``make readme`` writes them anew."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from apcli.allocations import SCOPES
+from apcli.criteria import METHODS
+from apcli.data import AUGMENTATIONS, DATASETS
+from apcli.models import MODELS
+from apcli.optim import OPTIMISERS, SCHEDULES
+from apcli.registry import Table
+from apcli.theory import DISTRIBUTIONS
+
+README = Path(__file__).parents[1] / "README.md"
+TABLES = [METHODS, SCOPES, DISTRIBUTIONS, MODELS, DATASETS, AUGMENTATIONS, OPTIMISERS, SCHEDULES]
+
+
+def section(kind: str) -> re.Pattern[str]:
+    return re.compile(rf"(?<=<!-- table: {kind} -->\n).*?(?=<!-- end -->)", re.DOTALL)
+
+
+def markdown(table: Table) -> str:
+    rows = [("name", "what it is", "parameters", "source"), ("---",) * 4]
+    for row in table:
+        parameters = ", ".join(f"{key}={value}" for key, value in row.parameters.items())
+        rows.append((f"`{row.name}`", row.summary, f"`{parameters}`" if parameters else "", row.source))
+    return "".join(f"| {' | '.join(cells)} |\n".replace("|  |", "| |") for cells in rows)
+
+
+@pytest.mark.parametrize("table", TABLES, ids=lambda table: table.kind)
+def test_the_table_says_what_the_rows_say(table: Table) -> None:
+    found = section(table.kind).search(README.read_text())
+    assert found is not None, f"README.md has no table of {table.kind}"
+    assert found[0] == markdown(table), "run `make readme`"
+
+
+if __name__ == "__main__":
+    text = README.read_text()
+    for each in TABLES:
+        text = section(each.kind).sub(markdown(each).replace("\\", r"\\"), text)
+    README.write_text(text)
