@@ -4,6 +4,7 @@ Neither torch nor a model is needed: a tensor is its name, dtype, shape and byte
 little-endian header length, a JSON header, then the tensors' bytes (huggingface/safetensors, ``README.md``, Format).
 """
 
+import errno
 import hashlib
 import json
 import os
@@ -23,9 +24,11 @@ from apcli.errors import ApcliError, UsageError, VerificationError
 from apcli.lineage import Lineage
 
 SUFFIX = ".safetensors"
+_SHOWN = 200  # characters of a given name that a message repeats
 
 # BF16 has no NumPy type: it is widened to float32, which keeps every value exactly.
 FLOATS: dict[str, Any] = {"F64": np.float64, "F32": np.float32, "F16": np.float16, "BF16": np.float32}
+_BITS: dict[str, Any] = {"F64": np.uint64, "F32": np.uint32, "F16": np.uint16, "BF16": np.uint16}
 
 
 @dataclass(frozen=True)
@@ -51,8 +54,8 @@ class Entry:
 
     @property
     def bits(self) -> np.ndarray:
-        """The elements as unsigned integers [size]."""
-        return self.data.view(f"<u{self.width}")
+        """The elements of a floating-point tensor as unsigned integers [size]."""
+        return self.data.view(_BITS[self.dtype])
 
     @property
     def values(self) -> np.ndarray:
@@ -103,7 +106,7 @@ class Checkpoint:
         if not (self.lineage and self.lineage["pruned"] and self.lineage["dense"]):
             return self.link(home)
         path, sha256 = self.lineage["dense"].get("path"), self.lineage["dense"]["sha256"]
-        return {"path": None if path is None else relative(self.home / path, home), "sha256": sha256}
+        return {"path": None if path is None else relative(self.home.resolve() / path, home), "sha256": sha256}
 
     def check_finite(self, names: list[str]) -> None:
         """Raise ApcliError, naming the tensor, if one of the named tensors holds NaN or Inf."""
@@ -123,13 +126,19 @@ def find(name: str) -> Path:
     Raises:
         UsageError: there is no such file.
     """
-    path = Path(name)
-    for candidate in (path, path.with_name(path.name + SUFFIX) if path.name else path):
-        if candidate.is_file():
-            return candidate
-    if path.is_dir():
-        raise UsageError(f"{name} is a folder: expected a safetensors file, as in {name.rstrip('/')}/*{SUFFIX}")
-    raise UsageError(f"no file {name} (nor {name}{SUFFIX}): expected a safetensors checkpoint")
+    shown = name if len(name) <= _SHOWN else f"{name[:_SHOWN]}..."
+    if not name:
+        raise UsageError("a checkpoint's path is empty: expected a safetensors file")
+    try:
+        for candidate in (Path(name), Path(name + SUFFIX)):
+            if candidate.is_file():
+                return candidate
+        is_folder = Path(name).is_dir()
+    except OSError:  # no file can have such a name
+        is_folder = False
+    if is_folder:
+        raise UsageError(f"{shown} is a folder: expected a safetensors file, as in {shown.rstrip('/')}/*{SUFFIX}")
+    raise UsageError(f"no file {shown} (nor with {SUFFIX}): expected a safetensors checkpoint")
 
 
 def read(path: Path, *, nameless: bool = False) -> Checkpoint:
@@ -160,7 +169,7 @@ def read(path: Path, *, nameless: bool = False) -> Checkpoint:
         entries[name] = Entry(info["dtype"], tuple(info["shape"]), np.asarray(data[start:end]))
     text = metadata.get(lineages.KEY)
     lineage = None if text is None else lineages.parse(text, label)
-    checkpoint = Checkpoint(path, Path.cwd() if nameless else path.parent, entries, lineage, nameless)
+    checkpoint = Checkpoint(path, Path() if nameless else path.parent, entries, lineage, nameless)
     if nameless:
         _ = checkpoint.sha256  # taken now: the temporary file that holds the bytes goes away
     return checkpoint
@@ -178,7 +187,7 @@ def dense_ancestor(pruned: Checkpoint, given: str | None = None) -> Checkpoint:
     link = (pruned.lineage or {}).get("dense")
     if link is None or link.get("path") is None:
         raise UsageError(f"{pruned.label} does not say which dense file it came from: give it with --dense FILE")
-    path = Path(os.path.normpath(pruned.home / str(link["path"])))
+    path = Path(os.path.relpath(pruned.home.resolve() / str(link["path"])))
     if not path.is_file():
         raise UsageError(f"the dense file {path} of {pruned.label} is not there: give it with --dense FILE")
     dense = read(path)
@@ -216,17 +225,35 @@ def write(path: Path, entries: Mapping[str, Entry], lineage: Lineage) -> None:
             file.write(struct.pack("<Q", len(head)) + head)
             for _, entry in ordered:
                 file.write(entry.data.data)
-        verify_zeros(read(temporary), path)
+        verify_zeros(read(temporary), str(path))
 
 
-def verify_zeros(checkpoint: Checkpoint, name: Path) -> None:
-    """Count the zeros of every pruned layer and compare with the lineage's promise; ``name`` is for the message."""
+def verify_zeros(checkpoint: Checkpoint, label: str | None = None) -> None:
+    """Hold a file to its lineage: every pruned layer has the zeros that were promised.
+
+    Raises:
+        VerificationError: it has fewer; ``label`` is what the message calls the file.
+    """
     for tensor, promise in (checkpoint.lineage or {}).get("pruned", {}).items():
-        found = checkpoint.entries[tensor].zeros if tensor in checkpoint.entries else 0
+        entry = checkpoint.entries.get(tensor)
+        found = entry.zeros if entry is not None and entry.is_float else 0
         if found < promise["zeros"]:
             raise VerificationError(
-                f"{name}: {tensor} has {found} zeros but its lineage promises {promise['zeros']}: sparsity was lost"
+                f"{label or checkpoint.label}: {tensor} has {found} zeros but its lineage promises {promise['zeros']}: "
+                "the sparsity was lost, prune again"
             )
+
+
+def check_input(checkpoint: Checkpoint) -> None:
+    """Refuse what is no checkpoint of a network, or not the one its lineage describes, before a stage starts on it.
+
+    Raises:
+        UsageError: it is the trace of another checkpoint.
+        VerificationError: a pruned layer has fewer zeros than promised.
+    """
+    if checkpoint.lineage is not None and checkpoint.lineage["stage"] == "trace":
+        raise UsageError(f"{checkpoint.label} is a trace of another checkpoint's layers: give the checkpoint itself")
+    verify_zeros(checkpoint)
 
 
 @contextmanager
@@ -242,7 +269,9 @@ def staged(path: Path) -> Iterator[Path]:
         yield temporary
         os.replace(temporary, path)
     except OSError as error:
-        raise ApcliError(f"cannot write {path}: {error.strerror}: free some space or choose another --output") from None
+        full = error.errno in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
+        remedy = "free some space" if full else "choose another --output"
+        raise ApcliError(f"cannot write {path}: {error.strerror}: {remedy}") from None
     finally:
         with suppress(OSError):  # a parent that is no folder holds nothing to remove
             temporary.unlink()

@@ -6,6 +6,8 @@ from typing import Any
 
 from apcli.errors import UsageError
 
+DEFAULT_DATA = "digits"
+
 
 def _require(fine: bool, option: str, given: Any, expected: str) -> None:
     if not fine:
@@ -72,7 +74,9 @@ class ModelConfig:
     def __post_init__(self) -> None:
         _require(self.num_classes is None or self.num_classes >= 1, "--num-classes", self.num_classes, "at least 1")
         _require(self.input_size is None or self.input_size >= 1, "--input-size", self.input_size, "at least 1")
-        _require(self.std is None or all(s > 0 for s in self.std), "--std", self.std, "positive numbers")
+        numbers = "finite numbers, one for each channel"
+        _require(all(map(math.isfinite, self.mean or ())), "--mean", self.mean, numbers)
+        _require(all(math.isfinite(s) and s > 0 for s in self.std or ()), "--std", self.std, f"positive, {numbers}")
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,8 @@ from apcli.registry import split_list
 # Matched against the module that owns a ``.weight`` (``word_embeddings``, ``norm1``), or the parameter's own name
 # (``pos_embed``, ``cls_token``): so ``patch_embed.proj.weight``, a convolution, stays prunable.
 _NOT_PRUNABLE = re.compile(
-    r"bias|gamma|beta|scale|token|embed|position|running_|(^|_)(bn|ln|wte|wpe)\d*(_|$)|norm\d*(_|$)|^(group|batch|layer)norm"
+    r"(^|_)(bias|gamma|beta|scale|(\w*_)?tokens?|embed|embeddings?|shared|wte|wpe|pos|position(_ids)?|bn|ln)\d*(_|$)"
+    r"|(^|_)(\w*)norm\d*(_|$)|^running_|_bias_table$"
 )
 
 
@@ -46,11 +47,11 @@ def prunable(checkpoint: Checkpoint) -> list[Layer]:
     return [
         Layer(layer_name(name), name, entry.shape)
         for name, entry in checkpoint.entries.items()
-        if entry.is_float and is_prunable(name, len(entry.shape))
+        if entry.is_float and entry.size and is_prunable(name, len(entry.shape))
     ]
 
 
-def select(checkpoint: Checkpoint, include: str, exclude: str | None = None) -> list[Layer]:
+def select(checkpoint: Checkpoint, include: str, exclude: str | None = None, option: str = "--layers") -> list[Layer]:
     """The layers that ``--layers`` and ``--exclude`` mean: comma lists of ``all``, ``last``, names and globs.
 
     Raises:
@@ -61,12 +62,12 @@ def select(checkpoint: Checkpoint, include: str, exclude: str | None = None) -> 
         raise UsageError(
             f"{checkpoint.label} has no prunable layer: expected a floating-point weight of 2 or more dimensions"
         )
-    chosen = _matching(checkpoint, layers, include, "--layers")
+    chosen = _matching(checkpoint, layers, include, option)
     if exclude is not None:
         unwanted = _matching(checkpoint, layers, exclude, "--exclude")
         chosen = chosen - unwanted
     if not chosen:
-        raise UsageError(f"--exclude {exclude} leaves no layer of --layers {include}: expected at least one")
+        raise UsageError(f"--exclude {exclude} leaves no layer of {option} {include}: expected at least one")
     return [layer for layer in layers if layer in chosen]
 
 

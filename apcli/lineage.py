@@ -11,7 +11,7 @@ No clock time, absolute path or host name is in it: the same command gives the s
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from apcli import __version__
@@ -21,21 +21,6 @@ KEY = "apcli"
 VERSION = 1
 
 Lineage = dict[str, Any]
-
-_KINDS: dict[str, type | tuple[type, ...]] = {
-    "version": int,
-    "stage": str,
-    "model": (dict, type(None)),
-    "data": (dict, type(None)),
-    "seed": (int, type(None)),
-    "settings": list,
-    "history": list,
-    "metrics": dict,
-    "dense_metrics": dict,
-    "pruned": dict,
-    "parent": (dict, type(None)),
-    "dense": (dict, type(None)),
-}
 
 
 def make(stage: str, settings: Mapping[str, Any], origin: Lineage | None, **changes: Any) -> Lineage:
@@ -88,10 +73,72 @@ def parse(text: str, where: str) -> Lineage:
         raise ApcliError(
             f"{where} has a lineage of version {lineage['version']}, this apcli reads {VERSION}: update apcli"
         )
-    for key, kind in _KINDS.items():
-        if not isinstance(lineage.get(key), kind):
+    for key, fits in _SHAPES.items():
+        if not fits(lineage.get(key)):
             raise ApcliError(f"the lineage in {where} has no valid {key!r}: remove its {KEY!r} metadata to use it")
-    for link in ("parent", "dense"):
-        if lineage[link] is not None and not isinstance(lineage[link].get("sha256"), str):
-            raise ApcliError(f"the lineage in {where} names a {link} file without its sha256")
     return lineage
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def _is_metrics(value: Any) -> bool:
+    """Per split, an object of numbers; ``loss`` and ``accuracy`` are always there, null where not known."""
+    return isinstance(value, dict) and all(
+        split is None
+        or (
+            isinstance(split, dict)
+            and {"loss", "accuracy"} <= split.keys()
+            and all(number is None or _is_number(number) for number in split.values())
+        )
+        for split in (value.get("train"), value.get("test"))
+    )
+
+
+def _is_history(value: Any) -> bool:
+    return isinstance(value, list) and all(
+        isinstance(step, dict) and _is_count(step.get("epoch")) and _is_metrics(step) for step in value
+    )
+
+
+def _is_pruned(value: Any) -> bool:
+    return isinstance(value, dict) and all(
+        isinstance(promise, dict)
+        and _is_count(promise.get("zeros"))
+        and _is_count(promise.get("size"))
+        and isinstance(promise.get("method"), str | None)
+        and isinstance(promise.get("scope"), str | None)
+        and (promise.get("seed") is None or _is_count(promise["seed"]))
+        and (promise.get("requested") is None or _is_number(promise["requested"]))
+        for promise in value.values()
+    )
+
+
+def _is_link(value: Any) -> bool:
+    return value is None or (
+        isinstance(value, dict) and isinstance(value.get("sha256"), str) and isinstance(value.get("path"), str | None)
+    )
+
+
+def _is_named(value: Any) -> bool:
+    return value is None or (isinstance(value, dict) and isinstance(value.get("name"), str))
+
+
+_SHAPES: dict[str, Callable[[Any], bool]] = {
+    "stage": lambda value: isinstance(value, str),
+    "model": _is_named,
+    "data": _is_named,
+    "seed": lambda value: value is None or (_is_count(value) and value < 2**32),
+    "settings": lambda value: isinstance(value, list) and all(isinstance(stage, dict) for stage in value),
+    "history": _is_history,
+    "metrics": _is_metrics,
+    "dense_metrics": _is_metrics,
+    "pruned": _is_pruned,
+    "parent": _is_link,
+    "dense": _is_link,
+}

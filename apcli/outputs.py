@@ -3,12 +3,12 @@
 import json
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from apcli import checkpoints
-from apcli.checkpoints import SUFFIX
+from apcli.checkpoints import SUFFIX, Checkpoint
 from apcli.errors import ApcliError, UsageError
 
 log = logging.getLogger("apcli")
@@ -25,26 +25,32 @@ class Outputs:
     target: Path | None = None
     overwrite: bool = False
     home: Path | None = None
-    _named: bool = False
+    _placed: set[Path] = field(default_factory=set)
 
     @property
     def names_a_file(self) -> bool:
         return self.target is not None and self.target.suffix == SUFFIX and not self.target.is_dir()
 
-    def place(self, folder: Path, stem: str) -> Path:
-        """The path for the output called ``stem`` of an input in ``folder``.
+    def place(self, stem: str, source: Checkpoint | None = None) -> Path:
+        """The path for the output called ``stem``, made from ``source``.
 
         Raises:
-            UsageError: ``--output`` names one file and this is the second.
+            UsageError: ``--output`` names one file and this is the second, or it names an input.
         """
+        folder = source.home if source else Path()
         if self.target is None:
-            return folder / f"{stem}{SUFFIX}"
-        if not self.names_a_file:
-            return self.target / f"{stem}{SUFFIX}"
-        if self._named:
-            raise UsageError(f"--output {self.target} is one file but several checkpoints come out: expected a folder")
-        self._named = True
-        return self.target
+            path = folder / f"{stem}{SUFFIX}"
+        elif self.names_a_file:
+            path = self.target
+            if self._placed:
+                raise UsageError(f"--output {path} is one file but several checkpoints come out: expected a folder")
+        else:
+            path = self.target / f"{stem}{SUFFIX}"
+        if source is not None and path.resolve() in _ancestry(source):
+            raise UsageError(
+                f"--output {path} is the input, or its dense ancestor, and would be lost: name another file"
+            )
+        return path
 
     def home_of(self, path: Path) -> Path:
         return self.home or path.parent
@@ -59,16 +65,28 @@ class Outputs:
         Raises:
             UsageError: something else is there and ``overwrite`` is off.
         """
-        if self.overwrite or not path.exists():
+        made_by_this_run = path.resolve() in self._placed
+        self._placed.add(path.resolve())
+        if not path.exists() or (self.overwrite and not made_by_this_run):
             return False
         try:
-            found = checkpoints.read(path).lineage or {}
+            found = checkpoints.read(path)
         except ApcliError:
-            found = {}
-        if _agrees(found, json.loads(json.dumps(recipe))):
+            found = None
+        if found is not None and _agrees(found.lineage, json.loads(json.dumps(recipe))):
+            checkpoints.verify_zeros(found)
             log.info("%s is already there, made the same way: kept", path)
             return True
+        if made_by_this_run:
+            raise UsageError(f"{path} would be written twice, from different inputs: give each its own --output")
         raise UsageError(f"{path} exists and was made otherwise: --overwrite replaces it, --output names another place")
+
+
+def _ancestry(source: Checkpoint) -> set[Path]:
+    """The files that a result of ``source`` depends on."""
+    dense = ((source.lineage or {}).get("dense") or {}).get("path")
+    files = set() if source.nameless else {source.path.resolve()}
+    return files if dense is None else files | {(source.home.resolve() / dense).resolve()}
 
 
 def _agrees(found: Any, wanted: Any) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 from apcli.errors import ApcliError, UsageError
 
 VERSION = 1
+POOLED = "*"  # the ``layer`` of all compared layers taken as one vector
 
 Record = dict[str, Any]
 
@@ -41,7 +42,22 @@ def load(lines: Iterable[str], where: str) -> Iterator[Record]:
         if record.get("version") != VERSION:
             found = record.get("version")
             raise ApcliError(f"{where}, line {number} is of version {found}, expected {VERSION}: make it again")
+        for key, (kinds, expected) in _FIELDS.items():
+            if not isinstance(record.get(key), kinds) or isinstance(record.get(key), bool):
+                raise ApcliError(f"{where}, line {number} has {key} {record.get(key)!r:.60}: expected {expected}")
         yield record
+
+
+_OBJECT: tuple[Any, str] = ((dict, type(None)), "an object or null")
+_NAME: tuple[Any, str] = ((str, type(None)), "text or null")
+_COUNT: tuple[Any, str] = ((int, type(None)), "a whole number or null")
+_FIELDS: dict[str, tuple[Any, str]] = {
+    **dict.fromkeys(("dense", "pruned", "sparsity", "params", "pd", "metrics"), _OBJECT),
+    **dict.fromkeys(("model", "data", "method", "scope", "measure", "estimator"), _NAME),
+    **dict.fromkeys(("seed", "mask_seed", "epoch", "dim"), _COUNT),
+    **dict.fromkeys(("value", "std_error"), ((int, float, type(None)), "a number or null")),
+    **dict.fromkeys(("layer", "dist"), ((str,), "text")),
+}
 
 
 def _finite(value: Any) -> Any:

@@ -7,6 +7,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from apcli.checkpoints import Checkpoint, Entry
+from apcli.errors import ApcliError
 
 _DTYPES = {
     torch.float64: "F64",
@@ -28,7 +29,14 @@ def load(checkpoint: Checkpoint) -> dict[str, Tensor]:
 
 
 def entries_of(state_dict: Mapping[str, Tensor]) -> dict[str, Entry]:
-    """The tensors' bytes, copied to the CPU, in the order of the state dict."""
+    """The tensors' bytes, copied to the CPU, in the order of the state dict.
+
+    Raises:
+        ApcliError: a tensor holds NaN or Inf, which no checkpoint may.
+    """
+    for name, tensor in state_dict.items():
+        if tensor.is_floating_point() and not torch.isfinite(tensor).all():
+            raise ApcliError(f"tensor {name} became NaN or Inf: nothing was written; try a smaller --lr")
     return {name: entry_of(tensor) for name, tensor in state_dict.items()}
 
 

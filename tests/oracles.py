@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 
 import mpmath
 import numpy as np
@@ -36,7 +37,7 @@ def student_t_kl_digits(delta: float, df: float, dim: int, digits: int = 30) -> 
         right = mpmath.mpf(2.4) * (digits + 12) / min(half, 1) + 3
         inner = sorted({-mpmath.log(a), mpmath.mpf(0), mpmath.log(max(c, 1)), -mpmath.log(max(c, 1))})
         ends = [left, *[point for point in inner if left < point < right], right]
-        total = sum(mpmath.quad(integrand, [p, (p + q) / 2, q]) for p, q in zip(ends, ends[1:], strict=False))
+        total = sum(mpmath.quad(integrand, [p, (p + q) / 2, q]) for p, q in pairwise(ends))
         return float(a * (total - (mpmath.digamma(a) - mpmath.digamma(half))))
 
 

@@ -1,7 +1,7 @@
 """The README's commands run, and print what it says they print.
 
-A fenced ``sh`` block after a line ``<!-- test -->`` runs in a folder of its own; a ``text`` block that follows it after a
-line ``<!-- output -->`` is all that it prints on stdout.
+A fenced ``sh`` block after a line ``<!-- test -->`` runs in a folder of its own; a ``text`` block that follows it,
+after a line ``<!-- output -->``, is all that it prints on stdout.
 """
 
 import os
@@ -44,7 +44,7 @@ def test_the_block_runs_and_prints_what_it_says(block: re.Match[str], path: str,
     done = subprocess.run(
         ["bash", "-e", "-o", "pipefail", "-c", block["commands"]],
         cwd=tmp_path,
-        env={**os.environ, "PATH": path},
+        env={**os.environ, "PATH": path, "OMP_NUM_THREADS": "1"},  # the tests run side by side
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

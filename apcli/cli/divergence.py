@@ -10,7 +10,8 @@ from apcli.cli import options, streams
 from apcli.configs import DivergenceConfig
 from apcli.errors import UsageError
 from apcli.registry import Choice
-from apcli.theory import DISTRIBUTIONS, MONOTONE_NOTE, is_monotone_in_ap2
+from apcli.theory import DISTRIBUTIONS
+from apcli.theory.caveats import same_order
 
 
 def divergence(
@@ -29,8 +30,8 @@ def divergence(
 ) -> None:
     """Measure how far pruned weights moved: AP2 and AP3 (nats), per layer and pooled (*), beside PD.
 
-    Two files are a pair, the dense one first. Otherwise each file is set against --dense, or the dense ancestor
-    that its lineage names; the trace of a fine-tuned file adds a record for each epoch.
+    Two files are a pair, the dense one first. Several, or two that are both pruned, are each set against --dense or
+    the dense ancestor that its lineage names; the trace of a fine-tuned file adds a record for each epoch.
 
     \b
       apcli divergence a b --dist student-t
@@ -53,16 +54,18 @@ def _pairs(arguments: list[str], dense: str | None) -> Iterator[tuple[Any, Any]]
     from apcli.checkpoints import dense_ancestor
 
     if len(arguments) == 2 and dense is None:
-        if arguments.count("-") == 2:
-            raise UsageError("- is given twice: standard input can be one file of the pair")
         pair = list(streams.checkpoints_in(arguments))
         if len(pair) != 2:
             raise UsageError(
                 f"{len(pair)} files came for a pair: expected - to be one file, or --dense FILE for several"
             )
-        yield pair[0], pair[1]
-        return
-    for pruned in streams.checkpoints_in(arguments):
+        if not (pair[0].lineage and pair[0].lineage["pruned"]):
+            yield pair[0], pair[1]
+            return
+        arriving = iter(pair)
+    else:
+        arriving = streams.checkpoints_in(arguments)
+    for pruned in arriving:
         yield dense_ancestor(pruned, dense), pruned
 
 
@@ -82,8 +85,9 @@ def _emit_table(title: str, found: list[records.Record]) -> None:
                 _text(pd.get("accuracy"), ".2f"),
             ]
         )
-    monotone = any(r["dist"] != "ap2" and is_monotone_in_ap2(r["params"]["cov"], r["params"]["groups"]) for r in found)
-    streams.emit_table(title, columns, rows, MONOTONE_NOTE if monotone else None)
+    said = {(r["dist"], same_order(r["dist"], r["params"])) for r in found}
+    caption = "\n".join(sorted(f"{dist} {words}" for dist, words in said if words))
+    streams.emit_table(title, columns, rows, caption or None)
 
 
 def _text(value: float | None, form: str) -> str:

@@ -61,6 +61,8 @@ def _terminate(signum: int, frame: FrameType | None) -> None:
     raise Terminated
 
 
+_STOPPED = {130: "interrupted", 143: "terminated"}
+
 # Typer exports the usage errors it raises only by their subclasses.
 _TyperUsageError: type[Exception] = typer.BadParameter.__base__  # type: ignore[assignment]
 
@@ -69,20 +71,20 @@ def main() -> None:
     """Run the command line; every failure becomes one line on stderr and the right exit code."""
     signal.signal(signal.SIGTERM, _terminate)
     try:
-        sys.exit(app(prog_name="apcli", standalone_mode=False) or 0)
+        code = app(prog_name="apcli", standalone_mode=False) or 0
     except (KeyboardInterrupt, typer.Abort):
-        streams.say_error("interrupted: what was finished is kept, run the same command again to go on")
-        sys.exit(130)
+        code = 130
     except Terminated:
-        streams.say_error("terminated: what was finished is kept, run the same command again to go on")
-        sys.exit(143)
+        code = 143
     except Exception as error:
         if os.environ.get("APCLI_DEBUG") == "1":
             traceback.print_exc()
         sentence, code = explain(error)
         if sentence:
             streams.say_error(sentence)
-        sys.exit(code)
+    if code in _STOPPED:  # Typer turns Ctrl-C into the code or raises, depending on its version
+        streams.say_error(f"{_STOPPED[code]}: finished files are kept, run the same command again to go on")
+    sys.exit(code)
 
 
 def explain(error: Exception) -> tuple[str, int]:
@@ -94,11 +96,19 @@ def explain(error: Exception) -> tuple[str, int]:
         if type(error).__name__ == "NoArgsIsHelpError":
             typer.echo(text, err=True)
             return "", 2
-        return f"{text} (see {_command_path(error)} --help)", 2
+        return f"{text}{_given(error)} (see {_command_path(error)} --help)", 2
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return "out of memory: choose a smaller --batch-size, or another --device", 1
     first = (str(error).strip().splitlines() or ["no message"])[0]
     return f"{type(error).__name__}: {first} (APCLI_DEBUG=1 shows where)", 1
+
+
+def _given(error: Exception) -> str:
+    """What the command line has for the option an error is about: Typer's own messages leave it out."""
+    for name in getattr(getattr(error, "param", None), "opts", ()):
+        if name in sys.argv[:-1]:
+            return f", given {sys.argv[sys.argv.index(name) + 1]!r}"
+    return ""
 
 
 def _command_path(error: Exception) -> str:

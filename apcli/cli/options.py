@@ -35,7 +35,9 @@ BatchSize = Annotated[int, typer.Option("--batch-size", "-b", metavar="N")]
 Opt = Annotated[
     str, typer.Option("--opt", metavar="NAME", help=f"optimiser of torch.optim: {', '.join(OPTIMISERS.names)}")
 ]
-Lr = Annotated[float | None, typer.Option("--lr", metavar="RATE", help="default 0.1; 0.01 for AlexNet and VGG")]
+Lr = Annotated[
+    float | None, typer.Option("--lr", metavar="RATE", help="default 0.1; 0.01 for AlexNet, VGG, fc5 and fc12")
+]
 Momentum = Annotated[float | None, typer.Option("--momentum", metavar="M", help="default 0.9, for sgd and rmsprop")]
 WeightDecay = Annotated[float, typer.Option("--weight-decay", "--wd", metavar="W")]
 Sched = Annotated[
@@ -47,7 +49,9 @@ Augment = Annotated[
 ]
 EvalEvery = Annotated[int, typer.Option("--eval-every", metavar="N", help="evaluate each N epochs and after the last")]
 Device = Annotated[str, typer.Option("--device", metavar="NAME", help="auto, cpu, cuda or cuda:N")]
-Deterministic = Annotated[bool, typer.Option("--deterministic/--no-deterministic", help="same command, same bytes")]
+Deterministic = Annotated[
+    bool, typer.Option("--deterministic/--no-deterministic", help="on CUDA: only kernels that repeat")
+]
 Seed = Annotated[int | None, typer.Option("--seed", metavar="N", help="seed of every draw")]
 Seeds = Annotated[str | None, typer.Option("--seeds", metavar="LIST", help="several seeds, a file for each")]
 

@@ -50,14 +50,16 @@ def _describe(arguments: list[str], as_json: bool) -> None:
 
     for checkpoint in streams.checkpoints_in(arguments):
         found = describe(checkpoint)
-        streams.emit_line(records.dump(found) if as_json else to_text(found))
-        verify_zeros(checkpoint, Path(checkpoint.label))
+        streams.emit_line(records.dump(found) if as_json else streams.printable(to_text(found)))
+        verify_zeros(checkpoint)
 
 
 def _draw(found: list[dict[str, Any]], output: str | None, formats: str | None, overwrite: bool) -> None:
     from apcli.operations import report_page
 
     path = Path("report.html" if output is None or output == "-" else output)
+    if path.is_dir() or (output or "").endswith("/"):
+        path = path / "report.html"
     ending = path.suffix.removeprefix(".")
     chosen = [ending or "html"] if formats is None else split_list(formats, "format")
     if output == "-":

@@ -19,4 +19,4 @@ def outputs(output: str | None, overwrite: bool) -> Iterator[tuple[Any, Any]]:
         return
     streams.refuse_terminal()
     with tempfile.TemporaryDirectory(prefix="apcli-") as folder:
-        yield Outputs(Path(folder), overwrite, home=Path.cwd()), streams.emit_bytes
+        yield Outputs(Path(folder), overwrite=True, home=Path()), streams.emit_bytes

@@ -9,10 +9,12 @@ import os
 import struct
 import sys
 import tempfile
+import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from io import BufferedReader
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, cast
 
 from apcli.errors import ApcliError, UsageError
 
@@ -22,22 +24,29 @@ _CHUNK = 1 << 20
 
 def start(quiet: bool) -> None:
     """Send what the program says to stderr; ``quiet`` leaves errors only."""
-    handler = logging.StreamHandler(sys.stderr)
+    handler = logging.NullHandler() if sys.stderr is None else logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Plain())
     log = logging.getLogger("apcli")
     log.handlers[:] = [handler]
     log.setLevel(logging.ERROR if quiet else logging.INFO)
     log.propagate = False
+    warnings.showwarning = lambda message, *where, **more: log.warning("%s", message)  # other libraries' words
 
 
 class _Plain(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         prefix = "" if record.levelno == logging.INFO else f"{record.levelname.lower()}: "
-        return f"apcli: {prefix}{record.getMessage()}"
+        return printable(f"apcli: {prefix}{' '.join(record.getMessage().split())}")
+
+
+def printable(text: str) -> str:
+    """``text`` without control characters, which a file's metadata could use to command the terminal."""
+    return "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in text)
 
 
 def say_error(sentence: str) -> None:
-    print(f"apcli: error: {' '.join(sentence.split())}", file=sys.stderr)
+    if sys.stderr is not None:
+        print(printable(f"apcli: error: {' '.join(sentence.split())}"), file=sys.stderr)
 
 
 # ---- stdout
@@ -50,11 +59,12 @@ def emit_line(text: str) -> None:
 
 
 def emit_bytes(path: Path) -> None:
-    """Write a file's bytes to stdout."""
+    """Write a temporary file's bytes to stdout, and remove it: the next one may have its name."""
     with _downstream(), path.open("rb") as file:
         while chunk := file.read(_CHUNK):
             sys.stdout.buffer.write(chunk)
         sys.stdout.buffer.flush()
+    path.unlink()
 
 
 def refuse_terminal() -> None:
@@ -72,12 +82,19 @@ def emit_table(title: str, columns: list[str], rows: Iterable[list[str]], captio
     from rich import box
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
-    table = Table(title=title, caption=caption, box=box.SIMPLE_HEAD, title_justify="left", caption_justify="left")
+    table = Table(
+        title=Text(printable(title)),
+        caption=caption and Text(caption),
+        box=box.SIMPLE_HEAD,
+        title_justify="left",
+        caption_justify="left",
+    )
     for column in columns:
         table.add_column(column, justify="left" if column in ("layer", "dist", "file") else "right", overflow="fold")
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*(Text(printable(cell)) for cell in row))
     with _downstream():
         Console(file=sys.stdout).print(table)
 
@@ -126,15 +143,15 @@ def is_checkpoint(argument: str) -> bool:
 def _checkpoints_on_stdin() -> Iterator[Any]:
     from apcli import checkpoints
 
-    stdin = _piped("a checkpoint", "give its path as an argument, or pipe paths in")
+    stdin = _Incoming(_piped("a checkpoint", "give its path as an argument, or pipe paths in"))
     found = False
-    while first := stdin.peek(9):  # type: ignore[attr-defined]  # a BufferedReader, whatever BinaryIO says
-        if b"\0" in first[:8]:  # the high bytes of a header's length; no path has a NUL
+    while stdin.has(_TELLING):
+        if b"\0" in stdin.buffer[:_TELLING]:
             with _spooled(stdin) as path:
                 yield checkpoints.read(path, nameless=True)
             found = True
             continue
-        line = os.fsdecode(stdin.readline()).rstrip("\r\n")
+        line = os.fsdecode(stdin.line()).rstrip("\r\n")
         if line.lstrip().startswith("{"):
             raise UsageError(
                 "standard input holds records where a checkpoint was expected: records go to `apcli report`"
@@ -146,15 +163,46 @@ def _checkpoints_on_stdin() -> Iterator[Any]:
         raise UsageError("standard input is empty: expected checkpoint paths; did the stage before this one fail?")
 
 
-def _piped(what: str, remedy: str) -> BinaryIO:
+# A header's length is eight bytes, little end first, and at most 1e8: its fifth byte is 0. No path has a 0 byte.
+_TELLING = 5
+
+
+class _Incoming:
+    """A byte stream that can be looked at before it is taken, however small the pieces it comes in."""
+
+    def __init__(self, stream: BufferedReader) -> None:
+        self.stream = stream
+        self.buffer = b""
+
+    def has(self, count: int) -> bool:
+        """Wait for ``count`` bytes or the end; whether there is anything."""
+        while len(self.buffer) < count and (piece := self.stream.read1(_CHUNK)):
+            self.buffer += piece
+        return bool(self.buffer)
+
+    def read(self, count: int) -> bytes:
+        """Take ``count`` bytes, fewer only at the end."""
+        self.has(count)
+        taken, self.buffer = self.buffer[:count], self.buffer[count:]
+        return taken
+
+    def line(self) -> bytes:
+        """Take one line, as soon as it is there."""
+        while b"\n" not in self.buffer and (piece := self.stream.read1(_CHUNK)):
+            self.buffer += piece
+        taken, newline, self.buffer = self.buffer.partition(b"\n")
+        return taken + newline
+
+
+def _piped(what: str, remedy: str) -> BufferedReader:
     """stdin, unless it is a person's keyboard."""
     if sys.stdin is None or sys.stdin.isatty():
         raise UsageError(f"nothing to read: expected {what}; {remedy}")
-    return sys.stdin.buffer
+    return cast(BufferedReader, sys.stdin.buffer)
 
 
 @contextmanager
-def _spooled(stdin: BinaryIO) -> Iterator[Path]:
+def _spooled(stdin: _Incoming) -> Iterator[Path]:
     """Copy one safetensors file from the stream to a temporary file: its header says where it ends."""
     head = stdin.read(8)
     (length,) = struct.unpack("<Q", head.ljust(8, b"\xff"))
@@ -168,11 +216,16 @@ def _spooled(stdin: BinaryIO) -> Iterator[Path]:
         raise ApcliError("standard input is not a whole safetensors file: its header cannot be read") from None
     with tempfile.TemporaryDirectory(prefix="apcli-") as folder:
         path = Path(folder) / "stdin.safetensors"
-        with path.open("wb") as file:
-            file.write(head + header)
-            while left > 0 and (chunk := stdin.read(min(left, _CHUNK))):
-                file.write(chunk)
-                left -= len(chunk)
+        try:
+            with path.open("wb") as file:
+                file.write(head + header)
+                while left > 0 and (chunk := stdin.read(min(left, _CHUNK))):
+                    file.write(chunk)
+                    left -= len(chunk)
+        except OSError as error:
+            raise ApcliError(
+                f"cannot keep standard input in {folder}: {error.strerror}: free some space there"
+            ) from None
         yield path
 
 
@@ -218,10 +271,11 @@ def _text(lines: Iterable[bytes], where: str) -> Iterator[str]:
 @contextmanager
 def progress() -> Iterator[Any]:
     """A function ``tell(text)`` that shows one line of progress on stderr while it is a terminal, and else nothing."""
-    if not sys.stderr.isatty() or logging.getLogger("apcli").level >= logging.ERROR:
+    if sys.stderr is None or not sys.stderr.isatty() or logging.getLogger("apcli").level >= logging.ERROR:
         yield lambda text: None
         return
     from rich.console import Console
+    from rich.text import Text
 
     with Console(stderr=True).status("starting") as status:
-        yield status.update
+        yield lambda text: status.update(Text(printable(text)))

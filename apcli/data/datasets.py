@@ -1,6 +1,8 @@
 """A data set in memory: two splits of uint8 images, and what a model and a training loop need to know of them."""
 
+import hashlib
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +53,24 @@ class Dataset:
         """Channels, height and width of one image."""
         channels, height, width = self.train.images.shape[1:]
         return channels, height, width
+
+    @cached_property
+    def description(self) -> dict[str, Any]:
+        """What a lineage keeps: the name, the number of classes and images, and of a folder the images' SHA-256.
+
+        A folder's name does not tell its images, which may change between two runs.
+        """
+        found: dict[str, Any] = {
+            "name": self.name,
+            "classes": self.classes,
+            "images": [len(self.train), len(self.test)],
+        }
+        if not self.name.startswith(FOLDER.name):
+            return found
+        digest = hashlib.sha256()
+        for tensor in (self.train.images, self.train.labels, self.test.images, self.test.labels):
+            digest.update(tensor.cpu().numpy().data)
+        return {**found, "sha256": digest.hexdigest()}
 
     def to(self, device: torch.device | str) -> "Dataset":
         return replace(self, train=self.train.to(device), test=self.test.to(device))

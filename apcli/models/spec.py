@@ -1,5 +1,6 @@
 """What a model is, as plain data that travels in a checkpoint's lineage, and how a name becomes one."""
 
+import hashlib
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -170,6 +171,20 @@ def _find(name: str) -> tuple[str, str]:
 def is_user_model(name: str) -> bool:
     """Whether ``name`` is of the form ``path/to/file.py:function``."""
     return name.rpartition(":")[0].endswith(".py") or name.endswith(".py")
+
+
+def code_of(name: str | None) -> str | None:
+    """The SHA-256 of a user's model file, None of a model from a registry: the name alone does not tell its code.
+
+    Raises:
+        UsageError: there is no such file.
+    """
+    if name is None or not is_user_model(name):
+        return None
+    path, _ = split_user_model(name)
+    if not path.is_file():
+        raise UsageError(f"{path}: no such file; --model is path/to/file.py:function")
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def split_user_model(name: str) -> tuple[Path, str]:

@@ -1,26 +1,36 @@
 """Divergence: how far the pruned weights' law moved from the dense one's, beside how far the performance moved."""
 
+import math
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 import numpy as np
 
 from apcli import records, traces
-from apcli.checkpoints import Checkpoint
+from apcli.checkpoints import Checkpoint, check_input
 from apcli.configs import DivergenceConfig
-from apcli.errors import ApcliError
+from apcli.errors import ApcliError, UsageError
 from apcli.layers import Layer, layer_name, prunable, select
-from apcli.records import Record
-from apcli.registry import Choice
+from apcli.records import POOLED, Record
+from apcli.registry import Choice, Parameter
 from apcli.theory import DISTRIBUTIONS, performance
 from apcli.theory.projections import dimension, row_variance
 
-POOLED = "*"
-
 
 def check(config: DivergenceConfig) -> None:
-    """Refuse an unknown distribution before anything is read."""
-    DISTRIBUTIONS.parse_list(config.dist)
+    """Refuse an unknown distribution, or a parameter out of range, before anything is read.
+
+    Raises:
+        UsageError: it lists what is known or expected.
+    """
+    for choice in DISTRIBUTIONS.parse_list(config.dist):
+        some = np.ones(max(1, int(choice.parameters["groups"])))
+        try:
+            choice(some, some, some)
+        except ValueError as error:
+            raise UsageError(f"--dist {choice.spec}: {error}") from None
 
 
 def divergence(dense: Checkpoint, pruned: Checkpoint, config: DivergenceConfig) -> Iterator[Record]:
@@ -31,21 +41,27 @@ def divergence(dense: Checkpoint, pruned: Checkpoint, config: DivergenceConfig) 
         ApcliError: the two files' layers do not match, or a weight is NaN or Inf.
     """
     choices = DISTRIBUTIONS.parse_list(config.dist)
+    check_input(pruned)
     layers = compared_layers(dense, pruned, config)
     dense_weights = {layer.name: _vector(dense, layer.tensor) for layer in layers}
     variances = {layer.name: np.empty(0) for layer in layers}
     if any(choice.parameters.get("cov") == "diag" for choice in choices):
-        variances = {a.name: row_variance(dense_weights[a.name].reshape(a.shape)) for a in layers}
-    context = _context(dense, pruned)
+        variances = {a.name: _row_variance(a, dense_weights[a.name]) for a in layers}
+    for choice, layer in product(choices, layers):
+        if int(choice.parameters["groups"]) > layer.size:
+            raise UsageError(
+                f"--dist {choice.spec}: layer {layer.name} has only {layer.size} weights: choose fewer groups"
+            )
+    pruning = {layer.name: _pruning(pruned, [layer]) for layer in layers}
+    pruning[POOLED] = _pruning(pruned, layers)
+    pair = _Pair(choices, dense_weights, variances, _context(dense, pruned), pruning)
     after = {layer.name: _vector(pruned, layer.tensor) for layer in layers}
-    yield from _records(choices, dense_weights, after, variances, context, None, _metrics(dense, pruned, None))
+    yield from pair.records(after, None, _metrics(dense, pruned, None))
     trace = traces.of(pruned)
     if trace is not None:
         for epoch, tensors in traces.epochs(trace, [layer.tensor for layer in layers]).items():
             after = {layer_name(t): _vector(trace, traces.tensor_name(t, epoch)) for t in tensors}
-            yield from _records(
-                choices, dense_weights, after, variances, context, epoch, _metrics(dense, pruned, epoch)
-            )
+            yield from pair.records(after, epoch, _metrics(dense, pruned, epoch))
 
 
 def compared_layers(dense: Checkpoint, pruned: Checkpoint, config: DivergenceConfig) -> list[Layer]:
@@ -62,6 +78,8 @@ def compared_layers(dense: Checkpoint, pruned: Checkpoint, config: DivergenceCon
         for layer in prunable(dense):
             if layer.tensor not in pruned.entries:
                 raise _mismatch(f"{dense.label} has {layer.name}, {pruned.label} does not")
+    if not layers:
+        raise UsageError(f"no layer of {pruned.label} is left to compare: choose other --layers and --exclude")
     for layer in layers:
         entry = dense.entries.get(layer.tensor)
         if entry is None:
@@ -74,63 +92,86 @@ def compared_layers(dense: Checkpoint, pruned: Checkpoint, config: DivergenceCon
     return layers
 
 
-def _records(
-    choices: Sequence[Choice],
-    dense: dict[str, np.ndarray],
-    pruned: dict[str, np.ndarray],
-    variances: dict[str, np.ndarray],
-    context: Record,
-    epoch: int | None,
-    metrics: dict[str, Any],
-) -> Iterator[Record]:
-    """One record per distribution and layer of ``pruned``, then the pooled one when every compared layer is there."""
-    vectors = [(name, dense[name], pruned[name], variances[name]) for name in pruned]
-    if pruned.keys() == dense.keys():
-        before, after, spread = (np.concatenate([vector[i] for vector in vectors]) for i in (1, 2, 3))
-        vectors.append((POOLED, before, after, spread))
-    for choice in choices:
-        for name, before, after, variance in vectors:
-            yield {
-                "kind": "divergence",
-                "version": records.VERSION,
-                **context,
-                "layer": name,
-                "dim": dimension(before.size, int(choice.parameters["groups"])),
-                "epoch": epoch,
-                "dist": choice.name,
-                "params": dict(choice.parameters),
-                "measure": "ap2" if choice.name == "ap2" else "kl",
-                "estimator": "exact",
-                "value": choice(before, after, variance),
-                "std_error": 0.0,
-                "pd": performance.difference(metrics["dense"], metrics["pruned"]),
-                "metrics": metrics,
-            }
+@dataclass(frozen=True)
+class _Pair:
+    """The dense weights of the compared layers by name, and what the records of this pair share."""
+
+    choices: Sequence[Choice]
+    dense: dict[str, np.ndarray]
+    variances: dict[str, np.ndarray]
+    context: Record
+    pruning: dict[str, Record]  # by layer, and POOLED
+
+    def records(self, pruned: dict[str, np.ndarray], epoch: int | None, metrics: dict[str, Any]) -> Iterator[Record]:
+        """One per distribution and layer of ``pruned``; then the pooled one, when every compared layer is there."""
+        vectors = [(name, self.dense[name], weights, self.variances[name]) for name, weights in pruned.items()]
+        if pruned.keys() == self.dense.keys():
+            before, after, spread = (np.concatenate([vector[i] for vector in vectors]) for i in (1, 2, 3))
+            vectors.append((POOLED, before, after, spread))
+        for choice in self.choices:
+            for name, before, after, spread in vectors:
+                yield {
+                    "kind": "divergence",
+                    "version": records.VERSION,
+                    **self.context,
+                    **self.pruning[name],
+                    "layer": name,
+                    "dim": dimension(before.size, int(choice.parameters["groups"])),
+                    "epoch": epoch,
+                    "dist": choice.name,
+                    "params": {key: _jsonable(value) for key, value in choice.parameters.items()},
+                    "measure": "ap2" if choice.name == "ap2" else "kl",
+                    "estimator": "exact",
+                    "value": choice(before, after, spread),
+                    "std_error": 0.0,
+                    "pd": performance.difference(metrics["dense"], metrics["pruned"]),
+                    "metrics": metrics,
+                }
+
+
+def _jsonable(value: Parameter) -> Parameter:
+    """JSON has no infinity: ``df=inf`` is recorded as it was typed."""
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _context(dense: Checkpoint, pruned: Checkpoint) -> Record:
-    """What all records of a pair share: where the two came from and how the second was pruned."""
+    """What all records of a pair share: where the two came from."""
     lineage = pruned.lineage or {}
-    promises = list((lineage.get("pruned") or {}).values())
-    last = promises[-1] if promises else {}
-    size, zeros = sum(p["size"] for p in promises), sum(p["zeros"] for p in promises)
     return {
         "model": (lineage.get("model") or {}).get("name"),
         "data": (lineage.get("data") or {}).get("name"),
         "seed": lineage.get("seed"),
         "dense": {"path": dense.label, "sha256": dense.sha256},
         "pruned": {"path": pruned.label, "sha256": pruned.sha256},
-        "method": last.get("method"),
-        "scope": last.get("scope"),
-        "sparsity": {"requested": last.get("requested"), "actual": zeros / size if size else None},
+    }
+
+
+def _pruning(pruned: Checkpoint, layers: Sequence[Layer]) -> Record:
+    """How these layers were pruned: what the lineage says where it says the same of all, and the zeros counted now."""
+    promised = (pruned.lineage or {}).get("pruned", {})
+    said = [promised.get(layer.tensor, {}) for layer in layers]
+    same = {
+        key: said[0].get(key) if all(promise.get(key) == said[0].get(key) for promise in said) else None
+        for key in ("method", "scope", "requested", "seed")
+    }
+    zeros = sum(pruned.entries[layer.tensor].zeros for layer in layers)
+    return {
+        "method": same["method"],
+        "scope": same["scope"],
+        "mask_seed": same["seed"],
+        "sparsity": {"requested": same["requested"], "actual": zeros / sum(layer.size for layer in layers)},
     }
 
 
 def _metrics(dense: Checkpoint, pruned: Checkpoint, epoch: int | None) -> dict[str, Any]:
     """Loss and accuracy of the dense network, of the pruned one before fine-tuning, and of the record's own."""
-    lineage = pruned.lineage or {}
+    lineage, ancestor = pruned.lineage or {}, dense.lineage or {}
     history = {step["epoch"]: step for step in lineage.get("history", [])}
-    reference = lineage.get("dense_metrics") or (dense.lineage or {}).get("metrics")
+    reference = None
+    if (lineage.get("dense") or {}).get("sha256") == dense.sha256:
+        reference = lineage.get("dense_metrics")
+    if not reference and lineage.get("data") == ancestor.get("data"):  # else the two were not measured on the same data
+        reference = ancestor.get("metrics")
     now = history.get(epoch) if epoch is not None else lineage.get("metrics")
     return {"dense": _splits(reference), "before": _splits(history.get(0)), "pruned": _splits(now)}
 
@@ -142,6 +183,13 @@ def _splits(metrics: dict[str, Any] | None) -> dict[str, Any] | None:
 
 def _vector(checkpoint: Checkpoint, tensor: str) -> np.ndarray:
     return checkpoint.entries[tensor].values.ravel().astype(np.float64)
+
+
+def _row_variance(layer: Layer, weights: np.ndarray) -> np.ndarray:
+    try:
+        return row_variance(weights.reshape(layer.shape))
+    except ValueError as error:
+        raise UsageError(f"--dist with cov=diag: layer {layer.name} {error}") from None
 
 
 def _mismatch(difference: str) -> ApcliError:

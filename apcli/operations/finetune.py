@@ -10,15 +10,15 @@ from torch import nn
 
 from apcli import lineage as lineages
 from apcli import traces
-from apcli.checkpoints import Checkpoint, Entry, dense_ancestor, write
-from apcli.configs import FinetuneConfig
+from apcli.checkpoints import Checkpoint, Entry, check_input, dense_ancestor, write
+from apcli.configs import DEFAULT_DATA, FinetuneConfig
 from apcli.data.datasets import Dataset, load
 from apcli.errors import UsageError
 from apcli.layers import Layer, listing, prunable, select
 from apcli.models.build import build, last_layer
-from apcli.models.spec import ModelSpec, resolve
+from apcli.models.spec import ModelSpec, code_of, is_user_model, resolve
 from apcli.models.weights import load_weights_
-from apcli.operations.loop import device_of, evaluate, fit, parameters_of, recipe_of
+from apcli.operations.loop import Recipe, device_of, evaluate, fit, in_percent, parameters_of, recipe_of
 from apcli.outputs import Outputs
 from apcli.state_dicts import entries_of, entry_of
 from apcli.state_dicts import load as load_tensors
@@ -28,7 +28,6 @@ log = logging.getLogger("apcli")
 
 Tell = Callable[[str], None]
 
-DEFAULT_DATA = "digits"
 _TRACED_WEIGHTS = (
     1 << 22
 )  # `--trace auto` keeps the pruned layers up to this many weights an epoch, else the last layer
@@ -58,65 +57,99 @@ class Finetuner:
             VerificationError: a zero was lost.
         """
         config = self.config
+        check_input(source)
         source.check_finite([name for name, entry in source.entries.items() if entry.is_float])
-        spec, dataset = self._spec_and_data(source)
-        recipe = recipe_of(config.loop, spec, dataset)
         pruned = promises_of(source)
-        traced = traced_layers(source, config.trace, pruned)
-        own_seed = (source.lineage or {}).get("seed") or 0
-        seed = own_seed if config.seed is None else config.seed
         if config.update == "pruned" and not pruned:
             raise UsageError(
                 f"--update pruned: {source.label} has no pruned layer: prune it first, or use --update all"
             )
-        path = self.outputs.place(source.home, f"{source.stem}.finetuned")
+        traced = traced_layers(source, config.trace, pruned)
+        dense = self._dense_of(source)
+        spec, dataset = self._spec_and_data(source)
+        recipe = recipe_of(config.loop, spec, dataset)
+        own_seed = (source.lineage or {}).get("seed") or 0
+        seed = own_seed if config.seed is None else config.seed
+        path = self.outputs.place(f"{source.stem}.finetuned", source)
         home = self.outputs.home_of(path)
-        settings = {**recipe.settings(), "update": config.update, "trace": config.trace, "seed": seed}
+        settings = {
+            **recipe.settings(),
+            "update": config.update,
+            "trace": config.trace,
+            "seed": seed,
+            "code": code_of(config.model),
+            "dense": None if dense is None else dense.sha256,
+        }
         result = lineages.make(
             "finetune",
             settings,
             source.lineage,
             model=spec.as_dict(),
-            data={"name": dataset.name, "classes": dataset.classes},
+            data=dataset.description,
             seed=own_seed,
             pruned=pruned,
             parent=source.link(home),
-            dense=source.dense_link(home),
+            dense=_dense_link(source, dense, home),
         )
-        recipe_keys = ("stage", "settings", "model", "data", "parent")
-        trace_is_there = not traced or traces.path_beside(path).is_file()
-        if trace_is_there and self.outputs.has(path, {key: result[key] for key in recipe_keys}):
+        wanted = {key: result[key] for key in ("stage", "settings", "model", "data", "parent")}
+        if self._is_there(path, wanted, traced):
             return path
         torch.manual_seed(seed)
         model = self._network(spec, source)
         result["model"]["last"] = last_layer(model, spec)
-        result["dense_metrics"] = self._dense(source, spec, dataset)
+        result["dense_metrics"] = {} if dense is None else self._metrics_of(dense, spec, dataset)
+        steps = self._fit(model, spec, dataset, recipe, result, traced, seed)
+        write(path, entries_of(model.state_dict()), result)
+        if traced:
+            trace = {**result, "stage": "trace", "pruned": {}, "history": []}
+            write(traces.path_beside(path), _trace_entries(steps), trace)
+        before, after = (in_percent(metrics) for metrics in (result["history"][0], result["metrics"]))
+        log.info("%s: test accuracy %s before and %s after fine-tuning", self.outputs.label(path), before, after)
+        return path
+
+    def _fit(
+        self,
+        model: nn.Module,
+        spec: ModelSpec,
+        dataset: Dataset,
+        recipe: Recipe,
+        result: lineages.Lineage,
+        traced: list[Layer],
+        seed: int,
+    ) -> dict[int, dict[str, Entry]]:
+        """Train ``model`` in place and fill in the history and metrics of ``result``; returns the traced weights."""
         parameters = parameters_of(model)
-        before = evaluate(model, spec, dataset)
-        result["history"].append({"epoch": 0, **before, "pd": performance.difference(result["dense_metrics"], before)})
+        now: dict[str, Any] = {"epoch": 0, **evaluate(model, spec, dataset, recipe.batch_size)}
+        result["history"].append({**now, "pd": performance.difference(result["dense_metrics"], now)})
         steps = {0: _snapshot(parameters, traced)}
-        for entry in fit(
+        for now in fit(
             model,
             spec,
             dataset,
             recipe,
             generator=torch.Generator(self.device).manual_seed(seed),
-            removed={tensor: parameters[tensor].detach() == 0 for tensor in pruned},
-            only=list(pruned) if config.update == "pruned" else None,
+            removed={tensor: parameters[tensor].detach() == 0 for tensor in result["pruned"]},
+            only=list(result["pruned"]) if self.config.update == "pruned" else None,
         ):
-            self.tell(f"{path.name}: epoch {entry['epoch']}/{recipe.epochs}")
-            result["history"].append({**entry, "pd": performance.difference(result["dense_metrics"], entry)})
-            steps[entry["epoch"]] = _snapshot(parameters, traced)
-        result["metrics"] = {split: result["history"][-1][split] for split in ("train", "test")}
-        if traced:
-            write(
-                traces.path_beside(path),
-                _trace_entries(steps),
-                {**result, "stage": "trace", "pruned": {}, "history": []},
-            )
-        write(path, entries_of(model.state_dict()), result)
-        _report(self.outputs.label(path), before, result["metrics"])
-        return path
+            self.tell(f"seed {seed}: epoch {now['epoch']}/{recipe.epochs}")
+            result["history"].append({**now, "pd": performance.difference(result["dense_metrics"], now)})
+            steps[now["epoch"]] = _snapshot(parameters, traced)
+        result["metrics"] = {split: now[split] for split in ("train", "test")}
+        return steps
+
+    def _is_there(self, path: Path, wanted: dict[str, Any], traced: list[Layer]) -> bool:
+        """Whether the checkpoint, and the trace where one is wanted, are already there and made the same way.
+
+        Raises:
+            UsageError: another file is in the way of either.
+        """
+        trace = traces.path_beside(path)
+        if not traced and trace.exists():
+            if not self.outputs.overwrite:
+                raise UsageError(f"{trace} is of another run: --overwrite removes it, --output names another place")
+            trace.unlink()
+        made = self.outputs.has(path, wanted)
+        return (not traced or self.outputs.has(trace, {**wanted, "stage": "trace"})) and made
 
     def _spec_and_data(self, source: Checkpoint) -> tuple[ModelSpec, Dataset]:
         """What the command line says, else what the lineage says."""
@@ -153,29 +186,38 @@ class Finetuner:
         return self._datasets[name, size]
 
     def _network(self, spec: ModelSpec, checkpoint: Checkpoint) -> nn.Module:
-        model = build(spec, user_model=self.config.model if spec.source == "user" else None)
+        """The network with the checkpoint's weights, on the device."""
+        given = self.config.model
+        by_name = checkpoint.lineage is None and given is not None and not is_user_model(given)
+        model = build(spec, user_model=None if by_name else given)
         load_weights_(model, load_tensors(checkpoint), (), checkpoint.label)
         return model.to(self.device)
 
-    def _dense(self, source: Checkpoint, spec: ModelSpec, dataset: Dataset) -> dict[str, Any]:
-        """The dense ancestor's metrics, measured here, on the same data as the pruned network's; empty if unknown."""
+    def _dense_of(self, source: Checkpoint) -> Checkpoint | None:
+        """The network that PD is set against: ``--dense``, the dense ancestor, or a dense source itself; else None."""
+        if self.config.dense is None and source.lineage is not None and not source.lineage["pruned"]:
+            return source
         try:
-            dense = dense_ancestor(source, self.config.dense)
+            return dense_ancestor(source, self.config.dense)
         except UsageError as error:
             if self.config.dense is not None:
                 raise
-            log.warning("no performance difference: %s", error)
-            return {}
+            log.warning("no performance difference will be known: %s", error)
+            return None
+
+    def _metrics_of(self, dense: Checkpoint, spec: ModelSpec, dataset: Dataset) -> dict[str, Any]:
+        """The dense network's metrics, measured here, on the same data as the pruned network's."""
         key = (dense.sha256, dataset.name)
         if key not in self._dense_metrics:
             self.tell(f"evaluating {dense.label}")
-            self._dense_metrics[key] = evaluate(self._network(spec, dense), spec, dataset)
+            network = self._network(spec, dense)
+            self._dense_metrics[key] = evaluate(network, spec, dataset, self.config.loop.batch_size)
         return self._dense_metrics[key]
 
 
 def promises_of(source: Checkpoint) -> dict[str, dict[str, Any]]:
-    """The pruned tensors of a file and what is promised of each: by its lineage, else every layer that has zeros."""
-    if source.lineage is not None and source.lineage["pruned"]:
+    """The pruned tensors and what is promised of each: what the lineage says; without one, every layer with zeros."""
+    if source.lineage is not None:
         promised: dict[str, dict[str, Any]] = source.lineage["pruned"]
         return promised
     found = {}
@@ -203,7 +245,7 @@ def traced_layers(source: Checkpoint, wanted: str, pruned: dict[str, Any]) -> li
     if wanted == "none":
         return []
     if wanted != "auto":
-        return select(source, wanted)
+        return select(source, wanted, option="--trace")
     chosen = [layer for layer in prunable(source) if layer.tensor in pruned]
     if sum(layer.size for layer in chosen) <= _TRACED_WEIGHTS:
         return chosen
@@ -221,10 +263,8 @@ def _trace_entries(steps: dict[int, dict[str, Entry]]) -> dict[str, Entry]:
     return {traces.tensor_name(name, epoch): entry for epoch, step in steps.items() for name, entry in step.items()}
 
 
-def _report(label: str, before: dict[str, Any], after: dict[str, Any]) -> None:
-    log.info(
-        "%s: test accuracy %.2f %% before and %.2f %% after fine-tuning",
-        label,
-        before["test"]["accuracy"],
-        after["test"]["accuracy"],
-    )
+def _dense_link(source: Checkpoint, dense: Checkpoint | None, home: Path) -> dict[str, str | None] | None:
+    """How the lineage names the dense network: as found, or as the source's lineage had it where it was not found."""
+    if dense is not None:
+        return dense.link(home)
+    return None if source.lineage is None else source.dense_link(home)

@@ -21,7 +21,7 @@ from apcli.optim import OPTIMISERS, SCHEDULES
 from apcli.registry import Choice
 
 Metrics = dict[str, float | None]  # loss: mean cross-entropy in nats; accuracy, top5: percent
-_EVALUATION_BATCH = 500
+_EVALUATION_SHARE = 4  # no gradients are kept, so evaluation takes this many training batches at a time
 
 
 def device_of(config: LoopConfig) -> torch.device:
@@ -41,7 +41,8 @@ def device_of(config: LoopConfig) -> torch.device:
         raise UsageError(f"--device {name} cannot be used ({reason}): expected auto, cpu, cuda or cuda:N") from None
     if device.type == "cuda":
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when cuBLAS starts
-        torch.use_deterministic_algorithms(config.deterministic, warn_only=True)
+        torch.use_deterministic_algorithms(config.deterministic, warn_only=True)  # a kernel without one says so
+        torch.backends.cudnn.deterministic = config.deterministic
         torch.backends.cudnn.benchmark = not config.deterministic
     return device
 
@@ -145,7 +146,7 @@ def fit(
             raise ApcliError(f"the loss is no longer finite in epoch {epoch}: try a smaller --lr than {lr:g}")
         entry: dict[str, Any] = {"epoch": epoch, "lr": lr, "running": running}
         if epoch % recipe.eval_every == 0 or epoch == recipe.epochs:
-            entry |= evaluate(model, spec, dataset)
+            entry |= evaluate(model, spec, dataset, recipe.batch_size)
         yield entry
 
 
@@ -154,18 +155,25 @@ def parameters_of(model: nn.Module) -> dict[str, nn.Parameter]:
     return dict(model.named_parameters(remove_duplicate=False))
 
 
-def evaluate(model: nn.Module, spec: ModelSpec, dataset: Dataset) -> dict[str, Metrics]:
+def evaluate(model: nn.Module, spec: ModelSpec, dataset: Dataset, batch_size: int) -> dict[str, Metrics]:
     """Loss and accuracy on the whole of both splits, in evaluation mode, without augmentation."""
-    return {"train": _evaluate(model, spec, dataset.train), "test": _evaluate(model, spec, dataset.test)}
+    size = _EVALUATION_SHARE * batch_size
+    return {split: _evaluate(model, spec, getattr(dataset, split), size) for split in ("train", "test")}
 
 
 @torch.inference_mode()
-def _evaluate(model: nn.Module, spec: ModelSpec, split: Split) -> Metrics:
+def _evaluate(model: nn.Module, spec: ModelSpec, split: Split, batch_size: int) -> Metrics:
     model.eval()
     tally = _Tally(spec.num_classes, split.images.device)
-    for images, labels in _feed(split, spec, _EVALUATION_BATCH, (), None):
+    for images, labels in _feed(split, spec, batch_size, (), None):
         tally.add(_logits(model, images, spec), labels)
     return tally.metrics()
+
+
+def in_percent(metrics: Mapping[str, Any]) -> str:
+    """The test accuracy, for a sentence."""
+    accuracy = (metrics.get("test") or {}).get("accuracy")
+    return "unknown" if accuracy is None else f"{accuracy:.2f} %"
 
 
 @torch.no_grad()

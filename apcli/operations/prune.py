@@ -11,7 +11,7 @@ import numpy as np
 
 from apcli import lineage as lineages
 from apcli.allocations import SCOPES
-from apcli.checkpoints import Checkpoint, Entry, write
+from apcli.checkpoints import Checkpoint, Entry, check_input, write
 from apcli.configs import PruneConfig
 from apcli.criteria import METHODS
 from apcli.errors import UsageError
@@ -30,9 +30,8 @@ def check(config: PruneConfig, outputs: Outputs) -> None:
     Raises:
         UsageError: an unknown method or scope, or one output file for several results.
     """
-    methods = METHODS.parse_list(config.method)
     SCOPES.parse(config.scope)
-    if outputs.names_a_file and len(methods) * len(config.sparsity) * len(config.seeds or (0,)) > 1:
+    if outputs.names_a_file and len(list(_trials(config, 0))) > 1:
         raise UsageError(f"--output {outputs.target} is one file but several checkpoints come out: expected a folder")
 
 
@@ -44,15 +43,15 @@ def prune(source: Checkpoint, config: PruneConfig, outputs: Outputs) -> Iterator
         ApcliError: a weight is NaN or Inf.
         VerificationError: a written file has fewer zeros than promised.
     """
+    check_input(source)
     layers = select(source, config.layers, config.exclude)
     source.check_finite([name for name, entry in source.entries.items() if entry.is_float])
     parent = source.lineage
     own_seed = (parent or {}).get("seed") or 0
-    for method, sparsity, seed in product(
-        METHODS.parse_list(config.method), config.sparsity, config.seeds or (own_seed,)
-    ):
-        trial = f".seed{seed}" if len(config.seeds or ()) > 1 else ""
-        path = outputs.place(source.home, f"{source.stem}.{method.spec.replace(':', '-')}-{sparsity:g}{trial}")
+    for method, sparsity, seed in _trials(config, own_seed):
+        trial = f".seed{seed}" if seed is not None and len(config.seeds or ()) > 1 else ""
+        number = np.format_float_positional(sparsity, trim="-")
+        path = outputs.place(f"{source.stem}.{method.spec.replace(':', '-')}-{number}{trial}", source)
         home = outputs.home_of(path)
         settings = {
             "method": method.spec,
@@ -62,26 +61,32 @@ def prune(source: Checkpoint, config: PruneConfig, outputs: Outputs) -> Iterator
             "sparsity": sparsity,
             "seed": seed,
         }
-        recipe = lineages.make(
-            "prune", settings, parent, seed=seed, parent=source.link(home), dense=source.dense_link(home)
-        )
-        if not outputs.has(path, {key: recipe[key] for key in ("stage", "settings", "parent")}):
+        result = lineages.make("prune", settings, parent, parent=source.link(home), dense=source.dense_link(home))
+        if not outputs.has(path, {key: result[key] for key in ("stage", "settings", "parent")}):
             entries, promises = _pruned(source, layers, method, config.scope, sparsity, seed)
-            recipe["pruned"] = {**recipe["pruned"], **promises}
-            write(path, entries, recipe)
+            earlier = {tensor: promise for tensor, promise in result["pruned"].items() if tensor not in promises}
+            result["pruned"] = {**earlier, **promises}
+            write(path, entries, result)
             _tell(outputs.label(path), promises)
         yield path
 
 
+def _trials(config: PruneConfig, own_seed: int) -> Iterator[tuple[Choice, float, int | None]]:
+    """Every method, sparsity and seed; a method that draws nothing has no seed and is done once."""
+    for method, sparsity in product(METHODS.parse_list(config.method), config.sparsity):
+        seeds = config.seeds or (own_seed,) if "seed" in method.row.needs else (None,)
+        yield from ((method, sparsity, seed) for seed in seeds)
+
+
 def _pruned(
-    source: Checkpoint, layers: Sequence[Layer], method: Choice, scope: str, sparsity: float, seed: int
+    source: Checkpoint, layers: Sequence[Layer], method: Choice, scope: str, sparsity: float, seed: int | None
 ) -> tuple[dict[str, Entry], dict[str, Promise]]:
     """The file's entries with the mask applied, and what the lineage promises of each pruned tensor."""
     scores = []
     for layer in layers:
         weight = source.entries[layer.tensor].values.ravel()
         # The layer's name is in the seed: its mask does not depend on which other layers take part.
-        generator = np.random.default_rng([seed, zlib.crc32(layer.tensor.encode())])
+        generator = np.random.default_rng([seed or 0, zlib.crc32(layer.tensor.encode())])
         score = method(weight, generator)
         # A weight that is zero already counts as removed, whatever the method: so the count of zeros is exact.
         scores.append(np.where(weight == 0, -np.inf, score))

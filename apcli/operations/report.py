@@ -15,14 +15,13 @@ from pathlib import PurePath
 from typing import Any
 
 from apcli.errors import ApcliError
+from apcli.records import POOLED
+from apcli.theory.performance import SPLITS
 
 Record = Mapping[str, Any]
 Key = tuple[str, ...]
 
-POOLED = "*"
-SPLITS = ("test", "train")
 NATS = frozenset({"kl", "jeffreys", "js", "renyi", "bhattacharyya"})
-ISOTROPIC = frozenset({None, "identity", "isotropic"})
 
 
 @dataclass(frozen=True)
@@ -53,16 +52,6 @@ class Quantity:
         return self.label.removeprefix("PD, ")
 
     @property
-    def groups(self) -> int:
-        """Into how many averages the weights were grouped; 0 for none."""
-        return int(self.params.get("groups") or 0)
-
-    @property
-    def isotropic(self) -> bool:
-        """Whether both laws have the same multiple of the identity as their scale."""
-        return self.key[1] in ("gaussian", "student-t") and self.params.get("cov") in ISOTROPIC
-
-    @property
     def settings(self) -> str:
         return ", ".join(f"{k}={v}" for k, v in self.params.items())
 
@@ -80,6 +69,7 @@ class Trial:
     """One pruned file: its values by (key, epoch), where epoch None is the file as it stands."""
 
     seed: int | None
+    mask_seed: int | None
     dense: Mapping[str, Any]
     pruned: Mapping[str, Any]
     actual: float | None
@@ -215,11 +205,12 @@ def _group(model: str | None, data: str | None, records: Sequence[Record]) -> Gr
     notes: list[str] = []
     files: dict[tuple[Any, ...], list[Record]] = {}
     for record in records:
-        choice = (record.get("method"), record.get("scope"), (record.get("sparsity") or {}).get("requested"))
-        files.setdefault((*choice, _identity(record)), []).append(record)
+        files.setdefault(_identity(record), []).append(record)
     trials: dict[tuple[Any, ...], list[Trial]] = {}
-    for (*shared, _), members in files.items():
-        trials.setdefault(tuple(shared), []).append(_trial(members, notes))
+    for members in files.values():
+        said = next((record for record in members if record.get("layer") == POOLED), members[0])
+        choice = (said.get("method"), said.get("scope"), (said.get("sparsity") or {}).get("requested"))
+        trials.setdefault(choice, []).append(_trial(members, said, notes))
     scopes = {scope for method, scope, _ in trials if method is not None}
     runs = [run for choice, found in trials.items() for run in _runs(choice, found, len(scopes) > 1, notes)]
     order = {method: index for index, method in enumerate(dict.fromkeys(run.method for run in runs))}
@@ -230,15 +221,14 @@ def _group(model: str | None, data: str | None, records: Sequence[Record]) -> Gr
 def _identity(record: Record) -> tuple[Any, ...]:
     """What makes two records speak of the same pair of files."""
     files = [record.get(side) or {} for side in ("dense", "pruned")]
-    return (*(file.get("sha256") or file.get("path") for file in files), record.get("seed"))
+    return (*(file.get("sha256") or file.get("path") for file in files), record.get("seed"), record.get("mask_seed"))
 
 
-def _trial(records: Sequence[Record], notes: list[str]) -> Trial:
-    first = records[0]
+def _trial(records: Sequence[Record], said: Record, notes: list[str]) -> Trial:
     layers = list(dict.fromkeys(record.get("layer") for record in records))
     chosen = POOLED if POOLED in layers else layers[0]
     if POOLED not in layers and len(layers) > 1:
-        name = file_name(first.get("pruned"))
+        name = file_name(said.get("pruned"))
         notes.append(f"{name}: {len(layers)} layers and no pooled record (layer '*'), so no single AP for this file")
         chosen = ...
     values: dict[tuple[Key, int | None], float] = {}
@@ -248,10 +238,11 @@ def _trial(records: Sequence[Record], notes: list[str]) -> Trial:
             known.append((_key(record), record.get("value")))
         values |= {(key, record.get("epoch")): number for key, number in known if number is not None}
     return Trial(
-        seed=first.get("seed"),
-        dense=first.get("dense") or {},
-        pruned=first.get("pruned") or {},
-        actual=(first.get("sparsity") or {}).get("actual"),
+        seed=said.get("seed"),
+        mask_seed=said.get("mask_seed"),
+        dense=said.get("dense") or {},
+        pruned=said.get("pruned") or {},
+        actual=(said.get("sparsity") or {}).get("actual"),
         layers=tuple(str(layer) for layer in layers if layer not in (POOLED, None)),
         values=values,
     )
@@ -271,8 +262,8 @@ def _runs(choice: tuple[Any, ...], trials: list[Trial], several_scopes: bool, no
     method, scope, requested = choice
     label = f"{method}, {scope}" if several_scopes and scope is not None else str(method)
     known = method is not None and requested is not None
-    if known and max(Counter(trial.seed for trial in trials).values()) == 1:
-        return [Run(label, requested, tuple(sorted(trials, key=lambda t: (t.seed is None, t.seed or 0))))]
+    if known and max(Counter((trial.seed, trial.mask_seed) for trial in trials).values()) == 1:
+        return [Run(label, requested, tuple(sorted(trials, key=lambda t: (t.seed or 0, t.mask_seed or 0))))]
     if known:
         notes.append(
             f"{label} at {requested:g}: several files of the same seed, shown apart by name and not averaged; "

@@ -6,26 +6,12 @@ from dataclasses import dataclass
 from itertools import combinations
 
 from apcli.operations.report import PD_LOSS, Group, Quantity, Run, Stat
+from apcli.theory.caveats import NOT_PROVEN, same_order
 
 FINAL = "final"
 JUST_PRUNED = "just pruned"
 CLOSE, LOOSE = 0.7, 0.3
 FEW = 4
-
-NOT_PROVEN = (
-    "Theorem 1 and Lemma 3 of arXiv:2403.00155 are not proven as stated: a bound on AP3 in one layer says nothing of "
-    "the layers it does not cover, so it bounds neither PD nor the next layer's AP3. An order relation seen here is an "
-    "observation about these runs, not a consequence of a theorem."
-)
-SAME_ORDER = (
-    "uses one isotropic scale for both laws, ungrouped. AP3 is then a strictly increasing function of AP2 for a pair "
-    "of files, so it cannot order methods otherwise than AP2 does and adds no evidence of its own (only averaging over "
-    "seeds can make their orders differ)."
-)
-SAME_ORDER_GROUPED = (
-    "uses one isotropic scale for both laws on grouped weights. AP3 is then a strictly increasing function of AP2 of "
-    "the grouped weights, so it cannot order methods otherwise than that does."
-)
 
 
 @dataclass(frozen=True)
@@ -139,12 +125,9 @@ def verdict(group: Group, found: Sequence[Agreement]) -> list[str]:
 
 def caveats(groups: Iterable[Group]) -> list[str]:
     """What the numbers cannot show, whatever they are."""
-    measures = {measure.key: measure for group in groups for measure in group.measures if measure.isotropic}.values()
-    lines = []
-    for grouped, words in ((False, SAME_ORDER), (True, SAME_ORDER_GROUPED)):
-        labels = [f"{m.label} ({m.settings})" for m in measures if bool(m.groups) is grouped]
-        lines += [f"{label} {words}" for label in labels]
-    return [*lines, NOT_PROVEN]
+    measures = {measure.key: measure for group in groups for measure in group.measures}.values()
+    said = [(f"{m.label} ({m.settings})", same_order(m.key[1], m.params)) for m in measures]
+    return [*(f"{label} {words}" for label, words in said if words), NOT_PROVEN]
 
 
 def _cells(runs: Sequence[Run], measure: Quantity, target: Quantity, moment: str) -> list[Cell]:

@@ -5,8 +5,9 @@ import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from apcli.operations.report import PD, SPLITS, Group, Record, Report, Run, Stat
+from apcli.operations.report import PD, Group, Record, Report, Run, Stat
 from apcli.operations.report_order import Agreement, agreements, caveats, join, moment_name, signed, verdict
+from apcli.theory.performance import SPLITS
 
 UNKNOWN = "–"
 Table = tuple[list[str], list[list[str]]]

@@ -10,19 +10,17 @@ import torch
 
 from apcli import lineage as lineages
 from apcli.checkpoints import relative, write
-from apcli.configs import TrainConfig
+from apcli.configs import DEFAULT_DATA, TrainConfig
 from apcli.data.datasets import Dataset, load
 from apcli.errors import UsageError
 from apcli.models.build import build, last_layer
-from apcli.models.spec import ModelSpec, resolve
+from apcli.models.spec import ModelSpec, code_of, resolve
 from apcli.models.weights import load_weights_, read_weights
-from apcli.operations.loop import device_of, evaluate, fit, recipe_of
+from apcli.operations.loop import device_of, evaluate, fit, in_percent, recipe_of
 from apcli.outputs import Outputs
 from apcli.state_dicts import entries_of
 
 log = logging.getLogger("apcli")
-
-DEFAULT_DATA = "digits"
 
 
 def train(config: TrainConfig, outputs: Outputs, tell: Callable[[str], None]) -> Iterator[Path]:
@@ -42,14 +40,19 @@ def train(config: TrainConfig, outputs: Outputs, tell: Callable[[str], None]) ->
     user_model = config.model.name if spec.source == "user" else None
     for seed in config.seeds:
         trial = f".seed{seed}" if len(config.seeds) > 1 else ""
-        path = outputs.place(Path(), f"{_stem(spec, dataset)}{trial}")
-        settings = {**recipe.settings(), "pretrained": config.model.pretrained, "rename": config.rename}
+        path = outputs.place(f"{_stem(spec, dataset)}{trial}")
+        settings = {
+            **recipe.settings(),
+            "pretrained": config.model.pretrained,
+            "rename": config.rename,
+            "code": code_of(config.model.name),
+        }
         result = lineages.make(
             "train",
             settings,
             None,
             model=spec.as_dict(),
-            data={"name": dataset.name, "classes": dataset.classes},
+            data=dataset.description,
             seed=seed,
             parent=_weights_link(config.weights, outputs.home_of(path)),
         )
@@ -65,11 +68,11 @@ def train(config: TrainConfig, outputs: Outputs, tell: Callable[[str], None]) ->
         for entry in fit(model, spec, dataset, recipe, generator=generator):
             tell(f"{path.name}: epoch {entry['epoch']}/{recipe.epochs}, running loss {entry['running']['loss']:.4f}")
             result["history"].append(entry)
-        result["metrics"] = _final(result["history"]) or evaluate(model, spec, dataset)
+        result["metrics"] = _final(result["history"]) or evaluate(model, spec, dataset, recipe.batch_size)
         result["model"]["last"] = last_layer(model, spec)
         write(path, entries_of(model.state_dict()), result)
-        test = result["metrics"]["test"]
-        log.info("%s: test accuracy %.2f %%, test loss %.5f", outputs.label(path), test["accuracy"], test["loss"])
+        label, loss = outputs.label(path), result["metrics"]["test"]["loss"]
+        log.info("%s: test accuracy %s, test loss %s", label, in_percent(result["metrics"]), loss and f"{loss:.5f}")
         yield path
 
 

@@ -5,7 +5,9 @@
 
 from apcli.registry import Parameter, Row, Table
 
-_SHARED: dict[str, Parameter] = {"cov": "identity", "scale": 1.0, "groups": 0}
+ISOTROPIC = "identity"  # the ``cov`` with which AP3 is a strictly increasing function of AP2 (of the grouped weights)
+
+_SHARED: dict[str, Parameter] = {"cov": ISOTROPIC, "scale": 1.0, "groups": 0}
 
 DISTRIBUTIONS = Table(
     "distribution",
@@ -36,17 +38,3 @@ DISTRIBUTIONS = Table(
         ),
     ),
 )
-
-
-MONOTONE_NOTE = (
-    "With one isotropic scale for both laws AP3 is a strictly increasing function of AP2: "
-    "it orders methods exactly as AP2 does."
-)
-
-
-def is_monotone_in_ap2(cov: str, groups: int) -> bool:
-    """Whether such a law's AP3 is a strictly increasing function of AP2 of the whole vector.
-
-    With one isotropic scale for both laws it is, Gaussian and Student-t alike: it then orders methods as AP2 does.
-    """
-    return cov == "identity" and groups == 0

@@ -8,7 +8,6 @@ import math
 
 import numpy as np
 
-from apcli.errors import UsageError
 from apcli.theory import gaussian as gaussian_law
 from apcli.theory import student_t as student_t_law
 
@@ -16,7 +15,8 @@ from apcli.theory import student_t as student_t_law
 def ap2(dense: np.ndarray, pruned: np.ndarray, variance: np.ndarray, *, groups: int) -> float:
     """|w - w~|^2, the squared Euclidean distance, not the distance (arXiv:2403.00155, Definition 1)."""
     difference = _difference(dense, pruned, groups)
-    return float(difference @ difference)
+    with np.errstate(over="ignore"):  # then it is infinite
+        return float(difference @ difference)
 
 
 def gaussian(
@@ -31,14 +31,14 @@ def student_t(
 ) -> float:
     """KL(t_df(w, S) || t_df(w~, S)) in nats, exact; S as for the Gaussian."""
     if not df > 0:
-        raise UsageError(f"student-t:df is {df:g}: expected degrees of freedom above 0 (inf is the Gaussian)")
+        raise ValueError(f"student-t:df is {df:g}: expected degrees of freedom above 0 (inf is the Gaussian)")
     return student_t_law.kl(_delta(dense, pruned, variance, cov, scale, groups), df, dimension(dense.size, groups))
 
 
 def dimension(size: int, groups: int) -> int:
     """The coordinates left of ``size`` weights after grouping: ceil(size / (size // groups)), not ``groups``."""
     if not 0 <= groups <= size:
-        raise UsageError(f"groups is {groups}: expected 0 (none) or a number of groups up to the {size} weights")
+        raise ValueError(f"groups is {groups}: expected 0 (none) or a number of groups up to the {size} weights")
     return size if groups == 0 else math.ceil(size / (size // groups))
 
 
@@ -59,7 +59,7 @@ def row_variance(weight: np.ndarray) -> np.ndarray:
     A layer of one row has its own variance everywhere.
 
     Raises:
-        UsageError: the layer's weights are all equal, so it has no spread at all.
+        ValueError: the layer's weights are all equal, so it has no spread at all.
     """
     rows = weight.reshape(weight.shape[0], -1)
     if rows.shape[0] == 1:
@@ -68,9 +68,7 @@ def row_variance(weight: np.ndarray) -> np.ndarray:
         unbiased = rows.var(axis=0, ddof=1)
         columns = ((rows.shape[0] - 1) * unbiased + unbiased.mean()) / rows.shape[0]
     if not np.all(columns > 0):
-        raise UsageError(
-            "cov=diag needs weights that differ from row to row: this layer has no spread, use cov=identity"
-        )
+        raise ValueError("has no spread: its weights do not differ from row to row; use cov=identity")
     return np.broadcast_to(columns, rows.shape).ravel()
 
 
@@ -82,11 +80,17 @@ def _difference(dense: np.ndarray, pruned: np.ndarray, groups: int) -> np.ndarra
 def _delta(dense: np.ndarray, pruned: np.ndarray, variance: np.ndarray, cov: str, scale: float, groups: int) -> float:
     """The Mahalanobis distance of the two vectors, >= 0."""
     if not (scale > 0 and math.isfinite(scale)):
-        raise UsageError(f"scale is {scale:g}: expected a positive standard deviation")
+        raise ValueError(f"scale is {scale:g}: expected a positive standard deviation")
     if cov == "identity":
-        return float(np.linalg.norm(_difference(dense, pruned, groups))) / scale
+        return _norm(_difference(dense, pruned, groups)) / scale
     if cov != "diag":
-        raise UsageError(f"cov is {cov!r}: expected identity or diag")
+        raise ValueError(f"cov is {cov!r}: expected identity or diag")
     if groups:
-        raise UsageError("groups goes with cov=identity: the published grouping keeps one scale for all groups")
-    return float(np.linalg.norm((dense - pruned) / np.sqrt(variance))) / scale
+        raise ValueError("groups goes with cov=identity: the published grouping keeps one scale for all groups")
+    return _norm((dense - pruned) / np.sqrt(variance)) / scale
+
+
+def _norm(vector: np.ndarray) -> float:
+    """Euclidean length, scaled so that no square overflows or underflows on the way."""
+    largest = float(np.max(np.abs(vector), initial=0.0))
+    return largest * float(np.linalg.norm(vector / largest)) if 0 < largest < math.inf else largest

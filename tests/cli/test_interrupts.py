@@ -4,6 +4,7 @@ import os
 import re
 import signal
 import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,7 @@ def test_while_bytes_come_in(shell: Any, a: Path, sent: int, code: int, word: st
         assert process.stdout.read(len(whole))
         process.send_signal(sent)
         assert process.wait(30) == code
-    assert list(shell.temporary.iterdir()) == []
+    assert shell.leftovers() == []
 
 
 @SIGNALS
@@ -80,6 +81,7 @@ def test_a_pipeline_is_interrupted_as_a_whole(shell: Any, a: Path) -> None:
     records = shell.folder / "records"
     while not (records.exists() and records.stat().st_size):
         assert process.poll() is None
+        time.sleep(0.05)
     os.killpg(process.pid, signal.SIGINT)
     _, err = process.communicate(timeout=30)
     assert b"Traceback" not in err

@@ -9,7 +9,6 @@ from apcli.operations.report import PD_LOSS, Quantity, Stat, build, stat
 from apcli.operations.report_order import (
     FINAL,
     JUST_PRUNED,
-    SAME_ORDER,
     Cell,
     Pair,
     agreement,
@@ -17,6 +16,7 @@ from apcli.operations.report_order import (
     caveats,
     verdict,
 )
+from apcli.theory.caveats import SAME_ORDER
 
 AP2 = Quantity(("ap", "ap2", "ap2", "exact", "{}"), "AP2", "squared distance")
 TEST_LOSS = PD_LOSS[0]

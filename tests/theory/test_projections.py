@@ -102,7 +102,9 @@ def test_more_groups_than_weights_are_refused(size, groups):
 
 @pytest.mark.parametrize("shape", [(4, 6), (2, 9), (5, 3, 2, 2), (3, 1), (8, 1, 3, 3)])
 def test_row_variance_is_its_documented_formula(shape):
-    weight = np.random.default_rng(3).normal(size=shape) * np.linspace(0.1, 2, shape[0]).reshape(-1, *[1] * (len(shape) - 1))
+    weight = np.random.default_rng(3).normal(size=shape) * np.linspace(0.1, 2, shape[0]).reshape(
+        -1, *[1] * (len(shape) - 1)
+    )
     rows = weight.reshape(shape[0], -1).tolist()
     r, columns = len(rows), len(rows[0])
     squares = []

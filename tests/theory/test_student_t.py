@@ -112,7 +112,10 @@ def test_against_samples_of_pyro(df, delta):
     """Both directions: the laws differ in location only, so the divergence is symmetric."""
     torch.manual_seed(0)
     zero, there = torch.zeros(10, dtype=torch.float64), torch.full((10,), delta / math.sqrt(10), dtype=torch.float64)
-    p, q = (MultivariateStudentT(torch.tensor(df).double(), loc, torch.eye(10, dtype=torch.float64)) for loc in (zero, there))
+    p, q = (
+        MultivariateStudentT(torch.tensor(df).double(), loc, torch.eye(10, dtype=torch.float64))
+        for loc in (zero, there)
+    )
     for first, second in ((p, q), (q, p)):
         draws = first.sample((20_000,))
         ratio = first.log_prob(draws) - second.log_prob(draws)

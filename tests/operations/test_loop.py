@@ -1,0 +1,317 @@
+"""The training loop on a tiny network: zeros held after every step, what may not move, and evaluation by hand."""
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+from torch.optim.optimizer import register_optimizer_step_post_hook
+
+from apcli.configs import LoopConfig
+from apcli.data.datasets import Dataset, Split
+from apcli.errors import ApcliError, UsageError
+from apcli.models.spec import ModelSpec
+from apcli.operations.loop import Recipe, device_of, evaluate, fit, parameters_of, recipe_of, zero_
+from apcli.optim import OPTIMISERS
+
+CLASSES = 7
+
+
+def data(train: int = 90, test: int = 37, classes: int = CLASSES) -> Dataset:
+    draw = torch.Generator().manual_seed(3)
+    splits = []
+    for count in (train, test):
+        labels = torch.randint(0, classes, (count,), generator=draw)
+        noise = torch.randint(0, 120, (count, 1, 4, 4), generator=draw)
+        images = (noise + 20 * labels.view(-1, 1, 1, 1) % 136).to(torch.uint8)
+        splits.append(Split(images, labels))
+    return Dataset("tiny", *splits, classes=classes, mean=(0.5,), std=(0.25,), augment="none")
+
+
+def spec(classes: int = CLASSES, name: str = "net.py:net") -> ModelSpec:
+    return ModelSpec(name, "user" if ":" in name else "apcli", classes, (1, 4, 4), (0.5,), (0.25,))
+
+
+class Net(nn.Module):
+    """Convolution, batch norm, dropout, linear: one of each thing that could move on its own."""
+
+    def __init__(self, classes: int = CLASSES) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(1, 6, 3, padding=1, bias=False)  # a bias would be undone by the norm
+        self.norm = nn.BatchNorm2d(6)
+        self.drop = nn.Dropout(0.1)
+        self.fc = nn.Linear(96, classes)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.fc(self.drop(self.norm(self.conv(images)).relu().flatten(1)))
+
+
+def network(seed: int = 0, classes: int = CLASSES) -> Net:
+    torch.manual_seed(seed)
+    return Net(classes)
+
+
+def recipe(classes: int = CLASSES, **options: Any) -> Recipe:
+    return recipe_of(LoopConfig(**{"epochs": 2, "batch_size": 16, "lr": 0.05, **options}), spec(classes), data())
+
+
+def run(model: nn.Module, how: Recipe, dataset: Dataset | None = None, seed: int = 0, **held: Any) -> Iterator[Any]:
+    torch.manual_seed(seed)
+    return fit(model, spec(), dataset or data(), how, generator=torch.Generator().manual_seed(seed), **held)
+
+
+def snapshot(model: nn.Module) -> dict[str, torch.Tensor]:
+    return {name: tensor.clone() for name, tensor in model.state_dict().items()}
+
+
+def removed_of(model: Net) -> dict[str, torch.Tensor]:
+    draw = torch.Generator().manual_seed(1)
+    masks = {f"{n}.weight": torch.rand(getattr(model, n).weight.shape, generator=draw) < 0.6 for n in ("conv", "fc")}
+    with torch.no_grad():
+        for name, mask in masks.items():
+            parameters_of(model)[name][mask] = 0
+    return masks
+
+
+@pytest.mark.parametrize("opt", OPTIMISERS.names)
+def test_zeros_are_held_after_every_step_whatever_the_optimiser_s_state_holds(opt):
+    """Checked at each forward pass, so after each step; without the mask the same weights would come back."""
+    options = {"opt": opt, "weight_decay": 0.01, "lr": 0.01}
+    free, model = network(), network()
+    masks = removed_of(free)
+    removed_of(model)
+    list(run(free, recipe(**options)))
+    assert all((free.state_dict()[name][mask] != 0).sum() > 0.5 * mask.sum() for name, mask in masks.items())
+
+    steps = []
+
+    def look(module: nn.Module, _: Any) -> None:
+        parameters = parameters_of(module)
+        assert all(not parameters[name][mask].any() for name, mask in masks.items())
+        steps.append(module.training)
+
+    model.register_forward_pre_hook(look)
+    before = snapshot(model)
+    for _ in run(model, recipe(**options), removed=masks):
+        for name, mask in masks.items():
+            weight = model.state_dict()[name]
+            assert not weight[mask].any()
+            assert not weight[mask].signbit().any()
+            assert (weight[~mask] != before[name][~mask]).float().mean() > 0.9
+    assert sum(steps) == 2 * 6  # batches of 16 of 90 samples
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -3.0, -0.0, 1e-45])
+def test_zero_is_plus_zero_whatever_was_there(value):
+    weight, mask = torch.full((2, 3), value), torch.tensor([[True, False, True], [False, False, True]])
+    others = weight[~mask].clone()
+    zero_([(weight, mask)])
+    assert weight[mask].tolist() == [0, 0, 0]
+    assert not weight[mask].signbit().any()
+    assert torch.equal(weight[~mask].view(torch.int32), others.view(torch.int32))
+
+
+def test_momentum_of_the_dense_weight_does_not_revive_it():
+    """The removed weights' gradients are not zero, so the optimiser's state fills, step by step, with what would."""
+    model = network()
+    masks = removed_of(model)
+    seen = []
+
+    def gradients(optimiser: torch.optim.Optimizer, *_: Any) -> None:
+        (first, *_) = (p for p in optimiser.param_groups[0]["params"] if p.shape == masks["fc.weight"].shape)
+        seen.append(optimiser.state[first]["momentum_buffer"][masks["fc.weight"]].abs().max().item())
+
+    hook = register_optimizer_step_post_hook(gradients)
+    try:
+        list(run(model, recipe(opt="sgd", momentum=0.9, weight_decay=0.1), removed=masks))
+    finally:
+        hook.remove()
+    assert min(seen) > 0
+    assert not model.fc.weight[masks["fc.weight"]].any()
+
+
+@pytest.mark.parametrize("opt", ["sgd", "adam"])
+@pytest.mark.parametrize("only", [["fc.weight"], ["conv.weight"], ["conv.weight", "fc.weight"]])
+def test_only_the_named_parameters_move(opt, only):
+    model = network()
+    list(run(model, recipe(), removed={}))  # statistics that are not those of a new network
+    before = snapshot(model)
+    list(run(model, recipe(opt=opt, weight_decay=0.1), only=only))
+    for name, tensor in model.state_dict().items():
+        assert torch.equal(tensor, before[name]) == (name not in only), name
+
+
+def test_everything_moves_otherwise_also_after_a_frozen_run():
+    model = network()
+    list(run(model, recipe(epochs=1), only=["fc.weight"]))
+    before = snapshot(model)
+    list(run(model, recipe(epochs=1)))
+    assert not any(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
+
+
+def by_hand(model: nn.Module, split: Split, classes: int = CLASSES) -> dict[str, float | None]:
+    """One pass over the whole split in float64, sample by sample."""
+    model = model.double().eval()
+    loss = first = among_five = 0.0
+    with torch.no_grad():
+        logits = model((split.images.double() / 255 - 0.5) / 0.25)
+    for scores, label in zip(logits.tolist(), split.labels.tolist(), strict=True):
+        top = max(scores)
+        loss -= scores[label] - top - math.log(sum(math.exp(score - top) for score in scores))
+        rank = sum(score > scores[label] for score in scores)
+        first += rank == 0
+        among_five += rank < 5
+    n = len(split)
+    return {"loss": loss / n, "accuracy": 100 * first / n, "top5": 100 * among_five / n if classes >= 5 else None}
+
+
+@pytest.mark.parametrize("count", [1, 499, 500, 501, 1007])
+def test_evaluation_is_that_of_the_whole_split(count):
+    """Also when the last batch is smaller: a mean of means would be off."""
+    model, dataset = network(), data(train=count, test=37)
+    list(run(model, recipe(epochs=1)))
+    model.train()
+    before = snapshot(model)
+    found = evaluate(model, spec(), dataset)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
+    for split in ("train", "test"):
+        expected = by_hand(model, getattr(dataset, split))
+        model.float()
+        assert found[split]["loss"] == pytest.approx(expected["loss"], rel=1e-5)
+        assert found[split]["accuracy"] == pytest.approx(expected["accuracy"], rel=1e-12)
+        assert found[split]["top5"] == pytest.approx(expected["top5"], rel=1e-12)
+
+
+def test_among_five_of_less_than_five_classes_is_not_known():
+    model, dataset = network(classes=4), data(classes=4)
+    found = evaluate(model, spec(4), dataset)
+    assert found["test"]["top5"] is None
+    assert found["test"]["accuracy"] == pytest.approx(by_hand(model, dataset.test, 4)["accuracy"])
+    five = evaluate(network(classes=5), spec(5), data(classes=5))
+    assert five["test"]["top5"] == 100.0
+
+
+def test_history_says_what_happened():
+    model, how = network(), recipe(epochs=5, eval_every=2, sched="linear")
+    entries = list(run(model, how))
+    assert [entry["epoch"] for entry in entries] == [1, 2, 3, 4, 5]
+    assert ["test" in entry for entry in entries] == [False, True, False, True, True]
+    assert [entry["lr"] for entry in entries] == pytest.approx([0.05, 0.04, 0.03, 0.02, 0.01])
+    assert {split: entries[-1][split] for split in ("train", "test")} == evaluate(model, spec(), data())
+    assert all(entry["running"]["loss"] > 0 for entry in entries)
+    assert list(run(model, recipe(epochs=0))) == []
+
+
+def test_a_network_learns():
+    entries = list(run(network(), recipe(epochs=8, batch_size=8)))
+    assert entries[-1]["train"]["loss"] < 0.5 * entries[0]["running"]["loss"]
+    assert entries[-1]["train"]["accuracy"] > 60
+
+
+def test_the_seed_decides_the_weights():
+    def weights(seed: int) -> dict[str, torch.Tensor]:
+        model = network()
+        list(run(model, recipe(augment="crop:padding=1,flip"), seed=seed))
+        return snapshot(model)
+
+    first, again, other = weights(0), weights(0), weights(1)
+    assert all(torch.equal(first[name], again[name]) for name in first)
+    assert not torch.equal(first["fc.weight"], other["fc.weight"])
+
+
+@pytest.mark.parametrize("opt", ["sgd", "adam"])
+def test_a_loss_that_is_not_finite_stops_the_run(opt):
+    with pytest.raises(ApcliError, match=r"loss is no longer finite in epoch 1: try a smaller --lr than 1e\+30"):
+        list(run(network(), recipe(lr=1e30, opt=opt)))
+
+
+def test_weights_that_are_not_finite_stop_the_run():
+    """One step an epoch: the loss was taken before the step that spoilt the weights."""
+    model = network()
+    with pytest.raises(ApcliError, match="finite"):
+        list(run(model, recipe(epochs=1, lr=1e38, batch_size=1000, weight_decay=1e3)))
+
+
+def test_an_output_that_is_no_logits_is_named():
+    for outputs in (CLASSES - 1, CLASSES + 1):
+        with pytest.raises(ApcliError, match=rf"output of shape \(90, {outputs}\): expected logits, \(90, {CLASSES}\)"):
+            evaluate(network(classes=outputs), spec(), data())
+
+
+def test_auxiliary_outputs_are_left_out():
+    model = network()
+    plain = evaluate(model, spec(), data())
+    inside = model.forward
+    model.forward = lambda images: (inside(images), inside(images) * 0)  # type: ignore[method-assign]
+    assert evaluate(model, spec(), data()) == plain
+
+
+def test_tied_weights_are_held_under_each_name():
+    class Tied(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.a, self.b, self.fc = nn.Linear(16, 16), nn.Linear(16, 16), nn.Linear(16, CLASSES)
+            self.b.weight = self.a.weight
+
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            return self.fc(self.b(self.a(images.flatten(1)).relu()).relu())
+
+    torch.manual_seed(0)
+    model = Tied()
+    mask = torch.arange(256).reshape(16, 16) % 3 == 0
+    list(run(model, recipe(), removed={"b.weight": mask}, only=["b.weight", "fc.weight"]))
+    assert torch.equal(model.a.weight, model.b.weight)
+    assert not model.a.weight[mask].any()
+    assert set(parameters_of(model)) >= {"a.weight", "b.weight"}
+
+
+def test_recipe_decides_what_the_command_left_open():
+    slow, fast = (
+        recipe_of(LoopConfig(), spec(name="fc5"), data()),
+        recipe_of(LoopConfig(), spec(name="resnet20"), data()),
+    )
+    assert (slow.lr, fast.lr, fast.momentum, fast.augment) == (0.01, 0.1, 0.9, ())
+    assert recipe(momentum=0.0).momentum == 0.0
+    assert recipe(opt="adam").momentum is None
+    assert recipe(opt="rmsprop").momentum == 0.9
+    settings = recipe(opt="sgd:nesterov=1", sched="step:gamma=0.5", augment="crop:padding=1,flip").settings()
+    assert settings == {
+        "epochs": 2,
+        "batch_size": 16,
+        "opt": "sgd:nesterov=1",
+        "lr": 0.05,
+        "momentum": 0.9,
+        "weight_decay": 0.0,
+        "sched": "step:gamma=0.5",
+        "augment": "crop:padding=1,flip",
+        "eval_every": 1,
+    }
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"opt": "sgdd"}, "unknown optimiser 'sgdd': did you mean 'sgd'"),
+        ({"sched": "wave"}, "unknown schedule 'wave'"),
+        ({"augment": "spin"}, "unknown augmentation 'spin'"),
+        ({"opt": "adam", "momentum": 0.5}, "--momentum is 0.5 but adam has none"),
+    ],
+)
+def test_wrong_recipes(options, words):
+    with pytest.raises(UsageError, match=words):
+        recipe(**options)
+
+
+@pytest.mark.parametrize("options", [{"opt": "adam:eps=-1.0"}, {"opt": "sgd:nesterov=1", "momentum": 0.0}])
+def test_what_torch_refuses_is_told_with_the_option(options):
+    with pytest.raises(UsageError, match=f"--opt {options['opt']} with --lr 0.05: "):
+        list(run(network(), recipe(**options)))
+
+
+@pytest.mark.parametrize("device", ["nowhere", "cuda:99", "", "meta:x"])
+def test_devices_that_are_not_there(device):
+    with pytest.raises(UsageError, match=f"--device {device} cannot be used .*expected auto, cpu, cuda"):
+        device_of(LoopConfig(device=device))
+    assert device_of(LoopConfig(device="cpu")).type == "cpu"

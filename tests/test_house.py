@@ -1,0 +1,359 @@
+"""The house: imports go down only, tables stay light, and a few habits are kept. Mostly over syntax trees."""
+
+import ast
+import importlib
+import inspect
+import os
+import pkgutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import apcli
+from apcli.registry import Row, Table
+
+ROOT = Path(apcli.__file__).parent
+TESTS = Path(__file__).parent
+
+# Lowest first. A name stands for one module, ``name.*`` for all modules inside a package. A module imports from lower
+# floors, and from its own floor only within its own package.
+FLOORS = [
+    ["apcli"],
+    ["apcli.errors"],
+    ["apcli.registry", "apcli.libraries"],
+    ["apcli.lineage", "apcli.configs", "apcli.records"],
+    ["apcli.masks"],
+    [
+        *["apcli.theory", "apcli.criteria", "apcli.allocations", "apcli.optim", "apcli.data", "apcli.models"],
+        *["apcli.theory.*", "apcli.criteria.*", "apcli.allocations.*", "apcli.optim.*"],
+    ],
+    ["apcli.checkpoints"],
+    ["apcli.layers", "apcli.state_dicts", "apcli.traces", "apcli.outputs"],
+    ["apcli.data.*", "apcli.models.*"],
+    ["apcli.figures"],
+    ["apcli.operations", "apcli.operations.loop"],
+    ["apcli.operations.*"],
+    ["apcli.cli", "apcli.cli.*"],
+    ["apcli.__main__"],
+]
+HEAVY = {"torch", "torchvision", "timm", "numpy", "scipy", "matplotlib", "pyro", "rich", "safetensors"}
+LIGHT = ["apcli", *(f"apcli.{name}" for name in ["errors", "registry", "lineage", "configs", "records", "cli.main"])]
+TABLES = ["apcli.criteria", "apcli.allocations", "apcli.optim", "apcli.theory", "apcli.data", "apcli.models"]
+LINES_OF_A_FUNCTION, LINES_OF_A_COMMAND, LINES_OF_A_FILE = 60, 80, 330  # a command's signature is its options
+
+
+def module_name(path: Path) -> str:
+    parts = path.relative_to(ROOT.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+TREES = {module_name(path): ast.parse(path.read_text()) for path in sorted(ROOT.rglob("*.py"))}
+FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+
+
+def imports(name: str) -> dict[str, int]:
+    """The modules of the package that ``name`` imports, anywhere in it, with a line number."""
+    found: dict[str, int] = {}
+    for node in ast.walk(TREES[name]):
+        if isinstance(node, ast.Import):
+            found |= {alias.name: node.lineno for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{name}:{node.lineno}: a relative import"
+            for alias in node.names:
+                inner = f"{node.module}.{alias.name}"
+                found[inner if inner in TREES else node.module or ""] = node.lineno
+    return {target: line for target, line in found.items() if target in TREES}
+
+
+def floor(name: str) -> int:
+    package = name.rpartition(".")[0]
+    for wanted in (name, f"{package}.*"):
+        for number, names in enumerate(FLOORS):
+            if wanted in names:
+                return number
+    raise AssertionError(f"{name} stands on no floor: add it to FLOORS")
+
+
+def package_of(name: str) -> str:
+    """``apcli.data`` for itself and for its modules; a module that is in no package is one of its own."""
+    return ".".join(name.split(".")[:2])
+
+
+def nodes(*kinds: type[ast.AST]) -> Iterator[tuple[str, ast.AST]]:
+    for name, tree in TREES.items():
+        for node in ast.walk(tree):
+            if isinstance(node, kinds):
+                yield name, node
+
+
+def rows() -> Iterator[tuple[str, Table, Row]]:
+    for name in TABLES:
+        for table in vars(importlib.import_module(name)).values():
+            if isinstance(table, Table):
+                for row in table:
+                    yield f"{table.kind} {row.name}", table, row
+
+
+ROWS = list(rows())
+
+
+def modules_after(code: str) -> set[str]:
+    """The top-level modules that a fresh interpreter holds after ``code``."""
+    report = "import sys; print('\\n'.join({name.partition('.')[0] for name in sys.modules}), file=sys.stderr)"
+    indented = code.replace("\n", "\n    ")
+    run = subprocess.run(
+        [sys.executable, "-c", f"try:\n    {indented}\nfinally:\n    {report}"],
+        capture_output=True,
+        text=True,
+        cwd=ROOT.parent,
+        timeout=60,
+        check=True,
+    )
+    return set(run.stderr.split())
+
+
+def test_every_module_stands_on_a_floor_and_every_floor_is_used():
+    used = {floor(name) for name in TREES}
+    assert used == set(range(len(FLOORS)))
+    for names in FLOORS:
+        for name in names:
+            assert name.removesuffix(".*") in TREES, f"no module {name}"
+
+
+@pytest.mark.parametrize("name", TREES)
+def test_imports_go_down(name):
+    wrong = [
+        f"line {line}: {target}"
+        for target, line in imports(name).items()
+        if floor(target) > floor(name) or (floor(target) == floor(name) and package_of(target) != package_of(name))
+    ]
+    assert not wrong, f"{name} imports {', '.join(wrong)}: on a higher floor, or a neighbour"
+
+
+def components(graph: dict[str, set[str]]) -> list[set[str]]:
+    """The strongly connected components (Tarjan 1972)."""
+    index: dict[str, int] = {}
+    low: dict[str, int] = {}
+    stack: list[str] = []
+    found: list[set[str]] = []
+
+    def visit(node: str) -> None:
+        index[node] = low[node] = len(index)
+        stack.append(node)
+        for target in graph[node]:
+            if target not in index:
+                visit(target)
+                low[node] = min(low[node], low[target])
+            elif target in stack:
+                low[node] = min(low[node], index[target])
+        if low[node] == index[node]:
+            found.append(set(stack[stack.index(node) :]))
+            del stack[stack.index(node) :]
+
+    for node in graph:
+        if node not in index:
+            visit(node)
+    return found
+
+
+def test_components_are_found():
+    graph = {"a": {"b"}, "b": {"c"}, "c": {"a", "d"}, "d": set(), "e": {"e", "d"}}
+    assert sorted(map(sorted, components(graph))) == [["a", "b", "c"], ["d"], ["e"]]
+
+
+def test_there_is_no_cycle():
+    """An import of ``apcli.a.b`` runs ``apcli.a`` too, and a module runs after its own package."""
+    graph = {}
+    for name in TREES:
+        targets = {name, *imports(name)}
+        outer = {".".join(parts[:end]) for t in targets for parts in [t.split(".")] for end in range(1, len(parts))}
+        graph[name] = (targets | outer) - {name}
+    assert [sorted(group) for group in components(graph) if len(group) > 1] == []
+    assert not any(name in imports(name) for name in TREES)
+
+
+def test_only_the_command_line_imports_the_package_late():
+    """Elsewhere a late import would hide a cycle. (Other libraries may come late: they cost a second each.)"""
+    late = [
+        f"{name}:{inner.lineno}"
+        for name, node in nodes(*FUNCTIONS)
+        if not name.startswith("apcli.cli")
+        for inner in ast.walk(node)
+        if isinstance(inner, ast.Import | ast.ImportFrom) and "apcli" in ast.unparse(inner)
+    ]
+    assert late == []
+
+
+def test_no_star_import_and_no_bare_except():
+    stars = [f"{n}:{i.lineno}" for n, i in nodes(ast.ImportFrom) if any(alias.name == "*" for alias in i.names)]
+    bare = [f"{name}:{node.lineno}" for name, node in nodes(ast.ExceptHandler) if node.type is None]
+    assert stars == bare == []
+
+
+def test_no_default_that_can_change():
+    def changes(node: ast.expr | None) -> bool:
+        named = (
+            isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in {"list", "dict", "set"}
+        )
+        return named or isinstance(node, ast.List | ast.Dict | ast.Set | ast.ListComp | ast.DictComp | ast.SetComp)
+
+    wrong = [
+        f"{name}:{node.lineno}"
+        for name, node in nodes(*FUNCTIONS, ast.Lambda)
+        if any(map(changes, [*node.args.defaults, *node.args.kw_defaults]))
+    ]
+    assert wrong == []
+
+
+def test_only_the_command_line_speaks():
+    """Elsewhere messages go through ``logging``; nothing but ``streams`` writes to stdout."""
+    for name, node in nodes(ast.Call):
+        if isinstance(node.func, ast.Name) and node.func.id in {"print", "input", "breakpoint", "exec", "eval"}:
+            assert name == "apcli.cli.streams", f"{name}:{node.lineno}: {node.func.id}"
+    for name, node in nodes(ast.Attribute):
+        if isinstance(node.value, ast.Name) and node.value.id == "sys" and node.attr in {"stdin", "stdout", "stderr"}:
+            assert name == "apcli.cli.streams", f"{name}:{node.lineno}: sys.{node.attr}"
+
+
+def test_no_drawer_for_odds_and_ends():
+    names = {name.rpartition(".")[2] for name in TREES}
+    assert not names & {"utils", "util", "common", "helpers", "misc", "tools"}
+
+
+def test_importing_does_nothing():
+    """At the top of a module stand definitions; a bare call would be an effect."""
+    effects = [
+        f"{name}:{node.lineno}"
+        for name, tree in TREES.items()
+        for node in tree.body
+        if isinstance(node, ast.Expr | ast.For | ast.While | ast.With | ast.Try)
+        and not (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant))
+    ]
+    assert {place.partition(":")[0] for place in effects} <= {"apcli.__main__", "apcli.cli.main"}
+
+
+def test_no_function_and_no_file_grows_without_end():
+    long = [
+        f"{name}:{node.name}, {node.end_lineno - node.lineno + 1} lines"
+        for name, node in nodes(*FUNCTIONS)
+        if node.end_lineno - node.lineno
+        >= (LINES_OF_A_COMMAND if name.startswith("apcli.cli.") else LINES_OF_A_FUNCTION)
+    ]
+    assert long == []
+    lines = {path.name: len(path.read_text().splitlines()) for path in ROOT.rglob("*.py")}
+    assert {name: count for name, count in lines.items() if count > LINES_OF_A_FILE} == {}
+
+
+def test_public_things_say_what_they_are():
+    """Modules, classes and functions, but for methods and what is private."""
+    silent = [name for name, tree in TREES.items() if len(tree.body) > 2 and not ast.get_docstring(tree)]
+    for name, tree in TREES.items():
+        for node in tree.body:
+            if isinstance(node, (*FUNCTIONS, ast.ClassDef)) and not node.name.startswith("_"):
+                short = isinstance(node, FUNCTIONS) and node.end_lineno - node.lineno < 4
+                silent += [] if short or ast.get_docstring(node) else [f"{name}.{node.name}"]
+    assert silent == []
+
+
+def test_the_tables_have_rows():
+    assert len(ROWS) > 40
+    assert {table.kind for _, table, _ in ROWS} >= {
+        *["method", "scope", "distribution", "optimiser", "schedule", "model", "data set", "augmentation"]
+    }
+
+
+@pytest.mark.parametrize(("table", "row"), [row[1:] for row in ROWS], ids=[row[0] for row in ROWS])
+def test_every_row_loads_and_says_where_it_is_from(table, row):
+    assert callable(row.load())
+    for text in (row.summary, row.source):
+        assert text.strip()
+        assert "\n" not in text
+    assert table.parse(row.name).spec == row.name
+    assert set(row.name) <= set("abcdefghijklmnopqrstuvwxyz0123456789-")
+
+
+@pytest.mark.parametrize("row", [row for _, _, row in ROWS], ids=[row[0] for row in ROWS])
+def test_every_parameter_of_a_row_is_one_of_its_function(row):
+    parameters = inspect.signature(row.load()).parameters
+    if row.target.startswith("apcli.") and not row.target.startswith("apcli.models"):
+        keywords = {name for name, p in parameters.items() if p.kind is inspect.Parameter.KEYWORD_ONLY}
+        assert keywords == set(row.parameters)
+        assert all(parameters[name].default is inspect.Parameter.empty for name in keywords), (
+            "defaults stand in the row"
+        )
+    variable = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters.values())
+    assert variable or set(row.parameters) <= set(parameters)
+    for name, default in row.parameters.items():
+        assert type(default) in (int, float, str), name
+
+
+@pytest.mark.parametrize("name", [*LIGHT, *TABLES])
+def test_light_modules_stay_light(name):
+    assert modules_after(f"import {name}") & HEAVY == set()
+
+
+@pytest.mark.parametrize("command", ["", "train", "prune", "finetune", "divergence", "report"])
+def test_help_loads_nothing_heavy(command):
+    words = ["apcli", *command.split(), "--help"]
+    held = modules_after(f"import sys\nsys.argv = {words}\nfrom apcli.cli.main import main\nmain()")
+    assert "typer" in held
+    assert held & HEAVY == set()
+
+
+def test_all_modules_import_quietly(tmp_path):
+    names = [info.name for info in pkgutil.walk_packages([str(ROOT)], "apcli.") if info.name != "apcli.__main__"]
+    code = f"import importlib\nfor name in {names!r}:\n    importlib.import_module(name)"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT.parent), "PYTHONDONTWRITEBYTECODE": "1"}
+    run = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, cwd=tmp_path, env=environment)
+    assert (run.returncode, run.stdout, run.stderr) == (0, b"", b"")
+    assert list(tmp_path.iterdir()) == []
+
+
+# ---- the tests themselves
+
+
+def asserts(node: ast.AST, helpers: set[str]) -> bool:
+    """Whether something in ``node`` can fail: an assert, pytest.raises or warns, or a helper that has one."""
+    for inner in ast.walk(node):
+        if isinstance(inner, ast.Assert):
+            return True
+        if isinstance(inner, ast.Call):
+            called = inner.func.attr if isinstance(inner.func, ast.Attribute) else getattr(inner.func, "id", "")
+            if called in {"raises", "warns", "fail", *helpers} or called.startswith("assert_"):
+                return True
+    return False
+
+
+def test_every_test_asserts():
+    """Helpers are a test's own file's, and those of the ``conftest`` files of its folders."""
+    functions = {
+        path: [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, FUNCTIONS)]
+        for path in sorted(TESTS.rglob("*.py"))
+    }
+    silent, count = [], 0
+    for path, own in functions.items():
+        shared = [f for folder in path.parents for f in functions.get(folder / "conftest.py", [])]
+        helpers: set[str] = set()
+        for _ in range(3):  # helpers call helpers
+            helpers |= {f.name for f in [*own, *shared] if not f.name.startswith("test_") and asserts(f, helpers)}
+        tests = [function for function in own if function.name.startswith("test_")]
+        count += len(tests)
+        silent += [f"{path.relative_to(TESTS)}::{test.name}" for test in tests if not asserts(test, helpers)]
+    assert count > 200
+    assert silent == []
+
+
+def test_tests_mirror_the_house():
+    """A test file is named after the module, package or stage that it tests."""
+    known = {name.removeprefix("apcli.").replace(".", "/") for name in TREES}
+    strange = []
+    for path in sorted(TESTS.rglob("test_*.py")):
+        relative = path.relative_to(TESTS).with_suffix("")
+        place = (relative.parent / relative.name.removeprefix("test_")).as_posix()
+        within = relative.parent.as_posix() in known
+        of_the_project = place.partition("_")[0] in {"house", "readme", "examples", "changelog"}
+        strange += [] if place in known or within or of_the_project else [place]
+    assert strange == []
