@@ -87,7 +87,7 @@ def _matching(checkpoint: Checkpoint, layers: list[Layer], patterns: str, option
 
 
 def _matches(layer: Layer, pattern: str) -> bool:
-    return any(fnmatch.fnmatchcase(name, pattern) for name in (layer.name, layer.tensor))
+    return any(name == pattern or fnmatch.fnmatchcase(name, pattern) for name in (layer.name, layer.tensor))
 
 
 def _last(checkpoint: Checkpoint, layers: list[Layer], option: str) -> Layer:

@@ -60,8 +60,8 @@ def parse(text: str, where: str) -> Lineage:
         ApcliError: it is not JSON, not of this shape, or of a newer version.
     """
     try:
-        lineage = json.loads(text)
-    except ValueError as error:
+        lineage = json.loads(text, parse_constant=_refuse)
+    except (ValueError, RecursionError) as error:
         raise ApcliError(
             f"the lineage in {where} is not JSON ({error}): remove its {KEY!r} metadata to use it"
         ) from None
@@ -74,9 +74,13 @@ def parse(text: str, where: str) -> Lineage:
             f"{where} has a lineage of version {lineage['version']}, this apcli reads {VERSION}: update apcli"
         )
     for key, fits in _SHAPES.items():
-        if not fits(lineage.get(key)):
+        if key not in lineage or not fits(lineage[key]):
             raise ApcliError(f"the lineage in {where} has no valid {key!r}: remove its {KEY!r} metadata to use it")
     return lineage
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is no JSON number")
 
 
 def _is_number(value: Any) -> bool:
@@ -120,9 +124,10 @@ def _is_pruned(value: Any) -> bool:
 
 
 def _is_link(value: Any) -> bool:
-    return value is None or (
-        isinstance(value, dict) and isinstance(value.get("sha256"), str) and isinstance(value.get("path"), str | None)
-    )
+    if value is None:
+        return True
+    path = value.get("path") if isinstance(value, dict) else 0
+    return isinstance(path, str | None) and "\0" not in (path or "") and isinstance(value.get("sha256"), str)
 
 
 def _is_named(value: Any) -> bool:

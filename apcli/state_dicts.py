@@ -41,6 +41,13 @@ def entries_of(state_dict: Mapping[str, Tensor]) -> dict[str, Entry]:
 
 
 def entry_of(tensor: Tensor) -> Entry:
-    """A copy of a tensor's bytes."""
+    """A copy of a tensor's bytes.
+
+    Raises:
+        ApcliError: the tensor is of a type that checkpoints do not hold.
+    """
+    if tensor.dtype not in _DTYPES:
+        known = ", ".join(str(dtype).removeprefix("torch.") for dtype in _DTYPES)
+        raise ApcliError(f"a tensor of the model is of type {tensor.dtype}: expected one of {known}")
     flat = tensor.detach().to("cpu", copy=True).contiguous().reshape(-1)
     return Entry(_DTYPES[tensor.dtype], tuple(tensor.shape), flat.view(torch.uint8).numpy())

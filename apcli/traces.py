@@ -45,5 +45,5 @@ def of(checkpoint: Checkpoint) -> Checkpoint | None:
 def epochs(trace: Checkpoint, tensors: Iterable[str]) -> dict[int, list[str]]:
     """For each traced epoch, in order, which of ``tensors`` the trace holds, in the order given."""
     tensors = list(tensors)
-    numbers = {int(epoch) for _, _, epoch in (name.rpartition("@") for name in trace.entries) if epoch.isdigit()}
+    numbers = {int(epoch) for _, _, epoch in (name.rpartition("@") for name in trace.entries) if epoch.isdecimal()}
     return {e: [tensor for tensor in tensors if tensor_name(tensor, e) in trace.entries] for e in sorted(numbers)}

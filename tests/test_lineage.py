@@ -17,6 +17,7 @@ from apcli.operations.divergence import divergence
 from apcli.operations.prune import prune
 from apcli.outputs import Outputs
 
+SCORES = {"loss": 0.1, "accuracy": 97.5, "top5": None}
 LINK = {"path": "base.safetensors", "sha256": "0" * 64}
 PROMISE = {
     "method": "lowest", "scope": "layer", "seed": 0, "requested": 0.5, "actual": 0.5, "zeros": 2, "size": 4
@@ -25,7 +26,16 @@ PROMISE = {
 
 def trained() -> lineages.Lineage:
     made = lineages.make("train", {"epochs": 3}, None, model={"name": "fc5"}, data={"name": "digits"}, seed=4)
-    return {**made, "history": [{"epoch": 1}], "metrics": {"test": {"loss": 0.1}}, "dense_metrics": {"test": None}}
+    return {**made, "history": [{"epoch": 1}], "metrics": {"test": SCORES}, "dense_metrics": {"test": None}}
+
+
+def end_of(use: Callable[[], object]) -> str:
+    """How it ends: well, or with the one error that a person is to see."""
+    try:
+        use()
+    except ApcliError as error:
+        return str(error)
+    return "well"
 
 
 def test_a_first_stage_knows_nothing_of_others():
@@ -92,7 +102,7 @@ def spoilt(key: str, value: Any) -> str:
         (spoilt("metrics", []), "no valid 'metrics'"),
         (spoilt("pruned", None), "no valid 'pruned'"),
         (spoilt("parent", "base.safetensors"), "no valid 'parent'"),
-        (spoilt("dense", {"path": "x"}), "names a dense file without its sha256"),
+        (spoilt("dense", {"path": "x"}), "no valid 'dense'"),
         ('{"version": 1}', "no valid 'stage'"),
     ],
 )
@@ -103,20 +113,12 @@ def test_malformed(text, words):
 
 
 @pytest.mark.parametrize("key", sorted(trained().keys() - {"apcli"}))
-def test_every_key_is_there(key):
+def test_every_key_is_there_or_the_lineage_is_refused(key):
     lineage = trained()
     del lineage[key]
-    with pytest.raises(ApcliError, match=f"a version|no valid '{key}'"):
-        lineages.parse(json.dumps(lineage), "a.safetensors")
-
-
-def end_of(use: Callable[[], object]) -> str:
-    """How it ends: well, or with the one error that a person is to see."""
-    try:
-        use()
-    except ApcliError as error:
-        return str(error)
-    return "well"
+    found: dict[str, Any] = {}
+    end = end_of(lambda: found.update(lineages.parse(json.dumps(lineage), "a.safetensors")))
+    assert key in found or f"no valid '{key}'" in end or "an object with a version" in end
 
 
 @pytest.mark.parametrize(

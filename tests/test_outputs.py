@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from apcli import lineage as lineages
-from apcli.checkpoints import Entry, write
-from apcli.errors import UsageError
+from apcli.checkpoints import Entry, read, write
+from apcli.errors import UsageError, VerificationError
 from apcli.outputs import Outputs
 
 RECIPE = {"stage": "prune", "settings": [{"stage": "prune", "sparsity": 0.5, "layers": ("a", "b")}], "parent": None}
@@ -22,21 +22,40 @@ def made(path: Path, **settings: object) -> Path:
 
 
 def test_beside_the_input_in_a_folder_or_as_named(tmp_path):
-    assert Outputs().place(Path("runs"), "net.lowest-0.3") == Path("runs/net.lowest-0.3.safetensors")
-    assert Outputs(tmp_path).place(Path("runs"), "net.lowest-0.3") == tmp_path / "net.lowest-0.3.safetensors"
-    assert Outputs(tmp_path / "new").place(Path("runs"), "a.b") == tmp_path / "new" / "a.b.safetensors"
-    assert Outputs(tmp_path / "x.safetensors").place(Path("runs"), "net") == tmp_path / "x.safetensors"
+    source = read(made(tmp_path / "runs" / "net.safetensors"))
+    assert Outputs().place("net.lowest-0.3", source) == tmp_path / "runs" / "net.lowest-0.3.safetensors"
+    assert Outputs().place("net-digits") == Path("net-digits.safetensors")
+    assert Outputs(tmp_path).place("net.lowest-0.3", source) == tmp_path / "net.lowest-0.3.safetensors"
+    assert Outputs(tmp_path / "new").place("a.b", source) == tmp_path / "new" / "a.b.safetensors"
+    assert Outputs(tmp_path / "x.safetensors").place("net", source) == tmp_path / "x.safetensors"
     (tmp_path / "odd.safetensors").mkdir()
     assert not Outputs(tmp_path / "odd.safetensors").names_a_file
+    assert Outputs(tmp_path / "odd.safetensors").place("a") == tmp_path / "odd.safetensors" / "a.safetensors"
 
 
 def test_one_file_takes_one_checkpoint(tmp_path):
     outputs = Outputs(tmp_path / "x.safetensors")
-    outputs.place(Path(), "a")
+    assert not outputs.has(outputs.place("a"), RECIPE)
     with pytest.raises(UsageError, match=r"x\.safetensors is one file but several .*expected a folder"):
-        outputs.place(Path(), "b")
+        outputs.place("b")
     folder = Outputs(tmp_path)
-    assert len({folder.place(Path(), stem) for stem in "abc"}) == 3
+    places = [folder.place(stem) for stem in "abc"]
+    assert [folder.has(path, RECIPE) for path in places] == [False] * 3
+    assert len(set(places)) == 3
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_the_input_and_its_dense_ancestor_are_never_written_over(tmp_path, overwrite):
+    dense = read(made(tmp_path / "dense.safetensors"))
+    link = dense.link(tmp_path)
+    lineage = lineages.make("prune", {}, None, parent=link, dense=link)
+    write(tmp_path / "pruned.safetensors", dict(dense.entries), lineage)
+    pruned = read(tmp_path / "pruned.safetensors")
+    (tmp_path / "alias").symlink_to(tmp_path)
+    for target in ("dense.safetensors", "pruned.safetensors", "alias/dense.safetensors"):
+        with pytest.raises(UsageError, match="is the input, or its dense ancestor"):
+            Outputs(tmp_path / target, overwrite).place("x", pruned)
+    assert Outputs(tmp_path / "other.safetensors", overwrite).place("x", pruned).name == "other.safetensors"
 
 
 def test_lineage_paths_start_where_the_file_will_lie(tmp_path):
@@ -89,10 +108,26 @@ def test_overwrite_makes_it_again_even_where_it_is_the_same(tmp_path):
     assert not Outputs(overwrite=True).has(made(tmp_path / "x.safetensors"), RECIPE)
 
 
-def test_two_inputs_of_one_name_do_not_replace_each_other(tmp_path):
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_two_results_of_one_name_do_not_replace_each_other(tmp_path, overwrite):
     """--overwrite is about what was there before the command, not about its own results."""
-    outputs = Outputs(tmp_path, overwrite=True)
-    first = outputs.place(Path("a"), "net")
-    assert first.name == "net.safetensors"
-    with pytest.raises(UsageError, match="net"):
-        outputs.place(Path("b"), "net")
+    outputs = Outputs(tmp_path, overwrite)
+    path = outputs.place("x")
+    assert not outputs.has(path, RECIPE)
+    made(path)
+    assert outputs.has(outputs.place("x"), RECIPE)
+    with pytest.raises(UsageError, match=r"x\.safetensors"):
+        outputs.has(outputs.place("x"), {**RECIPE, "stage": "finetune"})
+
+
+def test_what_lost_its_zeros_is_not_kept(tmp_path):
+    path = made(tmp_path / "x.safetensors")
+    lineage = read(path).lineage
+    lineage["pruned"] = {"t": {"method": None, "scope": None, "seed": None, "requested": 1, "zeros": 1, "size": 1}}
+    write(path, {"t": Entry("F32", (1,), np.zeros(4, np.uint8))}, lineage)
+    assert Outputs().has(path, RECIPE)
+    content = bytearray(path.read_bytes())
+    content[-1] = 0x3F
+    path.write_bytes(content)
+    with pytest.raises(VerificationError, match="t has 0 zeros"):
+        Outputs().has(path, RECIPE)

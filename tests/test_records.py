@@ -6,7 +6,14 @@ import pytest
 from apcli import records
 from apcli.errors import ApcliError, UsageError
 
-RECORD = {"kind": "divergence", "version": 1, "value": 0.1, "pd": {"test": None}, "layer": "größe\u2028\n"}
+RECORD = {
+    "kind": "divergence",
+    "version": 1,
+    "value": 0.1,
+    "pd": {"test": None},
+    "layer": "größe\u2028\n",
+    "dist": "ap2",
+}
 
 
 def test_a_record_is_one_line_that_reads_back():
@@ -38,6 +45,11 @@ def test_full_precision_survives():
         ('{"kind": "checkpoint", "version": 1}', ApcliError, "no divergence record"),
         ('{"kind": "divergence", "version": 2}', ApcliError, "version 2, expected 1"),
         ('{"kind": "divergence"}', ApcliError, "version None"),
+        (json.dumps({**RECORD, "value": "0.1"}), ApcliError, "line 2 has value '0.1': expected a number or null"),
+        (json.dumps({**RECORD, "value": True}), ApcliError, "line 2 has value True"),
+        (json.dumps({**RECORD, "pd": [1]}), ApcliError, r"line 2 has pd \[1\]: expected an object or null"),
+        (json.dumps({**RECORD, "layer": None}), ApcliError, "line 2 has layer None: expected text"),
+        (json.dumps({**RECORD, "epoch": 1.5}), ApcliError, "line 2 has epoch 1.5: expected a whole number or null"),
     ],
 )
 def test_what_is_no_record_is_named_with_its_line(line, error, words):

@@ -6,6 +6,7 @@ from torch import nn
 
 from apcli import checkpoints, state_dicts
 from apcli import lineage as lineages
+from apcli.errors import ApcliError
 
 DTYPES = [
     torch.float64, torch.float32, torch.float16, torch.bfloat16,
@@ -66,6 +67,12 @@ def test_special_values_keep_their_bits():
     odd = torch.tensor([0.0, -0.0, float("inf"), float("nan"), 1e-45], dtype=torch.float32)
     assert state_dicts.entry_of(odd).bits.tolist() == odd.view(torch.int32).to(torch.int64).remainder(2**32).tolist()
     assert state_dicts.entry_of(odd).zeros == 2
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_weights_that_are_not_finite_make_no_checkpoint(bad):
+    with pytest.raises(ApcliError, match="tensor b became NaN or Inf"):
+        state_dicts.entries_of({"a": torch.ones(2), "n": torch.tensor(3), "b": torch.tensor([1.0, bad])})
 
 
 def test_a_dtype_that_no_checkpoint_has_is_named():

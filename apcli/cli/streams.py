@@ -79,6 +79,7 @@ def wants_table(as_json: bool) -> bool:
 
 
 def emit_table(title: str, columns: list[str], rows: Iterable[list[str]], caption: str | None = None) -> None:
+    """Print a table for a person on stdout; ``caption`` stands below it."""
     from rich import box
     from rich.console import Console
     from rich.table import Table

@@ -59,6 +59,7 @@ def divergence(dense: Checkpoint, pruned: Checkpoint, config: DivergenceConfig) 
     yield from pair.records(after, None, _metrics(dense, pruned, None))
     trace = traces.of(pruned)
     if trace is not None:
+        trace.check_finite([name for name, entry in trace.entries.items() if entry.is_float])
         for epoch, tensors in traces.epochs(trace, [layer.tensor for layer in layers]).items():
             after = {layer_name(t): _vector(trace, traces.tensor_name(t, epoch)) for t in tensors}
             yield from pair.records(after, epoch, _metrics(dense, pruned, epoch))

@@ -119,21 +119,22 @@ class Finetuner:
     ) -> dict[int, dict[str, Entry]]:
         """Train ``model`` in place and fill in the history and metrics of ``result``; returns the traced weights."""
         parameters = parameters_of(model)
+        learnt = [tensor for tensor in result["pruned"] if tensor in parameters]  # a pruned buffer never changes
         now: dict[str, Any] = {"epoch": 0, **evaluate(model, spec, dataset, recipe.batch_size)}
         result["history"].append({**now, "pd": performance.difference(result["dense_metrics"], now)})
-        steps = {0: _snapshot(parameters, traced)}
+        steps = {0: _snapshot(model, traced)}
         for now in fit(
             model,
             spec,
             dataset,
             recipe,
             generator=torch.Generator(self.device).manual_seed(seed),
-            removed={tensor: parameters[tensor].detach() == 0 for tensor in result["pruned"]},
-            only=list(result["pruned"]) if self.config.update == "pruned" else None,
+            removed={tensor: parameters[tensor].detach() == 0 for tensor in learnt},
+            only=learnt if self.config.update == "pruned" else None,
         ):
             self.tell(f"seed {seed}: epoch {now['epoch']}/{recipe.epochs}")
             result["history"].append({**now, "pd": performance.difference(result["dense_metrics"], now)})
-            steps[now["epoch"]] = _snapshot(parameters, traced)
+            steps[now["epoch"]] = _snapshot(model, traced)
         result["metrics"] = {split: now[split] for split in ("train", "test")}
         return steps
 
@@ -161,6 +162,10 @@ class Finetuner:
                 f"{source.label} was trained on {name}, a folder that a file cannot name: give --data folder:PATH"
             )
         spec = None if known is None else ModelSpec.from_dict(known)
+        if spec is not None and config.model is not None and not is_user_model(config.model):
+            raise UsageError(
+                f"--model is {config.model!r} but {source.label} says it is {spec.name!r}: leave --model out"
+            )
         dataset = self._dataset(name, spec.input_size[1] if spec else 0)
         if spec is None:
             if config.model is None:
@@ -188,8 +193,7 @@ class Finetuner:
     def _network(self, spec: ModelSpec, checkpoint: Checkpoint) -> nn.Module:
         """The network with the checkpoint's weights, on the device."""
         given = self.config.model
-        by_name = checkpoint.lineage is None and given is not None and not is_user_model(given)
-        model = build(spec, user_model=None if by_name else given)
+        model = build(spec, user_model=given if given is not None and is_user_model(given) else None)
         load_weights_(model, load_tensors(checkpoint), (), checkpoint.label)
         return model.to(self.device)
 
@@ -255,8 +259,9 @@ def traced_layers(source: Checkpoint, wanted: str, pruned: dict[str, Any]) -> li
     return chosen
 
 
-def _snapshot(parameters: dict[str, nn.Parameter], traced: list[Layer]) -> dict[str, Entry]:
-    return {layer.tensor: entry_of(parameters[layer.tensor]) for layer in traced}
+def _snapshot(model: nn.Module, traced: list[Layer]) -> dict[str, Entry]:
+    tensors = model.state_dict()
+    return {layer.tensor: entry_of(tensors[layer.tensor]) for layer in traced}
 
 
 def _trace_entries(steps: dict[int, dict[str, Entry]]) -> dict[str, Entry]:

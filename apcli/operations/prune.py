@@ -31,7 +31,8 @@ def check(config: PruneConfig, outputs: Outputs) -> None:
         UsageError: an unknown method or scope, or one output file for several results.
     """
     SCOPES.parse(config.scope)
-    if outputs.names_a_file and len(list(_trials(config, 0))) > 1:
+    several = len(list(_trials(config, 0))) > 1
+    if outputs.names_a_file and several:
         raise UsageError(f"--output {outputs.target} is one file but several checkpoints come out: expected a folder")
 
 

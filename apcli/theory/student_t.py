@@ -33,7 +33,7 @@ def kl(delta: float, df: float, dim: int) -> float:
         raise ValueError(f"delta {delta}, df {df}, dim {dim}: expected delta >= 0, df > 0, dim >= 1")
     if delta == 0:
         return 0.0
-    if math.isinf(df):
+    if math.isinf(df) or math.isinf(delta):
         return gaussian.kl(delta)
     a = (df + dim) / 2
     log_c = 2 * math.log(delta) - math.log(df)

@@ -23,7 +23,8 @@ def test_every_row_builds_and_gives_one_logit_per_class(row):
     logits = model(torch.randn(2, 3, 16, 16))
     assert logits.shape == (2, 7)
     assert torch.isfinite(logits).all()
-    assert row.summary and row.source
+    assert row.summary
+    assert row.source
 
 
 @pytest.mark.parametrize(

@@ -42,14 +42,16 @@ def test_safetensors_is_known_by_its_content(tmp_path):
     state = {"fc.weight": torch.randn(2, 3), "module.x": torch.ones(1)}
     save_file(state, tmp_path / "weights.pt")
     read = read_weights(tmp_path / "weights.pt")
-    assert set(read) == set(state) and torch.equal(read["fc.weight"], state["fc.weight"])
+    assert set(read) == set(state)
+    assert torch.equal(read["fc.weight"], state["fc.weight"])
 
 
 def test_parameters_and_old_files_are_read(tmp_path):
     parameter = nn.Parameter(torch.randn(2, 2))
     torch.save({"fc.weight": parameter}, tmp_path / "old.pt", _use_new_zipfile_serialization=False)
     weight = read_weights(tmp_path / "old.pt")["fc.weight"]
-    assert torch.equal(weight, parameter) and not weight.requires_grad
+    assert torch.equal(weight, parameter)
+    assert not weight.requires_grad
 
 
 class Trap:
@@ -98,7 +100,8 @@ def test_an_unreadable_file_is_one_line_that_names_it(tmp_path, content):
     file.write_bytes(content)
     with pytest.raises(ApcliError, match=r"weights\.pth") as caught:
         read_weights(file)
-    assert caught.value.exit_code == 1 and "\n" not in str(caught.value)
+    assert caught.value.exit_code == 1
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("content", [[torch.ones(1)], torch.ones(1), {}, {"fc.weight": 3}, {"state_dict": {"a": "b"}}])
@@ -175,7 +178,8 @@ def test_other_shapes_are_named_with_both_and_no_rename_is_suggested():
     message = str(caught.value)
     assert "fc.weight (100x4 in the file, 10x4 in the model)" in message
     assert "with extra that the model has not" in message
-    assert "--rename" not in message and "\n" not in message
+    assert "--rename" not in message
+    assert "\n" not in message
 
 
 def test_files_older_than_batch_counters_load():

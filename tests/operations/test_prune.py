@@ -198,7 +198,11 @@ def test_what_the_dense_file_knows_is_handed_on_but_its_metrics(tmp_path):
     made = lineages.make(
         "train", {"epochs": 1}, None, model={"name": "own", "last": "fc.weight"}, data={"name": "digits"}, seed=9
     )
-    write(tmp_path / "base.safetensors", read(source).entries, {**made, "metrics": {"test": {"loss": 1.0}}})
+    write(
+        tmp_path / "base.safetensors",
+        read(source).entries,
+        {**made, "metrics": {"test": {"loss": 1.0, "accuracy": 9.0}}},
+    )
     (path,) = run(tmp_path / "base.safetensors", 0.5, layers="last", method="random")
     lineage = read(path).lineage
     assert lineage["model"] == made["model"]
@@ -305,7 +309,7 @@ def test_sparsities_that_share_a_name_do_not_share_a_file(tmp_path):
     config, paths = PruneConfig((0.1234561, 0.1234562)), []
     with suppress(UsageError):  # which says that both would be one file
         for path in prune(read(source), config, Outputs(tmp_path / "out", overwrite=True)):
-            paths.append(path)  # noqa: PERF402
+            paths.append(path)
     assert len(paths) == len(set(paths)) > 0
 
 
@@ -335,7 +339,7 @@ def test_one_file_for_several_results_is_refused(tmp_path):
     for config in (
         PruneConfig((0.5, 0.6)),
         PruneConfig((0.5,), "lowest,highest"),
-        PruneConfig((0.5,), seeds=(1, 2)),
+        PruneConfig((0.5,), "random", seeds=(1, 2)),
     ):
         with pytest.raises(UsageError, match="one file but several"):
             check(config, target)
