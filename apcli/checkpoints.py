@@ -270,7 +270,7 @@ def staged(path: Path) -> Iterator[Path]:
         os.replace(temporary, path)
     except OSError as error:
         full = error.errno in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
-        remedy = "free some space" if full else "choose another --output"
+        remedy = "free some space, or choose another --output" if full else "choose another --output"
         raise ApcliError(f"cannot write {path}: {error.strerror}: {remedy}") from None
     finally:
         with suppress(OSError):  # a parent that is no folder holds nothing to remove

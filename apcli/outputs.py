@@ -31,6 +31,15 @@ class Outputs:
     def names_a_file(self) -> bool:
         return self.target is not None and self.target.suffix == SUFFIX and not self.target.is_dir()
 
+    def expect(self, count: int) -> None:
+        """Say, before anything is read, that ``count`` results are to come.
+
+        Raises:
+            UsageError: several, and ``--output`` names one file.
+        """
+        if count > 1 and self.names_a_file:
+            raise UsageError(f"--output {self.target} is one file but several checkpoints come out: expected a folder")
+
     def place(self, stem: str, source: Checkpoint | None = None) -> Path:
         """The path for the output called ``stem``, made from ``source``.
 
@@ -42,8 +51,7 @@ class Outputs:
             path = folder / f"{stem}{SUFFIX}"
         elif self.names_a_file:
             path = self.target
-            if self._placed:
-                raise UsageError(f"--output {path} is one file but several checkpoints come out: expected a folder")
+            self.expect(len(self._placed) + 1)
         else:
             path = self.target / f"{stem}{SUFFIX}"
         if source is not None and path.resolve() in _ancestry(source):

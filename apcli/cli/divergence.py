@@ -54,6 +54,8 @@ def _pairs(arguments: list[str], dense: str | None) -> Iterator[tuple[Any, Any]]
     from apcli.checkpoints import dense_ancestor
 
     if len(arguments) == 2 and dense is None:
+        if arguments.count("-") == 2:
+            raise UsageError("- is given twice: standard input can be one file of the pair")
         pair = list(streams.checkpoints_in(arguments))
         if len(pair) != 2:
             raise UsageError(

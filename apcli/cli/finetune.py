@@ -69,7 +69,7 @@ def finetune(
     )
     from apcli.operations.finetune import Finetuner
 
-    with stages.outputs(output, overwrite) as (places, send), streams.progress() as tell:
+    with stages.outputs(output, overwrite, checkpoints or []) as (places, send), streams.progress() as tell:
         finetuner = Finetuner(config, places, tell)
         for source in streams.checkpoints_in(checkpoints or []):
             send(finetuner.finetune(source))

@@ -48,7 +48,7 @@ def prune(
     )
     from apcli.operations import prune as operation
 
-    with stages.outputs(output, overwrite) as (places, send):
+    with stages.outputs(output, overwrite, checkpoints or []) as (places, send):
         operation.check(config, places)
         for source in streams.checkpoints_in(checkpoints or []):
             for path in operation.prune(source, config, places):

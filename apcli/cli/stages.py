@@ -10,12 +10,14 @@ from apcli.cli import streams
 
 
 @contextmanager
-def outputs(output: str | None, overwrite: bool) -> Iterator[tuple[Any, Any]]:
+def outputs(output: str | None, overwrite: bool, inputs: list[str]) -> Iterator[tuple[Any, Any]]:
     """The stage's ``Outputs``, and the function that sends a finished file on: its path, or with ``-o -`` its bytes."""
     from apcli.outputs import Outputs
 
     if output != "-":
-        yield Outputs(Path(output) if output else None, overwrite), lambda path: streams.emit_line(str(path))
+        places = Outputs(Path(output) if output else None, overwrite)
+        places.expect(len(inputs))
+        yield places, lambda path: streams.emit_line(str(path))
         return
     streams.refuse_terminal()
     with tempfile.TemporaryDirectory(prefix="apcli-") as folder:

@@ -146,7 +146,7 @@ def _checkpoints_on_stdin() -> Iterator[Any]:
 
     stdin = _Incoming(_piped("a checkpoint", "give its path as an argument, or pipe paths in"))
     found = False
-    while stdin.has(_TELLING):
+    while stdin.begun():
         if b"\0" in stdin.buffer[:_TELLING]:
             with _spooled(stdin) as path:
                 yield checkpoints.read(path, nameless=True)
@@ -175,24 +175,30 @@ class _Incoming:
         self.stream = stream
         self.buffer = b""
 
-    def has(self, count: int) -> bool:
-        """Wait for ``count`` bytes or the end; whether there is anything."""
-        while len(self.buffer) < count and (piece := self.stream.read1(_CHUNK)):
-            self.buffer += piece
+    def begun(self) -> bool:
+        """Wait until it can be told what comes next: enough bytes, or a line that is shorter; False at the end."""
+        while len(self.buffer) < _TELLING and b"\n" not in self.buffer and self._more():
+            pass
         return bool(self.buffer)
 
     def read(self, count: int) -> bytes:
         """Take ``count`` bytes, fewer only at the end."""
-        self.has(count)
+        while len(self.buffer) < count and self._more():
+            pass
         taken, self.buffer = self.buffer[:count], self.buffer[count:]
         return taken
 
     def line(self) -> bytes:
         """Take one line, as soon as it is there."""
-        while b"\n" not in self.buffer and (piece := self.stream.read1(_CHUNK)):
-            self.buffer += piece
+        while b"\n" not in self.buffer and self._more():
+            pass
         taken, newline, self.buffer = self.buffer.partition(b"\n")
         return taken + newline
+
+    def _more(self) -> bool:
+        piece = self.stream.read1(_CHUNK)
+        self.buffer += piece
+        return bool(piece)
 
 
 def _piped(what: str, remedy: str) -> BufferedReader:
@@ -224,9 +230,7 @@ def _spooled(stdin: _Incoming) -> Iterator[Path]:
                     file.write(chunk)
                     left -= len(chunk)
         except OSError as error:
-            raise ApcliError(
-                f"cannot keep standard input in {folder}: {error.strerror}: free some space there"
-            ) from None
+            raise ApcliError(f"cannot write standard input to {folder}: {error.strerror}: free space") from None
         yield path
 
 

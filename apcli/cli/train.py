@@ -74,6 +74,6 @@ def train(
     )
     from apcli.operations import train as operation
 
-    with stages.outputs(output, overwrite) as (places, send), streams.progress() as tell:
+    with stages.outputs(output, overwrite, []) as (places, send), streams.progress() as tell:
         for path in operation.train(config, places, tell):
             send(path)

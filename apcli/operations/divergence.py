@@ -26,9 +26,10 @@ def check(config: DivergenceConfig) -> None:
         UsageError: it lists what is known or expected.
     """
     for choice in DISTRIBUTIONS.parse_list(config.dist):
-        some = np.ones(max(1, int(choice.parameters["groups"])))
+        one = np.ones(1)
+        parameters = {**choice.parameters, "groups": min(1, int(choice.parameters["groups"]))}
         try:
-            choice(some, some, some)
+            choice.row.load()(one, one, one, **parameters)
         except ValueError as error:
             raise UsageError(f"--dist {choice.spec}: {error}") from None
 

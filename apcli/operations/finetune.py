@@ -97,6 +97,10 @@ class Finetuner:
         torch.manual_seed(seed)
         model = self._network(spec, source)
         result["model"]["last"] = last_layer(model, spec)
+        if dense is None:
+            log.warning(
+                "%s: its dense network is not there, so PD will not be known: give it with --dense FILE", source.label
+            )
         result["dense_metrics"] = {} if dense is None else self._metrics_of(dense, spec, dataset)
         steps = self._fit(model, spec, dataset, recipe, result, traced, seed)
         write(path, entries_of(model.state_dict()), result)
@@ -203,10 +207,9 @@ class Finetuner:
             return source
         try:
             return dense_ancestor(source, self.config.dense)
-        except UsageError as error:
+        except UsageError:
             if self.config.dense is not None:
                 raise
-            log.warning("no performance difference will be known: %s", error)
             return None
 
     def _metrics_of(self, dense: Checkpoint, spec: ModelSpec, dataset: Dataset) -> dict[str, Any]:

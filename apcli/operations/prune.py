@@ -31,9 +31,9 @@ def check(config: PruneConfig, outputs: Outputs) -> None:
         UsageError: an unknown method or scope, or one output file for several results.
     """
     SCOPES.parse(config.scope)
-    several = len(list(_trials(config, 0))) > 1
-    if outputs.names_a_file and several:
-        raise UsageError(f"--output {outputs.target} is one file but several checkpoints come out: expected a folder")
+    outputs.expect(len(list(_trials(config, 0))))
+    if config.seeds and not any("seed" in method.row.needs for method in METHODS.parse_list(config.method)):
+        raise UsageError(f"--seed or --seeds is given but {config.method} draws nothing: leave it out, or add random")
 
 
 def prune(source: Checkpoint, config: PruneConfig, outputs: Outputs) -> Iterator[Path]:

@@ -30,8 +30,7 @@ def train(config: TrainConfig, outputs: Outputs, tell: Callable[[str], None]) ->
         UsageError: an unknown name, missing data or weights, or another file is in the way.
         ApcliError: weights that do not fit, or a loss that is no longer finite.
     """
-    if outputs.names_a_file and len(config.seeds) > 1:
-        raise UsageError(f"--output {outputs.target} is one file but there are several seeds: expected a folder")
+    outputs.expect(len(config.seeds))
     device = device_of(config.loop)
     tell("loading data")
     dataset, spec = _data_and_spec(config)

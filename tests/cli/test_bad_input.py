@@ -224,7 +224,12 @@ def test_a_sparsity_that_is_none(shell: Any, a: Path, sparsity: str, words: tupl
         ("prune a --sparsity 0.3 --seeds 1,1", ("--seeds is 1,1", "once")),
         ("prune a --sparsity 0.3 --seed 0 --seeds 1,2", ("--seed and --seeds",)),
         ("prune a --sparsity 0.3,0.5 -o out.safetensors", ("out.safetensors is one file", "folder")),
-        ("prune a a --sparsity 0.3 --seeds 0,1 -o out.safetensors", ("out.safetensors is one file", "folder")),
+        ("prune a a --sparsity 0.3 -o out.safetensors", ("out.safetensors is one file", "folder")),
+        ("prune a --sparsity 0.3 --seeds 0,1", ("--seeds", "lowest draws nothing")),
+        (
+            "prune a --method random --sparsity 0.3 --seeds 0,1 -o out.safetensors",
+            ("out.safetensors is one file", "folder"),
+        ),
         ("divergence a a --dist cauchy", ("unknown distribution 'cauchy'", "ap2, gaussian, student-t")),
         ("divergence a a --dist student-t:nu=3", ("no parameter 'nu'", "df")),
         ("divergence a a --dist student-t:df=many", ("student-t:df", "'many'", "number")),
@@ -232,7 +237,7 @@ def test_a_sparsity_that_is_none(shell: Any, a: Path, sparsity: str, words: tupl
         ("divergence a a --dist gaussian:scale=0", ("scale is 0",)),
         ("divergence a a --dist gaussian:cov=full", ("cov is 'full'", "diag")),
         ("divergence a a --dist ap2:groups=-1", ("groups is -1",)),
-        ("divergence a a --dist ap2:groups=100000000", ("groups is 100000000",)),
+        ("divergence a a --dist ap2:groups=100000000", ("groups=100000000", "layer conv has only 72 weights")),
         ("divergence - -", ("twice",)),
         ("train", ("MODEL", "train --help")),
         ("train fc5 --epochs few", ("--epochs", "few", "integer")),
@@ -306,7 +311,7 @@ def test_another_file_in_the_way(shell: Any, a: Path) -> None:
 
 
 def test_the_input_itself_in_the_way(shell: Any, a: Path) -> None:
-    shell.refuses(f"{PRUNE} a -o a.safetensors", 2, "a.safetensors exists", "--overwrite")
+    shell.refuses(f"{PRUNE} a -o a.safetensors", 2, "a.safetensors is the input", "another")
 
 
 def test_the_input_changed(shell: Any, a: Path, plain: Tensors) -> None:

@@ -140,7 +140,7 @@ def test_a_record_says_what_is_known_and_null_for_the_rest(shell: Any, a: Path) 
         assert len(record[part]["sha256"]) == 64
     plain = shell("divergence a a --dist ap2").records[0]
     assert [plain[key] for key in ("model", "data", "seed", "method", "scope")] == [None] * 5
-    assert plain["sparsity"] == {"requested": None, "actual": None}
+    assert plain["sparsity"] == {"requested": None, "actual": 0.0}
     assert plain["value"] == 0
 
 
