@@ -67,7 +67,7 @@ class Outputs:
         """What messages call an output."""
         return "standard output" if self.home else str(path)
 
-    def has(self, path: Path, recipe: Mapping[str, Any]) -> bool:
+    def has(self, path: Path, recipe: Mapping[str, Any], *, say: bool = True) -> bool:
         """Whether ``path`` already is the wanted result: its lineage agrees with all that ``recipe`` says.
 
         Raises:
@@ -83,7 +83,8 @@ class Outputs:
             found = None
         if found is not None and _agrees(found.lineage, json.loads(json.dumps(recipe))):
             checkpoints.verify_zeros(found)
-            log.info("%s is already there, made the same way: kept", path)
+            if say:
+                log.info("%s is already there, made the same way: kept", path)
             return True
         if made_by_this_run:
             raise UsageError(f"{path} would be written twice, from different inputs: give each its own --output")

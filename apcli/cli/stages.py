@@ -1,6 +1,5 @@
 """What the commands that make checkpoints share: where results go, and how they leave."""
 
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,5 +19,5 @@ def outputs(output: str | None, overwrite: bool, inputs: list[str]) -> Iterator[
         yield places, lambda path: streams.emit_line(str(path))
         return
     streams.refuse_terminal()
-    with tempfile.TemporaryDirectory(prefix="apcli-") as folder:
-        yield Outputs(Path(folder), overwrite=True, home=Path()), streams.emit_bytes
+    with streams.temporary_folder() as folder:
+        yield Outputs(folder, overwrite=True, home=Path()), streams.emit_bytes

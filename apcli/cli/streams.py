@@ -6,6 +6,8 @@ stdout carries the product (paths, bytes or records) and nothing else; everythin
 import json
 import logging
 import os
+import shutil
+import signal
 import struct
 import sys
 import tempfile
@@ -221,8 +223,8 @@ def _spooled(stdin: _Incoming) -> Iterator[Path]:
         left = max((int(info["data_offsets"][1]) for info in tensors), default=0)
     except (ValueError, KeyError, TypeError, AttributeError, IndexError):
         raise ApcliError("standard input is not a whole safetensors file: its header cannot be read") from None
-    with tempfile.TemporaryDirectory(prefix="apcli-") as folder:
-        path = Path(folder) / "stdin.safetensors"
+    with temporary_folder() as folder:
+        path = folder / "stdin.safetensors"
         try:
             with path.open("wb") as file:
                 file.write(head + header)
@@ -232,6 +234,19 @@ def _spooled(stdin: _Incoming) -> Iterator[Path]:
         except OSError as error:
             raise ApcliError(f"cannot write standard input to {folder}: {error.strerror}: free space") from None
         yield path
+
+
+@contextmanager
+def temporary_folder() -> Iterator[Path]:
+    """A folder that goes away with all that is in it, also where a signal comes while it goes."""
+    folder = Path(tempfile.mkdtemp(prefix="apcli-"))
+    try:
+        yield folder
+    finally:
+        signals = {signal.SIGINT, signal.SIGTERM}
+        signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+        shutil.rmtree(folder, ignore_errors=True)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, signals)
 
 
 def records_in(arguments: list[str]) -> Iterator[dict[str, Any]]:

@@ -154,7 +154,7 @@ class Finetuner:
                 raise UsageError(f"{trace} is of another run: --overwrite removes it, --output names another place")
             trace.unlink()
         made = self.outputs.has(path, wanted)
-        return (not traced or self.outputs.has(trace, {**wanted, "stage": "trace"})) and made
+        return (not traced or self.outputs.has(trace, {**wanted, "stage": "trace"}, say=False)) and made
 
     def _spec_and_data(self, source: Checkpoint) -> tuple[ModelSpec, Dataset]:
         """What the command line says, else what the lineage says."""
