@@ -28,9 +28,8 @@ log = logging.getLogger("apcli")
 
 Tell = Callable[[str], None]
 
-_TRACED_WEIGHTS = (
-    1 << 22
-)  # `--trace auto` keeps the pruned layers up to this many weights an epoch, else the last layer
+# `--trace auto` keeps the pruned layers up to this many weights an epoch, else the last layer.
+_TRACED_WEIGHTS = 1 << 22
 
 
 class Finetuner:
