@@ -1,6 +1,7 @@
 """Standard input, output and error: the whole contract of the pipe, here only.
 
 stdout carries the product (paths, bytes or records) and nothing else; everything said to people goes to stderr.
+So the product goes to ``sys.__stdout__``; ``sys.stdout``, where other libraries print, is stderr once a command starts.
 """
 
 import json
@@ -16,7 +17,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from io import BufferedReader
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TextIO, cast
 
 from apcli.errors import ApcliError, UsageError
 
@@ -32,6 +33,8 @@ def start(quiet: bool) -> None:
     log.handlers[:] = [handler]
     log.setLevel(logging.ERROR if quiet else logging.INFO)
     log.propagate = False
+    # What other libraries print (torch.hub announces its downloads) must not mix with the product.
+    sys.stdout = open(os.devnull, "w") if quiet or sys.stderr is None else sys.stderr  # noqa: SIM115  # to the end
     warnings.showwarning = lambda message, *where, **more: log.warning("%s", message)  # other libraries' words
 
 
@@ -54,30 +57,36 @@ def say_error(sentence: str) -> None:
 # ---- stdout
 
 
+def _product() -> TextIO:
+    if sys.__stdout__ is None:
+        raise UsageError("standard output is closed: expected somewhere to send the result")
+    return sys.__stdout__
+
+
 def emit_line(text: str) -> None:
     """Print one line of the product and flush it. A closed downstream pipe ends the program quietly."""
     with _downstream():
-        print(text, flush=True)
+        print(text, file=_product(), flush=True)
 
 
 def emit_bytes(path: Path) -> None:
     """Write a temporary file's bytes to stdout, and remove it: the next one may have its name."""
     with _downstream(), path.open("rb") as file:
         while chunk := file.read(_CHUNK):
-            sys.stdout.buffer.write(chunk)
-        sys.stdout.buffer.flush()
+            _product().buffer.write(chunk)
+        _product().buffer.flush()
     path.unlink()
 
 
 def refuse_terminal() -> None:
     """Raise UsageError where checkpoint bytes would go to a terminal."""
-    if sys.stdout.isatty():
+    if _product().isatty():
         raise UsageError("--output - would write a checkpoint's bytes to the terminal: redirect it to a file or a pipe")
 
 
 def wants_table(as_json: bool) -> bool:
     """Records are a table on a terminal and JSON Lines otherwise; ``--json`` forces JSON Lines."""
-    return sys.stdout.isatty() and not as_json
+    return _product().isatty() and not as_json
 
 
 def emit_table(title: str, columns: list[str], rows: Iterable[list[str]], caption: str | None = None) -> None:
@@ -99,7 +108,7 @@ def emit_table(title: str, columns: list[str], rows: Iterable[list[str]], captio
     for row in rows:
         table.add_row(*(Text(printable(cell)) for cell in row))
     with _downstream():
-        Console(file=sys.stdout).print(table)
+        Console(file=_product()).print(table)
 
 
 @contextmanager
@@ -108,7 +117,7 @@ def _downstream() -> Iterator[None]:
         yield
     except BrokenPipeError:
         # Nobody reads any more: let the interpreter's last flush go nowhere instead of raising again.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        os.dup2(os.open(os.devnull, os.O_WRONLY), _product().fileno())
         raise SystemExit(0) from None
 
 

@@ -42,6 +42,14 @@ def test_a_users_own_network_that_fails(shell: Any, net: str) -> None:
     shell.refuses(f"train {net} --epochs 1", 1, "my/net.py:3", "ZeroDivisionError", PYTHONDONTWRITEBYTECODE="1")
 
 
+def test_what_other_code_prints_stays_out_of_the_product(shell: Any, net: str) -> None:
+    (shell.folder / "my" / "net.py").write_text(f'print("a word of the user\'s")\n{NET}')
+    result = shell(f"train {net} --epochs 0 -o out.safetensors")
+    assert (result.code, result.lines) == (0, ["out.safetensors"])
+    assert "a word of the user's" in result.err
+    assert shell(f"train {net} --epochs 0 -q -o quiet.safetensors").err == ""
+
+
 def check_a_plain_file(shell: Any, path: Path, model: Any) -> None:
     """Prune every layer of a file without lineage, load it strictly, and measure the way it moved."""
     import torch
