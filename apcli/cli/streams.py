@@ -8,7 +8,6 @@ import json
 import logging
 import os
 import shutil
-import signal
 import struct
 import sys
 import tempfile
@@ -252,10 +251,10 @@ def temporary_folder() -> Iterator[Path]:
     try:
         yield folder
     finally:
-        signals = {signal.SIGINT, signal.SIGTERM}
-        signal.pthread_sigmask(signal.SIG_BLOCK, signals)
-        shutil.rmtree(folder, ignore_errors=True)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, signals)
+        try:
+            shutil.rmtree(folder, ignore_errors=True)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)  # a signal may have cut the first short
 
 
 def records_in(arguments: list[str]) -> Iterator[dict[str, Any]]:

@@ -56,13 +56,7 @@ class Finetuner:
             VerificationError: a zero was lost.
         """
         config = self.config
-        check_input(source)
-        source.check_finite([name for name, entry in source.entries.items() if entry.is_float])
-        pruned = promises_of(source)
-        if config.update == "pruned" and not pruned:
-            raise UsageError(
-                f"--update pruned: {source.label} has no pruned layer: prune it first, or use --update all"
-            )
+        pruned = self._promises_of(source)
         traced = traced_layers(source, config.trace, pruned)
         dense = self._dense_of(source)
         spec, dataset = self._spec_and_data(source)
@@ -93,13 +87,10 @@ class Finetuner:
         wanted = {key: result[key] for key in ("stage", "settings", "model", "data", "parent")}
         if self._is_there(path, wanted, traced):
             return path
-        torch.manual_seed(seed)
         model = self._network(spec, source)
         result["model"]["last"] = last_layer(model, spec)
         if dense is None:
-            log.warning(
-                "%s: its dense network is not there, so PD will not be known: give it with --dense FILE", source.label
-            )
+            log.warning("%s: its dense network is not there, so PD is not known: give --dense FILE", source.label)
         result["dense_metrics"] = {} if dense is None else self._metrics_of(dense, spec, dataset)
         steps = self._fit(model, spec, dataset, recipe, result, traced, seed)
         write(path, entries_of(model.state_dict()), result)
@@ -109,6 +100,15 @@ class Finetuner:
         before, after = (in_percent(metrics) for metrics in (result["history"][0], result["metrics"]))
         log.info("%s: test accuracy %s before and %s after fine-tuning", self.outputs.label(path), before, after)
         return path
+
+    def _promises_of(self, source: Checkpoint) -> dict[str, dict[str, Any]]:
+        """What is promised of a source that is fit for fine-tuning."""
+        check_input(source)
+        source.check_finite([name for name, entry in source.entries.items() if entry.is_float])
+        pruned = promises_of(source)
+        if self.config.update == "pruned" and not pruned:
+            raise UsageError(f"--update pruned: {source.label} has no pruned layer: prune first, or use --update all")
+        return pruned
 
     def _fit(
         self,
@@ -121,6 +121,7 @@ class Finetuner:
         seed: int,
     ) -> dict[int, dict[str, Entry]]:
         """Train ``model`` in place and fill in the history and metrics of ``result``; returns the traced weights."""
+        torch.manual_seed(seed)  # after all networks are built: whatever dropout draws does not depend on them
         parameters = parameters_of(model)
         learnt = [tensor for tensor in result["pruned"] if tensor in parameters]  # a pruned buffer never changes
         now: dict[str, Any] = {"epoch": 0, **evaluate(model, spec, dataset, recipe.batch_size)}

@@ -42,6 +42,17 @@ def test_a_users_own_network_that_fails(shell: Any, net: str) -> None:
     shell.refuses(f"train {net} --epochs 1", 1, "my/net.py:3", "ZeroDivisionError", PYTHONDONTWRITEBYTECODE="1")
 
 
+def test_a_checkpoint_is_tuned_alike_alone_and_after_another(shell: Any, net: str) -> None:
+    """Dropout draws from torch's own generator, which building and evaluating other networks must not move."""
+    (shell.folder / "my" / "net.py").write_text(NET.replace("nn.ReLU()", "nn.Dropout(0.5)"))
+    shell.bash(f"apcli train {net} --epochs 1 -o base.safetensors | apcli prune --sparsity 0.2,0.5")
+    tune = f"finetune --epochs 1 --overwrite --model {net}"
+    assert shell(f"{tune} base.lowest-0.2 base.lowest-0.5").code == 0
+    after_another = (shell.folder / "base.lowest-0.5.finetuned.safetensors").read_bytes()
+    assert shell(f"{tune} base.lowest-0.5").code == 0
+    assert (shell.folder / "base.lowest-0.5.finetuned.safetensors").read_bytes() == after_another
+
+
 def test_what_other_code_prints_stays_out_of_the_product(shell: Any, net: str) -> None:
     (shell.folder / "my" / "net.py").write_text(f'print("a word of the user\'s")\n{NET}')
     result = shell(f"train {net} --epochs 0 -o out.safetensors")

@@ -220,7 +220,7 @@ def test_a_dense_file_that_is_gone_or_changed(dense, pruned, tmp_path, caplog):
     lineage["dense"]["path"] = "gone.safetensors"
     write(tmp_path / "orphan.safetensors", dict(read(pruned).entries), lineage)
     path = run(tmp_path / "orphan.safetensors", loop={"epochs": 0})
-    assert "no performance difference will be known: the dense file" in caplog.text
+    assert "PD is not known: give --dense FILE" in caplog.text
     assert read(path).lineage["dense_metrics"] == {}
     assert read(path).lineage["history"][0]["pd"] == {"test": None, "train": None}
     write(tmp_path / "gone.safetensors", dict(read(dense).entries), lineages.make("train", {}, None))

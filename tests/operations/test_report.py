@@ -99,7 +99,7 @@ def test_two_laws_of_one_name_are_told_apart(make_grid):
 
 def test_files_of_one_seed_are_shown_apart(make_grid):
     records = make_grid(seeds=(0,), epochs=0)
-    other = [{**r, "pruned": {"path": "other.safetensors", "sha256": "ff"}} for r in records]
+    other = [{**r, "pruned": {"path": "other.safetensors", "sha256": "f" + r["pruned"]["sha256"]}} for r in records]
     group = only_group([*records, *other])
     assert len(group.runs) == 24
     assert all(len(run.trials) == 1 for run in group.runs)

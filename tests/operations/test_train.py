@@ -140,7 +140,11 @@ def test_what_is_refused_writes_nothing(tmp_path):
         (UsageError, "unknown model 'fc6'", {"model": "fc6"}),
         (UsageError, "unknown data set 'digit'", {"data": DataConfig("digit")}),
         (UsageError, "no file nowhere.pt", {"weights": "nowhere.pt"}),
-        (UsageError, "one file but there are several seeds", {"seeds": (0, 1), "target": tmp_path / "x.safetensors"}),
+        (
+            UsageError,
+            "one file but several checkpoints come out",
+            {"seeds": (0, 1), "target": tmp_path / "x.safetensors"},
+        ),
         (ApcliError, "no longer finite in epoch 1", {"loop": {"lr": 1e30}}),
         (ApcliError, "finite|NaN or Inf", {"loop": {"lr": 1e38, "batch_size": 2000, "weight_decay": 1e3}}),
     ]
