@@ -53,7 +53,7 @@ def test_while_a_network_trains(shell: Any, terminal: Any, sent: int, code: int,
         env=quiet_colours,
     )
     terminal.hand_over()
-    terminal.until("epoch 2/2000")
+    terminal.until("/2000")  # which epoch is shown depends on the clock
     process.send_signal(sent)
     out, _ = process.communicate(timeout=30)
     shown = terminal.until(None)
