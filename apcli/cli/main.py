@@ -53,15 +53,28 @@ def about(
     """
 
 
-class Terminated(BaseException):
-    """SIGTERM, turned into an exception so that temporary files are removed on the way out."""
+class Stopped(BaseException):
+    """A signal to end, turned into an exception so that temporary files are removed on the way out."""
 
 
-def _terminate(signum: int, frame: FrameType | None) -> None:
-    raise Terminated
+class _Signals:
+    """SIGINT and SIGTERM end the run by ``Stopped``; ``received`` is the first of them, which decides the exit code."""
+
+    again = 2.0  # seconds: Python drops an exception that comes while a destructor runs, so it is raised anew
+
+    def __init__(self) -> None:
+        self.received: int | None = None
+        for signum in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(signum, self._stop)
+
+    def _stop(self, signum: int, frame: FrameType | None) -> None:
+        self.received = self.received or signum
+        signal.signal(signal.SIGALRM, self._stop)
+        signal.setitimer(signal.ITIMER_REAL, self.again)
+        raise Stopped
 
 
-_STOPPED = {130: "interrupted", 143: "terminated"}
+_WORDS = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
 
 # Typer exports the usage errors it raises only by their subclasses.
 _TyperUsageError: type[Exception] = typer.BadParameter.__base__  # type: ignore[assignment]
@@ -69,21 +82,22 @@ _TyperUsageError: type[Exception] = typer.BadParameter.__base__  # type: ignore[
 
 def main() -> None:
     """Run the command line; every failure becomes one line on stderr and the right exit code."""
-    signal.signal(signal.SIGTERM, _terminate)
+    signals = _Signals()
     try:
         code = app(prog_name="apcli", standalone_mode=False) or 0
-    except (KeyboardInterrupt, typer.Abort):
-        code = 130
-    except Terminated:
-        code = 143
+    except Stopped:
+        code = 1
     except Exception as error:
         if os.environ.get("APCLI_DEBUG") == "1":
             traceback.print_exc()
         sentence, code = explain(error)
-        if sentence:
+        if sentence and not signals.received:  # a file closed half-way by a signal raises an error of its own
             streams.say_error(sentence)
-    if code in _STOPPED:  # Typer turns Ctrl-C into the code or raises, depending on its version
-        streams.say_error(f"{_STOPPED[code]}: finished files are kept, run the same command again to go on")
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    if signals.received:
+        code = 128 + signals.received
+        word = _WORDS[signal.Signals(signals.received)]
+        streams.say_error(f"{word}: finished files are kept, run the same command again to go on")
     sys.exit(code)
 
 

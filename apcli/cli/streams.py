@@ -4,9 +4,11 @@ stdout carries the product (paths, bytes or records) and nothing else; everythin
 So the product goes to ``sys.__stdout__``; ``sys.stdout``, where other libraries print, is stderr once a command starts.
 """
 
+import atexit
 import json
 import logging
 import os
+import secrets
 import shutil
 import struct
 import sys
@@ -14,6 +16,7 @@ import tempfile
 import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from io import BufferedReader
 from pathlib import Path
 from typing import Any, TextIO, cast
@@ -246,15 +249,19 @@ def _spooled(stdin: _Incoming) -> Iterator[Path]:
 
 @contextmanager
 def temporary_folder() -> Iterator[Path]:
-    """A folder that goes away with all that is in it, also where a signal comes while it goes."""
-    folder = Path(tempfile.mkdtemp(prefix="apcli-"))
+    """A folder that goes away with all that is in it, at the latest when the process ends.
+
+    A signal may come at any moment, also while the folder is made or removed: so its removal is arranged beforehand.
+    """
+    folder = Path(tempfile.gettempdir()) / f"apcli-{secrets.token_hex(8)}"
+    remove = partial(shutil.rmtree, folder, ignore_errors=True)
+    atexit.register(remove)
     try:
+        folder.mkdir(mode=0o700)
         yield folder
     finally:
-        try:
-            shutil.rmtree(folder, ignore_errors=True)
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)  # a signal may have cut the first short
+        remove()
+        atexit.unregister(remove)
 
 
 def records_in(arguments: list[str]) -> Iterator[dict[str, Any]]:
