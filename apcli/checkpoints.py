@@ -9,10 +9,10 @@ import hashlib
 import json
 import os
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -85,8 +85,7 @@ class Checkpoint:
 
     @cached_property
     def sha256(self) -> str:
-        with self.path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return sha256_of(self.path)
 
     @property
     def label(self) -> str:
@@ -99,7 +98,7 @@ class Checkpoint:
 
     def link(self, home: Path) -> dict[str, str | None]:
         """How a lineage kept in folder ``home`` names this file: relative path and SHA-256."""
-        return {"path": None if self.nameless else relative(self.path, home), "sha256": self.sha256}
+        return {"path": None, "sha256": self.sha256} if self.nameless else link_to(self.path, home)
 
     def dense_link(self, home: Path) -> dict[str, str | None]:
         """How a file made from this one names its dense ancestor: this file, unless it is pruned already."""
@@ -108,9 +107,9 @@ class Checkpoint:
         path, sha256 = self.lineage["dense"].get("path"), self.lineage["dense"]["sha256"]
         return {"path": None if path is None else relative(self.home.resolve() / path, home), "sha256": sha256}
 
-    def check_finite(self, names: list[str]) -> None:
-        """Raise ApcliError, naming the tensor, if one of the named tensors holds NaN or Inf."""
-        for name in names:
+    def check_finite(self, names: Iterable[str] | None = None) -> None:
+        """Raise ApcliError, naming the tensor, if a named tensor (default: any of floats) holds NaN or Inf."""
+        for name in (name for name, entry in self.entries.items() if entry.is_float) if names is None else names:
             bad = np.count_nonzero(~np.isfinite(self.entries[name].values))
             if bad:
                 raise ApcliError(f"{self.label}: tensor {name} holds {bad} NaN or Inf values: expected finite weights")
@@ -118,6 +117,23 @@ class Checkpoint:
 
 def relative(path: Path, home: Path) -> str:
     return Path(os.path.relpath(path.resolve(), home.resolve())).as_posix()
+
+
+def link_to(path: Path, home: Path) -> dict[str, str | None]:
+    """How a lineage kept in folder ``home`` names a file: relative path and SHA-256."""
+    return {"path": relative(path, home), "sha256": sha256_of(path)}
+
+
+def sha256_of(path: Path) -> str:
+    """The file's SHA-256, read once for as long as the file stays as it is: many checkpoints share an ancestor."""
+    found = path.stat()
+    return _sha256(path.resolve(), found.st_ino, found.st_size, found.st_mtime_ns)
+
+
+@lru_cache
+def _sha256(path: Path, inode: int, size: int, modified: int) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def find(name: str) -> Path:

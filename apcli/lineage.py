@@ -49,6 +49,26 @@ def make(stage: str, settings: Mapping[str, Any], origin: Lineage | None, **chan
     return as_read_back
 
 
+def promise(
+    zeros: int,
+    size: int,
+    method: str | None = None,
+    scope: str | None = None,
+    seed: int | None = None,
+    requested: float | None = None,
+) -> dict[str, Any]:
+    """What ``pruned`` says of one tensor: how it was pruned, where that is known, and the zeros it has from then on."""
+    return {
+        "method": method,
+        "scope": scope,
+        "seed": seed,
+        "requested": requested,
+        "actual": zeros / size,
+        "zeros": zeros,
+        "size": size,
+    }
+
+
 def dump(lineage: Mapping[str, Any]) -> str:
     return json.dumps(lineage, separators=(",", ":"), allow_nan=False)
 

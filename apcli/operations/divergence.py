@@ -1,7 +1,7 @@
 """Divergence: how far the pruned weights' law moved from the dense one's, beside how far the performance moved."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
@@ -53,14 +53,15 @@ def divergence(dense: Checkpoint, pruned: Checkpoint, config: DivergenceConfig) 
             raise UsageError(
                 f"--dist {choice.spec}: layer {layer.name} has only {layer.size} weights: choose fewer groups"
             )
-    pruning = {layer.name: _pruning(pruned, [layer]) for layer in layers}
-    pruning[POOLED] = _pruning(pruned, layers)
+    zeros = {layer: pruned.entries[layer.tensor].zeros for layer in layers}
+    pruning = {layer.name: _pruning(pruned, {layer: zeros[layer]}) for layer in layers}
+    pruning[POOLED] = _pruning(pruned, zeros)
     pair = _Pair(choices, dense_weights, variances, _context(dense, pruned), pruning)
     after = {layer.name: _vector(pruned, layer.tensor) for layer in layers}
     yield from pair.records(after, None, _metrics(dense, pruned, None))
     trace = traces.of(pruned)
     if trace is not None:
-        trace.check_finite([name for name, entry in trace.entries.items() if entry.is_float])
+        trace.check_finite()
         for epoch, tensors in traces.epochs(trace, [layer.tensor for layer in layers]).items():
             after = {layer_name(t): _vector(trace, traces.tensor_name(t, epoch)) for t in tensors}
             yield from pair.records(after, epoch, _metrics(dense, pruned, epoch))
@@ -148,20 +149,20 @@ def _context(dense: Checkpoint, pruned: Checkpoint) -> Record:
     }
 
 
-def _pruning(pruned: Checkpoint, layers: Sequence[Layer]) -> Record:
+def _pruning(pruned: Checkpoint, zeros: Mapping[Layer, int]) -> Record:
     """How these layers were pruned: what the lineage says where it says the same of all, and the zeros counted now."""
     promised = (pruned.lineage or {}).get("pruned", {})
-    said = [promised.get(layer.tensor, {}) for layer in layers]
+    said = [promised.get(layer.tensor, {}) for layer in zeros]
     same = {
         key: said[0].get(key) if all(promise.get(key) == said[0].get(key) for promise in said) else None
         for key in ("method", "scope", "requested", "seed")
     }
-    zeros = sum(pruned.entries[layer.tensor].zeros for layer in layers)
+    size = sum(layer.size for layer in zeros)
     return {
         "method": same["method"],
         "scope": same["scope"],
         "mask_seed": same["seed"],
-        "sparsity": {"requested": same["requested"], "actual": zeros / sum(layer.size for layer in layers)},
+        "sparsity": {"requested": same["requested"], "actual": sum(zeros.values()) / size},
     }
 
 

@@ -92,7 +92,7 @@ class Finetuner:
         if dense is None:
             log.warning("%s: its dense network is not there, so PD is not known: give --dense FILE", source.label)
         result["dense_metrics"] = {} if dense is None else self._metrics_of(dense, spec, dataset)
-        steps = self._fit(model, spec, dataset, recipe, result, traced, seed)
+        steps = self._fit(model, spec, dataset, recipe, result, traced, path.name)
         write(path, entries_of(model.state_dict()), result)
         if traced:
             trace = {**result, "stage": "trace", "pruned": {}, "history": []}
@@ -104,7 +104,7 @@ class Finetuner:
     def _promises_of(self, source: Checkpoint) -> dict[str, dict[str, Any]]:
         """What is promised of a source that is fit for fine-tuning."""
         check_input(source)
-        source.check_finite([name for name, entry in source.entries.items() if entry.is_float])
+        source.check_finite()
         pruned = promises_of(source)
         if self.config.update == "pruned" and not pruned:
             raise UsageError(f"--update pruned: {source.label} has no pruned layer: prune first, or use --update all")
@@ -118,9 +118,10 @@ class Finetuner:
         recipe: Recipe,
         result: lineages.Lineage,
         traced: list[Layer],
-        seed: int,
+        label: str,
     ) -> dict[int, dict[str, Entry]]:
         """Train ``model`` in place and fill in the history and metrics of ``result``; returns the traced weights."""
+        seed = result["settings"][-1]["seed"]
         torch.manual_seed(seed)  # after all networks are built: whatever dropout draws does not depend on them
         parameters = parameters_of(model)
         learnt = [tensor for tensor in result["pruned"] if tensor in parameters]  # a pruned buffer never changes
@@ -136,7 +137,7 @@ class Finetuner:
             removed={tensor: parameters[tensor].detach() == 0 for tensor in learnt},
             only=learnt if self.config.update == "pruned" else None,
         ):
-            self.tell(f"seed {seed}: epoch {now['epoch']}/{recipe.epochs}")
+            self.tell(f"{label}: epoch {now['epoch']}/{recipe.epochs}")
             result["history"].append({**now, "pd": performance.difference(result["dense_metrics"], now)})
             steps[now["epoch"]] = _snapshot(model, traced)
         result["metrics"] = {split: now[split] for split in ("train", "test")}
@@ -227,20 +228,8 @@ def promises_of(source: Checkpoint) -> dict[str, dict[str, Any]]:
     if source.lineage is not None:
         promised: dict[str, dict[str, Any]] = source.lineage["pruned"]
         return promised
-    found = {}
-    for layer in prunable(source):
-        zeros = source.entries[layer.tensor].zeros
-        if zeros:
-            found[layer.tensor] = {
-                "method": None,
-                "scope": None,
-                "seed": None,
-                "requested": None,
-                "actual": zeros / layer.size,
-                "zeros": zeros,
-                "size": layer.size,
-            }
-    return found
+    counted = {layer: source.entries[layer.tensor].zeros for layer in prunable(source)}
+    return {layer.tensor: lineages.promise(zeros, layer.size) for layer, zeros in counted.items() if zeros}
 
 
 def traced_layers(source: Checkpoint, wanted: str, pruned: dict[str, Any]) -> list[Layer]:

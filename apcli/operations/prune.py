@@ -46,7 +46,7 @@ def prune(source: Checkpoint, config: PruneConfig, outputs: Outputs) -> Iterator
     """
     check_input(source)
     layers = select(source, config.layers, config.exclude)
-    source.check_finite([name for name, entry in source.entries.items() if entry.is_float])
+    source.check_finite()
     parent = source.lineage
     own_seed = (parent or {}).get("seed") or 0
     for method, sparsity, seed in _trials(config, own_seed):
@@ -98,17 +98,10 @@ def _pruned(
         bits = old.bits.copy()
         bits[~mask] = 0
         entries[layer.tensor] = new = Entry(old.dtype, old.shape, bits.view(np.uint8))
-        if new.zeros > layer.size - np.count_nonzero(mask):
+        zeros = new.zeros
+        if zeros > layer.size - np.count_nonzero(mask):
             log.warning("%s: %s had more zeros than asked for: they stay", source.label, layer.name)
-        promises[layer.tensor] = {
-            "method": method.spec,
-            "scope": scope,
-            "seed": seed,
-            "requested": sparsity,
-            "actual": new.zeros / layer.size,
-            "zeros": new.zeros,
-            "size": layer.size,
-        }
+        promises[layer.tensor] = lineages.promise(zeros, layer.size, method.spec, scope, seed, sparsity)
     return entries, promises
 
 

@@ -1,6 +1,5 @@
 """Train: a dense network from scratch, from published weights, or from a file made elsewhere."""
 
-import hashlib
 import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import Any
 import torch
 
 from apcli import lineage as lineages
-from apcli.checkpoints import relative, write
+from apcli.checkpoints import link_to, write
 from apcli.configs import DEFAULT_DATA, TrainConfig
 from apcli.data.datasets import Dataset, load
 from apcli.errors import UsageError
@@ -108,7 +107,7 @@ def _final(history: list[dict[str, Any]]) -> dict[str, Any] | None:
     return {split: history[-1][split] for split in ("train", "test")} if history else None
 
 
-def _weights_link(weights: str | None, home: Path) -> dict[str, str] | None:
+def _weights_link(weights: str | None, home: Path) -> dict[str, str | None] | None:
     """How the lineage names the file that training started from.
 
     Raises:
@@ -119,5 +118,4 @@ def _weights_link(weights: str | None, home: Path) -> dict[str, str] | None:
     path = Path(weights)
     if not path.is_file():
         raise UsageError(f"no file {weights}: --weights expects a safetensors file or a .pt, .pth or .th state dict")
-    with path.open("rb") as file:
-        return {"path": relative(path, home), "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
+    return link_to(path, home)
