@@ -16,58 +16,15 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from safetensors import SafetensorError, safe_open
 
 from apcli import lineage as lineages
+from apcli.entries import Entry, Mapped
 from apcli.errors import ApcliError, UsageError, VerificationError
 from apcli.lineage import Lineage
 
 SUFFIX = ".safetensors"
 _SHOWN = 200  # characters of a given name that a message repeats
-
-# BF16 has no NumPy type: it is widened to float32, which keeps every value exactly.
-FLOATS: dict[str, Any] = {"F64": np.float64, "F32": np.float32, "F16": np.float16, "BF16": np.float32}
-_BITS: dict[str, Any] = {"F64": np.uint64, "F32": np.uint32, "F16": np.uint16, "BF16": np.uint16}
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One tensor as it stands in a file: safetensors dtype name, shape, and its bytes."""
-
-    dtype: str
-    shape: tuple[int, ...]
-    data: np.ndarray  # uint8 [nbytes]
-
-    @property
-    def size(self) -> int:
-        return int(np.prod(self.shape, dtype=np.int64))
-
-    @property
-    def is_float(self) -> bool:
-        return self.dtype in FLOATS
-
-    @property
-    def width(self) -> int:
-        """Bytes per element."""
-        return self.data.nbytes // max(1, self.size)
-
-    @property
-    def bits(self) -> np.ndarray:
-        """The elements of a floating-point tensor as unsigned integers [size]."""
-        return self.data.view(_BITS[self.dtype])
-
-    @property
-    def values(self) -> np.ndarray:
-        """The elements as floats, of the tensor's shape (BF16 widened to float32)."""
-        if self.dtype == "BF16":
-            return (self.bits.astype(np.uint32) << 16).view(np.float32).reshape(self.shape)
-        return self.data.view(FLOATS[self.dtype]).reshape(self.shape)
-
-    @property
-    def zeros(self) -> int:
-        """How many elements are zero, of either sign."""
-        return self.size - int(np.count_nonzero(self.values))
 
 
 @dataclass(frozen=True)
@@ -110,7 +67,7 @@ class Checkpoint:
     def check_finite(self, names: Iterable[str] | None = None) -> None:
         """Raise ApcliError, naming the tensor, if a named tensor (default: any of floats) holds NaN or Inf."""
         for name in (name for name, entry in self.entries.items() if entry.is_float) if names is None else names:
-            bad = np.count_nonzero(~np.isfinite(self.entries[name].values))
+            bad = self.entries[name].not_finite
             if bad:
                 raise ApcliError(f"{self.label}: tensor {name} holds {bad} NaN or Inf values: expected finite weights")
 
@@ -172,17 +129,15 @@ def read(path: Path, *, nameless: bool = False) -> Checkpoint:
         raise ApcliError(
             f"{label} is not a whole safetensors file ({reason}): expected a file that safetensors loads"
         ) from None
-    with path.open("rb") as file:
-        (length,) = struct.unpack("<Q", file.read(8))
-        header = json.loads(file.read(length))
+    mapping = Mapped(path)
+    (length,) = struct.unpack("<Q", bytes(mapping.bytes[:8]))
+    header = json.loads(bytes(mapping.bytes[8 : 8 + length]))
     metadata = header.pop("__metadata__", None) or {}
-    data = (
-        np.memmap(path, np.uint8, "r", offset=8 + length) if path.stat().st_size > 8 + length else np.empty(0, np.uint8)
-    )
+    data = mapping.bytes[8 + length :]
     entries = {}
     for name, info in sorted(header.items(), key=lambda item: item[1]["data_offsets"]):
         start, end = info["data_offsets"]
-        entries[name] = Entry(info["dtype"], tuple(info["shape"]), np.asarray(data[start:end]))
+        entries[name] = Entry(info["dtype"], tuple(info["shape"]), data[start:end], mapping)
     text = metadata.get(lineages.KEY)
     lineage = None if text is None else lineages.parse(text, label)
     checkpoint = Checkpoint(path, Path() if nameless else path.parent, entries, lineage, nameless)

@@ -6,7 +6,7 @@ a value that is zero, negative or not known is a gap, and a line of the figure s
 
 import io
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ import matplotlib
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
 
@@ -28,6 +29,7 @@ PALETTE = (
 )  # Okabe & Ito, "Color Universal Design"
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 COLUMNS = 6
+ABREAST = 4  # panels of a scatter in a row
 LONGEST = 40
 GAPS = "A log axis has no place for values ≤ 0: {} left out as gaps."
 STYLE: dict[Any, Any] = {
@@ -73,6 +75,16 @@ class Series:
     epochs: tuple[int, ...]
     points: tuple[Point, ...]
     final: Point
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A value with its interval (None if not known); ``best`` of its panel, or known to be ``lower`` than the best."""
+
+    value: float
+    interval: tuple[float, float] | None
+    best: bool = False
+    lower: bool = False
 
 
 def by_sparsity(series: Sequence[Series], method: str) -> Figure:
@@ -122,35 +134,64 @@ def ap_against_pd(series: Sequence[Series]) -> Figure:
     """The final PD (a row each) against every AP measure (a column each), log-log: colour = method, size = sparsity."""
     methods = list(dict.fromkeys(s.method for s in series))
     sparsities = sorted({s.sparsity for s in series if s.sparsity is not None})
-    columns, rows = (
+    measures, targets = (
         list(dict.fromkeys((s.measure, s.unit) for s in series if s.kind == kind)) for kind in ("ap", "pd")
     )
     values = {(s.method, s.sparsity, s.measure): s.final.mean for s in series}
     runs = list(dict.fromkeys((s.method, s.sparsity) for s in series))
+    panels = [(measure, target) for target in targets for measure in measures]
+    columns = min(len(measures), ABREAST) or 1
+    lines = math.ceil(len(measures) / columns) or 1  # of one target
     with rc_context(_settings()):
-        figure = Figure(figsize=(3.9 * max(len(columns), 1) + 1.6, 3.3 * max(len(rows), 1) + 0.5), layout="constrained")
-        grid = figure.subplots(max(len(rows), 1), max(len(columns), 1), squeeze=False)
+        figure = _figure(3.9 * columns + 1.6, 3.3 * lines * max(len(targets), 1) + 0.5)
+        grid = figure.subplots(lines * max(len(targets), 1), columns, squeeze=False)
         gaps = 0
-        for axes, (target, target_unit) in zip(grid, rows, strict=False):
-            for axis, (measure, unit) in zip(axes, columns, strict=False):
-                for run in runs:
-                    x, y = values.get((*run, measure)), values.get((*run, target))
-                    if x is None or y is None:
-                        continue
-                    gaps += x <= 0 or y <= 0
-                    if x > 0 and y > 0:
-                        color, marker = _mark(methods, run[0])
-                        area = _area(sparsities, run[1])
-                        axis.scatter(
-                            [x], [y], s=area, color=color, marker=marker, alpha=0.85, edgecolors="white", lw=0.6
-                        )
-                names = [f"{_shorten(name)} ({_shorten(of)})" for name, of in ((measure, unit), (target, target_unit))]
-                axis.set(xscale="log", xlabel=names[0], ylabel=names[1])
-                _log(axis)
+        for index, (measure, target) in enumerate(panels):
+            line, column = divmod(index % len(measures), columns)
+            axis = grid[index // len(measures) * lines + line][column]
+            for run in runs:
+                x, y = values.get((*run, measure[0])), values.get((*run, target[0]))
+                if x is None or y is None:
+                    continue
+                gaps += x <= 0 or y <= 0
+                if x > 0 and y > 0:
+                    color, marker = _mark(methods, run[0])
+                    area = _area(sparsities, run[1])
+                    axis.scatter([x], [y], s=area, color=color, marker=marker, alpha=0.85, edgecolors="white", lw=0.6)
+            names = [f"{_shorten(name)} ({_shorten(of)})" for name, of in (measure, target)]
+            axis.set(xscale="log", xlabel=names[0], ylabel=names[1])
+            _log(axis)
+        for axis in grid.flat:
+            if not axis.get_xlabel():
+                axis.remove()
         handles = [_handle(_shorten(m), *_mark(methods, m), 7.0) for m in methods]
         handles += [_handle(_sparsity_name(s), "#888888", "o", math.sqrt(_area(sparsities, s))) for s in sparsities]
-        figure.legend(handles=handles, loc="outside right center", labelspacing=0.9)
+        figure.legend(handles=handles, loc="outside right upper", labelspacing=0.9)
         return _note(figure, "final PD against AP: a mark for each run", gaps)
+
+
+def ranking(panels: Mapping[str, Mapping[str, Estimate]]) -> Figure:
+    """Rank correlations: a panel each, a line per name, in the order in which the names first come."""
+    names = list(dict.fromkeys(name for panel in panels.values() for name in panel))
+    with rc_context(_settings()):
+        width = 2.4 * len(panels) + 0.085 * max(min(len(name), LONGEST) for name in names) + 0.4
+        figure = _figure(width, 0.27 * len(names) + 1.3)
+        axes = figure.subplots(1, len(panels), squeeze=False, sharex=True, sharey=True)[0]
+        for axis, (title, panel) in zip(axes, panels.items(), strict=True):
+            for name, found in panel.items():
+                place = names.index(name)
+                color = PALETTE[1] if found.best else PALETTE[0]
+                if found.interval:
+                    axis.plot(found.interval, [place, place], color=color, linewidth=1.6, solid_capstyle="butt")
+                face = "white" if found.lower else color
+                axis.plot([found.value], [place], marker="o", markersize=6, color=color, markerfacecolor=face)
+            axis.axvline(0, color="#888888", linewidth=0.8)
+            axis.set_title(title, fontsize=10)
+            axis.set_xlabel("Kendall’s τ")
+            axis.grid(axis="y", visible=False)
+        axes[0].set_yticks(range(len(names)), [_shorten(name) for name in names])
+        axes[0].set_ylim(len(names) - 0.5, -0.5)
+        return figure
 
 
 def svg(figure: Figure) -> bytes:
@@ -189,15 +230,20 @@ def _settings() -> dict[Any, Any]:
     return {**defaults, **STYLE}
 
 
+def _figure(width: float, height: float) -> Figure:
+    """An empty figure, inches, that makes room for its labels; rows of panels keep a gap."""
+    return Figure(figsize=(width, height), layout=ConstrainedLayoutEngine(hspace=0.05))
+
+
 def _grid(panels: list[tuple[str, str]]) -> tuple[list[tuple[str, str]], list[Axes]]:
     columns = min(max(len(panels), 1), COLUMNS)
     rows = math.ceil(max(len(panels), 1) / columns)
-    figure = Figure(figsize=(2.9 * columns + 0.2, 2.9 * rows + 0.75), layout="constrained")
+    figure = _figure(2.9 * columns + 0.2, 2.9 * rows + 0.75)
     axes = list(figure.subplots(rows, columns, squeeze=False).flat)
     for axis in axes[len(panels) :]:
         axis.remove()
     for axis, (measure, unit) in zip(axes, panels, strict=False):
-        axis.set(title=_shorten(measure), ylabel=_shorten(unit))
+        axis.set(title=_shorten(measure).replace(" (", "\n("), ylabel=_shorten(unit))
     return panels, axes[: len(panels)]
 
 

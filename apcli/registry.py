@@ -25,12 +25,24 @@ class Row:
     source: str
     needs: tuple[str, ...] = ()
     parameters: Mapping[str, Parameter] = field(default_factory=dict)
+    choices: Mapping[str, "Table"] = field(default_factory=dict)  # a parameter that names a row, which adds its own
 
     def load(self) -> Callable[..., Any]:
         """Import and return the row's function."""
         module, _, attribute = self.target.partition(":")
         function: Callable[..., Any] = getattr(importlib.import_module(module), attribute)
         return function
+
+    def defaults(self, given: Mapping[str, Any]) -> dict[str, Parameter]:
+        """All parameters by default, those of the rows that ``given`` values choose among them.
+
+        Raises:
+            UsageError: a chosen row is unknown.
+        """
+        values = dict(self.parameters)
+        for key, table in self.choices.items():
+            values |= table.row(str(given.get(key, values[key]))).parameters
+        return values
 
 
 @dataclass(frozen=True)
@@ -47,7 +59,8 @@ class Choice:
     @property
     def spec(self) -> str:
         """The shortest text that parses to this choice."""
-        changed = [f"{k}={v}" for k, v in self.parameters.items() if v != self.row.parameters[k]]
+        defaults = self.row.defaults(self.parameters)
+        changed = [f"{k}={v}" for k, v in self.parameters.items() if v != defaults[k]]
         return ":".join([self.name, *changed])
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -93,9 +106,9 @@ class Table:
         """
         name, *pairs = spec.strip().split(":")
         row = self.row(name)
-        values = dict(row.parameters)
-        for pair in pairs:
-            key, equals, text = pair.partition("=")
+        given = [pair.partition("=") for pair in pairs]
+        values = row.defaults({key: text for key, _, text in given})
+        for key, equals, text in given:
             if key not in values:
                 known = ", ".join(values) or "none"
                 raise UsageError(f"{self.kind} {name!r} has no parameter {key!r} (given {spec!r}): it takes {known}")

@@ -6,7 +6,8 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from apcli.checkpoints import Checkpoint, Entry
+from apcli.checkpoints import Checkpoint
+from apcli.entries import Entry
 from apcli.errors import ApcliError
 
 _DTYPES = {
@@ -26,6 +27,18 @@ _DTYPES = {
 def load(checkpoint: Checkpoint) -> dict[str, Tensor]:
     """The checkpoint's tensors, on the CPU."""
     return load_file(checkpoint.path)
+
+
+def tensor_of(entry: Entry) -> Tensor:
+    """A copy of an entry as a tensor on the CPU.
+
+    Raises:
+        ApcliError: it is of a type that models do not hold.
+    """
+    dtypes = {name: dtype for dtype, name in _DTYPES.items()}
+    if entry.dtype not in dtypes:
+        raise ApcliError(f"a tensor of the file is of type {entry.dtype}: expected one of {', '.join(dtypes)}")
+    return torch.from_numpy(entry.data.copy()).view(dtypes[entry.dtype]).reshape(entry.shape)
 
 
 def entries_of(state_dict: Mapping[str, Tensor]) -> dict[str, Entry]:

@@ -14,9 +14,9 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from apcli import checkpoints
 from apcli import lineage as lineages
-from apcli.checkpoints import Checkpoint, Entry, dense_ancestor, find, read, relative, staged, verify_zeros, write
+from apcli.checkpoints import Checkpoint, dense_ancestor, find, read, relative, staged, verify_zeros, write
+from apcli.entries import FLOATS, Entry
 from apcli.errors import ApcliError, UsageError, VerificationError
 
 PLAIN = lineages.make("train", {}, None)
@@ -24,7 +24,7 @@ PROMISE = {"method": "lowest", "scope": "layer", "seed": 0, "requested": 0.5, "a
 
 
 def entry(values: Any, dtype: str = "F32") -> Entry:
-    array = np.asarray(values, checkpoints.FLOATS[dtype])
+    array = np.asarray(values, FLOATS[dtype])
     return Entry(dtype, array.shape, array.reshape(-1).view(np.uint8))
 
 
@@ -106,7 +106,7 @@ def test_values_bits_and_zeros(tmp_path, dtype):
     assert found.entries["t"].zeros == 3
 
 
-@pytest.mark.parametrize("dtype", list(checkpoints.FLOATS))
+@pytest.mark.parametrize("dtype", list(FLOATS))
 def test_a_tensor_of_nothing(dtype):
     empty = Entry(dtype, (0, 3), np.empty(0, np.uint8))
     assert (empty.size, empty.zeros, empty.values.shape, empty.bits.size) == (0, 0, (0, 3), 0)
@@ -218,6 +218,50 @@ def test_find_takes_the_suffix_or_leaves_it(tmp_path, monkeypatch):
     for name, words in (("runs/", "is a folder"), ("other", "no file other ")):
         with pytest.raises(UsageError, match=words):
             find(name)
+
+
+def resident(path: Path) -> int:
+    """The kilobytes of a mapped file that this process holds in memory."""
+    text = Path("/proc/self/smaps").read_text()
+    kilobytes, inside = 0, False
+    for line in text.splitlines():
+        if "-" in line.split(" ", 1)[0]:
+            inside = line.endswith(str(path))
+        elif inside and line.startswith("Rss:"):
+            kilobytes += int(line.split()[1])
+    return kilobytes
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.float16, torch.bfloat16], ids=str)
+def test_runs_are_all_the_elements_in_order(tmp_path, monkeypatch, dtype):
+    monkeypatch.setattr("apcli.entries.BLOCK", 7)
+    tensor = ((torch.arange(45) - 22) / 8).to(dtype).reshape(5, 9)
+    save_file({"a": torch.ones(3, dtype=torch.uint8), "w": tensor}, tmp_path / "x.safetensors")
+    entry = read(tmp_path / "x.safetensors").entries["w"]
+    runs = [run.copy() for run in entry.runs()]
+    assert [run.size for run in runs] == [7, 7, 7, 7, 7, 7, 3]
+    assert np.array_equal(np.concatenate(runs).astype(np.float64), tensor.double().numpy().ravel())
+    assert np.array_equal(entry.run(40, 45).astype(np.float64), tensor.double().numpy().ravel()[40:])
+    assert entry.zeros == 1
+    assert entry.not_finite == 0
+
+
+@pytest.mark.skipif(not Path("/proc/self/smaps").exists(), reason="the system does not say what a process holds")
+def test_a_file_of_any_size_is_counted_in_the_memory_of_a_few_blocks(tmp_path):
+    path = tmp_path / "x.safetensors"
+    weight = torch.ones(1 << 23)
+    weight[5::1000] = 0
+    save_file({"w": weight}, path)
+    entry = read(path).entries["w"]
+    held = [resident(path) for run in entry.runs() if float(run.sum())]
+    assert len(held) == 8
+    assert max(held) < 3 * 4096  # a block is 4 MiB of these
+    assert resident(path) < 4096
+    assert entry.zeros == len(range(5, 1 << 23, 1000))
+    assert float(entry.values[5::1000].sum()) == 0  # what was let go is there again
+    entry.release(0, entry.size)
+    assert resident(path) < 64
+    assert float(entry.run(0, 4).sum()) == 4
 
 
 def test_nan_and_inf_are_named(tmp_path):

@@ -4,7 +4,15 @@ import math
 
 import pytest
 
-from apcli.configs import DataConfig, FinetuneConfig, LoopConfig, ModelConfig, PruneConfig, TrainConfig
+from apcli.configs import (
+    DataConfig,
+    DivergenceConfig,
+    FinetuneConfig,
+    LoopConfig,
+    ModelConfig,
+    PruneConfig,
+    TrainConfig,
+)
 from apcli.errors import UsageError
 
 BAD = [
@@ -37,6 +45,14 @@ BAD = [
     (PruneConfig, {"sparsity": (0.5,), "seeds": (3, 1, 3)}, "--seeds"),
     (FinetuneConfig, {"update": "some"}, "--update"),
     (FinetuneConfig, {"seed": -1}, "--seed"),
+    (DivergenceConfig, {"samples": 3}, "--samples"),
+    (DivergenceConfig, {"repeats": 0}, "--repeats"),
+    (DivergenceConfig, {"groups": -1}, "--groups"),
+    (DivergenceConfig, {"level": "layers"}, "--level"),
+    (DivergenceConfig, {"split": "val"}, "--split"),
+    (DivergenceConfig, {"images": -1}, "--images"),
+    (DivergenceConfig, {"batch_size": 0}, "--batch-size"),
+    (DivergenceConfig, {"seed": -1}, "--seed"),
 ]
 
 

@@ -2,7 +2,7 @@ import pytest
 from matplotlib import pyplot, rc_context
 
 from apcli import figures
-from apcli.figures import Point, Series
+from apcli.figures import Estimate, Point, Series
 
 METHODS, SPARSITIES, MEASURES = (
     ("lowest", "random", "highest"),
@@ -92,6 +92,30 @@ def test_scatter_has_a_mark_per_run():
     assert sizes == sorted(sizes)
     assert len(set(sizes)) == 3
     assert len({tuple(marks.get_facecolor()[0]) for marks in axis.collections}) == 3
+
+
+def test_scatter_of_many_measures_wraps_by_target():
+    wide = [Series(s.method, s.sparsity, f"AP {i}", "nats", "ap", (), (), s.final) for s in grid() for i in range(6)]
+    pds = [
+        Series(s.method, s.sparsity, name, "nats", "pd", (), (), s.final) for s in grid() for name in ("test", "train")
+    ]
+    figure = figures.ap_against_pd([*wide, *pds])
+    names = [(axis.get_ylabel(), axis.get_xlabel()) for axis in figure.axes]
+    assert names == [(f"{pd} (nats)", f"AP {i} (nats)") for pd in ("test", "train") for i in range(6)]
+    assert len({axis.get_position().y0 for axis in figure.axes}) == 4, "two rows for each target"
+
+
+def test_ranking_marks_the_best_and_what_is_lower():
+    first = {"a": Estimate(0.9, (0.5, 1.0), best=True), "b": Estimate(0.2, (-0.1, 0.4), lower=True)}
+    figure = figures.ranking({"PD, test": first, "PD, train": {"c": Estimate(0.3, None)}})
+    assert [axis.get_title() for axis in figure.axes] == ["PD, test", "PD, train"]
+    assert [text.get_text() for text in figure.axes[0].get_yticklabels()] == ["a", "b", "c"]
+    bar, mark, _, low, _ = figure.axes[0].lines
+    assert (list(bar.get_xdata()), list(mark.get_xdata())) == ([0.5, 1.0], [0.9])
+    assert mark.get_color() != low.get_color()
+    assert (mark.get_markerfacecolor(), low.get_markerfacecolor()) == (mark.get_color(), "white")
+    assert list(figure.axes[1].lines[0].get_ydata()) == [2], "the third name, and no bar without an interval"
+    assert figure.axes[0].get_ylim()[0] > figure.axes[0].get_ylim()[1], "the first on top"
 
 
 @pytest.mark.parametrize("form", [figures.svg, figures.png])

@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from apcli.checkpoints import Checkpoint, Entry
+from apcli.checkpoints import Checkpoint
+from apcli.entries import Entry
 from apcli.errors import UsageError
 from apcli.layers import is_prunable, layer_name, prunable, select
 

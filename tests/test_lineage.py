@@ -13,7 +13,7 @@ from apcli import lineage as lineages
 from apcli.configs import DivergenceConfig, PruneConfig
 from apcli.errors import ApcliError
 from apcli.operations.describe import describe, to_text
-from apcli.operations.divergence import divergence
+from apcli.operations.divergence import Divergences
 from apcli.operations.prune import prune
 from apcli.outputs import Outputs
 
@@ -151,7 +151,9 @@ def test_hostile(text, tmp_path):
     save_file({"a": np.array([[0, 0], [1, 2]], np.float32)}, path, {"format": "pt", "apcli": text})
     uses = {
         "prune": lambda file: list(prune(file, PruneConfig((0.5,), "random"), Outputs(tmp_path / "out"))),
-        "divergence": lambda file: [records.dump(found) for found in divergence(file, file, DivergenceConfig())],
+        "divergence": lambda file: [
+            records.dump(found) for found in Divergences(DivergenceConfig()).records(file, file)
+        ],
         "describe": lambda file: to_text(describe(file)),
         "verify": checkpoints.verify_zeros,
         "ancestor": checkpoints.dense_ancestor,

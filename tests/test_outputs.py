@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from apcli import lineage as lineages
-from apcli.checkpoints import Entry, read, write
+from apcli.checkpoints import read, write
+from apcli.entries import Entry
 from apcli.errors import UsageError, VerificationError
 from apcli.outputs import Outputs
 

@@ -11,10 +11,11 @@ from apcli.data import AUGMENTATIONS, DATASETS
 from apcli.models import MODELS
 from apcli.optim import OPTIMISERS, SCHEDULES
 from apcli.registry import Table
-from apcli.theory import DISTRIBUTIONS
+from apcli.theory import COVARIANCES, DISTRIBUTIONS, ESTIMATORS, MEASURES
 
 README = Path(__file__).parents[1] / "README.md"
-TABLES = [METHODS, SCOPES, DISTRIBUTIONS, MODELS, DATASETS, AUGMENTATIONS, OPTIMISERS, SCHEDULES]
+TABLES = [METHODS, SCOPES, DISTRIBUTIONS, COVARIANCES, MEASURES, ESTIMATORS]
+TABLES += [MODELS, DATASETS, AUGMENTATIONS, OPTIMISERS, SCHEDULES]
 
 
 def section(kind: str) -> re.Pattern[str]:

@@ -57,6 +57,31 @@ def test_a_spec_is_as_short_as_can_be():
     assert TABLE.parse("typed:count=3").spec == "typed"
 
 
+SHAPES = Table("shape", (Row("round", "math:pi", "", ""), Row("oval", "math:e", "", "", (), {"width": 2.0})))
+NESTED = Table("thing", (Row("box", "builtins:dict", "", "", (), {"size": 1, "shape": "round"}, {"shape": SHAPES}),))
+
+
+def test_a_parameter_may_name_a_row_which_adds_its_own_parameters():
+    assert NESTED.parse("box").parameters == {"size": 1, "shape": "round"}
+    assert NESTED.parse("box:shape=oval").parameters == {"size": 1, "shape": "oval", "width": 2.0}
+    assert NESTED.parse("box:width=3:shape=oval:size=5").parameters == {"size": 5, "shape": "oval", "width": 3.0}
+    assert NESTED.parse("box:width=3:shape=oval").spec == "box:shape=oval:width=3.0"
+    assert NESTED.parse("box:shape=oval:width=2").spec == "box:shape=oval"
+
+
+@pytest.mark.parametrize(
+    ("spec", "words"),
+    [
+        ("box:width=3", "no parameter 'width'.*it takes size, shape$"),
+        ("box:shape=square", "unknown shape 'square': known are round, oval"),
+        ("box:shape=oval:width=x", "box:width is 'x': expected a number"),
+    ],
+)
+def test_what_a_chosen_row_does_not_have_is_refused(spec, words):
+    with pytest.raises(UsageError, match=words):
+        NESTED.parse(spec)
+
+
 def test_an_unknown_name_is_told_the_known_ones():
     with pytest.raises(UsageError, match="unknown method 'other': known are plain, typed"):
         TABLE.parse("other")

@@ -5,7 +5,8 @@ import pytest
 
 from apcli import lineage as lineages
 from apcli import traces
-from apcli.checkpoints import Checkpoint, Entry, read, write
+from apcli.checkpoints import Checkpoint, read, write
+from apcli.entries import Entry
 from apcli.errors import VerificationError
 
 ONE = Entry("F32", (1,), np.zeros(4, np.uint8))

@@ -1,30 +1,40 @@
 """``apcli divergence``."""
 
 from collections.abc import Iterator
-from typing import Annotated, Any
-
-import typer
+from contextlib import nullcontext
+from typing import Any
 
 from apcli import records
 from apcli.cli import options, streams
-from apcli.configs import DivergenceConfig
+from apcli.configs import DataConfig, DivergenceConfig
 from apcli.errors import UsageError
 from apcli.registry import Choice
-from apcli.theory import DISTRIBUTIONS
+from apcli.theory import DISTRIBUTIONS, MEASURES
 from apcli.theory.caveats import same_order
 
 
 def divergence(
     checkpoints: options.Checkpoints = None,
-    dist: Annotated[
-        str, typer.Option("--dist", metavar="LIST", help=f"{', '.join(DISTRIBUTIONS.names)}, as name:key=value")
-    ] = DivergenceConfig.dist,
+    dist: options.Dist = DivergenceConfig.dist,
+    measure: options.Measure = DivergenceConfig.measure,
+    estimator: options.Estimator = DivergenceConfig.estimator,
+    samples: options.Samples = DivergenceConfig.samples,
+    repeats: options.Repeats = DivergenceConfig.repeats,
+    seed: options.DrawSeed = DivergenceConfig.seed,
+    groups: options.Groups = DivergenceConfig.groups,
+    level: options.Level = DivergenceConfig.level,
     dense: options.Dense = None,
-    layers: Annotated[
-        str | None,
-        typer.Option("--layers", metavar="LIST", help="all, last, names and globs; default: the pruned ones"),
-    ] = DivergenceConfig.layers,
+    layers: options.ComparedLayers = DivergenceConfig.layers,
     exclude: options.Exclude = DivergenceConfig.exclude,
+    model: options.Model = DivergenceConfig.model,
+    data: options.Data = None,
+    data_dir: options.DataDir = DataConfig.data_dir,
+    download: options.Download = False,
+    workers: options.Workers = DataConfig.workers,
+    split: options.Split = DivergenceConfig.split,
+    images: options.Images = DivergenceConfig.images,
+    batch_size: options.BatchSize = DivergenceConfig.batch_size,
+    device: options.Device = DivergenceConfig.device,
     as_json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -35,19 +45,49 @@ def divergence(
 
     \b
       apcli divergence a b --dist student-t
+      apcli divergence a b --dist gaussian:cov=activation,predictive --data digits
+      apcli divergence a b --dist student-t:df=3 --measure js,tv --estimator mc
     """
     streams.start(quiet)
-    config = DivergenceConfig(dist=dist, layers=layers, exclude=exclude)
-    from apcli.operations import divergence as operation
+    config = DivergenceConfig(
+        dist=dist,
+        measure=measure,
+        estimator=estimator,
+        samples=samples,
+        repeats=repeats,
+        seed=seed,
+        groups=groups,
+        level=level,
+        layers=layers,
+        exclude=exclude,
+        data=DataConfig(data, data_dir, download, workers),
+        model=model,
+        split=split,
+        images=images,
+        batch_size=batch_size,
+        device=device,
+    )
+    _measure(checkpoints or [], dense, config, as_json)
 
-    operation.check(config)
-    for before, after in _pairs(checkpoints or [], dense):
-        found = operation.divergence(before, after, config)
-        if streams.wants_table(as_json):
-            _emit_table(f"{before.label} (dense) and {after.label}", list(found))
-        else:
-            for record in found:
-                streams.emit_line(records.dump(record))
+
+def _measure(checkpoints: list[str], dense: str | None, config: DivergenceConfig, as_json: bool) -> None:
+    from apcli.operations.divergence import Divergences
+    from apcli.operations.divergence_choices import needs_data
+
+    with streams.progress() if needs_data(config) else nullcontext() as tell:
+        on_data = None
+        if tell is not None:
+            from apcli.operations.data_projections import DataProjections
+
+            on_data = DataProjections(config, tell)
+        divergences = Divergences(config, on_data)
+        for before, after in _pairs(checkpoints, dense):
+            found = divergences.records(before, after)
+            if streams.wants_table(as_json):
+                _emit_table(f"{before.label} (dense) and {after.label}", list(found))
+            else:
+                for record in found:
+                    streams.emit_line(records.dump(record))
 
 
 def _pairs(arguments: list[str], dense: str | None) -> Iterator[tuple[Any, Any]]:
@@ -72,7 +112,7 @@ def _pairs(arguments: list[str], dense: str | None) -> Iterator[tuple[Any, Any]]
 
 
 def _emit_table(title: str, found: list[records.Record]) -> None:
-    columns = ["epoch", "layer", "dim", "dist", "value", "PD loss (test)", "PD accuracy (test)"]
+    columns = ["epoch", "layer", "dim", "dist", "measure", "value", "PD loss (test)", "PD accuracy (test)"]
     rows = []
     for record in found:
         pd = record["pd"]["test"] or {}
@@ -82,7 +122,8 @@ def _emit_table(title: str, found: list[records.Record]) -> None:
                 record["layer"],
                 str(record["dim"]),
                 Choice(DISTRIBUTIONS.row(record["dist"]), record["params"]).spec,
-                _text(record["value"], ".6g"),
+                _measure_name(record),
+                _text(record["value"], ".6g") + (f" ± {record['std_error']:.2g}" if record["std_error"] else ""),
                 _text(pd.get("loss"), ".4f"),
                 _text(pd.get("accuracy"), ".2f"),
             ]
@@ -90,6 +131,13 @@ def _emit_table(title: str, found: list[records.Record]) -> None:
     said = {(r["dist"], same_order(r["dist"], r["params"])) for r in found}
     caption = "\n".join(sorted(f"{dist} {words}" for dist, words in said if words))
     streams.emit_table(title, columns, rows, caption or None)
+
+
+def _measure_name(record: records.Record) -> str:
+    if record["measure"] == "ap2":
+        return "ap2"
+    spec = Choice(MEASURES.row(record["measure"]), record["measure_params"]).spec
+    return spec if record["draws"] is None else f"{spec} ({record['estimator']})"
 
 
 def _text(value: float | None, form: str) -> str:

@@ -13,9 +13,7 @@ _LOOP = FinetuneConfig.loop
 
 def finetune(
     checkpoints: options.Checkpoints = None,
-    model: Annotated[
-        str | None, typer.Option("--model", metavar="MODEL", help="for a file that does not say, or FILE.py:function")
-    ] = FinetuneConfig.model,
+    model: options.Model = FinetuneConfig.model,
     data: options.Data = None,
     data_dir: options.DataDir = DataConfig.data_dir,
     download: options.Download = False,

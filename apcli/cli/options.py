@@ -8,6 +8,7 @@ from apcli.data import AUGMENTATIONS
 from apcli.errors import UsageError
 from apcli.optim import OPTIMISERS, SCHEDULES
 from apcli.registry import split_list
+from apcli.theory import DISTRIBUTIONS, ESTIMATORS, MEASURES
 
 Checkpoints = Annotated[
     list[str] | None,
@@ -22,6 +23,38 @@ Json = Annotated[bool, typer.Option("--json", help="print JSON Lines on a termin
 Layers = Annotated[str, typer.Option("--layers", metavar="LIST", help="all, last, names and globs")]
 Exclude = Annotated[str | None, typer.Option("--exclude", metavar="LIST", help="layers to leave out, likewise")]
 Dense = Annotated[str | None, typer.Option("--dense", metavar="FILE", help="the dense file; default: the lineage's")]
+
+Model = Annotated[
+    str | None, typer.Option("--model", metavar="MODEL", help="for a file that does not say, or FILE.py:function")
+]
+
+Dist = Annotated[
+    str, typer.Option("--dist", metavar="LIST", help=f"{', '.join(DISTRIBUTIONS.names)}, as name:key=value")
+]
+Measure = Annotated[
+    str, typer.Option("--measure", metavar="LIST", help=f"{', '.join(MEASURES.names)}, as name:key=value")
+]
+Estimator = Annotated[
+    str, typer.Option("--estimator", metavar="NAME", help=f"{', '.join(ESTIMATORS.names)}; exact falls back on mc")
+]
+Samples = Annotated[int, typer.Option("--samples", metavar="N", help="draws of Monte Carlo")]
+Repeats = Annotated[int, typer.Option("--repeats", metavar="N", help="so many times the draws of Monte Carlo")]
+DrawSeed = Annotated[int, typer.Option("--seed", metavar="N", help="seed of the draws of Monte Carlo")]
+Groups = Annotated[
+    int, typer.Option("--groups", metavar="N", help="average the weights into about N groups first; 0: do not")
+]
+Level = Annotated[
+    str,
+    typer.Option(
+        "--level", metavar="both|layer|network", help="records for each layer, for all of them as one, or both"
+    ),
+]
+ComparedLayers = Annotated[
+    str | None,
+    typer.Option("--layers", metavar="LIST", help="all, last, names and globs; default: the pruned ones"),
+]
+Split = Annotated[str, typer.Option("--split", metavar="test|train", help="the images that the network is measured on")]
+Images = Annotated[int, typer.Option("--images", metavar="N", help="how many of them, evenly spaced; 0: all")]
 
 Data = Annotated[
     str | None,

@@ -106,7 +106,9 @@ def emit_table(title: str, columns: list[str], rows: Iterable[list[str]], captio
         caption_justify="left",
     )
     for column in columns:
-        table.add_column(column, justify="left" if column in ("layer", "dist", "file") else "right", overflow="fold")
+        table.add_column(
+            column, justify="left" if column in ("layer", "dist", "measure", "file") else "right", overflow="fold"
+        )
     for row in rows:
         table.add_row(*(Text(printable(cell)) for cell in row))
     with _downstream():

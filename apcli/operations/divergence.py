@@ -1,70 +1,143 @@
 """Divergence: how far the pruned weights' law moved from the dense one's, beside how far the performance moved."""
 
+import logging
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import product
-from typing import Any
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
 
-import numpy as np
-
-from apcli import records, traces
+from apcli import traces
 from apcli.checkpoints import Checkpoint, check_input
 from apcli.configs import DivergenceConfig
+from apcli.entries import Entry
 from apcli.errors import ApcliError, UsageError
-from apcli.layers import Layer, layer_name, prunable, select
+from apcli.layers import Layer, prunable, select
+from apcli.operations.divergence_choices import check_choices, choices_of, is_on_data, what_is_defined
+from apcli.operations.divergence_records import context_of, metrics_of, pruning_of, record_of
+from apcli.operations.weight_projections import Tensors, WeightProjections, pair_of
 from apcli.records import POOLED, Record
-from apcli.registry import Choice, Parameter
-from apcli.theory import DISTRIBUTIONS, performance
-from apcli.theory.projections import dimension, row_variance
+from apcli.registry import Choice
+from apcli.theory import ESTIMATORS, MEASURES
+from apcli.theory.measures import NoExactForm, Pair
+from apcli.theory.shifts import Shift
+
+if TYPE_CHECKING:  # it imports torch
+    from apcli.operations.data_projections import DataProjections
+
+log = logging.getLogger("apcli")
+
+_DRAWN = ("tv", "js")  # measures of independent weights that only Monte Carlo gives
 
 
-def check(config: DivergenceConfig) -> None:
-    """Refuse an unknown distribution, or a parameter out of range, before anything is read.
+class Divergences:
+    """Measures the pairs of a stream; what depends on a dense file alone is had once for all its pruned files.
 
-    Raises:
-        UsageError: it lists what is known or expected.
-    """
-    for choice in DISTRIBUTIONS.parse_list(config.dist):
-        one = np.ones(1)
-        parameters = {**choice.parameters, "groups": min(1, int(choice.parameters["groups"]))}
-        try:
-            choice.row.load()(one, one, one, **parameters)
-        except ValueError as error:
-            raise UsageError(f"--dist {choice.spec}: {error}") from None
-
-
-def divergence(dense: Checkpoint, pruned: Checkpoint, config: DivergenceConfig) -> Iterator[Record]:
-    """Records of every distribution, for each compared layer and for all of them pooled; then of every traced epoch.
+    Args:
+        on_data: makes projections that need the network; None where ``divergence_choices.needs_data`` is false.
 
     Raises:
-        UsageError: an unknown distribution or layer.
-        ApcliError: the two files' layers do not match, or a weight is NaN or Inf.
+        UsageError: an unknown name, or a parameter out of range: before anything is read.
     """
-    choices = DISTRIBUTIONS.parse_list(config.dist)
-    check_input(pruned)
-    layers = compared_layers(dense, pruned, config)
-    dense_weights = {layer.name: _vector(dense, layer.tensor) for layer in layers}
-    variances = {layer.name: np.empty(0) for layer in layers}
-    if any(choice.parameters.get("cov") == "diag" for choice in choices):
-        variances = {a.name: _row_variance(a, dense_weights[a.name]) for a in layers}
-    for choice, layer in product(choices, layers):
-        if int(choice.parameters["groups"]) > layer.size:
-            raise UsageError(
-                f"--dist {choice.spec}: layer {layer.name} has only {layer.size} weights: choose fewer groups"
-            )
-    zeros = {layer: pruned.entries[layer.tensor].zeros for layer in layers}
-    pruning = {layer.name: _pruning(pruned, {layer: zeros[layer]}) for layer in layers}
-    pruning[POOLED] = _pruning(pruned, zeros)
-    pair = _Pair(choices, dense_weights, variances, _context(dense, pruned), pruning)
-    after = {layer.name: _vector(pruned, layer.tensor) for layer in layers}
-    yield from pair.records(after, None, _metrics(dense, pruned, None))
-    trace = traces.of(pruned)
-    if trace is not None:
-        trace.check_finite()
-        for epoch, tensors in traces.epochs(trace, [layer.tensor for layer in layers]).items():
-            after = {layer_name(t): _vector(trace, traces.tensor_name(t, epoch)) for t in tensors}
-            yield from pair.records(after, epoch, _metrics(dense, pruned, epoch))
+
+    def __init__(self, config: DivergenceConfig, on_data: "DataProjections | None" = None) -> None:
+        self.config = config
+        self.choices = choices_of(config)
+        self.measures = MEASURES.parse_list(config.measure)
+        self.estimator = ESTIMATORS.row(config.estimator)
+        self.on_data = on_data
+        check_choices(self.choices, self.measures, config.level)
+        drawn = config.estimator != "exact" or any(measure.name in _DRAWN for measure in self.measures)
+        weights = [choice for choice in self.choices if not is_on_data(choice)]
+        self.on_weights = WeightProjections(weights, self.measures, keep=drawn, level=config.level)
+        self._threads = ThreadPoolExecutor(2)
+        self._said: set[tuple[str, str]] = set()  # what was warned of
+
+    def records(self, dense: Checkpoint, pruned: Checkpoint) -> Iterator[Record]:
+        """Records of every distribution and measure, by layer and pooled, of the file and of every traced epoch.
+
+        Raises:
+            UsageError: an unknown layer, or a distribution or measure that does not suit.
+            ApcliError: the two files' layers do not match, or a weight is NaN or Inf.
+        """
+        hashes = self._threads.map(lambda checkpoint: checkpoint.sha256, (dense, pruned))
+        check_input(pruned)
+        layers = compared_layers(dense, pruned, self.config)
+        list(hashes)  # both are known now
+        shared = context_of(dense, pruned) | {"evaluated": None}
+        if self.on_data is not None:
+            shared["evaluated"] = self.on_data.start(dense, pruned, [layer.tensor for layer in layers])
+        zeros = {layer: pruned.entries[layer.tensor].zeros for layer in layers}
+        pruning = {layer.name: pruning_of(pruned, {layer: zeros[layer]}) for layer in layers}
+        pruning[POOLED] = pruning_of(pruned, zeros)
+        for epoch, after in _steps(pruned, layers):
+            tensors = [
+                Tensors(layer, dense.entries[layer.tensor], after[layer.tensor], (dense.label, pruned.label))
+                for layer in layers
+                if layer.tensor in after
+            ]
+            projected = self._project(tensors, dense, pruned, epoch, whole=len(tensors) == len(layers))
+            metrics = metrics_of(dense, pruned, epoch)
+            for choice in self.choices:
+                for name, found in projected[choice.spec].items():
+                    about = {**shared, **pruning[name], "layer": name, "epoch": epoch, "metrics": metrics}
+                    if not is_on_data(choice):
+                        about["evaluated"] = None
+                    yield from self._measured(choice, found, about)
+
+    def _project(
+        self, tensors: Sequence[Tensors], dense: Checkpoint, pruned: Checkpoint, epoch: int | None, *, whole: bool
+    ) -> dict[str, dict[str, Shift | Pair]]:
+        """By spec and layer. An epoch whose trace lacks a layer has nothing pooled, and no predictions."""
+        level = self.config.level
+        found = self.on_weights.of(tensors, dense.sha256)
+        for choice in self.choices:
+            if not is_on_data(choice):
+                if not whole:
+                    found[choice.spec].pop(POOLED, None)
+                continue
+            assert self.on_data is not None
+            mine: dict[str, Shift | Pair] = {}
+            if "cov" in choice.parameters:
+                if level != "network":
+                    mine |= {t.layer.name: self.on_data.shift(choice, [t]) for t in tensors}
+                if level != "layer" and whole:
+                    alone = mine.get(tensors[0].layer.name) if len(tensors) == 1 else None
+                    mine[POOLED] = alone or self.on_data.shift(choice, tensors)
+            elif epoch is None or (whole and _only_pruned_learnt(pruned, tensors)):
+                replaced = {t.layer.tensor: t.pruned for t in tensors} if epoch is not None else {}
+                mine[POOLED] = self.on_data.predictive(choice, replaced)
+            found[choice.spec] = mine
+        return found
+
+    def _measured(self, choice: Choice, found: Shift | Pair, about: Record) -> Iterator[Record]:
+        """A record for each measure of one pair of laws."""
+        if choice.name == "ap2":
+            yield record_of(about, choice, None, choice.row.load()(found), dim=found.dim)
+            return
+        pair = pair_of(choice, found)
+        for measure in self.measures:
+            try:
+                yield self._estimated(choice, measure, pair, about)
+            except ValueError as error:
+                where = f"--dist {choice.spec}: measure {measure.spec} of layer {about['layer']}"
+                raise UsageError(f"{where}: {error}{what_is_defined(pair, error)}") from None
+
+    def _estimated(self, choice: Choice, measure: Choice, pair: Pair, about: Record) -> Record:
+        if self.estimator.name == "exact":
+            try:
+                value = self.estimator.load()(pair, measure)
+            except NoExactForm:
+                pass
+            else:
+                if math.isinf(value) and (choice.spec, measure.spec) not in self._said:
+                    self._said.add((choice.spec, measure.spec))
+                    log.warning("%s of %s is infinite for some layers: null there", measure.spec, choice.spec)
+                return record_of(about, choice, measure, value, dim=pair.dim, pair=pair)
+        row = ESTIMATORS.row("mc") if self.estimator.name == "exact" else self.estimator
+        how = {"samples": self.config.samples, "repeats": self.config.repeats, "seed": self.config.seed}
+        drawn = row.load()(pair, measure, device=self.config.device, **how)
+        record = record_of(about, choice, measure, drawn.value, dim=pair.dim)
+        return {**record, "estimator": row.name, "std_error": drawn.std_error, "draws": how}
 
 
 def compared_layers(dense: Checkpoint, pruned: Checkpoint, config: DivergenceConfig) -> list[Layer]:
@@ -89,114 +162,37 @@ def compared_layers(dense: Checkpoint, pruned: Checkpoint, config: DivergenceCon
             raise _mismatch(f"{pruned.label} has {layer.name}, {dense.label} does not")
         if entry.shape != layer.shape or not entry.is_float:
             shapes = f"{_size(entry.shape)} in {dense.label}, {_size(layer.shape)} in {pruned.label}"
-            raise _mismatch(f"{layer.name} is {shapes}")
-    for checkpoint in (dense, pruned):
-        checkpoint.check_finite([layer.tensor for layer in layers])
+            hint = (
+                "; which rows of a smaller layer are whose is not known" if _smaller(layer.shape, entry.shape) else ""
+            )
+            raise _mismatch(f"{layer.name} is {shapes}{hint}")
     return layers
 
 
-@dataclass(frozen=True)
-class _Pair:
-    """The dense weights of the compared layers by name, and what the records of this pair share."""
-
-    choices: Sequence[Choice]
-    dense: dict[str, np.ndarray]
-    variances: dict[str, np.ndarray]
-    context: Record
-    pruning: dict[str, Record]  # by layer, and POOLED
-
-    def records(self, pruned: dict[str, np.ndarray], epoch: int | None, metrics: dict[str, Any]) -> Iterator[Record]:
-        """One per distribution and layer of ``pruned``; then the pooled one, when every compared layer is there."""
-        vectors = [(name, self.dense[name], weights, self.variances[name]) for name, weights in pruned.items()]
-        if pruned.keys() == self.dense.keys():
-            before, after, spread = (np.concatenate([vector[i] for vector in vectors]) for i in (1, 2, 3))
-            vectors.append((POOLED, before, after, spread))
-        for choice in self.choices:
-            for name, before, after, spread in vectors:
-                yield {
-                    "kind": "divergence",
-                    "version": records.VERSION,
-                    **self.context,
-                    **self.pruning[name],
-                    "layer": name,
-                    "dim": dimension(before.size, int(choice.parameters["groups"])),
-                    "epoch": epoch,
-                    "dist": choice.name,
-                    "params": {key: _jsonable(value) for key, value in choice.parameters.items()},
-                    "measure": "ap2" if choice.name == "ap2" else "kl",
-                    "estimator": "exact",
-                    "value": choice(before, after, spread),
-                    "std_error": 0.0,
-                    "pd": performance.difference(metrics["dense"], metrics["pruned"]),
-                    "metrics": metrics,
-                }
+def _steps(pruned: Checkpoint, layers: Sequence[Layer]) -> Iterator[tuple[int | None, Mapping[str, Entry]]]:
+    """The file's weights (epoch None), then those that its trace holds of each epoch."""
+    yield None, {layer.tensor: pruned.entries[layer.tensor] for layer in layers}
+    trace = traces.of(pruned)
+    if trace is not None:
+        trace.check_finite()
+        for epoch, names in traces.epochs(trace, [layer.tensor for layer in layers]).items():
+            if names:
+                yield epoch, {name: trace.entries[traces.tensor_name(name, epoch)] for name in names}
 
 
-def _jsonable(value: Parameter) -> Parameter:
-    """JSON has no infinity: ``df=inf`` is recorded as it was typed."""
-    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _context(dense: Checkpoint, pruned: Checkpoint) -> Record:
-    """What all records of a pair share: where the two came from."""
+def _only_pruned_learnt(pruned: Checkpoint, tensors: Sequence[Tensors]) -> bool:
+    """Whether a traced epoch's whole network is known: nothing moved but layers that the trace holds."""
     lineage = pruned.lineage or {}
-    return {
-        "model": (lineage.get("model") or {}).get("name"),
-        "data": (lineage.get("data") or {}).get("name"),
-        "seed": lineage.get("seed"),
-        "dense": {"path": dense.label, "sha256": dense.sha256},
-        "pruned": {"path": pruned.label, "sha256": pruned.sha256},
-    }
-
-
-def _pruning(pruned: Checkpoint, zeros: Mapping[Layer, int]) -> Record:
-    """How these layers were pruned: what the lineage says where it says the same of all, and the zeros counted now."""
-    promised = (pruned.lineage or {}).get("pruned", {})
-    said = [promised.get(layer.tensor, {}) for layer in zeros]
-    same = {
-        key: said[0].get(key) if all(promise.get(key) == said[0].get(key) for promise in said) else None
-        for key in ("method", "scope", "requested", "seed")
-    }
-    size = sum(layer.size for layer in zeros)
-    return {
-        "method": same["method"],
-        "scope": same["scope"],
-        "mask_seed": same["seed"],
-        "sparsity": {"requested": same["requested"], "actual": sum(zeros.values()) / size},
-    }
-
-
-def _metrics(dense: Checkpoint, pruned: Checkpoint, epoch: int | None) -> dict[str, Any]:
-    """Loss and accuracy of the dense network, of the pruned one before fine-tuning, and of the record's own."""
-    lineage, ancestor = pruned.lineage or {}, dense.lineage or {}
-    history = {step["epoch"]: step for step in lineage.get("history", [])}
-    reference = None
-    if (lineage.get("dense") or {}).get("sha256") == dense.sha256:
-        reference = lineage.get("dense_metrics")
-    if not reference and lineage.get("data") == ancestor.get("data"):  # else the two were not measured on the same data
-        reference = ancestor.get("metrics")
-    now = history.get(epoch) if epoch is not None else lineage.get("metrics")
-    return {"dense": _splits(reference), "before": _splits(history.get(0)), "pruned": _splits(now)}
-
-
-def _splits(metrics: dict[str, Any] | None) -> dict[str, Any] | None:
-    found = {split: (metrics or {}).get(split) for split in performance.SPLITS}
-    return found if any(found.values()) else None
-
-
-def _vector(checkpoint: Checkpoint, tensor: str) -> np.ndarray:
-    return checkpoint.entries[tensor].values.ravel().astype(np.float64)
-
-
-def _row_variance(layer: Layer, weights: np.ndarray) -> np.ndarray:
-    try:
-        return row_variance(weights.reshape(layer.shape))
-    except ValueError as error:
-        raise UsageError(f"--dist with cov=diag: layer {layer.name} {error}") from None
+    alone = bool(lineage.get("settings")) and lineage["settings"][-1].get("update") == "pruned"
+    return alone and set(lineage["pruned"]) <= {t.layer.tensor for t in tensors}
 
 
 def _mismatch(difference: str) -> ApcliError:
     return ApcliError(f"layers do not match: {difference}: give two files of one network, or name layers with --layers")
+
+
+def _smaller(shape: tuple[int, ...], dense: tuple[int, ...]) -> bool:
+    return len(shape) == len(dense) and all(own <= full for own, full in zip(shape, dense, strict=True))
 
 
 def _size(shape: tuple[int, ...]) -> str:

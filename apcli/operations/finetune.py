@@ -1,7 +1,6 @@
 """Fine-tune: train a pruned network on, its zeros held, and follow how its performance comes back."""
 
 import logging
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,23 +9,22 @@ from torch import nn
 
 from apcli import lineage as lineages
 from apcli import traces
-from apcli.checkpoints import Checkpoint, Entry, check_input, dense_ancestor, write
-from apcli.configs import DEFAULT_DATA, FinetuneConfig
-from apcli.data.datasets import Dataset, load
+from apcli.checkpoints import Checkpoint, check_input, dense_ancestor, write
+from apcli.configs import FinetuneConfig
+from apcli.data.datasets import Dataset
+from apcli.devices import device_of
+from apcli.entries import Entry
 from apcli.errors import UsageError
 from apcli.layers import Layer, listing, prunable, select
-from apcli.models.build import build, last_layer
-from apcli.models.spec import ModelSpec, code_of, is_user_model, resolve
-from apcli.models.weights import load_weights_
-from apcli.operations.loop import Recipe, device_of, evaluate, fit, in_percent, parameters_of, recipe_of
+from apcli.models.build import last_layer
+from apcli.models.spec import ModelSpec, code_of
+from apcli.operations.loop import Recipe, evaluate, fit, in_percent, parameters_of, recipe_of
+from apcli.operations.networks import Networks, Tell
 from apcli.outputs import Outputs
 from apcli.state_dicts import entries_of, entry_of
-from apcli.state_dicts import load as load_tensors
 from apcli.theory import performance
 
 log = logging.getLogger("apcli")
-
-Tell = Callable[[str], None]
 
 # `--trace auto` keeps the pruned layers up to this many weights an epoch, else the last layer.
 _TRACED_WEIGHTS = 1 << 22
@@ -43,8 +41,8 @@ class Finetuner:
         self.config = config
         self.outputs = outputs
         self.tell = tell
-        self.device = device_of(config.loop)
-        self._datasets: dict[tuple[str, int], Dataset] = {}
+        self.device = device_of(config.loop.device, deterministic=config.loop.deterministic)
+        self.networks = Networks(config.data, config.model, self.device, tell)
         self._dense_metrics: dict[tuple[str, str], dict[str, Any]] = {}
 
     def finetune(self, source: Checkpoint) -> Path:
@@ -59,7 +57,7 @@ class Finetuner:
         pruned = self._promises_of(source)
         traced = traced_layers(source, config.trace, pruned)
         dense = self._dense_of(source)
-        spec, dataset = self._spec_and_data(source)
+        spec, dataset = self.networks.spec_and_data(source)
         recipe = recipe_of(config.loop, spec, dataset)
         own_seed = (source.lineage or {}).get("seed") or 0
         seed = own_seed if config.seed is None else config.seed
@@ -87,7 +85,7 @@ class Finetuner:
         wanted = {key: result[key] for key in ("stage", "settings", "model", "data", "parent")}
         if self._is_there(path, wanted, traced):
             return path
-        model = self._network(spec, source)
+        model = self.networks.network(spec, source)
         result["model"]["last"] = last_layer(model, spec)
         if dense is None:
             log.warning("%s: its dense network is not there, so PD is not known: give --dense FILE", source.label)
@@ -157,51 +155,6 @@ class Finetuner:
         made = self.outputs.has(path, wanted)
         return (not traced or self.outputs.has(trace, {**wanted, "stage": "trace"}, say=False)) and made
 
-    def _spec_and_data(self, source: Checkpoint) -> tuple[ModelSpec, Dataset]:
-        """What the command line says, else what the lineage says."""
-        config, lineage = self.config, source.lineage or {}
-        known = lineage.get("model")
-        name = config.data.name or (lineage.get("data") or {}).get("name") or DEFAULT_DATA
-        if config.data.name is None and name.startswith("folder:"):
-            raise UsageError(
-                f"{source.label} was trained on {name}, a folder that a file cannot name: give --data folder:PATH"
-            )
-        spec = None if known is None else ModelSpec.from_dict(known)
-        if spec is not None and config.model is not None and not is_user_model(config.model):
-            raise UsageError(
-                f"--model is {config.model!r} but {source.label} says it is {spec.name!r}: leave --model out"
-            )
-        dataset = self._dataset(name, spec.input_size[1] if spec else 0)
-        if spec is None:
-            if config.model is None:
-                raise UsageError(f"{source.label} does not say which network it is: give --model NAME")
-            spec = resolve(
-                config.model,
-                data_shape=dataset.shape,
-                data_classes=dataset.classes,
-                data_mean=dataset.mean,
-                data_std=dataset.std,
-            )
-        if spec.num_classes < dataset.classes:
-            sizes = f"{spec.num_classes} outputs and {name} {dataset.classes} classes"
-            raise UsageError(f"{source.label} has {sizes}: choose other --data")
-        return spec, dataset
-
-    def _dataset(self, name: str, size: int) -> Dataset:
-        if (name, size) not in self._datasets:
-            self.tell(f"loading {name}")
-            data = self.config.data
-            loaded = load(name, Path(data.data_dir), download=data.download, size=size or None, workers=data.workers)
-            self._datasets[name, size] = loaded.to(self.device)
-        return self._datasets[name, size]
-
-    def _network(self, spec: ModelSpec, checkpoint: Checkpoint) -> nn.Module:
-        """The network with the checkpoint's weights, on the device."""
-        given = self.config.model
-        model = build(spec, user_model=given if given is not None and is_user_model(given) else None)
-        load_weights_(model, load_tensors(checkpoint), (), checkpoint.label)
-        return model.to(self.device)
-
     def _dense_of(self, source: Checkpoint) -> Checkpoint | None:
         """The network that PD is set against: ``--dense``, the dense ancestor, or a dense source itself; else None."""
         if self.config.dense is None and source.lineage is not None and not source.lineage["pruned"]:
@@ -218,7 +171,7 @@ class Finetuner:
         key = (dense.sha256, dataset.name)
         if key not in self._dense_metrics:
             self.tell(f"evaluating {dense.label}")
-            network = self._network(spec, dense)
+            network = self.networks.network(spec, dense)
             self._dense_metrics[key] = evaluate(network, spec, dataset, self.config.loop.batch_size)
         return self._dense_metrics[key]
 

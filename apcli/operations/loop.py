@@ -1,6 +1,5 @@
 """The only training loop, and the only evaluation."""
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -22,29 +21,6 @@ from apcli.registry import Choice
 
 Metrics = dict[str, float | None]  # loss: mean cross-entropy in nats; accuracy, top5: percent
 _EVALUATION_SHARE = 4  # no gradients are kept, so evaluation takes this many training batches at a time
-
-
-def device_of(config: LoopConfig) -> torch.device:
-    """The device that ``--device`` means; ``auto`` is CUDA where there is one.
-
-    Raises:
-        UsageError: no such device here.
-    """
-    name = config.device
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise UsageError(f"--device {name} cannot be used ({reason}): expected auto, cpu, cuda or cuda:N") from None
-    if device.type == "cuda":
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when cuBLAS starts
-        torch.use_deterministic_algorithms(config.deterministic, warn_only=True)  # a kernel without one says so
-        torch.backends.cudnn.deterministic = config.deterministic
-        torch.backends.cudnn.benchmark = not config.deterministic
-    return device
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,10 @@ import numpy as np
 
 from apcli import lineage as lineages
 from apcli.allocations import SCOPES
-from apcli.checkpoints import Checkpoint, Entry, check_input, write
+from apcli.checkpoints import Checkpoint, check_input, write
 from apcli.configs import PruneConfig
 from apcli.criteria import METHODS
+from apcli.entries import Entry
 from apcli.errors import UsageError
 from apcli.layers import Layer, select
 from apcli.outputs import Outputs

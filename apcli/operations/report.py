@@ -5,68 +5,41 @@ a *group* is the runs of one model on one data set, the only runs whose numbers 
 A number that is not known is None everywhere, and never counted as zero.
 """
 
-import json
 import statistics
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
+from itertools import zip_longest
 from pathlib import PurePath
 from typing import Any
 
 from apcli.errors import ApcliError
+from apcli.operations.report_quantities import PD_LOSS, Key, Quantity, Record, key_of, measures_of
 from apcli.records import POOLED
 from apcli.theory.performance import SPLITS
-
-Record = Mapping[str, Any]
-Key = tuple[str, ...]
-
-NATS = frozenset({"kl", "jeffreys", "js", "renyi", "bhattacharyya"})
 
 
 @dataclass(frozen=True)
 class Stat:
-    """Mean and sample standard deviation (n − 1 below; None for a single value) of ``n`` known values."""
+    """Mean and sample standard deviation (n − 1 below; None for a single value) of ``n`` known values.
+
+    ``error`` is the mean's standard error where the values are estimates, by Monte Carlo or over data; None where they
+    are exact. It is the mean of their errors, which are not independent (seeds share draws and data): an upper bound.
+    """
 
     mean: float
     sd: float | None
     n: int
-
-
-@dataclass(frozen=True)
-class Quantity:
-    """Something measured per trial and epoch: an AP measure or a performance difference."""
-
-    key: Key
-    label: str
-    unit: str
-    params: Mapping[str, Any] = field(default_factory=dict, compare=False)
-
-    @property
-    def kind(self) -> str:
-        return self.key[0]
-
-    @property
-    def words(self) -> str:
-        """What is measured, without the family's name: test loss."""
-        return self.label.removeprefix("PD, ")
-
-    @property
-    def settings(self) -> str:
-        return ", ".join(f"{k}={v}" for k, v in self.params.items())
-
-
-PD = tuple(
-    Quantity(("pd", split, what), f"PD, {split} {what}", unit)
-    for what, unit in (("loss", "nats"), ("accuracy", "percentage points"))
-    for split in SPLITS
-)
-PD_LOSS = PD[:2]
+    error: float | None = None
 
 
 @dataclass(frozen=True)
 class Trial:
-    """One pruned file: its values by (key, epoch), where epoch None is the file as it stands."""
+    """One pruned file: values, and the standard errors of those that are estimates, by (key, epoch).
+
+    Epoch None is the file as it stands.
+    """
 
     seed: int | None
     mask_seed: int | None
@@ -75,6 +48,7 @@ class Trial:
     actual: float | None
     layers: tuple[str, ...]
     values: Mapping[tuple[Key, int | None], float]
+    errors: Mapping[tuple[Key, int | None], float]
 
     @property
     def name(self) -> str:
@@ -83,12 +57,14 @@ class Trial:
     def at(self, key: Key, epoch: int | None) -> float | None:
         return self.values.get((key, epoch))
 
-    def final(self, key: Key) -> float | None:
-        """The file's own value; without one, that of the last traced epoch."""
+    def last(self, key: Key) -> int | None:
+        """The epoch of the final value: None for the file's own; without that, the last traced one."""
         if (key, None) in self.values:
-            return self.values[key, None]
-        last = max((e for k, e in self.values if k == key and e is not None), default=None)
-        return self.at(key, last)
+            return None
+        return max((e for k, e in self.values if k == key and e is not None), default=None)
+
+    def final(self, key: Key) -> float | None:
+        return self.at(key, self.last(key))
 
 
 @dataclass(frozen=True)
@@ -112,10 +88,18 @@ class Run:
         return sorted({epoch for trial in self.trials for _, epoch in trial.values if epoch is not None})
 
     def at(self, key: Key, epoch: int | None) -> Stat | None:
-        return stat(trial.at(key, epoch) for trial in self.trials)
+        return self._stat([(key, epoch)] * len(self.trials))
 
     def final(self, key: Key) -> Stat | None:
-        return stat(trial.final(key) for trial in self.trials)
+        return self._stat([(key, trial.last(key)) for trial in self.trials])
+
+    def tv_bounds(self, key: Key) -> tuple[Stat | None, Stat | None]:
+        """The best lower and upper bound on total variation that the final records of a KL measure state."""
+        return self.final((*key, "tv lower")), self.final((*key, "tv upper"))
+
+    def _stat(self, places: Sequence[tuple[Key, int | None]]) -> Stat | None:
+        at = list(zip(self.trials, places, strict=True))
+        return stat([t.values.get(place) for t, place in at], [t.errors.get(place) for t, place in at])
 
     def accuracy(self, state: str) -> Stat | None:
         """Top-1 accuracy on the test split, in percent; ``state`` is dense, before (fine-tuning) or pruned."""
@@ -188,12 +172,14 @@ def build(records: Iterable[Record]) -> Report:
     return Report(tuple(_group(model, data, members) for (model, data), members in groups.items()), kept)
 
 
-def stat(values: Iterable[float | None]) -> Stat | None:
-    """Mean and sample sd of the values that are known; None when none is."""
-    known = [value for value in values if value is not None]
-    if not known:
+def stat(values: Iterable[float | None], errors: Iterable[float | None] = ()) -> Stat | None:
+    """Mean and sample sd of the values that are known, with their standard errors if any; None when none is."""
+    pairs = [(value, error) for value, error in zip_longest(values, errors) if value is not None]
+    if not pairs:
         return None
-    return Stat(statistics.fmean(known), statistics.stdev(known) if len(known) > 1 else None, len(known))
+    known = [value for value, _ in pairs]
+    error = statistics.fmean(error or 0.0 for _, error in pairs) or None
+    return Stat(statistics.fmean(known), statistics.stdev(known) if len(known) > 1 else None, len(known), error)
 
 
 def file_name(file: Mapping[str, Any] | None) -> str:
@@ -215,7 +201,8 @@ def _group(model: str | None, data: str | None, records: Sequence[Record]) -> Gr
     runs = [run for choice, found in trials.items() for run in _runs(choice, found, len(scopes) > 1, notes)]
     order = {method: index for index, method in enumerate(dict.fromkeys(run.method for run in runs))}
     runs.sort(key=lambda run: (order[run.method], -1.0 if run.sparsity is None else run.sparsity))
-    return Group(model, data, tuple(runs), _measures(records), tuple(dict.fromkeys(notes)))
+    shown = [record for record in records if record.get("layer") == POOLED] or records
+    return Group(model, data, tuple(runs), measures_of(shown), tuple(dict.fromkeys(notes)))
 
 
 def _identity(record: Record) -> tuple[Any, ...]:
@@ -232,11 +219,14 @@ def _trial(records: Sequence[Record], said: Record, notes: list[str]) -> Trial:
         notes.append(f"{name}: {len(layers)} layers and no pooled record (layer '*'), so no single AP for this file")
         chosen = ...
     values: dict[tuple[Key, int | None], float] = {}
+    errors: dict[tuple[Key, int | None], float] = {}
     for record in records:
-        known = list(_performance(record))
+        known, epoch = list(_performance(record)), record.get("epoch")
         if record.get("layer") == chosen:
-            known.append((_key(record), record.get("value")))
-        values |= {(key, record.get("epoch")): number for key, number in known if number is not None}
+            key = key_of(record)
+            known += [(key, record.get("value")), *_tv_bounds(key, record)]
+            errors |= {(key, epoch): record["std_error"]} if record.get("std_error") else {}
+        values |= {(key, epoch): number for key, number in known if number is not None}
     return Trial(
         seed=said.get("seed"),
         mask_seed=said.get("mask_seed"),
@@ -245,7 +235,20 @@ def _trial(records: Sequence[Record], said: Record, notes: list[str]) -> Trial:
         actual=(said.get("sparsity") or {}).get("actual"),
         layers=tuple(str(layer) for layer in layers if layer not in (POOLED, None)),
         values=values,
+        errors=errors,
     )
+
+
+def _tv_bounds(key: Key, record: Record) -> Iterator[tuple[Key, float]]:
+    """The larger of the known lower bounds and the smaller of the upper ones."""
+    said = record.get("tv_bounds") or {}
+    for side, best, names in (
+        ("tv lower", max, ("lemma_1", "lemma_1_best")),
+        ("tv upper", min, ("pinsker", "bretagnolle_huber")),
+    ):
+        known = [said[name] for name in names if said.get(name) is not None]
+        if known:
+            yield (*key, side), best(known)
 
 
 def _performance(record: Record) -> Iterator[tuple[Key, float | None]]:
@@ -274,25 +277,3 @@ def _runs(choice: tuple[Any, ...], trials: list[Trial], several_scopes: bool, no
         names = [str(trial.pruned.get("path")) for trial in trials]
     labels = names if method is None else [f"{label} ({name})" for name in names]
     return [Run(name, requested, (trial,)) for name, trial in zip(labels, trials, strict=True)]
-
-
-def _key(record: Record) -> Key:
-    params = json.dumps(record.get("params") or {}, sort_keys=True)
-    named = (record.get("dist"), record.get("measure"), record.get("estimator"))
-    return ("ap", *(str(name or "unknown") for name in named), params)
-
-
-def _measures(records: Sequence[Record]) -> tuple[Quantity, ...]:
-    """The AP measures in order of appearance, labelled by what tells them apart."""
-    found = {_key(record): dict(record.get("params") or {}) for record in records}
-    measures = []
-    for key, params in found.items():
-        _, dist, measure, estimator, _ = key
-        peers = [(k, p) for k, p in found.items() if k[1] == dist]
-        apart = [f"{k}={v}" for k, v in params.items() if any(p.get(k, ...) != v for _, p in peers)]
-        apart += [measure] if measure not in ("kl", "ap2") else []
-        apart += [estimator] if any(k[3] != estimator for k, _ in peers) else []
-        label = "AP2" if dist == "ap2" else f"AP3 {dist}"
-        unit = "nats" if measure in NATS else "squared distance" if dist == "ap2" else measure
-        measures.append(Quantity(key, f"{label} ({', '.join(apart)})" if apart else label, unit, params))
-    return tuple(measures)

@@ -7,11 +7,20 @@ from dataclasses import dataclass, replace
 from matplotlib.figure import Figure
 
 from apcli import figures
-from apcli.figures import Point, Series
+from apcli.figures import Estimate, Point, Series
 from apcli.operations.report import Group, Report, Stat
+from apcli.operations.report_order import agreements, moment_name
+from apcli.operations.report_ranking import LOWER, Ranking, rankings
 
 METHOD_FIXED, SPARSITY_FIXED, OVER_SPARSITY, SCATTER = "by-sparsity", "by-method", "over-sparsity", "ap-against-pd"
+RANKED = "ranking"
 SEEDS = "Lines are means over seeds, bands ± 1 standard deviation."
+
+
+TAUS = (
+    "Kendall’s τ over all runs with its 95 % bootstrap interval. Orange: the best; hollow: lower than the best; "
+    "otherwise not distinguishable from it, or too few runs to say."
+)
 
 
 @dataclass(frozen=True)
@@ -55,9 +64,26 @@ def drawings(report: Report) -> list[Drawing]:
     return found
 
 
+def taus(group: Group, made: Sequence[Ranking]) -> dict[str, dict[str, Estimate]]:
+    """By ranking, then by measure: its tau. Measures stand in the order of the first ranking."""
+    panels = {}
+    for ranking in made:
+        title = f"PD, {ranking.target.words},\n{moment_name(group, ranking.moment)}"
+        panels[title] = {
+            measure.label: Estimate(
+                place.agreement.tau or 0.0, place.agreement.interval, place is ranking.best, place.verdict == LOWER
+            )
+            for place in ranking.places
+            for measure in place.measures
+        }
+    return panels
+
+
 def _of(group: Group, data: Sequence[Series]) -> list[Drawing]:
+    made = rankings(agreements(group))
+    ranked = figures.ranking(taus(group, made)) if made else None
     band = f" {SEEDS}" if any(len(run.trials) > 1 for run in group.runs) else ""
-    found = []
+    found = [Drawing(group, RANKED, RANKED, TAUS, ranked)] if ranked else []
     traced = [run for run in group.runs if run.epochs]
     for method in dict.fromkeys(run.method for run in traced):
         words = f"Method {method}: each measure over the epochs of fine-tuning, one line for each sparsity.{band}"

@@ -5,13 +5,16 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
-from apcli.operations.report import PD_LOSS, Group, Quantity, Run, Stat
-from apcli.theory.caveats import NOT_PROVEN, same_order
+from apcli.operations.report import Group, Run, Stat
+from apcli.operations.report_quantities import PD_LOSS, Quantity
+from apcli.theory import kendall
+from apcli.theory.caveats import NOT_PROVEN, of_projection
 
 FINAL = "final"
 JUST_PRUNED = "just pruned"
 CLOSE, LOOSE = 0.7, 0.3
 FEW = 4
+MANY = 4  # sentences name so many measures one by one
 
 
 @dataclass(frozen=True)
@@ -44,17 +47,35 @@ class Pair:
 
 @dataclass(frozen=True)
 class Agreement:
-    """How far one AP measure and one PD order the same cells alike, over all sparsities (None) or at one."""
+    """How far one AP measure and one PD order the same cells alike, over all sparsities (None) or at one.
+
+    ``interval`` is tau's bootstrap interval over the cells (95 %, percentile); None for fewer than ``kendall.LEAST``.
+    """
 
     measure: Quantity
     target: Quantity
     moment: str
     sparsity: float | None
-    cells: int
+    compared: tuple[Cell, ...]
     tau: float | None
+    interval: tuple[float, float] | None
     agree: int
     tied: int
     broken: tuple[Pair, ...]
+
+    @property
+    def cells(self) -> int:
+        return len(self.compared)
+
+    @property
+    def about(self) -> tuple[str, Quantity, Quantity]:
+        """What is set against what, and when; not over which runs."""
+        return self.moment, self.measure, self.target
+
+    @property
+    def words(self) -> str:
+        """tau with its interval, for people."""
+        return "unknown" if self.tau is None else " ".join(filter(None, [signed(self.tau), bracketed(self.interval)]))
 
     @property
     def pairs(self) -> int:
@@ -85,9 +106,8 @@ def agreement(
     cells: Sequence[Cell], measure: Quantity, target: Quantity, moment: str = FINAL, sparsity: float | None = None
 ) -> Agreement:
     """Kendall's tau-b between the cells' AP and PD (None where either is constant), and the pairs behind it."""
-    from scipy.stats import kendalltau
-
-    tau = float(kendalltau([c.ap.mean for c in cells], [c.pd.mean for c in cells], variant="b").statistic)
+    aps, pds = [c.ap.mean for c in cells], [c.pd.mean for c in cells]
+    interval = kendall.interval(kendall.bootstrap(aps, pds)) if len(cells) >= kendall.LEAST else None
     agree, tied, broken = 0, 0, []
     for first, second in combinations(cells, 2):
         sign = _sign(first.ap.mean - second.ap.mean) * _sign(first.pd.mean - second.pd.mean)
@@ -95,8 +115,8 @@ def agreement(
         tied += sign == 0
         if sign < 0:
             broken.append(Pair(first, second) if first.ap.mean < second.ap.mean else Pair(second, first))
-    known = None if math.isnan(tau) else tau
-    return Agreement(measure, target, moment, sparsity, len(cells), known, agree, tied, tuple(broken))
+    tau = kendall.tau_b(aps, pds)
+    return Agreement(measure, target, moment, sparsity, tuple(cells), tau, interval, agree, tied, tuple(broken))
 
 
 def moment_name(group: Group, moment: str) -> str:
@@ -126,8 +146,13 @@ def verdict(group: Group, found: Sequence[Agreement]) -> list[str]:
 def caveats(groups: Iterable[Group]) -> list[str]:
     """What the numbers cannot show, whatever they are."""
     measures = {measure.key: measure for group in groups for measure in group.measures}.values()
-    said = [(f"{m.label} ({m.settings})", same_order(m.key[1], m.params)) for m in measures]
-    return [*(f"{label} {words}" for label, words in said if words), NOT_PROVEN]
+    said: dict[str, list[str]] = {}
+    for measure in measures:
+        for words in of_projection(measure.dist, measure.params):
+            said.setdefault(words, []).append(measure.label)
+    named = {words: list(dict.fromkeys(labels)) for words, labels in said.items()}
+    lines = [f"{join(names)}{': each' if len(names) > 1 else ''} {words}" for words, names in named.items()]
+    return [*lines, NOT_PROVEN]
 
 
 def _cells(runs: Sequence[Run], measure: Quantity, target: Quantity, moment: str) -> list[Cell]:
@@ -154,7 +179,7 @@ def _overall(group: Group, when: str, found: Sequence[Agreement]) -> list[str]:
         members = [a for a in found if a.target == target]
         made = [count(len(group.methods), "method"), count(len(group.sparsities), "sparsity")]
         runs = f"{count(max(a.cells for a in members), 'run')} ({', '.join(made)})"
-        parts = tuple(_follows(names, a) for names, a in _alike(members))
+        parts = tuple(_extremes(_alike(members)))
         sentences.setdefault((runs, parts), []).append(target.words)
     start = when[0].upper() + when[1:]
     return [
@@ -163,13 +188,24 @@ def _overall(group: Group, when: str, found: Sequence[Agreement]) -> list[str]:
     ]
 
 
+def _extremes(alike: Sequence[tuple[list[str], Agreement]]) -> list[str]:
+    """All orders of AP; of many measures those that follow PD's best and least."""
+    known = sorted((each for each in alike if each[1].tau is not None), key=lambda each: -(each[1].tau or 0.0))
+    rest = [name for names, _ in known[1:-1] for name in names]
+    if len(rest) <= 2:
+        return [_follows(names, a) for names, a in alike]
+    unknown = [each for each in alike if each[1].tau is None]
+    between = f"{count(len(rest), 'measure')} stand between"
+    return [*(_follows(names, a) for names, a in (known[0], known[-1], *unknown)), between]
+
+
 def _follows(names: Sequence[str], a: Agreement) -> str:
     if a.tau is None:
-        return f"{join(names)} cannot be compared, because all values are equal"
+        return f"{few(names)} cannot be compared, because all values are equal"
     broken = f"{len(a.broken)} break it" if len(a.broken) > 1 else "1 breaks it" if a.broken else "none breaks it"
     tied = f", {a.tied} tied" if a.tied else ""
     counts = f"{a.agree} of {count(a.pairs, 'pair')} agree, {broken}{tied}"
-    return f"{join(names)} {_word(a.tau, len(a.broken), len(names))} (Kendall’s τ = {signed(a.tau)}; {counts})"
+    return f"{few(names)} {_word(a.tau, len(a.broken), len(names))} (Kendall’s τ = {a.words}; {counts})"
 
 
 def _fixed(when: str, found: Sequence[Agreement]) -> list[str]:
@@ -184,11 +220,25 @@ def _fixed(when: str, found: Sequence[Agreement]) -> list[str]:
         parts = [
             f"{join(names)} {'orders' if len(names) == 1 else 'order'} them as PD does {t}" for t, names in same.items()
         ]
+        if len({a.measure for a in found}) > MANY:
+            parts = [f"the order of PD is kept {_kept([a for a in found if a.target == target])}"]
         sentences.setdefault(tuple(parts), []).append(target.words)
     return [
         f"Among methods at one sparsity, {when} and in {join(targets)}, {'; '.join(parts)}."
         for parts, targets in sentences.items()
     ]
+
+
+def _kept(found: Sequence[Agreement]) -> str:
+    """At how many sparsities each measure orders the methods as PD does, the most first."""
+    by_measure: dict[str, list[Agreement]] = {}
+    for a in found:
+        by_measure.setdefault(a.measure.label, []).append(a)
+    counts: dict[tuple[int, int], list[str]] = {}
+    for label, members in by_measure.items():
+        counts.setdefault((sum(a.agree == a.pairs for a in members), len(members)), []).append(label)
+    ordered = sorted(counts.items(), key=lambda item: -item[0][0])
+    return ", ".join(f"at {kept} of {of} sparsities by {few(labels)}" for (kept, of), labels in ordered)
 
 
 def _sparsities(members: Sequence[Agreement]) -> str:
@@ -208,6 +258,12 @@ def _cautions(found: Sequence[Agreement]) -> list[str]:
         lines.append(
             "Agreement over all runs comes partly from sparsity alone, which raises AP and PD together; "
             "the comparison at one sparsity is what a claim about methods rests on."
+        )
+    if any(a.interval for a in found):
+        lines.append(
+            f"[a, b] after τ is its 95 % bootstrap interval ({kendall.RESAMPLES} resamples of the runs, percentiles): "
+            "how far τ depends on which runs are there. It is too narrow for few runs, and has no width where no pair "
+            f"is out of order; fewer than {kendall.LEAST} runs are too few for one."
         )
     fewest = min(fixed or [a.cells for a in found])
     if fewest <= FEW:
@@ -239,10 +295,20 @@ def signed(value: float) -> str:
     return f"{value:.2f}".replace("-", "−")
 
 
+def bracketed(interval: tuple[float, float] | None) -> str:
+    """[low, high]; nothing for None."""
+    return "" if interval is None else f"[{signed(interval[0])}, {signed(interval[1])}]"
+
+
 def count(number: int, noun: str) -> str:
     """The number with its noun, in the plural where needed."""
     plural = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
     return f"{number} {noun if number == 1 else plural}"
+
+
+def few(names: Sequence[str]) -> str:
+    """a, b and c; of many the first ones and how many others."""
+    return join(names if len(names) <= MANY else [*names[: MANY - 1], f"{len(names) - MANY + 1} others"])
 
 
 def join(words: Sequence[str]) -> str:

@@ -10,30 +10,35 @@ from pathlib import Path
 from apcli import __version__, figures
 from apcli.checkpoints import staged
 from apcli.errors import UsageError
-from apcli.operations.report import Group, Quantity, Record, Report, Run, Trial, build, file_name
-from apcli.operations.report_figures import METHOD_FIXED, OVER_SPARSITY, SCATTER, SPARSITY_FIXED, Drawing, drawings
-from apcli.operations.report_order import FINAL, Agreement, agreements, caveats, count, moment_name, signed, verdict
-from apcli.operations.report_tables import Table, broken_table, order_table, runs_table, spread, to_csv, to_markdown
+from apcli.operations import report_figures, report_tables
+from apcli.operations.report import Group, Report, Trial, build, file_name
+from apcli.operations.report_figures import Drawing, drawings
+from apcli.operations.report_order import Agreement, agreements, caveats, count, verdict
+from apcli.operations.report_quantities import Quantity, Record
+from apcli.operations.report_ranking import rankings, sentences
+from apcli.operations.report_tables import Table
+from apcli.operations.report_tiles import facts, tiles
 
 log = logging.getLogger("apcli")
 
 FORMATS = ("html", "md", "csv", "png", "svg")
 LONG, WIDE = 8, 50
-NUMBER = re.compile(r"[−-]?[\d.]+(e-?\d+)?( ± [\d.]+(e-?\d+)?)?|–")
+NUMBER = re.compile(r"[−-]?[\d.]+(e-?\d+)?( ± [\d.]+(e-?\d+)?)?( \(s\.e\. [\d.]+(e-?\d+)?\))?|–")
 SECTIONS = {
-    METHOD_FIXED: "Fixed method, every sparsity",
-    SPARSITY_FIXED: "Fixed sparsity, every method",
-    OVER_SPARSITY: "Final values over sparsity",
-    SCATTER: "AP against PD",
+    report_figures.METHOD_FIXED: "Fixed method, every sparsity",
+    report_figures.SPARSITY_FIXED: "Fixed sparsity, every method",
+    report_figures.OVER_SPARSITY: "Final values over sparsity",
+    report_figures.SCATTER: "AP against PD",
 }
 DEFINITIONS = {
     "AP2": "squared Euclidean distance ‖ω − ω̃‖² between the dense and the pruned weights of the compared layers.",
-    "AP3": "divergence between two probability laws, in nats, whose locations are the dense and the pruned weights; "
-    "KL(dense ‖ pruned) unless named otherwise.",
+    "AP3": "divergence between two probability laws to which the dense and the pruned weights belong (mostly as their "
+    "locations); KL(dense ‖ pruned), in nats, unless named otherwise.",
     "PD": "performance difference |L(dense) − L(pruned)|, in mean cross-entropy (nats) or in accuracy (points).",
     "sparsity": "share of the prunable weights in scope set to exactly zero, as asked for and as counted in the file.",
     "accuracy": "top-1 on the test split in percent; “just pruned” is before any fine-tuning.",
-    "±": "sample standard deviation over seeds; absent for one seed.",
+    "±": "sample standard deviation over seeds. For one seed: the standard error of an estimate (Monte Carlo, or over "
+    "the data), which is s.e. beside the former; absent for one seed of an exact value.",
     "τ": "Kendall’s τ-b between the runs’ mean AP and mean PD: 1 is the same order, −1 the reverse, 0 no relation. "
     "In words: closely above 0.7, loosely above 0.3, hardly above −0.3.",
 }
@@ -41,6 +46,8 @@ DEFINITIONS = {
 
 def make(records: Iterable[Record], formats: Sequence[str], stem: Path, overwrite: bool = False) -> list[Path]:
     """Write the report as ``<stem>.html``, ``.md``, ``.csv`` and one ``<stem>.<figure>.png`` or ``.svg`` per figure.
+
+    Beside ``.csv``, the records, comes ``.order.csv``, Kendall's tau, where there is anything to compare.
 
     Each file appears whole or not at all; every name is checked before the first is written. A file that is there
     already and has the same bytes is kept.
@@ -97,93 +104,64 @@ def _contents(report: Report, formats: Sequence[str], drawn: Sequence[Drawing]) 
             draw = figures.png if form == "png" else figures.svg
             yield from ((f"{drawing.name}.{form}", draw(drawing.figure)) for drawing in drawn)
         else:
-            write: dict[str, Callable[[Report], str]] = {"md": to_markdown, "csv": to_csv}
+            write: dict[str, Callable[[Report], str]] = {"md": report_tables.to_markdown, "csv": report_tables.to_csv}
             text = page(report, drawn) if form == "html" else write[form](report)
             yield form, text.encode()
+        order = report_tables.order_csv(report) if form == "csv" else ""
+        if order:
+            yield "order.csv", order.encode()
 
 
 def _group(group: Group, drawn: Sequence[Drawing], several: bool) -> str:
     found = agreements(group)
     words = verdict(group, found)
     parts = [f"<h2>{escape(group.title)}</h2>\n"] if several else []
-    parts.append(f'<p class="facts">{escape(_facts(group))}</p>\n{_tiles(group, found)}')
+    parts.append(f'<p class="facts">{escape(facts(group))}</p>\n{_tiles(group, found)}')
     parts.append(f'<ul class="verdict">\n{"".join(f"<li>{escape(sentence)}</li>" for sentence in words)}</ul>\n')
     parts += [f'<p class="note">{escape(note)}</p>\n' for note in group.notes]
-    parts.append(
-        _section("Runs", _table(runs_table(group), "Every run; final network, test split unless said otherwise."))
-    )
+    runs = "".join(_table(table, caption) for caption, table in report_tables.runs_tables(group))
+    parts += [_section("Runs", runs), _ranking(group, found, drawn)]
     for section, title in SECTIONS.items():
         inside = "".join(_figure(d) for d in drawn if d.section == section)
-        if section == SCATTER and found:
-            inside += _table(
-                order_table(group, found), "Kendall’s τ-b between AP and PD, and how many pairs of runs agree."
-            )
+        if section == report_figures.SCATTER and found:
+            inside += _folded(report_tables.order_table(group, found), report_tables.ORDER, 3 * LONG)
         parts.append(_section(title, inside) if inside else "")
-    broken = broken_table(group, found)
+    broken = report_tables.broken_table(group, found)
     if broken[1]:
-        table = _table(broken, "Smaller AP with larger PD: pairs of runs that AP and PD order oppositely.")
-        if len(broken[1]) > LONG:
-            table = f"<details>\n<summary>Show {count(len(broken[1]), 'entry')}</summary>\n{table}</details>\n"
-        parts.append(_section("Pairs that break the order", table))
+        caption = "Smaller AP with larger PD: pairs of runs that AP and PD order oppositely."
+        parts.append(_section("Pairs that break the order", _folded(broken, caption, LONG)))
+    bounds = report_tables.bounds_table(group)
+    if bounds[1]:
+        caption = "Bounds on total variation (TV) by the final KL and by the means and covariances of both laws."
+        parts.append(_section(report_tables.BOUNDS, _folded(bounds, caption, 0)))
     return "".join(parts)
 
 
-def _facts(group: Group) -> str:
-    seeds = {trial.seed for run in group.runs for trial in run.trials if trial.seed is not None}
-    layers = list(dict.fromkeys(layer for run in group.runs for trial in run.trials for layer in trial.layers))
-    listed = ", ".join(layers[:3]) + (f" and {len(layers) - 3} more" if len(layers) > 3 else "")
-    epochs = max((run.epochs[-1] for run in group.runs if run.epochs), default=0)
-    facts = [
-        count(len(group.runs), "run"),
-        count(len(group.methods), "method"),
-        count(len(group.sparsities), "sparsity") if group.sparsities else "",
-        count(len(seeds), "seed") if seeds else "",
-        f"{count(epochs, 'epoch')} of fine-tuning" if epochs else "",
-        f"compared: {listed}" if layers else "",
-    ]
-    return " · ".join(fact for fact in facts if fact)
+def _ranking(group: Group, found: Sequence[Agreement], drawn: Sequence[Drawing]) -> str:
+    made = rankings(found)
+    if not made:
+        return ""
+    words = "".join(f"<li>{escape(line)}</li>" for line in sentences(group, made))
+    picture = "".join(_figure(d) for d in drawn if d.section == report_figures.RANKED)
+    caption = "Measures by Kendall’s τ-b over all runs, the best first."
+    table = _folded(report_tables.ranking_table(group, made), caption, LONG)
+    return _section(report_tables.RANKING, f'<ul class="verdict">\n{words}</ul>\n{picture}{table}')
 
 
 def _tiles(group: Group, found: Sequence[Agreement]) -> str:
-    overall = [a for a in found if a.sparsity is None and a.moment == FINAL]
-    tiles = []
-    for measure in group.measures:
-        a = next((a for a in overall if a.measure is measure), None)
-        if a is not None and a.tau is not None:
-            same = [
-                b
-                for b in found
-                if b.sparsity is not None and (b.moment, b.measure, b.target) == (FINAL, measure, a.target)
-            ]
-            fixed = f"; {sum(b.agree for b in same)} of {sum(b.pairs for b in same)} at one sparsity" if same else ""
-            words = f"{a.agree} of {count(a.pairs, 'pair')} in the order of PD ({a.target.words}){fixed}"
-            tiles.append((f"{measure.label} {moment_name(group, FINAL)}", f"τ {signed(a.tau)}", words))
-    tiles += _accuracy_tiles(group)
     cells = "".join(
-        f'<div class="tile"><dt>{escape(name)}</dt><dd class="big">{escape(big)}</dd><dd>{escape(small)}</dd></div>\n'
-        for name, big, small in tiles
+        f'<div class="tile"><dt>{escape(tile.name)}</dt><dd class="big">{escape(tile.big)}'
+        f"{f' <small>{escape(tile.beside)}</small>' if tile.beside else ''}</dd><dd>{escape(tile.small)}</dd></div>\n"
+        for tile in tiles(group, found)
     )
     return f'<dl class="tiles">\n{cells}</dl>\n' if cells else ""
-
-
-def _accuracy_tiles(group: Group) -> list[tuple[str, str, str]]:
-    dense = [value for run in group.runs if (value := run.accuracy("dense"))]
-    tiles = [("Dense network", f"{dense[0].mean:.2f} %", f"test accuracy, {spread(dense[0], 2)}")] if dense else []
-    known: list[tuple[float, Run]] = [(value.mean, run) for run in group.runs if (value := run.accuracy("pruned"))]
-    if len(known) > 1:
-        worst, best = min(known, key=lambda k: k[0]), max(known, key=lambda k: k[0])
-        small = f"test accuracy, from {worst[1].name} to {best[1].name}"
-        tiles.append(("Pruned networks", f"{worst[0]:.1f} – {best[0]:.1f} %", small))
-    return tiles
 
 
 def _settings(report: Report) -> str:
     words = "".join(f"<dt>{escape(k)}</dt><dd>{escape(v)}</dd>\n" for k, v in DEFINITIONS.items())
     measures: dict[tuple[str, ...], Quantity] = {m.key: m for group in report.groups for m in group.measures}
-    rows = [[m.label, m.key[1], m.key[2], m.key[3], m.settings or "none"] for m in measures.values()]
-    laws = _table(
-        (["measure", "distribution", "divergence", "estimator", "parameters"], rows), "Measures and their settings."
-    )
+    head = ["measure", "distribution", "parameters", "divergence", "estimator", "measured on"]
+    laws = _table((head, [[m.label, *m.settings] for m in measures.values()]), "Measures and their settings.")
     trials = [(run, trial) for group in report.groups for run in group.runs for trial in run.trials]
     listed = {
         (
@@ -235,6 +213,15 @@ def _table(table: Table, caption: str) -> str:
         f'<div class="scroll" tabindex="0" role="region" aria-label="{escape(caption)}">\n<table>\n'
         f"<caption>{escape(caption)}</caption>\n<thead><tr>{columns}</tr></thead>\n<tbody>\n{lines}</tbody>\n</table>\n</div>\n"
     )
+
+
+def _folded(table: Table, caption: str, most: int) -> str:
+    """The table; one of more than ``most`` rows is shown on request."""
+    rows = len(table[1])
+    inside = _table(table, caption)
+    if rows <= most:
+        return inside
+    return f"<details>\n<summary>Show {count(rows, 'entry')}</summary>\n{inside}</details>\n"
 
 
 def _cell(text: str, numeric: bool) -> str:

@@ -11,11 +11,12 @@ from apcli import lineage as lineages
 from apcli.checkpoints import link_to, write
 from apcli.configs import DEFAULT_DATA, TrainConfig
 from apcli.data.datasets import Dataset, load
+from apcli.devices import device_of
 from apcli.errors import UsageError
 from apcli.models.build import build, last_layer
 from apcli.models.spec import ModelSpec, code_of, resolve
 from apcli.models.weights import load_weights_, read_weights
-from apcli.operations.loop import device_of, evaluate, fit, in_percent, recipe_of
+from apcli.operations.loop import evaluate, fit, in_percent, recipe_of
 from apcli.outputs import Outputs
 from apcli.state_dicts import entries_of
 
@@ -30,7 +31,7 @@ def train(config: TrainConfig, outputs: Outputs, tell: Callable[[str], None]) ->
         ApcliError: weights that do not fit, or a loss that is no longer finite.
     """
     outputs.expect(len(config.seeds))
-    device = device_of(config.loop)
+    device = device_of(config.loop.device, deterministic=config.loop.deterministic)
     tell("loading data")
     dataset, spec = _data_and_spec(config)
     dataset = dataset.to(device)

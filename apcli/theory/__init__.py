@@ -1,20 +1,87 @@
-"""The mathematics: numbers in, numbers out. No file, no model, no device.
+"""The mathematics: numbers in, numbers out. No file, no model, no choice of a device.
 
-``DISTRIBUTIONS`` are the projections of arXiv:2403.00155, Definition 2: a weight vector becomes a law's location.
+``DISTRIBUTIONS`` are the projections of arXiv:2403.00155, Definition 2: a layer's weights become a law's parameters.
+What needs ``data`` is measured on a network by ``apcli.probes``.
 """
 
 from apcli.registry import Parameter, Row, Table
 
 ISOTROPIC = "identity"  # the ``cov`` with which AP3 is a strictly increasing function of AP2 (of the grouped weights)
+SAME = "same"  # the pruned law has what the dense one has
 
-_SHARED: dict[str, Parameter] = {"cov": ISOTROPIC, "scale": 1.0, "groups": 0}
+COVARIANCES = Table(
+    "covariance",
+    (
+        Row(ISOTROPIC, "apcli.theory.covariances:identity", "one variance for all weights", "arXiv:2403.00155, 5.2"),
+        Row(
+            "diag",
+            "apcli.theory.covariances:diag",
+            "the variance of each column over the layer's rows (output units)",
+            "sample variance, shrunk as by one more observation",
+            ("weights",),
+            {"pruned_cov": SAME},
+        ),
+        Row(
+            "ar1",
+            "apcli.theory.covariances:ar1",
+            "correlation rho^|i-j| along each row",
+            "arXiv:2403.00155, 5.4 asks for non-diagonal covariances; AR(1) is the simplest",
+            (),
+            {"rho": 0.5, "pruned_rho": SAME},
+        ),
+        Row(
+            "rows",
+            "apcli.theory.covariances:rows",
+            "full covariance of a row, estimated from the layer's rows with shrinkage",
+            "Ledoit & Wolf 2004, doi:10.1016/S0047-259X(03)00096-4",
+            ("weights",),
+            {"shrinkage": "auto", "pruned_cov": SAME},
+        ),
+        Row(
+            "full",
+            "apcli.theory.covariances:full",
+            "full covariance of a row, or of the whole layer, from a file (safetensors or .npy)",
+            "given",
+            ("file",),
+            {"path": "", "pruned_path": SAME},
+        ),
+        Row(
+            "activation",
+            "apcli.probes.activations:activation",
+            "precision = second moment of the layer's inputs (x) centring over outputs: 2 KL is the mean squared "
+            "centred change of the outputs",
+            "arXiv:2403.00155, 5.4 asks for it; second moment as in Martens & Grosse 2015, arXiv:1503.05671",
+            ("data",),
+        ),
+        Row(
+            "fisher",
+            "apcli.probes.curvature:fisher",
+            "precision = diagonal of the dense network's Fisher information, damped",
+            "Amari 1998; expectation over the network's own labels, or the data's",
+            ("data",),
+            {"labels": "model", "damping": 1e-6},
+        ),
+        Row(
+            "gauss-newton",
+            "apcli.probes.curvature:gauss_newton",
+            "precision = the dense network's Gauss-Newton matrix, damped: KL is the second-order change of the loss",
+            "Schraudolph 2002, doi:10.1162/08997660260028683",
+            ("data",),
+            {"damping": 1e-6},
+        ),
+    ),
+)
+
+# The parameters of every elliptical family's scale matrices; a family's others belong to the law itself.
+ELLIPTICAL: dict[str, Parameter] = {"cov": ISOTROPIC, "scale": 1.0, "pruned_scale": SAME, "groups": 0}
+_COVARIANCE = {"cov": COVARIANCES}
 
 DISTRIBUTIONS = Table(
     "distribution",
     (
         Row(
             "ap2",
-            "apcli.theory.projections:ap2",
+            "apcli.theory.gaussian:squared_distance",
             "squared Euclidean distance of the dense and the pruned weights",
             "arXiv:2403.00155, Definition 1",
             ("weights",),
@@ -22,19 +89,100 @@ DISTRIBUTIONS = Table(
         ),
         Row(
             "gaussian",
-            "apcli.theory.projections:gaussian",
-            "KL of two Gaussians of one covariance (cov=identity or diag)",
+            "apcli.theory.gaussian:pair",
+            "multivariate Gaussians",
             "arXiv:2403.00155, Definition 2 and equation (3)",
             ("weights",),
-            _SHARED,
+            ELLIPTICAL,
+            _COVARIANCE,
         ),
         Row(
             "student-t",
-            "apcli.theory.projections:student_t",
-            "KL of two multivariate Student-t laws of one scale matrix, exact",
-            "arXiv:2403.00155, section 5.3; exact integral in theory/student_t.py",
+            "apcli.theory.student_t:pair",
+            "multivariate Student-t laws, by exact one-dimensional integrals",
+            "arXiv:2403.00155, section 5.3; integrals in theory/student_t.py",
             ("weights",),
-            {"df": 4.0, **_SHARED},
+            {"df": 4.0, "pruned_df": SAME, **ELLIPTICAL},
+            _COVARIANCE,
+        ),
+        Row(
+            "laplace",
+            "apcli.theory.products:laplace",
+            "independent Laplace laws, one for each weight",
+            "Gil, Alajaji & Linder 2013, doi:10.1016/j.ins.2013.06.018",
+            ("weights",),
+            {"scale": 1.0, "pruned_scale": SAME},
+        ),
+        Row(
+            "cauchy",
+            "apcli.theory.products:cauchy",
+            "independent Cauchy laws, one for each weight",
+            "Chyzak & Nielsen 2019, arXiv:1905.10965; Nielsen & Okamura 2022, arXiv:2101.12459",
+            ("weights",),
+            {"scale": 1.0, "pruned_scale": SAME},
+        ),
+        Row(
+            "predictive",
+            "apcli.probes.predictions:predictive",
+            "the network's own p(y | x; weights), averaged over the data; whole network, any structure",
+            "arXiv:2403.00155, Definition 2 with the predictive distribution as the latent law",
+            ("data",),
+        ),
+    ),
+)
+
+MEASURES = Table(
+    "measure",
+    (
+        Row("kl", "apcli.theory.measures:kl", "KL(dense || pruned), nats", "Kullback & Leibler 1951"),
+        Row("reverse-kl", "apcli.theory.measures:reverse_kl", "KL(pruned || dense), nats", "Kullback & Leibler 1951"),
+        Row("jeffreys", "apcli.theory.measures:jeffreys", "the sum of both KL, nats", "Jeffreys 1946"),
+        Row(
+            "renyi",
+            "apcli.theory.measures:renyi",
+            "Renyi divergence of order alpha (0 < alpha, not 1) of dense from pruned, nats",
+            "Renyi 1961; van Erven & Harremoes 2014, arXiv:1206.2459",
+            (),
+            {"alpha": 0.5},
+        ),
+        Row(
+            "bhattacharyya",
+            "apcli.theory.measures:bhattacharyya",
+            "-log of the Bhattacharyya coefficient, nats",
+            "Bhattacharyya 1943",
+        ),
+        Row(
+            "hellinger",
+            "apcli.theory.measures:hellinger",
+            "Hellinger distance sqrt(1 - Bhattacharyya coefficient), in [0, 1]",
+            "Hellinger 1909",
+        ),
+        Row("tv", "apcli.theory.measures:tv", "total variation, in [0, 1]", "arXiv:2403.00155, Definition 4"),
+        Row("js", "apcli.theory.measures:js", "Jensen-Shannon divergence, nats, at most log 2", "Lin 1991"),
+        Row("w2", "apcli.theory.measures:w2", "2-Wasserstein distance, in units of the weights", "Villani 2009"),
+    ),
+)
+
+ESTIMATORS = Table(
+    "estimator",
+    (
+        Row(
+            "exact",
+            "apcli.theory.measures:exact",
+            "closed form or quadrature; where there is none, mc, and the record says so",
+            "theory/gaussian.py, student_t.py, laplace.py, cauchy.py, categorical.py",
+        ),
+        Row(
+            "mc",
+            "apcli.theory.monte_carlo:estimate",
+            "Monte Carlo over the few scalars that the density ratio depends on",
+            "theory/monte_carlo.py",
+        ),
+        Row(
+            "mc-naive",
+            "apcli.theory.naive:estimate",
+            "Monte Carlo over whole vectors drawn with Pyro, as published",
+            "arXiv:2403.00155, section 5.3",
         ),
     ),
 )

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from apcli.theory import ISOTROPIC
+from apcli.theory import ISOTROPIC, SAME
 
 NOT_PROVEN = (
     "Theorem 1 and Lemma 3 of arXiv:2403.00155 are not proven as stated: a bound on AP3 in one layer says nothing of "
@@ -19,13 +19,60 @@ SAME_ORDER_GROUPED = (
     "uses one isotropic scale for both laws on grouped weights. AP3 is then a strictly increasing function of AP2 of "
     "the grouped weights, so it cannot order methods otherwise than that does."
 )
+SAME_ORDER_FIXED = (
+    "uses two isotropic laws, the pruned one of another width or another tail, ungrouped. Both are fixed, so AP3 still "
+    "grows with AP2 and with nothing else for files with the same layers: it cannot order methods otherwise than AP2."
+)
+SAME_ORDER_FIXED_GROUPED = (
+    "uses two isotropic laws on grouped weights, the pruned one of another width or another tail. Both are fixed, so "
+    "AP3 still grows with AP2 of the grouped weights and with nothing else: it cannot order methods otherwise."
+)
+PREDICTIVE = (
+    "is, on data that the dense network fits, nearly the loss difference itself, so agreement with PD there is no "
+    "discovery. What it adds is that it needs no labels: measure it on held-out data."
+)
+LAYER_LOCAL = "sees how much the outputs of each layer change, not what later layers make of that change."
+SECOND_ORDER = (
+    "is a second-order expansion at the dense weights: good for small shifts. At large ones the loss saturates and "
+    "this does not, so values, and orders, can go wrong there."
+)
+
+_OF_COVARIANCE = {"activation": LAYER_LOCAL, "fisher": SECOND_ORDER, "gauss-newton": SECOND_ORDER}
+
+
+def of_projection(dist: str, params: Mapping[str, Any]) -> list[str]:
+    """All there is to say of a distribution and its parameters, as predicates: its name goes before each."""
+    if dist == "predictive":
+        return [PREDICTIVE]
+    said = [same_order(dist, params), _OF_COVARIANCE.get(str(params.get("cov")))]
+    return [words for words in said if words]
 
 
 def same_order(dist: str, params: Mapping[str, Any]) -> str | None:
     """What to say of a distribution whose AP3 orders pairs exactly as AP2 does; None of one that may not.
 
-    Both laws sharing one isotropic scale, KL depends on |w - w~| alone and increases with it, Gaussian and Student-t.
+    Gaussian and Student-t laws with isotropic scales, whether or not the two have one scale and one df, and every
+    measure offered. 2-Wasserstein: W2^2 = |D|^2 + a constant. The others are increasing functions of f-divergences,
+    which are mixtures of int (p - g q)+ over g > 0 (Osterreicher & Vajda 1993; Liese & Vajda 2006); int min(p, g q) is
+    the integral over heights t of the volume common to {p > t} and {g q > t}, two balls around w and w~, and so falls
+    as |w - w~| grows. (That it applies here is derived for this project.)
     """
     if dist not in ("gaussian", "student-t") or params.get("cov", ISOTROPIC) != ISOTROPIC:
         return None
-    return SAME_ORDER_GROUPED if params.get("groups") else SAME_ORDER
+    one = _as_dense(params, "scale") and _as_dense(params, "df")
+    if params.get("groups"):
+        return SAME_ORDER_GROUPED if one else SAME_ORDER_FIXED_GROUPED
+    return SAME_ORDER if one else SAME_ORDER_FIXED
+
+
+def _as_dense(params: Mapping[str, Any], name: str) -> bool:
+    """Whether the pruned law's parameter is the dense one's, by name (``same``) or by value."""
+    own = params.get(f"pruned_{name}", SAME)
+    return own == SAME or _number(own) == _number(params.get(name))
+
+
+def _number(value: Any) -> float | None:
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return None

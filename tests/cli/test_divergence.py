@@ -60,7 +60,14 @@ def test_student_t_of_two_plain_files(shell: Any, pair: Any, command: str) -> No
     for record in result.records:
         layer = record["layer"]
         assert record["dim"] == dims[layer]
-        assert record["params"] == {"df": 4.0, "cov": "identity", "scale": 1.0, "groups": 0}
+        assert record["params"] == {
+            "df": 4.0,
+            "pruned_df": "same",
+            "cov": "identity",
+            "scale": 1.0,
+            "pruned_scale": "same",
+            "groups": 0,
+        }
         assert record["value"] == pytest.approx(student_t_kl(moved[layer], 4, dims[layer]), rel=1e-9)
 
 

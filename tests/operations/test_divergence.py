@@ -15,7 +15,7 @@ from apcli import records, traces
 from apcli.checkpoints import read, write
 from apcli.configs import DivergenceConfig, PruneConfig
 from apcli.errors import ApcliError, UsageError, VerificationError
-from apcli.operations.divergence import check, divergence
+from apcli.operations.divergence import Divergences
 from apcli.operations.prune import prune
 from apcli.outputs import Outputs
 from apcli.state_dicts import entries_of, entry_of
@@ -37,7 +37,7 @@ def file(path: Path, tensors: dict[str, torch.Tensor]) -> Path:
 
 
 def run(dense: Path, pruned: Path, dist: str = "ap2", **options: Any) -> list[records.Record]:
-    return list(divergence(read(dense), read(pruned), DivergenceConfig(dist, **options)))
+    return list(Divergences(DivergenceConfig(dist, **options)).records(read(dense), read(pruned)))
 
 
 def by_layer(found: list[records.Record]) -> dict[str, float]:
@@ -74,8 +74,9 @@ def test_a_record_is_the_contract(tmp_path):
     (pruned,) = prune(read(source), PruneConfig((0.5,), "random", layers="fc", seeds=(3,)), Outputs())
     (first, *_) = run(source, pruned, "student-t:df=5:groups=7")
     assert json.loads(records.dump(first)) == first
-    value = first.pop("value")
+    value, bounds = first.pop("value"), first.pop("tv_bounds")
     assert value > 0
+    assert 0 < bounds["lemma_1"] <= bounds["lemma_1_best"] < min(bounds["pinsker"], bounds["bretagnolle_huber"])
     assert first == {
         "kind": "divergence",
         "version": 1,
@@ -92,9 +93,19 @@ def test_a_record_is_the_contract(tmp_path):
         "dim": 8,  # blocks of 5 of 40 weights
         "epoch": None,
         "dist": "student-t",
-        "params": {"df": 5.0, "cov": "identity", "scale": 1.0, "groups": 7},
+        "params": {
+            "df": 5.0,
+            "pruned_df": "same",
+            "cov": "identity",
+            "scale": 1.0,
+            "pruned_scale": "same",
+            "groups": 7,
+        },
         "measure": "kl",
+        "measure_params": {},
         "estimator": "exact",
+        "draws": None,
+        "evaluated": None,
         "std_error": 0.0,
         "pd": {"test": None, "train": None},
         "metrics": {"dense": None, "before": None, "pruned": None},
@@ -184,20 +195,27 @@ def test_pairs_that_do_not_match(tmp_path, dense, pruned, words):
         ("ap2,", "empty distribution"),
         ("gaussian:scale=0", "scale is 0"),
         ("student-t:df=-1", "df is -1"),
-        ("gaussian:cov=full", "cov is 'full'"),
+        ("gaussian:cov=banded", "unknown covariance 'banded'"),
+        ("gaussian:rho=0.5", "no parameter 'rho'"),
+        ("gaussian:cov=ar1:rho=1", "rho is 1"),
+        ("gaussian:cov=rows:shrinkage=2", "shrinkage is '2'"),
+        ("gaussian:cov=diag:pruned_cov=mine", "pruned_cov is 'mine'"),
+        ("gaussian:pruned_scale=x", "pruned_scale is 'x'"),
+        ("student-t:pruned_df=0", "pruned_df is 0"),
+        ("laplace:scale=0", "scale is 0"),
         ("gaussian:groups=-3", "groups is -3"),
         ("gaussian:groups=2:cov=diag", "groups goes with cov=identity"),
     ],
 )
 def test_wrong_distributions_are_refused_before_anything_is_read(dist, words):
     with pytest.raises(UsageError, match=words):
-        check(DivergenceConfig(dist))
+        Divergences(DivergenceConfig(dist))
 
 
 def test_too_many_groups_are_refused_before_the_first_record(tmp_path):
     """Of 72 + 40 weights the second layer has too few: half a table would look like a whole one."""
     paths = file(tmp_path / "a.safetensors", state(0)), file(tmp_path / "b.safetensors", state(1))
-    found = divergence(*map(read, paths), DivergenceConfig("gaussian:groups=50"))
+    found = Divergences(DivergenceConfig("gaussian:groups=50")).records(*map(read, paths))
     with pytest.raises(UsageError, match=r"groups=50: .*fc .*40 weights"):
         next(found)
 

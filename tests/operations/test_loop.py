@@ -12,9 +12,10 @@ from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from apcli.configs import LoopConfig
 from apcli.data.datasets import Dataset, Split
+from apcli.devices import device_of
 from apcli.errors import ApcliError, UsageError
 from apcli.models.spec import ModelSpec
-from apcli.operations.loop import Recipe, device_of, evaluate, fit, parameters_of, recipe_of, zero_
+from apcli.operations.loop import Recipe, evaluate, fit, parameters_of, recipe_of, zero_
 from apcli.optim import OPTIMISERS
 
 CLASSES = 7
@@ -318,5 +319,5 @@ def test_what_torch_refuses_is_told_with_the_option(options):
 @pytest.mark.parametrize("device", ["nowhere", "cuda:99", "", "meta:x"])
 def test_devices_that_are_not_there(device):
     with pytest.raises(UsageError, match=f"--device {device} cannot be used .*expected auto, cpu, cuda"):
-        device_of(LoopConfig(device=device))
-    assert device_of(LoopConfig(device="cpu")).type == "cpu"
+        device_of(device)
+    assert device_of("cpu").type == "cpu"

@@ -9,7 +9,8 @@ import pytest
 from apcli.errors import ApcliError, UsageError
 from apcli.operations.report import build
 from apcli.operations.report_page import html, make
-from apcli.operations.report_tables import number, to_csv, to_markdown
+from apcli.operations.report import Stat
+from apcli.operations.report_tables import number, spread, to_csv, to_markdown
 
 VOID = {"meta", "br", "link", "img", "input", "hr"}
 
@@ -88,6 +89,60 @@ def test_names_from_records_are_only_text(make_grid):
     assert "<script" not in to_markdown(build(records)).replace("\\<", "")
 
 
+@pytest.fixture
+def many(make_grid):
+    """Fourteen measures, some of them estimates, some with bounds on total variation."""
+    records = make_grid(seeds=(0,), epochs=1)
+    for r in records:
+        r |= {"measure_params": {}, "draws": None, "evaluated": None, "tv_bounds": None}
+    kept = [*records]
+    for index in range(11):
+        for r in (r for r in records if r["dist"] == "gaussian"):
+            drawn = {
+                "params": {"cov": f"kind-{index}"},
+                "value": r["value"] * (1 + (ord(r["pruned"]["sha256"][index]) % 7)),
+            }
+            bounds = {"lemma_1": None, "lemma_1_best": 0.25, "pinsker": 0.75, "bretagnolle_huber": 1.0}
+            kept.append({**r, **drawn, "std_error": 0.0625 if index == 10 else 0.0, "tv_bounds": bounds})
+    return kept
+
+
+def test_page_of_many_measures(many):
+    page = html(many)
+    found = outline(page)
+    assert found.headings[2:4] == ["Runs", "Which projection orders PD best"]
+    assert "What AP3 says about total variation" in found.headings
+    assert "AP of every run, final network." in page
+    assert "<small>± 0.0625</small>" in page
+    assert '<td class="number">0.25</td><td class="number">0.75</td>' in page
+    assert ", the best of 14" in page
+    assert found.seen.count("details") >= 4
+    text = to_markdown(build(many))
+    assert "### Which projection orders PD best" in text
+    assert re.search(r"\| τ \| 95 % interval \| below the best by \|", text)
+    assert "| 0.25 | 0.75 |" in text
+    assert " ± 0.0625" in text
+
+
+def test_one_order_alone_is_not_ranked(small):
+    assert "Which projection" not in html(small)
+    assert "Which projection" not in to_markdown(build(small))
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (None, "–"),
+        (Stat(0.0123, None, 1), "0.0123"),
+        (Stat(0.0123, None, 1, 4e-4), "0.0123 ± 0.0004"),
+        (Stat(0.0123, 0.001, 3), "0.0123 ± 0.001"),
+        (Stat(0.0123, 0.001, 3, 4e-4), "0.0123 ± 0.001 (s.e. 0.0004)"),
+    ],
+)
+def test_spreads_and_standard_errors(value, text):
+    assert spread(value) == text
+
+
 def test_files_alone_make_a_page(make_grid):
     page = html(make_grid(seeds=(0,), epochs=0))
     headings = outline(page).headings
@@ -119,8 +174,12 @@ def test_make_writes_every_format(make_grid, tmp_path):
     stem = tmp_path / "out" / "my.report"
     paths = make(records, ["html", "md", "csv", "png", "svg"], stem)
     names = [path.name.removeprefix("my.report.") for path in paths]
+    order = list(csv.DictReader(io.StringIO(paths[3].read_text(encoding="utf-8"))))
+    assert order[0]["tau_low"] != ""
+    assert float(order[0]["tau_low"]) <= float(order[0]["tau"]) <= float(order[0]["tau_high"])
+    assert {row["pd"] for row in order} == {"test loss", "train loss"}
     drawn = ["over-sparsity.png", "ap-against-pd.png", "over-sparsity.svg", "ap-against-pd.svg"]
-    assert names == ["html", "md", "csv", *drawn]
+    assert names == ["html", "md", "csv", "order.csv", *drawn]
     assert sorted(paths) == sorted(stem.parent.iterdir())
     assert paths[0].read_text(encoding="utf-8") == html(copy.deepcopy(records)), "the same page twice"
 
@@ -162,6 +221,14 @@ def test_csv_holds_every_record_in_full(small):
         assert float(row["pd_train_loss"]) == record["pd"]["train"]["loss"]
         assert float(row["before_test_top5"]) == record["metrics"]["before"]["test"]["top5"]
     assert rows[-1]["params"] == "df=4 scale=1.0 groups=0"
+    assert {row[key] for row in rows for key in ("measure_params", "draws", "evaluated", "tv_lemma_1")} == {""}
+    new = {
+        "measure_params": {"alpha": 0.5}, "draws": {"samples": 9, "seed": 0}, "evaluated": {"split": "test"},
+        "tv_bounds": {"lemma_1": None, "pinsker": 0.3},
+    }  # fmt: skip
+    (row,) = csv.DictReader(io.StringIO(to_csv(build([{**small[-1], **new}]))))
+    assert (row["measure_params"], row["draws"], row["evaluated"]) == ("alpha=0.5", "samples=9 seed=0", "split=test")
+    assert (row["tv_lemma_1"], row["tv_pinsker"]) == ("", "0.3")
 
 
 def test_markdown_has_a_row_per_run(small):

@@ -1,0 +1,29 @@
+"""Which device torch works on."""
+
+import os
+
+import torch
+
+from apcli.errors import UsageError
+
+
+def device_of(name: str, *, deterministic: bool = True) -> torch.device:
+    """The device that ``--device`` means; ``auto`` is CUDA where there is one.
+
+    Raises:
+        UsageError: no such device here.
+    """
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise UsageError(f"--device {name} cannot be used ({reason}): expected auto, cpu, cuda or cuda:N") from None
+    if device.type == "cuda":
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when cuBLAS starts
+        torch.use_deterministic_algorithms(deterministic, warn_only=True)  # a kernel without one says so
+        torch.backends.cudnn.deterministic = deterministic
+        torch.backends.cudnn.benchmark = not deterministic
+    return device

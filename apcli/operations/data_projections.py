@@ -1,0 +1,110 @@
+"""Projections that need the network and its data: covariances measured on the dense network, and its predictions."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from apcli.checkpoints import Checkpoint
+from apcli.configs import DivergenceConfig
+from apcli.data.batches import batches
+from apcli.data.datasets import Split
+from apcli.devices import device_of
+from apcli.entries import Entry
+from apcli.errors import UsageError
+from apcli.models.spec import ModelSpec
+from apcli.operations.networks import Networks, Tell
+from apcli.operations.weight_projections import Tensors
+from apcli.probes import Batches
+from apcli.probes.predictions import log_probabilities
+from apcli.registry import Choice
+from apcli.state_dicts import tensor_of
+from apcli.theory import COVARIANCES
+from apcli.theory.lengths import euclidean
+from apcli.theory.measures import Pair, number_or_same
+from apcli.theory.shifts import Shift
+
+
+class DataProjections:
+    """Measures dense networks on data; what belongs to one dense file is had once for all its pruned files."""
+
+    def __init__(self, config: DivergenceConfig, tell: Tell) -> None:
+        self.config = config
+        self.tell = tell
+        self.networks = Networks(config.data, config.model, device_of(config.device), tell)
+        self._origin: tuple[Any, ...] = ()
+        self._metrics: dict[tuple[tuple[str, ...], ...], Any] = {}
+        self._dense: np.ndarray | None = None
+
+    def start(self, dense: Checkpoint, pruned: Checkpoint, tensors: Sequence[str]) -> dict[str, Any]:
+        """Begin with a pair and its compared tensors; says which data it is measured on, as its records do.
+
+        Raises:
+            UsageError: the network or the data is not known.
+        """
+        self.dense, self.pruned, self.compared = dense, pruned, tuple(tensors)
+        told = pruned if (pruned.lineage or {}).get("model") else dense
+        self.spec, dataset = self.networks.spec_and_data(told)
+        origin = (dense.sha256, dataset.name, self.spec)
+        if origin != self._origin:
+            self._origin, self._metrics, self._dense = origin, {}, None
+        split: Split = getattr(dataset, self.config.split)
+        count = min(self.config.images or len(split), len(split))
+        chosen = torch.linspace(0, len(split) - 1, count, dtype=torch.float64).round().long()  # a set may be sorted
+        split = Split(split.images[chosen], split.labels[chosen])
+        self._batches = _batches_of(split, self.spec, self.config.batch_size)
+        return {"data": dataset.name, "split": self.config.split, "images": count}
+
+    def shift(self, choice: Choice, tensors: Sequence[Tensors]) -> Shift:
+        """The distance of these layers' weights in the metric that the dense network gives them.
+
+        Raises:
+            UsageError: the layers are of a kind that the metric does not know.
+        """
+        difference = {}
+        for t in tensors:
+            before, after = (entry.values.astype(np.float64) for entry in (t.dense, t.pruned))
+            difference[t.layer.tensor] = before - after
+        scale = float(choice.parameters["scale"])
+        try:
+            pruned_scale = number_or_same(choice.parameters["pruned_scale"], scale, "pruned_scale")
+            squared = self._metric(choice).squared(difference)
+        except ValueError as error:
+            raise UsageError(f"--dist {choice.spec}: {error}") from None
+        length = float(np.hypot.reduce([euclidean(d) for d in difference.values()]))
+        excess = (scale - pruned_scale) * (scale + pruned_scale) / pruned_scale**2
+        size = np.array([sum(d.size for d in difference.values())])
+        return Shift(np.array([excess]), size, np.array([np.sqrt(squared) / pruned_scale]), length)
+
+    def predictive(self, choice: Choice, replaced: Mapping[str, Entry]) -> Pair:
+        """The two networks' predictions for every image; ``replaced`` are tensors that differ from the pruned file's.
+
+        Raises:
+            ApcliError: an output is NaN or Inf.
+        """
+        if self._dense is None:
+            self.tell(f"predictions of {self.dense.label}")
+            self._dense = log_probabilities(self._network(self.dense), self._batches)
+        self.tell(f"predictions of {self.pruned.label}")
+        network = self._network(self.pruned)
+        network.load_state_dict({name: tensor_of(entry) for name, entry in replaced.items()}, strict=False)
+        pair: Pair = choice.row.load()(self._dense, log_probabilities(network, self._batches))
+        return pair
+
+    def _metric(self, choice: Choice) -> Any:
+        row = COVARIANCES.row(str(choice.parameters["cov"]))
+        given = {key: choice.parameters[key] for key in row.parameters}
+        key = ((row.name, *(f"{k}={v}" for k, v in given.items())), self.compared)
+        if key not in self._metrics:
+            self.tell(f"{row.name} of {self.dense.label}")
+            self._metrics[key] = row.load()(self._network(self.dense), self.compared, self._batches, **given)
+        return self._metrics[key]
+
+    def _network(self, checkpoint: Checkpoint) -> nn.Module:
+        return self.networks.network(self.spec, checkpoint).eval()
+
+
+def _batches_of(split: Split, spec: ModelSpec, size: int) -> Batches:
+    return lambda: batches(split, size, shape=spec.input_size, mean=spec.mean, std=spec.std)

@@ -1,0 +1,195 @@
+"""From two files to pairs of laws, streamed: memory is a few blocks of weights, whatever the size of the model."""
+
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from apcli.entries import BLOCK, Entry
+from apcli.errors import ApcliError, UsageError
+from apcli.layers import Layer
+from apcli.records import POOLED
+from apcli.registry import Choice, Parameter
+from apcli.theory import COVARIANCES, ELLIPTICAL
+from apcli.theory.covariances import Rows
+from apcli.theory.measures import Pair
+from apcli.theory.products import ProductReduction
+from apcli.theory.reductions import Distances, GroupMeans, Reduction
+from apcli.theory.shifts import Shift
+
+Key = tuple[tuple[str, Parameter], ...]  # choices of one key need the same numbers of the weights
+
+
+@dataclass(frozen=True)
+class Tensors:
+    """A layer's weights in the dense and in the pruned file; their labels are what messages call the files."""
+
+    layer: Layer
+    dense: Entry
+    pruned: Entry
+    labels: tuple[str, str]
+
+    @property
+    def columns(self) -> int:
+        return self.layer.size // self.layer.shape[0]
+
+    def rows(self, entry: Entry) -> Rows:
+        """The layer's rows (output units) as a stream of blocks."""
+        step = max(1, BLOCK // self.columns) * self.columns
+
+        def blocks() -> Iterator[np.ndarray]:
+            for start in range(0, entry.size, step):
+                stop = min(start + step, entry.size)
+                yield entry.run(start, stop).astype(np.float64).reshape(-1, self.columns)
+                entry.release(start, stop)
+
+        return Rows(blocks, self.layer.shape[0], self.columns)
+
+
+class WeightProjections:
+    """Reduces the differences of weights to what the laws of each choice depend on.
+
+    Args:
+        choices: distributions that need the weights alone.
+        measures: what will be asked of the pairs; families of independent weights keep the sums for these.
+        keep: whether Monte Carlo will be asked for.
+        level: ``layer``, ``network`` or ``both``.
+    """
+
+    def __init__(self, choices: Sequence[Choice], measures: Sequence[Choice], *, keep: bool, level: str) -> None:
+        self.choices = choices
+        self.measures = measures
+        self.keep = keep
+        self.by_layer, self.network = level != "network", level != "layer"
+        self._origin = ""
+        self._covariances: dict[tuple[str, Key], Any] = {}
+        self._threads: Executor = ThreadPoolExecutor(os.cpu_count())
+
+    def of(self, tensors: Sequence[Tensors], origin: str) -> dict[str, dict[str, Shift | Pair]]:
+        """By each choice's spec: a ``Shift`` (families with a scale matrix) or a pair, by layer and ``POOLED``.
+
+        ``origin`` tells dense files apart: what depends on the dense weights alone is kept until another one comes.
+
+        Raises:
+            UsageError: a distribution does not suit a layer.
+            ApcliError: a weight is NaN or Inf.
+        """
+        if origin != self._origin:
+            self._origin, self._covariances = origin, {}
+        keys = {choice.spec: key_of(choice) for choice in self.choices}
+        distinct = {keys[choice.spec]: choice for choice in self.choices}
+        size = sum(t.layer.size for t in tensors)
+        whole = {
+            key: _grouped(choice, size, "*") for key, choice in distinct.items() if self.network and _groups(choice)
+        }
+        by_layer: dict[Key, list[Reduction]] = {key: [] for key in distinct}
+        offset = 0
+        for t in tensors:
+            own = {k: self._reduction(c, t) for k, c in distinct.items() if self.by_layer or not _groups(c)}
+            by_rows = any(isinstance(r, Distances) and r.covariances.by_rows for r in own.values())
+            self._stream(t, [(r, 0) for r in own.values()] + [(r, offset) for r in whole.values()], by_rows)
+            for key, reduction in own.items():
+                by_layer[key].append(reduction)
+            offset += t.layer.size
+        found: dict[Key, dict[str, Shift | Pair]] = {}
+        for key, members in by_layer.items():
+            found[key] = {t.layer.name: _result([r]) for t, r in zip(tensors, members, strict=False) if self.by_layer}
+            if self.network:
+                found[key][POOLED] = _result([whole[key]] if key in whole else members)
+        return {spec: found[key] for spec, key in keys.items()}
+
+    def _reduction(self, choice: Choice, t: Tensors) -> Reduction:
+        if _groups(choice):
+            return _grouped(choice, t.layer.size, t.layer.name)
+        try:
+            if "scale" in choice.parameters and "cov" not in choice.parameters:
+                reduction: Reduction = choice().reduction(self.measures, self.keep)
+                return reduction
+            covariances = self._covariances_of(choice, t)
+        except ValueError as error:
+            raise UsageError(f"--dist {choice.spec}: layer {t.layer.name} {error}") from None
+        return Distances(covariances, t.layer.shape[0], t.columns)
+
+    def _covariances_of(self, choice: Choice, t: Tensors) -> Any:
+        """Those of one layer; where they depend on the dense weights alone they are had once for all pruned files."""
+        parameters = {**ELLIPTICAL, **choice.parameters}
+        row = COVARIANCES.row(str(parameters["cov"]))
+        given = {key: parameters[key] for key in ("scale", "pruned_scale", *row.parameters)}
+        key = (t.layer.tensor, tuple(given.items()))
+        if key not in self._covariances:
+            made = row.load()(t.rows(t.dense), t.rows(t.pruned), **given)
+            if parameters.get("pruned_cov") == "own":
+                return made
+            self._covariances[key] = made
+        return self._covariances[key]
+
+    def _stream(self, t: Tensors, reductions: Sequence[tuple[Reduction, int]], by_rows: bool) -> None:
+        """Every block of the layer once, through all reductions, on all cores; results are taken in order."""
+        unit = t.columns if by_rows else 1
+        step = max(1, BLOCK // unit) * unit
+
+        def work(start: int) -> list[Any]:
+            stop = min(start + step, t.layer.size)
+            runs = [entry.run(start, stop) for entry in (t.dense, t.pruned)]
+            for run, entry, label in zip(runs, (t.dense, t.pruned), t.labels, strict=True):
+                if not np.isfinite(run).all():
+                    raise _not_finite(label, t.layer.tensor, entry)
+            difference = runs[0].astype(np.float64)
+            difference -= runs[1]
+            for entry in (t.dense, t.pruned):
+                entry.release(start, stop)
+            return [reduction.reduce(offset + start, difference) for reduction, offset in reductions]
+
+        for partials in self._threads.map(work, range(0, t.layer.size, step)):
+            for (reduction, _), partial in zip(reductions, partials, strict=True):
+                reduction.absorb(partial)
+
+
+def key_of(choice: Choice) -> Key:
+    """What of a choice bears on the numbers that its layers are reduced to."""
+    if "groups" not in choice.parameters:
+        return (("family", choice.spec),)
+    law = set(choice.row.parameters) - set(ELLIPTICAL)
+    return tuple(sorted({**ELLIPTICAL, **{k: v for k, v in choice.parameters.items() if k not in law}}.items()))
+
+
+def check_groups(choice: Choice) -> None:
+    """Raise ValueError where a choice groups weights and has a covariance of single weights, or too few groups."""
+    if _groups(choice) < 0:
+        raise ValueError(f"groups is {_groups(choice)}: expected 0 (none) or a number of groups")
+    if _groups(choice) and choice.parameters.get("cov", ELLIPTICAL["cov"]) != ELLIPTICAL["cov"]:
+        raise ValueError("groups goes with cov=identity: the published grouping keeps one scale for all groups")
+
+
+def pair_of(choice: Choice, projected: Shift | Pair) -> Pair:
+    """The two laws that a family makes of what the weights were reduced to."""
+    if not isinstance(projected, Shift):
+        return projected
+    law = {key: choice.parameters[key] for key in choice.row.parameters if key not in ELLIPTICAL}
+    pair: Pair = choice.row.load()(projected, **law)
+    return pair
+
+
+def _groups(choice: Choice) -> int:
+    return int(choice.parameters.get("groups", 0))
+
+
+def _grouped(choice: Choice, size: int, layer: str) -> GroupMeans:
+    if _groups(choice) > size:
+        raise UsageError(f"--dist {choice.spec}: layer {layer} has only {size} weights: choose fewer groups")
+    parameters = {**ELLIPTICAL, **choice.parameters}
+    return GroupMeans(size, _groups(choice), float(parameters["scale"]), parameters["pruned_scale"])
+
+
+def _result(reductions: Sequence[Any]) -> Shift | Pair:
+    if isinstance(reductions[0], ProductReduction):
+        pair: Pair = ProductReduction.pooled(reductions).pair()
+        return pair
+    return Shift.pooled([reduction.shift() for reduction in reductions])
+
+
+def _not_finite(label: str, tensor: str, entry: Entry) -> ApcliError:
+    return ApcliError(f"{label}: tensor {tensor} holds {entry.not_finite} NaN or Inf values: expected finite weights")

@@ -1,0 +1,225 @@
+"""The metric of a layer's outputs: how far a change of its weights moves them, on average over its inputs."""
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from apcli.errors import ApcliError, UsageError
+from apcli.layers import layer_name
+from apcli.probes import Batches, undisturbed
+
+_CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+_BLOCK = 1 << 23  # elements of a block of inputs: 64 MiB in float64
+_AGREES = (
+    0.02  # of the largest output: half precision and TF32 stay well inside, another function of the weight does not
+)
+
+
+class SecondMoment:
+    """E[h h'] of a layer's inputs h, for each of its groups: float64, over samples and positions.
+
+    While the inputs are fewer than their entries they are kept as they are, since their Gram matrix would be larger.
+
+    Args:
+        groups: G; a layer that is not a grouped convolution has one.
+        columns: J, the entries of h: weights of one output.
+    """
+
+    def __init__(self, groups: int, columns: int, device: torch.device) -> None:
+        self.groups, self.columns, self.device = groups, columns, device
+        self.count = 0
+        self._rows: list[Tensor] = []
+        self._gram: Tensor | None = None
+
+    def add(self, rows: Tensor) -> None:
+        """Take inputs [G, n, J] of any floating dtype."""
+        self.count += rows.shape[1]
+        if self.count < self.columns:
+            self._rows.append(rows.clone())  # the network may go on to change its activations in place
+            return
+        if self._gram is None:
+            size = (self.groups, self.columns, self.columns)
+            self._gram = torch.zeros(size, dtype=torch.float64, device=self.device)
+        for part in (*self._rows, rows):
+            double = part.double()
+            self._gram.baddbmm_(double.mT, double)
+        self._rows = []
+
+    def squared(self, difference: Tensor) -> Tensor:
+        """E|D h|^2, summed over groups; D is float64 [G, outputs of a group, J]."""
+        if self._gram is not None:
+            total = (difference @ self._gram * difference).sum()
+        else:
+            total = torch.stack([(difference @ part.double().mT).square().sum() for part in self._rows]).sum()
+        return total.clamp_min(0) / self.count  # a NaN stays one
+
+
+class ActivationMetric:
+    """The precision M (x) (I - 11'/K): E|(I - 11'/K) D h|^2, with M = E[h h'] of each layer's inputs h.
+
+    K are the outputs; what all of them have in common is taken out, as adding one number to all logits changes no
+    prediction. The groups of a grouped convolution see different inputs: each has its own M, and they are not centred,
+    nor is a layer of one output.
+    """
+
+    def __init__(self, moments: Mapping[str, SecondMoment]) -> None:
+        self.moments = moments
+
+    def squared(self, difference: Mapping[str, np.ndarray]) -> float:
+        """The sum over layers; a bias adds the same to both networks' outputs and has no part in it."""
+        return sum(self._squared(self.moments[name], array) for name, array in difference.items())
+
+    def _squared(self, moment: SecondMoment, array: np.ndarray) -> float:
+        change = torch.from_numpy(np.ascontiguousarray(array, dtype=np.float64)).to(moment.device)
+        change = change.reshape(moment.groups, -1, moment.columns)
+        if moment.groups == 1 and change.shape[1] > 1:
+            change = change - change.mean(dim=1, keepdim=True)
+        return float(moment.squared(change))
+
+
+def activation(model: nn.Module, tensors: Sequence[str], batches: Batches) -> ActivationMetric:
+    """The metric in which twice a Gaussian KL is the mean squared centred change of the layers' outputs.
+
+    For a convolution h is a patch under the kernel, and the mean is over positions too. The data pass once. A module
+    that the network calls several times has the inputs of all calls.
+
+    Args:
+        tensors: names of weights of ``nn.Linear``, ``nn.Conv1d``, ``nn.Conv2d`` or ``nn.Conv3d`` modules.
+
+    Raises:
+        UsageError: a tensor is no such weight, or the network uses it otherwise than through its module.
+        ApcliError: a layer's inputs hold NaN or Inf.
+
+    Source: second moments as in Martens & Grosse 2015, arXiv:1503.05671; the centring is derived for this project:
+    tr(D' (I - 11'/K) D M) = E|(I - 11'/K) D h|^2, as the projection I - 11'/K is its own square.
+    """
+    modules, refused = _modules(model, tensors)
+    moments = {name: _moment_of(module) for name, module in modules.items()}
+    with undisturbed(model), torch.no_grad(), ExitStack() as hooks:
+        for name, module in modules.items():
+            hook = module.register_forward_hook(_taking(moments[name], refused, name), with_kwargs=True)
+            hooks.callback(hook.remove)
+        for images, _ in batches():
+            model(images)
+            for name, moment in moments.items():
+                if not moment.count:
+                    refused.setdefault(name, "is not called for the first batch: the network uses its weight otherwise")
+            if refused:
+                raise _unsupported(refused, tensors)
+    metric = ActivationMetric(moments)
+    for name, module in modules.items():
+        if not math.isfinite(metric.squared({name: np.ones(module.weight.shape)})):
+            raise ApcliError(f"layer {layer_name(name)} gets NaN or Inf as input: expected finite activations")
+    return metric
+
+
+def _modules(model: nn.Module, tensors: Sequence[str]) -> tuple[dict[str, Any], dict[str, str]]:
+    """The module of each weight, and what is wrong with those that have none."""
+    modules, refused = {}, {}
+    for name in tensors:
+        owner, _, attribute = name.rpartition(".")
+        try:
+            module = model.get_submodule(owner)
+        except AttributeError:
+            module = None
+        if attribute == "weight" and isinstance(module, (nn.Linear, *_CONVOLUTIONS)):
+            modules[name] = module
+        else:
+            refused[name] = "is no weight of a Linear, Conv1d, Conv2d or Conv3d module"
+    return modules, refused
+
+
+def _unsupported(refused: Mapping[str, str], tensors: Sequence[str]) -> UsageError:
+    layers = {layer_name(name): refused[name] for name in tensors if name in refused}
+    first, problem = next(iter(layers.items()))
+    return UsageError(
+        f"layer {first} {problem}; cov=activation knows Linear, Conv1d, Conv2d and Conv3d layers: "
+        f"give --exclude {','.join(layers)}"
+    )
+
+
+def _moment_of(module: Any) -> SecondMoment:
+    return SecondMoment(getattr(module, "groups", 1), module.weight[0].numel(), module.weight.device)
+
+
+def _taking(moment: SecondMoment, refused: dict[str, str], name: str) -> Callable[..., None]:
+    """A forward hook that adds a module's inputs; at its first call it checks that they are what the outputs are of."""
+
+    def take(module: Any, args: tuple[Tensor, ...], kwargs: Mapping[str, Tensor], output: Tensor) -> None:
+        taken = args[0] if args else kwargs["input"]
+        blocks, outputs_of = _linear(module) if isinstance(module, nn.Linear) else _convolution(module)
+        before = moment.count
+        for rows in blocks(taken):
+            if moment.count == 0 and not _agree(module, rows, outputs_of(output)):
+                break
+            moment.add(rows)
+        if moment.count - before != output.numel() // module.weight.shape[0]:
+            refused[name] = f"is a {type(module).__name__} with a rule of its own"
+
+    return take
+
+
+def _linear(module: nn.Linear) -> tuple[Callable[[Tensor], Iterator[Tensor]], Callable[[Tensor], Tensor]]:
+    """How inputs [..., J] become blocks of rows [1, n, J], and outputs [..., K] rows [1, n, K]."""
+
+    def blocks(taken: Tensor) -> Iterator[Tensor]:
+        yield from taken.reshape(1, -1, module.in_features).split(max(1, _BLOCK // module.in_features), dim=1)
+
+    return blocks, lambda output: output.reshape(1, -1, module.out_features)
+
+
+def _convolution(module: Any) -> tuple[Callable[[Tensor], Iterator[Tensor]], Callable[[Tensor], Tensor]]:
+    """How images [N, C, ...] become blocks of patches [G, n, C/G * kernel], and outputs rows [G, n, K/G]."""
+    spatial, groups = len(module.kernel_size), module.groups
+
+    def blocks(taken: Tensor) -> Iterator[Tensor]:
+        patches = _pad(module, taken.reshape(-1, *taken.shape[-1 - spatial :]))  # an image alone is a batch of one
+        for axis, (kernel, step, spread) in enumerate(
+            zip(module.kernel_size, module.stride, module.dilation, strict=True), start=2
+        ):
+            patches = patches.unfold(axis, spread * (kernel - 1) + 1, step)[..., ::spread]
+        patches = patches.unflatten(1, (groups, -1))  # N, G, C/G, positions, kernel: a view, nothing is copied yet
+        patches = patches.permute(1, 0, *range(3, 3 + spatial), 2, *range(3 + spatial, 3 + 2 * spatial))
+        each = patches[:, :1].numel()
+        for part in patches.split(max(1, _BLOCK // max(1, each)), dim=1):
+            yield part.reshape(groups, -1, part[0, 0].numel() // part.shape[2 : 2 + spatial].numel())
+
+    def outputs_of(output: Tensor) -> Tensor:
+        output = output.reshape(-1, *output.shape[-1 - spatial :]).unflatten(1, (groups, -1))
+        return output.movedim(1, 0).movedim(2, -1).reshape(groups, -1, output.shape[2])
+
+    return blocks, outputs_of
+
+
+def _pad(module: Any, images: Tensor) -> Tensor:
+    if isinstance(module.padding, str):
+        wanted = [
+            d * (k - 1) * (module.padding == "same") for d, k in zip(module.dilation, module.kernel_size, strict=True)
+        ]
+        sides = [(total // 2, total - total // 2) for total in wanted]
+    else:
+        sides = [(size, size) for size in module.padding]
+    amounts = [size for side in reversed(sides) for size in side]  # the last axis comes first
+    return F.pad(images, amounts, mode="constant" if module.padding_mode == "zeros" else module.padding_mode)
+
+
+def _agree(module: Any, rows: Tensor, outputs: Tensor) -> bool:
+    """Whether the first outputs [G, n, K/G] are the first rows [G, m, J] times the weight plus the bias.
+
+    Subclasses may standardise their weight or pad by rules of their own.
+    """
+    rows = rows[:, :64]
+    outputs = outputs[:, : rows.shape[1]]
+    expected = rows @ module.weight.reshape(rows.shape[0], -1, rows.shape[2]).mT
+    if module.bias is not None:
+        expected = expected + module.bias.reshape(rows.shape[0], 1, -1)
+    if expected.shape != outputs.shape:
+        return False
+    error = (expected - outputs).abs().max()
+    return not error > _AGREES * outputs.abs().max()  # NaN is another trouble

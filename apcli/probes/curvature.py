@@ -1,0 +1,224 @@
+"""Metrics of how much a change of weights changes the dense network's predictions, to second order."""
+
+import logging
+import math
+import warnings
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, jvp, vjp, vmap
+
+from apcli.errors import ApcliError
+from apcli.probes import Batches, logits_of, undisturbed
+
+log = logging.getLogger("apcli")
+
+_BLOCK = 1 << 25  # elements of the gradients held at a time: 128 MiB in float32
+Weights = dict[str, Tensor]
+
+
+class Fisher:
+    """A diagonal precision F + damping I; ``diagonal`` has F by tensor name, float64, the weights' shapes."""
+
+    def __init__(self, diagonal: Mapping[str, np.ndarray], damping: float) -> None:
+        self.diagonal = diagonal
+        self.damping = damping
+
+    def squared(self, difference: Mapping[str, np.ndarray]) -> float:
+        """sum (F + damping) D^2."""
+        return sum(float(np.sum((self.diagonal[name] + self.damping) * d**2)) for name, d in difference.items())
+
+
+class GaussNewton:
+    """The precision E[J' (diag p - p p') J] + damping I, J the Jacobian of the logits and p the predictions.
+
+    The matrix is never formed: each length takes one pass over the data.
+    """
+
+    def __init__(self, model: nn.Module, tensors: Sequence[str], batches: Batches, damping: float) -> None:
+        self.model = model
+        self.weights = _weights(model, tensors)
+        self.batches = batches
+        self.damping = damping
+        self._derivative = _forwards
+
+    def squared(self, difference: Mapping[str, np.ndarray]) -> float:
+        """E[variance under p of the logits' change J D] + damping |D|^2.
+
+        Raises:
+            ApcliError: the network's logits or their derivatives are NaN or Inf.
+        """
+        largest = max((float(np.max(np.abs(d), initial=0.0)) for d in difference.values()), default=0.0)
+        if largest == 0:
+            return 0.0
+        total, count = 0.0, 0
+        with undisturbed(self.model):
+            weights = {name: self.weights[name] for name in difference}
+            change = {name: _like(d / largest, weights[name]) for name, d in difference.items()}  # of a float32's range
+            for images, _ in self.batches():
+                try:
+                    logits, moved = self._derivative(self.model, weights, change, images)
+                except RuntimeError as error:  # an operation without forward derivatives; else it comes again
+                    log.info("derivatives by two backward passes: %s", str(error).strip().partition("\n")[0])
+                    self._derivative = _backwards
+                    logits, moved = self._derivative(self.model, weights, change, images)
+                p, moved = logits.double().softmax(1), moved.double()
+                centred = moved - (p * moved).sum(1, keepdim=True)
+                total += float((p * centred.square()).sum())
+                count += len(images)
+        if not math.isfinite(total):
+            raise ApcliError("the network's logits or their derivatives are NaN or Inf: expected finite ones")
+        length = sum(float(np.sum((d / largest) ** 2)) for d in difference.values())
+        return largest**2 * (total / count + self.damping * length)
+
+
+def fisher(model: nn.Module, tensors: Sequence[str], batches: Batches, *, labels: str, damping: float) -> Fisher:
+    """The diagonal of the network's Fisher information, averaged over the data.
+
+    Args:
+        tensors: names of weights.
+        labels: ``model``: E_x sum_c p_c (d log p_c / dw)^2, the expectation over the network's own labels, exactly;
+            it is the diagonal of the Gauss-Newton matrix. ``data``: E (d log p_y / dw)^2 with the data's labels, the
+            empirical Fisher information, which is 0 where the network fits its data.
+        damping: added to every element.
+
+    Raises:
+        ValueError: ``labels`` or ``damping`` is none of these.
+        ApcliError: a derivative is NaN or Inf.
+
+    Source: Amari 1998, doi:10.1162/089976698300017746; that the two matrices are one: Martens 2020, arXiv:1412.1193,
+    section 9. The sum over classes is that of the squares of J' v_c, v_c = sqrt(p_c) (e_c - p), as
+    diag p - p p' = sum_c v_c v_c'.
+    """
+    _check_damping(damping)
+    if labels not in ("model", "data"):
+        raise ValueError(f"labels is {labels!r}: expected model (expectation over its own labels) or data")
+    with undisturbed(model):
+        weights = _weights(model, tensors)
+        sums = {name: torch.zeros_like(weight, dtype=torch.float64) for name, weight in weights.items()}
+        squares, count = _together, 0
+        for images, targets in batches():
+            vectors = _vectors(model, images, None if labels == "model" else targets)
+            step = max(1, _BLOCK // (min(vectors.shape[1], _vectors_at_once(weights)) * _size(weights)))
+            for part in zip(images.split(step), vectors.split(step), strict=True):
+                try:
+                    found = squares(model, weights, *part)
+                except RuntimeError as error:  # what is not vmap's trouble comes again
+                    log.info("derivatives sample by sample: %s", str(error).strip().partition("\n")[0])
+                    squares = _one_by_one
+                    found = squares(model, weights, *part)
+                for name, square in found.items():
+                    sums[name] += square
+            count += len(images)
+    if not all(bool(total.isfinite().all()) for total in sums.values()):
+        raise ApcliError("a derivative of the network's predictions is NaN or Inf: expected finite ones")
+    return Fisher({name: (total / count).cpu().numpy() for name, total in sums.items()}, damping)
+
+
+def gauss_newton(model: nn.Module, tensors: Sequence[str], batches: Batches, *, damping: float) -> GaussNewton:
+    """The metric in which a Gaussian KL is the second-order change of the predictions: E KL(p_w || p_{w - D}).
+
+    That is also the curvature's part in the change of the cross-entropy loss; the gradient's part is not in it. The
+    layers of one difference are moved together, so their cross terms count. The model and the data are kept for later
+    and must not change.
+
+    Raises:
+        ValueError: ``damping`` is negative or not finite.
+
+    Source: Schraudolph 2002, doi:10.1162/08997660260028683; Martens 2020, arXiv:1412.1193, section 8.
+    """
+    _check_damping(damping)
+    return GaussNewton(model, tensors, batches, damping)
+
+
+def _vectors(model: nn.Module, images: Tensor, targets: Tensor | None) -> Tensor:
+    """For every sample the v whose (J' v)^2 add up to its Fisher information; [B, V, C], V classes or 1."""
+    with torch.no_grad():
+        logits = logits_of(model(images))
+    p = logits.double().softmax(1)
+    classes = torch.eye(p.shape[1], dtype=p.dtype, device=p.device)
+    if targets is not None:
+        return (classes[targets] - p).unsqueeze(1).to(logits.dtype)
+    return (p.sqrt().unsqueeze(2) * (classes - p.unsqueeze(1))).to(logits.dtype)
+
+
+def _together(model: nn.Module, weights: Weights, images: Tensor, vectors: Tensor) -> Weights:
+    """The sums over samples and vectors of (J' v)^2, float64; all samples, and as many vectors as fit, at once."""
+
+    def of_one(image: Tensor, rows: Tensor) -> Weights:
+        pull = vjp(lambda chosen: _logits(model, chosen, image[None])[0], weights)[1]
+        total = {name: torch.zeros_like(weight) for name, weight in weights.items()}
+        for some in rows.split(_vectors_at_once(weights)):
+            (gradients,) = vmap(pull)(some)
+            total = {name: before + gradients[name].square().sum(0) for name, before in total.items()}
+        return total
+
+    with torch.no_grad():  # nothing but what is asked for
+        found = vmap(of_one)(images, vectors)
+    return {name: squares.sum(0, dtype=torch.float64) for name, squares in found.items()}
+
+
+def _one_by_one(model: nn.Module, weights: Weights, images: Tensor, vectors: Tensor) -> Weights:
+    """The same as ``_together``, for networks that change tensors in place or branch on their data."""
+    total = {name: torch.zeros_like(weight, dtype=torch.float64) for name, weight in weights.items()}
+    chosen = {name: weight.clone().requires_grad_() for name, weight in weights.items()}
+    for image, rows in zip(images, vectors, strict=True):
+        with torch.enable_grad():
+            logits = _logits(model, chosen, image[None])[0]
+        for row in rows:
+            gradients = torch.autograd.grad(
+                logits, tuple(chosen.values()), row, retain_graph=True, materialize_grads=True
+            )
+            for name, gradient in zip(chosen, gradients, strict=True):
+                total[name] += gradient.square()
+    return total
+
+
+def _forwards(model: nn.Module, weights: Weights, change: Weights, images: Tensor) -> tuple[Tensor, Tensor]:
+    """The logits [B, C] and their derivative along a change of the weights."""
+    with torch.no_grad(), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="`torch.jit")  # torch's own use of what it deprecates
+        found = jvp(lambda chosen: _logits(model, chosen, images), (weights,), (change,))
+    return found[0], found[1]
+
+
+def _backwards(model: nn.Module, weights: Weights, change: Weights, images: Tensor) -> tuple[Tensor, Tensor]:
+    """The same as ``_forwards``: J D is the derivative of (J' u)' D with respect to u."""
+    chosen = {name: weight.clone().requires_grad_() for name, weight in weights.items()}
+    with torch.enable_grad():
+        logits = _logits(model, chosen, images)
+        u = torch.zeros_like(logits, requires_grad=True)
+        pulled = torch.autograd.grad(logits, tuple(chosen.values()), u, create_graph=True, materialize_grads=True)
+        along = torch.stack(
+            [(u * 0).sum(), *((g * d).sum() for g, d in zip(pulled, change.values(), strict=True))]
+        ).sum()
+    return logits.detach(), torch.autograd.grad(along, u, materialize_grads=True)[0]
+
+
+def _logits(model: nn.Module, weights: Weights, images: Tensor) -> Tensor:
+    return logits_of(functional_call(model, weights, (images,)))
+
+
+def _weights(model: nn.Module, tensors: Sequence[str]) -> Weights:
+    known: Weights = dict(model.named_parameters(remove_duplicate=False))
+    known.update(model.named_buffers(remove_duplicate=False))
+    return {name: known[name].detach() for name in tensors}
+
+
+def _like(array: np.ndarray, weight: Tensor) -> Tensor:
+    return torch.as_tensor(array).to(weight)
+
+
+def _size(weights: Weights) -> int:
+    return sum(weight.numel() for weight in weights.values())
+
+
+def _vectors_at_once(weights: Weights) -> int:
+    return max(1, _BLOCK // _size(weights))
+
+
+def _check_damping(damping: float) -> None:
+    if not 0 <= damping < math.inf:
+        raise ValueError(f"damping is {damping:g}: expected a finite number, 0 or above")

@@ -1,0 +1,163 @@
+"""The log-ratio of two laws at random points, from the few scalars that it depends on: any dimension, small memory.
+
+Laws of an elliptical pair differ along one direction in each eigenspace of their relative scale. What is left of the
+eigenspace enters through one chi-square, and the Student-t mixing through one gamma variate: for equal scales three
+scalars a point, whatever the dimension. (Derived for this project: in coordinates that diagonalise the relative scale
+both quadratic forms are sums of squared normals, and in each eigenspace all but one are centred.)
+
+Points come in antithetic pairs, n and -n with the same chi-squares: what is odd in the shift cancels, so that a
+divergence of order shift^2 is not drowned by terms of order shift.
+"""
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from scipy.special import gammaln
+
+from apcli.theory.gaussian import GaussianPair
+from apcli.theory.measures import NotDefined, Pair
+from apcli.theory.products import ProductPair
+from apcli.theory.shifts import Shift
+from apcli.theory.student_t import StudentTPair
+
+BLOCK = 2**14  # numbers drawn at once, the unit in which the generator is read: they stay in a core's own cache
+_NUMBERS = 10**11  # more than that in one estimate would take hours
+_FARTHEST = 1e150  # squares beyond it overflow
+
+
+def antithetic(pair: Pair, points: int, generator: torch.Generator) -> Iterator[torch.Tensor]:
+    """log first/second, float64 [n, 2] block by block, at antithetic pairs of points of the first law.
+
+    Args:
+        pair: a Gaussian, Student-t or product pair.
+        points: in all, rounded up to whole pairs.
+        generator: of the draws, on the device where they are wanted.
+
+    Raises:
+        NotDefined: laws that are not drawn.
+        ValueError: too many numbers to draw, or laws too far apart.
+    """
+    pairs = -(-points // 2)
+    if isinstance(pair, ProductPair):
+        return _product(pair, pairs, generator)
+    return _elliptical(*elliptical_parameters(pair), pairs, generator)
+
+
+def elliptical_parameters(pair: Pair) -> tuple[Shift, float, float]:
+    """The shift and the degrees of freedom of both laws; infinite ones are a Gaussian's."""
+    if isinstance(pair, GaussianPair):
+        return pair.shift, math.inf, math.inf
+    if isinstance(pair, StudentTPair):
+        return pair.shift, pair.df, pair.pruned_df
+    raise NotDefined("only Gaussian, Student-t and product laws are drawn: predictive is exact, use --estimator exact")
+
+
+def block_sizes(rows: int, width: int, numbers: int = BLOCK) -> Iterator[int]:
+    """``rows`` in blocks of at most ``numbers`` numbers, ``width`` to a row, but never less than a row.
+
+    Raises:
+        ValueError: so many numbers that it would take hours.
+    """
+    if rows * width > _NUMBERS:
+        raise ValueError(
+            f"{rows} draws of {width} numbers each would take hours: take fewer --samples or --repeats, "
+            "or --estimator exact"
+        )
+    size = max(1, numbers // width)
+    yield from (min(size, rows - start) for start in range(0, rows, size))
+
+
+def _check_near(shift: Shift) -> None:
+    """Raise ValueError where the laws are too far apart, or too singular, for a log-ratio in double precision."""
+    if not (shift.delta < _FARTHEST and np.all(shift.excess > -1) and np.all(shift.excess < _FARTHEST)):
+        raise ValueError(
+            f"the laws are {shift.delta:g} standard deviations apart, or one is singular: use --estimator exact"
+        )
+
+
+def _elliptical(
+    shift: Shift, df: float, other_df: float, pairs: int, generator: torch.Generator
+) -> Iterator[torch.Tensor]:
+    """log p/q [n, 2] at points of p, from a normal and a chi-square for each eigenvalue, and a gamma for df.
+
+    With t = 2 g / df, g ~ Gamma(df / 2), and R_i the squared length in eigenspace i, the quadratic forms are
+    Q1 = sum R_i / t and Q2 = Q1 + (sum e_i R_i + t delta^2 +- 2 sqrt(t) sum sqrt(lambda_i) delta_i n_i) / t. Only
+    their difference meets the logarithm, relative to Q1: equal laws have log-ratio 0, close ones keep their digits.
+    """
+    _check_near(shift)
+    dim, gaussian = shift.dim, math.isinf(df) and math.isinf(other_df)
+    place: dict[str, Any] = {"dtype": torch.float64, "device": generator.device}
+    excess, distance = torch.tensor(shift.excess, **place), torch.tensor(shift.distance, **place)
+    tilt = 2 * (1 + excess).sqrt() * distance
+    rest = torch.tensor(shift.multiplicity - 1, **place) / 2  # chi-square of k degrees is twice a gamma of k / 2
+    log_det = float(shift.multiplicity @ np.log1p(shift.excess))
+    for n in block_sizes(pairs, excess.numel()):
+        normal = torch.randn(n, excess.numel(), generator=generator, **place)
+        square = normal.square()
+        if not (gaussian and shift.one_scale) and rest.any():  # else lengths do not matter, or are the normals alone
+            wide = rest > 0
+            square[:, wide] += 2 * torch._standard_gamma(rest[wide].expand(n, -1).contiguous(), generator)
+        mixing = torch.ones(n, **place)
+        if not math.isinf(df):
+            mixing = torch._standard_gamma(torch.full((n,), df / 2, **place), generator) * (2 / df)
+        radius, even = square.sum(1), (square * excess).sum(1) + mixing * shift.delta**2
+        odd = mixing.sqrt() * (normal * tilt).sum(1)
+        growth = torch.stack([even + odd, even - odd], dim=1)  # (Q2 - Q1) t
+        if math.isinf(other_df):
+            ratio = growth / (2 * mixing[:, None])
+        else:
+            ratio = (other_df + dim) / 2 * torch.log1p(growth / (other_df * mixing + radius)[:, None])
+        if df != other_df:
+            squared = (radius / mixing).clamp(max=_FARTHEST**2)  # a gamma of few degrees of freedom may underflow
+            ratio += (_surprisal(squared, other_df, dim) - _surprisal(squared, df, dim))[:, None]
+        yield ratio - log_det / 2
+
+
+def _surprisal(square: torch.Tensor, df: float, dim: int) -> torch.Tensor:
+    """-log density, up to dim/2 log(2 pi), of the standard law of ``df`` where the squared length is ``square``."""
+    if math.isinf(df):
+        return square / 2
+    constant = dim / 2 * math.log(df / 2) + gammaln(df / 2) - gammaln((df + dim) / 2)
+    return (df + dim) / 2 * torch.log1p(square / df) + constant
+
+
+def _product(pair: ProductPair, pairs: int, generator: torch.Generator) -> Iterator[torch.Tensor]:
+    """log p/q [n, 2] at points of p: a sum over coordinates, in units of the dense scale.
+
+    Coordinates without a difference matter only when the scales differ. A wide vector is summed part by part.
+    """
+    if len(pair.differences) and not np.max(np.abs(pair.differences)) / pair.scale < _FARTHEST:
+        raise ValueError(f"weights differ by {_FARTHEST:g} scales or more: use --estimator exact")
+    same = pair.scale == pair.pruned_scale
+    moved, scale = len(pair.differences), pair.pruned_scale / pair.scale
+    width = moved if same else pair.dim
+    log_ratio = _laplace if pair.family == "laplace" else _cauchy
+    for n in block_sizes(pairs, max(1, width)):
+        total = torch.zeros(n, 2, dtype=torch.float64, device=generator.device)
+        for start in range(0, width, BLOCK):
+            part = np.zeros(min(BLOCK, width - start))
+            known = pair.differences[start : start + len(part)]
+            part[: len(known)] = np.abs(known) / pair.scale
+            difference = torch.tensor(part, device=generator.device)
+            total += log_ratio(difference, scale, n, generator)
+        yield total
+
+
+def _laplace(difference: torch.Tensor, scale: float, n: int, generator: torch.Generator) -> torch.Tensor:
+    """Sums of log p/q [n, 2] over coordinates, p of scale 1. |x + D| - |x| is 2 x + D clipped to +-D: no digit lost."""
+    first, second = difference.new_empty(2, n, len(difference)).exponential_(generator=generator)
+    x = first - second
+    other = x.abs().sum(1) * (1 / scale - 1) + len(difference) * math.log(scale)
+    sides = [torch.clamp(2 * point + difference, -difference, difference).sum(1) / scale for point in (x, -x)]
+    return torch.stack(sides, dim=1) + other[:, None]
+
+
+def _cauchy(difference: torch.Tensor, scale: float, n: int, generator: torch.Generator) -> torch.Tensor:
+    """Sums of log p/q [n, 2] over coordinates, p of scale 1."""
+    x = difference.new_empty(n, len(difference)).cauchy_(generator=generator)
+    even, odd, size = (scale - 1) * (scale + 1) + difference.square(), 2 * x * difference, 1 + x.square()
+    sides = [torch.log1p((even + sign * odd) / size).sum(1) for sign in (1, -1)]
+    return torch.stack(sides, dim=1) - len(difference) * math.log(scale)

@@ -1,0 +1,282 @@
+"""Families of independent weights: each has a law of its own, which the network's pruning shifts.
+
+A divergence of two such products is a sum over the weights, which a stream of differences adds up block by block; the
+laws of one weight stand in ``laplace.py`` and ``cauchy.py``.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple, Protocol
+
+import numpy as np
+
+from apcli.registry import Choice
+from apcli.theory import cauchy as cauchy_law
+from apcli.theory import laplace as laplace_law
+from apcli.theory.matrices import euclidean
+from apcli.theory.measures import NoExactForm, check_order, number_or_same
+from apcli.theory.total_variation import lemma_1, lemma_1_best
+
+_CHUNK = 1 << 14  # elements worked on at a time, so that all intermediate arrays stay in the processor's cache
+_KL = 1.0  # the order of the Renyi divergence that is KL
+
+
+class Law(Protocol):
+    """The divergences of one weight's two laws; ``laplace.py`` and ``cauchy.py`` are such modules."""
+
+    def kl(self, x: np.ndarray, scale: float, pruned_scale: float) -> np.ndarray:
+        """KL(first || second) of laws ``x`` >= 0 apart, nats."""
+
+    def renyi(self, x: np.ndarray, alpha: float, scale: float, pruned_scale: float) -> np.ndarray:
+        """Renyi divergence of order ``alpha`` of laws ``x`` >= 0 apart, nats."""
+
+    def w2(self, length: float, dim: int, scale: float, pruned_scale: float) -> float:
+        """2-Wasserstein distance of ``dim`` weights, |w - w~| = ``length`` apart."""
+
+    def tv(self, x: float, scale: float, pruned_scale: float) -> float:
+        """Total variation of one weight's laws."""
+
+    def variance(self, scale: float) -> float | None:
+        """Of one weight; None where it is infinite."""
+
+
+class Order(NamedTuple):
+    """Which divergence: Renyi of order ``alpha``, 1 being KL; ``backwards`` is that of pruned from dense."""
+
+    alpha: float
+    backwards: bool
+
+
+@dataclass(frozen=True)
+class Family:
+    """Independent weights, all of one law and scale: ``scale`` in the dense network, ``pruned_scale`` in the pruned."""
+
+    name: str
+    law: Law
+    scale: float
+    pruned_scale: float
+
+    def order(self, alpha: float, backwards: bool) -> Order:
+        """The divergence's order; with one scale both directions are one."""
+        return Order(alpha, backwards and self.scale != self.pruned_scale)
+
+    def divergence(self, x: np.ndarray, order: Order) -> np.ndarray:
+        """The divergence of each weight from its shift ``x`` >= 0; float64 [n]."""
+        scales = (self.pruned_scale, self.scale) if order.backwards else (self.scale, self.pruned_scale)
+        with np.errstate(over="ignore"):  # then it is infinite
+            return self.law.kl(x, *scales) if order.alpha == _KL else self.law.renyi(x, order.alpha, *scales)
+
+    def reversed(self) -> "Family":
+        """The same laws, the pruned one first."""
+        return replace(self, scale=self.pruned_scale, pruned_scale=self.scale)
+
+    def reduction(self, measures: Sequence[Choice], keep: bool) -> "ProductReduction":
+        """What a stream of differences is summed into.
+
+        Args:
+            measures: those that will be asked of the pair; no other divergence is summed.
+            keep: hold the differences themselves too, which Monte Carlo needs: 8 bytes for each that is not 0.
+
+        Raises:
+            ValueError: an order of a Renyi divergence is out of range.
+        """
+        orders = {self.order(*order) for measure in measures for order in _orders(measure)}
+        return ProductReduction(self, tuple(sorted(orders)), keep)
+
+
+def laplace(*, scale: float, pruned_scale: float | str) -> Family:
+    """Independent Laplace laws of densities exp(-|t - w|/b) / 2b; ``scale`` is the dense law's b.
+
+    Raises:
+        ValueError: a scale is not a positive number.
+    """
+    return Family("laplace", laplace_law, *_scales(scale, pruned_scale))
+
+
+def cauchy(*, scale: float, pruned_scale: float | str) -> Family:
+    """Independent Cauchy laws of densities b / (pi (b^2 + (t - w)^2)); ``scale`` is the dense law's b.
+
+    Raises:
+        ValueError: a scale is not a positive number.
+    """
+    return Family("cauchy", cauchy_law, *_scales(scale, pruned_scale))
+
+
+class Partial(NamedTuple):
+    """What one block of differences contributes."""
+
+    dim: int
+    length: float
+    sums: tuple[float, ...]  # of the divergences, in the reduction's order
+    kept: np.ndarray  # |w - w~| where it is not 0; nothing where not asked for
+
+
+class ProductReduction:
+    """Sums of divergences over a stream of differences; see ``Family.reduction``.
+
+    Blocks are summed pairwise, and their sums exactly: the order of blocks does not matter.
+    """
+
+    def __init__(self, family: Family, orders: tuple[Order, ...], keep: bool) -> None:
+        self.family = family
+        self.orders = orders
+        self.keep = keep
+        self.partials: list[Partial] = []
+
+    def reduce(self, start: int, difference: np.ndarray) -> Partial:
+        """What these differences (float64, any shape) contribute, wherever they stand. Weights that did not move
+        differ by their scales alone, so that they are counted."""
+        moved = difference[difference != 0]
+        np.abs(moved, out=moved)
+        chunks = [moved[i : i + _CHUNK] for i in range(0, moved.size, _CHUNK)]
+        unmoved = difference.size - moved.size
+        sums = []
+        for order in self.orders:
+            terms = [float(self.family.divergence(chunk, order).sum()) for chunk in chunks]
+            if unmoved:
+                terms.append(unmoved * float(self.family.divergence(np.zeros(1), order)[0]))
+            sums.append(_sum(terms))
+        return Partial(difference.size, euclidean(moved), tuple(sums), moved if self.keep else np.zeros(0))
+
+    def absorb(self, partial: Partial) -> None:
+        """Add what ``reduce`` gave for the next block."""
+        self.partials.append(partial)
+
+    @staticmethod
+    def pooled(reductions: Sequence["ProductReduction"]) -> "ProductReduction":
+        """Layers taken as one: all their weights are independent."""
+        first = reductions[0]
+        whole = ProductReduction(first.family, first.orders, first.keep)
+        whole.partials = [partial for reduction in reductions for partial in reduction.partials]
+        return whole
+
+    def pair(self) -> "ProductPair":
+        """The two laws, as far as the asked measures can tell."""
+        sums = {order: _sum([p.sums[i] for p in self.partials]) for i, order in enumerate(self.orders)}
+        length = math.hypot(*(p.length for p in self.partials))
+        kept = np.concatenate([np.zeros(0), *(p.kept for p in self.partials)]) if self.keep else None
+        return ProductPair(self.family, sum(p.dim for p in self.partials), length, sums, kept)
+
+
+@dataclass(frozen=True, eq=False)
+class ProductPair:
+    """Two laws of ``dim`` independent weights; the ``Pair`` of measures.py.
+
+    Args:
+        laws: of one weight.
+        length: |w - w~|.
+        sums: the asked divergences, nats.
+        kept: |w - w~| of each weight where it is not 0, float64; None where not asked for.
+    """
+
+    laws: Family
+    dim: int
+    length: float
+    sums: Mapping[Order, float]
+    kept: np.ndarray | None = None
+
+    @property
+    def family(self) -> str:
+        """``laplace`` or ``cauchy``."""
+        return self.laws.name
+
+    @property
+    def scale(self) -> float:
+        """b of the first law."""
+        return self.laws.scale
+
+    @property
+    def pruned_scale(self) -> float:
+        """b of the second law."""
+        return self.laws.pruned_scale
+
+    @property
+    def differences(self) -> np.ndarray:
+        """|w - w~| of each weight where it is not 0, float64 [at most dim].
+
+        Raises:
+            ValueError: they were not kept.
+        """
+        if self.kept is None:
+            raise ValueError("the differences of single weights were not kept: ask for them with keep")
+        return self.kept
+
+    def reversed(self) -> "ProductPair":
+        """The same two laws, the pruned one first."""
+        sums = {self.laws.order(alpha, not backwards): value for (alpha, backwards), value in self.sums.items()}
+        return replace(self, laws=self.laws.reversed(), sums=sums)
+
+    def kl(self) -> float:
+        """KL(first || second), nats: the weights' sum."""
+        return self._summed(_KL)
+
+    def renyi(self, alpha: float) -> float:
+        """Renyi divergence of order ``alpha``, nats: the weights' sum, as the integral is their product."""
+        check_order(alpha)
+        return self._summed(alpha)
+
+    def tv(self) -> float:
+        """Total variation, of one weight only."""
+        if self.dim != 1:
+            raise NoExactForm(f"total variation of {self.family} laws has no closed form for more than one weight")
+        return self.laws.law.tv(self.length, self.scale, self.pruned_scale)
+
+    def js(self) -> float:
+        """Jensen-Shannon has no closed form here."""
+        raise NoExactForm(f"Jensen-Shannon of {self.family} laws has no closed form here")
+
+    def w2(self) -> float:
+        """2-Wasserstein distance: each weight is moved by itself, so squares add up."""
+        return self.laws.law.w2(self.length, self.dim, self.scale, self.pruned_scale)
+
+    def tv_lower(self) -> dict[str, float | None]:
+        """Lemma 1 from means and variances, and its best form; None where the laws have no variance.
+
+        The best form for scale matrices s1^2 I and s2^2 I is that of one scale (s1 + s2)/2: it projects on w - w~.
+        """
+        variances = [self.laws.law.variance(scale) for scale in (self.scale, self.pruned_scale)]
+        if None in variances:
+            return {"lemma_1": None, "lemma_1_best": None}
+        traces = [self.dim * float(variance or 0.0) for variance in variances]
+        deviation = sum(math.sqrt(variance or 0.0) for variance in variances) / 2
+        return {"lemma_1": lemma_1(self.length, *traces), "lemma_1_best": lemma_1_best(self.length / deviation)}
+
+    def _summed(self, alpha: float) -> float:
+        order = self.laws.order(alpha, False)
+        if order not in self.sums:
+            what = "KL" if alpha == _KL else f"the Renyi divergence of order {alpha:g}"
+            raise ValueError(f"{what} was not summed: name it among the measures of the reduction")
+        return self.sums[order]
+
+
+def _orders(measure: Choice) -> list[Order]:
+    """The divergences whose sums a measure needs."""
+    match measure.name:
+        case "kl" | "reverse-kl":
+            return [Order(_KL, measure.name == "reverse-kl")]
+        case "jeffreys":
+            return [Order(_KL, False), Order(_KL, True)]
+        case "renyi":
+            alpha = float(measure.parameters["alpha"])
+            check_order(alpha)
+            return [Order(alpha, False)]
+        case "bhattacharyya" | "hellinger":
+            return [Order(0.5, False)]
+    return []  # the length alone, or single differences
+
+
+def _scales(scale: float, pruned_scale: float | str) -> tuple[float, float]:
+    scales = float(scale), number_or_same(pruned_scale, float(scale), "pruned_scale")
+    for name, value in zip(("scale", "pruned_scale"), scales, strict=True):
+        if not (0 < value < math.inf):
+            raise ValueError(f"{name} is {value:g}: expected a positive number")
+    return scales
+
+
+def _sum(terms: list[float]) -> float:
+    """The exact sum of non-negative terms, rounded once."""
+    try:
+        return math.fsum(terms)
+    except OverflowError:
+        return math.inf

@@ -1,0 +1,61 @@
+"""The trapezoidal rule on the whole line: for smooth integrands that decay it converges geometrically.
+
+Source: Trefethen & Weideman 2014, The exponentially convergent trapezoidal rule, doi:10.1137/130932132.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+
+NEGLIGIBLE = 50.0  # nats below the peak: exp(-50) is 2e-22
+_TOLERANCE = 1e-13
+_POINTS, _MOST_POINTS = 257, 2**17 + 1
+
+
+def nodes(low: float, high: float, step: float) -> np.ndarray:
+    """``low``, ``low + step`` ... up to at least ``high``; unlike ``numpy.arange`` it does not drift."""
+    return low + step * np.arange(int(np.ceil((high - low) / step)) + 1)
+
+
+def support(log_weight: Callable[[np.ndarray], np.ndarray], low: float, high: float) -> tuple[float, float, float]:
+    """Where exp(``log_weight``) is not negligible beside its peak, within [``low``, ``high``], and the log of the peak.
+
+    Zooms in by 400 cells at a time. A cell is kept when its ends, continued by their own slope, could reach the peak:
+    so a narrow mode between two nodes is not lost, nor the second of two.
+    """
+    while True:
+        t = np.linspace(low, high, 401)
+        value = log_weight(t)
+        steps = np.diff(value)
+        reach = value + np.maximum(0, np.maximum(np.append(0, steps), np.append(-steps, 0)))
+        (kept,) = np.nonzero(reach > value.max() - NEGLIGIBLE)
+        first, last = max(kept[0] - 1, 0), min(kept[-1] + 1, 400)
+        if last - first > 200:
+            return float(t[first]), float(t[last]), float(value.max())
+        low, high = t[first], t[last]
+
+
+def integrals(integrands: Callable[[np.ndarray], np.ndarray], low: float, high: float) -> np.ndarray:
+    """Integrals of several functions, ``integrands(t)`` being [functions, nodes], that vanish at ``low`` and ``high``.
+
+    The step is halved until no integral moves by more than 1e-13 of what it is without signs.
+    """
+    points = _POINTS
+    t = np.linspace(low, high, points)
+    values = integrands(t)
+    total, scale = values.sum(axis=1), np.abs(values).sum(axis=1)
+    while True:
+        between = integrands((t[1:] + t[:-1]) / 2)
+        finer, scale = total + between.sum(axis=1), scale + np.abs(between).sum(axis=1)
+        points = 2 * points - 1
+        t = np.linspace(low, high, points)
+        if points >= _MOST_POINTS or np.all(np.abs(finer - 2 * total) <= _TOLERANCE * scale):
+            return np.asarray(finer * (high - low) / (points - 1))
+        total = finer
+
+
+def log_integral(log_integrand: Callable[[np.ndarray], np.ndarray], low: float, high: float) -> float:
+    """The log of the integral of exp(``log_integrand``), which may be far below the smallest float."""
+    left, right, peak = support(log_integrand, low, high)
+    (total,) = integrals(lambda t: np.exp(log_integrand(t) - peak)[None], left, right)
+    return peak + float(np.log(total))

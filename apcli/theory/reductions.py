@@ -1,0 +1,93 @@
+"""What a stream of weight differences is reduced to, block by block: numbers whose count does not grow with the layer.
+
+A reduction's ``reduce`` is pure and may run in several threads at once; ``absorb`` takes what it gave, in the order of
+the blocks, so that the result does not depend on the number of threads.
+"""
+
+import math
+from typing import Any, Protocol
+
+import numpy as np
+
+from apcli.theory.covariances import Covariances, identity
+from apcli.theory.lengths import euclidean
+from apcli.theory.shifts import Shift
+
+
+class Reduction(Protocol):
+    """Takes the difference w - w~ of a layer (or of all layers, one after another) a block at a time."""
+
+    def reduce(self, start: int, difference: np.ndarray) -> Any:
+        """What the elements from ``start`` on contribute; float64 [n]."""
+
+    def absorb(self, partial: Any) -> None:
+        """Add what ``reduce`` gave for the next block."""
+
+
+class Distances:
+    """Mahalanobis distances in each eigenspace of a layer's two covariances; blocks are whole rows."""
+
+    def __init__(self, covariances: Covariances, rows: int, columns: int) -> None:
+        self.covariances = covariances
+        self.rows, self.columns = rows, columns
+        self.length = 0.0
+        self.distances: np.ndarray | None = None
+
+    def reduce(self, start: int, difference: np.ndarray) -> tuple[float, np.ndarray]:
+        """The block's plain length, and its distances."""
+        rows = difference.reshape(-1, self.columns) if self.covariances.by_rows else difference
+        return euclidean(difference), self.covariances.distances(rows)
+
+    def absorb(self, partial: tuple[float, np.ndarray]) -> None:
+        """Lengths add as the sides of a right angle."""
+        length, distances = partial
+        self.length = math.hypot(self.length, length)
+        self.distances = distances if self.distances is None else np.hypot(self.distances, distances)
+
+    def shift(self) -> Shift:
+        """All that divergences of two elliptical laws depend on."""
+        assert self.distances is not None
+        return self.covariances.shift(self.distances, self.length, self.rows, self.columns)
+
+
+class GroupMeans:
+    """The difference averaged over consecutive groups of weights, the remainder a shorter group of its own.
+
+    This is the published grouping (arXiv:2403.00155, section 5.3, and its code): 20480 weights in "100" groups are 101.
+    The laws of the means keep the scale of single weights, as published; that of their push-forward is smaller.
+    """
+
+    def __init__(self, size: int, groups: int, scale: float, pruned_scale: float | str) -> None:
+        self.size = size
+        self.each = size // groups
+        self.covariances = identity(scale=scale, pruned_scale=pruned_scale)
+        self.sums = np.zeros(dimension(size, groups))
+
+    def reduce(self, start: int, difference: np.ndarray) -> tuple[int, np.ndarray]:
+        """The first group that these elements belong to, and the sums of theirs in it and in those that follow."""
+        first = start // self.each
+        starts = np.arange(first * self.each - start, len(difference), self.each)
+        return first, np.add.reduceat(difference, np.maximum(starts, 0))
+
+    def absorb(self, partial: tuple[int, np.ndarray]) -> None:
+        """Add the block's sums to its groups'."""
+        first, sums = partial
+        self.sums[first : first + len(sums)] += sums
+
+    def shift(self) -> Shift:
+        """All that divergences of two elliptical laws of the group means depend on."""
+        counts = np.full(len(self.sums), self.each)
+        counts[-1] = self.size - self.each * (len(self.sums) - 1)
+        means = self.sums / counts
+        return self.covariances.shift(self.covariances.distances(means), euclidean(means), 1, len(means))
+
+
+def dimension(size: int, groups: int) -> int:
+    """The coordinates left of ``size`` weights after grouping: ceil(size / (size // groups)), not ``groups``.
+
+    Raises:
+        ValueError: there are fewer weights than groups.
+    """
+    if not 0 <= groups <= size:
+        raise ValueError(f"groups is {groups}: expected 0 (none) or a number of groups up to the {size} weights")
+    return size if groups == 0 else math.ceil(size / (size // groups))

@@ -1,0 +1,85 @@
+"""What two elliptical laws differ by, reduced to a few numbers that every divergence of the two depends on."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+
+@dataclass(frozen=True, eq=False)
+class Shift:
+    """Two laws with locations w, w~ and scale matrices S1 (dense), S2 (pruned), as far as divergences can tell.
+
+    S2 = L L', and U diagonalises L^-1 S1 L^-T: its distinct eigenvalues are lambda_i, each with its multiplicity, and
+    ``distance[i]`` is the length of the part of U' L^-1 (w - w~) in its eigenspace. Where S1 = S2 there is one
+    eigenvalue, 1, and ``distance[0]`` is the Mahalanobis distance. Lengths, not their squares: those overflow.
+
+    Args:
+        excess: lambda_i - 1, computed from S1 - S2 so that near-equal matrices keep their digits; float64 [m].
+        multiplicity: how often lambda_i occurs; int64 [m], its sum is the dimension.
+        distance: float64 [m], >= 0.
+        length: |w - w~|, the plain Euclidean distance.
+        traces: tr S1 and tr S2; None where the scale matrices are not known (a singular precision was given).
+        bures2: tr(S1 + S2 - 2 (S2^1/2 S1 S2^1/2)^1/2), >= 0; None where not known.
+    """
+
+    excess: np.ndarray
+    multiplicity: np.ndarray
+    distance: np.ndarray
+    length: float
+    traces: tuple[float, float] | None = None
+    bures2: float | None = None
+
+    @staticmethod
+    def of_one_scale(
+        delta: float, dim: int, length: float | None = None, trace: float | None = None, *, known: bool = True
+    ) -> "Shift":
+        """Laws of one scale matrix S at Mahalanobis distance ``delta``; by default S is the identity.
+
+        ``known`` false: the scale matrix itself is not (its trace and anything that depends on it are then None).
+        """
+        length = delta if length is None else length
+        trace = float(dim) if trace is None else trace
+        traces = (trace, trace) if known else None
+        ones = np.zeros(1), np.array([dim]), np.array([float(delta)])
+        return Shift(*ones, length, traces, 0.0 if known else None)
+
+    @staticmethod
+    def pooled(shifts: Sequence["Shift"]) -> "Shift":
+        """Independent layers taken as one: block-diagonal scale matrices, locations one after another."""
+        first, rest = shifts[0], shifts[1:]
+        if not rest:
+            return first
+        known = [shift.traces for shift in shifts if shift.traces is not None]
+        bures = [shift.bures2 for shift in shifts if shift.bures2 is not None]
+        traces = (sum(t[0] for t in known), sum(t[1] for t in known)) if len(known) == len(shifts) else None
+        length = float(np.hypot.reduce([shift.length for shift in shifts]))
+        columns = (np.concatenate([getattr(s, name) for s in shifts]) for name in ("excess", "multiplicity"))
+        excess, multiplicity = columns
+        distance = np.concatenate([s.distance for s in shifts])
+        if np.all(excess == excess[0]):  # one eigenvalue for all
+            excess, multiplicity = excess[:1], multiplicity.sum(keepdims=True)
+            distance = np.hypot.reduce(distance, keepdims=True)
+        return Shift(excess, multiplicity, distance, length, traces, sum(bures) if len(bures) == len(shifts) else None)
+
+    @property
+    def dim(self) -> int:
+        return int(self.multiplicity.sum())
+
+    @property
+    def one_scale(self) -> bool:
+        """Whether the two laws have one scale matrix, and so differ in location only."""
+        return not self.excess.any()
+
+    @cached_property
+    def delta(self) -> float:
+        """sqrt((w - w~)' S2^-1 (w - w~)), the Mahalanobis distance in the pruned law's metric."""
+        return float(np.hypot.reduce(self.distance))
+
+    def reversed(self) -> "Shift":
+        """The same two laws, the pruned one first."""
+        eigenvalues = 1 + self.excess
+        swapped = None if self.traces is None else self.traces[::-1]
+        distance = self.distance / np.sqrt(eigenvalues)
+        return Shift(-self.excess / eigenvalues, self.multiplicity, distance, self.length, swapped, self.bures2)

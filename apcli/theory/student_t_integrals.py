@@ -1,0 +1,254 @@
+"""Divergences of two Student-t laws that differ in scale matrix or degrees of freedom: one-dimensional integrals.
+
+What the laws differ by is taken in two steps: the degrees of freedom and the size of the scale matrices, by the
+distance from the centre alone; then the shape of the scale matrices and the locations. Either integrand is positive
+and of second order in what the laws differ by, so that near-equal laws keep their digits, in any dimension.
+
+Notation: b1, b2 half the degrees of freedom, h half the dimension, a = b + h; m the geometric mean of the eigenvalues
+of S1 in the metric of S2, which are m (1 + e_i), so that sum log(1 + e_i) = 0; d_i the shift along their eigenvectors.
+On the line t, with s = exp(t), x = s / (1 + s), y = b2 s / (b1 m),
+
+    A = 1/2 sum [log(1 + e_i x) - x log(1 + e_i)],
+    C = log(1 + y Q / (2 b2 (1 + y) (1 + s))),  Q = sum d_i^2 / (1 + e_i x).
+"""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+from scipy import special
+
+from apcli.theory.gaussian import excess_over_log, log_gap
+from apcli.theory.quadrature import NEGLIGIBLE, integrals, log_integral, nodes, support
+from apcli.theory.shifts import Shift
+
+_STEP = 0.1
+_GAUSSIAN = 1e30  # half the degrees of freedom that no divergence here can tell from infinitely many
+_ORDERS = np.arange(1, 15)  # of the series in e_i, where |e_i| < 1/16
+_BLOCK = 2**20  # numbers in a table of nodes and eigenvalues
+
+
+def kl(shift: Shift, df: float, pruned_df: float) -> float:
+    """KL(t_df(w, S1) || t_pruned_df(w~, S2)) in nats; infinite df is the Gaussian, one of the two at most.
+
+    The divergence of t_df(0, m) from t_pruned_df(0, 1), plus
+
+        a2 int (1 + y)^(-b1) (1 + s)^(-h) [1 - exp(-A - b1 C)] dt.
+
+    Source: derived for this project. The mean of log(1 + q) as a Frullani integral under the first law's Gamma mixture
+    (as in ``student_t.kl``), less the same integral for no shift and e = 0.
+    """
+    if math.isinf(shift.delta) or (math.isinf(pruned_df) and df <= 2):
+        return math.inf
+    if math.isinf(pruned_df):
+        return _kl_to_gaussian(shift, df)
+    log_size, shape = _size_and_shape(shift)
+    value = 0.0
+    if log_size != 0 or df != pruned_df:
+        value += _log_mean_exp(*_radial(df, pruned_df, shift.dim, log_size), 1.0)
+    if shape.delta > 0 or not shape.one_scale:
+        value += _Line(shape, df, pruned_df, log_size).kl()
+    return value
+
+
+def renyi(shift: Shift, df: float, pruned_df: float, alpha: float) -> float:
+    """Renyi divergence of order ``alpha`` in (0, 1) of t_df(w, S1) from t_pruned_df(w~, S2), nats.
+
+    int p^alpha q^(1 - alpha) is that of t_df(0, m) and t_pruned_df(0, 1), times the mean of exp(-A - b C), with
+    b = alpha b1 + (1 - alpha) b2, under the density proportional to
+
+        y^((1 - alpha) a2) (1 + y)^(-b) (1 + s)^(-h) dt.
+
+    Source: derived for this project: Feynman's parameter joins the two powers, and z is integrated out. For laws of
+    one df and scale the density is that of a Beta law of x.
+    """
+    if math.isinf(shift.delta):
+        return math.inf
+    log_size, shape = _size_and_shape(shift)
+    log_affinity = 0.0
+    if log_size != 0 or df != pruned_df:
+        log_share, ratio = _radial(df, pruned_df, shift.dim, log_size)
+        part, whole = (_log_mean_exp(log_share, ratio, power) for power in (1 - alpha, 1.0))
+        log_affinity += part - (1 - alpha) * whole
+    if shape.delta > 0 or not shape.one_scale:
+        log_affinity += _Line(shape, df, pruned_df, log_size).log_mean(alpha)
+    return log_affinity / (alpha - 1)
+
+
+def _half(df: float) -> float:
+    return min(df / 2, _GAUSSIAN)
+
+
+def _size_and_shape(shift: Shift) -> tuple[float, Shift]:
+    """log m, and the shift with eigenvalues over m."""
+    log_size = float(shift.multiplicity @ np.log1p(shift.excess)) / shift.dim
+    size_excess = math.expm1(log_size) if len(shift.excess) > 1 else shift.excess  # one eigenvalue: 0 is left, exactly
+    return log_size, replace(shift, excess=(shift.excess - size_excess) / math.exp(log_size))
+
+
+def _excess_of_exp(z: np.ndarray) -> np.ndarray:
+    """exp(z) - 1 - z = z^2 / 2 + z^3 / 6 + ..., to full relative precision."""
+    near = np.where(np.abs(z) < 0.5, z, 0.0)
+    return np.asarray(np.where(near == z, near * near / 2 * special.hyp1f1(1, 3, near), np.expm1(z) - z))
+
+
+def _log1p_difference(log_g: np.ndarray, b1: float, b2: float) -> np.ndarray:
+    """b1 log(1 + g / b1) - b2 log(1 + g / b2): 0 where b1 = b2, and small where both are large."""
+    g = np.exp(log_g)
+    if abs(b2 - b1) < b1 / 8:  # their difference taken out
+        moved = g / b1 * ((b2 - b1) / (b2 + g))
+        return np.asarray(b2 * np.log1p(moved) - (b2 - b1) * np.logaddexp(0, log_g - math.log(b1)))
+    near = np.minimum(g, min(b1, b2))  # there g is common to both, and large beside their difference
+    series = b2 * excess_over_log(near / b2) - b1 * excess_over_log(near / b1)
+    return np.asarray(np.where(near == g, series, b1 * np.log1p(g / b1) - b2 * np.log1p(g / b2)))
+
+
+def _radial(df: float, pruned_df: float, dim: int, log_size: float) -> tuple[np.ndarray, np.ndarray]:
+    """p = t_df(0, m) and q = t_pruned_df(0, 1) at nodes: log shares of p, and log(q / p) less its mean under p.
+
+    With g = |z|^2 / (2 m), p has the density g^(h - 1) (1 + g / b1)^(-a1) and q the same of b2 / m, up to constants.
+    """
+    b1, b2, h = _half(df), _half(pruned_df), dim / 2
+
+    def log_weight(t: np.ndarray, b: float) -> np.ndarray:
+        """h t - (b + h) log(1 + g / b) up to a constant, such that only numbers of size min(b, h) cancel."""
+        if b < h:
+            return np.asarray(-h * np.logaddexp(0, math.log(b) - t) - b * np.logaddexp(0, t - math.log(b)))
+        centred = t - math.log(h)
+        return np.asarray(h * centred - (b + h) * np.logaddexp(0, centred + math.log(h / b)))
+
+    def ratio(t: np.ndarray) -> np.ndarray:
+        """log(q / p) up to a constant: what m = 1 makes of it, and the rest."""
+        g, powers = np.exp(t), _log1p_difference(t, b1, b2)
+        if b2 < h:
+            size = np.log1p(math.expm1(-log_size) * b2 / (b2 + g))
+            return np.asarray(powers + h * np.log1p((b1 - b2) / (b2 + g)) - (b2 + h) * size)
+        if abs(log_size) < 1:
+            size = np.log1p(math.expm1(log_size) * g / (b2 + g))
+        else:
+            size = np.logaddexp(math.log(b2), t + log_size) - np.logaddexp(math.log(b2), t)
+        return np.asarray(powers + h * np.log1p(g * ((b2 - b1) / b1) / (b2 + g)) - (b2 + h) * size)
+
+    def ends(b: float, log_m: float, *, of_ratio: bool) -> tuple[float, float]:
+        def reach(t: np.ndarray) -> np.ndarray:  # of p, also of log(q / p) under it
+            size = np.log1p(np.abs(ratio(t))) if of_ratio else 0.0
+            return np.asarray(log_weight(t + log_m, b) + size)
+
+        low = min(0.0, math.log(h)) - 70 / h - 5
+        high = math.log(h + 1) + min(120 / b, 600.0) + 8
+        return support(reach, low - max(0.0, log_m), high - min(0.0, log_m))[:2]
+
+    mine, other = ends(b1, 0.0, of_ratio=True), ends(b2, log_size, of_ratio=False)
+    width = math.sqrt(1 / h + 1 / max(b1, b2))  # of the narrower density, in t
+    t = nodes(min(mine[0], other[0]), max(mine[1], other[1]), min(_STEP, 0.4 * width))
+    log_share, found = log_weight(t, b1), ratio(t)
+    log_share -= log_share.max()
+    log_share -= math.log(np.exp(log_share).sum())
+    found -= found[log_share.argmax()]  # before the mean, which is not of shares that sum to 1 to the last digit
+    return log_share, found - np.exp(log_share) @ found
+
+
+def _log_mean_exp(log_share: np.ndarray, centred: np.ndarray, power: float) -> float:
+    """log of the mean of exp(power centred), >= 0, for numbers of mean 0."""
+    z = power * centred
+    if (log_share + z).max() > 300:
+        return float(special.logsumexp(log_share + z))
+    far, share = z > 1, np.exp(log_share)  # far: where exp(z) alone may overflow
+    near = share * _excess_of_exp(np.where(far, 0.0, z))
+    return float(np.log1p(np.sum(np.where(far, np.exp(log_share + np.where(far, z, 0)) - share * (1 + z), near))))
+
+
+def _kl_to_gaussian(shift: Shift, df: float) -> float:
+    """KL(t_df || Gaussian), df above 2: closed but for the divergence of the spherical laws, if that is small."""
+    b, h, a = _half(df), shift.dim / 2, _half(df) + shift.dim / 2
+    if b < 4:
+        entropies = math.lgamma(a) - math.lgamma(b) - h * math.log(b) - a * float(special.psi(a) - special.psi(b))
+        value = entropies + h / (1 - 1 / b)
+    else:
+        value = _log_mean_exp(*_radial(df, math.inf, shift.dim, 0.0), 1.0)
+    spread = float(shift.multiplicity @ log_gap(shift.excess, 0.0)) / 2
+    return value + spread + float(shift.multiplicity @ shift.excess) / (2 * (b - 1)) + shift.delta * shift.delta / 2
+
+
+class _Line:
+    """The integrals over t for the shape of the scale matrices (``shift``, of geometric mean 1) and the locations."""
+
+    def __init__(self, shift: Shift, df: float, pruned_df: float, log_size: float) -> None:
+        self.shift, self.b1, self.b2, self.h = shift, _half(df), _half(pruned_df), shift.dim / 2
+        self.log_y = math.log(self.b2) - math.log(self.b1) - log_size  # at t = 0
+        self.eigenvalues = 1 + shift.excess
+        self.log_square = 2 * math.log(shift.delta) if shift.delta > 0 else -math.inf
+
+    def kl(self) -> float:
+        """The integral of ``kl``."""
+        a2 = self.b2 + self.h
+        large = max(0.0, math.log(a2), self.log_y, math.log(self.eigenvalues.max()), self.log_square)
+        by_tail = _log_expm1(NEGLIGIBLE / self.b1) - self.log_y
+        by_dimension = _log_expm1(NEGLIGIBLE / self.h) - math.log(self.eigenvalues.min())  # of which one is at most 1
+        t = nodes(-48 - large, min(by_tail, by_dimension) + 1, _STEP)
+        shape, place = self._exponents(t)
+        weight = np.exp(-self.b1 * np.logaddexp(0, t + self.log_y) - self.h * np.logaddexp(0, t))
+        return float(a2 * _STEP * (weight @ -np.expm1(-shape - self.b1 * place)))
+
+    def log_mean(self, alpha: float) -> float:
+        """log of the mean in ``renyi``, by its difference from 1 where that is small."""
+        a1, a2, mixed = self.b1 + self.h, self.b2 + self.h, alpha * self.b1 + (1 - alpha) * self.b2
+
+        def log_weight(t: np.ndarray) -> np.ndarray:
+            y = t + self.log_y
+            both = self.h * (np.logaddexp(0, y) - np.logaddexp(0, t))
+            return np.asarray(both - (1 - alpha) * a2 * np.logaddexp(0, -y) - alpha * a1 * np.logaddexp(0, y))
+
+        def exponent(t: np.ndarray) -> np.ndarray:
+            shape, place = self._exponents(t)
+            return shape + mixed * place
+
+        around = [0.0, -self.log_y, -math.log(self.eigenvalues.max()), -math.log(self.eigenvalues.min())]
+        low = min(around) - max(0.0, self.log_square) - 70 / ((1 - alpha) * a2) - 5
+        high = max(around) + max(0.0, self.log_square) + 70 / (alpha * a1) + 5
+        left, right, peak = support(log_weight, low, high)
+
+        def rows(t: np.ndarray) -> np.ndarray:
+            weight = np.exp(log_weight(t) - peak)
+            return np.stack([weight, weight * np.expm1(-exponent(t))])
+
+        mass, change = integrals(rows, left, right)
+        if change > -0.1 * mass:
+            return float(np.log1p(change / mass))
+        moved = log_integral(lambda t: log_weight(t) - exponent(t), low, high)
+        return moved - log_integral(log_weight, low, high)
+
+    def _exponents(self, t: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """A and log(1 + y Q / (2 b2 (1 + y) (1 + s))), both >= 0: [nodes] each."""
+        shape, share = _shape_and_share(self.shift, t)
+        y, square = t + self.log_y, self.log_square - math.log(2 * self.b2)
+        with np.errstate(divide="ignore"):  # no shift, no share: log 0
+            return shape, np.logaddexp(0, square + np.log(share) + y - np.logaddexp(0, y) - np.logaddexp(0, t))
+
+
+def _log_expm1(z: float) -> float:
+    return z + math.log(-math.expm1(-z))
+
+
+def _shape_and_share(shift: Shift, t: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """A and Q / sum d_i^2 at nodes t: [nodes] each.
+
+    Where |e_i| < 1/16 they are series in x with sums of powers of e_i as coefficients: one pass over those.
+    """
+    x, rest = special.expit(t), special.expit(-t)
+    part = (shift.distance / shift.delta) ** 2 if shift.delta > 0 else np.zeros_like(shift.distance)
+    small = np.abs(shift.excess) < 1 / 16
+    powers = (-shift.excess[small]) ** np.append(0, _ORDERS)[:, None]
+    terms = -(powers[1:] @ shift.multiplicity[small]) / _ORDERS  # log(1 + e x) = -sum (-e x)^k / k
+    gaps = x * (terms @ np.expm1(np.multiply.outer(_ORDERS - 1, np.log(x))))
+    share = np.polynomial.polynomial.polyval(x, powers @ part[small])
+    excess, multiplicity, part = shift.excess[~small], shift.multiplicity[~small], part[~small]
+    rows = max(1, _BLOCK // len(t))
+    for first in range(0, len(excess), rows):
+        e, count = excess[first : first + rows], multiplicity[first : first + rows]
+        z = x[:, None] * e
+        grown = rest[:, None] + x[:, None] * (1 + e)  # 1 + e x, also where e is nearly -1 and x nearly 1
+        logs = np.where(z > -0.5, np.log1p(np.maximum(z, -0.5)), np.log(grown))
+        gaps += logs @ count - x * (count @ np.log1p(e))
+        share += (1 / grown) @ part[first : first + rows]
+    return np.maximum(gaps, 0) / 2, share

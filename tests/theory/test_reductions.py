@@ -1,0 +1,85 @@
+"""Streams of weight differences: the blocks they come in change nothing, and the numbers are those of whole vectors."""
+
+import math
+
+import numpy as np
+import pytest
+
+from apcli.theory.covariances import Rows, ar1, diag, identity
+from apcli.theory.lengths import euclidean
+from apcli.theory.reductions import Distances, GroupMeans, dimension
+
+DRAW = np.random.default_rng(3)
+DENSE, PRUNED = DRAW.normal(size=(2, 12, 5))
+
+
+def rows(weights: np.ndarray) -> Rows:
+    return Rows(lambda: iter(np.array_split(weights, 3)), *weights.shape)
+
+
+def stream(reduction, difference, size, offset=0):
+    for start in range(0, len(difference), size):
+        reduction.absorb(reduction.reduce(offset + start, difference[start : start + size]))
+    return reduction
+
+
+@pytest.mark.parametrize("make", [identity, diag, ar1])
+@pytest.mark.parametrize("blocks", [1, 2, 5, 12])
+def test_blocks_of_rows_change_nothing(make, blocks):
+    options = {"diag": {"pruned_cov": "own"}, "ar1": {"rho": 0.5, "pruned_rho": 0.2}}.get(make.__name__, {})
+    covariances = make(rows(DENSE), rows(PRUNED), scale=0.5, pruned_scale=2.0, **options)
+    difference = (DENSE - PRUNED).ravel()
+    found = stream(Distances(covariances, 12, 5), difference, 5 * blocks).shift()
+    whole = stream(Distances(covariances, 12, 5), difference, 60).shift()
+    assert found.length == pytest.approx(math.dist(DENSE.ravel(), PRUNED.ravel()), rel=1e-14)
+    assert found.distance == pytest.approx(whole.distance, rel=1e-13)
+    assert np.array_equal(found.excess, whole.excess)
+    assert found.dim == 60
+
+
+def means(vector: np.ndarray, groups: int) -> list[float]:
+    """The published grouping, as its code writes it: slices of n // groups, and whatever is left."""
+    each = len(vector) // groups
+    return [float(np.mean(vector[start : start + each])) for start in range(0, len(vector), each)]
+
+
+@pytest.mark.parametrize(("size", "groups"), [(60, 7), (60, 60), (60, 1), (59, 6), (100, 10), (150, 100)])
+@pytest.mark.parametrize("block", [1, 7, 8, 64, 1000])
+def test_group_means_are_the_published_ones_whatever_the_blocks(size, groups, block):
+    vector = np.random.default_rng(size).normal(size=size)
+    found = stream(GroupMeans(size, groups, 0.5, "same"), vector, block).shift()
+    wanted = means(vector, groups)
+    assert found.dim == len(wanted) == dimension(size, groups)
+    assert found.length == pytest.approx(math.hypot(*wanted), rel=1e-13)
+    assert found.delta == pytest.approx(math.hypot(*wanted) / 0.5, rel=1e-13)
+
+
+def test_groups_run_through_layers_taken_as_one():
+    vector = np.random.default_rng(0).normal(size=50)
+    together = GroupMeans(50, 6, 1.0, "same")
+    stream(together, vector[:17], 5)
+    stream(together, vector[17:], 5, offset=17)
+    assert together.shift().length == pytest.approx(math.hypot(*means(vector, 6)), rel=1e-13)
+
+
+@pytest.mark.parametrize(
+    ("size", "groups", "dim"), [(20480, 100, 101), (40960, 100, 101), (204800, 100, 100), (150, 100, 150)]
+)
+def test_a_hundred_groups_are_not_always_a_hundred(size, groups, dim):
+    assert dimension(size, groups) == dim
+
+
+@pytest.mark.parametrize("groups", [-1, 11])
+def test_a_number_of_groups_that_cannot_be(groups):
+    with pytest.raises(ValueError, match=f"groups is {groups}: expected .* up to the 10 weights"):
+        dimension(10, groups)
+
+
+@pytest.mark.parametrize("scale", [1e-200, 1e-30, 1.0, 1e30, 1e200, 1e300])
+def test_lengths_neither_overflow_nor_underflow(scale):
+    assert euclidean(np.array([3.0, 0.0, -4.0]) * scale) == pytest.approx(5 * scale, rel=1e-15)
+
+
+def test_no_length_at_all():
+    assert euclidean(np.zeros(4)) == euclidean(np.zeros(0)) == 0
+    assert euclidean(np.array([1.0, math.inf])) == math.inf
