@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
 
 from apcli.checkpoints import Checkpoint
 from apcli.configs import DivergenceConfig
@@ -13,7 +12,7 @@ from apcli.data.batches import batches
 from apcli.data.datasets import Split
 from apcli.devices import device_of
 from apcli.entries import Entry
-from apcli.errors import UsageError
+from apcli.errors import ApcliError, UsageError
 from apcli.models.spec import ModelSpec
 from apcli.operations.networks import Networks, Tell
 from apcli.operations.weight_projections import Tensors
@@ -85,12 +84,8 @@ class DataProjections:
             ApcliError: an output is NaN or Inf.
         """
         if self._dense is None:
-            self.tell(f"predictions of {self.dense.label}")
-            self._dense = log_probabilities(self._network(self.dense), self._batches)
-        self.tell(f"predictions of {self.pruned.label}")
-        network = self._network(self.pruned)
-        network.load_state_dict({name: tensor_of(entry) for name, entry in replaced.items()}, strict=False)
-        pair: Pair = choice.row.load()(self._dense, log_probabilities(network, self._batches))
+            self._dense = self._log_probabilities(self.dense, {})
+        pair: Pair = choice.row.load()(self._dense, self._log_probabilities(self.pruned, replaced))
         return pair
 
     def _metric(self, choice: Choice) -> Any:
@@ -99,11 +94,18 @@ class DataProjections:
         key = ((row.name, *(f"{k}={v}" for k, v in given.items())), self.compared)
         if key not in self._metrics:
             self.tell(f"{row.name} of {self.dense.label}")
-            self._metrics[key] = row.load()(self._network(self.dense), self.compared, self._batches, **given)
+            network = self.networks.network(self.spec, self.dense)
+            self._metrics[key] = row.load()(network, self.compared, self._batches, **given)
         return self._metrics[key]
 
-    def _network(self, checkpoint: Checkpoint) -> nn.Module:
-        return self.networks.network(self.spec, checkpoint).eval()
+    def _log_probabilities(self, checkpoint: Checkpoint, replaced: Mapping[str, Entry]) -> np.ndarray:
+        self.tell(f"predictions of {checkpoint.label}")
+        network = self.networks.network(self.spec, checkpoint)
+        network.load_state_dict({name: tensor_of(entry) for name, entry in replaced.items()}, strict=False)
+        try:
+            return log_probabilities(network, self._batches)
+        except ApcliError as error:
+            raise ApcliError(f"{checkpoint.label}: {error}") from None
 
 
 def _batches_of(split: Split, spec: ModelSpec, size: int) -> Batches:

@@ -12,7 +12,7 @@ from apcli.operations.weight_projections import check_groups, pair_of
 from apcli.registry import Choice
 from apcli.theory import COVARIANCES, DISTRIBUTIONS, MEASURES
 from apcli.theory.categorical import CategoricalPair
-from apcli.theory.covariances import Rows
+from apcli.theory.covariances import Rows, identity
 from apcli.theory.measures import NoExactForm, NotDefined, Pair
 from apcli.theory.shifts import Shift
 
@@ -100,10 +100,11 @@ def _example(choice: Choice, measures: Sequence[Choice]) -> Pair | None:
         reduction.absorb(reduction.reduce(0, np.ones(1)))
         pair: Pair = reduction.pair()
         return pair
+    scales = {key: choice.parameters[key] for key in ("scale", "pruned_scale")}
+    identity(**scales)  # type: ignore[arg-type]
     row = COVARIANCES.row(str(choice.parameters["cov"]))
     known = "data" not in row.needs
     if known and "file" not in row.needs:
         rows = Rows(lambda: iter([np.array([[0.0, 1.0], [1.0, 0.0], [2.0, 3.0]])]), 3, 2)
-        keys = ("scale", "pruned_scale", *row.parameters)
-        row.load()(rows, rows, **{key: choice.parameters[key] for key in keys})
+        row.load()(rows, rows, **scales, **{key: choice.parameters[key] for key in row.parameters})
     return pair_of(choice, Shift.of_one_scale(1.0, 2, known=known))

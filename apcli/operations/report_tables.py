@@ -96,7 +96,7 @@ def bounds_table(group: Group) -> Table:
 
 
 def order_table(group: Group, found: Sequence[Agreement]) -> Table:
-    """Kendall's tau-b, its interval, and agreeing pairs: a row per set of runs and measure, a column per moment and PD."""
+    """tau-b with its interval, and agreeing pairs: a row per set of runs and measure, a column per moment and PD."""
     columns = list(dict.fromkeys((a.moment, a.target.label) for a in found))
     head = ["runs compared", "measure", *(f"{target}, {moment_name(group, moment)}" for moment, target in columns)]
     rows: dict[tuple[str, str], dict[tuple[str, str], str]] = {}

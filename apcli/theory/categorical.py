@@ -194,9 +194,10 @@ def _log_affinity(log_p: np.ndarray, log_q: np.ndarray, alpha: float) -> np.ndar
 
     As both sum to 1, the sum less 1 is that of p^alpha q^(1 - alpha) - alpha p - (1 - alpha) q: of one sign.
     """
-    t, mixed = log_q - log_p, alpha * log_p + (1 - alpha) * log_q
-    with np.errstate(over="ignore", invalid="ignore"):
-        near = np.exp(log_p) * (_excess((1 - alpha) * t) - (1 - alpha) * _excess(t))
-        far = np.exp(mixed) - alpha * np.exp(log_p) - (1 - alpha) * np.exp(log_q)
-        less = np.where(np.abs(t) < _NEAR, near, far).sum(axis=1)
+    t, mixed, p = log_q - log_p, alpha * log_p + (1 - alpha) * log_q, np.exp(log_p)
+    u = (1 - alpha) * t
+    with np.errstate(all="ignore"):  # of what is not taken
+        near = p * (_excess(u) - (1 - alpha) * _excess(t))
+        moved = np.where(np.abs(u) < _NEAR, p * np.expm1(u), np.exp(mixed) - p)  # alpha may be near 1
+        less = np.where(np.abs(t) < _NEAR, near, moved - (1 - alpha) * (np.exp(log_q) - p)).sum(axis=1)
         return np.where(np.abs(less) < 0.5, np.log1p(less), logsumexp(mixed, axis=1))

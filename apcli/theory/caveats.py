@@ -13,7 +13,7 @@ NOT_PROVEN = (
 SAME_ORDER = (
     "uses one isotropic scale for both laws, ungrouped. AP3 is then a strictly increasing function of AP2 for a pair "
     "of files, so it cannot order methods otherwise than AP2 does and adds no evidence of its own (only averaging over "
-    "seeds can make their orders differ)."
+    "seeds, or Monte Carlo noise, can make their orders differ)."
 )
 SAME_ORDER_GROUPED = (
     "uses one isotropic scale for both laws on grouped weights. AP3 is then a strictly increasing function of AP2 of "

@@ -12,6 +12,7 @@ from functools import partial
 import numpy as np
 import torch
 
+from apcli.devices import device_of
 from apcli.registry import Choice
 from apcli.theory.log_ratios import antithetic, elliptical_parameters
 from apcli.theory.measures import NotDefined, Pair, check_order
@@ -39,7 +40,7 @@ def estimate(pair: Pair, measure: Choice, samples: int, repeats: int, seed: int,
             draws from both laws take half of them from each.
         repeats: as many times ``samples``, the draws all different.
         seed: of a generator of its own on ``device``; the same arguments give the same number.
-        device: a torch device with double precision.
+        device: as ``--device`` names it; one with double precision.
 
     Returns:
         The mean over all draws, and its standard error from the averages of antithetic pairs. An integral that is known
@@ -50,7 +51,7 @@ def estimate(pair: Pair, measure: Choice, samples: int, repeats: int, seed: int,
         NotDefined: the measure is no average over draws, or the pair's laws are not drawn.
         ValueError: a number is out of range.
     """
-    generator = torch.Generator(device).manual_seed(seed)
+    generator = torch.Generator(device_of(device)).manual_seed(seed)
     with _one_thread():
         return from_draws(partial(antithetic, generator=generator), pair, measure, samples * repeats)
 

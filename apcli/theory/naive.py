@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from apcli.devices import device_of
 from apcli.registry import Choice
 from apcli.theory.log_ratios import block_sizes, elliptical_parameters
 from apcli.theory.measures import Pair
@@ -19,7 +20,7 @@ from apcli.theory.monte_carlo import Estimate, from_draws
 from apcli.theory.products import ProductPair
 
 _LARGEST = 4096  # dimensions: a scale matrix of 128 MiB; drawing and evaluating take a few copies of it
-_NUMBERS = 2**22  # Pyro copies the scale matrix for each vector: 32 MiB of copies at once
+_NUMBERS = 2**20  # Pyro copies the scale matrix for each vector: 8 MiB of copies at once
 
 
 def estimate(pair: Pair, measure: Choice, samples: int, repeats: int, seed: int, device: str) -> Estimate:
@@ -41,7 +42,7 @@ def estimate(pair: Pair, measure: Choice, samples: int, repeats: int, seed: int,
                 f"mc-naive needs a scale matrix of {dim} x {dim}: at most {_LARGEST} dimensions; "
                 "average the weights (groups=100), or use --estimator mc"
             )
-    where = torch.device(device)
+    where = device_of(device)
     with torch.random.fork_rng([where] if where.type == "cuda" else []):  # Pyro reads torch's own generator
         torch.manual_seed(seed)
         return from_draws(partial(_draws, device=where), pair, measure, samples * repeats)

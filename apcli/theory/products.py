@@ -18,7 +18,7 @@ from apcli.theory.matrices import euclidean
 from apcli.theory.measures import NoExactForm, check_order, number_or_same
 from apcli.theory.total_variation import lemma_1, lemma_1_best
 
-_CHUNK = 1 << 14  # elements worked on at a time, so that all intermediate arrays stay in the processor's cache
+_CHUNK = 1 << 13  # elements worked on at a time, so that all intermediate arrays stay in the processor's cache
 _KL = 1.0  # the order of the Renyi divergence that is KL
 
 

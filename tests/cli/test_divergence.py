@@ -191,3 +191,60 @@ def test_seeds_draw_different_masks(shell: Any, a: Path) -> None:
     first, second = (shell.tensors(name)["fc1.weight"] == 0 for name in result.lines)
     assert first.sum() == second.sum() == 600
     assert not np.array_equal(first, second)
+
+
+def test_every_law_measure_and_estimator_from_the_command_line(shell: Any, pair: Any) -> None:
+    a, b = pair
+    moved = np.concatenate([np.abs(a[name] - b[name]).ravel() for name in a])
+    laws = "laplace,cauchy,student-t:df=3:pruned_df=5,gaussian:cov=ar1:rho=0.3,gaussian:cov=rows:shrinkage=0.5"
+    result = shell(f"divergence a b --dist {laws} --measure kl,jeffreys,renyi:alpha=0.3,hellinger --level network")
+    found = {(r["dist"], r["measure"]): r for r in result.records}
+    assert len(result.records) == 5 * 4
+    assert found["laplace", "kl"]["value"] == pytest.approx(float(np.sum(moved + np.exp(-moved) - 1)))
+    assert found["cauchy", "jeffreys"]["value"] == pytest.approx(2 * float(np.sum(np.log1p(moved**2 / 4))))
+    assert found["laplace", "renyi"]["measure_params"] == {"alpha": 0.3}
+    assert all(r["layer"] == "*" and r["value"] > 0 and r["dim"] == 14 for r in result.records)
+    how = "--estimator mc --samples 50000 --repeats 2 --seed 7"
+    drawn = shell(f"divergence a b --dist student-t:df=3:pruned_df=5 {how} --level network").records[0]
+    exact = found["student-t", "kl"]["value"]
+    assert (drawn["estimator"], drawn["draws"]) == ("mc", {"samples": 50000, "repeats": 2, "seed": 7})
+    assert 0 < drawn["std_error"] < exact / 20
+    assert abs(drawn["value"] - exact) < 4 * drawn["std_error"]
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ("--measure chi2", "unknown measure 'chi2'"),
+        ("--dist cauchy:pruned_scale=2 --measure w2", "defined are kl"),
+        ("--estimator nested", "unknown estimator 'nested'"),
+        ("--samples 2", "--samples is 2"),
+        ("--level all", "--level is 'all'"),
+        ("--dist gaussian:cov=wide", "unknown covariance 'wide'"),
+        ("--dist gaussian:cov=full", "path=FILE"),
+        ("--dist gaussian:cov=full:path=none.npy", "none.npy"),
+        ("--dist laplace --groups 3", "no distribution of laplace"),
+        ("--dist student-t --groups 20", "fewer groups"),
+        ("--dist predictive", "--model"),
+        ("--dist gaussian --estimator mc --device abacus", "--device abacus"),
+    ],
+)
+def test_wrong_options_are_refused_in_one_line(shell: Any, pair: Any, options: str, words: str) -> None:
+    assert len(pair) == 2
+    shell.refuses(f"divergence a b {options}", 2, words)
+
+
+def test_the_network_itself_is_measured(shell: Any) -> None:
+    assert shell("train fc5 --epochs 1 -o net.safetensors").code == 0
+    assert shell("prune net --sparsity 0.5 --method highest --layers last").code == 0
+    result = shell("divergence net.highest-0.5 --dist gaussian:cov=activation,predictive --images 50 --split train")
+    assert result.code == 0, result.err
+    assert [(r["dist"], r["layer"]) for r in result.records] == [
+        ("gaussian", "fc5"),
+        ("gaussian", "*"),
+        ("predictive", "*"),
+    ]
+    assert all(r["evaluated"] == {"data": "digits", "split": "train", "images": 50} for r in result.records)
+    assert all(r["value"] > 0 for r in result.records)
+    assert result.records[2]["std_error"] > 0
+    assert shell("divergence net.highest-0.5 --dist gaussian:cov=activation").records[0]["evaluated"]["split"] == "test"

@@ -54,7 +54,7 @@ def exact(family: str, alpha: float, x: float, scales: tuple[float, float]) -> f
         if a + b <= 0:
             return math.inf
         if a == b:
-            return float(mp.log((1 + a * x) * mp.exp(-a * x) / a * b1**-alpha * b2 ** (alpha - 1)) / (alpha - 1))
+            return float(mp.log((1 + a * x) * mp.exp(-a * x) / (2 * a) * b1**-alpha * b2 ** (alpha - 1)) / (alpha - 1))
         whole = 2 * (b * mp.exp(-a * x) - a * mp.exp(-b * x)) / (b * b - a * a)
         return float(mp.log(whole / ((2 * b1) ** alpha * (2 * b2) ** (1 - alpha))) / (alpha - 1))
 
@@ -97,7 +97,7 @@ def test_every_digit_from_small_to_large_shifts(family, scales):
 
 
 @pytest.mark.parametrize(
-    "alpha", [0.5 - 1e-9, 0.45, 0.499, 0.5, 0.51, 0.9, 1 - 1e-12, 1 + 1e-12, 1.4, 1.6, 100.3, 149.5]
+    "alpha", [0.5 - 1e-9, 0.45, 0.499, 0.5, 0.51, 0.9, 1 - 1e-12, 1 + 1e-12, 1.4, 1.6, 60.3, 79.5, 80.0]
 )
 def test_cauchy_orders_where_its_pieces_meet(alpha):
     x = np.array([0.632, 0.633, 1.99e4, 2.01e4, 1.99e8, 2.01e8])
@@ -128,8 +128,8 @@ def test_laplace_orders_whose_integral_diverges():
 
 
 def test_orders_that_are_too_high_for_cauchy():
-    with pytest.raises(ValueError, match="renyi:alpha is 151: expected an order up to 150 for Cauchy laws"):
-        cauchy_law.renyi(np.ones(1), 151.0, 1.0, 1.0)
+    with pytest.raises(ValueError, match="renyi:alpha is 81: expected an order up to 80 for Cauchy laws"):
+        cauchy_law.renyi(np.ones(1), 81.0, 1.0, 1.0)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
