@@ -21,7 +21,7 @@ from apcli.probes.predictions import log_probabilities
 from apcli.registry import Choice
 from apcli.state_dicts import tensor_of
 from apcli.theory import COVARIANCES
-from apcli.theory.lengths import euclidean
+from apcli.theory.matrices import euclidean
 from apcli.theory.measures import Pair, number_or_same
 from apcli.theory.shifts import Shift
 

@@ -4,7 +4,7 @@ import logging
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from apcli import traces
 from apcli.checkpoints import Checkpoint, check_input
@@ -13,7 +13,7 @@ from apcli.entries import Entry
 from apcli.errors import ApcliError, UsageError
 from apcli.layers import Layer, prunable, select
 from apcli.operations.divergence_choices import check_choices, choices_of, is_on_data, what_is_defined
-from apcli.operations.divergence_records import context_of, metrics_of, pruning_of, record_of
+from apcli.operations.divergence_records import Value, context_of, metrics_of, pruning_of, record_of, tv_bounds_of
 from apcli.operations.weight_projections import Tensors, WeightProjections, pair_of
 from apcli.records import POOLED, Record
 from apcli.registry import Choice
@@ -112,32 +112,37 @@ class Divergences:
     def _measured(self, choice: Choice, found: Shift | Pair, about: Record) -> Iterator[Record]:
         """A record for each measure of one pair of laws."""
         if choice.name == "ap2":
-            yield record_of(about, choice, None, choice.row.load()(found), dim=found.dim)
+            yield record_of(about, choice, None, found.dim, Value(choice.row.load()(found)))
             return
         pair = pair_of(choice, found)
         for measure in self.measures:
             try:
-                yield self._estimated(choice, measure, pair, about)
+                yield record_of(about, choice, measure, pair.dim, self._estimated(choice, measure, pair))
             except ValueError as error:
                 where = f"--dist {choice.spec}: measure {measure.spec} of layer {about['layer']}"
                 raise UsageError(f"{where}: {error}{what_is_defined(pair, error)}") from None
 
-    def _estimated(self, choice: Choice, measure: Choice, pair: Pair, about: Record) -> Record:
-        if self.estimator.name == "exact":
+    def _estimated(self, choice: Choice, measure: Choice, pair: Any) -> Value:
+        """The measure's value by the estimator that was asked for; without an exact form, by Monte Carlo."""
+        row = self.estimator
+        if row.name == "exact":
             try:
-                value = self.estimator.load()(pair, measure)
+                value = row.load()(pair, measure)
             except NoExactForm:
-                pass
+                row = ESTIMATORS.row("mc")
             else:
-                if math.isinf(value) and (choice.spec, measure.spec) not in self._said:
-                    self._said.add((choice.spec, measure.spec))
-                    log.warning("%s of %s is infinite for some layers: null there", measure.spec, choice.spec)
-                return record_of(about, choice, measure, value, dim=pair.dim, pair=pair)
-        row = ESTIMATORS.row("mc") if self.estimator.name == "exact" else self.estimator
+                self._warn_of_infinity(choice, measure, value)
+                bounds = tv_bounds_of(pair, value) if measure.name == "kl" else None
+                # A mean over data has the standard error of that mean; all else has none.
+                return Value(value, pair.std_error(measure) if choice.name == "predictive" else 0.0, tv_bounds=bounds)
         how = {"samples": self.config.samples, "repeats": self.config.repeats, "seed": self.config.seed}
         drawn = row.load()(pair, measure, device=self.config.device, **how)
-        record = record_of(about, choice, measure, drawn.value, dim=pair.dim)
-        return {**record, "estimator": row.name, "std_error": drawn.std_error, "draws": how}
+        return Value(drawn.value, drawn.std_error, row.name, how)
+
+    def _warn_of_infinity(self, choice: Choice, measure: Choice, value: float) -> None:
+        if math.isinf(value) and (choice.spec, measure.spec) not in self._said:
+            self._said.add((choice.spec, measure.spec))
+            log.warning("%s of %s is infinite for some layers: null there", measure.spec, choice.spec)
 
 
 def compared_layers(dense: Checkpoint, pruned: Checkpoint, config: DivergenceConfig) -> list[Layer]:

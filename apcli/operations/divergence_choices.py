@@ -12,8 +12,9 @@ from apcli.operations.weight_projections import check_groups, pair_of
 from apcli.registry import Choice
 from apcli.theory import COVARIANCES, DISTRIBUTIONS, MEASURES
 from apcli.theory.categorical import CategoricalPair
-from apcli.theory.covariances import Rows, identity
+from apcli.theory.covariances import identity
 from apcli.theory.measures import NoExactForm, NotDefined, Pair
+from apcli.theory.row_samples import Rows
 from apcli.theory.shifts import Shift
 
 

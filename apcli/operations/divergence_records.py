@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from apcli import records
@@ -10,20 +11,23 @@ from apcli.layers import Layer
 from apcli.records import Record
 from apcli.registry import Choice, Parameter
 from apcli.theory import performance
-from apcli.theory.categorical import CategoricalPair
 from apcli.theory.measures import Pair
 from apcli.theory.total_variation import bretagnolle_huber, pinsker
 
 
-def record_of(
-    about: Record, choice: Choice, measure: Choice | None, value: float, *, dim: int, pair: Pair | None = None
-) -> Record:
-    """One record of an exact value; ``about`` holds what records of a pair of files, layer and epoch share.
+@dataclass(frozen=True)
+class Value:
+    """A number and how it was had: ``estimator`` of the table, ``draws`` of Monte Carlo, bounds that it proves."""
 
-    ``measure`` None is AP2's own. ``pair`` are the laws: they give bounds and, where the value is a mean over data, its
-    standard error.
-    """
-    name = "ap2" if measure is None else measure.name
+    value: float
+    std_error: float = 0.0
+    estimator: str = "exact"
+    draws: Mapping[str, int] | None = None
+    tv_bounds: Mapping[str, float | None] | None = None
+
+
+def record_of(about: Record, choice: Choice, measure: Choice | None, dim: int, found: Value) -> Record:
+    """One record; ``measure`` None is AP2's own. ``about`` holds what records of a pair, layer and epoch share."""
     metrics = about["metrics"]
     return {
         "kind": "divergence",
@@ -33,14 +37,14 @@ def record_of(
         "epoch": about["epoch"],
         "dist": choice.name,
         "params": _jsonable(choice.parameters),
-        "measure": name,
+        "measure": "ap2" if measure is None else measure.name,
         "measure_params": {} if measure is None else _jsonable(measure.parameters),
-        "estimator": "exact",
-        "draws": None,
+        "estimator": found.estimator,
+        "draws": found.draws,
         "evaluated": about["evaluated"],
-        "value": value,
-        "std_error": pair.std_error(measure) if isinstance(pair, CategoricalPair) and measure is not None else 0.0,
-        "tv_bounds": _tv_bounds(pair, value) if name == "kl" and pair is not None else None,
+        "value": found.value,
+        "std_error": found.std_error,
+        "tv_bounds": found.tv_bounds,
         "pd": performance.difference(metrics["dense"], metrics["pruned"]),
         "metrics": metrics,
     }
@@ -96,7 +100,7 @@ def _splits(metrics: dict[str, Any] | None) -> dict[str, Any] | None:
     return found if any(found.values()) else None
 
 
-def _tv_bounds(pair: Pair, kl: float) -> dict[str, float | None]:
+def tv_bounds_of(pair: Pair, kl: float) -> dict[str, float | None]:
     """What a KL divergence, and the laws' means and covariances, say about total variation."""
     return {**pair.tv_lower(), "pinsker": pinsker(kl), "bretagnolle_huber": bretagnolle_huber(kl)}
 

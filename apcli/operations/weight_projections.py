@@ -14,10 +14,9 @@ from apcli.layers import Layer
 from apcli.records import POOLED
 from apcli.registry import Choice, Parameter
 from apcli.theory import COVARIANCES, ELLIPTICAL
-from apcli.theory.covariances import Rows
 from apcli.theory.measures import Pair
-from apcli.theory.products import ProductReduction
 from apcli.theory.reductions import Distances, GroupMeans, Reduction
+from apcli.theory.row_samples import Rows
 from apcli.theory.shifts import Shift
 
 Key = tuple[tuple[str, Parameter], ...]  # choices of one key need the same numbers of the weights
@@ -96,9 +95,10 @@ class WeightProjections:
             offset += t.layer.size
         found: dict[Key, dict[str, Shift | Pair]] = {}
         for key, members in by_layer.items():
-            found[key] = {t.layer.name: _result([r]) for t, r in zip(tensors, members, strict=False) if self.by_layer}
+            found[key] = {t.layer.name: r.joined([r]) for t, r in zip(tensors, members, strict=False) if self.by_layer}
             if self.network:
-                found[key][POOLED] = _result([whole[key]] if key in whole else members)
+                together: list[Reduction] = [whole[key]] if key in whole else members
+                found[key][POOLED] = together[0].joined(together)
         return {spec: found[key] for spec, key in keys.items()}
 
     def _reduction(self, choice: Choice, t: Tensors) -> Reduction:
@@ -182,13 +182,6 @@ def _grouped(choice: Choice, size: int, layer: str) -> GroupMeans:
         raise UsageError(f"--dist {choice.spec}: layer {layer} has only {size} weights: choose fewer groups")
     parameters = {**ELLIPTICAL, **choice.parameters}
     return GroupMeans(size, _groups(choice), float(parameters["scale"]), parameters["pruned_scale"])
-
-
-def _result(reductions: Sequence[Any]) -> Shift | Pair:
-    if isinstance(reductions[0], ProductReduction):
-        pair: Pair = ProductReduction.pooled(reductions).pair()
-        return pair
-    return Shift.pooled([reduction.shift() for reduction in reductions])
 
 
 def _not_finite(label: str, tensor: str, entry: Entry) -> ApcliError:

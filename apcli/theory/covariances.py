@@ -17,8 +17,7 @@ from scipy import linalg
 from apcli.theory import SAME
 from apcli.theory.matrices import cholesky, column_lengths, euclidean, matrix_of
 from apcli.theory.measures import number_or_same
-from apcli.theory.row_samples import Rows as Rows
-from apcli.theory.row_samples import RowSample, row_whitener
+from apcli.theory.row_samples import Rows, RowSample, row_whitener
 from apcli.theory.shifts import Shift
 
 LARGEST = 4096  # weights of a row whose covariance is compared with another one as a matrix

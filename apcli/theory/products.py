@@ -151,6 +151,11 @@ class ProductReduction:
         whole.partials = [partial for reduction in reductions for partial in reduction.partials]
         return whole
 
+    @staticmethod
+    def joined(reductions: Sequence["ProductReduction"]) -> "ProductPair":
+        """The laws of the layers taken as one."""
+        return ProductReduction.pooled(reductions).pair()
+
     def pair(self) -> "ProductPair":
         """The two laws, as far as the asked measures can tell."""
         sums = {order: _sum([p.sums[i] for p in self.partials]) for i, order in enumerate(self.orders)}

@@ -17,22 +17,28 @@ def nodes(low: float, high: float, step: float) -> np.ndarray:
     return low + step * np.arange(int(np.ceil((high - low) / step)) + 1)
 
 
-def support(log_weight: Callable[[np.ndarray], np.ndarray], low: float, high: float) -> tuple[float, float, float]:
-    """Where exp(``log_weight``) is not negligible beside its peak, within [``low``, ``high``], and the log of the peak.
+def modes(log_weight: Callable[[np.ndarray], np.ndarray], low: float, high: float) -> list[tuple[float, float]]:
+    """The intervals within [``low``, ``high``] outside which exp(``log_weight``) is negligible beside its peak.
 
     Zooms in by 400 cells at a time. A cell is kept when its ends, continued by their own slope, could reach the peak:
     so a narrow mode between two nodes is not lost, nor the second of two.
     """
-    while True:
-        t = np.linspace(low, high, 401)
-        value = log_weight(t)
-        steps = np.diff(value)
-        reach = value + np.maximum(0, np.maximum(np.append(0, steps), np.append(-steps, 0)))
-        (kept,) = np.nonzero(reach > value.max() - NEGLIGIBLE)
-        first, last = max(kept[0] - 1, 0), min(kept[-1] + 1, 400)
-        if last - first > 200:
-            return float(t[first]), float(t[last]), float(value.max())
-        low, high = t[first], t[last]
+    t = np.linspace(low, high, 401)
+    value = log_weight(t)
+    steps = np.diff(value)
+    reach = value + np.maximum(0, np.maximum(np.append(0, steps), np.append(-steps, 0)))
+    (kept,) = np.nonzero(reach > value.max() - NEGLIGIBLE)
+    runs = np.split(kept, np.nonzero(np.diff(kept) > 2)[0] + 1)
+    ends = [(float(t[max(run[0] - 1, 0)]), float(t[min(run[-1] + 1, 400)])) for run in runs]
+    if sum(right - left for left, right in ends) > (high - low) / 2:
+        return [(ends[0][0], ends[-1][1])]
+    return [mode for left, right in ends for mode in modes(log_weight, left, right)]
+
+
+def support(log_weight: Callable[[np.ndarray], np.ndarray], low: float, high: float) -> tuple[float, float]:
+    """The interval outside which exp(``log_weight``) is negligible: all ``modes`` and what is between."""
+    found = modes(log_weight, low, high)
+    return found[0][0], found[-1][1]
 
 
 def integrals(integrands: Callable[[np.ndarray], np.ndarray], low: float, high: float) -> np.ndarray:
@@ -56,6 +62,9 @@ def integrals(integrands: Callable[[np.ndarray], np.ndarray], low: float, high: 
 
 def log_integral(log_integrand: Callable[[np.ndarray], np.ndarray], low: float, high: float) -> float:
     """The log of the integral of exp(``log_integrand``), which may be far below the smallest float."""
-    left, right, peak = support(log_integrand, low, high)
-    (total,) = integrals(lambda t: np.exp(log_integrand(t) - peak)[None], left, right)
-    return peak + float(np.log(total))
+    total = -np.inf
+    for left, right in modes(log_integrand, low, high):
+        peak = log_integrand(np.linspace(left, right, 401)).max()
+        (area,) = integrals(lambda t, peak=peak: np.exp(log_integrand(t) - peak)[None], left, right)
+        total = np.logaddexp(total, peak + np.log(area))
+    return float(total)

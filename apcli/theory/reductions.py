@@ -5,12 +5,13 @@ the blocks, so that the result does not depend on the number of threads.
 """
 
 import math
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import numpy as np
 
 from apcli.theory.covariances import Covariances, identity
-from apcli.theory.lengths import euclidean
+from apcli.theory.matrices import euclidean
 from apcli.theory.shifts import Shift
 
 
@@ -22,6 +23,10 @@ class Reduction(Protocol):
 
     def absorb(self, partial: Any) -> None:
         """Add what ``reduce`` gave for the next block."""
+
+    @staticmethod
+    def joined(reductions: Sequence[Any]) -> Any:
+        """What the laws depend on, of one layer or of several taken as one: a ``Shift``, or the two laws themselves."""
 
 
 class Distances:
@@ -48,6 +53,11 @@ class Distances:
         """All that divergences of two elliptical laws depend on."""
         assert self.distances is not None
         return self.covariances.shift(self.distances, self.length, self.rows, self.columns)
+
+    @staticmethod
+    def joined(reductions: Sequence["Distances"]) -> Shift:
+        """Of the layers taken as one."""
+        return Shift.pooled([reduction.shift() for reduction in reductions])
 
 
 class GroupMeans:
@@ -80,6 +90,12 @@ class GroupMeans:
         counts[-1] = self.size - self.each * (len(self.sums) - 1)
         means = self.sums / counts
         return self.covariances.shift(self.covariances.distances(means), euclidean(means), 1, len(means))
+
+    @staticmethod
+    def joined(reductions: Sequence["GroupMeans"]) -> Shift:
+        """Of one: groups run on from layer to layer, so that layers taken as one are grouped anew."""
+        (reduction,) = reductions
+        return reduction.shift()
 
 
 def dimension(size: int, groups: int) -> int:

@@ -217,10 +217,10 @@ def _distances_off_the_line(delta: float, df: float, dim: int) -> tuple[np.ndarr
     def log_weight(v: np.ndarray) -> np.ndarray:
         return np.asarray((dim - 1) / 2 * v - n / 2 * np.logaddexp(0, v))
 
-    low, high, peak = support(log_weight, -120.0 / (dim - 1) - 10, math.log(dim / df + 1) + 120 / df + 10)
+    low, high = support(log_weight, -120.0 / (dim - 1) - 10, math.log(dim / df + 1) + 120 / df + 10)
     v = np.linspace(low, high, 2 * max(80, math.ceil((high - low) / 0.4)) + 1)
     distances = delta * np.exp((math.log(n) - math.log(df) - np.logaddexp(0, v)) / 2)
-    return distances, np.exp(log_weight(v) - peak)
+    return distances, np.exp(log_weight(v) - log_weight(v).max())
 
 
 def _js_on_a_line(distances: np.ndarray, df: float) -> np.ndarray:

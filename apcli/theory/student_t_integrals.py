@@ -136,7 +136,7 @@ def _radial(df: float, pruned_df: float, dim: int, log_size: float) -> tuple[np.
 
         low = min(0.0, math.log(h)) - 70 / h - 5
         high = math.log(h + 1) + min(120 / b, 600.0) + 8
-        return support(reach, low - max(0.0, log_m), high - min(0.0, log_m))[:2]
+        return support(reach, low - max(0.0, log_m), high - min(0.0, log_m))
 
     mine, other = ends(b1, 0.0, of_ratio=True), ends(b2, log_size, of_ratio=False)
     width = math.sqrt(1 / h + 1 / max(b1, b2))  # of the narrower density, in t
@@ -206,7 +206,8 @@ class _Line:
         around = [0.0, -self.log_y, -math.log(self.eigenvalues.max()), -math.log(self.eigenvalues.min())]
         low = min(around) - max(0.0, self.log_square) - 70 / ((1 - alpha) * a2) - 5
         high = max(around) + max(0.0, self.log_square) + 70 / (alpha * a1) + 5
-        left, right, peak = support(log_weight, low, high)
+        left, right = support(log_weight, low, high)
+        peak = log_weight(np.linspace(left, right, 401)).max()
 
         def rows(t: np.ndarray) -> np.ndarray:
             weight = np.exp(log_weight(t) - peak)
@@ -240,7 +241,7 @@ def _shape_and_share(shift: Shift, t: np.ndarray) -> tuple[np.ndarray, np.ndarra
     small = np.abs(shift.excess) < 1 / 16
     powers = (-shift.excess[small]) ** np.append(0, _ORDERS)[:, None]
     terms = -(powers[1:] @ shift.multiplicity[small]) / _ORDERS  # log(1 + e x) = -sum (-e x)^k / k
-    gaps = x * (terms @ np.expm1(np.multiply.outer(_ORDERS - 1, np.log(x))))
+    gaps = x * (terms @ np.expm1(np.multiply.outer(_ORDERS - 1, special.log_expit(t))))
     share = np.polynomial.polynomial.polyval(x, powers @ part[small])
     excess, multiplicity, part = shift.excess[~small], shift.multiplicity[~small], part[~small]
     rows = max(1, _BLOCK // len(t))

@@ -3,11 +3,13 @@
 Usage: python examples/benchmarks/divergence.py [--quick] [--only estimators|range|vgg16]
 
 Prints three Markdown tables. Goals: exact within 1e-10 and 1 ms; Monte Carlo over three scalars within 0.1 s and 100 MB
-for 600,000 draws, 100 times faster than the published way; VGG-16 within 3 s and 1 GB. The reference is a quadrature of
-the same integral in mpmath, to 50 digits and with none of the package's code (`pip install "apcli[dev]"`). The published
-way is here in double precision and in blocks (at once it would take over 24 GB). Each method runs in a process of its
-own, on one thread: with more, whole vectors wait for each other on a busy machine, tenfold longer. The files of the third
-table take 1.1 GB in the temporary folder. `--quick` takes fewer draws, cases and weights.
+for 600,000 draws, 100 times faster than the published way; VGG-16 within 3 s and 1 GB.
+
+The reference is a quadrature of the same integral in mpmath, to 50 digits and with none of the package's code. It needs
+mpmath (`pip install "apcli[dev]"`). The published way is here in double precision and in blocks: at once it would take
+over 24 GB. Each method runs in a process of its own, on one thread: with more, whole vectors wait for each other on a
+busy machine, tenfold longer. The third table's files take 1.1 GB in the temporary folder. `--quick` takes fewer draws,
+cases and weights.
 """
 
 import argparse
@@ -155,7 +157,7 @@ def whole_range(quick: bool) -> None:
 
 
 def write_vgg16(path: Path, quick: bool) -> int:
-    """A file of torchvision's VGG-16 with random weights, float32, ``quick`` without the largest layer; returns their number."""
+    """A file of torchvision's VGG-16 with random weights, float32; how many. ``quick``: without the largest layer."""
     import numpy as np
     import safetensors.numpy
     import torch

@@ -164,7 +164,8 @@ def test_estimates_meet_the_exact_value(plain, estimator, dist):
     (exact,) = measured(*plain, dist, layers="fc", level="layer")
     (drawn,) = measured(*plain, dist, layers="fc", level="layer", estimator=estimator, samples=40_000)
     assert (drawn["estimator"], drawn["tv_bounds"]) == (estimator, None)
-    assert abs(drawn["value"] - exact["value"]) < 4 * drawn["std_error"]
+    # Antithetic points of two Gaussians of one covariance have no variance left: then only rounding is.
+    assert abs(drawn["value"] - exact["value"]) < 4 * drawn["std_error"] + 1e-12 * exact["value"]
     assert drawn["std_error"] < exact["value"] / 5
 
 
