@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.special import log_softmax, logsumexp
 
 from apcli.registry import Choice
 from apcli.theory import measures
@@ -85,6 +84,8 @@ class CategoricalPair:
     log_q: np.ndarray
 
     def __post_init__(self) -> None:
+        from scipy.special import logsumexp
+
         shapes = self.log_p.shape, self.log_q.shape
         if shapes[0] != shapes[1] or len(shapes[0]) != 2 or 0 in shapes[0]:
             raise ValueError(
@@ -163,6 +164,8 @@ def _slices(*tables: np.ndarray) -> Iterator[tuple[np.ndarray, ...]]:
 
 def _blocks(*tables: np.ndarray) -> Iterator[tuple[np.ndarray, ...]]:
     """Rows of the tables together, float64, as log-probabilities whose sums are 1."""
+    from scipy.special import log_softmax
+
     for parts in _slices(*tables):
         yield tuple(log_softmax(part, axis=1) for part in parts)
 
@@ -194,6 +197,8 @@ def _log_affinity(log_p: np.ndarray, log_q: np.ndarray, alpha: float) -> np.ndar
 
     As both sum to 1, the sum less 1 is that of p^alpha q^(1 - alpha) - alpha p - (1 - alpha) q: of one sign.
     """
+    from scipy.special import logsumexp
+
     t, mixed, p = log_q - log_p, alpha * log_p + (1 - alpha) * log_q, np.exp(log_p)
     u = (1 - alpha) * t
     with np.errstate(all="ignore"):  # of what is not taken

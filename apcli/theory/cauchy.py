@@ -8,7 +8,6 @@ import math
 
 import numpy as np
 from numpy.polynomial.polynomial import polyval
-from scipy import special
 
 from apcli.theory.measures import NoExactForm, NotDefined
 
@@ -112,6 +111,8 @@ def _log_between(squared: np.ndarray, alpha: float) -> np.ndarray:
 
         1 - I = sin(pi alpha)/pi int_0^inf cosh((alpha - 1/2) t) / cosh(t/2) (1 - (1 + y^2/cosh^2(t/2))^(-1/2)) dt
     """
+    from scipy import special
+
     if alpha == 0.5:
         return np.log(2 / math.pi * special.ellipkm1(1 / (1 + squared))) - np.log1p(squared) / 2
     if alpha > 1.5:  # Pfaff's transformation: all terms are positive
@@ -134,6 +135,8 @@ def _log_far(log_y: np.ndarray, alpha: float) -> np.ndarray:
     y I = (T(e) - T(-e)) / 2e, T(e) = c(e) y^2e (1 - (1/2 - e)/(2 y^2) + ..), c(e) = Gamma(1 + 2e) / Gamma(1/2 + e)^2.
     For orders above 1 (e > 1/2), T(-e) is below the rounding of T(e) wherever this is called.
     """
+    from scipy import special
+
     e, correction = abs(alpha - 0.5), np.exp(-2 * log_y) / 2
     if e >= 0.5:
         return special.gammaln(2 * e) - 2 * special.gammaln(0.5 + e) + (e - 0.5) * (2 * log_y + correction)

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-from scipy import linalg
 
 from apcli.theory import SAME
 from apcli.theory.matrices import cholesky, column_lengths, euclidean, matrix_of
@@ -91,6 +90,8 @@ def ar1(
     Raises:
         ValueError: a correlation is not between -1 and 1, or two different ones meet rows of more than 4096 weights.
     """
+    from scipy import linalg
+
     scales = _scales(scale, pruned_scale)
     other = number_or_same(pruned_rho, rho, "pruned_rho")
     for name, value in (("rho", rho), ("pruned_rho", other)):
@@ -145,6 +146,8 @@ def full(
     Raises:
         ValueError: a file cannot be read, or its matrix is not such a one.
     """
+    from scipy import linalg
+
     scales = _scales(scale, pruned_scale)
     if not path:
         raise ValueError("needs a covariance: give path=FILE, a .npy or a safetensors file")
@@ -232,6 +235,8 @@ def _different(
     distance as min |A1 - A2 R| over orthogonal R, for S1 = A1 A1', S2 = A2 A2'; the best R is the orthogonal factor of
     A2' A1 (Bhatia, Jain & Lim 2019, doi:10.1016/j.exmath.2018.01.002).
     """
+    from scipy import linalg
+
     lowers = [cholesky(first, otherwise[0]), cholesky(second, otherwise[1])]
     half = linalg.solve_triangular(lowers[1], first - second, lower=True)
     relative = linalg.solve_triangular(lowers[1], half.T, lower=True)

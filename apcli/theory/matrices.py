@@ -5,8 +5,6 @@ from pathlib import Path
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
-from scipy import linalg
-from scipy.linalg import lapack
 
 
 def euclidean(vector: np.ndarray) -> float:
@@ -36,6 +34,9 @@ def cholesky(matrix: np.ndarray, otherwise: str) -> np.ndarray:
     Raises:
         ValueError: the matrix is not positive definite to working precision; ``otherwise`` is its message.
     """
+    from scipy import linalg
+    from scipy.linalg import lapack
+
     try:
         lower = np.asarray(linalg.cholesky(matrix, lower=True))
     except linalg.LinAlgError:

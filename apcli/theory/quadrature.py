@@ -4,11 +4,14 @@ Source: Trefethen & Weideman 2014, The exponentially convergent trapezoidal rule
 """
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
 NEGLIGIBLE = 50.0  # nats below the peak: exp(-50) is 2e-22
 _TOLERANCE = 1e-13
+_APART = 20  # cells between two modes: fewer may be rounding errors of a large exponent
+_NARROWEST = 1e-7  # no law of up to 1e14 dimensions or degrees of freedom has a narrower mode
 _POINTS, _MOST_POINTS = 257, 2**17 + 1
 
 
@@ -28,9 +31,9 @@ def modes(log_weight: Callable[[np.ndarray], np.ndarray], low: float, high: floa
     steps = np.diff(value)
     reach = value + np.maximum(0, np.maximum(np.append(0, steps), np.append(-steps, 0)))
     (kept,) = np.nonzero(reach > value.max() - NEGLIGIBLE)
-    runs = np.split(kept, np.nonzero(np.diff(kept) > 2)[0] + 1)
+    runs = np.split(kept, np.nonzero(np.diff(kept) > _APART)[0] + 1)
     ends = [(float(t[max(run[0] - 1, 0)]), float(t[min(run[-1] + 1, 400)])) for run in runs]
-    if sum(right - left for left, right in ends) > (high - low) / 2:
+    if sum(right - left for left, right in ends) > (high - low) / 2 or high - low < _NARROWEST:
         return [(ends[0][0], ends[-1][1])]
     return [mode for left, right in ends for mode in modes(log_weight, left, right)]
 
@@ -39,6 +42,11 @@ def support(log_weight: Callable[[np.ndarray], np.ndarray], low: float, high: fl
     """The interval outside which exp(``log_weight``) is negligible: all ``modes`` and what is between."""
     found = modes(log_weight, low, high)
     return found[0][0], found[-1][1]
+
+
+def highest(log_weight: Callable[[np.ndarray], np.ndarray], low: float, high: float) -> float:
+    """About the largest value of ``log_weight`` in an interval of ``modes``: close enough to scale by."""
+    return float(log_weight(np.linspace(low, high, 401)).max())
 
 
 def integrals(integrands: Callable[[np.ndarray], np.ndarray], low: float, high: float) -> np.ndarray:
@@ -64,7 +72,11 @@ def log_integral(log_integrand: Callable[[np.ndarray], np.ndarray], low: float, 
     """The log of the integral of exp(``log_integrand``), which may be far below the smallest float."""
     total = -np.inf
     for left, right in modes(log_integrand, low, high):
-        peak = log_integrand(np.linspace(left, right, 401)).max()
-        (area,) = integrals(lambda t, peak=peak: np.exp(log_integrand(t) - peak)[None], left, right)
+        peak = highest(log_integrand, left, right)
+        (area,) = integrals(partial(_scaled, log_integrand, peak), left, right)
         total = np.logaddexp(total, peak + np.log(area))
     return float(total)
+
+
+def _scaled(log_integrand: Callable[[np.ndarray], np.ndarray], peak: float, t: np.ndarray) -> np.ndarray:
+    return np.exp(log_integrand(t) - peak)[None]

@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import linalg
 
 from apcli.theory.matrices import cholesky, euclidean
 
@@ -151,6 +150,8 @@ def row_whitener(sample: RowSample, shrinkage: float | None) -> tuple[Callable[[
     Raises:
         ValueError: the layer's weights do not differ from row to row, or the shrunk covariance is singular.
     """
+    from scipy import linalg
+
     if sample.rows.count == 1:
         variance = float(sample.variances()[0])
         return lambda difference: difference / math.sqrt(variance), variance
@@ -171,6 +172,8 @@ def _long_row_whitener(sample: RowSample, shrinkage: float | None) -> tuple[Call
     a sum of squares, which an error in z changes in second order only; Woodbury's identity for the same is a
     difference. (z is the posterior mean in d = X' z + noise.)
     """
+    from scipy import linalg
+
     count, columns = sample.rows.count, sample.rows.columns
     gram = sample.gram()
     norms = np.diag(gram).copy()

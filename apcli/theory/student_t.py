@@ -161,7 +161,7 @@ def kl(delta: float, df: float, dim: int) -> float:
         return gaussian.kl(delta)
     a = (df + dim) / 2
     log_c = 2 * math.log(delta) - math.log(df)
-    left = -45.0 - max(0.0, math.log(a), log_c)
+    left = -45.0 - max(0.0, math.log(a), 2 * math.log(delta))
     right = 3.0 + min(45 / a, 700.0)
     t = nodes(left, right, _STEP)
     log1p_exp = np.logaddexp(0, t)

@@ -19,7 +19,7 @@ import numpy as np
 from scipy import special
 
 from apcli.theory.gaussian import excess_over_log, log_gap
-from apcli.theory.quadrature import NEGLIGIBLE, integrals, log_integral, nodes, support
+from apcli.theory.quadrature import NEGLIGIBLE, highest, integrals, log_integral, nodes, support
 from apcli.theory.shifts import Shift
 
 _STEP = 0.1
@@ -45,7 +45,7 @@ def kl(shift: Shift, df: float, pruned_df: float) -> float:
     log_size, shape = _size_and_shape(shift)
     value = 0.0
     if log_size != 0 or df != pruned_df:
-        value += _log_mean_exp(*_radial(df, pruned_df, shift.dim, log_size), 1.0)
+        value += _log_mean_power(*_radial(df, pruned_df, shift.dim, log_size), 1.0)
     if shape.delta > 0 or not shape.one_scale:
         value += _Line(shape, df, pruned_df, log_size).kl()
     return value
@@ -67,8 +67,8 @@ def renyi(shift: Shift, df: float, pruned_df: float, alpha: float) -> float:
     log_size, shape = _size_and_shape(shift)
     log_affinity = 0.0
     if log_size != 0 or df != pruned_df:
-        log_share, ratio = _radial(df, pruned_df, shift.dim, log_size)
-        part, whole = (_log_mean_exp(log_share, ratio, power) for power in (1 - alpha, 1.0))
+        radial = _radial(df, pruned_df, shift.dim, log_size)
+        part, whole = (_log_mean_power(*radial, power) for power in (1 - alpha, 1.0))
         log_affinity += part - (1 - alpha) * whole
     if shape.delta > 0 or not shape.one_scale:
         log_affinity += _Line(shape, df, pruned_df, log_size).log_mean(alpha)
@@ -103,8 +103,11 @@ def _log1p_difference(log_g: np.ndarray, b1: float, b2: float) -> np.ndarray:
     return np.asarray(np.where(near == g, series, b1 * np.log1p(g / b1) - b2 * np.log1p(g / b2)))
 
 
-def _radial(df: float, pruned_df: float, dim: int, log_size: float) -> tuple[np.ndarray, np.ndarray]:
-    """p = t_df(0, m) and q = t_pruned_df(0, 1) at nodes: log shares of p, and log(q / p) less its mean under p.
+def _radial(df: float, pruned_df: float, dim: int, log_size: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """p = t_df(0, m) and q = t_pruned_df(0, 1) at nodes: log p, log(q / p) and log q, one constant off each.
+
+    The constants make p a share, the mean of log(q / p) under p 0, and log q the sum of the other two, which it is too
+    far from the peak of p for: there both are large.
 
     With g = |z|^2 / (2 m), p has the density g^(h - 1) (1 + g / b1)^(-a1) and q the same of b2 / m, up to constants.
     """
@@ -144,18 +147,21 @@ def _radial(df: float, pruned_df: float, dim: int, log_size: float) -> tuple[np.
     log_share, found = log_weight(t, b1), ratio(t)
     log_share -= log_share.max()
     log_share -= math.log(np.exp(log_share).sum())
-    found -= found[log_share.argmax()]  # before the mean, which is not of shares that sum to 1 to the last digit
-    return log_share, found - np.exp(log_share) @ found
+    peak = log_share.argmax()
+    found -= found[peak]  # before the mean, which is not of shares that sum to 1 to the last digit
+    found -= np.exp(log_share) @ found
+    other_share = log_weight(t + log_size, b2)
+    return log_share, found, other_share - other_share[peak] + log_share[peak] + found[peak]
 
 
-def _log_mean_exp(log_share: np.ndarray, centred: np.ndarray, power: float) -> float:
-    """log of the mean of exp(power centred), >= 0, for numbers of mean 0."""
-    z = power * centred
-    if (log_share + z).max() > 300:
-        return float(special.logsumexp(log_share + z))
-    far, share = z > 1, np.exp(log_share)  # far: where exp(z) alone may overflow
-    near = share * _excess_of_exp(np.where(far, 0.0, z))
-    return float(np.log1p(np.sum(np.where(far, np.exp(log_share + np.where(far, z, 0)) - share * (1 + z), near))))
+def _log_mean_power(log_p: np.ndarray, ratio: np.ndarray, log_q: np.ndarray, power: float) -> float:
+    """log of the mean of (q / p)^power under p, >= 0, for what ``_radial`` returns."""
+    z, far = power * ratio, (1 - power) * log_p + power * log_q
+    if far.max() > 300:
+        return float(special.logsumexp(far))
+    share, large = np.exp(log_p), z > 1  # exp(z) alone may overflow
+    near = share * _excess_of_exp(np.where(large, 0.0, z))
+    return float(np.log1p(np.sum(np.where(large, np.exp(np.where(large, far, 0.0)) - share * (1 + z), near))))
 
 
 def _kl_to_gaussian(shift: Shift, df: float) -> float:
@@ -165,7 +171,7 @@ def _kl_to_gaussian(shift: Shift, df: float) -> float:
         entropies = math.lgamma(a) - math.lgamma(b) - h * math.log(b) - a * float(special.psi(a) - special.psi(b))
         value = entropies + h / (1 - 1 / b)
     else:
-        value = _log_mean_exp(*_radial(df, math.inf, shift.dim, 0.0), 1.0)
+        value = _log_mean_power(*_radial(df, math.inf, shift.dim, 0.0), 1.0)
     spread = float(shift.multiplicity @ log_gap(shift.excess, 0.0)) / 2
     return value + spread + float(shift.multiplicity @ shift.excess) / (2 * (b - 1)) + shift.delta * shift.delta / 2
 
@@ -207,7 +213,7 @@ class _Line:
         low = min(around) - max(0.0, self.log_square) - 70 / ((1 - alpha) * a2) - 5
         high = max(around) + max(0.0, self.log_square) + 70 / (alpha * a1) + 5
         left, right = support(log_weight, low, high)
-        peak = log_weight(np.linspace(left, right, 401)).max()
+        peak = highest(log_weight, left, right)
 
         def rows(t: np.ndarray) -> np.ndarray:
             weight = np.exp(log_weight(t) - peak)
