@@ -10,7 +10,7 @@ from apcli.configs import DataConfig, DivergenceConfig
 from apcli.errors import UsageError
 from apcli.registry import Choice
 from apcli.theory import DISTRIBUTIONS, MEASURES
-from apcli.theory.caveats import same_order
+from apcli.theory.caveats import of_projection
 
 
 def divergence(
@@ -74,20 +74,28 @@ def _measure(checkpoints: list[str], dense: str | None, config: DivergenceConfig
     from apcli.operations.divergence import Divergences
     from apcli.operations.divergence_choices import needs_data
 
-    with streams.progress() if needs_data(config) else nullcontext() as tell:
-        on_data = None
-        if tell is not None:
-            from apcli.operations.data_projections import DataProjections
-
-            on_data = DataProjections(config, tell)
-        divergences = Divergences(config, on_data)
+    with streams.progress() if needs_data(config) else nullcontext(lambda text: None) as tell:
+        divergences = Divergences(config, _on_data(config, tell))
         for before, after in _pairs(checkpoints, dense):
             found = divergences.records(before, after)
             if streams.wants_table(as_json):
-                _emit_table(f"{before.label} (dense) and {after.label}", list(found))
+                records_of_pair = list(found)
+                tell("")
+                _emit_table(f"{before.label} (dense) and {after.label}", records_of_pair)
             else:
                 for record in found:
+                    tell("")
                     streams.emit_line(records.dump(record))
+
+
+def _on_data(config: DivergenceConfig, tell: Any) -> Any:
+    from apcli.operations.divergence_choices import needs_data
+
+    if not needs_data(config):
+        return None
+    from apcli.operations.data_projections import DataProjections
+
+    return DataProjections(config, tell)
 
 
 def _pairs(arguments: list[str], dense: str | None) -> Iterator[tuple[Any, Any]]:
@@ -128,8 +136,10 @@ def _emit_table(title: str, found: list[records.Record]) -> None:
                 _text(pd.get("accuracy"), ".2f"),
             ]
         )
-    said = {(r["dist"], same_order(r["dist"], r["params"])) for r in found}
-    caption = "\n".join(sorted(f"{dist} {words}" for dist, words in said if words))
+    said = {
+        Choice(DISTRIBUTIONS.row(r["dist"]), r["params"]).spec: of_projection(r["dist"], r["params"]) for r in found
+    }
+    caption = "\n".join(f"{spec} {words}" for spec, sentences in said.items() for words in sentences)
     streams.emit_table(title, columns, rows, caption or None)
 
 

@@ -307,7 +307,10 @@ def _text(lines: Iterable[bytes], where: str) -> Iterator[str]:
 
 @contextmanager
 def progress() -> Iterator[Any]:
-    """A function ``tell(text)`` that shows one line of progress on stderr while it is a terminal, and else nothing."""
+    """A function ``tell(text)`` that shows one line of progress on stderr while it is a terminal, and else nothing.
+
+    An empty text takes the line away until there is another one: before something is printed on the same terminal.
+    """
     if sys.stderr is None or not sys.stderr.isatty() or logging.getLogger("apcli").level >= logging.ERROR:
         yield lambda text: None
         return
@@ -315,4 +318,12 @@ def progress() -> Iterator[Any]:
     from rich.text import Text
 
     with Console(stderr=True).status("starting") as status:
-        yield lambda text: status.update(Text(printable(text)))
+
+        def tell(text: str) -> None:
+            status.update(Text(printable(text)))
+            if text:
+                status.start()
+            else:
+                status.stop()
+
+        yield tell

@@ -4,7 +4,6 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import special
 
 from apcli.theory import total_variation
 from apcli.theory.measures import NoExactForm, NotDefined
@@ -42,6 +41,8 @@ class GaussianPair:
 
     def kl(self) -> float:
         """1/2 [sum (e_i - log(1 + e_i)) + delta^2] (arXiv:2403.00155, equation (3)); no term is negative."""
+        if beyond_comparison(self.shift):
+            return math.inf
         spread = float(self.shift.multiplicity @ log_gap(self.shift.excess, 0.0))
         return spread / 2 + kl(self.shift.delta)
 
@@ -53,7 +54,7 @@ class GaussianPair:
         """
         shift, x = self.shift, 1 - alpha
         mixed = 1 + x * shift.excess
-        if np.any(mixed <= 0):
+        if beyond_comparison(shift) or np.any(mixed <= 0):
             return math.inf
         spread = float(shift.multiplicity @ log_gap(shift.excess, x))
         return spread / 2 + alpha * kl(float(np.hypot.reduce(shift.distance / np.sqrt(mixed))))
@@ -125,6 +126,14 @@ def js_kernel(log_ratio: np.ndarray) -> np.ndarray:
     return np.asarray(np.where(size < 1, series, math.log(2) - np.log1p(q) - size * q / (1 + q)))
 
 
+def beyond_comparison(shift: Shift) -> bool:
+    """Whether, in floats, one law is singular in the metric of the other, or infinitely far from it.
+
+    Then every Kullback-Leibler and Renyi divergence of any two laws of this location and scale is infinite.
+    """
+    return not (math.isfinite(shift.delta) and bool(np.all((shift.excess > -1) & (shift.excess < math.inf))))
+
+
 def bures2(shift: Shift) -> float:
     """The part of the squared 2-Wasserstein distance that the scale matrices make (0 where there is but one).
 
@@ -144,9 +153,7 @@ def log_gap(excess: np.ndarray, x: float) -> np.ndarray:
     Args:
         excess: e, above -1 and such that 1 + e x > 0.
     """
-    with np.errstate(divide="ignore"):
-        whole = excess if x == 0 else np.log1p(excess * x) / x
-        plain = whole - np.log1p(excess)
+    plain = (excess if x == 0 else np.log1p(excess * x) / x) - np.log1p(excess)
     near = np.where(np.abs(excess) * max(1.0, abs(x)) < _NEAR, excess, 0.0)
     series = excess_over_log(near) - (excess_over_log(near * x) / x if x != 0 else 0.0)
     return np.asarray(np.where(near != 0, series, plain))
@@ -154,6 +161,7 @@ def log_gap(excess: np.ndarray, x: float) -> np.ndarray:
 
 def excess_over_log(z: np.ndarray) -> np.ndarray:
     """z - log(1 + z) = z^2 / 2 - z^3 / 3 + ..., for z > -1, to full relative precision."""
+    from scipy import special
+
     near = np.where(np.abs(z) < 0.5, z, 0.0)
-    with np.errstate(divide="ignore"):
-        return np.asarray(np.where(near == z, near * near / 2 * special.hyp2f1(1, 2, 3, -near), z - np.log1p(z)))
+    return np.asarray(np.where(near == z, near * near / 2 * special.hyp2f1(1, 2, 3, -near), z - np.log1p(z)))

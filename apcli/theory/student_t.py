@@ -7,7 +7,6 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import special
 
 from apcli.theory import gaussian, student_t_integrals, total_variation
 from apcli.theory.gaussian import GaussianPair
@@ -59,6 +58,8 @@ class StudentTPair:
 
     def kl(self) -> float:
         """Infinite from a law without variance (df at most 2) to a Gaussian."""
+        if gaussian.beyond_comparison(self.shift):
+            return math.inf
         if self._gaussian:
             return GaussianPair(self.shift).kl()
         if self.only_shifted:
@@ -74,6 +75,8 @@ class StudentTPair:
             return GaussianPair(self.shift).renyi(alpha)
         if self.only_shifted and self.shift.delta == 0:
             return 0.0
+        if gaussian.beyond_comparison(self.shift):
+            return math.inf
         if alpha < 1:
             return student_t_integrals.renyi(self.shift, self.df, self.pruned_df, alpha)
         if math.isinf(self.pruned_df) or alpha * self.df + (1 - alpha) * self.pruned_df <= 0:
@@ -100,7 +103,7 @@ class StudentTPair:
             NotDefined: two different df above 2, or scale matrices that are not known.
         """
         if self.only_shifted:
-            return self.shift.length
+            return float(self.shift.length)
         if min(self.df, self.pruned_df) <= 2:
             return math.inf
         if self.df != self.pruned_df:
@@ -174,6 +177,8 @@ def tv(delta: float, df: float) -> float:
 
     Source: one density is the larger on its side of the hyperplane in the middle, and any line sees a law t_df.
     """
+    from scipy import special
+
     if math.isinf(df):
         return gaussian.tv(delta)
     half = delta / 2
@@ -215,7 +220,7 @@ def _distances_off_the_line(delta: float, df: float, dim: int) -> tuple[np.ndarr
     n = df + dim - 1
 
     def log_weight(v: np.ndarray) -> np.ndarray:
-        return np.asarray((dim - 1) / 2 * v - n / 2 * np.logaddexp(0, v))
+        return student_t_integrals.log_beta_prime(v, (dim - 1) / 2, df / 2)
 
     low, high = support(log_weight, -120.0 / (dim - 1) - 10, math.log(dim / df + 1) + 120 / df + 10)
     v = np.linspace(low, high, 2 * max(80, math.ceil((high - low) / 0.4)) + 1)
@@ -228,6 +233,8 @@ def _js_on_a_line(distances: np.ndarray, df: float) -> np.ndarray:
 
     The mean of ``js_kernel`` under the law at 0, the other at -distance; z = min(1, sqrt df) sinh u.
     """
+    from scipy import special
+
     width = min(1.0, math.sqrt(df))
     far = min(float(distances.max()), 1e100) / width
     reach = math.log1p(far) + 1 + 40 / (df + 2) if df < 30 else 4.0 + 40 / df

@@ -16,7 +16,6 @@ import math
 from dataclasses import replace
 
 import numpy as np
-from scipy import special
 
 from apcli.theory.gaussian import excess_over_log, log_gap
 from apcli.theory.quadrature import NEGLIGIBLE, highest, integrals, log_integral, nodes, support
@@ -38,7 +37,7 @@ def kl(shift: Shift, df: float, pruned_df: float) -> float:
     Source: derived for this project. The mean of log(1 + q) as a Frullani integral under the first law's Gamma mixture
     (as in ``student_t.kl``), less the same integral for no shift and e = 0.
     """
-    if math.isinf(shift.delta) or (math.isinf(pruned_df) and df <= 2):
+    if math.isinf(pruned_df) and df <= 2:
         return math.inf
     if math.isinf(pruned_df):
         return _kl_to_gaussian(shift, df)
@@ -62,8 +61,6 @@ def renyi(shift: Shift, df: float, pruned_df: float, alpha: float) -> float:
     Source: derived for this project: Feynman's parameter joins the two powers, and z is integrated out. For laws of
     one df and scale the density is that of a Beta law of x.
     """
-    if math.isinf(shift.delta):
-        return math.inf
     log_size, shape = _size_and_shape(shift)
     log_affinity = 0.0
     if log_size != 0 or df != pruned_df:
@@ -72,7 +69,7 @@ def renyi(shift: Shift, df: float, pruned_df: float, alpha: float) -> float:
         log_affinity += part - (1 - alpha) * whole
     if shape.delta > 0 or not shape.one_scale:
         log_affinity += _Line(shape, df, pruned_df, log_size).log_mean(alpha)
-    return log_affinity / (alpha - 1)
+    return max(0.0, log_affinity / (alpha - 1))
 
 
 def _half(df: float) -> float:
@@ -88,19 +85,46 @@ def _size_and_shape(shift: Shift) -> tuple[float, Shift]:
 
 def _excess_of_exp(z: np.ndarray) -> np.ndarray:
     """exp(z) - 1 - z = z^2 / 2 + z^3 / 6 + ..., to full relative precision."""
+    from scipy import special
+
     near = np.where(np.abs(z) < 0.5, z, 0.0)
     return np.asarray(np.where(near == z, near * near / 2 * special.hyp1f1(1, 3, near), np.expm1(z) - z))
 
 
 def _log1p_difference(log_g: np.ndarray, b1: float, b2: float) -> np.ndarray:
-    """b1 log(1 + g / b1) - b2 log(1 + g / b2): 0 where b1 = b2, and small where both are large."""
-    g = np.exp(log_g)
-    if abs(b2 - b1) < b1 / 8:  # their difference taken out
-        moved = g / b1 * ((b2 - b1) / (b2 + g))
-        return np.asarray(b2 * np.log1p(moved) - (b2 - b1) * np.logaddexp(0, log_g - math.log(b1)))
-    near = np.minimum(g, min(b1, b2))  # there g is common to both, and large beside their difference
+    """b1 log(1 + g / b1) - b2 log(1 + g / b2): 0 where b1 = b2, and small where both are large.
+
+    Up to g = min(b1, b2) by a series without g itself, which is common to both; beyond in plain terms, or with b2 - b1
+    taken out where that is the smallest of all.
+    """
+    g, step = np.exp(log_g), b2 - b1
+    near = np.minimum(g, min(b1, b2))
     series = b2 * excess_over_log(near / b2) - b1 * excess_over_log(near / b1)
-    return np.asarray(np.where(near == g, series, b1 * np.log1p(g / b1) - b2 * np.log1p(g / b2)))
+    plain = np.where(near == g, series, b1 * np.log1p(g / b1) - b2 * np.log1p(g / b2))
+    if abs(step) >= b1 / 8:
+        return np.asarray(plain)
+    taken_out = b2 * np.log1p(g / b1 * (step / (b2 + g))) - step * np.log1p(g / b1)
+    return np.asarray(np.where(abs(step) < g, taken_out, plain))
+
+
+def log_beta_prime(t: np.ndarray, h: float, b: float) -> np.ndarray:
+    """h t - (h + b) log(1 + exp(t)) up to a constant, such that only numbers of size min(h, b) cancel.
+
+    The log density of t = log(u / v), u and v independent Gamma variables of h and b.
+    """
+    if b < h:
+        return np.asarray(-h * np.logaddexp(0, -t) - b * np.logaddexp(0, t))
+    centred = t - math.log(h / b)
+    return np.asarray(h * centred - (b + h) * np.log1p(h / (b + h) * np.expm1(np.minimum(centred, 700.0))))
+
+
+def _log_mixed(excess: float, t: np.ndarray) -> np.ndarray:
+    """log((1 + (1 + excess) r) / (1 + r)), r = exp(t): small where excess is."""
+    from scipy import special
+
+    small = excess * special.expit(t)
+    grown = special.expit(-t) + (1 + excess) * special.expit(t)
+    return np.asarray(np.where(np.abs(small) < 0.5, np.log1p(np.maximum(small, -0.5)), np.log(grown)))
 
 
 def _radial(df: float, pruned_df: float, dim: int, log_size: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -114,23 +138,17 @@ def _radial(df: float, pruned_df: float, dim: int, log_size: float) -> tuple[np.
     b1, b2, h = _half(df), _half(pruned_df), dim / 2
 
     def log_weight(t: np.ndarray, b: float) -> np.ndarray:
-        """h t - (b + h) log(1 + g / b) up to a constant, such that only numbers of size min(b, h) cancel."""
-        if b < h:
-            return np.asarray(-h * np.logaddexp(0, math.log(b) - t) - b * np.logaddexp(0, t - math.log(b)))
-        centred = t - math.log(h)
-        return np.asarray(h * centred - (b + h) * np.logaddexp(0, centred + math.log(h / b)))
+        return log_beta_prime(t - math.log(b), h, b)
 
     def ratio(t: np.ndarray) -> np.ndarray:
-        """log(q / p) up to a constant: what m = 1 makes of it, and the rest."""
+        """log(q / p) up to a constant."""
         g, powers = np.exp(t), _log1p_difference(t, b1, b2)
-        if b2 < h:
-            size = np.log1p(math.expm1(-log_size) * b2 / (b2 + g))
-            return np.asarray(powers + h * np.log1p((b1 - b2) / (b2 + g)) - (b2 + h) * size)
-        if abs(log_size) < 1:
-            size = np.log1p(math.expm1(log_size) * g / (b2 + g))
-        else:
-            size = np.logaddexp(math.log(b2), t + log_size) - np.logaddexp(math.log(b2), t)
-        return np.asarray(powers + h * np.log1p(g * ((b2 - b1) / b1) / (b2 + g)) - (b2 + h) * size)
+        if b2 < h:  # most of g is beyond b1 and b2: log((b1 + g) / (b2 + g)) and log((b2 / m + g) / (b2 + g)) are small
+            moved = np.log1p((b1 - b2) / (b2 + g))
+            return np.asarray(powers + h * moved - (b2 + h) * _log_mixed(math.expm1(-log_size), math.log(b2) - t))
+        near = abs(b2 - b1) < b1 / 8
+        moved = np.log1p(g * ((b2 - b1) / b1) / (b2 + g)) if near else np.log1p(g / b1) - np.log1p(g / b2)
+        return np.asarray(powers + h * moved - (b2 + h) * _log_mixed(math.expm1(log_size), t - math.log(b2)))
 
     def ends(b: float, log_m: float, *, of_ratio: bool) -> tuple[float, float]:
         def reach(t: np.ndarray) -> np.ndarray:  # of p, also of log(q / p) under it
@@ -156,6 +174,8 @@ def _radial(df: float, pruned_df: float, dim: int, log_size: float) -> tuple[np.
 
 def _log_mean_power(log_p: np.ndarray, ratio: np.ndarray, log_q: np.ndarray, power: float) -> float:
     """log of the mean of (q / p)^power under p, >= 0, for what ``_radial`` returns."""
+    from scipy import special
+
     z, far = power * ratio, (1 - power) * log_p + power * log_q
     if far.max() > 300:
         return float(special.logsumexp(far))
@@ -166,6 +186,8 @@ def _log_mean_power(log_p: np.ndarray, ratio: np.ndarray, log_q: np.ndarray, pow
 
 def _kl_to_gaussian(shift: Shift, df: float) -> float:
     """KL(t_df || Gaussian), df above 2: closed but for the divergence of the spherical laws, if that is small."""
+    from scipy import special
+
     b, h, a = _half(df), shift.dim / 2, _half(df) + shift.dim / 2
     if b < 4:
         entropies = math.lgamma(a) - math.lgamma(b) - h * math.log(b) - a * float(special.psi(a) - special.psi(b))
@@ -242,6 +264,8 @@ def _shape_and_share(shift: Shift, t: np.ndarray) -> tuple[np.ndarray, np.ndarra
 
     Where |e_i| < 1/16 they are series in x with sums of powers of e_i as coefficients: one pass over those.
     """
+    from scipy import special
+
     x, rest = special.expit(t), special.expit(-t)
     part = (shift.distance / shift.delta) ** 2 if shift.delta > 0 else np.zeros_like(shift.distance)
     small = np.abs(shift.excess) < 1 / 16
