@@ -9,10 +9,12 @@ from functools import partial
 import numpy as np
 
 NEGLIGIBLE = 50.0  # nats below the peak: exp(-50) is 2e-22
-_TOLERANCE = 1e-13
-_APART = 20  # cells between two modes: fewer may be rounding errors of a large exponent
+_TOLERANCE, _ROUNDING = 1e-13, 1e-8
+_SMALLEST = np.finfo(float).tiny
+_CELLS = 128
+_APART = 8  # cells between two modes: fewer may be rounding errors of a large exponent
 _NARROWEST = 1e-7  # no law of up to 1e14 dimensions or degrees of freedom has a narrower mode
-_POINTS, _MOST_POINTS = 257, 2**17 + 1
+_POINTS, _MOST_POINTS = _CELLS + 1, 2**17 + 1
 
 
 def nodes(low: float, high: float, step: float) -> np.ndarray:
@@ -23,16 +25,16 @@ def nodes(low: float, high: float, step: float) -> np.ndarray:
 def modes(log_weight: Callable[[np.ndarray], np.ndarray], low: float, high: float) -> list[tuple[float, float]]:
     """The intervals within [``low``, ``high``] outside which exp(``log_weight``) is negligible beside its peak.
 
-    Zooms in by 400 cells at a time. A cell is kept when its ends, continued by their own slope, could reach the peak:
+    Zooms in by 128 cells at a time. A cell is kept when its ends, continued by their own slope, could reach the peak:
     so a narrow mode between two nodes is not lost, nor the second of two.
     """
-    t = np.linspace(low, high, 401)
+    t = np.linspace(low, high, _CELLS + 1)
     value = log_weight(t)
     steps = np.diff(value)
     reach = value + np.maximum(0, np.maximum(np.append(0, steps), np.append(-steps, 0)))
     (kept,) = np.nonzero(reach > value.max() - NEGLIGIBLE)
     runs = np.split(kept, np.nonzero(np.diff(kept) > _APART)[0] + 1)
-    ends = [(float(t[max(run[0] - 1, 0)]), float(t[min(run[-1] + 1, 400)])) for run in runs]
+    ends = [(float(t[max(run[0] - 1, 0)]), float(t[min(run[-1] + 1, _CELLS)])) for run in runs]
     if sum(right - left for left, right in ends) > (high - low) / 2 or high - low < _NARROWEST:
         return [(ends[0][0], ends[-1][1])]
     return [mode for left, right in ends for mode in modes(log_weight, left, right)]
@@ -46,15 +48,16 @@ def support(log_weight: Callable[[np.ndarray], np.ndarray], low: float, high: fl
 
 def highest(log_weight: Callable[[np.ndarray], np.ndarray], low: float, high: float) -> float:
     """About the largest value of ``log_weight`` in an interval of ``modes``: close enough to scale by."""
-    return float(log_weight(np.linspace(low, high, 401)).max())
+    return float(log_weight(np.linspace(low, high, _CELLS + 1)).max())
 
 
 def integrals(integrands: Callable[[np.ndarray], np.ndarray], low: float, high: float) -> np.ndarray:
     """Integrals of several functions, ``integrands(t)`` being [functions, nodes], that vanish at ``low`` and ``high``.
 
-    The step is halved until no integral moves by more than 1e-13 of what it is without signs.
+    The step is halved until no integral moves by more than 1e-13 of what it is without signs, or by little and not
+    less than before, which is rounding.
     """
-    points = _POINTS
+    points, before = _POINTS, np.inf
     t = np.linspace(low, high, points)
     values = integrands(t)
     total, scale = values.sum(axis=1), np.abs(values).sum(axis=1)
@@ -63,9 +66,10 @@ def integrals(integrands: Callable[[np.ndarray], np.ndarray], low: float, high: 
         finer, scale = total + between.sum(axis=1), scale + np.abs(between).sum(axis=1)
         points = 2 * points - 1
         t = np.linspace(low, high, points)
-        if points >= _MOST_POINTS or np.all(np.abs(finer - 2 * total) <= _TOLERANCE * scale):
+        moved = float(np.max(np.abs(finer - 2 * total) / np.maximum(scale, _SMALLEST)))
+        if points >= _MOST_POINTS or moved <= _TOLERANCE or before / 10 < moved <= _ROUNDING:
             return np.asarray(finer * (high - low) / (points - 1))
-        total = finer
+        total, before = finer, moved
 
 
 def log_integral(log_integrand: Callable[[np.ndarray], np.ndarray], low: float, high: float) -> float:

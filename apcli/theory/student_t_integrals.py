@@ -23,7 +23,7 @@ from apcli.theory.shifts import Shift
 
 _STEP = 0.1
 _GAUSSIAN = 1e30  # half the degrees of freedom that no divergence here can tell from infinitely many
-_ORDERS = np.arange(1, 15)  # of the series in e_i, where |e_i| < 1/16
+_ORDERS = 15  # of the series in e_i x, where |e_i| x < 1/16
 _BLOCK = 2**20  # numbers in a table of nodes and eigenvalues
 
 
@@ -108,23 +108,25 @@ def _log1p_difference(log_g: np.ndarray, b1: float, b2: float) -> np.ndarray:
 
 
 def log_beta_prime(t: np.ndarray, h: float, b: float) -> np.ndarray:
-    """h t - (h + b) log(1 + exp(t)) up to a constant, such that only numbers of size min(h, b) cancel.
+    """h t - (h + b) log(1 + exp(t)) up to a constant, in whichever terms cancel least.
 
-    The log density of t = log(u / v), u and v independent Gamma variables of h and b.
+    The log density of t = log(u / v), u and v independent Gamma variables of h and b. Its mode is log(h / b).
     """
-    if b < h:
-        return np.asarray(-h * np.logaddexp(0, -t) - b * np.logaddexp(0, t))
-    centred = t - math.log(h / b)
-    return np.asarray(h * centred - (b + h) * np.log1p(h / (b + h) * np.expm1(np.minimum(centred, 700.0))))
+    moved = t - math.log(h / b)
+    near = np.clip(moved, -1.0, 1.0)
+    centred = h * near - (b + h) * np.log1p(h / (b + h) * np.expm1(near))
+    at_mode = h * math.log1p(b / h) + b * math.log1p(h / b)
+    plain = at_mode - h * np.logaddexp(0, -t) - b * np.logaddexp(0, t)
+    return np.asarray(np.where((near == moved) & (h * np.abs(moved) < b), centred, plain))
 
 
-def _log_mixed(excess: float, t: np.ndarray) -> np.ndarray:
-    """log((1 + (1 + excess) r) / (1 + r)), r = exp(t): small where excess is."""
+def _log_mixed(log_factor: float, t: np.ndarray) -> np.ndarray:
+    """log((1 + factor r) / (1 + r)), r = exp(t): small where factor - 1 or r is."""
     from scipy import special
 
-    small = excess * special.expit(t)
-    grown = special.expit(-t) + (1 + excess) * special.expit(t)
-    return np.asarray(np.where(np.abs(small) < 0.5, np.log1p(np.maximum(small, -0.5)), np.log(grown)))
+    if abs(log_factor) < 1:
+        return np.asarray(np.log1p(math.expm1(log_factor) * special.expit(t)))
+    return np.asarray(np.logaddexp(0, t + log_factor) - np.logaddexp(0, t))
 
 
 def _radial(df: float, pruned_df: float, dim: int, log_size: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -145,10 +147,10 @@ def _radial(df: float, pruned_df: float, dim: int, log_size: float) -> tuple[np.
         g, powers = np.exp(t), _log1p_difference(t, b1, b2)
         if b2 < h:  # most of g is beyond b1 and b2: log((b1 + g) / (b2 + g)) and log((b2 / m + g) / (b2 + g)) are small
             moved = np.log1p((b1 - b2) / (b2 + g))
-            return np.asarray(powers + h * moved - (b2 + h) * _log_mixed(math.expm1(-log_size), math.log(b2) - t))
+            return np.asarray(powers + h * moved - (b2 + h) * _log_mixed(-log_size, math.log(b2) - t))
         near = abs(b2 - b1) < b1 / 8
         moved = np.log1p(g * ((b2 - b1) / b1) / (b2 + g)) if near else np.log1p(g / b1) - np.log1p(g / b2)
-        return np.asarray(powers + h * moved - (b2 + h) * _log_mixed(math.expm1(log_size), t - math.log(b2)))
+        return np.asarray(powers + h * moved - (b2 + h) * _log_mixed(log_size, t - math.log(b2)))
 
     def ends(b: float, log_m: float, *, of_ratio: bool) -> tuple[float, float]:
         def reach(t: np.ndarray) -> np.ndarray:  # of p, also of log(q / p) under it
@@ -223,9 +225,8 @@ class _Line:
         a1, a2, mixed = self.b1 + self.h, self.b2 + self.h, alpha * self.b1 + (1 - alpha) * self.b2
 
         def log_weight(t: np.ndarray) -> np.ndarray:
-            y = t + self.log_y
-            both = self.h * (np.logaddexp(0, y) - np.logaddexp(0, t))
-            return np.asarray(both - (1 - alpha) * a2 * np.logaddexp(0, -y) - alpha * a1 * np.logaddexp(0, y))
+            both = self.h * _log_mixed(self.log_y, t)  # log((1 + y) / (1 + s))
+            return np.asarray(both + log_beta_prime(t + self.log_y, (1 - alpha) * a2, alpha * a1))
 
         def exponent(t: np.ndarray) -> np.ndarray:
             shape, place = self._exponents(t)
@@ -262,24 +263,28 @@ def _log_expm1(z: float) -> float:
 def _shape_and_share(shift: Shift, t: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """A and Q / sum d_i^2 at nodes t: [nodes] each.
 
-    Where |e_i| < 1/16 they are series in x with sums of powers of e_i as coefficients: one pass over those.
+    Nodes where all |e_i| x are below 1/16 take series in x with sums of powers of e_i as coefficients, one pass over
+    those; the others a table of nodes and eigenvalues, in blocks.
     """
     from scipy import special
 
-    x, rest = special.expit(t), special.expit(-t)
+    x, excess, multiplicity = special.expit(t), shift.excess, shift.multiplicity
     part = (shift.distance / shift.delta) ** 2 if shift.delta > 0 else np.zeros_like(shift.distance)
-    small = np.abs(shift.excess) < 1 / 16
-    powers = (-shift.excess[small]) ** np.append(0, _ORDERS)[:, None]
-    terms = -(powers[1:] @ shift.multiplicity[small]) / _ORDERS  # log(1 + e x) = -sum (-e x)^k / k
-    gaps = x * (terms @ np.expm1(np.multiply.outer(_ORDERS - 1, special.log_expit(t))))
-    share = np.polynomial.polynomial.polyval(x, powers @ part[small])
-    excess, multiplicity, part = shift.excess[~small], shift.multiplicity[~small], part[~small]
-    rows = max(1, _BLOCK // len(t))
-    for first in range(0, len(excess), rows):
+    largest = np.abs(excess).max()
+    if largest == 0:
+        return np.zeros_like(t), np.full_like(t, part.sum())
+    gaps, share = np.zeros_like(t), np.zeros_like(t)
+    near = x * largest < 1 / 16
+    z, powers = largest * x[near], (-excess / largest) ** np.arange(_ORDERS + 1)[:, None]
+    logs = np.append([0.0, 0.0], (powers @ multiplicity)[2:] / np.arange(2, _ORDERS + 1))  # z - log(1 + z)
+    gaps[near] = x[near] * (multiplicity @ excess_over_log(excess)) - np.polynomial.polynomial.polyval(z, logs)
+    share[near] = np.polynomial.polynomial.polyval(z, powers @ part)
+    x, rest = x[~near, None], special.expit(-t[~near, None])
+    rows = max(1, _BLOCK // max(1, len(x)))
+    for first in range(0, len(excess) if len(x) else 0, rows):
         e, count = excess[first : first + rows], multiplicity[first : first + rows]
-        z = x[:, None] * e
-        grown = rest[:, None] + x[:, None] * (1 + e)  # 1 + e x, also where e is nearly -1 and x nearly 1
-        logs = np.where(z > -0.5, np.log1p(np.maximum(z, -0.5)), np.log(grown))
-        gaps += logs @ count - x * (count @ np.log1p(e))
-        share += (1 / grown) @ part[first : first + rows]
+        grown = rest + x * (1 + e)  # 1 + e x, also where e is nearly -1 and x nearly 1
+        logs = np.where(x * e > -0.5, np.log1p(np.maximum(x * e, -0.5)), np.log(grown))
+        gaps[~near] += logs @ count - x[:, 0] * (count @ np.log1p(e))
+        share[~near] += (1 / grown) @ part[first : first + rows]
     return np.maximum(gaps, 0) / 2, share
