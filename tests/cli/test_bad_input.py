@@ -235,7 +235,7 @@ def test_a_sparsity_that_is_none(shell: Any, a: Path, sparsity: str, words: tupl
         ("divergence a a --dist student-t:df=many", ("student-t:df", "'many'", "number")),
         ("divergence a a --dist student-t:df=0", ("df is 0",)),
         ("divergence a a --dist gaussian:scale=0", ("scale is 0",)),
-        ("divergence a a --dist gaussian:cov=full", ("path=FILE", "diag")),
+        ("divergence a a --dist gaussian:cov=full", ("path=FILE",)),
         ("divergence a a --dist ap2:groups=-1", ("groups is -1",)),
         ("divergence a a --dist ap2:groups=100000000", ("groups=100000000", "layer * has only 1572 weights")),
         ("divergence - -", ("twice",)),
