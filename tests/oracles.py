@@ -1,12 +1,14 @@
 """The slow, obvious versions that the tests compare with."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 import mpmath
 import numpy as np
-from scipy import integrate, stats
+from scipy import integrate, linalg, stats
+
+from apcli.theory.shifts import Shift
 
 
 def removed_by_sort(scores: Sequence[float], removed: int) -> set[int]:
@@ -65,3 +67,94 @@ def student_t_kl_in_the_plane(delta: float, df: float, dim: int, step: float = 0
     log_volume = (dim - 1) / 2 * np.log(across) + log_area + np.log(np.sqrt(df) * np.cosh(u))
     here, there = log_density(along), log_density(along - delta)
     return float(2 * step**2 * np.sum(np.exp(here + log_volume) * (here - there)))
+
+
+def shift_of(difference: Sequence[float], first: Sequence[Sequence[float]], second: Sequence[Sequence[float]]) -> Shift:
+    """What two elliptical laws differ by, from whole scale matrices, by the definitions."""
+    a, s1, s2 = (np.array(given, dtype=float) for given in (difference, first, second))
+    inverse = np.linalg.inv(np.linalg.cholesky(s2))
+    excess, basis = np.linalg.eigh(inverse @ (s1 - s2) @ inverse.T)
+    root = linalg.sqrtm(s2).real
+    bures2 = float(np.trace(s1 + s2 - 2 * linalg.sqrtm(root @ s1 @ root).real))
+    traces = float(np.trace(s1)), float(np.trace(s2))
+    distance = np.abs(basis.T @ inverse @ a)
+    return Shift(excess, np.ones(len(a), dtype=int), distance, float(np.linalg.norm(a)), traces, bures2)
+
+
+def _on_the_line(integrand: Callable[[mpmath.mpf], mpmath.mpf], low: mpmath.mpf, high: mpmath.mpf, digits: int):
+    step = mpmath.mpf(3.2) / (digits + 15)
+    return step * mpmath.fsum(integrand(low + step * k) for k in range(int((high - low) / step) + 1))
+
+
+def general_student_t_kl_digits(shift: Shift, df: float, other_df: float, digits: int = 30) -> float:
+    """The divergence of two Student-t laws of any scales and degrees of freedom, both finite.
+
+    The mean of log(1 + Q / other_df) by its Laplace transform, in terms whose sum cancels: hence the digits.
+    """
+    with mpmath.workdps(digits + 25):
+        n1, n2, dim = mpmath.mpf(df), mpmath.mpf(other_df), mpmath.mpf(shift.dim)
+        lengths, counts = [mpmath.mpf(float(d)) ** 2 for d in shift.distance], [int(m) for m in shift.multiplicity]
+        scales = [1 + mpmath.mpf(float(e)) for e in shift.excess]
+        ratios = [scale * n1 / n2 for scale in scales]
+
+        def integrand(t: mpmath.mpf) -> mpmath.mpf:
+            y = mpmath.exp(t)
+            grown = mpmath.fsum(m * mpmath.log1p(k * y) for m, k in zip(counts, ratios, strict=True)) / 2
+            square = mpmath.fsum(d / (1 + k * y) for d, k in zip(lengths, ratios, strict=True))
+            grown += n1 / 2 * mpmath.log1p(y / (n2 * (1 + y)) * square)
+            return (1 + y) ** (-n1 / 2) * -mpmath.expm1(-grown)
+
+        tail = (digits + 15) * mpmath.log(10)
+        low = -tail - mpmath.log(max([1, *ratios]) * dim * max(1, sum(lengths) / n2))
+        mean = _on_the_line(integrand, low, 2 * tail / n1 + 3, digits)
+        log_det = mpmath.fsum(m * mpmath.log(scale) for m, scale in zip(counts, scales, strict=True))
+        a1, a2, gamma = (n1 + dim) / 2, (n2 + dim) / 2, mpmath.loggamma
+        entropy = a1 * (mpmath.digamma(a1) - mpmath.digamma(n1 / 2))
+        constant = gamma(a1) - gamma(n1 / 2) - gamma(a2) + gamma(n2 / 2) + dim / 2 * mpmath.log(n2 / n1)
+        return float(constant - log_det / 2 + a2 * mean - entropy)
+
+
+def general_student_t_renyi_digits(shift: Shift, df: float, other_df: float, alpha: float, digits: int = 30) -> float:
+    """The same for the Renyi divergence of order ``alpha`` below 1: two powers joined by Feynman's parameter w."""
+    with mpmath.workdps(digits + 25):
+        n1, n2, dim, al = mpmath.mpf(df), mpmath.mpf(other_df), mpmath.mpf(shift.dim), mpmath.mpf(alpha)
+        lengths, counts = [mpmath.mpf(float(d)) ** 2 for d in shift.distance], [int(m) for m in shift.multiplicity]
+        scales = [1 + mpmath.mpf(float(e)) for e in shift.excess]
+        a, b = al * (n1 + dim) / 2, (1 - al) * (n2 + dim) / 2
+
+        def integrand(t: mpmath.mpf) -> mpmath.mpf:
+            w, v = 1 / (1 + mpmath.exp(-t)), 1 / (1 + mpmath.exp(t))
+            mixed = [w / (n1 * scale) + v / n2 for scale in scales]
+            far = zip(scales, mixed, lengths, strict=True)
+            square = 1 + mpmath.fsum(w * v / (n1 * scale * n2 * m) * d for scale, m, d in far)
+            log_det = mpmath.fsum(k * mpmath.log(m) for k, m in zip(counts, mixed, strict=True))
+            return mpmath.exp(a * mpmath.log(w) + b * mpmath.log(v) - log_det / 2 - (a + b - dim / 2) * mpmath.log(square))
+
+        tail, gamma = (digits + 15) * mpmath.log(10), mpmath.loggamma
+        spread = mpmath.log(max(1, *scales) / min(1, *scales) * max(n1 / n2, n2 / n1) * max(1, sum(lengths)))
+        total = _on_the_line(integrand, -tail / min(b, 1) - spread, tail / min(a, 1) + spread, digits)
+        log_det = mpmath.fsum(m * mpmath.log(scale) for m, scale in zip(counts, scales, strict=True))
+        k1 = gamma((n1 + dim) / 2) - gamma(n1 / 2) - dim / 2 * mpmath.log(n1 * mpmath.pi) - log_det / 2
+        k2 = gamma((n2 + dim) / 2) - gamma(n2 / 2) - dim / 2 * mpmath.log(n2 * mpmath.pi)
+        constant = dim / 2 * mpmath.log(mpmath.pi) + gamma(a + b - dim / 2) - gamma(a) - gamma(b)
+        return float((al * k1 + (1 - al) * k2 + constant + mpmath.log(total)) / (al - 1))
+
+
+def on_the_line(log_p: Callable[[float], float], log_q: Callable[[float], float], points: Sequence[float]):
+    """KL, total variation, Jensen-Shannon and Bhattacharyya of two densities on a line, by adaptive quadrature."""
+
+    def terms(z: float) -> tuple[float, float, float, float]:
+        p, q = math.exp(log_p(z)), math.exp(log_q(z))
+        mean = (p + q) / 2
+        apart = sum(f * math.log(f / mean) for f in (p, q) if f > 0) / 2
+        return p * (log_p(z) - log_q(z)), abs(p - q) / 2, apart, math.sqrt(p * q)
+
+    ends = [-np.inf, *points, np.inf]
+
+    def integral(which: int) -> float:
+        parts = (integrate.quad(lambda z: terms(z)[which], *ends, epsabs=1e-14, epsrel=1e-11, limit=400)
+                 for ends in pairwise(ends))  # fmt: skip
+        return math.fsum(part[0] for part in parts)
+
+    kl, tv, js, affinity = (integral(which) for which in range(4))
+    return {"kl": kl, "tv": tv, "js": js, "bhattacharyya": -math.log(affinity)}

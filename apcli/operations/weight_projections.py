@@ -35,17 +35,42 @@ class Tensors:
     def columns(self) -> int:
         return self.layer.size // self.layer.shape[0]
 
+    def runs(self, start: int, stop: int) -> list[np.ndarray]:
+        """The elements from ``start`` up to ``stop`` of both files.
+
+        Raises:
+            ApcliError: one is NaN or Inf.
+        """
+        return [self._run(entry, start, stop) for entry in (self.dense, self.pruned)]
+
+    def release(self, start: int, stop: int) -> None:
+        """Let go of the memory that holds these elements."""
+        for entry in (self.dense, self.pruned):
+            entry.release(start, stop)
+
     def rows(self, entry: Entry) -> Rows:
-        """The layer's rows (output units) as a stream of blocks."""
+        """The layer's rows (output units) in one of the files as a stream of blocks.
+
+        Raises:
+            ApcliError: while they stream, of a weight that is NaN or Inf.
+        """
         step = max(1, BLOCK // self.columns) * self.columns
 
         def blocks() -> Iterator[np.ndarray]:
             for start in range(0, entry.size, step):
                 stop = min(start + step, entry.size)
-                yield entry.run(start, stop).astype(np.float64).reshape(-1, self.columns)
+                yield self._run(entry, start, stop).astype(np.float64).reshape(-1, self.columns)
                 entry.release(start, stop)
 
         return Rows(blocks, self.layer.shape[0], self.columns)
+
+    def _run(self, entry: Entry, start: int, stop: int) -> np.ndarray:
+        run = entry.run(start, stop)
+        if not np.isfinite(run).all():
+            label = self.labels[entry is self.pruned]
+            found = f"{label}: tensor {self.layer.tensor} holds {entry.not_finite} NaN or Inf values"
+            raise ApcliError(f"{found}: expected finite weights")
+        return run
 
 
 class WeightProjections:
@@ -133,19 +158,19 @@ class WeightProjections:
 
         def work(start: int) -> list[Any]:
             stop = min(start + step, t.layer.size)
-            runs = [entry.run(start, stop) for entry in (t.dense, t.pruned)]
-            for run, entry, label in zip(runs, (t.dense, t.pruned), t.labels, strict=True):
-                if not np.isfinite(run).all():
-                    raise _not_finite(label, t.layer.tensor, entry)
-            difference = runs[0].astype(np.float64)
-            difference -= runs[1]
-            for entry in (t.dense, t.pruned):
-                entry.release(start, stop)
+            dense, pruned = t.runs(start, stop)
+            difference = dense.astype(np.float64)
+            difference -= pruned
+            t.release(start, stop)
             return [reduction.reduce(offset + start, difference) for reduction, offset in reductions]
 
-        for partials in self._threads.map(work, range(0, t.layer.size, step)):
-            for (reduction, _), partial in zip(reductions, partials, strict=True):
-                reduction.absorb(partial)
+        blocks = self._threads.map(work, range(0, t.layer.size, step))
+        try:
+            for partials in blocks:
+                for (reduction, _), partial in zip(reductions, partials, strict=True):
+                    reduction.absorb(partial)
+        finally:
+            blocks.close()  # type: ignore[attr-defined]  # a generator, whose end calls off what has not begun
 
 
 def key_of(choice: Choice) -> Key:
@@ -182,7 +207,3 @@ def _grouped(choice: Choice, size: int, layer: str) -> GroupMeans:
         raise UsageError(f"--dist {choice.spec}: layer {layer} has only {size} weights: choose fewer groups")
     parameters = {**ELLIPTICAL, **choice.parameters}
     return GroupMeans(size, _groups(choice), float(parameters["scale"]), parameters["pruned_scale"])
-
-
-def _not_finite(label: str, tensor: str, entry: Entry) -> ApcliError:
-    return ApcliError(f"{label}: tensor {tensor} holds {entry.not_finite} NaN or Inf values: expected finite weights")

@@ -35,7 +35,7 @@ def modes(log_weight: Callable[[np.ndarray], np.ndarray], low: float, high: floa
     (kept,) = np.nonzero(reach > value.max() - NEGLIGIBLE)
     runs = np.split(kept, np.nonzero(np.diff(kept) > _APART)[0] + 1)
     ends = [(float(t[max(run[0] - 1, 0)]), float(t[min(run[-1] + 1, _CELLS)])) for run in runs]
-    if sum(right - left for left, right in ends) > (high - low) / 2 or high - low < _NARROWEST:
+    if sum(right - left for left, right in ends) > 0.8 * (high - low) or high - low < _NARROWEST:
         return [(ends[0][0], ends[-1][1])]
     return [mode for left, right in ends for mode in modes(log_weight, left, right)]
 

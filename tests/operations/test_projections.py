@@ -216,6 +216,17 @@ def test_a_smaller_layer_says_why_it_cannot_be_compared(plain, tmp_path):
         measured(plain[0], tmp_path / "small.safetensors", "ap2")
 
 
+@pytest.mark.parametrize("dist", ["ap2", "gaussian:cov=diag", "gaussian:cov=rows", "student-t:cov=diag:pruned_cov=own"])
+def test_a_weight_that_is_no_number_is_named_whatever_the_covariance(plain, tmp_path, dist):
+    tensors = load_file(plain[0])
+    tensors["fc.weight"][2, 3] = math.nan
+    save_file(tensors, tmp_path / "bad.safetensors")
+    with pytest.raises(ApcliError, match=r"bad\.safetensors: tensor fc\.weight holds 1 NaN or Inf values"):
+        measured(plain[0], tmp_path / "bad.safetensors", dist)
+    with pytest.raises(ApcliError, match=r"bad\.safetensors: tensor fc\.weight holds 1 NaN or Inf values"):
+        measured(tmp_path / "bad.safetensors", plain[0], dist)
+
+
 def test_infinite_is_null_and_said_once(plain, caplog):
     found = measured(*plain, "student-t:df=2:pruned_df=inf")
     assert [r["value"] for r in found] == [math.inf] * 3
