@@ -162,7 +162,7 @@ class DivergenceConfig:
     device: str = "auto"
 
     def __post_init__(self) -> None:
-        _require(self.samples >= 4, "--samples", self.samples, "at least 4, or there is no standard error")
+        _require(self.samples >= 8, "--samples", self.samples, "at least 8, or there is no standard error")
         _require(self.repeats >= 1, "--repeats", self.repeats, "at least 1")
         _require(self.groups >= 0, "--groups", self.groups, "0 (none) or more")
         _require(self.level in ("both", "layer", "network"), "--level", repr(self.level), "both, layer or network")

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 
 import torch
-from safetensors.torch import load_file
 from torch import Tensor
 
 from apcli.checkpoints import Checkpoint
@@ -25,8 +24,12 @@ _DTYPES = {
 
 
 def load(checkpoint: Checkpoint) -> dict[str, Tensor]:
-    """The checkpoint's tensors, on the CPU."""
-    return load_file(checkpoint.path)
+    """Copies of the checkpoint's tensors, on the CPU.
+
+    Raises:
+        ApcliError: one is of a type that models do not hold.
+    """
+    return {name: tensor_of(entry) for name, entry in checkpoint.entries.items()}
 
 
 def tensor_of(entry: Entry) -> Tensor:

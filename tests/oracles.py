@@ -128,7 +128,9 @@ def general_student_t_renyi_digits(shift: Shift, df: float, other_df: float, alp
             far = zip(scales, mixed, lengths, strict=True)
             square = 1 + mpmath.fsum(w * v / (n1 * scale * n2 * m) * d for scale, m, d in far)
             log_det = mpmath.fsum(k * mpmath.log(m) for k, m in zip(counts, mixed, strict=True))
-            return mpmath.exp(a * mpmath.log(w) + b * mpmath.log(v) - log_det / 2 - (a + b - dim / 2) * mpmath.log(square))
+            return mpmath.exp(
+                a * mpmath.log(w) + b * mpmath.log(v) - log_det / 2 - (a + b - dim / 2) * mpmath.log(square)
+            )
 
         tail, gamma = (digits + 15) * mpmath.log(10), mpmath.loggamma
         spread = mpmath.log(max(1, *scales) / min(1, *scales) * max(n1 / n2, n2 / n1) * max(1, sum(lengths)))

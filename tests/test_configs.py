@@ -45,7 +45,7 @@ BAD = [
     (PruneConfig, {"sparsity": (0.5,), "seeds": (3, 1, 3)}, "--seeds"),
     (FinetuneConfig, {"update": "some"}, "--update"),
     (FinetuneConfig, {"seed": -1}, "--seed"),
-    (DivergenceConfig, {"samples": 3}, "--samples"),
+    (DivergenceConfig, {"samples": 7}, "--samples"),
     (DivergenceConfig, {"repeats": 0}, "--repeats"),
     (DivergenceConfig, {"groups": -1}, "--groups"),
     (DivergenceConfig, {"level": "layers"}, "--level"),

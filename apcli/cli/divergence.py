@@ -1,7 +1,7 @@
 """``apcli divergence``."""
 
+import math
 from collections.abc import Iterator
-from contextlib import nullcontext
 from typing import Any
 
 from apcli import records
@@ -11,6 +11,8 @@ from apcli.errors import UsageError
 from apcli.registry import Choice
 from apcli.theory import DISTRIBUTIONS, MEASURES
 from apcli.theory.caveats import of_projection
+
+_ON_DATA = {"model": "--model", "split": "--split", "images": "--images"}
 
 
 def divergence(
@@ -72,10 +74,9 @@ def divergence(
 
 def _measure(checkpoints: list[str], dense: str | None, config: DivergenceConfig, as_json: bool) -> None:
     from apcli.operations.divergence import Divergences
-    from apcli.operations.divergence_choices import needs_data
 
-    with streams.progress() if needs_data(config) else nullcontext(lambda text: None) as tell:
-        divergences = Divergences(config, _on_data(config, tell))
+    with streams.progress() as tell:
+        divergences = Divergences(config, _on_data(config, tell), tell)
         for before, after in _pairs(checkpoints, dense):
             found = divergences.records(before, after)
             if streams.wants_table(as_json):
@@ -92,6 +93,9 @@ def _on_data(config: DivergenceConfig, tell: Any) -> Any:
     from apcli.operations.divergence_choices import needs_data
 
     if not needs_data(config):
+        for name, option in _ON_DATA.items():
+            if getattr(config, name) != getattr(DivergenceConfig, name):
+                raise UsageError(f"{option} is given, but no distribution of {config.dist} is measured on the network")
         return None
     from apcli.operations.data_projections import DataProjections
 
@@ -112,6 +116,8 @@ def _pairs(arguments: list[str], dense: str | None) -> Iterator[tuple[Any, Any]]
         if not (pair[0].lineage and pair[0].lineage["pruned"]):
             yield pair[0], pair[1]
             return
+        if not (pair[1].lineage and pair[1].lineage["pruned"]):
+            raise UsageError(f"{pair[0].label} is pruned and {pair[1].label} is not: give the dense file first")
         arriving = iter(pair)
     else:
         arriving = streams.checkpoints_in(arguments)
@@ -129,18 +135,21 @@ def _emit_table(title: str, found: list[records.Record]) -> None:
                 _text(record["epoch"], "d"),
                 record["layer"],
                 str(record["dim"]),
-                Choice(DISTRIBUTIONS.row(record["dist"]), record["params"]).spec,
+                _spec(record),
                 _measure_name(record),
-                _text(record["value"], ".6g") + (f" ± {record['std_error']:.2g}" if record["std_error"] else ""),
+                _value(record),
                 _text(pd.get("loss"), ".4f"),
                 _text(pd.get("accuracy"), ".2f"),
             ]
         )
-    said = {
-        Choice(DISTRIBUTIONS.row(r["dist"]), r["params"]).spec: of_projection(r["dist"], r["params"]) for r in found
-    }
+    finite = [record for record in found if math.isfinite(record["value"])]
+    said = {_spec(record): of_projection(record["dist"], record["params"]) for record in finite}
     caption = "\n".join(f"{spec} {words}" for spec, sentences in said.items() for words in sentences)
     streams.emit_table(title, columns, rows, caption or None)
+
+
+def _spec(record: records.Record) -> str:
+    return Choice(DISTRIBUTIONS.row(record["dist"]), record["params"]).spec
 
 
 def _measure_name(record: records.Record) -> str:
@@ -148,6 +157,12 @@ def _measure_name(record: records.Record) -> str:
         return "ap2"
     spec = Choice(MEASURES.row(record["measure"]), record["measure_params"]).spec
     return spec if record["draws"] is None else f"{spec} ({record['estimator']})"
+
+
+def _value(record: records.Record) -> str:
+    if not math.isfinite(record["value"]):
+        return "-"
+    return f"{record['value']:.6g}" + (f" ± {record['std_error']:.2g}" if record["std_error"] else "")
 
 
 def _text(value: float | None, form: str) -> str:

@@ -317,13 +317,13 @@ def progress() -> Iterator[Any]:
     from rich.console import Console
     from rich.text import Text
 
-    with Console(stderr=True).status("starting") as status:
+    status = Console(stderr=True).status("")
 
-        def tell(text: str) -> None:
-            status.update(Text(printable(text)))
-            if text:
-                status.start()
-            else:
-                status.stop()
+    def tell(text: str) -> None:
+        status.update(Text(printable(text)))
+        (status.start if text else status.stop)()
 
+    try:
         yield tell
+    finally:
+        status.stop()

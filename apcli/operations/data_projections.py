@@ -1,5 +1,7 @@
 """Projections that need the network and its data: covariances measured on the dense network, and its predictions."""
 
+import logging
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -21,9 +23,12 @@ from apcli.probes.predictions import log_probabilities
 from apcli.registry import Choice
 from apcli.state_dicts import tensor_of
 from apcli.theory import COVARIANCES
+from apcli.theory.covariances import excess_of_scales
 from apcli.theory.matrices import euclidean
 from apcli.theory.measures import Pair, number_or_same
 from apcli.theory.shifts import Shift
+
+log = logging.getLogger("apcli")
 
 
 class DataProjections:
@@ -66,16 +71,23 @@ class DataProjections:
         for t in tensors:
             before, after = (entry.values.astype(np.float64) for entry in (t.dense, t.pruned))
             difference[t.layer.tensor] = before - after
+        length = float(np.hypot.reduce([euclidean(d) for d in difference.values()]))
+        unit = length if 0 < length < math.inf else 1.0  # a metric's squares neither overflow nor underflow then
         scale = float(choice.parameters["scale"])
         try:
             pruned_scale = number_or_same(choice.parameters["pruned_scale"], scale, "pruned_scale")
-            squared = self._metric(choice).squared(difference)
+            excess = excess_of_scales(scale, pruned_scale)
+            squared = self._metric(choice).squared({name: d / unit for name, d in difference.items()})
         except ValueError as error:
             raise UsageError(f"--dist {choice.spec}: {error}") from None
-        length = float(np.hypot.reduce([euclidean(d) for d in difference.values()]))
-        excess = (scale - pruned_scale) * (scale + pruned_scale) / pruned_scale**2
+        except ApcliError as error:
+            raise type(error)(f"{self.dense.label}: {error}") from None
+        damping = float(choice.parameters.get("damping", 0.0))
+        if length and damping > squared / 2:
+            share = f"{100 * damping / squared:.0f} %"
+            log.warning("--dist %s: damping makes %s of a value: the network hardly responds", choice.spec, share)
         size = np.array([sum(d.size for d in difference.values())])
-        return Shift(np.array([excess]), size, np.array([np.sqrt(squared) / pruned_scale]), length)
+        return Shift(np.array([excess]), size, np.array([unit * math.sqrt(squared) / pruned_scale]), length)
 
     def predictive(self, choice: Choice, replaced: Mapping[str, Entry]) -> Pair:
         """The two networks' predictions for every image; ``replaced`` are tensors that differ from the pruned file's.

@@ -2,7 +2,7 @@
 
 import logging
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +10,7 @@ from apcli import traces
 from apcli.checkpoints import Checkpoint, check_input
 from apcli.configs import DivergenceConfig
 from apcli.entries import Entry
-from apcli.errors import ApcliError, UsageError
+from apcli.errors import ApcliError, UsageError, VerificationError
 from apcli.layers import Layer, prunable, select
 from apcli.operations.divergence_choices import check_choices, choices_of, is_on_data, what_is_defined
 from apcli.operations.divergence_records import Value, context_of, metrics_of, pruning_of, record_of, tv_bounds_of
@@ -26,6 +26,8 @@ if TYPE_CHECKING:  # it imports torch
 
 log = logging.getLogger("apcli")
 
+Tell = Callable[[str], None]
+
 _DRAWN = ("tv", "js")  # measures of independent weights that only Monte Carlo gives
 
 
@@ -34,18 +36,22 @@ class Divergences:
 
     Args:
         on_data: makes projections that need the network; None where ``divergence_choices.needs_data`` is false.
+        tell: shown one line of progress.
 
     Raises:
         UsageError: an unknown name, or a parameter out of range: before anything is read.
     """
 
-    def __init__(self, config: DivergenceConfig, on_data: "DataProjections | None" = None) -> None:
+    def __init__(
+        self, config: DivergenceConfig, on_data: "DataProjections | None" = None, tell: Tell = lambda text: None
+    ) -> None:
         self.config = config
+        self.tell = tell
         self.choices = choices_of(config)
         self.measures = MEASURES.parse_list(config.measure)
         self.estimator = ESTIMATORS.row(config.estimator)
         self.on_data = on_data
-        check_choices(self.choices, self.measures, config.level)
+        check_choices(self.choices, self.measures, config)
         drawn = config.estimator != "exact" or any(measure.name in _DRAWN for measure in self.measures)
         weights = [choice for choice in self.choices if not is_on_data(choice)]
         self.on_weights = WeightProjections(weights, self.measures, keep=drawn, level=config.level)
@@ -89,11 +95,9 @@ class Divergences:
     ) -> dict[str, dict[str, Shift | Pair]]:
         """By spec and layer. An epoch whose trace lacks a layer has nothing pooled, and no predictions."""
         level = self.config.level
-        found = self.on_weights.of(tensors, dense.sha256)
+        found = self.on_weights.of(tensors, dense.sha256, whole=whole)
         for choice in self.choices:
             if not is_on_data(choice):
-                if not whole:
-                    found[choice.spec].pop(POOLED, None)
                 continue
             assert self.on_data is not None
             mine: dict[str, Shift | Pair] = {}
@@ -112,7 +116,9 @@ class Divergences:
     def _measured(self, choice: Choice, found: Shift | Pair, about: Record) -> Iterator[Record]:
         """A record for each measure of one pair of laws."""
         if choice.name == "ap2":
-            yield record_of(about, choice, None, found.dim, Value(choice.row.load()(found)))
+            value = choice.row.load()(found)
+            self._warn(choice, choice.name, value)
+            yield record_of(about, choice, None, found.dim, Value(value))
             return
         pair = pair_of(choice, found)
         for measure in self.measures:
@@ -120,29 +126,35 @@ class Divergences:
                 yield record_of(about, choice, measure, pair.dim, self._estimated(choice, measure, pair))
             except ValueError as error:
                 where = f"--dist {choice.spec}: measure {measure.spec} of layer {about['layer']}"
-                raise UsageError(f"{where}: {error}{what_is_defined(pair, error)}") from None
+                defined = what_is_defined(pair, error) if self.estimator.name == "exact" else ""
+                raise UsageError(f"{where}: {error}{defined}") from None
 
     def _estimated(self, choice: Choice, measure: Choice, pair: Any) -> Value:
         """The measure's value by the estimator that was asked for; without an exact form, by Monte Carlo."""
-        row = self.estimator
+        bounds = tv_bounds_of(pair, pair.kl()) if measure.name == "kl" else None
+        exact = choice.name == "predictive"  # of which there is nothing to draw
+        row = ESTIMATORS.row("exact") if exact else self.estimator
         if row.name == "exact":
             try:
                 value = row.load()(pair, measure)
             except NoExactForm:
                 row = ESTIMATORS.row("mc")
             else:
-                self._warn_of_infinity(choice, measure, value)
-                bounds = tv_bounds_of(pair, value) if measure.name == "kl" else None
+                self._warn(choice, measure.spec, value)
                 # A mean over data has the standard error of that mean; all else has none.
-                return Value(value, pair.std_error(measure) if choice.name == "predictive" else 0.0, tv_bounds=bounds)
+                return Value(value, pair.std_error(measure) if exact else 0.0, tv_bounds=bounds)
         how = {"samples": self.config.samples, "repeats": self.config.repeats, "seed": self.config.seed}
+        self.tell(f"{measure.spec} of {choice.spec}: {how['samples'] * how['repeats']} draws")
         drawn = row.load()(pair, measure, device=self.config.device, **how)
-        return Value(drawn.value, drawn.std_error, row.name, how)
+        self._warn(choice, measure.spec, drawn.value)
+        return Value(drawn.value, drawn.std_error, row.name, how, bounds)
 
-    def _warn_of_infinity(self, choice: Choice, measure: Choice, value: float) -> None:
-        if math.isinf(value) and (choice.spec, measure.spec) not in self._said:
-            self._said.add((choice.spec, measure.spec))
-            log.warning("%s of %s is infinite for some layers: null there", measure.spec, choice.spec)
+    def _warn(self, choice: Choice, measure: str, value: float) -> None:
+        """Say once of a distribution and measure that a value is no number that a record can hold."""
+        if not math.isfinite(value) and (choice.spec, measure) not in self._said:
+            self._said.add((choice.spec, measure))
+            what = "infinite" if math.isinf(value) else "beyond Monte Carlo (a few draws carry the average)"
+            log.warning("%s of %s is %s for some layers: their records hold null", measure, choice.spec, what)
 
 
 def compared_layers(dense: Checkpoint, pruned: Checkpoint, config: DivergenceConfig) -> list[Layer]:
@@ -174,15 +186,29 @@ def compared_layers(dense: Checkpoint, pruned: Checkpoint, config: DivergenceCon
     return layers
 
 
-def _steps(pruned: Checkpoint, layers: Sequence[Layer]) -> Iterator[tuple[int | None, Mapping[str, Entry]]]:
-    """The file's weights (epoch None), then those that its trace holds of each epoch."""
-    yield None, {layer.tensor: pruned.entries[layer.tensor] for layer in layers}
+def _steps(pruned: Checkpoint, layers: Sequence[Layer]) -> list[tuple[int | None, Mapping[str, Entry]]]:
+    """The file's weights (epoch None), then those that its trace holds of each epoch.
+
+    Raises:
+        VerificationError: the trace holds other tensors than the layers'.
+        ApcliError: a traced weight is NaN or Inf. Both are found before the first step.
+    """
+    file = {layer.tensor: pruned.entries[layer.tensor] for layer in layers}
+    steps: list[tuple[int | None, Mapping[str, Entry]]] = [(None, file)]
     trace = traces.of(pruned)
     if trace is not None:
+        shapes = {layer.tensor: layer.shape for layer in layers}
         trace.check_finite()
-        for epoch, names in traces.epochs(trace, [layer.tensor for layer in layers]).items():
-            if names:
-                yield epoch, {name: trace.entries[traces.tensor_name(name, epoch)] for name in names}
+        for epoch, names in traces.epochs(trace, shapes).items():
+            found = {name: trace.entries[traces.tensor_name(name, epoch)] for name in names}
+            for name, entry in found.items():
+                if entry.shape != shapes[name] or not entry.is_float:
+                    what = f"{traces.tensor_name(name, epoch)} as {entry.dtype} {_size(entry.shape)}"
+                    wanted = f"expected floats, {_size(shapes[name])}: fine-tune again, or remove it"
+                    raise VerificationError(f"{trace.label} holds {what}: {wanted}")
+            if found:
+                steps.append((epoch, found))
+    return steps
 
 
 def _only_pruned_learnt(pruned: Checkpoint, tensors: Sequence[Tensors]) -> bool:

@@ -9,13 +9,12 @@ import numpy as np
 from apcli.configs import DivergenceConfig
 from apcli.errors import UsageError
 from apcli.operations.weight_projections import check_groups, pair_of
-from apcli.registry import Choice
+from apcli.registry import Choice, split_list
 from apcli.theory import COVARIANCES, DISTRIBUTIONS, MEASURES
 from apcli.theory.categorical import CategoricalPair
 from apcli.theory.covariances import identity
 from apcli.theory.measures import NoExactForm, NotDefined, Pair
 from apcli.theory.row_samples import Rows
-from apcli.theory.shifts import Shift
 
 
 def choices_of(config: DivergenceConfig) -> list[Choice]:
@@ -27,7 +26,8 @@ def choices_of(config: DivergenceConfig) -> list[Choice]:
     choices = DISTRIBUTIONS.parse_list(config.dist)
     if config.groups and not any("groups" in choice.parameters for choice in choices):
         raise UsageError(f"--groups {config.groups}: no distribution of {config.dist} averages weights into groups")
-    return [_grouped(choice, config.groups) for choice in choices]
+    specs = split_list(config.dist, DISTRIBUTIONS.kind)
+    return [_grouped(c, config.groups, said=":groups=" in spec) for c, spec in zip(choices, specs, strict=True)]
 
 
 def is_on_data(choice: Choice) -> bool:
@@ -41,14 +41,19 @@ def needs_data(config: DivergenceConfig) -> bool:
     return any(map(is_on_data, DISTRIBUTIONS.parse_list(config.dist)))
 
 
-def check_choices(choices: Sequence[Choice], measures: Sequence[Choice], level: str) -> None:
+def check_choices(choices: Sequence[Choice], measures: Sequence[Choice], config: DivergenceConfig) -> None:
     """Try every distribution with every measure on laws of one or two coordinates.
 
     Raises:
-        UsageError: a parameter is out of range, or a measure is not defined for a distribution.
+        UsageError: a parameter is out of range, or a measure is not defined for a distribution or an estimator.
     """
+    if config.estimator != "exact" and any(measure.name == "w2" for measure in measures):
+        raise UsageError(f"--estimator {config.estimator}: w2 is no average over draws: use --estimator exact for it")
+    for choice in (*choices, *measures):
+        if [*choices, *measures].count(choice) > 1:
+            raise UsageError(f"{choice.spec} is named twice: expected each distribution and each measure once")
     for choice in choices:
-        if choice.name == "predictive" and level == "layer":
+        if choice.name == "predictive" and config.level == "layer":
             raise UsageError("--level layer: predictive is of the whole network: choose network or both")
         try:
             pair = _example(choice, measures)
@@ -83,8 +88,8 @@ def _defined(pair: Pair) -> Iterator[str]:
         yield row.name
 
 
-def _grouped(choice: Choice, groups: int) -> Choice:
-    if choice.parameters.get("groups") != 0:
+def _grouped(choice: Choice, groups: int, *, said: bool) -> Choice:
+    if said or "groups" not in choice.parameters:
         return choice
     return replace(choice, parameters={**choice.parameters, "groups": groups})
 
@@ -101,11 +106,11 @@ def _example(choice: Choice, measures: Sequence[Choice]) -> Pair | None:
         reduction.absorb(reduction.reduce(0, np.ones(1)))
         pair: Pair = reduction.pair()
         return pair
-    scales = {key: choice.parameters[key] for key in ("scale", "pruned_scale")}
-    identity(**scales)  # type: ignore[arg-type]
+    scales: dict[str, Any] = {key: choice.parameters[key] for key in ("scale", "pruned_scale")}
+    shift = identity(**scales).shift(np.ones(1), 1.0, 1, 2)
     row = COVARIANCES.row(str(choice.parameters["cov"]))
     known = "data" not in row.needs
     if known and "file" not in row.needs:
         rows = Rows(lambda: iter([np.array([[0.0, 1.0], [1.0, 0.0], [2.0, 3.0]])]), 3, 2)
         row.load()(rows, rows, **scales, **{key: choice.parameters[key] for key in row.parameters})
-    return pair_of(choice, Shift.of_one_scale(1.0, 2, known=known))
+    return pair_of(choice, shift if known else replace(shift, traces=None, bures2=None))

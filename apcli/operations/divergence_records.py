@@ -20,7 +20,7 @@ class Value:
     """A number and how it was had: ``estimator`` of the table, ``draws`` of Monte Carlo, bounds that it proves."""
 
     value: float
-    std_error: float = 0.0
+    std_error: float | None = 0.0
     estimator: str = "exact"
     draws: Mapping[str, int] | None = None
     tv_bounds: Mapping[str, float | None] | None = None
@@ -43,7 +43,7 @@ def record_of(about: Record, choice: Choice, measure: Choice | None, dim: int, f
         "draws": found.draws,
         "evaluated": about["evaluated"],
         "value": found.value,
-        "std_error": found.std_error,
+        "std_error": found.std_error if math.isfinite(found.value) else None,
         "tv_bounds": found.tv_bounds,
         "pd": performance.difference(metrics["dense"], metrics["pruned"]),
         "metrics": metrics,

@@ -19,6 +19,8 @@ from apcli.theory.reductions import Distances, GroupMeans, Reduction
 from apcli.theory.row_samples import Rows
 from apcli.theory.shifts import Shift
 
+_LONG_ROWS = 8  # blocks at a time
+
 Key = tuple[tuple[str, Parameter], ...]  # choices of one key need the same numbers of the weights
 
 
@@ -92,10 +94,11 @@ class WeightProjections:
         self._covariances: dict[tuple[str, Key], Any] = {}
         self._threads: Executor = ThreadPoolExecutor(os.cpu_count())
 
-    def of(self, tensors: Sequence[Tensors], origin: str) -> dict[str, dict[str, Shift | Pair]]:
+    def of(self, tensors: Sequence[Tensors], origin: str, *, whole: bool) -> dict[str, dict[str, Shift | Pair]]:
         """By each choice's spec: a ``Shift`` (families with a scale matrix) or a pair, by layer and ``POOLED``.
 
         ``origin`` tells dense files apart: what depends on the dense weights alone is kept until another one comes.
+        ``whole`` false: these are not all layers, so nothing is pooled.
 
         Raises:
             UsageError: a distribution does not suit a layer.
@@ -106,24 +109,23 @@ class WeightProjections:
         keys = {choice.spec: key_of(choice) for choice in self.choices}
         distinct = {keys[choice.spec]: choice for choice in self.choices}
         size = sum(t.layer.size for t in tensors)
-        whole = {
-            key: _grouped(choice, size, "*") for key, choice in distinct.items() if self.network and _groups(choice)
-        }
+        pooled = self.network and whole
+        together = {key: _grouped(c, size, POOLED) for key, c in distinct.items() if pooled and _groups(c)}
         by_layer: dict[Key, list[Reduction]] = {key: [] for key in distinct}
         offset = 0
         for t in tensors:
             own = {k: self._reduction(c, t) for k, c in distinct.items() if self.by_layer or not _groups(c)}
             by_rows = any(isinstance(r, Distances) and r.covariances.by_rows for r in own.values())
-            self._stream(t, [(r, 0) for r in own.values()] + [(r, offset) for r in whole.values()], by_rows)
+            self._stream(t, [(r, 0) for r in own.values()] + [(r, offset) for r in together.values()], by_rows)
             for key, reduction in own.items():
                 by_layer[key].append(reduction)
             offset += t.layer.size
         found: dict[Key, dict[str, Shift | Pair]] = {}
         for key, members in by_layer.items():
             found[key] = {t.layer.name: r.joined([r]) for t, r in zip(tensors, members, strict=False) if self.by_layer}
-            if self.network:
-                together: list[Reduction] = [whole[key]] if key in whole else members
-                found[key][POOLED] = together[0].joined(together)
+            if pooled:
+                joint: list[Reduction] = [together[key]] if key in together else members
+                found[key][POOLED] = joint[0].joined(joint)
         return {spec: found[key] for spec, key in keys.items()}
 
     def _reduction(self, choice: Choice, t: Tensors) -> Reduction:
@@ -135,7 +137,8 @@ class WeightProjections:
                 return reduction
             covariances = self._covariances_of(choice, t)
         except ValueError as error:
-            raise UsageError(f"--dist {choice.spec}: layer {t.layer.name} {error}") from None
+            name = t.layer.name
+            raise UsageError(f"--dist {choice.spec}: layer {name} {error}; or give --exclude {name}") from None
         return Distances(covariances, t.layer.shape[0], t.columns)
 
     def _covariances_of(self, choice: Choice, t: Tensors) -> Any:
@@ -154,13 +157,16 @@ class WeightProjections:
     def _stream(self, t: Tensors, reductions: Sequence[tuple[Reduction, int]], by_rows: bool) -> None:
         """Every block of the layer once, through all reductions, on all cores; results are taken in order."""
         unit = t.columns if by_rows else 1
-        step = max(1, BLOCK // unit) * unit
+        # A covariance of rows longer than there are rows is applied by reading all of them: so more rows at a time.
+        size = _LONG_ROWS * BLOCK if by_rows and t.columns > t.layer.shape[0] else BLOCK
+        step = max(1, size // unit) * unit
 
         def work(start: int) -> list[Any]:
             stop = min(start + step, t.layer.size)
             dense, pruned = t.runs(start, stop)
             difference = dense.astype(np.float64)
-            difference -= pruned
+            with np.errstate(over="ignore"):  # then the distance is infinite
+                difference -= pruned
             t.release(start, stop)
             return [reduction.reduce(offset + start, difference) for reduction, offset in reductions]
 

@@ -15,6 +15,7 @@ from apcli.layers import layer_name
 from apcli.probes import Batches, undisturbed
 
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+_LARGEST = 1 << 29  # elements of a second moment: 4 GiB
 _BLOCK = 1 << 23  # elements of a block of inputs: 64 MiB in float64
 _AGREES = (
     0.02  # of the largest output: half precision and TF32 stay well inside, another function of the weight does not
@@ -44,6 +45,11 @@ class SecondMoment:
             self._rows.append(rows.clone())  # the network may go on to change its activations in place
             return
         if self._gram is None:
+            if self.groups * self.columns**2 > _LARGEST:
+                raise UsageError(
+                    f"the second moment of a layer's {self.columns} inputs is too large: give --images below that "
+                    "number, or --exclude the layer"
+                )
             size = (self.groups, self.columns, self.columns)
             self._gram = torch.zeros(size, dtype=torch.float64, device=self.device)
         for part in (*self._rows, rows):

@@ -182,7 +182,7 @@ class _Shared:
 
     def shift(self, distances: np.ndarray, length: float, rows: int, columns: int) -> Shift:
         dim, trace = rows * columns, rows * columns * self.variance
-        excess = _excess_of_scales(self.scale, self.pruned_scale)
+        excess = excess_of_scales(self.scale, self.pruned_scale)
         traces = self.scale * self.scale * trace, self.pruned_scale * self.pruned_scale * trace
         apart = self.scale - self.pruned_scale
         with np.errstate(over="ignore"):
@@ -215,7 +215,7 @@ class _Different:
     def shift(self, distances: np.ndarray, length: float, rows: int, columns: int) -> Shift:
         size = len(self.excess)
         copies = rows * columns // size
-        of_scales = _excess_of_scales(self.scale, self.pruned_scale)
+        of_scales = excess_of_scales(self.scale, self.pruned_scale)
         excess = (1 + of_scales) * self.excess + of_scales
         traces = (
             copies * self.scale * self.scale * self.traces[0],
@@ -264,8 +264,14 @@ def _ar1_whitened(difference: np.ndarray, rho: float) -> np.ndarray:
     return whitened
 
 
-def _excess_of_scales(scale: float, pruned_scale: float) -> float:
-    """scale^2 / pruned_scale^2 - 1."""
+def excess_of_scales(scale: float, pruned_scale: float) -> float:
+    """scale^2 / pruned_scale^2 - 1.
+
+    Raises:
+        ValueError: the ratio is beyond double's range.
+    """
+    if not 1e-150 < scale / pruned_scale < 1e150:
+        raise ValueError(f"scale is {scale:g} and pruned_scale {pruned_scale:g}: expected scales less far apart")
     return (scale - pruned_scale) / pruned_scale * ((scale + pruned_scale) / pruned_scale)
 
 
@@ -275,6 +281,7 @@ def _scales(scale: float, pruned_scale: float | str, unit: float = 1.0) -> tuple
     for name, value in zip(("scale", "pruned_scale"), scales, strict=True):
         if not 0 < value < math.inf:
             raise ValueError(f"{name} is {value:g}: expected a positive standard deviation")
+    excess_of_scales(*scales)
     return scales[0] * unit, scales[1] * unit
 
 

@@ -19,12 +19,16 @@ from apcli.theory.measures import NotDefined, Pair, check_order
 from apcli.theory.products import ProductPair
 
 # Log-ratios log(first / second) [n, k] at points of the first law, k antithetic points to a row, ``points`` in all.
+_CARRIED = 0.1  # relative error of a mean of exponentials at which about 100 draws carry it
 Draws = Callable[[Pair, int], Iterator[torch.Tensor]]
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """An average over draws and its standard error, both in the measure's unit."""
+    """An average over draws and its standard error, both in the measure's unit.
+
+    The value is NaN, and its error infinite, where so few draws carry the average that nothing can be said of it.
+    """
 
     value: float
     std_error: float
@@ -131,6 +135,8 @@ def _bhattacharyya(draws: Draws, pair: Pair, points: int) -> Estimate:
 
 def _hellinger(distance: Estimate) -> Estimate:
     """From Bhattacharyya's distance. The error is that of the root one standard error up: it stays finite at 0."""
+    if math.isnan(distance.value):
+        return distance
     square = max(0.0, -math.expm1(-distance.value))
     error = math.exp(-distance.value) * distance.std_error
     return Estimate(math.sqrt(square), math.sqrt(square + error) - math.sqrt(square))
@@ -175,7 +181,10 @@ def _log_mean_exp(blocks: Iterator[torch.Tensor]) -> Estimate:
     smaller = np.array(tops) - top
     means, squares = np.expm1(smaller) + np.exp(smaller) * means, np.exp(2 * smaller) * squares
     mean = float(np.average(means, weights=counts))
-    return Estimate(top + math.log1p(mean), _error(counts, means, squares, mean) / (1 + mean))
+    error = _error(counts, means, squares, mean) / (1 + mean)
+    if error > _CARRIED:  # a few draws carry the sum: neither it nor its error is known
+        return Estimate(math.nan, math.inf)
+    return Estimate(top + math.log1p(mean), error)
 
 
 def _moments(blocks: Iterator[torch.Tensor]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -160,7 +160,7 @@ def kl(delta: float, df: float, dim: int) -> float:
         raise ValueError(f"delta {delta}, df {df}, dim {dim}: expected delta >= 0, df > 0, dim >= 1")
     if delta == 0:
         return 0.0
-    if math.isinf(df) or math.isinf(delta):
+    if df >= student_t_integrals.GAUSSIAN or math.isinf(delta):
         return gaussian.kl(delta)
     a = (df + dim) / 2
     log_c = 2 * math.log(delta) - math.log(df)
@@ -223,7 +223,8 @@ def _distances_off_the_line(delta: float, df: float, dim: int) -> tuple[np.ndarr
     def log_weight(v: np.ndarray) -> np.ndarray:
         return student_t_integrals.log_beta_prime(v, (dim - 1) / 2, df / 2)
 
-    low, high = support(log_weight, -120.0 / (dim - 1) - 10, math.log(dim / df + 1) + 120 / df + 10)
+    mode = min(0.0, math.log(dim / df))
+    low, high = support(log_weight, mode - 120.0 / (dim - 1) - 10, math.log(dim / df + 1) + 120 / df + 10)
     v = np.linspace(low, high, 2 * max(80, math.ceil((high - low) / 0.4)) + 1)
     distances = delta * np.exp((math.log(n) - math.log(df) - np.logaddexp(0, v)) / 2)
     return distances, np.exp(log_weight(v) - log_weight(v).max())

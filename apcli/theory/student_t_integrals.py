@@ -22,7 +22,7 @@ from apcli.theory.quadrature import NEGLIGIBLE, highest, integrals, log_integral
 from apcli.theory.shifts import Shift
 
 _STEP = 0.1
-_GAUSSIAN = 1e30  # half the degrees of freedom that no divergence here can tell from infinitely many
+GAUSSIAN = 1e30  # half the degrees of freedom that no divergence here can tell from infinitely many
 _ORDERS = 15  # of the series in e_i x, where |e_i| x < 1/16
 _BLOCK = 2**20  # numbers in a table of nodes and eigenvalues
 
@@ -44,7 +44,7 @@ def kl(shift: Shift, df: float, pruned_df: float) -> float:
     log_size, shape = _size_and_shape(shift)
     value = 0.0
     if log_size != 0 or df != pruned_df:
-        value += _log_mean_power(*_radial(df, pruned_df, shift.dim, log_size), 1.0)
+        value += _radial_kl(*_radial(df, pruned_df, shift.dim, log_size))
     if shape.delta > 0 or not shape.one_scale:
         value += _Line(shape, df, pruned_df, log_size).kl()
     return value
@@ -64,16 +64,14 @@ def renyi(shift: Shift, df: float, pruned_df: float, alpha: float) -> float:
     log_size, shape = _size_and_shape(shift)
     log_affinity = 0.0
     if log_size != 0 or df != pruned_df:
-        radial = _radial(df, pruned_df, shift.dim, log_size)
-        part, whole = (_log_mean_power(*radial, power) for power in (1 - alpha, 1.0))
-        log_affinity += part - (1 - alpha) * whole
+        log_affinity += _radial_log_affinity(*_radial(df, pruned_df, shift.dim, log_size), alpha)
     if shape.delta > 0 or not shape.one_scale:
         log_affinity += _Line(shape, df, pruned_df, log_size).log_mean(alpha)
     return max(0.0, log_affinity / (alpha - 1))
 
 
 def _half(df: float) -> float:
-    return min(df / 2, _GAUSSIAN)
+    return min(df / 2, GAUSSIAN)
 
 
 def _size_and_shape(shift: Shift) -> tuple[float, Shift]:
@@ -130,13 +128,12 @@ def _log_mixed(log_factor: float, t: np.ndarray) -> np.ndarray:
 
 
 def _radial(df: float, pruned_df: float, dim: int, log_size: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """p = t_df(0, m) and q = t_pruned_df(0, 1) at nodes: log p, log(q / p) and log q, one constant off each.
-
-    The constants make p a share, the mean of log(q / p) under p 0, and log q the sum of the other two, which it is too
-    far from the peak of p for: there both are large.
+    """p = t_df(0, m) and q = t_pruned_df(0, 1) at nodes: log shares of both, and log(q / p) to more digits near p.
 
     With g = |z|^2 / (2 m), p has the density g^(h - 1) (1 + g / b1)^(-a1) and q the same of b2 / m, up to constants.
     """
+    from scipy import special
+
     b1, b2, h = _half(df), _half(pruned_df), dim / 2
 
     def log_weight(t: np.ndarray, b: float) -> np.ndarray:
@@ -164,26 +161,29 @@ def _radial(df: float, pruned_df: float, dim: int, log_size: float) -> tuple[np.
     mine, other = ends(b1, 0.0, of_ratio=True), ends(b2, log_size, of_ratio=False)
     width = math.sqrt(1 / h + 1 / max(b1, b2))  # of the narrower density, in t
     t = nodes(min(mine[0], other[0]), max(mine[1], other[1]), min(_STEP, 0.4 * width))
-    log_share, found = log_weight(t, b1), ratio(t)
-    log_share -= log_share.max()
-    log_share -= math.log(np.exp(log_share).sum())
-    peak = log_share.argmax()
-    found -= found[peak]  # before the mean, which is not of shares that sum to 1 to the last digit
-    found -= np.exp(log_share) @ found
-    other_share = log_weight(t + log_size, b2)
-    return log_share, found, other_share - other_share[peak] + log_share[peak] + found[peak]
+    log_p, log_q = (value - special.logsumexp(value) for value in (log_weight(t, b1), log_weight(t + log_size, b2)))
+    peak, c = log_p.argmax(), ratio(t)
+    c += log_q[peak] - log_p[peak] - c[peak]
+    p, q = np.exp(log_p), np.exp(log_q)
+    c -= np.log1p(np.sum(np.where(c > 1, q - p, p * np.expm1(np.minimum(c, 1)))))  # the mean of q / p is 1
+    return log_p, log_q, c
 
 
-def _log_mean_power(log_p: np.ndarray, ratio: np.ndarray, log_q: np.ndarray, power: float) -> float:
-    """log of the mean of (q / p)^power under p, >= 0, for what ``_radial`` returns."""
+def _radial_kl(log_p: np.ndarray, log_q: np.ndarray, c: np.ndarray) -> float:
+    """The mean of q / p - 1 - log(q / p) under p, for what ``_radial`` returns: no term is negative."""
+    p, near = np.exp(log_p), np.minimum(c, 1)
+    return float(np.sum(np.where(c > 1, np.exp(log_q) - p - p * c, p * _excess_of_exp(near))))
+
+
+def _radial_log_affinity(log_p: np.ndarray, log_q: np.ndarray, c: np.ndarray, alpha: float) -> float:
+    """log of the sum of p^alpha q^(1 - alpha), by the mean of (q / p)^(1 - alpha) - 1 - (1 - alpha) (q / p - 1)."""
     from scipy import special
 
-    z, far = power * ratio, (1 - power) * log_p + power * log_q
-    if far.max() > 300:
-        return float(special.logsumexp(far))
-    share, large = np.exp(log_p), z > 1  # exp(z) alone may overflow
-    near = share * _excess_of_exp(np.where(large, 0.0, z))
-    return float(np.log1p(np.sum(np.where(large, np.exp(np.where(large, far, 0.0)) - share * (1 + z), near))))
+    log_mixed, near, beta = alpha * log_p + (1 - alpha) * log_q, np.clip(c, -1, 1), 1 - alpha
+    p, q, mixed = np.exp(log_p), np.exp(log_q), np.exp(log_mixed)
+    short = p * (_excess_of_exp(beta * near) - beta * _excess_of_exp(near))
+    change = float(np.sum(np.where(near == c, short, mixed - p - beta * (q - p))))
+    return math.log1p(change) if change > -0.5 else float(special.logsumexp(log_mixed))
 
 
 def _kl_to_gaussian(shift: Shift, df: float) -> float:
@@ -195,7 +195,7 @@ def _kl_to_gaussian(shift: Shift, df: float) -> float:
         entropies = math.lgamma(a) - math.lgamma(b) - h * math.log(b) - a * float(special.psi(a) - special.psi(b))
         value = entropies + h / (1 - 1 / b)
     else:
-        value = _log_mean_power(*_radial(df, math.inf, shift.dim, 0.0), 1.0)
+        value = _radial_kl(*_radial(df, math.inf, shift.dim, 0.0))
     spread = float(shift.multiplicity @ log_gap(shift.excess, 0.0)) / 2
     return value + spread + float(shift.multiplicity @ shift.excess) / (2 * (b - 1)) + shift.delta * shift.delta / 2
 
@@ -232,9 +232,11 @@ class _Line:
             shape, place = self._exponents(t)
             return shape + mixed * place
 
-        around = [0.0, -self.log_y, -math.log(self.eigenvalues.max()), -math.log(self.eigenvalues.min())]
-        low = min(around) - max(0.0, self.log_square) - 70 / ((1 - alpha) * a2) - 5
-        high = max(around) + max(0.0, self.log_square) + 70 / (alpha * a1) + 5
+        mode = math.log((1 - alpha) * a2) - math.log(alpha * a1)  # where y = s, and no exponent
+        below = [mode, -self.log_y, -math.log(self.eigenvalues.max()), -self.log_square]
+        above = [mode, -self.log_y, -math.log(self.eigenvalues.min()), self.log_square]
+        low = sum(min(0.0, move) for move in below) - 70 / ((1 - alpha) * a2) - 5
+        high = sum(max(0.0, move) for move in above) + 70 / (alpha * a1) + 5
         left, right = support(log_weight, low, high)
         peak = highest(log_weight, left, right)
 

@@ -269,9 +269,17 @@ def test_a_trace_of_some_layers_has_no_pooled_record(tmp_path):
     assert [(r["layer"], r["epoch"]) for r in run(dense, path, layers="conv")] == [("conv", None), ("*", None)]
 
 
-def test_nan_in_a_trace_is_named(tmp_path):
+def test_nan_in_a_trace_is_named_before_the_first_record(tmp_path):
     dense, path = tuned(tmp_path, {1: {"fc.weight": torch.full((5, 8), math.nan)}})
+    found = Divergences(DivergenceConfig("ap2")).records(read(dense), read(path))
     with pytest.raises(ApcliError, match=r"tuned\.trace\.safetensors: tensor fc\.weight@1 holds 40 NaN"):
+        next(found)
+
+
+@pytest.mark.parametrize("tensor", [torch.zeros(10, 8), torch.zeros(5, 4), torch.zeros(5, 8, dtype=torch.int32)])
+def test_a_trace_of_other_tensors_is_refused(tmp_path, tensor):
+    dense, path = tuned(tmp_path, {1: {"fc.weight": tensor}})
+    with pytest.raises(VerificationError, match=r"holds fc\.weight@1 as .*: expected floats, 5x8"):
         run(dense, path)
 
 

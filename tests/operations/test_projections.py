@@ -163,7 +163,7 @@ def test_what_has_no_closed_form_is_drawn_and_says_so(plain):
 def test_estimates_meet_the_exact_value(plain, estimator, dist):
     (exact,) = measured(*plain, dist, layers="fc", level="layer")
     (drawn,) = measured(*plain, dist, layers="fc", level="layer", estimator=estimator, samples=40_000)
-    assert (drawn["estimator"], drawn["tv_bounds"]) == (estimator, None)
+    assert (drawn["estimator"], drawn["tv_bounds"]) == (estimator, exact["tv_bounds"])
     # Antithetic points of two Gaussians of one covariance have no variance left: then only rounding is.
     assert abs(drawn["value"] - exact["value"]) < 4 * drawn["std_error"] + 1e-12 * exact["value"]
     assert drawn["std_error"] < exact["value"] / 5
@@ -202,6 +202,37 @@ def test_measures_that_are_not_defined_are_told_what_is(dist, measure, words):
         Divergences(DivergenceConfig(dist, measure))
 
 
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"estimator": "mc", "measure": "kl,w2"}, "w2 is no average over draws"),
+        ({"dist": "gaussian,gaussian:scale=1.0"}, "gaussian is named twice"),
+        ({"measure": "tv,kl,tv"}, "tv is named twice"),
+        ({"dist": "gaussian:scale=1e200:pruned_scale=1e-200"}, "scales less far apart"),
+        ({"dist": "gaussian:cov=fisher:pruned_scale=2", "measure": "w2"}, "defined are kl"),
+    ],
+)
+def test_what_cannot_be_is_refused_before_anything_is_read(options, words):
+    with pytest.raises(UsageError, match=words):
+        Divergences(DivergenceConfig(**options))
+
+
+def test_groups_can_be_said_of_one_distribution(plain):
+    found = measured(*plain, "ap2,ap2:groups=0,gaussian:cov=diag:groups=0", groups=10, level="network")
+    assert [r["params"]["groups"] for r in found] == [10, 0, 0]
+
+
+def test_a_renyi_divergence_that_draws_cannot_tell_is_not_told(plain, caplog):
+    """Far apart, a few draws in a million carry the average: its error, estimated from them, means nothing."""
+    (record,) = measured(*plain, "student-t:df=3:scale=0.02", measure="renyi:alpha=2", level="network", samples=20_000)
+    assert math.isnan(record["value"])
+    assert record["std_error"] is None
+    assert '"value": null' in records.dump(record)
+    assert ["beyond Monte Carlo" in r.message for r in caplog.records] == [True]
+    (near,) = measured(*plain, "student-t:df=3:scale=90", measure="renyi:alpha=2", level="network", samples=20_000)
+    assert 0 < near["std_error"] < near["value"] / 10
+
+
 def test_unknown_estimators_and_levels_that_cannot_be():
     with pytest.raises(UsageError, match=r"unknown estimator 'exakt'.*exact, mc, mc-naive"):
         Divergences(DivergenceConfig(estimator="exakt"))
@@ -231,7 +262,7 @@ def test_infinite_is_null_and_said_once(plain, caplog):
     found = measured(*plain, "student-t:df=2:pruned_df=inf")
     assert [r["value"] for r in found] == [math.inf] * 3
     assert [r.message for r in caplog.records] == [
-        "kl of student-t:df=2.0:pruned_df=inf is infinite for some layers: null there"
+        "kl of student-t:df=2.0:pruned_df=inf is infinite for some layers: their records hold null"
     ]
 
 
@@ -278,6 +309,8 @@ def test_predictions_are_compared_for_every_image_and_epoch(tuned):
     assert tv["value"] == pytest.approx((p.exp() - q.exp()).abs().sum(1).mean().item() / 2, rel=1e-4)
     assert kl["evaluated"] == {"data": "digits", "split": "test", "images": 355}
     assert found[6]["value"] == pytest.approx(kl["value"], rel=1e-12)  # the last epoch is the file
+    (drawn,) = measured(dense, pruned, "predictive", estimator="mc", images=50)[:1]
+    assert drawn["estimator"] == "exact"
     assert found[2]["value"] > 2 * kl["value"]  # just pruned it was further away
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy import special
 
+from apcli.theory.measures import NoExactForm
 from apcli.theory.quadrature import integrals, log_integral, modes, nodes, support
 
 
@@ -54,3 +55,9 @@ def test_nodes_do_not_drift():
     t = nodes(-45.3, 1000.0, 0.1)
     assert t[-1] >= 1000 > t[-2]
     assert t[7777] == -45.3 + 0.1 * 7777
+
+
+def test_what_does_not_converge_says_so():
+    draw = np.random.default_rng(0)
+    with pytest.raises(NoExactForm, match="does not converge"):
+        integrals(lambda t: draw.uniform(size=(1, len(t))), -1, 1)

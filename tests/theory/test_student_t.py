@@ -3,15 +3,20 @@
 import math
 from itertools import pairwise, product
 
+import mpmath
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from oracles import student_t_kl_digits, student_t_kl_in_the_plane, student_t_kl_on_the_line
+from oracles import on_the_line, shift_of, student_t_kl_digits, student_t_kl_in_the_plane, student_t_kl_on_the_line
 from pyro.distributions import MultivariateStudentT
 
 from apcli.theory import gaussian
-from apcli.theory.student_t import kl
+from apcli.theory.gaussian import GaussianPair
+from apcli.theory.measures import NoExactForm, NotDefined
+from apcli.theory.shifts import Shift
+from apcli.theory.student_t import StudentTPair, js, kl, pair, tv
 
 # mpmath, 32 digits, 16 printed: per (dim, df), at delta = 1e-3, 0.1, 1, 10, 1e3
 DELTAS = (1e-3, 0.1, 1.0, 10.0, 1e3)
@@ -182,3 +187,161 @@ def test_an_infinite_distance_is_infinitely_far():
     """Distances overflow: float64 weights may be large, and a scale small."""
     assert kl(1e308, 4, 10) > kl(1e307, 4, 10) > 1000
     assert kl(math.inf, 4, 10) == gaussian.kl(math.inf) == math.inf
+
+
+AFFINITIES = {  # (dim, df, delta): squared Hellinger distance, Renyi divergence of order 0.3, Jensen-Shannon
+    (1, 4, 1): (0.082899359738725, 0.10350649135232, 0.081086812462816),
+    (10, 3, 0.5): (0.026465986612141, 0.032187500664179, 0.026124157427820),
+    (100, 4, 1): (0.11221103320823, 0.14335436460278, 0.105136432601606),
+    (100, 4, 10): (0.98030740858064, 5.1405930852945, 0.683787149646327),
+    (100, 4, 1e-4): (1.2264150932e-9, 1.4716981128e-9, 1.2264150922e-9),
+}
+
+
+def shifted(delta, df, dim):
+    return pair(Shift.of_one_scale(delta, dim), df=df, pruned_df="same")
+
+
+@pytest.mark.parametrize(("dim", "df", "delta"), AFFINITIES)
+def test_reference_values_of_other_measures(dim, df, delta):
+    hellinger2, renyi, divergence = AFFINITIES[dim, df, delta]
+    rel, found = 1e-9 if delta < 0.1 else 2e-13, shifted(delta, df, dim)
+    assert -math.expm1(-found.renyi(0.5) / 2) == pytest.approx(hellinger2, rel=rel)
+    assert found.renyi(0.3) == pytest.approx(renyi, rel=rel)
+    assert found.js() == pytest.approx(divergence, rel=rel)
+    assert found.kl() == found.reversed().kl() == kl(delta, df, dim)
+
+
+def test_total_variation():
+    for df, expected in {1: 0.29516723530087, 4: 0.35667003681814, 30: 0.37927699511487}.items():
+        assert tv(1.0, df) == pytest.approx(expected, rel=1e-13)
+    assert tv(3.0, 4) == pytest.approx(0.792, rel=1e-14)
+    assert tv(1.0, math.inf) == gaussian.tv(1.0)
+    assert tv(1.0, 1e9) == pytest.approx(gaussian.tv(1.0), rel=1e-9)
+    for df in (0.5, 4, 1e6):  # the density at 0, times the distance
+        density = mpmath.exp(mpmath.loggamma((df + 1) / 2) - mpmath.loggamma(df / 2)) / mpmath.sqrt(df * mpmath.pi)
+        assert tv(1e-9, df) == pytest.approx(float(density) * 1e-9, rel=1e-9)
+    assert (tv(0.0, 4), tv(math.inf, 4), tv(1e300, 4)) == (0, 1, 1)
+    assert shifted(1.0, 4, 10**6).tv() == tv(1.0, 4)
+
+
+@pytest.mark.parametrize(("df", "delta"), [(1, 2.0), (4, 0.5), (4, 7.0), (30, 3.0), (0.5, 1.0)])
+def test_a_line_against_the_definition(df, delta):
+    constant = math.lgamma((df + 1) / 2) - math.lgamma(df / 2) - math.log(df * math.pi) / 2
+
+    def log_density(z):
+        return constant - (df + 1) / 2 * math.log1p(z * z / df)
+
+    points = [-1e3, -30, -3, 0, delta / 2, delta, delta + 3, delta + 30, 1e3]
+    exact = on_the_line(log_density, lambda z: log_density(z - delta), points)
+    found = shifted(delta, df, 1)
+    assert found.js() == pytest.approx(exact["js"], rel=1e-9)
+    assert found.tv() == pytest.approx(exact["tv"], rel=1e-9)
+    assert found.renyi(0.5) / 2 == pytest.approx(exact["bhattacharyya"], rel=1e-8)
+
+
+@pytest.mark.parametrize(("df", "dim", "delta"), [(3, 2, 1.0), (1, 3, 4.0), (5, 30, 8.0)])
+def test_jensen_shannon_in_more_dimensions_against_samples(df, dim, delta):
+    """The mean of the kernel under the first law; with 200,000 draws good to a percent."""
+    draw = np.random.default_rng(dim)
+    z = draw.normal(size=(200_000, dim)) / np.sqrt(draw.chisquare(df, (200_000, 1)) / df)
+    line = np.eye(1, dim)
+    here, there = ((z + offset * line) ** 2 @ np.ones(dim) for offset in (0, delta))
+    kernel = gaussian.js_kernel((df + dim) / 2 * (np.log1p(there / df) - np.log1p(here / df)))
+    error = kernel.std() / math.sqrt(len(kernel))
+    assert error < 0.01 * js(delta, df, dim)
+    assert abs(kernel.mean() - js(delta, df, dim)) < 4 * error
+
+
+@pytest.mark.parametrize("dim", [1, 7, 10**6])
+@pytest.mark.parametrize("delta", [1e-6, 0.5, 20.0])
+def test_jensen_shannon_meets_the_gaussian_and_small_shifts_the_kl(dim, delta):
+    assert js(delta, math.inf, dim) == gaussian.js(delta)
+    assert js(delta, 1e9, dim) == pytest.approx(gaussian.js(delta), rel=1e-6)
+    assert js(1e-6, 4, dim) == pytest.approx(kl(1e-6, 4, dim) / 4, rel=1e-9)
+
+
+def test_jensen_shannon_of_heavy_tails_says_when_it_is_not_exact():
+    assert js(1.0, 0.5, 1) > 0
+    assert js(1e4, 0.5, 3) < math.log(2)
+    with pytest.raises(NoExactForm, match="does not converge"):
+        js(1e4, 0.5, 1)
+
+
+def test_infinite_degrees_of_freedom_are_the_gaussian_in_every_measure():
+    unequal = shift_of([0.3, -0.2], [[2, 0.5], [0.5, 1]], [[1, 0.1], [0.1, 2]])
+    found, limit = pair(unequal, df=math.inf, pruned_df="same"), GaussianPair(unequal)
+    assert found.kl() == limit.kl()
+    assert found.reversed().kl() == limit.reversed().kl()
+    assert [found.renyi(alpha) for alpha in (0.3, 1.2)] == [limit.renyi(alpha) for alpha in (0.3, 1.2)]
+    assert found.w2() == limit.w2()
+    assert found.tv_lower() == limit.tv_lower()
+    one = Shift.of_one_scale(2.0, 5)
+    found, limit = pair(one, df=math.inf, pruned_df=math.inf), GaussianPair(one)
+    assert (found.kl(), found.tv(), found.js(), found.tv_lower()) == (
+        limit.kl(),
+        limit.tv(),
+        limit.js(),
+        limit.tv_lower(),
+    )
+
+
+def test_orders_above_one():
+    one = Shift.of_one_scale(1.0, 3)
+    assert pair(one, df=4, pruned_df=13).renyi(1.5) == math.inf  # 1.5 * 4 - 0.5 * 13 < 0: the tail of q is too light
+    assert pair(one, df=4, pruned_df=math.inf).renyi(1.5) == math.inf
+    assert pair(Shift.of_one_scale(0.0, 3), df=4, pruned_df="same").renyi(3.0) == 0
+    for df, pruned_df in ((4, 4), (4, 11), (math.inf, 4)):
+        with pytest.raises(NoExactForm, match="below order 1"):
+            pair(one, df=df, pruned_df=pruned_df).renyi(1.5)
+
+
+def test_wasserstein():
+    assert shifted(2.0, 4, 3).w2() == shifted(2.0, 1, 3).w2() == 2  # a translation is optimal whatever the tails
+    difference, first, second = [0.3, -0.2], np.diag([4.0, 1.0]), np.diag([1.0, 1.0])
+    unequal = shift_of(difference, first, second)
+    covariances = shift_of(difference, 2 * first, 2 * second)  # of t_4
+    assert pair(unequal, df=4, pruned_df=4).w2() == pytest.approx(GaussianPair(covariances).w2(), rel=1e-12)
+    assert pair(unequal, df=2, pruned_df=2).w2() == math.inf
+    assert pair(Shift.of_one_scale(0.0, 3), df=1.5, pruned_df=1).w2() == math.inf
+    with pytest.raises(NotDefined, match="different df"):
+        pair(unequal, df=4, pruned_df=5).w2()
+
+
+def test_lower_bounds_of_total_variation_are_of_covariances():
+    """For t_4 the covariance is twice the scale matrix."""
+    assert shifted(1.0, 4, 10).tv_lower() == {
+        "lemma_1": pytest.approx(1 / 81, rel=1e-14),
+        "lemma_1_best": pytest.approx(0.5 / 4.5, rel=1e-14),
+    }
+    assert shifted(1.0, 2, 10).tv_lower() == {"lemma_1": None, "lemma_1_best": None}
+    assert pair(Shift.of_one_scale(1.0, 3), df=4, pruned_df=6).tv_lower()["lemma_1"] == pytest.approx(1 / 22, rel=1e-14)
+    unknown = pair(Shift.of_one_scale(1.0, 3, known=False), df=4, pruned_df="same").tv_lower()
+    assert unknown == {"lemma_1": None, "lemma_1_best": pytest.approx(1 / 9, rel=1e-14)}
+
+
+def test_unequal_laws_have_no_exact_total_variation():
+    for found in (
+        pair(Shift.of_one_scale(1.0, 3), df=4, pruned_df=5),
+        pair(shift_of([1.0], [[2.0]], [[1.0]]), df=4, pruned_df=4),
+    ):
+        for measure in (found.tv, found.js):
+            with pytest.raises(NoExactForm, match="two scales or df"):
+                measure()
+
+
+@pytest.mark.parametrize(
+    ("df", "pruned_df"), [(0, "same"), (-1, 4), (4, 0), (4, "-2"), (math.nan, "same"), (4, math.nan)]
+)
+def test_degrees_of_freedom_are_positive(df, pruned_df):
+    with pytest.raises(ValueError, match="expected a number above 0"):
+        pair(Shift.of_one_scale(1.0, 3), df=df, pruned_df=pruned_df)
+
+
+def test_pruned_degrees_of_freedom_are_a_number_or_the_same():
+    one = Shift.of_one_scale(1.0, 3)
+    assert pair(one, df=4, pruned_df="same") == StudentTPair(one, 4.0, 4.0)
+    assert pair(one, df=4, pruned_df="inf").pruned_df == math.inf
+    assert pair(one, df=4, pruned_df="7").reversed().df == 7
+    with pytest.raises(ValueError, match="expected same or a number"):
+        pair(one, df=4, pruned_df="all")
