@@ -214,7 +214,8 @@ def _steps(pruned: Checkpoint, layers: Sequence[Layer]) -> list[tuple[int | None
 def _only_pruned_learnt(pruned: Checkpoint, tensors: Sequence[Tensors]) -> bool:
     """Whether a traced epoch's whole network is known: nothing moved but layers that the trace holds."""
     lineage = pruned.lineage or {}
-    alone = bool(lineage.get("settings")) and lineage["settings"][-1].get("update") == "pruned"
+    how = lineage["settings"][-1] if lineage.get("settings") else {}
+    alone = how.get("update") == "pruned" or how.get("epochs") == 0
     return alone and set(lineage["pruned"]) <= {t.layer.tensor for t in tensors}
 
 

@@ -92,7 +92,7 @@ def agreements(group: Group) -> list[Agreement]:
     subsets += [(s, [run for run in group.runs if run.sparsity == s]) for s in group.sparsities]
     subsets = [(s, runs) for s, runs in subsets if s is None or len(runs) < len(group.runs)]
     found = []
-    for moment in (FINAL, JUST_PRUNED):
+    for moment in moments(group):
         for target in PD_LOSS:
             for sparsity, runs in subsets:
                 for measure in group.measures:
@@ -119,6 +119,12 @@ def agreement(
     return Agreement(measure, target, moment, sparsity, tuple(cells), tau, interval, agree, tied, tuple(broken))
 
 
+def moments(group: Group) -> tuple[str, ...]:
+    """The moments to compare at: the one before fine-tuning is another one only where an epoch follows it."""
+    followed = any((run.epochs or [0])[-1] > 0 for run in group.runs)
+    return (FINAL, JUST_PRUNED) if followed else (FINAL,)
+
+
 def moment_name(group: Group, moment: str) -> str:
     """What a moment is called for people."""
     if moment == JUST_PRUNED:
@@ -136,7 +142,7 @@ def verdict(group: Group, found: Sequence[Agreement]) -> list[str]:
     if not found:
         return ["Fewer than two runs have both AP and PD, so their orders cannot be compared."]
     sentences = []
-    for moment in (FINAL, JUST_PRUNED):
+    for moment in moments(group):
         there = [a for a in found if a.moment == moment]
         sentences += _overall(group, moment_name(group, moment), [a for a in there if a.sparsity is None])
         sentences += _fixed(moment_name(group, moment), [a for a in there if a.sparsity is not None])
