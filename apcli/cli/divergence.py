@@ -12,8 +12,6 @@ from apcli.registry import Choice
 from apcli.theory import DISTRIBUTIONS, MEASURES
 from apcli.theory.caveats import of_projection
 
-_ON_DATA = {"model": "--model", "split": "--split", "images": "--images"}
-
 
 def divergence(
     checkpoints: options.Checkpoints = None,
@@ -93,9 +91,10 @@ def _on_data(config: DivergenceConfig, tell: Any) -> Any:
     from apcli.operations.divergence_choices import needs_data
 
     if not needs_data(config):
-        for name, option in _ON_DATA.items():
-            if getattr(config, name) != getattr(DivergenceConfig, name):
-                raise UsageError(f"{option} is given, but no distribution of {config.dist} is measured on the network")
+        given = {"--data": config.data.name, "--model": config.model, "--images": config.images}
+        given["--split"] = config.split != DivergenceConfig.split
+        for option in (option for option, value in given.items() if value):
+            raise UsageError(f"{option} is given, but no distribution of {config.dist} is measured on the network")
         return None
     from apcli.operations.data_projections import DataProjections
 

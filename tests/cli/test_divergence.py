@@ -220,6 +220,7 @@ def test_every_law_measure_and_estimator_from_the_command_line(shell: Any, pair:
         ("--estimator nested", "unknown estimator 'nested'"),
         ("--samples 2", "--samples is 2"),
         ("--images 3", "--images is given, but no distribution of"),
+        ("--data digits --dist ap2", "--data is given, but no distribution of ap2"),
         ("--split train --dist laplace", "--split is given, but no distribution of laplace"),
         ("--level all", "--level is 'all'"),
         ("--dist gaussian:cov=wide", "unknown covariance 'wide'"),
