@@ -153,6 +153,8 @@ def log_gap(excess: np.ndarray, x: float) -> np.ndarray:
     Args:
         excess: e, above -1 and such that 1 + e x > 0.
     """
+    if not excess.any():  # laws of one scale, the usual ones, do not wait for SciPy
+        return np.zeros_like(excess)
     plain = (excess if x == 0 else np.log1p(excess * x) / x) - np.log1p(excess)
     near = np.where(np.abs(excess) * max(1.0, abs(x)) < _NEAR, excess, 0.0)
     series = excess_over_log(near) - (excess_over_log(near * x) / x if x != 0 else 0.0)
