@@ -20,6 +20,7 @@ from apcli.theory.row_samples import Rows
 from apcli.theory.shifts import Shift
 
 _LONG_ROWS = 8  # blocks at a time
+_THREADS = 8  # each holds a few blocks; more would wait for memory
 
 Key = tuple[tuple[str, Parameter], ...]  # choices of one key need the same numbers of the weights
 
@@ -92,7 +93,7 @@ class WeightProjections:
         self.by_layer, self.network = level != "network", level != "layer"
         self._origin = ""
         self._covariances: dict[tuple[str, Key], Any] = {}
-        self._threads: Executor = ThreadPoolExecutor(os.cpu_count())
+        self._threads: Executor = ThreadPoolExecutor(min(_THREADS, os.cpu_count() or 1))
 
     def of(self, tensors: Sequence[Tensors], origin: str, *, whole: bool) -> dict[str, dict[str, Shift | Pair]]:
         """By each choice's spec: a ``Shift`` (families with a scale matrix) or a pair, by layer and ``POOLED``.
