@@ -69,7 +69,12 @@ class Checkpoint:
         for name in (name for name, entry in self.entries.items() if entry.is_float) if names is None else names:
             bad = self.entries[name].not_finite
             if bad:
-                raise ApcliError(f"{self.label}: tensor {name} holds {bad} NaN or Inf values: expected finite weights")
+                raise not_finite(self.label, name, bad)
+
+
+def not_finite(label: str, tensor: str, count: int) -> ApcliError:
+    """What to raise of a file's tensor that holds NaN or Inf."""
+    return ApcliError(f"{label}: tensor {tensor} holds {count} NaN or Inf values: expected finite weights")
 
 
 def relative(path: Path, home: Path) -> str:

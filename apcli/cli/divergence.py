@@ -93,8 +93,9 @@ def _on_data(config: DivergenceConfig, tell: Any) -> Any:
     if not needs_data(config):
         given = {"--data": config.data.name, "--model": config.model, "--images": config.images}
         given["--split"] = config.split != DivergenceConfig.split
-        for option in (option for option, value in given.items() if value):
-            raise UsageError(f"{option} is given, but no distribution of {config.dist} is measured on the network")
+        idle = [option for option, value in given.items() if value]
+        if idle:
+            raise UsageError(f"{idle[0]} is given, but no distribution of {config.dist} is measured on the network")
         return None
     from apcli.operations.data_projections import DataProjections
 

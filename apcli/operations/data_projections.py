@@ -16,7 +16,8 @@ from apcli.devices import device_of
 from apcli.entries import Entry
 from apcli.errors import ApcliError, UsageError
 from apcli.models.spec import ModelSpec
-from apcli.operations.networks import Networks, Tell
+from apcli.operations import Tell
+from apcli.operations.networks import Networks
 from apcli.operations.weight_projections import Tensors
 from apcli.probes import Batches
 from apcli.probes.predictions import log_probabilities
@@ -54,12 +55,9 @@ class DataProjections:
         origin = (dense.sha256, dataset.name, self.spec)
         if origin != self._origin:
             self._origin, self._metrics, self._dense = origin, {}, None
-        split: Split = getattr(dataset, self.config.split)
-        count = min(self.config.images or len(split), len(split))
-        chosen = torch.linspace(0, len(split) - 1, count, dtype=torch.float64).round().long()  # a set may be sorted
-        split = Split(split.images[chosen], split.labels[chosen])
-        self._batches = _batches_of(split, self.spec, self.config.batch_size)
-        return {"data": dataset.name, "split": self.config.split, "images": count}
+            self._split = _evenly(getattr(dataset, self.config.split), self.config.images)
+            self._batches = _batches_of(self._split, self.spec, self.config.batch_size)
+        return {"data": dataset.name, "split": self.config.split, "images": len(self._split)}
 
     def shift(self, choice: Choice, tensors: Sequence[Tensors]) -> Shift:
         """The distance of these layers' weights in the metric that the dense network gives them.
@@ -118,6 +116,14 @@ class DataProjections:
             return log_probabilities(network, self._batches)
         except ApcliError as error:
             raise ApcliError(f"{checkpoint.label}: {error}") from None
+
+
+def _evenly(split: Split, images: int) -> Split:
+    """So many images of a split, evenly spaced: a set may be sorted. 0, or more than there are: all."""
+    if not 0 < images < len(split):
+        return split
+    chosen = torch.linspace(0, len(split) - 1, images, dtype=torch.float64).round().long()
+    return Split(split.images[chosen], split.labels[chosen])
 
 
 def _batches_of(split: Split, spec: ModelSpec, size: int) -> Batches:

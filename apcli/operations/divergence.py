@@ -2,7 +2,7 @@
 
 import logging
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ from apcli.configs import DivergenceConfig
 from apcli.entries import Entry
 from apcli.errors import ApcliError, UsageError, VerificationError
 from apcli.layers import Layer, prunable, select
+from apcli.operations import Tell
 from apcli.operations.divergence_choices import check_choices, choices_of, is_on_data, what_is_defined
 from apcli.operations.divergence_records import Value, context_of, metrics_of, pruning_of, record_of, tv_bounds_of
 from apcli.operations.weight_projections import Tensors, WeightProjections, pair_of
@@ -25,8 +26,6 @@ if TYPE_CHECKING:  # it imports torch
     from apcli.operations.data_projections import DataProjections
 
 log = logging.getLogger("apcli")
-
-Tell = Callable[[str], None]
 
 _DRAWN = ("tv", "js")  # measures of independent weights that only Monte Carlo gives
 
@@ -69,9 +68,10 @@ class Divergences:
         check_input(pruned)
         layers = compared_layers(dense, pruned, self.config)
         list(hashes)  # both are known now
-        shared = context_of(dense, pruned) | {"evaluated": None}
+        shared = context_of(dense, pruned)
+        evaluated = None
         if self.on_data is not None:
-            shared["evaluated"] = self.on_data.start(dense, pruned, [layer.tensor for layer in layers])
+            evaluated = self.on_data.start(dense, pruned, [layer.tensor for layer in layers])
         zeros = {layer: pruned.entries[layer.tensor].zeros for layer in layers}
         pruning = {layer.name: pruning_of(pruned, {layer: zeros[layer]}) for layer in layers}
         pruning[POOLED] = pruning_of(pruned, zeros)
@@ -86,8 +86,7 @@ class Divergences:
             for choice in self.choices:
                 for name, found in projected[choice.spec].items():
                     about = {**shared, **pruning[name], "layer": name, "epoch": epoch, "metrics": metrics}
-                    if not is_on_data(choice):
-                        about["evaluated"] = None
+                    about["evaluated"] = evaluated if is_on_data(choice) else None
                     yield from self._measured(choice, found, about)
 
     def _project(
@@ -131,7 +130,7 @@ class Divergences:
 
     def _estimated(self, choice: Choice, measure: Choice, pair: Any) -> Value:
         """The measure's value by the estimator that was asked for; without an exact form, by Monte Carlo."""
-        bounds = tv_bounds_of(pair, pair.kl()) if measure.name == "kl" else None
+        bounded = measure.name == "kl"
         exact = choice.name == "predictive"  # of which there is nothing to draw
         row = ESTIMATORS.row("exact") if exact else self.estimator
         if row.name == "exact":
@@ -141,13 +140,14 @@ class Divergences:
                 row = ESTIMATORS.row("mc")
             else:
                 self._warn(choice, measure.spec, value)
+                bounds = tv_bounds_of(pair, value) if bounded else None
                 # A mean over data has the standard error of that mean; all else has none.
                 return Value(value, pair.std_error(measure) if exact else 0.0, tv_bounds=bounds)
         how = {"samples": self.config.samples, "repeats": self.config.repeats, "seed": self.config.seed}
         self.tell(f"{measure.spec} of {choice.spec}: {how['samples'] * how['repeats']} draws")
         drawn = row.load()(pair, measure, device=self.config.device, **how)
         self._warn(choice, measure.spec, drawn.value)
-        return Value(drawn.value, drawn.std_error, row.name, how, bounds)
+        return Value(drawn.value, drawn.std_error, row.name, how, tv_bounds_of(pair, pair.kl()) if bounded else None)
 
     def _warn(self, choice: Choice, measure: str, value: float) -> None:
         """Say once of a distribution and measure that a value is no number that a record can hold."""

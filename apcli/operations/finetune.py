@@ -18,8 +18,9 @@ from apcli.errors import UsageError
 from apcli.layers import Layer, listing, prunable, select
 from apcli.models.build import last_layer
 from apcli.models.spec import ModelSpec, code_of
+from apcli.operations import Tell
 from apcli.operations.loop import Recipe, evaluate, fit, in_percent, parameters_of, recipe_of
-from apcli.operations.networks import Networks, Tell
+from apcli.operations.networks import Networks
 from apcli.outputs import Outputs
 from apcli.state_dicts import entries_of, entry_of
 from apcli.theory import performance

@@ -1,6 +1,5 @@
 """Which network a checkpoint is, and its data: what the command line says, else what the lineage says."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -13,9 +12,8 @@ from apcli.errors import UsageError
 from apcli.models.build import build
 from apcli.models.spec import ModelSpec, is_user_model, resolve
 from apcli.models.weights import load_weights_
+from apcli.operations import Tell
 from apcli.state_dicts import load as load_tensors
-
-Tell = Callable[[str], None]
 
 
 class Networks:

@@ -1,7 +1,7 @@
 """Train: a dense network from scratch, from published weights, or from a file made elsewhere."""
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from apcli.errors import UsageError
 from apcli.models.build import build, last_layer
 from apcli.models.spec import ModelSpec, code_of, resolve
 from apcli.models.weights import load_weights_, read_weights
+from apcli.operations import Tell
 from apcli.operations.loop import evaluate, fit, in_percent, recipe_of
 from apcli.outputs import Outputs
 from apcli.state_dicts import entries_of
@@ -23,7 +24,7 @@ from apcli.state_dicts import entries_of
 log = logging.getLogger("apcli")
 
 
-def train(config: TrainConfig, outputs: Outputs, tell: Callable[[str], None]) -> Iterator[Path]:
+def train(config: TrainConfig, outputs: Outputs, tell: Tell) -> Iterator[Path]:
     """Train one network per seed; yields each file when it is whole. ``tell`` is shown one line of progress.
 
     Raises:

@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from apcli.checkpoints import not_finite
 from apcli.entries import BLOCK, Entry
-from apcli.errors import ApcliError, UsageError
+from apcli.errors import UsageError
 from apcli.layers import Layer
 from apcli.records import POOLED
 from apcli.registry import Choice, Parameter
@@ -70,9 +71,7 @@ class Tensors:
     def _run(self, entry: Entry, start: int, stop: int) -> np.ndarray:
         run = entry.run(start, stop)
         if not np.isfinite(run).all():
-            label = self.labels[entry is self.pruned]
-            found = f"{label}: tensor {self.layer.tensor} holds {entry.not_finite} NaN or Inf values"
-            raise ApcliError(f"{found}: expected finite weights")
+            raise not_finite(self.labels[entry is self.pruned], self.layer.tensor, entry.not_finite)
         return run
 
 

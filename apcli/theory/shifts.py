@@ -42,22 +42,21 @@ class Shift:
         length = delta if length is None else length
         trace = float(dim) if trace is None else trace
         traces = (trace, trace) if known else None
-        ones = np.zeros(1), np.array([dim]), np.array([float(delta)])
-        return Shift(*ones, length, traces, 0.0 if known else None)
+        bures2 = 0.0 if known else None
+        return Shift(np.zeros(1), np.array([dim]), np.array([float(delta)]), length, traces, bures2)
 
     @staticmethod
     def pooled(shifts: Sequence["Shift"]) -> "Shift":
         """Independent layers taken as one: block-diagonal scale matrices, locations one after another."""
-        first, rest = shifts[0], shifts[1:]
-        if not rest:
-            return first
+        if len(shifts) == 1:
+            return shifts[0]
         known = [shift.traces for shift in shifts if shift.traces is not None]
         bures = [shift.bures2 for shift in shifts if shift.bures2 is not None]
         traces = (sum(t[0] for t in known), sum(t[1] for t in known)) if len(known) == len(shifts) else None
         length = float(np.hypot.reduce([shift.length for shift in shifts]))
-        columns = (np.concatenate([getattr(s, name) for s in shifts]) for name in ("excess", "multiplicity"))
-        excess, multiplicity = columns
-        distance = np.concatenate([s.distance for s in shifts])
+        excess = np.concatenate([shift.excess for shift in shifts])
+        multiplicity = np.concatenate([shift.multiplicity for shift in shifts])
+        distance = np.concatenate([shift.distance for shift in shifts])
         if np.all(excess == excess[0]):  # one eigenvalue for all
             excess, multiplicity = excess[:1], multiplicity.sum(keepdims=True)
             distance = np.hypot.reduce(distance, keepdims=True)
