@@ -5,6 +5,7 @@ import math
 import pytest
 
 from apcli.configs import (
+    CostsConfig,
     DataConfig,
     DivergenceConfig,
     FinetuneConfig,
@@ -53,6 +54,15 @@ BAD = [
     (DivergenceConfig, {"images": -1}, "--images"),
     (DivergenceConfig, {"batch_size": 0}, "--batch-size"),
     (DivergenceConfig, {"seed": -1}, "--seed"),
+    (CostsConfig, {"input_size": ()}, "--input-size"),
+    (CostsConfig, {"input_size": (3, 0, 32)}, "--input-size"),
+    (CostsConfig, {"latency": True, "batch_size": 0}, "--batch-size"),
+    (CostsConfig, {"latency": True, "warmup": -1}, "--warmup"),
+    (CostsConfig, {"latency": True, "runs": 1}, "--runs"),
+    (CostsConfig, {"runs": 60}, "--runs"),
+    (CostsConfig, {"dense": "a"}, "--dense"),
+    (CostsConfig, {"device": "cpu"}, "--device"),
+    (CostsConfig, {"macs": False, "input_size": (32,)}, "--input-size"),
 ]
 
 

@@ -1,5 +1,6 @@
 """``apcli report``."""
 
+from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -7,6 +8,7 @@ import typer
 
 from apcli import records
 from apcli.cli import options, streams
+from apcli.configs import CostsConfig
 from apcli.errors import UsageError
 from apcli.registry import split_list
 
@@ -24,6 +26,21 @@ def report(
     ] = None,
     overwrite: options.Overwrite = False,
     as_json: Annotated[bool, typer.Option("--json", help="describe checkpoints as JSON Lines")] = False,
+    macs: Annotated[
+        bool | None, typer.Option("--macs/--no-macs", help="multiply-adds; default: where the network is known")
+    ] = CostsConfig.macs,
+    model: options.Model = CostsConfig.model,
+    input_size: Annotated[
+        str | None, typer.Option("--input-size", metavar="SIDE|C,H,W", help="default: the file's, else the model's own")
+    ] = None,
+    latency: Annotated[
+        bool, typer.Option("--latency", help="time the network here, beside its dense file")
+    ] = CostsConfig.latency,
+    dense: options.Dense = CostsConfig.dense,
+    batch_size: options.BatchSize = CostsConfig.batch_size,
+    warmup: Annotated[int, typer.Option("--warmup", metavar="N", help="runs before those timed")] = CostsConfig.warmup,
+    runs: Annotated[int, typer.Option("--runs", metavar="N", help="timed runs")] = CostsConfig.runs,
+    device: options.Device = CostsConfig.device,
     quiet: options.Quiet = False,
 ) -> None:
     """Draw divergence records as one self-contained HTML page; or print what a checkpoint is.
@@ -31,27 +48,52 @@ def report(
     \b
       apcli divergence *.finetuned.safetensors | apcli report -o report.html --format html,md,csv,png
       apcli report model.safetensors
+      apcli report resnet50.safetensors --model torchvision:resnet50 --latency --batch-size 32
     """
     streams.start(quiet)
+    size = None if input_size is None else _size(input_size)
+    config = CostsConfig(macs, model, size, latency, dense, batch_size, warmup, runs, device)
     arguments = inputs or []
     if any(streams.is_checkpoint(argument) for argument in arguments):
         if output is not None or formats is not None or overwrite:
             raise UsageError("--output, --format and --overwrite go with records: what a checkpoint is goes to stdout")
-        _describe(arguments, as_json)
+        _describe(arguments, config, as_json)
         return
     if as_json:
         raise UsageError("--json goes with checkpoints: records make a page, or --format csv")
+    for field in fields(config):
+        if getattr(config, field.name) != field.default:
+            raise UsageError(f"--{field.name.replace('_', '-')} goes with checkpoints: records make a page")
     _draw(list(streams.records_in(arguments)), output, formats, overwrite)
 
 
-def _describe(arguments: list[str], as_json: bool) -> None:
+def _size(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(member) for member in split_list(text, "--input-size"))
+    except ValueError:
+        raise UsageError(f"--input-size is {text!r}: expected whole numbers, as in 224 or 3,32,32") from None
+
+
+def _describe(arguments: list[str], config: CostsConfig, as_json: bool) -> None:
     from apcli.checkpoints import verify_zeros
     from apcli.operations.describe import describe, to_text
 
-    for checkpoint in streams.checkpoints_in(arguments):
-        found = describe(checkpoint)
-        streams.emit_line(records.dump(found) if as_json else streams.printable(to_text(found)))
-        verify_zeros(checkpoint)
+    costs: Any = None
+    with streams.progress() as tell:
+        for checkpoint in streams.checkpoints_in(arguments):
+            found = describe(checkpoint, config)
+            if config.wants_network and found["macs_reason"] is None:
+                costs = costs or _costs(config, tell)
+                found = costs.extend(found, checkpoint)
+            tell("")
+            streams.emit_line(records.dump(found) if as_json else streams.printable(to_text(found)))
+            verify_zeros(checkpoint)
+
+
+def _costs(config: CostsConfig, tell: Any) -> Any:
+    from apcli.operations.costs import NetworkCosts  # imports torch: not for files whose network is unknown
+
+    return NetworkCosts(config, tell)
 
 
 def _draw(found: list[dict[str, Any]], output: str | None, formats: str | None, overwrite: bool) -> None:

@@ -1,4 +1,14 @@
-"""Criteria: which weights matter. Each maps a layer's weights to scores, larger = keep, and changes nothing."""
+"""Criteria: which weights, or which filters, matter. Each scores them, larger = keep, and changes nothing.
+
+What a row's function is called with follows from what the row needs:
+
+- ``magnitudes``: a run of a layer's weights as ordered integers, and a generator; gives ranks (see ``apcli.selection``);
+- ``layer``: a layer's whole weight; gives scores;
+- ``network``: a ``Subject``; gives scores by tensor name. With ``data`` the subject's batches are images and labels;
+  with ``reconstruction`` it gives new weights, whose zeros are the mask;
+- ``training``: nothing, here: the scores are learnt while the network is fine-tuned;
+- ``like``: another file, whose zeros are counted.
+"""
 
 from apcli.registry import Row, Table
 
@@ -10,21 +20,164 @@ METHODS = Table(
             "apcli.criteria.magnitude:lowest",
             "removes the weights of lowest magnitude",
             "Han et al. 2015, arXiv:1506.02626",
-            ("weights",),
+            ("magnitudes",),
         ),
         Row(
             "highest",
             "apcli.criteria.magnitude:highest",
             "removes the weights of highest magnitude",
             "Mozafari-Nia & Sekeh 2024, arXiv:2403.00155, section 5",
-            ("weights",),
+            ("magnitudes",),
         ),
         Row(
             "random",
-            "apcli.criteria.uniform:random",
+            "apcli.criteria.magnitude:random",
             "removes weights at random, uniformly",
             "Blalock et al. 2020, arXiv:2003.03033",
-            ("weights", "seed"),
+            ("magnitudes", "seed"),
+        ),
+        Row(
+            "random-same-layers",
+            "apcli.criteria.magnitude:random",
+            "removes weights at random, as many of each layer as are zero in the file --like names",
+            "Blalock et al. 2020, arXiv:2003.03033, on layerwise controls; Su et al. 2020, arXiv:2009.11094",
+            ("magnitudes", "seed", "like"),
+        ),
+        Row(
+            "lamp",
+            "apcli.criteria.lamp:lamp",
+            "w^2 over the sum of the layer's squares that are no smaller; made for --scope global",
+            "Lee et al. 2021, arXiv:2010.07611, equation (4)",
+            ("layer",),
+        ),
+        Row(
+            "taylor",
+            "apcli.criteria.saliency:taylor",
+            "(w g)^2, g the gradient of a batch's loss, averaged over batches",
+            "Molchanov et al. 2019, arXiv:1906.10771, equation (8)",
+            ("network", "data"),
+        ),
+        Row(
+            "snip",
+            "apcli.criteria.saliency:snip",
+            "|w g|, g the gradient of the loss over all images",
+            "Lee et al. 2019, arXiv:1810.02340, equation (6)",
+            ("network", "data"),
+        ),
+        Row(
+            "grasp",
+            "apcli.criteria.saliency:grasp",
+            "w (H g), H the loss's Hessian and g its gradient, of logits over a temperature",
+            "Wang et al. 2020, arXiv:2002.07376, equation (8)",
+            ("network", "data"),
+            {"temperature": 200.0},
+        ),
+        Row(
+            "synflow",
+            "apcli.criteria.saliency:synflow",
+            "|w| times the flow of ones through the network of absolute weights, in many small steps",
+            "Tanaka et al. 2020, arXiv:2006.05467, algorithm 1",
+            ("network",),
+            {"iterations": 100},
+        ),
+        Row(
+            "obd",
+            "apcli.criteria.second_order:obd",
+            "optimal brain damage: h w^2 / 2, h the diagonal of the loss's Gauss-Newton matrix",
+            "LeCun, Denker & Solla 1989, Optimal Brain Damage, equation (5)",
+            ("network", "data"),
+        ),
+        Row(
+            "fisher",
+            "apcli.criteria.second_order:fisher",
+            "f w^2 / 2, f the mean squared gradient of single images' losses",
+            "Theis et al. 2018, arXiv:1801.05787, equation (6)",
+            ("network", "data"),
+        ),
+        Row(
+            "wanda",
+            "apcli.criteria.activation:wanda",
+            "|w| times the norm of the inputs that it weighs; published with --scope output",
+            "Sun et al. 2023, arXiv:2306.11695, equation (1)",
+            ("network", "data"),
+        ),
+        Row(
+            "lookahead",
+            "apcli.criteria.lookahead:lookahead",
+            "|w| times the norms of the weights before and behind it, with the batch norms between",
+            "Park et al. 2020, arXiv:2002.04809, equation (4)",
+            ("network",),
+        ),
+        Row(
+            "sparsegpt",
+            "apcli.criteria.reconstruction:sparsegpt",
+            "optimal brain surgeon by layer: the kept weights of a row make up for the removed ones",
+            "Frantar & Alistarh 2023, arXiv:2301.00774, algorithm 1; Hassibi & Stork 1992",
+            ("network", "data", "reconstruction"),
+            {"block": 128, "damping": 0.01},
+        ),
+        Row(
+            "movement",
+            "apcli.criteria.movement:movement",
+            "removes the weights that training moves towards zero; only in finetune --schedule",
+            "Sanh et al. 2020, arXiv:2005.07683, equation (6)",
+            ("training",),
+        ),
+    ),
+)
+
+# Of filters (--structure filter): each row's function takes a ChannelGroup's weights, see ``apcli.criteria.filters``.
+FILTER_METHODS = Table(
+    "filter method",
+    (
+        Row(
+            "l1",
+            "apcli.criteria.filters:l1",
+            "removes the filters of lowest L1 norm",
+            "Li et al. 2017, arXiv:1608.08710",
+            ("filters",),
+        ),
+        Row(
+            "l2",
+            "apcli.criteria.filters:l2",
+            "removes the filters of lowest L2 norm",
+            "He et al. 2018, arXiv:1808.06866",
+            ("filters",),
+        ),
+        Row(
+            "highest",
+            "apcli.criteria.filters:highest",
+            "removes the filters of highest L1 norm",
+            "Mozafari-Nia & Sekeh 2024, arXiv:2403.00155, section 5, on filters",
+            ("filters",),
+        ),
+        Row(
+            "geometric-median",
+            "apcli.criteria.filters:geometric_median",
+            "removes the filters with the smallest sum of distances to the others of their layer",
+            "He et al. 2019, arXiv:1811.00250, equation (5)",
+            ("filters",),
+        ),
+        Row(
+            "bn-scale",
+            "apcli.criteria.filters:bn_scale",
+            "removes the filters whose batch norm has the smallest |scale|",
+            "Liu et al. 2017, arXiv:1708.06519",
+            ("filters",),
+        ),
+        Row(
+            "taylor",
+            "apcli.criteria.filters:taylor",
+            "(sum of w g over the filter)^2, g the gradient of a batch's loss, averaged over batches",
+            "Molchanov et al. 2019, arXiv:1906.10771, equation (8) for groups",
+            ("filters", "data"),
+        ),
+        Row(
+            "random",
+            "apcli.criteria.filters:random",
+            "removes filters at random, uniformly",
+            "Blalock et al. 2020, arXiv:2003.03033",
+            ("filters", "seed"),
         ),
     ),
 )

@@ -1,20 +1,84 @@
 """Describe: what a checkpoint says of itself, beside what is counted in it."""
 
+from collections.abc import Sequence
 from typing import Any
 
-from apcli.checkpoints import Checkpoint
+from apcli.checkpoints import Checkpoint, dense_ancestor
+from apcli.configs import CostsConfig
+from apcli.errors import ApcliError, UsageError
 from apcli.layers import is_prunable, layer_name
 
 Description = dict[str, Any]
 
+_DEFAULT = CostsConfig()
+_STATISTICS = ("running_mean", "running_var")  # of batch norm: floats that a file holds beside the parameters
 
-def describe(checkpoint: Checkpoint) -> Description:
-    """The file's size, lineage and tensors, with the zeros counted now (not taken from the lineage)."""
+
+def describe(checkpoint: Checkpoint, config: CostsConfig = _DEFAULT) -> Description:
+    """The file's sizes, lineage and tensors, with the zeros counted now (not taken from the lineage).
+
+    ``parameters`` are the floating-point numbers but for batch norm's statistics. ``sparsity`` and ``density`` are of
+    the prunable weights, ``compression`` is parameters / nonzero over the whole model. ``dense_bytes`` is the size of
+    the dense file that this one came from, its own if it came from none, null if that is not there. What only the
+    network tells (``macs``, ``latency``) is null; ``macs_reason`` says what is missing to build it, null if nothing.
+
+    Raises:
+        UsageError: something is, and an option needs the network.
+    """
+    reason = _network_unknown(checkpoint, config.model) if config.wants_network else None
+    if reason is not None and config.needs_network:
+        raise UsageError(reason)
+    tensors = _tensors(checkpoint)
+    parameters = [t for t in tensors if t["zeros"] is not None and not t["name"].endswith(_STATISTICS)]
+    layers = [t for t in tensors if t["layer"] is not None]
+    size, prunable = (sum(t["size"] for t in some) for some in (parameters, layers))
+    nonzero, prunable_nonzero = (sum(t["nonzero"] for t in some) for some in (parameters, layers))
+    return {
+        "kind": "checkpoint",
+        "version": 1,
+        "path": checkpoint.label,
+        "sha256": checkpoint.sha256,
+        "bytes": checkpoint.path.stat().st_size,
+        "dense_bytes": _dense_bytes(checkpoint),
+        "numbers": sum(t["size"] for t in tensors),
+        "parameters": size,
+        "nonzero": nonzero,
+        "model_sparsity": (size - nonzero) / size if size else None,
+        "model_density": nonzero / size if size else None,
+        "compression": size / nonzero if nonzero else None,
+        "prunable": prunable,
+        "prunable_nonzero": prunable_nonzero,
+        "sparsity": (prunable - prunable_nonzero) / prunable if prunable else None,
+        "density": prunable_nonzero / prunable if prunable else None,
+        "macs": None,
+        "macs_reason": reason,
+        "latency": None,
+        "lineage": checkpoint.lineage,
+        "tensors": tensors,
+    }
+
+
+def _network_unknown(checkpoint: Checkpoint, model: str | None) -> str | None:
+    """What is missing to build the checkpoint's network, going by its lineage and ``--model``; None: nothing."""
+    lineage = checkpoint.lineage or {}
+    if lineage.get("stage") == "trace":
+        return f"{checkpoint.label} is a trace of another checkpoint's layers, and no network"
+    if model is not None:
+        return None
+    if not lineage.get("model"):
+        return f"{checkpoint.label} does not say which network it is: give --model NAME, or FILE.py:function"
+    if lineage["model"].get("source") == "user":
+        name = lineage["model"]["name"]
+        return f"{checkpoint.label} is a network of a user's own, {name}: give --model FILE.py:function"
+    return None
+
+
+def _tensors(checkpoint: Checkpoint) -> list[Description]:
     promises = (checkpoint.lineage or {}).get("pruned", {})
-    tensors = []
+    found = []
     for name, entry in checkpoint.entries.items():
         prunable = entry.is_float and is_prunable(name, len(entry.shape))
-        tensors.append(
+        found.append(
             {
                 "name": name,
                 "dtype": entry.dtype,
@@ -22,54 +86,115 @@ def describe(checkpoint: Checkpoint) -> Description:
                 "size": entry.size,
                 "layer": layer_name(name) if prunable else None,
                 "zeros": entry.zeros if entry.is_float else None,
+                "nonzero": entry.size - entry.zeros if entry.is_float else None,
                 "promised_zeros": promises.get(name, {}).get("zeros"),
+                "macs": None,
+                "nonzero_macs": None,
             }
         )
-    numbers = sum(t["size"] for t in tensors)
-    zeros = sum(t["zeros"] or 0 for t in tensors)
-    layers = [t for t in tensors if t["layer"] is not None]
-    prunable_size = sum(t["size"] for t in layers)
-    return {
-        "kind": "checkpoint",
-        "version": 1,
-        "path": checkpoint.label,
-        "sha256": checkpoint.sha256,
-        "bytes": checkpoint.path.stat().st_size,
-        "numbers": numbers,
-        "prunable": prunable_size,
-        "sparsity": sum(t["zeros"] for t in layers) / prunable_size if prunable_size else None,
-        "compression": numbers / (numbers - zeros) if zeros < numbers else None,
-        "lineage": checkpoint.lineage,
-        "tensors": tensors,
-    }
+    return found
+
+
+def _dense_bytes(checkpoint: Checkpoint) -> int | None:
+    dense = checkpoint
+    if (checkpoint.lineage or {}).get("dense"):
+        try:
+            dense = dense_ancestor(checkpoint)
+        except ApcliError:
+            return None
+    return dense.path.stat().st_size
 
 
 def to_text(found: Description) -> str:
-    """The description for a person: facts, stages, metrics, then a line per prunable layer."""
-    lines = [
-        found["path"],
-        f"  size         {found['bytes']:,} bytes, {len(found['tensors'])} tensors, {found['numbers']:,} numbers",
-        f"  sha256       {found['sha256']}",
-        *_lineage_lines(found["lineage"]),
-    ]
-    layers = [tensor for tensor in found["tensors"] if tensor["layer"] is not None]
-    if found["sparsity"] is not None:
-        compression = "-" if found["compression"] is None else f"{found['compression']:.4g}x"
-        lines.append(
-            f"  sparsity     {found['sparsity']:.6g} of {found['prunable']:,} prunable weights, "
-            f"compression {compression} over all numbers (the file is dense: zeros take their place)"
-        )
-    width = max([len("layer"), *(len(layer["layer"]) for layer in layers)])
-    lines += ["", f"  {'layer':{width}}  {'dtype':5}  {'shape':>16}  {'weights':>12}  {'zeros':>12}  {'sparsity':>8}"]
-    for layer in layers:
-        shape = "x".join(map(str, layer["shape"]))
-        lines.append(
-            f"  {layer['layer']:{width}}  {layer['dtype']:5}  {shape:>16}  {layer['size']:>12,}  {layer['zeros']:>12,}"
-            f"  {layer['zeros'] / max(1, layer['size']):>8.4f}"
-        )
+    """The description for a person: facts, stages, metrics, costs, then a line per prunable layer."""
     others = [tensor for tensor in found["tensors"] if tensor["layer"] is None]
-    lines.append(f"  and {len(others)} tensors that are not prunable, {sum(t['size'] for t in others):,} numbers")
-    return "\n".join(lines)
+    return "\n".join(
+        [
+            found["path"],
+            *_fact_lines(found),
+            *_lineage_lines(found["lineage"]),
+            *_count_lines(found),
+            *_cost_lines(found),
+            "",
+            *_layer_lines([tensor for tensor in found["tensors"] if tensor["layer"] is not None]),
+            f"  and {len(others)} tensors that are not prunable, {sum(t['size'] for t in others):,} numbers",
+        ]
+    )
+
+
+def _fact_lines(found: Description) -> list[str]:
+    size, dense = found["bytes"], found["dense_bytes"]
+    beside = "the dense file is not at hand" if dense is None else f"dense: {dense:,}"
+    return [
+        f"  size         {size:,} bytes ({beside}), {len(found['tensors'])} tensors, {found['numbers']:,} numbers",
+        f"  sha256       {found['sha256']}",
+    ]
+
+
+def _count_lines(found: Description) -> list[str]:
+    lines = []
+    for title, size, nonzero, prefix in (
+        ("parameters", "parameters", "nonzero", "model_"),
+        ("prunable", "prunable", "prunable_nonzero", ""),
+    ):
+        if found[size]:
+            shares = f"sparsity {found[prefix + 'sparsity']:.6g}, density {found[prefix + 'density']:.6g}"
+            lines.append(f"  {title:12} {found[size]:,}, {found[nonzero]:,} nonzero: {shares}")
+    if found["compression"] is not None:
+        lines[0] += f", compression {found['compression']:.4g}x (the file is dense: zeros take their place)"
+    return lines
+
+
+def _cost_lines(found: Description) -> list[str]:
+    macs, latency = found["macs"], found["latency"]
+    lines = []
+    if found["macs_reason"] is not None:
+        lines.append(f"  MACs         not counted: {found['macs_reason']}")
+    if macs is not None:
+        size = "x".join(map(str, macs["input_size"]))
+        speedup = "-" if macs["theoretical_speedup"] is None else f"{macs['theoretical_speedup']:.4g}x"
+        counts = f"{macs['dense']:,} dense, {macs['nonzero']:,} nonzero"
+        if macs["dense_file"] != macs["dense"]:
+            counts += f", {macs['dense_file']:,} of the dense file"
+        lines.append(f"  MACs         {counts}, for one image of {size}: speed-up {speedup} in theory")
+        if macs["without_weights"]:
+            lines.append(f"               {macs['without_weights']:,} of them in products without a layer's weights")
+    if latency is not None:
+        threads = latency["threads"]
+        device = latency["device_name"] or f"{latency['device']} ({threads} thread{'s' * (threads != 1)})"
+        setting = f"batch {latency['batch_size']}, {device}, {latency['dtype']}"
+        lines.append(f"  latency      {_times(latency)}; {latency['runs']} runs, {setting}")
+        if latency["dense"] is not None:
+            times, path = _times(latency["dense"]), latency["dense"]["path"]
+            lines.append(f"  of dense     {times}: speed-up {latency['speedup']:.4g}x measured ({path})")
+        lines.append(f"               {latency['note']}")
+    return lines
+
+
+def _times(latency: Description) -> str:
+    median, low, high = (1000 * latency[key] for key in ("median", "low", "high"))
+    return f"{median:.4g} ms median, quartiles {low:.4g} to {high:.4g} ms"
+
+
+def _layer_lines(layers: Sequence[Description]) -> list[str]:
+    """A table, its columns as wide as what stands in them; MACs where they are known."""
+    rows = [["layer", "dtype", "shape", "weights", "zeros", "nonzero", "sparsity", "MACs", "nonzero MACs"]]
+    for layer in layers:
+        numbers = (layer["size"], layer["zeros"], layer["nonzero"], layer["macs"], layer["nonzero_macs"])
+        size, zeros, nonzero, *macs = ("-" if number is None else f"{number:,}" for number in numbers)
+        sparsity = f"{layer['zeros'] / max(1, layer['size']):.4f}"
+        shape = "x".join(map(str, layer["shape"]))
+        rows.append([layer["layer"], layer["dtype"], shape, size, zeros, nonzero, sparsity, *macs])
+    if all(layer["macs"] is None for layer in layers):
+        rows = [row[:-2] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = []
+    for row in rows:
+        cells = [
+            f"{cell:{'<' if i < 2 else '>'}{width}}" for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        lines.append("  " + "  ".join(cells))
+    return lines
 
 
 def _lineage_lines(lineage: dict[str, Any] | None) -> list[str]:

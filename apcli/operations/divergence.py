@@ -4,10 +4,12 @@ import logging
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from apcli import traces
 from apcli.checkpoints import Checkpoint, check_input
+from apcli.compaction import expanded
 from apcli.configs import DivergenceConfig
 from apcli.entries import Entry
 from apcli.errors import ApcliError, UsageError, VerificationError
@@ -72,16 +74,17 @@ class Divergences:
         evaluated = None
         if self.on_data is not None:
             evaluated = self.on_data.start(dense, pruned, [layer.tensor for layer in layers])
-        zeros = {layer: pruned.entries[layer.tensor].zeros for layer in layers}
+        zeros = {layer: _zeros(pruned.entries[layer.tensor], layer) for layer in layers}
         pruning = {layer.name: pruning_of(pruned, {layer: zeros[layer]}) for layer in layers}
         pruning[POOLED] = pruning_of(pruned, zeros)
         for epoch, after in _steps(pruned, layers):
             tensors = [
-                Tensors(layer, dense.entries[layer.tensor], after[layer.tensor], (dense.label, pruned.label))
+                Tensors(layer, dense.entries[layer.tensor], _whole(pruned, layer, after), (dense.label, pruned.label))
                 for layer in layers
                 if layer.tensor in after
             ]
-            projected = self._project(tensors, dense, pruned, epoch, whole=len(tensors) == len(layers))
+            replaced = after if epoch is not None else {}
+            projected = self._project(tensors, dense, pruned, replaced, whole=len(tensors) == len(layers))
             metrics = metrics_of(dense, pruned, epoch)
             for choice in self.choices:
                 for name, found in projected[choice.spec].items():
@@ -90,9 +93,18 @@ class Divergences:
                     yield from self._measured(choice, found, about)
 
     def _project(
-        self, tensors: Sequence[Tensors], dense: Checkpoint, pruned: Checkpoint, epoch: int | None, *, whole: bool
+        self,
+        tensors: Sequence[Tensors],
+        dense: Checkpoint,
+        pruned: Checkpoint,
+        replaced: Mapping[str, Entry],
+        *,
+        whole: bool,
     ) -> dict[str, dict[str, Shift | Pair]]:
-        """By spec and layer. An epoch whose trace lacks a layer has nothing pooled, and no predictions."""
+        """By spec and layer; ``replaced`` is what a traced epoch has in place of the file's tensors.
+
+        An epoch whose trace lacks a layer has nothing pooled, and no predictions.
+        """
         level = self.config.level
         found = self.on_weights.of(tensors, dense.sha256, whole=whole)
         for choice in self.choices:
@@ -106,8 +118,7 @@ class Divergences:
                 if level != "layer" and whole:
                     alone = mine.get(tensors[0].layer.name) if len(tensors) == 1 else None
                     mine[POOLED] = alone or self.on_data.shift(choice, tensors)
-            elif epoch is None or (whole and _only_pruned_learnt(pruned, tensors)):
-                replaced = {t.layer.tensor: t.pruned for t in tensors} if epoch is not None else {}
+            elif not replaced or (whole and _only_pruned_learnt(pruned, tensors)):
                 mine[POOLED] = self.on_data.predictive(choice, replaced)
             found[choice.spec] = mine
         return found
@@ -160,6 +171,8 @@ class Divergences:
 def compared_layers(dense: Checkpoint, pruned: Checkpoint, config: DivergenceConfig) -> list[Layer]:
     """The layers both files have, by ``--layers`` (default: those the lineage says were pruned, else all).
 
+    A layer of a compact file has the shape that it has in the dense one.
+
     Raises:
         ApcliError: a layer is missing on one side or of another shape; the first difference is named.
     """
@@ -173,11 +186,14 @@ def compared_layers(dense: Checkpoint, pruned: Checkpoint, config: DivergenceCon
                 raise _mismatch(f"{dense.label} has {layer.name}, {pruned.label} does not")
     if not layers:
         raise UsageError(f"no layer of {pruned.label} is left to compare: choose other --layers and --exclude")
-    for layer in layers:
+    kept = _kept(pruned)
+    for number, layer in enumerate(layers):
         entry = dense.entries.get(layer.tensor)
         if entry is None:
             raise _mismatch(f"{pruned.label} has {layer.name}, {dense.label} does not")
-        if entry.shape != layer.shape or not entry.is_float:
+        if layer.tensor in kept and entry.is_float and _smaller(layer.shape, entry.shape):
+            layers[number] = replace(layer, shape=entry.shape)
+        elif entry.shape != layer.shape or not entry.is_float:
             shapes = f"{_size(entry.shape)} in {dense.label}, {_size(layer.shape)} in {pruned.label}"
             hint = (
                 "; which rows of a smaller layer are whose is not known" if _smaller(layer.shape, entry.shape) else ""
@@ -197,7 +213,7 @@ def _steps(pruned: Checkpoint, layers: Sequence[Layer]) -> list[tuple[int | None
     steps: list[tuple[int | None, Mapping[str, Entry]]] = [(None, file)]
     trace = traces.of(pruned)
     if trace is not None:
-        shapes = {layer.tensor: layer.shape for layer in layers}
+        shapes = {tensor: entry.shape for tensor, entry in file.items()}
         trace.check_finite()
         for epoch, names in traces.epochs(trace, shapes).items():
             found = {name: trace.entries[traces.tensor_name(name, epoch)] for name in names}
@@ -209,6 +225,27 @@ def _steps(pruned: Checkpoint, layers: Sequence[Layer]) -> list[tuple[int | None
             if found:
                 steps.append((epoch, found))
     return steps
+
+
+def _kept(pruned: Checkpoint) -> Mapping[str, Mapping[str, str]]:
+    """Which of the dense tensors' entries a compact file still has, by tensor and dimension."""
+    return (pruned.lineage or {}).get("kept") or {}
+
+
+def _whole(pruned: Checkpoint, layer: Layer, after: Mapping[str, Entry]) -> Entry:
+    """A layer's tensor in the dense shape: what a compact file has not is zero."""
+    entry = after[layer.tensor]
+    if entry.shape == layer.shape:
+        return entry
+    try:
+        return expanded(entry, _kept(pruned)[layer.tensor], layer.shape)
+    except ApcliError as error:
+        raise ApcliError(f"{pruned.label}: {layer.name}: {error}") from None
+
+
+def _zeros(entry: Entry, layer: Layer) -> int:
+    """The zeros of a layer's tensor in the dense shape."""
+    return entry.zeros + layer.size - entry.size
 
 
 def _only_pruned_learnt(pruned: Checkpoint, tensors: Sequence[Tensors]) -> bool:

@@ -8,8 +8,9 @@ from torch import nn
 from apcli.checkpoints import Checkpoint
 from apcli.configs import DEFAULT_DATA, DataConfig
 from apcli.data.datasets import Dataset, load
-from apcli.errors import UsageError
+from apcli.errors import ApcliError, UsageError
 from apcli.models.build import build
+from apcli.models.fit import fit_
 from apcli.models.spec import ModelSpec, is_user_model, resolve
 from apcli.models.weights import load_weights_
 from apcli.operations import Tell
@@ -37,18 +38,12 @@ class Networks:
         Raises:
             UsageError: one of them is not known, or the network has too few outputs for the data.
         """
-        lineage = source.lineage or {}
-        known = lineage.get("model")
-        name = self.data.name or (lineage.get("data") or {}).get("name") or DEFAULT_DATA
+        name = self.data.name or ((source.lineage or {}).get("data") or {}).get("name") or DEFAULT_DATA
         if self.data.name is None and name.startswith("folder:"):
             raise UsageError(
                 f"{source.label} was trained on {name}, a folder that a file cannot name: give --data folder:PATH"
             )
-        spec = None if known is None else ModelSpec.from_dict(known)
-        if spec is not None and self.model is not None and not is_user_model(self.model):
-            raise UsageError(
-                f"--model is {self.model!r} but {source.label} says it is {spec.name!r}: leave --model out"
-            )
+        spec = self.known_spec(source)
         dataset = self._dataset(name, spec.input_size[1] if spec else 0)
         if spec is None:
             if self.model is None:
@@ -65,10 +60,34 @@ class Networks:
             raise UsageError(f"{source.label} has {sizes}: choose other --data")
         return spec, dataset
 
+    def known_spec(self, source: Checkpoint) -> ModelSpec | None:
+        """The network that the lineage of ``source`` names; None where it names none.
+
+        Raises:
+            UsageError: ``--model`` names one too.
+        """
+        known = (source.lineage or {}).get("model")
+        if known is None:
+            return None
+        spec = ModelSpec.from_dict(known)
+        if self.model is not None and not is_user_model(self.model):
+            raise UsageError(
+                f"--model is {self.model!r} but {source.label} says it is {spec.name!r}: leave --model out"
+            )
+        return spec
+
     def network(self, spec: ModelSpec, checkpoint: Checkpoint) -> nn.Module:
-        """The network with the checkpoint's weights, on the device."""
+        """The network with the checkpoint's weights, on the device; of a compact checkpoint it has fewer channels.
+
+        Raises:
+            ApcliError: the tensors do not fit the network.
+        """
         user_model = self.model if self.model is not None and is_user_model(self.model) else None
         model = build(spec, user_model=user_model)
+        try:
+            fit_(model, _compact_shapes(model, checkpoint))
+        except ApcliError as error:
+            raise ApcliError(f"{checkpoint.label}: {error}") from None
         load_weights_(model, load_tensors(checkpoint), (), checkpoint.label)
         return model.to(self.device)
 
@@ -79,3 +98,18 @@ class Networks:
             loaded = load(name, Path(data.data_dir), download=data.download, size=size or None, workers=data.workers)
             self._datasets[name, size] = loaded.to(self.device)
         return self._datasets[name, size]
+
+
+def _compact_shapes(model: nn.Module, checkpoint: Checkpoint) -> dict[str, list[int]]:
+    """The shapes that the lineage says a compact file has: the file's where channels were taken out, else the model's.
+
+    What does not fit the model otherwise (another number of classes) is for the strict loader to name.
+    """
+    shapes = {}
+    state = model.state_dict()
+    for name, kept in ((checkpoint.lineage or {}).get("kept") or {}).items():
+        entry, own = checkpoint.entries.get(name), state.get(name)
+        if entry is not None and own is not None and len(entry.shape) == own.dim():
+            sizes = zip(entry.shape, own.shape, strict=True)
+            shapes[name] = [given if str(dim) in kept else size for dim, (given, size) in enumerate(sizes)]
+    return shapes

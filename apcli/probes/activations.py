@@ -1,9 +1,8 @@
-"""The metric of a layer's outputs: how far a change of its weights moves them, on average over its inputs."""
+"""What a layer's inputs are, added up; and the metric of its outputs: how far a change of its weights moves them."""
 
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -15,21 +14,37 @@ from apcli.layers import layer_name
 from apcli.probes import Batches, undisturbed
 
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
-_LARGEST = 1 << 29  # elements of a second moment: 4 GiB
+LARGEST = 1 << 29  # elements of a second moment: 4 GiB
 _BLOCK = 1 << 23  # elements of a block of inputs: 64 MiB in float64
 _AGREES = (
     0.02  # of the largest output: half precision and TF32 stay well inside, another function of the weight does not
 )
 
 
-class SecondMoment:
-    """E[h h'] of a layer's inputs h, for each of its groups: float64, over samples and positions.
-
-    While the inputs are fewer than their entries they are kept as they are, since their Gram matrix would be larger.
+class SquareSums:
+    """The sums of h^2 over a layer's inputs h, samples and positions: ``squares``, float64 [G, J].
 
     Args:
         groups: G; a layer that is not a grouped convolution has one.
         columns: J, the entries of h: weights of one output.
+    """
+
+    def __init__(self, groups: int, columns: int, device: torch.device) -> None:
+        self.groups, self.columns = groups, columns
+        self.count = 0
+        self.squares = torch.zeros(groups, columns, dtype=torch.float64, device=device)
+
+    def add(self, rows: Tensor) -> None:
+        """Take inputs [G, n, J] of any floating dtype."""
+        self.count += rows.shape[1]
+        self.squares += rows.double().square().sum(dim=1)
+
+
+class SecondMoment:
+    """E[h h'] of a layer's inputs h, for each of its groups: float64, over samples and positions.
+
+    While the inputs are fewer than their entries they are kept as they are, since their Gram matrix would be larger.
+    ``groups`` and ``columns`` are G and J, as for ``SquareSums``.
     """
 
     def __init__(self, groups: int, columns: int, device: torch.device) -> None:
@@ -44,18 +59,36 @@ class SecondMoment:
         if self.count < self.columns:
             self._rows.append(rows.clone())  # the network may go on to change its activations in place
             return
+        if self._gram is None and self.groups * self.columns**2 > LARGEST:
+            raise UsageError(
+                f"the second moment of a layer's {self.columns} inputs is too large: give --images below that "
+                "number, or --exclude the layer"
+            )
+        self._rows.append(rows)
+        self._sum()
+
+    def _sum(self) -> Tensor:
+        """The Gram matrix of all inputs [G, J, J], of which none are kept any more."""
         if self._gram is None:
-            if self.groups * self.columns**2 > _LARGEST:
-                raise UsageError(
-                    f"the second moment of a layer's {self.columns} inputs is too large: give --images below that "
-                    "number, or --exclude the layer"
-                )
             size = (self.groups, self.columns, self.columns)
             self._gram = torch.zeros(size, dtype=torch.float64, device=self.device)
-        for part in (*self._rows, rows):
+        for part in self._rows:
             double = part.double()
             self._gram.baddbmm_(double.mT, double)
         self._rows = []
+        return self._gram
+
+    @property
+    def matrix(self) -> Tensor:
+        """E[h h'], float64 [G, J, J]."""
+        return self._sum() / self.count
+
+    @property
+    def squares(self) -> Tensor:
+        """The sums of h^2, float64 [G, J]."""
+        if self._gram is not None:
+            return self._gram.diagonal(dim1=1, dim2=2)
+        return torch.stack([part.double().square().sum(dim=1) for part in self._rows]).sum(dim=0)
 
     def squared(self, difference: Tensor) -> Tensor:
         """E|D h|^2, summed over groups; D is float64 [G, outputs of a group, J]."""
@@ -64,6 +97,9 @@ class SecondMoment:
         else:
             total = torch.stack([(difference @ part.double().mT).square().sum() for part in self._rows]).sum()
         return total.clamp_min(0) / self.count  # a NaN stays one
+
+
+Sums = TypeVar("Sums", SquareSums, SecondMoment)
 
 
 class ActivationMetric:
@@ -92,11 +128,8 @@ class ActivationMetric:
 def activation(model: nn.Module, tensors: Sequence[str], batches: Batches) -> ActivationMetric:
     """The metric in which twice a Gaussian KL is the mean squared centred change of the layers' outputs.
 
-    For a convolution h is a patch under the kernel, and the mean is over positions too. The data pass once. A module
-    that the network calls several times has the inputs of all calls.
-
     Args:
-        tensors: names of weights of ``nn.Linear``, ``nn.Conv1d``, ``nn.Conv2d`` or ``nn.Conv3d`` modules.
+        tensors: names of weights, as for ``inputs``.
 
     Raises:
         UsageError: a tensor is no such weight, or the network uses it otherwise than through its module.
@@ -105,24 +138,39 @@ def activation(model: nn.Module, tensors: Sequence[str], batches: Batches) -> Ac
     Source: second moments as in Martens & Grosse 2015, arXiv:1503.05671; the centring is derived for this project:
     tr(D' (I - 11'/K) D M) = E|(I - 11'/K) D h|^2, as the projection I - 11'/K is its own square.
     """
+    return ActivationMetric(inputs(model, tensors, batches, SecondMoment))
+
+
+def inputs(model: nn.Module, tensors: Sequence[str], batches: Batches, kind: type[Sums]) -> dict[str, Sums]:
+    """The inputs h that each weight meets, added up in a ``kind``; in the order in which the network calls the layers.
+
+    For a convolution h is a patch under the kernel, at every position. The data pass once. A module that the network
+    calls several times has the inputs of all calls, as has a weight that several modules share.
+
+    Args:
+        tensors: names of weights of ``nn.Linear``, ``nn.Conv1d``, ``nn.Conv2d`` or ``nn.Conv3d`` modules.
+
+    Raises:
+        UsageError: a tensor is no such weight, or the network uses it otherwise than through its module.
+        ApcliError: a layer's inputs hold NaN or Inf.
+    """
     modules, refused = _modules(model, tensors)
-    moments = {name: _moment_of(module) for name, module in modules.items()}
+    sums: dict[str, Sums] = {}
     with undisturbed(model), torch.no_grad(), ExitStack() as hooks:
         for name, module in modules.items():
-            hook = module.register_forward_hook(_taking(moments[name], refused, name), with_kwargs=True)
-            hooks.callback(hook.remove)
+            for sharing in [m for m in model.modules() if type(m) is type(module) and m.weight is module.weight]:
+                hook = sharing.register_forward_hook(_taking(sums, kind, refused, name), with_kwargs=True)
+                hooks.callback(hook.remove)
         for images, _ in batches():
             model(images)
-            for name, moment in moments.items():
-                if not moment.count:
-                    refused.setdefault(name, "is not called for the first batch: the network uses its weight otherwise")
+            for name in modules.keys() - sums.keys():
+                refused.setdefault(name, "is not called for the first batch: the network uses its weight otherwise")
             if refused:
                 raise _unsupported(refused, tensors)
-    metric = ActivationMetric(moments)
-    for name, module in modules.items():
-        if not math.isfinite(metric.squared({name: np.ones(module.weight.shape)})):
+    for name, found in sums.items():
+        if not bool(found.squares.isfinite().all()):
             raise ApcliError(f"layer {layer_name(name)} gets NaN or Inf as input: expected finite activations")
-    return metric
+    return sums
 
 
 def _modules(model: nn.Module, tensors: Sequence[str]) -> tuple[dict[str, Any], dict[str, str]]:
@@ -145,27 +193,26 @@ def _unsupported(refused: Mapping[str, str], tensors: Sequence[str]) -> UsageErr
     layers = {layer_name(name): refused[name] for name in tensors if name in refused}
     first, problem = next(iter(layers.items()))
     return UsageError(
-        f"layer {first} {problem}; cov=activation knows Linear, Conv1d, Conv2d and Conv3d layers: "
+        f"layer {first} {problem}; inputs are taken of Linear, Conv1d, Conv2d and Conv3d layers: "
         f"give --exclude {','.join(layers)}"
     )
 
 
-def _moment_of(module: Any) -> SecondMoment:
-    return SecondMoment(getattr(module, "groups", 1), module.weight[0].numel(), module.weight.device)
-
-
-def _taking(moment: SecondMoment, refused: dict[str, str], name: str) -> Callable[..., None]:
+def _taking(sums: dict[str, Sums], kind: type[Sums], refused: dict[str, str], name: str) -> Callable[..., None]:
     """A forward hook that adds a module's inputs; at its first call it checks that they are what the outputs are of."""
 
     def take(module: Any, args: tuple[Tensor, ...], kwargs: Mapping[str, Tensor], output: Tensor) -> None:
+        if name not in sums:
+            sums[name] = kind(getattr(module, "groups", 1), module.weight[0].numel(), module.weight.device)
+        own = sums[name]
         taken = args[0] if args else kwargs["input"]
         blocks, outputs_of = _linear(module) if isinstance(module, nn.Linear) else _convolution(module)
-        before = moment.count
+        before = own.count
         for rows in blocks(taken):
-            if moment.count == 0 and not _agree(module, rows, outputs_of(output)):
+            if own.count == 0 and not _agree(module, rows, outputs_of(output)):
                 break
-            moment.add(rows)
-        if moment.count - before != output.numel() // module.weight.shape[0]:
+            own.add(rows)
+        if own.count - before != output.numel() // module.weight.shape[0]:
             refused[name] = f"is a {type(module).__name__} with a rule of its own"
 
     return take

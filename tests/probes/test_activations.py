@@ -7,7 +7,7 @@ from torch import nn
 
 from apcli.errors import ApcliError, UsageError
 from apcli.probes import activations
-from apcli.probes.activations import activation
+from apcli.probes.activations import SecondMoment, SquareSums, activation, inputs
 
 
 def supported(case):
@@ -177,3 +177,42 @@ def test_inputs_that_are_no_numbers_are_refused(made, bad, unchanged):
     with pytest.raises(ApcliError, match="layer stem gets NaN or Inf as input"):
         activation(case.model, ["stem.weight"], case.batches())
     check()
+
+
+# ---- the inputs themselves
+
+
+def test_sums_of_squares_are_the_second_moments_diagonal(case):
+    moments = inputs(case.model, supported(case), case.batches(), SecondMoment)
+    sums = inputs(case.model, supported(case), case.batches(), SquareSums)
+    assert moments.keys() == sums.keys() == set(supported(case))
+    for name, moment in moments.items():
+        assert (moment.count, moment.groups, moment.columns) == (sums[name].count, *sums[name].squares.shape)
+        torch.testing.assert_close(moment.squares, sums[name].squares, rtol=1e-13, atol=0)
+        diagonal = moment.matrix.diagonal(dim1=1, dim2=2)
+        torch.testing.assert_close(diagonal * moment.count, sums[name].squares, rtol=1e-13, atol=0)
+
+
+def test_layers_come_in_the_order_of_their_calls(made):
+    case = made("linear")
+    backwards = inputs(case.model, case.tensors[::-1], case.batches(), SquareSums)
+    assert list(backwards) == case.tensors
+
+
+@pytest.mark.parametrize("samples", [2, 20])
+def test_a_weight_that_modules_share_has_the_inputs_of_all(samples):
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(3, 3), nn.Tanh(), nn.Linear(3, 3)).double()
+    model[2].weight = model[0].weight
+    images = torch.randn(samples, 3, dtype=torch.float64)
+    every = torch.cat([images, model[:2](images).detach()])
+    for name in ("0.weight", "2.weight"):
+        (moment,) = inputs(model, [name], lambda: iter([(images, images)]), SecondMoment).values()
+        torch.testing.assert_close(moment.matrix[0], every.mT @ every / len(every), rtol=1e-12, atol=1e-14)
+
+
+def test_inputs_too_many_for_their_second_moment(monkeypatch):
+    monkeypatch.setattr(activations, "LARGEST", 35)
+    images = torch.randn(9, 6)
+    with pytest.raises(UsageError, match="a layer's 6 inputs is too large: give --images below that number"):
+        activation(nn.Sequential(nn.Linear(6, 2)), ["0.weight"], lambda: iter([(images, images)]))

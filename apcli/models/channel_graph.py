@@ -1,0 +1,202 @@
+"""How channels pass through a network: torch-pruning's dependency graph, held to the shapes that were traced.
+
+The graph (Fang et al. 2023, DepGraph, arXiv:2301.12900) is made of the operations of a forward pass, and tells which
+of them a channel meets. It guesses from numbers of channels how reshapes and joins move them; here the traced shapes
+say it, and where they do not, channels are followed no further.
+"""
+
+import itertools
+import math
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from apcli.errors import ApcliError
+from apcli.libraries import library
+
+
+class Index(NamedTuple):
+    """The entry ``idx`` of a node belongs to the channel ``root_idx``; torch-pruning's mappings make such pairs."""
+
+    idx: int
+    root_idx: int
+
+
+Reached = Mapping[tuple[Any, Callable[..., Any]], set[Index]]  # by node and the pruning function that is due there
+
+
+def graph_of(model: nn.Module, example: Tensor) -> Any:
+    """torch-pruning's dependency graph; an operation of its own stands behind every output, so that none is missed.
+
+    Raises:
+        ApcliError: the network does not run on ``example``, or the graph cannot be made of it.
+    """
+    pruning = library("torch_pruning")
+
+    class Graph(pruning.DependencyGraph):  # type: ignore[name-defined]
+        """How reshapes and joins move channels is taken from the traced shapes, where the library would guess."""
+
+        def _build_dependency(self, module2node: Mapping[Any, Any]) -> None:
+            super()._build_dependency(module2node)
+            for node in module2node.values():
+                if _kind(node) in _MOVING:
+                    node.type = pruning.ops.OPTYPE.ELEMENTWISE
+                    _map_(node)
+
+    def outputs(found: Any) -> list[Tensor]:
+        flat = pruning.utils.flatten_as_list(found)
+        return [output * 1 for output in flat if isinstance(output, Tensor) and output.grad_fn is not None]
+
+    try:
+        with torch.enable_grad():
+            return Graph().build_dependency(
+                model,
+                example,
+                forward_fn=lambda network, images: network(images),
+                output_transform=outputs,
+                verbose=False,
+            )
+    except Exception as error:  # the network's own code and the library raise whatever they like
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise ApcliError(
+            f"the channels of this network cannot be traced ({reason}): "
+            "prune single weights, by a method that does not ask which layers stand around them"
+        ) from error
+
+
+def _map_(node: Any) -> None:
+    """Give a flattening and a join the maps between their channels' numbers and those of what they take."""
+    if obstacle(node)[1]:
+        return
+    before, after = _shapes(node.grad_fn)
+    maps: list[tuple[Callable[[int], Iterable[int]], Callable[[int], Iterable[int]]]] = []
+    if _kind(node) == "_ConcatOp":
+        ends = list(itertools.accumulate(shape[1] for shape in before))
+        for shape, end in zip(before, ends, strict=True):
+            maps.append((partial(_shifted, end - shape[1], math.inf), partial(_shifted, shape[1] - end, shape[1])))
+    elif _kind(node) == "_ReshapeOp" and len(after) == 2 and before[0][:2] != after and before[0][-1] != after[-1]:
+        pixels = math.prod(before[0][2:])
+        maps.append((lambda i: range(i * pixels, (i + 1) * pixels), lambda i: (i // pixels,)))
+    inputs = zip(node.inputs, node.dependencies, maps, strict=False)  # the first dependencies are those on inputs
+    for source, backwards, (there, back) in inputs:
+        onwards = next(d for d in source.dependencies if d.target is node and d.index_mapping[0] is None)
+        onwards.index_mapping[0], backwards.index_mapping[0] = partial(_mapped, there), partial(_mapped, back)
+
+
+def _shifted(by: int, limit: float, index: int) -> Iterable[int]:
+    return (index + by,) if 0 <= index + by < limit else ()
+
+
+def _mapped(numbers: Callable[[int], Iterable[int]], indices: Iterable[Index]) -> list[Index]:
+    return [Index(number, root) for index, root in indices for number in numbers(index)]
+
+
+def reached_from(graph: Any, module: nn.Module, roots: Iterable[int]) -> Reached:
+    """Follow the channels ``roots`` that ``module`` makes through the graph, both ways, until nothing new is met."""
+    node = graph.module2node[module]
+    reached: dict[tuple[Any, Callable[..., Any]], set[Index]] = defaultdict(set)
+    pending = [(node, graph.get_pruner_of_module(module).prune_out_channels, [Index(i, i) for i in roots])]
+    while pending:
+        node, due, indices = pending.pop()
+        known = reached[node, due]
+        new = [index for index in dict.fromkeys(indices) if index not in known]
+        known.update(new)
+        if not new or obstacle(node)[1]:
+            continue
+        for dependency in node.dependencies:
+            if dependency.is_triggered_by(due):
+                mapped: Any = new
+                for mapping in dependency.index_mapping:
+                    mapped = mapped if mapping is None else mapping(mapped)
+                pending.append((dependency.target, dependency.handler, mapped))
+    return reached
+
+
+def obstacle(node: Any) -> tuple[str, bool]:
+    """Why channels that meet this node are fixed ("" where they are not), and whether they are followed no further."""
+    module, step = node.module, node.grad_fn
+    kind = _kind(node)
+    operation = step.name().removesuffix("0").removesuffix("1").removesuffix("Backward") if step is not None else ""
+    if kind == "_OutputOp":
+        return "they are the network's output", True
+    if isinstance(module, nn.Parameter):
+        return "they are joined with a parameter of no layer", True
+    if isinstance(module, nn.LayerNorm | nn.GroupNorm) or "LayerNorm" in operation or "GroupNorm" in operation:
+        return "a norm takes its statistics over them", False
+    if isinstance(module, nn.MultiheadAttention) or any(word in operation for word in _MIXING):
+        return "attention mixes them", True
+    if isinstance(module, nn.Embedding | nn.RNNBase):
+        return f"{kind} makes or reads them", True
+    if isinstance(module, nn.modules.conv._ConvNd) and module.groups > 1 and not is_depthwise(module):
+        return "a grouped convolution makes or reads them", True
+    if kind in ("_SplitOp", "_UnbindOp", "_SliceOp", "_ExpandOp") and _is_over_channels(step):
+        return "they are cut up or repeated", True
+    if operation == "ConstantPadNd" and _pads_channels(step):
+        return "a shortcut pads them", True
+    if kind == "_ReshapeOp" and _regroups(step):
+        return "they are regrouped", True
+    if kind == "_ConcatOp" and not _joins_channels(node):
+        return "they are joined with others along another dimension, or with a constant", True
+    return "", False
+
+
+_MOVING = ("_ReshapeOp", "_ConcatOp", "_SplitOp", "_UnbindOp", "_SliceOp", "_ExpandOp")
+_MIXING = ("Softmax", "Bmm", "baddbmm", "Baddbmm", "Attention")
+
+
+def _kind(node: Any) -> str:
+    return type(node.module).__name__
+
+
+def is_depthwise(module: Any) -> bool:
+    return 1 < module.groups == module.in_channels == module.out_channels
+
+
+def _is_over_channels(step: Any) -> bool:
+    """Whether the dimension of a split or slice may be that of channels: the second, or the last of no image."""
+    (before, *_), _ = _shapes(step)
+    dim = _dim(step, len(before))
+    return dim == 1 or (dim == len(before) - 1 and len(before) != 4)
+
+
+def _joins_channels(node: Any) -> bool:
+    """Whether a join is along the second dimension, of images or of vectors, and all that it joins is traced."""
+    before, after = _shapes(node.grad_fn)
+    traced = len(node.inputs) == len(before) and sum(shape[1] for shape in before) == after[1]
+    return traced and len(after) != 3 and _dim(node.grad_fn, len(after)) == 1
+
+
+def _dim(step: Any, dimensions: int) -> int:
+    """The dimension of an operation; torch gives a negative one as unsigned."""
+    dim = getattr(step, "_saved_dim", 1)
+    return int(dim - 2**64 if dim >= 2**63 else dim) % dimensions
+
+
+def _pads_channels(step: Any) -> bool:
+    """Whether a constant padding adds to the second dimension; torch lists its amounts from the last one on."""
+    _, after = _shapes(step)
+    amounts = list(step._saved_pad)[2 * (len(after) - 2) :][:2]
+    return any(amounts)
+
+
+def _regroups(step: Any) -> bool:
+    """Whether a reshape does anything but flatten maps, fold or unfold pixels, or join batch and tokens."""
+    (before, *_), after = _shapes(step)
+    of_parameter = "AccumulateGrad" in step.next_functions[0][0].name()  # inside a module, as PReLU does
+    keeps_channels = before[:2] == after[:2]
+    flattens = len(after) == 2 and before[0] == after[0]
+    folds_tokens = before[-1:] == after[-1:] and min(len(before), len(after)) <= 3
+    return not (of_parameter or keeps_channels or flattens or folds_tokens)
+
+
+def _shapes(step: Any) -> tuple[list[tuple[int, ...]], tuple[int, ...]]:
+    """The shapes of an operation's inputs, as far as they have a history, and of its output."""
+
+    def shape(of: Any, output: int = 0) -> tuple[int, ...]:
+        return tuple(of._input_metadata[output].shape)
+
+    return [shape(before, output) for before, output in step.next_functions if before is not None], shape(step)

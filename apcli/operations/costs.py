@@ -1,0 +1,202 @@
+"""What a checkpoint's network costs: its multiply-adds, and the time that it takes here."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from apcli.checkpoints import Checkpoint, dense_ancestor
+from apcli.configs import CostsConfig, DataConfig
+from apcli.devices import device_of
+from apcli.errors import ApcliError, UsageError
+from apcli.models.build import build, last_layer
+from apcli.models.spec import ModelSpec, is_user_model, resolve
+from apcli.operations import Tell
+from apcli.operations.networks import Networks
+from apcli.probes.costs import Costs, macs
+from apcli.probes.latency import Latency, latency
+
+log = logging.getLogger("apcli")
+
+NOTE = (
+    "zeros in a dense file do not make dense kernels faster; taking whole channels out does: "
+    "apcli prune --structure filter --compact"
+)
+_CLASSES = 1000  # to build a stranger's network with, until its last layer has told how many there are
+
+
+class NetworkCosts:
+    """Adds to descriptions of a stream of checkpoints what only their networks tell.
+
+    Args:
+        tell: shown one line of progress.
+    """
+
+    def __init__(self, config: CostsConfig, tell: Tell) -> None:
+        self.config = config
+        self.tell = tell
+        self.device = device_of(config.device, deterministic=False) if config.latency else torch.device("cpu")
+        self.networks = Networks(DataConfig(), config.model, self.device, tell)
+
+    def extend(self, found: dict[str, Any], checkpoint: Checkpoint) -> dict[str, Any]:
+        """The description ``found`` of a checkpoint with its MACs and, where asked for, its latency.
+
+        Raises:
+            UsageError: the network is not known, though an option needs it.
+            ApcliError: it cannot be built, does not fit the file, or does not run.
+        """
+        try:
+            own = self._network(checkpoint, None)
+            dense = self._dense(checkpoint, own)
+            if self.config.macs is not False:
+                found = with_macs(found, *self._macs(own, dense), own.spec)
+        except ApcliError as error:
+            if self.config.needs_network:
+                raise
+            return {**found, "macs_reason": str(error)}
+        return {**found, "latency": self._latency(own, dense)} if self.config.latency else found
+
+    def _network(self, checkpoint: Checkpoint, spec: ModelSpec | None) -> "_Network":
+        """The network that the lineage says, else ``spec``, else what ``--model`` says."""
+        self.tell(f"building the network of {checkpoint.label}")
+        known = self.networks.known_spec(checkpoint)
+        spec = self._sized(known) if known else spec or self._stranger(checkpoint)
+        return _Network(checkpoint, spec, self.networks.network(spec, checkpoint))
+
+    def _dense(self, checkpoint: Checkpoint, own: "_Network") -> "_Network | None":
+        """The network to set beside it: of the file that ``--dense`` names, else of the lineage's, if at hand.
+
+        None too where it is not timed and has the same tensors, so that it would be counted alike.
+        """
+        given = self.config.dense
+        if given is None and not (checkpoint.lineage or {}).get("dense"):
+            return None
+        try:
+            dense = dense_ancestor(checkpoint, given)
+        except ApcliError as error:
+            if given is not None:
+                raise
+            if self.config.latency:
+                log.warning("only %s itself is timed: %s", checkpoint.label, error)
+            return None
+        if self.config.latency or _shapes(dense) != _shapes(checkpoint):
+            return self._network(dense, own.spec)
+        return None
+
+    def _stranger(self, checkpoint: Checkpoint) -> ModelSpec:
+        """The network that ``--model`` names for a file without a lineage; the last layer's outputs are its classes."""
+        model = self.config.model
+        if model is None:
+            raise UsageError(f"{checkpoint.label} does not say which network it is: give --model NAME")
+        spec = resolve(model, data_shape=(3, 1, 1), data_classes=_CLASSES, data_mean=(0.0,), data_std=(1.0,))
+        if spec.source in ("apcli", "user") and self.config.input_size is None:
+            raise UsageError(f"--model {model} takes images of many sizes: give --input-size SIDE, or C,H,W")
+        spec = self._sized(spec)
+        network = build(spec, user_model=model if is_user_model(model) else None)
+        head = checkpoint.entries.get(last_layer(network, spec))
+        return spec if head is None else replace(spec, num_classes=head.shape[0])
+
+    def _sized(self, spec: ModelSpec) -> ModelSpec:
+        size = self.config.input_size
+        if size is None:
+            return spec
+        channels, height, width = size if len(size) == 3 else (spec.input_size[0], *size, *size)
+        return replace(spec, input_size=(channels, height, width))
+
+    def _macs(self, own: "_Network", dense: "_Network | None") -> tuple[Costs, int]:
+        """The network's multiply-adds, and how many its dense file's has: as many, unless channels were taken out."""
+        self.tell(f"counting the multiply-adds of {own.checkpoint.label}")
+        found = []
+        for network in (own, dense) if dense else (own,):
+            with network.running():
+                found.append(macs(network.model, network.example(1)))
+        return found[0], found[-1].total
+
+    def _latency(self, own: "_Network", dense: "_Network | None") -> dict[str, Any]:
+        self.tell(f"timing {own.checkpoint.label}")
+        config = self.config
+        example = own.example(config.batch_size)
+        models = [own.model, dense.model] if dense else [own.model]
+        with own.running():
+            taken, *others = latency(models, example, warmup=config.warmup, runs=config.runs)
+        return {
+            **_times(taken),
+            "runs": taken.runs,
+            "warmup": config.warmup,
+            "batch_size": config.batch_size,
+            "input_size": list(own.spec.input_size),
+            "device": str(self.device),
+            "device_name": torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else None,
+            "threads": torch.get_num_threads(),
+            "dtype": str(example.dtype).removeprefix("torch."),
+            "dense": {"path": dense.checkpoint.label, **_times(others[0])} if dense else None,
+            "speedup": others[0].median / taken.median if dense else None,
+            "note": NOTE,
+        }
+
+
+@dataclass(frozen=True)
+class _Network:
+    """A checkpoint's network, and what it takes."""
+
+    checkpoint: Checkpoint
+    spec: ModelSpec
+    model: nn.Module
+
+    def example(self, size: int) -> Tensor:
+        """Normal noise [size, C, H, W], as normalised images are about, of the network's type and on its device."""
+        noise = torch.randn(size, *self.spec.input_size, generator=torch.Generator().manual_seed(0))
+        return noise.to(next(self.model.parameters(), noise))
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """What a network raises on its way becomes one line.
+
+        Raises:
+            ApcliError: it raises something.
+        """
+        try:
+            yield
+        except (ApcliError, MemoryError, torch.OutOfMemoryError):
+            raise
+        except Exception as error:
+            size = "x".join(map(str, self.spec.input_size))
+            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            raise ApcliError(
+                f"{self.checkpoint.label}: its network fails on images of {size} ({reason}): try another --input-size"
+            ) from error
+
+
+def with_macs(found: dict[str, Any], costs: Costs, dense_file: int, spec: ModelSpec) -> dict[str, Any]:
+    """A description with the multiply-adds of its tensors and in all, of one image; ``dense_file`` has its dense file.
+
+    Nonzero-aware, a weight's are macs * nonzero / size; products without a weight of the file count in full.
+    """
+    tensors, skipped = [], 0
+    for tensor in found["tensors"]:
+        dense = costs.weights.get(tensor["name"])
+        of_zeros = (dense or 0) * (tensor["zeros"] or 0) // max(1, tensor["size"])
+        skipped += of_zeros
+        tensors.append({**tensor, "macs": dense, "nonzero_macs": None if dense is None else dense - of_zeros})
+    nonzero = costs.total - skipped
+    totals = {
+        "input_size": list(spec.input_size),
+        "dense": costs.total,
+        "nonzero": nonzero,
+        "without_weights": costs.others,
+        "dense_file": dense_file,
+        "theoretical_speedup": dense_file / nonzero if nonzero else None,
+    }
+    return {**found, "macs": totals, "tensors": tensors}
+
+
+def _shapes(checkpoint: Checkpoint) -> dict[str, tuple[int, ...]]:
+    return {name: entry.shape for name, entry in checkpoint.entries.items()}
+
+
+def _times(found: Latency) -> dict[str, float]:
+    return {"median": found.median, "low": found.low, "high": found.high}
