@@ -9,7 +9,7 @@ import hashlib
 import json
 import os
 import struct
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -19,7 +19,8 @@ from typing import Any
 from safetensors import SafetensorError, safe_open
 
 from apcli import lineage as lineages
-from apcli.entries import Entry, Mapped
+from apcli import storage as storages
+from apcli.entries import Entry, Mapped, on_all_cores
 from apcli.errors import ApcliError, UsageError, VerificationError
 from apcli.lineage import Lineage
 
@@ -145,6 +146,8 @@ def read(path: Path, *, nameless: bool = False) -> Checkpoint:
         entries[name] = Entry(info["dtype"], tuple(info["shape"]), data[start:end], mapping)
     text = metadata.get(lineages.KEY)
     lineage = None if text is None else lineages.parse(text, label)
+    if lineage and lineage["storage"]:
+        entries = storages.unpacked(entries, lineage["storage"], label)
     checkpoint = Checkpoint(path, Path() if nameless else path.parent, entries, lineage, nameless)
     if nameless:
         _ = checkpoint.sha256  # taken now: the temporary file that holds the bytes goes away
@@ -174,34 +177,53 @@ def dense_ancestor(pruned: Checkpoint, given: str | None = None) -> Checkpoint:
     return dense
 
 
-def write(path: Path, entries: Mapping[str, Entry], lineage: Lineage) -> None:
+def write(path: Path, entries: Mapping[str, Entry], lineage: Lineage, *, packed: bool = False) -> None:
     """Write a checkpoint whole or not at all, then hold it to its promises before it takes its name.
 
     The file is reopened and the zeros of every layer in ``lineage["pruned"]`` are counted (the sparsity contract).
+    ``packed``: tensors that are smaller so are stored as a bit mask and values, see ``apcli.storage``.
 
     Raises:
         VerificationError: a pruned layer has fewer zeros than promised.
         ApcliError: the file cannot be written.
     """
+    stored = dict(entries)
+    if packed:
+        stored, storage = storages.packed(entries)
+        lineage = {**lineage, "storage": storage}
     # Wide elements first keeps every tensor aligned; the sort is stable: within a width, the model's own order.
-    ordered = sorted(entries.items(), key=lambda item: -item[1].width)
+    ordered = sorted(stored.items(), key=lambda item: -item[1].width)
     header: dict[str, Any] = {"__metadata__": {"format": "pt", lineages.KEY: lineages.dump(lineage)}}
     offset = 0
+    places = {}
     for name, entry in ordered:
-        header[name] = {
-            "dtype": entry.dtype,
-            "shape": entry.shape,
-            "data_offsets": [offset, offset + entry.data.nbytes],
-        }
-        offset += entry.data.nbytes
+        places[name] = offset
+        header[name] = {"dtype": entry.dtype, "shape": entry.shape, "data_offsets": [offset, offset + entry.nbytes]}
+        offset += entry.nbytes
     head = json.dumps(header, separators=(",", ":")).encode()
     head += b" " * (-len(head) % 8)
     with staged(path) as temporary:
         with temporary.open("wb") as file:
             file.write(struct.pack("<Q", len(head)) + head)
-            for _, entry in ordered:
-                file.write(entry.data.data)
+            file.flush()
+            _write_blocks(file.fileno(), 8 + len(head), [(entry, places[name]) for name, entry in ordered])
         verify_zeros(read(temporary), str(path))
+
+
+def _write_blocks(file: int, begin: int, entries: Sequence[tuple[Entry, int]]) -> None:
+    """Write every tensor at its place, its blocks made and written on all cores."""
+
+    def put(task: tuple[Entry, int, int, int]) -> None:
+        entry, place, start, stop = task
+        left, at = entry.bytes_of(start, stop).data, begin + place + start * entry.width
+        while left:
+            written = os.pwrite(file, left, at)
+            left, at = left[written:], at + written
+        entry.release(start, stop)
+
+    tasks = ((entry, place, start, stop) for entry, place in entries for start, stop in entry.blocks())
+    for _ in on_all_cores(put, tasks):
+        pass
 
 
 def verify_zeros(checkpoint: Checkpoint, label: str | None = None) -> None:

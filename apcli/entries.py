@@ -1,7 +1,9 @@
 """One tensor as it stands in a safetensors file: dtype, shape, and bytes that come into memory as they are read."""
 
 import mmap
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -9,11 +11,12 @@ from typing import Any
 
 import numpy as np
 
+_THREADS = 8  # each holds a few blocks; more would wait for memory
 BLOCK = 1 << 20  # elements that streaming code takes at a time: a few MB, which stay in the processor's cache
 
 # BF16 has no NumPy type: it is widened to float32, which keeps every value exactly.
 FLOATS: dict[str, Any] = {"F64": np.float64, "F32": np.float32, "F16": np.float16, "BF16": np.float32}
-_BITS: dict[str, Any] = {"F64": np.uint64, "F32": np.uint32, "F16": np.uint16, "BF16": np.uint16}
+BITS: dict[str, Any] = {"F64": np.uint64, "F32": np.uint32, "F16": np.uint16, "BF16": np.uint16}
 
 
 @dataclass(frozen=True)
@@ -34,47 +37,121 @@ class Entry:
         return self.dtype in FLOATS
 
     @property
+    def nbytes(self) -> int:
+        return self.data.nbytes
+
+    @property
     def width(self) -> int:
         """Bytes per element."""
-        return self.data.nbytes // max(1, self.size)
+        return self.nbytes // max(1, self.size)
 
     @property
     def bits(self) -> np.ndarray:
         """The elements of a floating-point tensor as unsigned integers [size]."""
-        return self.data.view(_BITS[self.dtype])
+        return self.bits_of(0, self.size)
 
     @property
     def values(self) -> np.ndarray:
         """The elements as floats, of the tensor's shape (BF16 widened to float32)."""
         return self.run(0, self.size).reshape(self.shape)
 
+    def bits_of(self, start: int, stop: int) -> np.ndarray:
+        """The elements of a floating-point tensor from ``start`` up to ``stop`` as unsigned integers."""
+        found: np.ndarray = self.data.view(BITS[self.dtype])[start:stop]
+        return found
+
     def run(self, start: int, stop: int) -> np.ndarray:
         """The elements from ``start`` up to ``stop`` as floats, in one dimension (BF16 widened to float32)."""
+        bits = self.bits_of(start, stop)
         if self.dtype == "BF16":
-            return (self.bits[start:stop].astype(np.uint32) << 16).view(np.float32)
-        return self.data.view(FLOATS[self.dtype])[start:stop]
+            bits = bits.astype(np.uint32) << 16
+        return bits.view(FLOATS[self.dtype])
 
     def release(self, start: int, stop: int) -> None:
         """Let go of the memory that holds these elements of a file; what is touched again is read again."""
         if self.mapping is not None:
             self.mapping.release(self.data[start * self.width : stop * self.width])
 
+    def blocks(self) -> Iterator[tuple[int, int]]:
+        """Where each block of elements starts and stops."""
+        for start in range(0, self.size, BLOCK):
+            yield start, min(start + BLOCK, self.size)
+
     def runs(self) -> Iterator[np.ndarray]:
         """All elements as floats, a block at a time, holding no more of the file in memory than that."""
-        for start in range(0, self.size, BLOCK):
-            stop = min(start + BLOCK, self.size)
+        for start, stop in self.blocks():
             yield self.run(start, stop)
             self.release(start, stop)
 
+    def bytes_of(self, start: int, stop: int) -> np.ndarray:
+        """The bytes of the elements from ``start`` up to ``stop``, of any dtype."""
+        return self.data[start * self.width : stop * self.width]
+
     @cached_property
     def zeros(self) -> int:
-        """How many elements are zero, of either sign."""
-        return self.size - sum(int(np.count_nonzero(run)) for run in self.runs())
+        """How many elements of a floating-point tensor are zero, of either sign."""
+        return self.size - self._count(lambda bits: bits << bits.dtype.type(1))
+
+    @cached_property
+    def set_bits(self) -> int:
+        """How many elements of a floating-point tensor have any bit set: -0.0 is one."""
+        return self._count(lambda bits: bits)
 
     @property
     def not_finite(self) -> int:
         """How many elements are NaN or Inf."""
         return sum(run.size - int(np.count_nonzero(np.isfinite(run))) for run in self.runs())
+
+    def _count(self, of: Callable[[np.ndarray], np.ndarray]) -> int:
+        def count(block: tuple[int, int]) -> int:
+            found = int(np.count_nonzero(of(self.bits_of(*block))))
+            self.release(*block)
+            return found
+
+        return sum(on_all_cores(count, self.blocks()))
+
+
+class Derived(Entry):
+    """A floating-point tensor that is made from others when it is asked for, a block at a time.
+
+    Args:
+        bits_of: the elements from start up to stop as unsigned integers, of any block.
+        source: what the blocks are made of, to be let go with them.
+    """
+
+    def __init__(
+        self, dtype: str, shape: tuple[int, ...], bits_of: Callable[[int, int], np.ndarray], source: Entry | None = None
+    ) -> None:
+        object.__setattr__(self, "dtype", dtype)
+        object.__setattr__(self, "shape", shape)
+        object.__setattr__(self, "mapping", None)
+        object.__setattr__(self, "_make", bits_of)
+        object.__setattr__(self, "_source", source)
+
+    _make: Callable[[int, int], np.ndarray]
+    _source: Entry | None
+
+    @cached_property
+    def data(self) -> np.ndarray:
+        """All bytes, at once."""
+        whole = np.empty(self.size, BITS[self.dtype])
+        for start, stop in self.blocks():
+            whole[start:stop] = self._make(start, stop)
+        return whole.view(np.uint8)
+
+    @property
+    def nbytes(self) -> int:
+        return self.size * int(np.dtype(BITS[self.dtype]).itemsize)
+
+    def bits_of(self, start: int, stop: int) -> np.ndarray:
+        return self._make(start, stop)
+
+    def bytes_of(self, start: int, stop: int) -> np.ndarray:
+        return np.ascontiguousarray(self._make(start, stop)).view(np.uint8)
+
+    def release(self, start: int, stop: int) -> None:
+        if self._source is not None:
+            self._source.release(start, stop)
 
 
 class Mapped:
@@ -92,3 +169,16 @@ class Mapped:
         length = (offset + part.nbytes) // mmap.PAGESIZE * mmap.PAGESIZE - first
         if length > 0 and hasattr(mmap, "MADV_DONTNEED"):
             self._map.madvise(mmap.MADV_DONTNEED, first, length)
+
+
+def on_all_cores(work: Callable[..., Any], tasks: Iterable[Any]) -> Iterator[Any]:
+    """``work`` of every task, in order, as they are done; NumPy lets other threads run while it counts.
+
+    One task alone, as most layers are, is done at once.
+    """
+    listed = list(tasks)
+    if len(listed) < 2:
+        yield from map(work, listed)
+        return
+    with ThreadPoolExecutor(min(_THREADS, os.cpu_count() or 1)) as threads:
+        yield from threads.map(work, listed)

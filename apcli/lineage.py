@@ -6,7 +6,8 @@ a name in it is looked up in a table, never imported or executed, and a path in 
 Keys: ``version`` (of this format), ``apcli`` (the program's version), ``stage``, ``model``, ``data``, ``seed``,
 ``settings`` (one object per stage that led here, in order), ``history`` (one object per epoch of this stage),
 ``metrics`` (final, per split), ``dense_metrics`` (the dense ancestor's, on the same data), ``pruned`` (per tensor),
-``parent`` and ``dense`` (relative path and SHA-256).
+``kept`` (of a compact file, which channels of each tensor are left: see ``apcli.compaction``), ``storage`` (packed
+tensors: see ``apcli.storage``), ``parent`` and ``dense`` (relative path and SHA-256).
 No clock time, absolute path or host name is in it: the same command gives the same bytes.
 """
 
@@ -40,6 +41,8 @@ def make(stage: str, settings: Mapping[str, Any], origin: Lineage | None, **chan
         "metrics": {},
         "dense_metrics": {},
         "pruned": (origin or {}).get("pruned", {}),
+        "kept": (origin or {}).get("kept", {}),
+        "storage": {},
         "parent": None,
     }
     unknown = changes.keys() - lineage.keys()
@@ -93,6 +96,7 @@ def parse(text: str, where: str) -> Lineage:
         raise ApcliError(
             f"{where} has a lineage of version {lineage['version']}, this apcli reads {VERSION}: update apcli"
         )
+    lineage = {"kept": {}, "storage": {}, **lineage}  # which files of an earlier apcli do not have
     for key, fits in _SHAPES.items():
         if key not in lineage or not fits(lineage[key]):
             raise ApcliError(f"the lineage in {where} has no valid {key!r}: remove its {KEY!r} metadata to use it")
@@ -143,6 +147,23 @@ def _is_pruned(value: Any) -> bool:
     )
 
 
+def _is_kept(value: Any) -> bool:
+    """By tensor and dimension, text; what it lists is checked where it is used."""
+    return isinstance(value, dict) and all(
+        isinstance(dims, dict) and all(isinstance(text, str) for text in dims.values()) for dims in value.values()
+    )
+
+
+def _is_storage(value: Any) -> bool:
+    return isinstance(value, dict) and all(
+        isinstance(about, dict)
+        and isinstance(about.get("dtype"), str)
+        and isinstance(about.get("shape"), list)
+        and all(map(_is_count, about["shape"]))
+        for about in value.values()
+    )
+
+
 def _is_link(value: Any) -> bool:
     if value is None:
         return True
@@ -164,6 +185,8 @@ _SHAPES: dict[str, Callable[[Any], bool]] = {
     "metrics": _is_metrics,
     "dense_metrics": _is_metrics,
     "pruned": _is_pruned,
+    "kept": _is_kept,
+    "storage": _is_storage,
     "parent": _is_link,
     "dense": _is_link,
 }

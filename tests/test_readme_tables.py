@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from apcli.allocations import SCOPES
-from apcli.criteria import METHODS
+from apcli.criteria import FILTER_METHODS, METHODS
 from apcli.data import AUGMENTATIONS, DATASETS
 from apcli.models import MODELS
 from apcli.optim import OPTIMISERS, SCHEDULES
@@ -14,7 +14,7 @@ from apcli.registry import Table
 from apcli.theory import COVARIANCES, DISTRIBUTIONS, ESTIMATORS, MEASURES
 
 README = Path(__file__).parents[1] / "README.md"
-TABLES = [METHODS, SCOPES, DISTRIBUTIONS, COVARIANCES, MEASURES, ESTIMATORS]
+TABLES = [METHODS, FILTER_METHODS, SCOPES, DISTRIBUTIONS, COVARIANCES, MEASURES, ESTIMATORS]
 TABLES += [MODELS, DATASETS, AUGMENTATIONS, OPTIMISERS, SCHEDULES]
 
 

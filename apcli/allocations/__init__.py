@@ -1,4 +1,8 @@
-"""Allocations (``--scope``): how the removed share is spread over the layers."""
+"""Allocations (``--scope``): how the removed share is spread over the layers.
+
+A row's function takes the layers' shapes by name and the wanted sparsity, and gives how many weights each layer loses;
+rows that need ``ranking`` instead say over what the weights are ranked together, and have no counts.
+"""
 
 from apcli.registry import Row, Table
 
@@ -7,15 +11,37 @@ SCOPES = Table(
     (
         Row(
             "layer",
-            "apcli.allocations.shares:per_layer",
+            "apcli.allocations.shares:layer",
             "each layer loses the same share",
             "Han et al. 2015, arXiv:1506.02626",
         ),
         Row(
             "global",
-            "apcli.allocations.shares:over_all",
+            "apcli.allocations.shares:together",
             "all layers are ranked together",
             "Frankle & Carbin 2019, arXiv:1803.03635",
+            ("ranking",),
+        ),
+        Row(
+            "output",
+            "apcli.allocations.shares:layer",
+            "each output unit of each layer loses the same share of its inputs",
+            "Sun et al. 2023, arXiv:2306.11695, section 3",
+            ("rows",),
+        ),
+        Row(
+            "erk",
+            "apcli.allocations.shares:erk",
+            "Erdos-Renyi kernel: the kept share is in proportion to the sum over the product of a layer's extents",
+            "Evci et al. 2020, arXiv:1911.11134, section 3",
+        ),
+        Row(
+            "uniform+",
+            "apcli.allocations.shares:uniform_plus",
+            "the same share but for the first layer, which stays whole, and the last, which keeps a fifth or more",
+            "Gale et al. 2019, arXiv:1902.09574; named by Lee et al. 2021, arXiv:2010.07611",
+            ("ends",),
+            {"first": "auto", "last": "auto"},
         ),
     ),
 )

@@ -1,29 +1,69 @@
 """``apcli prune``."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from apcli.allocations import SCOPES
 from apcli.cli import options, stages, streams
 from apcli.cli.options import numbers, seeds
-from apcli.configs import PruneConfig
-from apcli.criteria import METHODS
+from apcli.configs import DataConfig, PruneConfig
+from apcli.criteria import FILTER_METHODS, METHODS
+from apcli.errors import UsageError
+from apcli.registry import split_list
+
+_METHODS = f"{', '.join(METHODS.names)}; of filters {', '.join(FILTER_METHODS.names)}; default lowest, l1"
 
 
 def prune(
     checkpoints: options.Checkpoints = None,
     sparsity: Annotated[
-        str, typer.Option("--sparsity", metavar="LIST", help="removed share of the weights, each in [0, 1)")
-    ] = ...,  # type: ignore[assignment]  # required
+        str | None, typer.Option("--sparsity", metavar="LIST", help="removed share of the weights, each in [0, 1)")
+    ] = None,
+    compression: Annotated[
+        str | None,
+        typer.Option("--compression", metavar="LIST", help="instead: the model's numbers over those not zero"),
+    ] = None,
     method: Annotated[
-        str, typer.Option("--method", "--criterion", metavar="LIST", help=", ".join(METHODS.names))
+        str | None, typer.Option("--method", "--criterion", metavar="LIST", help=_METHODS)
     ] = PruneConfig.method,
     scope: Annotated[
         str, typer.Option("--scope", help=f"over what weights are ranked: {', '.join(SCOPES.names)}")
     ] = PruneConfig.scope,
     layers: options.Layers = PruneConfig.layers,
     exclude: options.Exclude = PruneConfig.exclude,
+    layer_sparsity: Annotated[
+        str | None, typer.Option("--layer-sparsity", metavar="LIST", help="of single layers: conv1=0.2,fc*=0.8")
+    ] = None,
+    min_keep: Annotated[
+        float, typer.Option("--min-keep", metavar="N", help="so many weights of a layer stay, or this share below 1")
+    ] = PruneConfig.min_keep,
+    structure: Annotated[
+        str, typer.Option("--structure", metavar="weight|filter|N:M", help="single weights, channels, or N of every M")
+    ] = PruneConfig.structure,
+    compact: Annotated[bool, typer.Option("--compact", help="take the channels out: a smaller network")] = False,
+    like: Annotated[
+        str | None, typer.Option("--like", metavar="LIST", help="for random-same-layers: as many zeros as these files")
+    ] = None,
+    mask_from: Annotated[
+        str | None, typer.Option("--mask-from", metavar="LIST", help="instead of a method: the zeros of these files")
+    ] = None,
+    rewind_to: Annotated[
+        str | None,
+        typer.Option("--rewind-to", metavar="FILE", help="give the kept weights, and all else, this file's values"),
+    ] = None,
+    storage: Annotated[
+        str, typer.Option("--storage", metavar="dense|bitmask", help="bitmask: smaller, for apcli alone to read")
+    ] = PruneConfig.storage,
+    model: options.Model = PruneConfig.model,
+    data: options.Data = None,
+    data_dir: options.DataDir = DataConfig.data_dir,
+    download: options.Download = False,
+    workers: options.Workers = DataConfig.workers,
+    split: options.Split = PruneConfig.split,
+    images: options.Images = PruneConfig.images,
+    batch_size: options.BatchSize = PruneConfig.batch_size,
+    device: options.Device = PruneConfig.device,
     seed: options.Seed = None,
     several_seeds: options.Seeds = None,
     output: options.Output = None,
@@ -32,24 +72,56 @@ def prune(
 ) -> None:
     """Set a share of the weights to exact zeros; prints each pruned file's path.
 
-    Works on any safetensors file. Comma lists multiply: a file for each method and sparsity.
+    Works on any safetensors file; methods that run the network need to know which it is. Comma lists multiply.
 
     \b
       apcli prune model.safetensors --method highest --sparsity 0.3
+      apcli prune model.safetensors --method taylor --scope global --sparsity 0.5,0.9 --data cifar10
+      apcli prune model.safetensors --structure filter --sparsity 0.5 --compact
     """
     streams.start(quiet)
-    config = PruneConfig(
-        sparsity=numbers(sparsity, "--sparsity", "0.1,0.3"),
-        method=method,
-        scope=scope,
-        layers=layers,
-        exclude=exclude,
-        seeds=seeds(seed, several_seeds),
-    )
-    from apcli.operations import prune as operation
+    amounts = {
+        "sparsity": () if sparsity is None else numbers(sparsity, "--sparsity", "0.1,0.3"),
+        "compression": () if compression is None else numbers(compression, "--compression", "2,4"),
+        "layer_sparsity": _by_layer(layer_sparsity),
+    }
+    network = DataConfig(data, data_dir, download, workers)
+    choice = {"method": method, "scope": scope, "layers": layers, "exclude": exclude, "min_keep": min_keep}
+    files = {"like": like, "mask_from": mask_from, "rewind_to": rewind_to, "storage": storage}
+    probed = {"model": model, "split": split, "images": images, "batch_size": batch_size, "device": device}
+    structured = {"structure": structure, "compact": compact, "seeds": seeds(seed, several_seeds)}
+    config = PruneConfig(**amounts, **choice, **structured, **files, data=network, **probed)  # type: ignore[arg-type]
+    _prune(checkpoints or [], config, output, overwrite)
 
-    with stages.outputs(output, overwrite, checkpoints or []) as (places, send):
-        operation.check(config, places)
-        for source in streams.checkpoints_in(checkpoints or []):
-            for path in operation.prune(source, config, places):
+
+def _prune(checkpoints: list[str], config: PruneConfig, output: str | None, overwrite: bool) -> None:
+    from apcli.operations import prune as operation
+    from apcli.operations.prune_trials import check, needs_network
+
+    with stages.outputs(output, overwrite, checkpoints) as (places, send), streams.progress() as tell:
+        check(config, places)
+        network: Any = None
+        if needs_network(config):
+            from apcli.operations.network_scores import NetworkScores
+
+            network = NetworkScores(config, tell)
+        for source in streams.checkpoints_in(checkpoints):
+            for path in operation.prune(source, config, places, network):
+                tell("")
                 send(path)
+
+
+def _by_layer(text: str | None) -> tuple[tuple[str, float], ...]:
+    """Read ``conv1=0.2,fc=0.8``.
+
+    Raises:
+        UsageError: a member is no layer with a number.
+    """
+    found = []
+    for member in split_list(text, "layer") if text is not None else ():
+        layer, _, share = member.partition("=")
+        try:
+            found.append((layer.strip(), float(share)))
+        except ValueError:
+            raise UsageError(f"--layer-sparsity has {member!r}: expected LAYER=SHARE, as in conv1=0.2,fc=0.8") from None
+    return tuple(found)

@@ -1,19 +1,29 @@
-"""Magnitude criteria."""
+"""Criteria of single weights' magnitudes. They give ranks, see ``apcli.selection``: lower goes first, 0 is a zero."""
 
 import numpy as np
 
 
-def lowest(weight: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-    """Score |w|: the weights nearest to zero go first (Han et al. 2015, arXiv:1506.02626).
+def lowest(magnitude: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    """Rank by |w|: the weights nearest to zero go first (Han et al. 2015, arXiv:1506.02626).
 
-    The sign never matters. Takes and returns float arrays of any one shape; ``weight`` is left as it is.
+    Takes the bits of |w| as unsigned integers of any shape, and returns ranks of the same type and shape.
     """
-    return np.abs(weight)
+    return magnitude
 
 
-def highest(weight: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-    """Score -|w|: the largest weights go first (arXiv:2403.00155, section 5), every other weight stays bit-identical.
+def highest(magnitude: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    """Rank by -|w|: the largest weights go first (arXiv:2403.00155, section 5), every other weight stays bit-identical.
 
     The paper's released code also overwrites the weights it keeps; this does not.
     """
-    return -np.abs(weight)
+    largest = magnitude.dtype.type(np.iinfo(magnitude.dtype).max >> 1)  # above the bits of every finite number
+    return np.where(magnitude != 0, largest - magnitude, magnitude)
+
+
+def random(magnitude: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    """Rank by independent uniform draws, uint32, so that ranks compare across layers of any size.
+
+    Order numbers within a layer would not: under a global scope they empty the small layers first.
+    """
+    draws = generator.integers(1, 1 << 32, magnitude.shape, np.uint32)
+    return np.where(magnitude != 0, draws, np.uint32(0))

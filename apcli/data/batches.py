@@ -61,3 +61,11 @@ def batches(
         if images.shape[2:] != size:
             images = F.interpolate(images, size, mode="bilinear", antialias=True, align_corners=False)
         yield ((images - shift) / scale).expand(-1, channels, -1, -1).contiguous(), split.labels[chosen]
+
+
+def evenly(split: Split, images: int) -> Split:
+    """So many images of a split, evenly spaced: a set may be sorted. 0, or more than there are: all."""
+    if not 0 < images < len(split):
+        return split
+    chosen = torch.linspace(0, len(split) - 1, images, dtype=torch.float64).round().long()
+    return Split(split.images[chosen], split.labels[chosen])

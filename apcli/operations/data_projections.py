@@ -6,20 +6,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import torch
 
 from apcli.checkpoints import Checkpoint
 from apcli.configs import DivergenceConfig
-from apcli.data.batches import batches
-from apcli.data.datasets import Split
+from apcli.data.batches import evenly
 from apcli.devices import device_of
 from apcli.entries import Entry
 from apcli.errors import ApcliError, UsageError
-from apcli.models.spec import ModelSpec
 from apcli.operations import Tell
-from apcli.operations.networks import Networks
+from apcli.operations.networks import Networks, batches_of
 from apcli.operations.weight_projections import Tensors
-from apcli.probes import Batches
 from apcli.probes.predictions import log_probabilities
 from apcli.registry import Choice
 from apcli.state_dicts import tensor_of
@@ -55,8 +51,8 @@ class DataProjections:
         origin = (dense.sha256, dataset.name, self.spec)
         if origin != self._origin:
             self._origin, self._metrics, self._dense = origin, {}, None
-            self._split = _evenly(getattr(dataset, self.config.split), self.config.images)
-            self._batches = _batches_of(self._split, self.spec, self.config.batch_size)
+            self._split = evenly(getattr(dataset, self.config.split), self.config.images)
+            self._batches = batches_of(self._split, self.spec, self.config.batch_size)
         return {"data": dataset.name, "split": self.config.split, "images": len(self._split)}
 
     def shift(self, choice: Choice, tensors: Sequence[Tensors]) -> Shift:
@@ -116,15 +112,3 @@ class DataProjections:
             return log_probabilities(network, self._batches)
         except ApcliError as error:
             raise ApcliError(f"{checkpoint.label}: {error}") from None
-
-
-def _evenly(split: Split, images: int) -> Split:
-    """So many images of a split, evenly spaced: a set may be sorted. 0, or more than there are: all."""
-    if not 0 < images < len(split):
-        return split
-    chosen = torch.linspace(0, len(split) - 1, images, dtype=torch.float64).round().long()
-    return Split(split.images[chosen], split.labels[chosen])
-
-
-def _batches_of(split: Split, spec: ModelSpec, size: int) -> Batches:
-    return lambda: batches(split, size, shape=spec.input_size, mean=spec.mean, std=spec.std)

@@ -7,13 +7,15 @@ from torch import nn
 
 from apcli.checkpoints import Checkpoint
 from apcli.configs import DEFAULT_DATA, DataConfig
-from apcli.data.datasets import Dataset, load
+from apcli.data.batches import batches
+from apcli.data.datasets import Dataset, Split, load
 from apcli.errors import ApcliError, UsageError
 from apcli.models.build import build
 from apcli.models.fit import fit_
 from apcli.models.spec import ModelSpec, is_user_model, resolve
 from apcli.models.weights import load_weights_
 from apcli.operations import Tell
+from apcli.probes import Batches
 from apcli.state_dicts import load as load_tensors
 
 
@@ -113,3 +115,8 @@ def _compact_shapes(model: nn.Module, checkpoint: Checkpoint) -> dict[str, list[
             sizes = zip(entry.shape, own.shape, strict=True)
             shapes[name] = [given if str(dim) in kept else size for dim, (given, size) in enumerate(sizes)]
     return shapes
+
+
+def batches_of(split: Split, spec: ModelSpec, size: int) -> Batches:
+    """The split's images as the network takes them, in order and without augmentation, so many at a time."""
+    return lambda: batches(split, size, shape=spec.input_size, mean=spec.mean, std=spec.std)

@@ -1,44 +1,45 @@
-"""Prune: set a share of the weights to exact zeros. The file's bytes are all it needs: no model, no torch."""
+"""Prune: set a share of the weights to exact zeros. By magnitude or at random, the file's bytes are all it needs."""
 
 import logging
-import zlib
-from collections.abc import Iterator, Sequence
-from itertools import product
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from apcli import checkpoints
 from apcli import lineage as lineages
 from apcli.allocations import SCOPES
 from apcli.checkpoints import Checkpoint, check_input, write
 from apcli.configs import PruneConfig
-from apcli.criteria import METHODS
-from apcli.entries import Entry
-from apcli.errors import UsageError
+from apcli.entries import Derived, Entry
+from apcli.errors import ApcliError, UsageError
 from apcli.layers import Layer, select
+from apcli.operations.layer_masks import Kept, by_counts, by_pattern, by_scope
+from apcli.operations.prune_amounts import share_of_compression, tell
+from apcli.operations.prune_trials import Trial, trials_of
+from apcli.operations.repack import only_repacks, repack
 from apcli.outputs import Outputs
-from apcli.registry import Choice
+from apcli.rankings import MagnitudeRanking, ScoreRanking, common_dtype
+from apcli.selection import Ranking
+
+if TYPE_CHECKING:  # it imports torch
+    from apcli.operations.network_scores import NetworkScores
 
 log = logging.getLogger("apcli")
 
 Promise = dict[str, Any]
+_MASK = "mask"  # the method of files whose zeros are another file's
 
 
-def check(config: PruneConfig, outputs: Outputs) -> None:
-    """Refuse a wrong request before anything is read.
-
-    Raises:
-        UsageError: an unknown method or scope, or one output file for several results.
-    """
-    SCOPES.parse(config.scope)
-    outputs.expect(len(list(_trials(config, 0))))
-    if config.seeds and not any("seed" in method.row.needs for method in METHODS.parse_list(config.method)):
-        raise UsageError(f"--seed or --seeds is given but {config.method} draws nothing: leave it out, or add random")
-
-
-def prune(source: Checkpoint, config: PruneConfig, outputs: Outputs) -> Iterator[Path]:
+def prune(
+    source: Checkpoint, config: PruneConfig, outputs: Outputs, network: "NetworkScores | None" = None
+) -> Iterator[Path]:
     """Prune one checkpoint by every method, sparsity and seed of ``config``; yields each file when it is whole.
+
+    Args:
+        network: runs the networks, where ``needs_network`` says so.
 
     Raises:
         UsageError: no such layer, or another file is in the way.
@@ -46,69 +47,285 @@ def prune(source: Checkpoint, config: PruneConfig, outputs: Outputs) -> Iterator
         VerificationError: a written file has fewer zeros than promised.
     """
     check_input(source)
-    layers = select(source, config.layers, config.exclude)
-    source.check_finite()
-    parent = source.lineage
-    own_seed = (parent or {}).get("seed") or 0
-    for method, sparsity, seed in _trials(config, own_seed):
-        trial = f".seed{seed}" if seed is not None and len(config.seeds or ()) > 1 else ""
-        number = np.format_float_positional(sparsity, trim="-")
-        path = outputs.place(f"{source.stem}.{method.spec.replace(':', '-')}-{number}{trial}", source)
-        home = outputs.home_of(path)
+    if only_repacks(source, config):
+        yield repack(source, config, outputs)
+        return
+    with ThreadPoolExecutor(1) as hashing:
+        hashing.submit(lambda: source.sha256)  # while the weights are looked at
+        yield from _Pruner(source, config, outputs, network).results()
+
+
+class _Pruner:
+    """Prunes one checkpoint."""
+
+    def __init__(
+        self, source: Checkpoint, config: PruneConfig, outputs: Outputs, network: "NetworkScores | None"
+    ) -> None:
+        self.source, self.config, self.outputs, self.network = source, config, outputs, network
+        self.layers = select(source, config.layers, config.exclude)
+        source.check_finite()
+        self.rewound = (
+            None if config.rewind_to is None else _fitting(config.rewind_to, "--rewind-to", source, source.entries)
+        )
+        if self.rewound is not None:
+            self.rewound.check_finite()
+        self.last = ((source.lineage or {}).get("model") or {}).get("last")
+
+    def results(self) -> Iterator[Path]:
+        source, config = self.source, self.config
+        parent = source.lineage
+        for trial in trials_of(config, (parent or {}).get("seed") or 0):
+            other = None if trial.other is None else _other(trial.other, config, source, self.layers)
+            path = self.outputs.place(self._stem(trial, other), source)
+            home = self.outputs.home_of(path)
+            settings = self._settings(trial, other)
+            result = lineages.make("prune", settings, parent, parent=source.link(home), dense=source.dense_link(home))
+            if not self.outputs.has(path, {key: result[key] for key in ("stage", "settings", "parent")}):
+                entries, zeros, kept = self._pruned(trial, other)
+                promises = self._promises(entries, zeros, trial, other)
+                earlier = {tensor: promise for tensor, promise in result["pruned"].items() if tensor not in promises}
+                result["pruned"] = {**earlier, **promises}
+                result["kept"] = kept or {}
+                write(path, entries, result, packed=config.storage == "bitmask")
+                tell(self.outputs.label(path), promises, entries)
+            yield path
+
+    def _settings(self, trial: Trial, other: Checkpoint | None) -> dict[str, Any]:
+        config = self.config
         settings = {
-            "method": method.spec,
+            "method": trial.method.spec if trial.method else _MASK,
             "scope": config.scope,
             "layers": config.layers,
             "exclude": config.exclude,
-            "sparsity": sparsity,
-            "seed": seed,
+            "sparsity": trial.sparsity,
+            "seed": trial.seed,
         }
-        result = lineages.make("prune", settings, parent, parent=source.link(home), dense=source.dense_link(home))
-        if not outputs.has(path, {key: result[key] for key in ("stage", "settings", "parent")}):
-            entries, promises = _pruned(source, layers, method, config.scope, sparsity, seed)
-            earlier = {tensor: promise for tensor, promise in result["pruned"].items() if tensor not in promises}
-            result["pruned"] = {**earlier, **promises}
-            write(path, entries, result)
-            _tell(outputs.label(path), promises)
-        yield path
+        more: dict[str, Any] = {
+            "compression": trial.compression,
+            "layer_sparsity": dict(config.layer_sparsity) or None,
+            "min_keep": config.min_keep or None,
+            "structure": None if config.structure == "weight" else config.structure,
+            "compact": config.compact or None,
+            "other": other and other.sha256,
+            "rewind_to": self.rewound and self.rewound.sha256,
+            "storage": None if config.storage == "dense" else config.storage,
+        }
+        if trial.method and "data" in trial.method.row.needs:
+            more |= {
+                "data": config.data.name,
+                "split": config.split,
+                "images": config.images,
+                "batch_size": config.batch_size,
+            }
+        return {**settings, **{key: value for key, value in more.items() if value is not None}}
+
+    def _stem(self, trial: Trial, other: Checkpoint | None) -> str:
+        """What was done, after the source's name: method, share, structure, seed."""
+        words = [trial.method.spec.replace(":", "-") if trial.method else _MASK]
+        if trial.sparsity is not None:
+            words.append(np.format_float_positional(trial.sparsity, trim="-"))
+        if trial.compression is not None:
+            words.append(f"{np.format_float_positional(trial.compression, trim='-')}x")
+        if self.config.layer_sparsity:
+            words.append("by-layer")
+        if self.config.structure != "weight":
+            words.append(self.config.structure.replace(":", "of"))
+        parts = [self.source.stem, "-".join(words)]
+        if other is not None:
+            parts.append(other.stem.removeprefix(f"{self.source.stem}."))
+        if trial.seed is not None and len(self.config.seeds or ()) > 1:
+            parts.append(f"seed{trial.seed}")
+        parts += [word for word, said in (("rewound", self.rewound), ("compact", self.config.compact)) if said]
+        if self.config.storage != "dense":
+            parts.append(self.config.storage)
+        return ".".join(parts)
+
+    def _pruned(
+        self, trial: Trial, other: Checkpoint | None
+    ) -> tuple[dict[str, Entry], Mapping[str, int | None], dict[str, Any] | None]:
+        """The file's entries, the pruned tensors (with their zeros where known), and a compact file's channels."""
+        config, source = self.config, self.source
+        method = trial.method
+        earlier = (source.lineage or {}).get("kept")
+        if config.is_filter:
+            assert self.network is not None
+            assert method is not None
+            unwanted = (
+                [] if config.exclude is None else [x.tensor for x in select(source, config.exclude, option="--exclude")]
+            )
+            found = self.network.filters(source, self.layers, unwanted, method, trial.sparsity or 0.0, trial.seed or 0)
+            log.info("%s: %d of %d channels go", source.label, *found.channels)
+            return found.entries, found.pruned, found.kept
+        if method is not None and "reconstruction" in method.row.needs:
+            assert self.network is not None
+            layers, removed = self._counts(trial)
+            weights = self.network.reconstructed(source, layers, method, removed, config.pattern)
+            return {**source.entries, **weights}, dict.fromkeys(weights), earlier
+        masks = self._masks(trial, other)
+        values = source if self.rewound is None else self.rewound
+        entries = dict(values.entries)
+        for tensor, kept in masks.items():
+            entries[tensor] = _masked(values.entries[tensor], kept)
+        return entries, dict.fromkeys(masks), earlier
+
+    def _masks(self, trial: Trial, other: Checkpoint | None) -> dict[str, Kept]:
+        source, method = self.source, trial.method
+        if method is None:
+            assert other is not None
+            return {
+                layer.tensor: _where_not_zero(other.entries[layer.tensor], source.entries[layer.tensor])
+                for layer in self.layers
+            }
+        if "network" in method.row.needs:
+            assert self.network is not None
+            scores = self.network.scores(source, self.layers, method, lambda s, share: self._chosen(s, share, trial))
+            return self._masks_of(self._ranked(scores), trial)
+        if "layer" in method.row.needs:
+            scores = {layer.tensor: method(source.entries[layer.tensor].values) for layer in self.layers}
+            return self._masks_of(self._ranked(scores), trial)
+        dtype = common_dtype([source.entries[layer.tensor] for layer in self.layers])
+        rankings: dict[str, Ranking] = {
+            x.tensor: MagnitudeRanking(source.entries[x.tensor], x.tensor, method, dtype, trial.seed or 0)
+            for x in self.layers
+        }
+        if other is not None:
+            counts = {layer.name: other.entries[layer.tensor].zeros for layer in self.layers}
+            return by_counts(self.layers, rankings, counts)
+        return self._masks_of(rankings, trial)
+
+    def _masks_of(
+        self, rankings: Mapping[str, Ranking], trial: Trial, sparsity: float | None = None
+    ) -> dict[str, Kept]:
+        config = self.config
+        if config.pattern:
+            return by_pattern(self.layers, rankings, config.pattern, self.source.label)
+        if config.layer_sparsity:
+            layers, removed = self._counts(trial, sparsity)
+            return by_counts(layers, rankings, {x.name: removed[x.tensor] for x in layers}, config.min_keep)
+        wanted = self._sparsity(trial) if sparsity is None else sparsity
+        return by_scope(self.layers, rankings, config.scope, wanted, config.min_keep, self.last)
+
+    def _ranked(self, scores: Mapping[str, np.ndarray]) -> dict[str, Ranking]:
+        return {tensor: ScoreRanking(score, self.source.entries[tensor]) for tensor, score in scores.items()}
+
+    def _chosen(self, scores: Mapping[str, np.ndarray], share: float, trial: Trial) -> dict[str, np.ndarray]:
+        """Bool masks at a share of the way: sparsity 1 - (1 - s)^share (Tanaka et al. 2020, arXiv:2006.05467)."""
+        rankings = self._ranked(scores)
+        if self.config.layer_sparsity or self.config.pattern:
+            raise UsageError(
+                f"--method {trial.method and trial.method.name} prunes in steps: give --sparsity and a --scope"
+            )
+        sparsity = 1 - (1 - self._sparsity(trial)) ** share
+        masks = self._masks_of(rankings, trial, sparsity)
+        return {tensor: kept(0, scores[tensor].size).reshape(scores[tensor].shape) for tensor, kept in masks.items()}
+
+    def _counts(self, trial: Trial, sparsity: float | None = None) -> tuple[list[Layer], dict[str, int]]:
+        """How many weights of each layer go, by tensor, where that is known before the weights are ranked.
+
+        Raises:
+            UsageError: it is not.
+        """
+        config = self.config
+        shapes = {layer.name: layer.shape for layer in self.layers}
+        if config.pattern:
+            n, m = config.pattern
+            return list(self.layers), {x.tensor: x.size // m * (m - n) for x in self.layers}
+        choice = SCOPES.parse(config.scope)
+        if choice.row.needs:
+            raise UsageError(
+                f"--method {trial.method and trial.method.name} with --scope {config.scope}: expected layer or erk, "
+                "which say beforehand what each layer loses"
+            )
+        wanted = 0.0 if trial.sparsity is None and config.layer_sparsity else self._sparsity(trial)
+        counts = choice.row.load()(shapes, wanted if sparsity is None else sparsity, **choice.parameters)
+        named: set[str] = set()
+        for pattern, share in config.layer_sparsity:
+            for layer in select(self.source, pattern, option="--layer-sparsity"):
+                if layer.name in shapes:
+                    counts[layer.name] = round(share * layer.size)
+                    named.add(layer.name)
+        layers = [x for x in self.layers if x.name in named or trial.sparsity is not None or not config.layer_sparsity]
+        return layers, {layer.tensor: counts[layer.name] for layer in layers}
+
+    def _sparsity(self, trial: Trial) -> float:
+        """The wanted share; of a compression, what leaves total / nonzero numbers at that.
+
+        Raises:
+            UsageError: the layers in scope cannot give that compression.
+        """
+        if trial.compression is None:
+            assert trial.sparsity is not None
+            return trial.sparsity
+        return share_of_compression(self.source, self.layers, trial.compression)
+
+    def _promises(
+        self, entries: Mapping[str, Entry], zeros: Mapping[str, int | None], trial: Trial, other: Checkpoint | None
+    ) -> dict[str, Promise]:
+        names = {layer.tensor: layer.name for layer in self.layers}
+        method = trial.method.spec if trial.method else _MASK
+        if other is not None:
+            method = f"{method} of {_method_of(other)}"
+        structured = self.config.structure if self.config.structure != "weight" else self.config.scope
+        promises = {}
+        for tensor, known in zeros.items():
+            entry = entries[tensor]
+            found = entry.zeros if known is None else known
+            before = self.source.entries[tensor]
+            asked = self._asked(tensor, entry.size, trial, other)
+            if found == entry.size:
+                log.warning(
+                    "%s: %s loses all its weights: see --min-keep", self.source.label, names.get(tensor, tensor)
+                )
+            elif asked is not None and before.zeros == found > round(asked * entry.size):
+                log.warning(
+                    "%s: %s had more zeros than asked for: they stay", self.source.label, names.get(tensor, tensor)
+                )
+            promises[tensor] = lineages.promise(found, entry.size, method, structured, trial.seed, asked)
+        return promises
+
+    def _asked(self, tensor: str, size: int, trial: Trial, other: Checkpoint | None) -> float | None:
+        """The share that was asked for, as a record's ``requested``."""
+        if other is not None:
+            asked: float | None = ((other.lineage or {}).get("pruned", {}).get(tensor) or {}).get("requested")
+            return other.entries[tensor].zeros / size if asked is None else asked
+        if self.config.pattern:
+            return 1 - self.config.pattern[0] / self.config.pattern[1]
+        if self.config.layer_sparsity:
+            return self._counts(trial)[1][tensor] / size
+        return self._sparsity(trial)
 
 
-def _trials(config: PruneConfig, own_seed: int) -> Iterator[tuple[Choice, float, int | None]]:
-    """Every method, sparsity and seed; a method that draws nothing has no seed and is done once."""
-    for method, sparsity in product(METHODS.parse_list(config.method), config.sparsity):
-        seeds = config.seeds or (own_seed,) if "seed" in method.row.needs else (None,)
-        yield from ((method, sparsity, seed) for seed in seeds)
-
-
-def _pruned(
-    source: Checkpoint, layers: Sequence[Layer], method: Choice, scope: str, sparsity: float, seed: int | None
-) -> tuple[dict[str, Entry], dict[str, Promise]]:
-    """The file's entries with the mask applied, and what the lineage promises of each pruned tensor."""
-    scores = []
-    for layer in layers:
-        weight = source.entries[layer.tensor].values.ravel()
-        # The layer's name is in the seed: its mask does not depend on which other layers take part.
-        generator = np.random.default_rng([seed or 0, zlib.crc32(layer.tensor.encode())])
-        score = method(weight, generator)
-        # A weight that is zero already counts as removed, whatever the method: so the count of zeros is exact.
-        scores.append(np.where(weight == 0, -np.inf, score))
-    entries = dict(source.entries)
-    promises: dict[str, Promise] = {}
-    for layer, mask in zip(layers, SCOPES.parse(scope)(scores, sparsity), strict=True):
-        old = source.entries[layer.tensor]
-        bits = old.bits.copy()
-        bits[~mask] = 0
-        entries[layer.tensor] = new = Entry(old.dtype, old.shape, bits.view(np.uint8))
-        zeros = new.zeros
-        if zeros > layer.size - np.count_nonzero(mask):
-            log.warning("%s: %s had more zeros than asked for: they stay", source.label, layer.name)
-        promises[layer.tensor] = lineages.promise(zeros, layer.size, method.spec, scope, seed, sparsity)
-    return entries, promises
-
-
-def _tell(label: str, promises: dict[str, Promise]) -> None:
-    zeros = sum(p["zeros"] for p in promises.values())
-    size = sum(p["size"] for p in promises.values())
-    log.info(
-        "%s: %d of %d weights in %d layers are zero (sparsity %.6g)", label, zeros, size, len(promises), zeros / size
+def _masked(values: Entry, kept: Kept) -> Entry:
+    """A tensor with zeros, +0.0, where the mask says; made a block at a time."""
+    return Derived(
+        values.dtype, values.shape, lambda start, stop: values.bits_of(start, stop) * kept(start, stop), values
     )
+
+
+def _where_not_zero(other: Entry, own: Entry) -> Kept:
+    """A mask: what is zero in either tensor goes."""
+    return lambda start, stop: (other.run(start, stop) != 0) & (own.run(start, stop) != 0)
+
+
+def _other(name: str, config: PruneConfig, source: Checkpoint, layers: Sequence[Layer]) -> Checkpoint:
+    option = "--like" if config.like else "--mask-from"
+    return _fitting(name, option, source, [layer.tensor for layer in layers])
+
+
+def _fitting(name: str, option: str, source: Checkpoint, tensors: Any) -> Checkpoint:
+    """The checkpoint called ``name``, which has these tensors in the same shapes and types.
+
+    Raises:
+        ApcliError: it has not.
+    """
+    other = checkpoints.read(checkpoints.find(name))
+    for tensor in tensors:
+        found, own = other.entries.get(tensor), source.entries[tensor]
+        if found is None or found.shape != own.shape or found.is_float != own.is_float:
+            raise ApcliError(f"{option} {name}: its {tensor} is not that of {source.label}: give a file of one network")
+    return other
+
+
+def _method_of(other: Checkpoint) -> str:
+    methods = {str(promise.get("method")) for promise in (other.lineage or {}).get("pruned", {}).values()}
+    return methods.pop() if len(methods) == 1 else other.stem

@@ -1,0 +1,181 @@
+"""Which weights of each layer stay: a scope or a structure turns rankings into masks."""
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+
+from apcli.allocations import SCOPES
+from apcli.allocations.shares import by_rows
+from apcli.entries import BLOCK
+from apcli.errors import UsageError
+from apcli.layers import Layer
+from apcli.selection import Cut, Ranking, cuts, lowest_of_rows, removed_of
+
+log = logging.getLogger("apcli")
+
+Kept = Callable[[int, int], np.ndarray]  # True of the weights that stay, of a layer's from start up to stop
+Rankings = Mapping[str, Ranking]  # by tensor name
+_ALL_ZEROS = 0
+
+
+def by_scope(
+    layers: Sequence[Layer], rankings: Rankings, scope: str, sparsity: float, min_keep: float, last: str | None
+) -> dict[str, Kept]:
+    """The masks of a scope, by tensor: exactly round(s * n) weights go in all.
+
+    Args:
+        min_keep: so many weights of a layer stay, or this share of them if below 1; under ``global`` the next in rank
+            go instead.
+        last: the layer that the lineage calls last, for scopes that ask.
+
+    Raises:
+        UsageError: a parameter of the scope does not suit the layers.
+    """
+    choice = SCOPES.parse(scope)
+    shapes = {layer.name: layer.shape for layer in layers}
+    parameters = dict(choice.parameters)
+    if "ends" in choice.row.needs:
+        parameters |= _ends_of(layers, parameters, last)
+    try:
+        counts: dict[str, int] = choice.row.load()(shapes, sparsity, **parameters)
+    except ValueError as error:
+        raise UsageError(f"--scope {scope}: {error}") from None
+    limits = {layer.name: layer.size - _least(layer, min_keep) for layer in layers}
+    if "ranking" in choice.row.needs:
+        return _together(layers, rankings, sum(counts.values()), limits)
+    return by_counts(layers, rankings, counts, min_keep, rows="rows" in choice.row.needs)
+
+
+def by_counts(
+    layers: Sequence[Layer], rankings: Rankings, counts: Mapping[str, int], min_keep: float = 0, *, rows: bool = False
+) -> dict[str, Kept]:
+    """The masks that remove so many of each layer (by name); ``rows``: spread evenly over the layer's output units."""
+    found = {}
+    for layer in layers:
+        most = layer.size - _least(layer, min_keep)
+        removed = min(counts[layer.name], most)
+        if removed < counts[layer.name]:
+            log.warning(
+                "%s keeps %d weights by --min-keep: %d were to go", layer.name, layer.size - removed, counts[layer.name]
+            )
+        ranking = rankings[layer.tensor]
+        if rows:
+            found[layer.tensor] = _by_rows(layer, ranking, removed)
+        else:
+            found[layer.tensor] = _cut(ranking, cuts([ranking], removed)[0])
+    return found
+
+
+def by_pattern(layers: Sequence[Layer], rankings: Rankings, pattern: tuple[int, int], label: str) -> dict[str, Kept]:
+    """The masks that keep n of every m consecutive inputs: along the channels at each place of a convolution's kernel.
+
+    Layers whose inputs are not a multiple of m stay as they are, and are named.
+
+    Raises:
+        UsageError: that is true of all layers.
+    """
+    n, m = pattern
+    unsuited = [layer.name for layer in layers if layer.shape[1] % m]
+    if len(unsuited) == len(layers):
+        raise UsageError(
+            f"--structure {n}:{m}: no layer of {label} has a multiple of {m} inputs: {', '.join(unsuited)}"
+        )
+    if unsuited:
+        log.warning("%s: %s stay as they are: their inputs are not a multiple of %d", label, ", ".join(unsuited), m)
+    return {
+        layer.tensor: _by_pattern(layer, rankings[layer.tensor], n, m) for layer in layers if not layer.shape[1] % m
+    }
+
+
+def _together(layers: Sequence[Layer], rankings: Rankings, removed: int, limits: Mapping[str, int]) -> dict[str, Kept]:
+    """All layers ranked as one; one that would lose more than its limit loses just that, and the others the rest."""
+    most = sum(limits.values())
+    if removed > most:
+        log.warning("--min-keep leaves %d weights to remove: %d were asked for", most, removed)
+        removed = most
+    fixed: dict[str, Cut] = {}
+    while True:
+        free = [layer for layer in layers if layer.tensor not in fixed]
+        left = removed - sum(limits[layer.name] for layer in layers if layer.tensor in fixed)
+        found = dict(
+            zip(
+                (layer.tensor for layer in free),
+                cuts([rankings[x.tensor] for x in free], left) if free else (),
+                strict=True,
+            )
+        )
+        over = [
+            layer
+            for layer in free
+            if limits[layer.name] < layer.size
+            and removed_of(rankings[layer.tensor], found[layer.tensor]) > limits[layer.name]
+        ]
+        if not over:
+            return {tensor: _cut(rankings[tensor], cut) for tensor, cut in {**fixed, **found}.items()}
+        for layer in over:
+            fixed[layer.tensor] = cuts([rankings[layer.tensor]], limits[layer.name])[0]
+
+
+def _least(layer: Layer, min_keep: float) -> int:
+    return min(layer.size, round(min_keep * layer.size) if min_keep < 1 else round(min_keep))
+
+
+def _cut(ranking: Ranking, cut: Cut) -> Kept:
+    if cut.rank == _ALL_ZEROS:  # what is zero stays zero, however little was asked for
+        cut = Cut(_ALL_ZEROS, ranking.size)
+    return lambda start, stop: cut.kept(ranking.ranks(start, stop), start)
+
+
+def _by_rows(layer: Layer, ranking: Ranking, removed: int) -> Kept:
+    columns = layer.size // layer.shape[0]
+    counts = np.array(by_rows(removed, layer.shape[0]))
+
+    def kept(first: int, ranks: np.ndarray) -> np.ndarray:
+        rows = ranks.reshape(-1, columns)
+        return lowest_of_rows(rows, counts[first : first + len(rows)]).ravel()
+
+    return _of_rows(layer, ranking, kept)
+
+
+def _by_pattern(layer: Layer, ranking: Ranking, n: int, m: int) -> Kept:
+    inputs, places = layer.shape[1], layer.size // (layer.shape[0] * layer.shape[1])
+
+    def kept(first: int, ranks: np.ndarray) -> np.ndarray:
+        groups = ranks.reshape(-1, inputs, places).swapaxes(1, 2).reshape(-1, m)
+        chosen = lowest_of_rows(groups, np.full(len(groups), m - n))
+        return chosen.reshape(-1, places, inputs).swapaxes(1, 2).ravel()
+
+    return _of_rows(layer, ranking, kept)
+
+
+def _of_rows(layer: Layer, ranking: Ranking, kept: Callable[[int, np.ndarray], np.ndarray]) -> Kept:
+    """A mask that is found some whole rows at a time, kept as one bit for each weight."""
+    columns = layer.size // layer.shape[0]
+    step = max(1, BLOCK // columns) * columns
+    whole = np.empty(layer.size, bool)
+    for start in range(0, layer.size, step):
+        ranks = ranking.ranks(start, min(start + step, layer.size))
+        whole[start : start + ranks.size] = kept(start // columns, ranks) & (ranks != 0)
+    bits = np.packbits(whole)
+    return lambda start, stop: np.unpackbits(bits[start // 8 : (stop + 7) // 8])[start % 8 :][: stop - start].view(bool)
+
+
+def _ends_of(layers: Sequence[Layer], parameters: Mapping[str, object], last: str | None) -> dict[str, str]:
+    """Which layers uniform+ means by the first and the last, where it was not told.
+
+    Raises:
+        UsageError: the file does not say.
+    """
+    named = {key: str(value) for key, value in parameters.items()}
+    first = [layer for layer in layers if len(layer.shape) == 4 and layer.shape[1] in (1, 3) and layer.shape[2] > 1]
+    found = {"first": [layer.name for layer in first], "last": [x.name for x in layers if x.tensor == last]}
+    for key, names in found.items():
+        if named[key] == "auto":
+            if len(names) != 1:
+                raise UsageError(
+                    f"--scope uniform+: which layer is {key} is not known: give uniform+:{key}=NAME, one of "
+                    f"{', '.join(layer.name for layer in layers)}"
+                )
+            named[key] = names[0]
+    return named

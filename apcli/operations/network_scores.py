@@ -1,0 +1,111 @@
+"""What pruning needs the network for: scores by criteria that run it, reconstructed weights, and its channels."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from apcli.checkpoints import Checkpoint
+from apcli.configs import PruneConfig
+from apcli.criteria.subject import Masks, Scores, Subject
+from apcli.data.batches import evenly
+from apcli.devices import device_of
+from apcli.entries import Entry
+from apcli.errors import ApcliError
+from apcli.layers import Layer
+from apcli.operations import Tell
+from apcli.operations.filters import FilterPruner, FilterResult
+from apcli.operations.networks import Networks, batches_of
+from apcli.registry import Choice
+from apcli.state_dicts import entry_of
+
+
+class NetworkScores:
+    """Runs the networks of a stream of checkpoints; each is built once for all its methods and sparsities."""
+
+    def __init__(self, config: PruneConfig, tell: Tell) -> None:
+        self.config = config
+        self.tell = tell
+        self.networks = Networks(config.data, config.model, device_of(config.device), tell)
+        self._origin: tuple[str, str] | None = None
+        self._scores: dict[str, Scores] = {}
+        self._filters: dict[str, FilterPruner] = {}
+
+    def scores(
+        self, source: Checkpoint, layers: Sequence[Layer], method: Choice, choose: Callable[[Scores, float], Masks]
+    ) -> Scores:
+        """By tensor, larger = keep; had once for all sparsities, but of criteria that prune in steps."""
+        self._begin(source)
+        key = method.spec
+        if key in self._scores:
+            return self._scores[key]
+        found: Scores = self._run(
+            source, method, Subject(self._model, [x.tensor for x in layers], self._batches(method), choose)
+        )
+        if "data" in method.row.needs:
+            self._scores[key] = found
+        return found
+
+    def reconstructed(
+        self,
+        source: Checkpoint,
+        layers: Sequence[Layer],
+        method: Choice,
+        removed: dict[str, int],
+        pattern: tuple[int, int] | None,
+    ) -> dict[str, Entry]:
+        """New weights, in the file's own type, by tensor."""
+        self._begin(source)
+        tensors = [layer.tensor for layer in layers]
+        subject = Subject(self._model, tensors, self._batches(method), _chooses_nothing, removed, pattern)
+        weights: dict[str, np.ndarray] = self._run(source, method, subject)
+        dtypes = {name: tensor.dtype for name, tensor in self._model.state_dict().items()}
+        return {name: entry_of(torch.from_numpy(w).to(dtypes[name])) for name, w in weights.items()}
+
+    def filters(
+        self,
+        source: Checkpoint,
+        layers: Sequence[Layer],
+        excluded: Sequence[str],
+        method: Choice,
+        sparsity: float,
+        seed: int,
+    ) -> FilterResult:
+        """The checkpoint without some of its channels."""
+        self._begin(source)
+        kind = "data" if "data" in method.row.needs else "weights"
+        if kind not in self._filters:
+            batches = self._batches(method) if kind == "data" else None
+            self._filters[kind] = FilterPruner(source, self._model, self._spec, layers, batches, excluded)
+        config = self.config
+        keep = round(config.min_keep) if config.min_keep >= 1 else 0
+        return self._filters[kind].prune(method, config.scope, sparsity, seed, keep, config.compact)
+
+    def _run(self, source: Checkpoint, method: Choice, subject: Subject) -> Any:
+        self.tell(f"{method.spec} of {source.label}")
+        try:
+            return method(subject)
+        except ApcliError as error:
+            raise type(error)(f"{source.label}: {error}") from None
+
+    def _begin(self, source: Checkpoint) -> None:
+        origin = (source.label, source.sha256)
+        if origin == self._origin:
+            return
+        self._origin, self._scores, self._filters = origin, {}, {}
+        self._spec, self._dataset = self.networks.spec_and_data(source)
+        self._model = self.networks.network(self._spec, source)
+
+    def _batches(self, method: Choice) -> Any:
+        if "data" in method.row.needs:
+            split = evenly(getattr(self._dataset, self.config.split), self.config.images)
+            return batches_of(split, self._spec, self.config.batch_size)
+        device = self.networks.device
+        dtype = next(self._model.parameters()).dtype
+        image = torch.zeros(1, *self._spec.input_size, dtype=dtype, device=device)
+        return lambda: iter([(image, torch.zeros(1, dtype=torch.int64, device=device))])
+
+
+def _chooses_nothing(scores: Scores, share: float) -> Masks:
+    raise AssertionError("a criterion that reconstructs chooses for itself")

@@ -1,0 +1,42 @@
+"""Repack: the same checkpoint in another storage. It is no stage: the lineage stays as it is."""
+
+import logging
+from pathlib import Path
+
+from apcli import lineage as lineages
+from apcli.checkpoints import Checkpoint, relative, write
+from apcli.configs import PruneConfig
+from apcli.errors import UsageError
+from apcli.outputs import Outputs
+
+log = logging.getLogger("apcli")
+
+
+def only_repacks(source: Checkpoint, config: PruneConfig) -> bool:
+    """Whether nothing is asked for but another storage: ``--sparsity 0`` and no more."""
+    packed = bool(source.lineage and source.lineage["storage"])
+    return config == PruneConfig(sparsity=(0.0,), storage=config.storage) and (packed or config.storage != "dense")
+
+
+def repack(source: Checkpoint, config: PruneConfig, outputs: Outputs) -> Path:
+    """The same checkpoint in the wanted storage, bit for bit, with the same lineage.
+
+    Raises:
+        UsageError: another file is in the way.
+    """
+    stem = source.stem.removesuffix(".bitmask")
+    path = outputs.place(f"{stem}.{config.storage}" if config.storage != "dense" else stem, source)
+    if path.resolve() == source.path.resolve():
+        raise UsageError(f"{source.label} is stored as {config.storage} already: nothing to do")
+    home = outputs.home_of(path)
+    lineage = dict(source.lineage or lineages.make("prune", {"sparsity": 0.0}, None))
+    for key in ("parent", "dense"):
+        link = lineage[key]
+        if link and link.get("path") is not None:
+            lineage[key] = {**link, "path": relative(source.home.resolve() / link["path"], home)}
+    wanted = {key: value for key, value in lineage.items() if key != "storage"}
+    if not outputs.has(path, wanted):
+        write(path, source.entries, {**lineage, "storage": {}}, packed=config.storage == "bitmask")
+        before, after = source.path.stat().st_size, path.stat().st_size
+        log.info("%s: %d bytes, %.4g times smaller than %s", outputs.label(path), after, before / after, source.label)
+    return path

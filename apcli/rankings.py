@@ -1,0 +1,85 @@
+"""Rankings of a layer's weights: by magnitude or at random from the file's bits, or by scores that are in memory."""
+
+import zlib
+from collections.abc import Sequence
+
+import numpy as np
+
+from apcli.entries import BITS, BLOCK, FLOATS, Entry
+from apcli.registry import Choice
+
+
+def common_dtype(entries: Sequence[Entry]) -> str:
+    """The floating-point type in which the magnitudes of all these tensors compare exactly."""
+    dtypes = {entry.dtype for entry in entries}
+    if len(dtypes) == 1:
+        return dtypes.pop()
+    return "F64" if "F64" in dtypes else "F32"
+
+
+def magnitudes(entry: Entry, dtype: str, start: int, stop: int) -> np.ndarray:
+    """|w| as bits without the sign, unsigned integers: IEEE floats order as those do."""
+    if dtype == entry.dtype:
+        bits = entry.bits_of(start, stop)
+    else:
+        bits = entry.run(start, stop).astype(FLOATS[dtype]).view(BITS[dtype])
+    kind = bits.dtype.type
+    return bits & kind(np.iinfo(bits.dtype).max >> 1)
+
+
+class MagnitudeRanking:
+    """Ranks that a criterion makes of the magnitudes of a tensor's weights.
+
+    Args:
+        dtype: in which they compare with those of other layers, see ``common_dtype``.
+        seed: of criteria that draw: with the tensor's name it gives the draws of every block, so a layer's mask does
+            not depend on which other layers take part.
+    """
+
+    def __init__(self, entry: Entry, name: str, method: Choice, dtype: str, seed: int) -> None:
+        self.entry, self.method, self.dtype = entry, method, dtype
+        self.seed = (seed, zlib.crc32(name.encode()))
+        self.bits = 8 * self._made(np.empty(0, BITS[dtype]), 0).itemsize
+
+    @property
+    def size(self) -> int:
+        return self.entry.size
+
+    def ranks(self, start: int, stop: int) -> np.ndarray:
+        first, last = start // BLOCK, (max(start, stop - 1)) // BLOCK
+        if first == last and start % BLOCK == 0:
+            return self._made(magnitudes(self.entry, self.dtype, start, stop), first)
+        # Draws belong to whole blocks: a run across them takes its part of each.
+        parts = []
+        for block in range(first, last + 1):
+            low, high = max(start, block * BLOCK), min(stop, (block + 1) * BLOCK)
+            whole = magnitudes(self.entry, self.dtype, block * BLOCK, high)
+            parts.append(self._made(whole, block)[low - block * BLOCK :])
+        return np.concatenate(parts)
+
+    def release(self, start: int, stop: int) -> None:
+        self.entry.release(start, stop)
+
+    def _made(self, magnitude: np.ndarray, block: int) -> np.ndarray:
+        generator = np.random.Generator(np.random.SFC64([*self.seed, block]))
+        ranks: np.ndarray = self.method(magnitude, generator)
+        return ranks
+
+
+class ScoreRanking:
+    """Ranks of scores (floats of any shape, larger = keep, no NaN); weights that are zero have rank 0."""
+
+    def __init__(self, scores: np.ndarray, entry: Entry) -> None:
+        self.scores = np.ascontiguousarray(scores, np.float64).reshape(-1)
+        self.entry = entry
+        self.bits = 64
+
+    @property
+    def size(self) -> int:
+        return self.scores.size
+
+    def ranks(self, start: int, stop: int) -> np.ndarray:
+        # Added to 0, -0.0 is 0.0. Ordered as integers: negative numbers have all bits turned, others the sign bit.
+        bits = (self.scores[start:stop] + 0.0).view(np.uint64)
+        ranks = np.where(bits >> np.uint64(63), ~bits, bits | np.uint64(1 << 63))
+        return np.where(self.entry.run(start, stop) == 0, np.uint64(0), ranks)

@@ -1,0 +1,104 @@
+"""Compact storage (``--storage bitmask``): one bit for each weight, and the values of those that are not zero.
+
+A packed tensor ``X`` lies in the file as ``X.bitmask`` (uint8, the first weight in the highest bit of the first byte)
+and ``X.values``; the lineage's ``storage`` says its dtype and shape. A weight is left out only where all its bits are
+zero, so what comes out is what went in, bit for bit. At sparsity s of 32-bit weights the file is 32 / (1 + 32 (1 - s))
+times smaller.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from apcli.entries import BITS, BLOCK, FLOATS, Derived, Entry
+from apcli.errors import ApcliError
+
+NAMES = ("dense", "bitmask")
+MASK, VALUES = ".bitmask", ".values"
+
+Storage = dict[str, dict[str, Any]]  # by tensor: dtype and shape
+
+
+def packed(entries: Mapping[str, Entry]) -> tuple[dict[str, Entry], Storage]:
+    """The entries as they go to the file, and what the lineage says of those that are packed: where it saves bytes."""
+    found: dict[str, Entry] = {}
+    storage: Storage = {}
+    for name, entry in entries.items():
+        if not entry.is_float or not entry.size:
+            found[name] = entry
+            continue
+        kept = entry.set_bits
+        if (entry.size + 7) // 8 + kept * entry.width >= entry.nbytes or {name + MASK, name + VALUES} & entries.keys():
+            found[name] = entry
+            continue
+        mask, values = _packed(entry, kept)
+        found[name + MASK] = Entry("U8", (mask.size,), mask)
+        found[name + VALUES] = Entry(entry.dtype, (kept,), values.view(np.uint8))
+        storage[name] = {"dtype": entry.dtype, "shape": list(entry.shape)}
+    return found, storage
+
+
+def unpacked(entries: Mapping[str, Entry], storage: Mapping[str, Any], label: str) -> dict[str, Entry]:
+    """The model's own tensors, made from the packed ones a block at a time when they are read.
+
+    Raises:
+        ApcliError: the file does not hold what its lineage says.
+    """
+    found = {}
+    hidden = {name + MASK: name for name in storage}
+    values = {name + VALUES for name in storage}
+    for name, entry in entries.items():
+        if name in hidden:
+            tensor = hidden[name]
+            found[tensor] = _unpacked(tensor, entry, entries.get(tensor + VALUES), storage[tensor], label)
+        elif name not in values:
+            found[name] = entry
+    missing = [name for name in storage if name not in found]
+    if missing:
+        raise ApcliError(f"{label} has no {missing[0]}{MASK}, which its lineage speaks of: make the file again")
+    return found
+
+
+def _packed(entry: Entry, kept: int) -> tuple[np.ndarray, np.ndarray]:
+    mask = np.empty((entry.size + 7) // 8, np.uint8)
+    values = np.empty(kept, BITS[entry.dtype])
+    done = 0
+    for start, stop in entry.blocks():
+        bits = entry.bits_of(start, stop)
+        mask[start // 8 : (stop + 7) // 8] = np.packbits(bits != 0)
+        there = bits[bits != 0]
+        values[done : done + there.size] = there
+        done += there.size
+        entry.release(start, stop)
+    return mask, values
+
+
+def _unpacked(tensor: str, mask: Entry, values: Entry | None, about: Any, label: str) -> Entry:
+    dtype, shape = about["dtype"], tuple(about["shape"])
+    size = int(np.prod(shape, dtype=np.int64))
+    wrong = values is None or dtype not in FLOATS or mask.dtype != "U8" or mask.data.size != (size + 7) // 8
+    if wrong or values is None or values.dtype != dtype:
+        raise ApcliError(f"{label}: the packed tensor {tensor} is damaged (its parts do not fit): make the file again")
+    step = BLOCK // 8
+    counts = [int(np.bitwise_count(mask.data[at : at + step]).sum()) for at in range(0, mask.data.size, step)]
+    before = np.concatenate([[0], np.cumsum(counts, dtype=np.int64)])
+    beyond = size % 8 and int(mask.data[-1]) & (0xFF >> size % 8)
+    if before[-1] != values.size or beyond:
+        raise ApcliError(f"{label}: the packed tensor {tensor} is damaged (its counts differ): make the file again")
+
+    def block(index: int) -> np.ndarray:
+        first = index * BLOCK
+        there = np.unpackbits(mask.data[index * step : (index + 1) * step], count=min(BLOCK, size - first)).view(bool)
+        bits = np.zeros(there.size, BITS[dtype])
+        bits[there] = values.bits_of(int(before[index]), int(before[index + 1]))
+        return bits
+
+    def bits_of(start: int, stop: int) -> np.ndarray:
+        first, last = start // BLOCK, max(start, stop - 1) // BLOCK
+        if stop <= start:
+            return np.empty(0, BITS[dtype])
+        whole = block(first) if first == last else np.concatenate([block(index) for index in range(first, last + 1)])
+        return whole[start - first * BLOCK : stop - first * BLOCK]
+
+    return Derived(dtype, shape, bits_of)
