@@ -99,12 +99,16 @@ class Entry:
 
     @property
     def not_finite(self) -> int:
-        """How many elements are NaN or Inf."""
-        return sum(run.size - int(np.count_nonzero(np.isfinite(run))) for run in self.runs())
+        """How many elements of a floating-point tensor are NaN or Inf."""
+        return self.size - self._count(np.isfinite, self.run)
 
-    def _count(self, of: Callable[[np.ndarray], np.ndarray]) -> int:
+    def _count(
+        self, of: Callable[[np.ndarray], np.ndarray], read: Callable[[int, int], np.ndarray] | None = None
+    ) -> int:
+        """How many elements give what is not zero, of the elements' bits unless told what to ``read``."""
+
         def count(block: tuple[int, int]) -> int:
-            found = int(np.count_nonzero(of(self.bits_of(*block))))
+            found = int(np.count_nonzero(of((read or self.bits_of)(*block))))
             self.release(*block)
             return found
 

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -51,8 +51,8 @@ def prune(
         yield repack(source, config, outputs)
         return
     with ThreadPoolExecutor(1) as hashing:
-        hashing.submit(lambda: source.sha256)  # while the weights are looked at
-        yield from _Pruner(source, config, outputs, network).results()
+        hashed = hashing.submit(lambda: source.sha256)  # while the weights are ranked
+        yield from _Pruner(source, config, outputs, network).results(hashed)
 
 
 class _Pruner:
@@ -71,17 +71,19 @@ class _Pruner:
             self.rewound.check_finite()
         self.last = ((source.lineage or {}).get("model") or {}).get("last")
 
-    def results(self) -> Iterator[Path]:
+    def results(self, hashed: Future[str]) -> Iterator[Path]:
         source, config = self.source, self.config
         parent = source.lineage
         for trial in trials_of(config, (parent or {}).get("seed") or 0):
             other = None if trial.other is None else _other(trial.other, config, source, self.layers)
             path = self.outputs.place(self._stem(trial, other), source)
             home = self.outputs.home_of(path)
+            made = None if path.exists() else self._pruned(trial, other)
+            hashed.result()
             settings = self._settings(trial, other)
             result = lineages.make("prune", settings, parent, parent=source.link(home), dense=source.dense_link(home))
             if not self.outputs.has(path, {key: result[key] for key in ("stage", "settings", "parent")}):
-                entries, zeros, kept = self._pruned(trial, other)
+                entries, zeros, kept = made or self._pruned(trial, other)
                 promises = self._promises(entries, zeros, trial, other)
                 earlier = {tensor: promise for tensor, promise in result["pruned"].items() if tensor not in promises}
                 result["pruned"] = {**earlier, **promises}
@@ -266,20 +268,17 @@ class _Pruner:
         if other is not None:
             method = f"{method} of {_method_of(other)}"
         structured = self.config.structure if self.config.structure != "weight" else self.config.scope
+        # Only where each layer's own count is fixed beforehand can a layer have more zeros than were asked of it.
+        pooled = self.config.scope != "layer" or self.config.is_filter or other is not None
         promises = {}
         for tensor, known in zeros.items():
-            entry = entries[tensor]
+            entry, name = entries[tensor], names.get(tensor, tensor)
             found = entry.zeros if known is None else known
-            before = self.source.entries[tensor]
             asked = self._asked(tensor, entry.size, trial, other)
             if found == entry.size:
-                log.warning(
-                    "%s: %s loses all its weights: see --min-keep", self.source.label, names.get(tensor, tensor)
-                )
-            elif asked is not None and before.zeros == found > round(asked * entry.size):
-                log.warning(
-                    "%s: %s had more zeros than asked for: they stay", self.source.label, names.get(tensor, tensor)
-                )
+                log.warning("%s: %s loses all its weights: see --min-keep", self.source.label, name)
+            elif asked is not None and not pooled and found > round(asked * entry.size):
+                log.warning("%s: %s had more zeros than asked for: they stay", self.source.label, name)
             promises[tensor] = lineages.promise(found, entry.size, method, structured, trial.seed, asked)
         return promises
 

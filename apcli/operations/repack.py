@@ -38,5 +38,5 @@ def repack(source: Checkpoint, config: PruneConfig, outputs: Outputs) -> Path:
     if not outputs.has(path, wanted):
         write(path, source.entries, {**lineage, "storage": {}}, packed=config.storage == "bitmask")
         before, after = source.path.stat().st_size, path.stat().st_size
-        log.info("%s: %d bytes, %.4g times smaller than %s", outputs.label(path), after, before / after, source.label)
+        log.info("%s: %d bytes, %d before (%.4g of it)", outputs.label(path), after, before, after / before)
     return path

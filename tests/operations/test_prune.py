@@ -23,7 +23,8 @@ from apcli.checkpoints import read, write
 from apcli.configs import PruneConfig
 from apcli.criteria import METHODS
 from apcli.errors import ApcliError, UsageError
-from apcli.operations.prune import check, prune
+from apcli.operations.prune import prune
+from apcli.operations.prune_trials import check
 from apcli.outputs import Outputs
 
 DTYPES = {"f64": torch.float64, "f32": torch.float32, "f16": torch.float16, "bf16": torch.bfloat16}
