@@ -195,7 +195,11 @@ class PruneConfig:
 
 @dataclass(frozen=True)
 class FinetuneConfig:
-    """``apcli finetune``. ``seed`` None: the checkpoint's own, else 0."""
+    """``apcli finetune``. ``seed`` None: the checkpoint's own, else 0.
+
+    ``sparsity`` None: no zeros are added, and the options from ``schedule`` to ``exclude`` have no meaning.
+    ``schedule`` None: ``cubic``.
+    """
 
     data: DataConfig = DataConfig()
     loop: LoopConfig = LoopConfig(epochs=20)
@@ -204,8 +208,23 @@ class FinetuneConfig:
     update: str = "all"
     trace: str = "auto"
     seed: int | None = None
+    recalibrate_bn: bool = False
+    sparsity: float | None = None
+    schedule: str | None = None
+    method: str = "lowest"
+    scope: str = "layer"
+    layers: str = "all"
+    exclude: str | None = None
 
     def __post_init__(self) -> None:
+        for option in ("schedule", "method", "scope", "layers", "exclude") if self.sparsity is None else ():
+            value = getattr(self, option)
+            _require(value == getattr(type(self), option), f"--{option}", value, "to go with --sparsity")
+        if self.sparsity is not None:
+            _require(0 <= self.sparsity < 1, "--sparsity", f"{self.sparsity:g}", "the removed share, in [0, 1)")
+            _require(self.scope in ("layer", "global"), "--scope", repr(self.scope), "layer or global with --schedule")
+            _require(self.update == "all", "--update", self.update, "all where --sparsity adds zeros")
+            _require(self.loop.epochs > 0, "--epochs", 0, "1 or more where --sparsity adds zeros")
         _require(self.update in ("all", "pruned"), "--update", repr(self.update), "all or pruned")
         _check_seeds(() if self.seed is None else (self.seed,))
 

@@ -96,7 +96,7 @@ def parse(text: str, where: str) -> Lineage:
         raise ApcliError(
             f"{where} has a lineage of version {lineage['version']}, this apcli reads {VERSION}: update apcli"
         )
-    lineage = {"kept": {}, "storage": {}, **lineage}  # which files of an earlier apcli do not have
+    lineage = {**lineage, "kept": {}, "storage": {}, **lineage}  # which files of an earlier apcli do not have
     for key, fits in _SHAPES.items():
         if key not in lineage or not fits(lineage[key]):
             raise ApcliError(f"the lineage in {where} has no valid {key!r}: remove its {KEY!r} metadata to use it")

@@ -55,8 +55,9 @@ def uniform_plus(shapes: Shapes, sparsity: float, *, first: str, last: str) -> d
     share = wanted / max(1, sum(open_layers.values()))
     exact = {name: share * size if name != first else 0.0 for name, size in sizes.items()}
     limits = {**sizes, first: 0}
+    if last in open_layers:
+        limits[last] = math.floor(_LAST * sizes[last])
     if last in open_layers and share > _LAST:
-        limits[last] = round(_LAST * sizes[last])
         exact[last] = limits[last]
         rest = sum(open_layers.values()) - sizes[last]
         for name in open_layers.keys() - {last}:

@@ -7,6 +7,7 @@ import typer
 from apcli.cli import options, stages, streams
 from apcli.configs import DataConfig, FinetuneConfig, LoopConfig
 from apcli.errors import UsageError
+from apcli.schedules import SPARSITY_SCHEDULES
 
 _LOOP = FinetuneConfig.loop
 
@@ -26,6 +27,23 @@ def finetune(
     trace: Annotated[
         str, typer.Option("--trace", metavar="LIST", help="layers whose weights are kept each epoch; auto, none, names")
     ] = FinetuneConfig.trace,
+    sparsity: Annotated[
+        float | None, typer.Option("--sparsity", metavar="SHARE", help="prune on while training, up to this share")
+    ] = FinetuneConfig.sparsity,
+    schedule: Annotated[
+        str | None, typer.Option("--schedule", metavar="NAME", help=f"how: {', '.join(SPARSITY_SCHEDULES.names)}")
+    ] = FinetuneConfig.schedule,
+    method: Annotated[str, typer.Option("--method", metavar="NAME", help="which weights go: lowest")] = (
+        FinetuneConfig.method
+    ),
+    scope: Annotated[
+        str, typer.Option("--scope", metavar="layer|global", help="over what weights are ranked")
+    ] = FinetuneConfig.scope,
+    layers: options.Layers = FinetuneConfig.layers,
+    exclude: options.Exclude = FinetuneConfig.exclude,
+    recalibrate_bn: Annotated[
+        bool, typer.Option("--recalibrate-bn", help="first measure batch-norm statistics anew on the training images")
+    ] = False,
     epochs: options.Epochs = _LOOP.epochs,
     batch_size: options.BatchSize = _LOOP.batch_size,
     opt: options.Opt = _LOOP.opt,
@@ -48,23 +66,19 @@ def finetune(
 
     \b
       apcli prune model.safetensors --sparsity 0.5,0.8 | apcli finetune --epochs 20 --lr 0.01
+      apcli finetune model.safetensors --sparsity 0.9 --schedule cubic:end=0.5 --epochs 20
     """
     streams.start(quiet)
     if output == "-":
         if trace not in (FinetuneConfig.trace, "none"):
             raise UsageError(f"--trace {trace} is a second file, which --output - cannot send: give --output a path")
         trace = "none"
-    config = FinetuneConfig(
-        data=DataConfig(data, data_dir, download, workers),
-        loop=LoopConfig(
-            epochs, batch_size, opt, lr, momentum, weight_decay, sched, augment, eval_every, device, deterministic
-        ),
-        model=model,
-        dense=dense,
-        update=update,
-        trace=trace,
-        seed=seed,
+    read = DataConfig(data, data_dir, download, workers)
+    loop = LoopConfig(
+        epochs, batch_size, opt, lr, momentum, weight_decay, sched, augment, eval_every, device, deterministic
     )
+    growth = (sparsity, schedule, method, scope, layers, exclude)
+    config = FinetuneConfig(read, loop, model, dense, update, trace, seed, recalibrate_bn, *growth)
     from apcli.operations.finetune import Finetuner
 
     with stages.outputs(output, overwrite, checkpoints or []) as (places, send), streams.progress() as tell:

@@ -1,9 +1,12 @@
-"""Fine-tune: train a pruned network on, its zeros held, and follow how its performance comes back."""
+"""Fine-tune: train a network on, its zeros held or made more, and follow how its performance comes back."""
 
 import logging
+import math
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -11,6 +14,7 @@ from apcli import lineage as lineages
 from apcli import traces
 from apcli.checkpoints import Checkpoint, check_input, dense_ancestor, write
 from apcli.configs import FinetuneConfig
+from apcli.criteria import METHODS
 from apcli.data.datasets import Dataset
 from apcli.devices import device_of
 from apcli.entries import Entry
@@ -19,9 +23,11 @@ from apcli.layers import Layer, listing, prunable, select
 from apcli.models.build import last_layer
 from apcli.models.spec import ModelSpec, code_of
 from apcli.operations import Tell
-from apcli.operations.loop import Recipe, evaluate, fit, in_percent, parameters_of, recipe_of
+from apcli.operations.loop import Recipe, evaluate, fit, in_percent, parameters_of, recalibrate_, recipe_of
+from apcli.operations.masking import Growth, Masking
 from apcli.operations.networks import Networks
 from apcli.outputs import Outputs
+from apcli.schedules import SPARSITY_SCHEDULES
 from apcli.state_dicts import entries_of, entry_of
 from apcli.theory import performance
 
@@ -45,6 +51,9 @@ class Finetuner:
         self.device = device_of(config.loop.device, deterministic=config.loop.deterministic)
         self.networks = Networks(config.data, config.model, self.device, tell)
         self._dense_metrics: dict[tuple[str, str], dict[str, Any]] = {}
+        self.method, self.schedule = METHODS.parse(config.method), SPARSITY_SCHEDULES.parse(config.schedule or "cubic")
+        if self.method.name != "lowest":
+            raise UsageError(f"--method {self.method.name} is not one that prunes step by step: expected lowest")
 
     def finetune(self, source: Checkpoint) -> Path:
         """Fine-tune one checkpoint, write it and its trace, and return its path.
@@ -56,21 +65,24 @@ class Finetuner:
         """
         config = self.config
         pruned = self._promises_of(source)
-        traced = traced_layers(source, config.trace, pruned)
+        growing = self._growing(source)
+        traced = traced_layers(source, config.trace, {*pruned, *(layer.tensor for layer in growing)})
         dense = self._dense_of(source)
         spec, dataset = self.networks.spec_and_data(source)
         recipe = recipe_of(config.loop, spec, dataset)
         own_seed = (source.lineage or {}).get("seed") or 0
         seed = own_seed if config.seed is None else config.seed
-        path = self.outputs.place(f"{source.stem}.finetuned", source)
+        path = self.outputs.place(self._stem(source), source)
         home = self.outputs.home_of(path)
         settings = {
             **recipe.settings(),
             "update": config.update,
             "trace": config.trace,
+            "recalibrate_bn": config.recalibrate_bn,
             "seed": seed,
             "code": code_of(config.model),
             "dense": None if dense is None else dense.sha256,
+            **self._growth_settings(),
         }
         result = lineages.make(
             "finetune",
@@ -91,7 +103,7 @@ class Finetuner:
         if dense is None:
             log.warning("%s: its dense network is not there, so PD is not known: give --dense FILE", source.label)
         result["dense_metrics"] = {} if dense is None else self._metrics_of(dense, spec, dataset)
-        steps = self._fit(model, spec, dataset, recipe, result, traced, path.name)
+        steps = self._fit(model, spec, dataset, recipe, result, traced, growing, path.name)
         write(path, entries_of(model.state_dict()), result)
         if traced:
             trace = {**result, "stage": "trace", "pruned": {}, "history": []}
@@ -109,6 +121,60 @@ class Finetuner:
             raise UsageError(f"--update pruned: {source.label} has no pruned layer: prune first, or use --update all")
         return pruned
 
+    def _growing(self, source: Checkpoint) -> list[Layer]:
+        """The layers that ``--sparsity`` prunes further while they are trained; none without it."""
+        config = self.config
+        if config.sparsity is None:
+            return []
+        layers = select(source, config.layers, config.exclude)
+        for group in _ranked_together(layers, config.scope):
+            size = sum(layer.size for layer in group)
+            zeros = sum(source.entries[layer.tensor].zeros for layer in group)
+            if round(config.sparsity * size) < zeros:
+                what = group[0].name if config.scope == "layer" else "what --scope global ranks"
+                raise UsageError(
+                    f"--sparsity {config.sparsity:g}: {what} in {source.label} has {zeros / size:.4g} already: "
+                    "give no less, or leave the layer out with --exclude"
+                )
+        return layers
+
+    def _stem(self, source: Checkpoint) -> str:
+        if self.config.sparsity is None:
+            return f"{source.stem}.finetuned"
+        share = np.format_float_positional(self.config.sparsity, trim="-")
+        return f"{source.stem}.{self.method.spec.replace(':', '-')}-{share}.finetuned"
+
+    def _growth_settings(self) -> dict[str, Any]:
+        config = self.config
+        if config.sparsity is None:
+            return {}
+        return {
+            "sparsity": config.sparsity,
+            "schedule": self.schedule.spec,
+            "method": self.method.spec,
+            "scope": config.scope,
+            "layers": config.layers,
+            "exclude": config.exclude,
+        }
+
+    def _masking(
+        self, parameters: Mapping[str, nn.Parameter], held: Iterable[str], growing: list[Layer], steps: int
+    ) -> Masking:
+        """Masks of the zeros that ``held`` and ``growing`` tensors have, and how they grow; tied weights share one."""
+        tensors = dict.fromkeys([*held, *(layer.tensor for layer in growing)])
+        for tensor in tensors.keys() - parameters.keys():
+            raise UsageError(f"{tensor} is not learnt, so --sparsity cannot prune it in training: see --exclude")
+        masks = {id(parameters[tensor]): parameters[tensor].detach() == 0 for tensor in tensors}
+        once = {id(parameters[layer.tensor]): layer for layer in growing}
+        growths = []
+        for group in _ranked_together(list(once.values()), self.config.scope):
+            size = sum(layer.size for layer in group)
+            zeros = sum(int(masks[id(parameters[layer.tensor])].sum()) for layer in group)
+            ramp = self.schedule(steps, zeros / size, self.config.sparsity)
+            wanted = {step: max(zeros, round(sparsity * size)) for step, sparsity in ramp.items()}
+            growths.append(Growth(tuple(layer.tensor for layer in group), wanted))
+        return Masking(parameters, {tensor: masks[id(parameters[tensor])] for tensor in tensors}, growths)
+
     def _fit(
         self,
         model: nn.Module,
@@ -117,30 +183,45 @@ class Finetuner:
         recipe: Recipe,
         result: lineages.Lineage,
         traced: list[Layer],
+        growing: list[Layer],
         label: str,
     ) -> dict[int, dict[str, Entry]]:
         """Train ``model`` in place and fill in the history and metrics of ``result``; returns the traced weights."""
         seed = result["settings"][-1]["seed"]
         torch.manual_seed(seed)  # after all networks are built: whatever dropout draws does not depend on them
         parameters = parameters_of(model)
+        batches = math.ceil(len(dataset.train) / recipe.batch_size)
         learnt = [tensor for tensor in result["pruned"] if tensor in parameters]  # a pruned buffer never changes
+        masking = self._masking(parameters, learnt, growing, recipe.epochs * batches)
         now: dict[str, Any] = {"epoch": 0, **evaluate(model, spec, dataset, recipe.batch_size)}
         result["history"].append({**now, "pd": performance.difference(result["dense_metrics"], now)})
         steps = {0: _snapshot(model, traced)}
+        if self.config.recalibrate_bn:
+            recalibrate_(model, spec, dataset, recipe.batch_size)
+            if not recipe.epochs:
+                now = evaluate(model, spec, dataset, recipe.batch_size)
         for now in fit(
             model,
             spec,
             dataset,
             recipe,
             generator=torch.Generator(self.device).manual_seed(seed),
-            removed={tensor: parameters[tensor].detach() == 0 for tensor in learnt},
+            masking=masking,
             only=learnt if self.config.update == "pruned" else None,
         ):
             self.tell(f"{label}: epoch {now['epoch']}/{recipe.epochs}")
             result["history"].append({**now, "pd": performance.difference(result["dense_metrics"], now)})
             steps[now["epoch"]] = _snapshot(model, traced)
         result["metrics"] = {split: now[split] for split in ("train", "test")}
+        result["pruned"] |= {layer.tensor: self._promise(layer, masking) for layer in growing}
         return steps
+
+    def _promise(self, layer: Layer, masking: Masking) -> dict[str, Any]:
+        zeros = int(masking.removed[layer.tensor].sum())
+        if zeros == layer.size:
+            log.warning("%s loses all its weights: see --scope and --exclude", layer.name)
+        scope, sparsity = self.config.scope, self.config.sparsity
+        return lineages.promise(zeros, layer.size, self.method.spec, scope, requested=sparsity)
 
     def _is_there(self, path: Path, wanted: dict[str, Any], traced: list[Layer]) -> bool:
         """Whether the checkpoint, and the trace where one is wanted, are already there and made the same way.
@@ -177,6 +258,10 @@ class Finetuner:
         return self._dense_metrics[key]
 
 
+def _ranked_together(layers: list[Layer], scope: str) -> list[list[Layer]]:
+    return [[layer] for layer in layers] if scope == "layer" else [layers] if layers else []
+
+
 def promises_of(source: Checkpoint) -> dict[str, dict[str, Any]]:
     """The pruned tensors and what is promised of each: what the lineage says; without one, every layer with zeros."""
     if source.lineage is not None:
@@ -186,7 +271,7 @@ def promises_of(source: Checkpoint) -> dict[str, dict[str, Any]]:
     return {layer.tensor: lineages.promise(zeros, layer.size) for layer, zeros in counted.items() if zeros}
 
 
-def traced_layers(source: Checkpoint, wanted: str, pruned: dict[str, Any]) -> list[Layer]:
+def traced_layers(source: Checkpoint, wanted: str, pruned: Collection[str]) -> list[Layer]:
     """The layers that ``--trace`` means: ``none``, ``auto`` (the pruned, up to a size, else the last), or a selection.
 
     Raises:

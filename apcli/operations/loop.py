@@ -7,6 +7,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
+from torch.nn.modules.batchnorm import _NormBase
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
@@ -16,6 +17,7 @@ from apcli.data.batches import batches
 from apcli.data.datasets import Dataset, Split
 from apcli.errors import ApcliError, UsageError
 from apcli.models.spec import ModelSpec, default_lr
+from apcli.operations.masking import Masking
 from apcli.optim import OPTIMISERS, SCHEDULES
 from apcli.registry import Choice
 
@@ -82,17 +84,17 @@ def fit(
     recipe: Recipe,
     *,
     generator: Generator,
-    removed: Mapping[str, Tensor] | None = None,
+    masking: Masking | None = None,
     only: Sequence[str] | None = None,
 ) -> Iterator[dict[str, Any]]:
     """Train ``model`` in place; yields one history entry per epoch, right after it.
 
-    After every optimiser step the ``removed`` weights are zeroed again: a step can revive them whatever the gradients
-    are, through momentum or decay that the optimiser's state holds.
+    After every optimiser step the removed weights are zeroed again: a step can revive them whatever the gradients are,
+    through momentum or decay that the optimiser's state holds.
 
     Args:
         generator: gives the order of samples and the augmentations.
-        removed: bool tensors by parameter name, True = stays zero.
+        masking: which weights are zero; None: none.
         only: the parameters to update; the rest of the network, batch-norm statistics included, then stays as it is.
 
     Raises:
@@ -102,19 +104,20 @@ def fit(
     model.requires_grad_(only is None)
     for name in only or ():
         parameters[name].requires_grad_(True)
-    held = [(parameters[name], mask) for name, mask in (removed or {}).items()]
+    masking = masking or Masking({}, {})
     optimiser, schedule = _optimiser([p for p in model.parameters() if p.requires_grad], recipe)
     for epoch in range(1, recipe.epochs + 1):
         lr = optimiser.param_groups[0]["lr"]
         _training_mode_(model, frozen=only is not None)
         tally = _Tally(spec.num_classes, dataset.train.images.device)
         for images, labels in _feed(dataset.train, spec, recipe.batch_size, recipe.augment, generator):
+            masking.before_step()
             logits = _logits(model, images, spec)
             loss = F.cross_entropy(logits, labels)
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
-            zero_(held)
+            masking.hold()
             tally.add(logits.detach(), labels)
         schedule.step()
         running = tally.metrics()
@@ -146,17 +149,39 @@ def _evaluate(model: nn.Module, spec: ModelSpec, split: Split, batch_size: int) 
     return tally.metrics()
 
 
+def recalibrate_(model: nn.Module, spec: ModelSpec, dataset: Dataset, batch_size: int) -> None:
+    """Measure the normalisation layers' running statistics anew, over the whole training split without augmentation.
+
+    All else is in evaluation mode and stays as it is. A batch counts by its images, so the means are those of the
+    split; a variance is the mean of the batches' (Li et al. 2020, EagleEye, arXiv:2007.02491, section 3.3).
+
+    Raises:
+        UsageError: no layer has running statistics.
+    """
+    norms = [module for module in model.modules() if isinstance(module, _NormBase) and module.running_mean is not None]
+    if not norms:
+        raise UsageError(f"--recalibrate-bn: {spec.name} has no layer with running statistics: leave it out")
+    momenta = [norm.momentum for norm in norms]
+    model.eval()
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.training = True  # train() would reach a dropout that stands inside
+    seen = 0
+    with torch.no_grad():
+        for images, _ in _feed(dataset.train, spec, batch_size, (), None):
+            seen += len(images)
+            for norm in norms:
+                norm.momentum = len(images) / seen
+            _logits(model, images, spec)
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
+    model.eval()
+
+
 def in_percent(metrics: Mapping[str, Any]) -> str:
     """The test accuracy, for a sentence."""
     accuracy = (metrics.get("test") or {}).get("accuracy")
     return "unknown" if accuracy is None else f"{accuracy:.2f} %"
-
-
-@torch.no_grad()
-def zero_(held: Sequence[tuple[Tensor, Tensor]]) -> None:
-    """Set the removed weights to +0.0 exactly (a product with 0 would keep NaN and the sign)."""
-    for weight, mask in held:
-        weight.masked_fill_(mask, 0.0)
 
 
 class _Tally:
@@ -222,5 +247,5 @@ def _training_mode_(model: nn.Module, *, frozen: bool) -> None:
     model.train()
     if frozen:
         for module in model.modules():
-            if isinstance(module, nn.modules.batchnorm._NormBase):
+            if isinstance(module, _NormBase):
                 module.eval()

@@ -164,11 +164,11 @@ class _Pruner:
             weights = self.network.reconstructed(source, layers, method, removed, config.pattern)
             return {**source.entries, **weights}, dict.fromkeys(weights), earlier
         masks = self._masks(trial, other)
-        values = source if self.rewound is None else self.rewound
-        entries = dict(values.entries)
-        for tensor, kept in masks.items():
-            entries[tensor] = _masked(values.entries[tensor], kept)
-        return entries, dict.fromkeys(masks), earlier
+        values = (self.rewound or source).entries
+        before = (source.lineage or {}).get("pruned", {}) if self.rewound else {}  # zeros that rewinding must not fill
+        held = {x: _where_not_zero(source.entries[x], source.entries[x]) for x in before}
+        masked = {tensor: _masked(values[tensor], kept) for tensor, kept in {**held, **masks}.items()}
+        return {**values, **masked}, dict.fromkeys(masks), earlier
 
     def _masks(self, trial: Trial, other: Checkpoint | None) -> dict[str, Kept]:
         source, method = self.source, trial.method

@@ -33,7 +33,7 @@ def check(config: PruneConfig, outputs: Outputs) -> None:
     trials = list(trials_of(config, 0))
     outputs.expect(len(trials))
     if config.seeds and not any(trial.seed is not None for trial in trials):
-        what = config.method or "what is asked for"
+        what = ", ".join(dict.fromkeys(trial.method.spec if trial.method else "--mask-from" for trial in trials))
         raise UsageError(f"--seed or --seeds is given but {what} draws nothing: leave it out, or add random")
     for trial in trials:
         _check(trial, config)

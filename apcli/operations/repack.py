@@ -24,19 +24,23 @@ def repack(source: Checkpoint, config: PruneConfig, outputs: Outputs) -> Path:
     Raises:
         UsageError: another file is in the way.
     """
+    if config.storage == "bitmask" and source.lineage and source.lineage["storage"]:
+        raise UsageError(f"{source.label} is stored as {config.storage} already: nothing to do")
     stem = source.stem.removesuffix(".bitmask")
     path = outputs.place(f"{stem}.{config.storage}" if config.storage != "dense" else stem, source)
-    if path.resolve() == source.path.resolve():
-        raise UsageError(f"{source.label} is stored as {config.storage} already: nothing to do")
     home = outputs.home_of(path)
     lineage = dict(source.lineage or lineages.make("prune", {"sparsity": 0.0}, None))
     for key in ("parent", "dense"):
         link = lineage[key]
         if link and link.get("path") is not None:
             lineage[key] = {**link, "path": relative(source.home.resolve() / link["path"], home)}
+    *before, last = lineage["settings"]
+    if last["stage"] == "prune":  # as it would be, had the file been stored so at first
+        last = {key: value for key, value in last.items() if key != "storage"}
+        lineage["settings"] = [*before, last if config.storage == "dense" else {**last, "storage": config.storage}]
     wanted = {key: value for key, value in lineage.items() if key != "storage"}
     if not outputs.has(path, wanted):
         write(path, source.entries, {**lineage, "storage": {}}, packed=config.storage == "bitmask")
-        before, after = source.path.stat().st_size, path.stat().st_size
-        log.info("%s: %d bytes, %d before (%.4g of it)", outputs.label(path), after, before, after / before)
+        earlier, after = source.path.stat().st_size, path.stat().st_size
+        log.info("%s: %d bytes, %d before (%.4g of it)", outputs.label(path), after, earlier, after / earlier)
     return path

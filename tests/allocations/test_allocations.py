@@ -1,68 +1,71 @@
-"""Every scope of the table: exact counts, the scores untouched, and which weights go."""
+"""How many weights each layer loses."""
 
-import numpy as np
+import math
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from oracles import removed_by_sort
 
-from apcli.allocations import SCOPES
+from apcli.allocations.shares import by_rows, erk, layer, together, uniform_plus
 
-ROWS = list(SCOPES)
-SCORES = st.sampled_from([-np.inf, -1.0, 0.0, 0.5, 0.5, 2.0])
-LAYERS = st.lists(st.lists(SCORES, min_size=1, max_size=15), min_size=1, max_size=4)
-SPARSITY = st.one_of(st.floats(0, 1, exclude_max=True), st.sampled_from([0.0, 0.1, 0.3, 0.5, 0.8, 0.999]))
-
-
-@given(LAYERS, SPARSITY)
-def test_layer_removes_the_lowest_of_each(scores, sparsity):
-    masks = SCOPES.parse("layer")([np.array(layer) for layer in scores], sparsity)
-    for layer, mask in zip(scores, masks, strict=True):
-        assert set(np.flatnonzero(~mask)) == removed_by_sort(layer, round(sparsity * len(layer)))
+SHAPES = st.lists(st.lists(st.integers(1, 9), min_size=2, max_size=4).map(tuple), min_size=1, max_size=6).map(
+    lambda shapes: {f"l{index}": shape for index, shape in enumerate(shapes)}
+)
+SPARSITY = st.floats(0, 1, exclude_max=True)
 
 
-@given(LAYERS, SPARSITY)
-def test_global_removes_the_lowest_of_all(scores, sparsity):
-    masks = SCOPES.parse("global")([np.array(layer) for layer in scores], sparsity)
-    pooled = [score for layer in scores for score in layer]
-    assert [mask.size for mask in masks] == [len(layer) for layer in scores]
-    expected = removed_by_sort(pooled, round(sparsity * len(pooled)))
-    assert set(np.flatnonzero(~np.concatenate(masks))) == expected
+def sizes_of(shapes):
+    return {name: math.prod(shape) for name, shape in shapes.items()}
 
 
-@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
-@given(scores=LAYERS, sparsity=SPARSITY)
-def test_masks_are_bool_and_scores_are_left_alone(row, scores, sparsity):
-    given_scores = [np.array(layer, np.float32) for layer in scores]
-    before = [layer.tobytes() for layer in given_scores]
-    masks = row.load()(given_scores, sparsity)
-    assert [mask.shape for mask in masks] == [layer.shape for layer in given_scores]
-    assert all(mask.dtype == bool for mask in masks)
-    assert [layer.tobytes() for layer in given_scores] == before
+@given(SHAPES, SPARSITY)
+def test_layer_and_together(shapes, sparsity):
+    sizes = sizes_of(shapes)
+    assert layer(shapes, sparsity) == {name: round(sparsity * size) for name, size in sizes.items()}
+    assert together(shapes, sparsity) == {"": round(sparsity * sum(sizes.values()))}
 
 
-@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
-@given(scores=LAYERS)
-def test_more_sparsity_only_adds_zeros(row, scores):
-    layers = [np.array(layer) for layer in scores]
-    previous = [np.ones(layer.size, bool) for layer in layers]
-    for sparsity in np.linspace(0, 0.99, 12):
-        masks = row.load()(layers, sparsity)
-        assert not any((mask & ~before).any() for mask, before in zip(masks, previous, strict=True))
-        previous = masks
+@given(SHAPES, SPARSITY)
+def test_erk_is_its_definition(shapes, sparsity):
+    """Kept is min(n, e * sum(extents)), with e by bisection so that the total is met."""
+    sizes, counts = sizes_of(shapes), erk(shapes, sparsity)
+    wanted = round(sparsity * sum(sizes.values()))
+    assert sum(counts.values()) == wanted
+    low, high = 0.0, float(sum(sizes.values()))
+    for _ in range(100):
+        middle = (low + high) / 2
+        total = sum(min(sizes[name], middle * sum(shape)) for name, shape in shapes.items())
+        low, high = (middle, high) if total < sum(sizes.values()) - wanted else (low, middle)
+    for name, shape in shapes.items():
+        assert abs(counts[name] - (sizes[name] - min(sizes[name], high * sum(shape)))) < 1 + 1e-6
+        assert 0 <= counts[name] <= sizes[name]
 
 
-@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
-def test_counts_of_the_field_study(row):
-    """The request that five published programs answer in five ways: half of a thousand weights."""
-    draw = np.random.default_rng(0)
-    normal = draw.normal(size=1000)
-    for weights in (normal, np.ones(1000), np.append(np.zeros(600), normal[:400]), np.round(4 * normal) / 4):
-        (mask,) = row.load()([np.abs(weights)], 0.5)
-        assert (~mask).sum() == 500
+def test_erk_keeps_small_layers_whole():
+    assert erk({"small": (2, 2), "large": (100, 100)}, 0.5)["small"] == 0
 
 
-def test_layers_of_different_types_are_ranked_by_value():
-    scores = [np.array([1.0, 3.0], np.float16), np.array([2.0, 2.0 + 1e-12], np.float64)]
-    masks = SCOPES.parse("global")(scores, 0.5)
-    assert [mask.tolist() for mask in masks] == [[False, True], [False, True]]
+@given(SHAPES, SPARSITY)
+def test_uniform_plus(shapes, sparsity):
+    sizes, last = sizes_of(shapes), list(shapes)[-1]
+    wanted = round(sparsity * sum(sizes.values()))
+    limits = {**sizes, last: math.floor(0.8 * sizes[last]), "l0": 0}
+    if wanted > sum(limits.values()):
+        with pytest.raises(ValueError, match="more than the layers can lose"):
+            uniform_plus(shapes, sparsity, first="l0", last=last)
+        return
+    counts = uniform_plus(shapes, sparsity, first="l0", last=last)
+    assert sum(counts.values()) == wanted
+    assert all(0 <= counts[name] <= limits[name] for name in shapes)
+
+
+def test_uniform_plus_knows_its_layers():
+    with pytest.raises(ValueError, match="layer c is not among"):
+        uniform_plus({"a": (2, 2), "b": (2, 2)}, 0.1, first="a", last="c")
+
+
+@given(st.integers(1, 30), st.integers(0, 500))
+def test_rows_differ_by_one_at_most(rows, removed):
+    counts = by_rows(removed, rows)
+    assert (len(counts), sum(counts)) == (rows, removed)
+    assert max(counts) - min(counts) <= 1

@@ -152,6 +152,66 @@ def test_batch_norm_statistics_stay_with_them(tmp_path):
     assert {name for name in before if not torch.equal(before[name], after[name])} == {"fc.weight"}
 
 
+def test_recalibration_comes_after_the_first_measurement(tmp_path):
+    (base,) = train(TrainConfig(ModelConfig("resnet20"), loop=LOOP), Outputs(tmp_path), quiet)
+    (source,) = prune(read(base), PruneConfig((0.5,)), Outputs())
+    path = run(source, recalibrate_bn=True, loop={"epochs": 0})
+    before, after = load_file(source), load_file(path)
+    moved = {name for name in before if not torch.equal(before[name], after[name])}
+    assert moved == {name for name in before if name.endswith(("running_mean", "running_var"))}
+    lineage = read(path).lineage
+    assert lineage["settings"][-1]["recalibrate_bn"] is True
+    measured = {split: lineage["history"][0][split] for split in ("train", "test")}
+    assert (measured, lineage["metrics"]) == (scores(source), scores(path))
+    assert lineage["metrics"]["train"]["loss"] < measured["train"]["loss"]
+    assert len(lineage["history"]) == 1
+    with pytest.raises(UsageError, match="exists and was made otherwise"):
+        run(source, loop={"epochs": 0})
+
+
+def test_a_network_without_batch_norm_is_not_recalibrated(pruned):
+    with pytest.raises(UsageError, match="--recalibrate-bn: fc5 has no layer with running statistics"):
+        run(pruned, recalibrate_bn=True)
+    assert not pruned.with_name("fc5-digits.lowest-0.6.finetuned.safetensors").exists()
+
+
+@pytest.mark.parametrize("scope", ["layer", "global"])
+@pytest.mark.parametrize("schedule", [None, "linear:every=3", "one-shot"])
+def test_gradual_pruning_ends_at_the_exact_share(pruned, scope, schedule):
+    path = run(pruned, sparsity=0.9, schedule=schedule, scope=scope, exclude="fc1", loop={"opt": "adam", "epochs": 2})
+    assert path.name == "fc5-digits.lowest-0.6.lowest-0.9.finetuned.safetensors"
+    before, after = load_file(pruned), load_file(path)
+    names = [f"fc{i}.weight" for i in (2, 3, 4, 5)]
+    zeros = {name: int((after[name] == 0).sum()) for name in names}
+    if scope == "layer":
+        assert zeros == {name: round(0.9 * after[name].numel()) for name in names}
+    assert sum(zeros.values()) == pytest.approx(0.9 * sum(after[name].numel() for name in names), abs=2)
+    assert all(not after[name][before[name] == 0].any() for name in names)
+    assert (after["fc1.weight"] == 0).sum() == 0
+    promises = read(path).lineage["pruned"]
+    assert {name: promise["zeros"] for name, promise in promises.items()} == zeros
+    assert all((p["method"], p["scope"], p["requested"]) == ("lowest", scope, 0.9) for p in promises.values())
+    trace = load_file(traces.path_beside(path))
+    assert {name.partition("@")[0] for name in trace} == set(names)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"sparsity": 0.5}, "fc4 in .* has 0.6.* already: give no less"),
+        ({"sparsity": 0.9, "method": "random"}, "--method random .*expected lowest"),
+        ({"sparsity": 0.9, "update": "pruned"}, "--update is pruned: expected all"),
+        ({"sparsity": 0.9, "loop": {"epochs": 0}}, "--epochs is 0: expected 1 or more"),
+        ({"sparsity": 0.9, "scope": "erk"}, "--scope is 'erk'"),
+        ({"schedule": "cubic"}, "--schedule is cubic: expected to go with --sparsity"),
+        ({"sparsity": 0.9, "schedule": "quartic"}, "unknown sparsity schedule 'quartic'"),
+    ],
+)
+def test_gradual_pruning_that_cannot_be(pruned, options, words):
+    with pytest.raises(UsageError, match=words):
+        run(pruned, **options)
+
+
 def test_same_bytes_twice_and_the_seed_matters(pruned, tmp_path):
     first = run(pruned, Outputs(tmp_path / "a"))
     again = run(pruned, Outputs(tmp_path / "b"))

@@ -15,7 +15,8 @@ from apcli.data.datasets import Dataset, Split
 from apcli.devices import device_of
 from apcli.errors import ApcliError, UsageError
 from apcli.models.spec import ModelSpec
-from apcli.operations.loop import Recipe, evaluate, fit, parameters_of, recipe_of, zero_
+from apcli.operations.loop import Recipe, evaluate, fit, parameters_of, recalibrate_, recipe_of
+from apcli.operations.masking import Masking
 from apcli.optim import OPTIMISERS
 
 CLASSES = 7
@@ -59,9 +60,18 @@ def recipe(classes: int = CLASSES, **options: Any) -> Recipe:
     return recipe_of(LoopConfig(**{"epochs": 2, "batch_size": 16, "lr": 0.05, **options}), spec(classes), data())
 
 
-def run(model: nn.Module, how: Recipe, dataset: Dataset | None = None, seed: int = 0, **held: Any) -> Iterator[Any]:
+def run(
+    model: nn.Module,
+    how: Recipe,
+    dataset: Dataset | None = None,
+    seed: int = 0,
+    removed: dict[str, torch.Tensor] | None = None,
+    only: list[str] | None = None,
+) -> Iterator[Any]:
     torch.manual_seed(seed)
-    return fit(model, spec(), dataset or data(), how, generator=torch.Generator().manual_seed(seed), **held)
+    masking = Masking(parameters_of(model), removed or {})
+    generator = torch.Generator().manual_seed(seed)
+    return fit(model, spec(), dataset or data(), how, generator=generator, masking=masking, only=only)
 
 
 def snapshot(model: nn.Module) -> dict[str, torch.Tensor]:
@@ -103,16 +113,6 @@ def test_zeros_are_held_after_every_step_whatever_the_optimiser_s_state_holds(op
             assert not weight[mask].signbit().any()
             assert (weight[~mask] != before[name][~mask]).float().mean() > 0.9
     assert sum(steps) == 2 * 6  # batches of 16 of 90 samples
-
-
-@pytest.mark.parametrize("value", [math.nan, math.inf, -3.0, -0.0, 1e-45])
-def test_zero_is_plus_zero_whatever_was_there(value):
-    weight, mask = torch.full((2, 3), value), torch.tensor([[True, False, True], [False, False, True]])
-    others = weight[~mask].clone()
-    zero_([(weight, mask)])
-    assert weight[mask].tolist() == [0, 0, 0]
-    assert not weight[mask].signbit().any()
-    assert torch.equal(weight[~mask].view(torch.int32), others.view(torch.int32))
 
 
 def test_momentum_of_the_dense_weight_does_not_revive_it():
@@ -244,6 +244,53 @@ def test_an_output_that_is_no_logits_is_named():
             ApcliError, match=rf"output of shape \(\d+, {outputs}\): expected logits, \(\d+, {CLASSES}\)"
         ):
             evaluate(network(classes=outputs), spec(), data(), 16)
+
+
+@pytest.mark.parametrize("count", [90, 96, 82])
+def test_recalibrated_statistics_are_those_of_the_whole_split(count):
+    """The mean of all images, also of a smaller last batch; the variance is the weighted mean of the batches'."""
+    model, dataset = network(), data(train=count)
+    with torch.no_grad():
+        model.norm.running_mean.fill_(5)
+    before = snapshot(model)
+    recalibrate_(model, spec(), dataset, 16)
+    for name, tensor in model.state_dict().items():
+        assert torch.equal(tensor, before[name]) == ("running" not in name and "tracked" not in name), name
+    pixels = (dataset.train.images.double() / 255 - 0.5) / 0.25
+    inputs = torch.nn.functional.conv2d(pixels, model.conv.weight.detach().double(), padding=1)
+    mean = inputs.mean((0, 2, 3))
+    variance = sum(len(part) / count * part.var((0, 2, 3)) for part in inputs.split(16))
+    torch.testing.assert_close(model.norm.running_mean.double(), mean, rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(model.norm.running_var.double(), variance, rtol=1e-5, atol=1e-6)
+    assert model.norm.momentum == 0.1
+    assert not any(module.training for module in model.modules())
+
+
+def test_recalibration_leaves_dropout_off_also_inside_a_norm():
+    class DroppingNorm(nn.BatchNorm2d):
+        def __init__(self, channels: int) -> None:
+            super().__init__(channels)
+            self.drop = nn.Dropout(0.9)
+
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            return self.drop(super().forward(images))
+
+    model = network()
+    model.norm = DroppingNorm(6)
+    model.conv = nn.Sequential(nn.Dropout(0.9), model.conv)
+    state = torch.get_rng_state()
+    recalibrate_(model, spec(), data(), 16)
+    assert torch.equal(torch.get_rng_state(), state)
+    first = snapshot(model)
+    recalibrate_(model, spec(), data(), 16)
+    assert all(torch.equal(tensor, first[name]) for name, tensor in model.state_dict().items())
+
+
+def test_nothing_to_recalibrate_is_told():
+    model = network()
+    model.norm = nn.BatchNorm2d(6, track_running_stats=False)
+    with pytest.raises(UsageError, match=r"--recalibrate-bn: net\.py:net has no layer with running statistics"):
+        recalibrate_(model, spec(), data(), 16)
 
 
 def test_auxiliary_outputs_are_left_out():

@@ -1,0 +1,115 @@
+"""Masks of every scope and structure against brute force."""
+
+import numpy as np
+import pytest
+
+from apcli.allocations import SCOPES
+from apcli.allocations.shares import by_rows
+from apcli.entries import Entry
+from apcli.errors import UsageError
+from apcli.layers import Layer
+from apcli.operations.layer_masks import by_counts, by_pattern, by_scope
+from apcli.rankings import ScoreRanking
+
+SHAPES = {"conv": (8, 3, 3, 3), "mid": (16, 8), "fc": (5, 16)}
+LAYERS = [Layer(name, f"{name}.weight", shape) for name, shape in SHAPES.items()]
+
+
+def weights_of(seed=0, zeros=0.1):
+    draw = np.random.default_rng(seed)
+    found = {x.tensor: np.round(draw.normal(size=x.shape) * 8) / 8 for x in LAYERS}  # ties
+    return {name: weight * (draw.random(weight.shape) >= zeros) for name, weight in found.items()}
+
+
+def rankings_of(weights):
+    return {
+        name: ScoreRanking(np.abs(weight), Entry("F64", weight.shape, weight.reshape(-1).view(np.uint8)))
+        for name, weight in weights.items()
+    }
+
+
+def whole(masks):
+    return {x.tensor: masks[x.tensor](0, x.size).reshape(x.shape) for x in LAYERS if x.tensor in masks}
+
+
+def scoped(weights, scope, sparsity, min_keep=0):
+    return whole(by_scope(LAYERS, rankings_of(weights), scope, sparsity, min_keep, "fc.weight"))
+
+
+@pytest.mark.parametrize("scope", [row.name for row in SCOPES])
+def test_scopes_are_exact_remove_the_lowest_and_grow(scope):
+    weights, total = weights_of(), sum(x.size for x in LAYERS)
+    before = None
+    for sparsity in (0.3, 0.4, 0.45):
+        masks = scoped(weights, scope, sparsity)
+        zeros = {name: int((~mask).sum()) for name, mask in masks.items()}
+        if scope == "global":
+            assert sum(zeros.values()) == round(sparsity * total)
+        elif scope != "output":
+            ends = {"first": "conv", "last": "fc"} if scope == "uniform+" else {}
+            counts = SCOPES.row(scope).load()(SHAPES, sparsity, **ends)
+            assert zeros == {x.tensor: max(counts[x.name], int((weights[x.tensor] == 0).sum())) for x in LAYERS}
+        for name, mask in masks.items():
+            assert not mask[weights[name] == 0].any()
+            if scope != "output" and mask.any() and not mask.all():
+                assert np.abs(weights[name])[~mask].max() <= np.abs(weights[name])[mask].min()
+        if before:
+            assert not any((mask & ~before[name]).any() for name, mask in masks.items())
+        before = masks
+
+
+def test_rows_lose_the_same_and_runs_are_parts_of_the_whole():
+    weights = weights_of(zeros=0)
+    weights = {name: np.where(weight == 0, 1.0, weight) for name, weight in weights.items()}
+    masks = by_scope(LAYERS, rankings_of(weights), "output", 0.4, 0, None)
+    for x in LAYERS:
+        mask = masks[x.tensor](0, x.size)
+        rows = mask.reshape(x.shape[0], -1)
+        assert (~rows).sum(1).tolist() == by_rows(round(0.4 * x.size), x.shape[0])
+        assert masks[x.tensor](5, 30).tolist() == mask[5:30].tolist()
+
+
+@pytest.mark.parametrize("min_keep", [30, 0.4])
+def test_min_keep_of_global_takes_the_next_in_rank(min_keep):
+    weights = weights_of(1, 0)
+    weights["fc.weight"] /= 100
+    masks = scoped(weights, "global", 0.5, min_keep)
+    least = {x.tensor: min_keep if min_keep >= 1 else round(min_keep * x.size) for x in LAYERS}
+    flat = [(abs(w), order, i, x) for order, x in enumerate(LAYERS) for i, w in enumerate(weights[x.tensor].ravel())]
+    left, expected = {x.tensor: x.size for x in LAYERS}, {x.tensor: np.ones(x.size, bool) for x in LAYERS}
+    wanted = round(0.5 * len(flat))
+    for _, _, index, x in sorted(flat, key=lambda item: item[:3]):
+        if wanted and left[x.tensor] > least[x.tensor]:
+            expected[x.tensor][index] = False
+            left[x.tensor] -= 1
+            wanted -= 1
+    assert {name: mask.ravel().tolist() for name, mask in masks.items()} == {
+        name: (mask & (weights[name].ravel() != 0)).tolist() for name, mask in expected.items()
+    }
+
+
+@pytest.mark.parametrize("n, m", [(2, 4), (1, 4), (1, 2)])
+def test_patterns_along_the_inputs(n, m, caplog):
+    layers = [Layer("a", "a.weight", (3, 8, 3, 3)), Layer("b", "b.weight", (5, 16)), Layer("c", "c.weight", (2, 3))]
+    draw = np.random.default_rng(0)
+    weights = {x.tensor: draw.normal(size=x.shape) * (draw.random(x.shape) > 0.3) for x in layers}
+    masks = by_pattern(layers, rankings_of(weights), (n, m), "f")
+    assert masks.keys() == {"a.weight", "b.weight"}
+    assert "c stay as they are" in caplog.text
+    for x in layers[:2]:
+        mask, size = masks[x.tensor](0, x.size).reshape(x.shape), np.abs(weights[x.tensor])
+        for place in np.ndindex(x.shape[0], x.shape[1] // m, *x.shape[2:]):
+            at = (place[0], slice(place[1] * m, (place[1] + 1) * m), *place[2:])
+            best = np.argsort(size[at])[-n:]
+            assert set(np.flatnonzero(mask[at])) == {i for i in best if size[at][i]}
+    with pytest.raises(UsageError, match="no layer of f has a multiple"):
+        by_pattern(layers[2:], rankings_of(weights), (n, m), "f")
+
+
+def test_more_zeros_than_asked_stay():
+    weights = weights_of(2, 0.6)
+    for masks in (
+        scoped(weights, "layer", 0.1),
+        whole(by_counts(LAYERS, rankings_of(weights), dict.fromkeys(SHAPES, 0))),
+    ):
+        assert all((mask == (weights[name] != 0)).all() for name, mask in masks.items())

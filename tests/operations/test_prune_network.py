@@ -1,0 +1,189 @@
+"""Pruning by what the network says: every such method on the digits, with exact counts, and files that load."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from apcli.allocations import SCOPES
+from apcli.checkpoints import read
+from apcli.configs import LoopConfig, ModelConfig, PruneConfig, TrainConfig
+from apcli.criteria import METHODS
+from apcli.errors import UsageError
+from apcli.layers import prunable
+from apcli.models.build import build
+from apcli.models.spec import ModelSpec
+from apcli.operations.network_scores import NetworkScores
+from apcli.operations.prune import prune
+from apcli.operations.prune_trials import check, needs_network
+from apcli.operations.train import train
+from apcli.outputs import Outputs
+
+OF_NETWORK = [row.name for row in METHODS if "network" in row.needs]
+SCORING = [name for name in OF_NETWORK if "reconstruction" not in METHODS.row(name).needs]
+SPECS = {"synflow": "synflow:iterations=3"}
+FEW = {"images": 32, "batch_size": 16, "device": "cpu"}
+LAYERS = "fc3,fc4,fc5"  # of fc5: small ones
+
+
+def quiet(line: str) -> None:
+    assert "\n" not in line
+
+
+def made(folder: Path, model: str) -> Path:
+    loop = LoopConfig(epochs=0, device="cpu")
+    (path,) = train(TrainConfig(ModelConfig(model), loop=loop), Outputs(folder), quiet)
+    return path
+
+
+@pytest.fixture(scope="module")
+def dense(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return made(tmp_path_factory.mktemp("dense"), "fc5")
+
+
+@pytest.fixture(scope="module")
+def convolutions(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return made(tmp_path_factory.mktemp("convolutions"), "resnet20")
+
+
+def run(source: Path, folder: Path, *sparsities: float, **options: Any) -> list[Path]:
+    config = PruneConfig(sparsities, **{**FEW, **options})
+    check(config, Outputs(folder))
+    return list(prune(read(source), config, Outputs(folder), NetworkScores(config, quiet)))
+
+
+def zeros(path: Path) -> dict[str, int]:
+    checkpoint = read(path)
+    return {layer.name: checkpoint.entries[layer.tensor].zeros for layer in prunable(checkpoint)}
+
+
+def check_file(path: Path, source: Path, *, same_values: bool = True) -> None:
+    """It loads strictly into its network, gives finite logits, and kept weights are the source's."""
+    checkpoint, after, before = read(path), load_file(path), load_file(source)
+    model = build(ModelSpec.from_dict(checkpoint.lineage["model"])).eval()
+    model.load_state_dict(after, strict=True)
+    shape = ModelSpec.from_dict(checkpoint.lineage["model"]).input_size
+    with torch.no_grad():
+        assert model(torch.zeros(1, *shape)).isfinite().all()
+    for name, tensor in before.items():
+        if name not in checkpoint.lineage["pruned"]:
+            assert torch.equal(after[name], tensor)
+        elif same_values:
+            assert torch.equal(after[name], torch.where(after[name] == 0, 0, tensor))
+        else:
+            assert after[name].dtype == tensor.dtype
+
+
+@pytest.mark.parametrize("method", OF_NETWORK)
+def test_every_layer_loses_its_share_exactly(dense, tmp_path, method):
+    paths = run(dense, tmp_path, 0.3, 0.8, method=SPECS.get(method, method), layers=LAYERS)
+    assert needs_network(PruneConfig((0.3,), method))
+    sizes = {layer.name: layer.size for layer in prunable(read(dense))}
+    for sparsity, path in zip((0.3, 0.8), paths, strict=True):
+        found = zeros(path)
+        asked = {name: round(sparsity * size) if name in LAYERS.split(",") else 0 for name, size in sizes.items()}
+        assert found == asked
+        lineage = read(path).lineage
+        assert lineage["pruned"].keys() == {f"{name}.weight" for name in LAYERS.split(",")}
+        assert {p["method"].partition(":")[0] for p in lineage["pruned"].values()} == {method}
+        assert ("images" in lineage["settings"][-1]) == ("data" in METHODS.row(method).needs)
+        check_file(path, dense, same_values="reconstruction" not in METHODS.row(method).needs)
+
+
+@pytest.mark.parametrize("scope", ["global", "erk", "output"])
+@pytest.mark.parametrize("method", SCORING)
+def test_other_scopes_are_exact_over_the_network(dense, tmp_path, method, scope):
+    (path,) = run(dense, tmp_path, 0.7, method=SPECS.get(method, method), scope=scope, layers="fc4,fc5")
+    found = zeros(path)
+    assert found["fc4"] + found["fc5"] == round(0.7 * 30_000) + round(0.7 * 1000)
+    assert found["fc1"] == 0
+    if scope != "global":
+        counts = SCOPES.row(scope).load()({"fc4": (100, 300), "fc5": (10, 100)}, 0.7)
+        assert {name: found[name] for name in counts} == counts
+    if scope == "output":
+        rows = (load_file(path)["fc4.weight"] == 0).sum(1)
+        assert rows.tolist() == [210] * 100
+    check_file(path, dense)
+
+
+@pytest.mark.parametrize("method", OF_NETWORK)
+def test_convolutions(convolutions, tmp_path, method):
+    names = [layer.name for layer in prunable(read(convolutions))]
+    layers = ",".join([names[-3], names[-1]])
+    (path,) = run(convolutions, tmp_path, 0.5, method=SPECS.get(method, method), layers=layers)
+    sizes = {layer.name: layer.size for layer in prunable(read(convolutions))}
+    assert {name: count for name, count in zeros(path).items() if count} == {
+        name: sizes[name] // 2 for name in layers.split(",")
+    }
+    check_file(path, convolutions, same_values=method != "sparsegpt")
+
+
+@pytest.mark.parametrize("method", ["taylor", "synflow:iterations=3", "sparsegpt"])
+def test_the_same_bytes_twice(dense, tmp_path, method):
+    contents = [run(dense, tmp_path / f, 0.5, method=method, layers="fc4,fc5")[0].read_bytes() for f in ("one", "two")]
+    assert contents[0] == contents[1]
+
+
+def test_no_network_method_draws_but_random_beside_one_does(dense, tmp_path):
+    with pytest.raises(UsageError, match="draws nothing"):
+        run(dense, tmp_path, 0.5, method="taylor", seeds=(0, 1))
+    paths = run(dense, tmp_path, 0.5, method="snip,random", seeds=(0, 1), layers="fc5")
+    assert [path.name.removeprefix(dense.stem) for path in paths] == [
+        ".snip-0.5.safetensors",
+        ".random-0.5.seed0.safetensors",
+        ".random-0.5.seed1.safetensors",
+    ]
+    masks = [load_file(path)["fc5.weight"] == 0 for path in paths]
+    assert not torch.equal(masks[1], masks[2])
+    assert not torch.equal(masks[0], masks[1])
+
+
+@pytest.mark.parametrize("method", ["sparsegpt", "wanda"])
+def test_two_of_every_four_inputs(dense, tmp_path, method):
+    (path,) = run(dense, tmp_path, method=method, structure="2:4", layers="fc4,fc5")
+    for name in ("fc4.weight", "fc5.weight"):
+        weight = load_file(path)[name]
+        assert ((weight.reshape(-1, 4) == 0).sum(1) == 2).all()
+    assert read(path).lineage["pruned"]["fc4.weight"]["requested"] == 0.5
+    assert "2of4" in path.name
+    assert read(path).lineage["pruned"]["fc4.weight"]["scope"] == "2:4"
+    check_file(path, dense, same_values=method == "wanda")
+
+
+def test_sparsegpt_moves_the_kept_weights(dense, tmp_path):
+    (path,) = run(dense, tmp_path, 0.5, method="sparsegpt", layers="fc4")
+    after, before = load_file(path)["fc4.weight"], load_file(dense)["fc4.weight"]
+    assert (after[after != 0] != before[after != 0]).any()
+    with pytest.raises(UsageError, match="expected layer or erk"):
+        run(dense, tmp_path / "global", 0.5, method="sparsegpt", scope="global")
+    for options in ({"rewind_to": str(dense)}, {"min_keep": 3}):
+        with pytest.raises(UsageError, match="leave --rewind-to and --min-keep out"):
+            run(dense, tmp_path, 0.5, method="sparsegpt", **options)
+
+
+def test_synflow_prunes_in_steps_and_without_data(dense, tmp_path):
+    once, thrice = (
+        load_file(run(dense, tmp_path, 0.9, method=f"synflow:iterations={n}", scope="global", layers=LAYERS)[0])
+        for n in (1, 3)
+    )
+    assert any(not torch.equal(once[name] == 0, thrice[name] == 0) for name in ("fc3.weight", "fc4.weight"))
+    assert all(thrice[f"{name}.weight"].any() for name in LAYERS.split(","))  # no layer collapses
+    with pytest.raises(UsageError, match="prunes in steps"):
+        run(dense, tmp_path, layer_sparsity=(("fc5", 0.5),), method="synflow")
+
+
+def test_movement_is_for_training(dense, tmp_path):
+    with pytest.raises(UsageError, match="apcli finetune --method movement"):
+        run(dense, tmp_path, 0.5, method="movement")
+
+
+def test_one_run_of_the_network_serves_all_sparsities(dense, tmp_path):
+    told: list[str] = []
+    config = PruneConfig((0.1, 0.5, 0.9), "snip", layers="fc5", **FEW)
+    paths = list(prune(read(dense), config, Outputs(tmp_path), NetworkScores(config, told.append)))
+    assert len([line for line in told if line.startswith("snip of")]) == 1
+    masks = [load_file(path)["fc5.weight"] == 0 for path in paths]
+    assert (masks[0] <= masks[1]).all()
+    assert (masks[1] <= masks[2]).all()
