@@ -29,7 +29,7 @@ FLOORS = [
     ["apcli.masks"],
     [
         *["apcli.theory", "apcli.criteria", "apcli.allocations", "apcli.optim", "apcli.data", "apcli.models"],
-        *["apcli.theory.*", "apcli.allocations.*", "apcli.optim.*"],
+        *["apcli.schedules", "apcli.theory.*", "apcli.allocations.*", "apcli.optim.*", "apcli.schedules.*"],
     ],
     ["apcli.entries"],
     ["apcli.selection", "apcli.rankings", "apcli.storage"],
@@ -45,7 +45,10 @@ FLOORS = [
 ]
 HEAVY = {"torch", "torchvision", "timm", "numpy", "scipy", "matplotlib", "pyro", "rich", "safetensors"}
 LIGHT = ["apcli", *(f"apcli.{name}" for name in ["errors", "registry", "lineage", "configs", "records", "cli.main"])]
-TABLES = ["apcli.criteria", "apcli.allocations", "apcli.optim", "apcli.theory", "apcli.data", "apcli.models"]
+TABLES = [
+    *["apcli.criteria", "apcli.allocations", "apcli.schedules", "apcli.optim", "apcli.theory", "apcli.data"],
+    "apcli.models",
+]
 LINES_OF_A_FUNCTION, LINES_OF_A_COMMAND, LINES_OF_A_FILE = 60, 80, 330  # a command's signature is its options
 
 

@@ -69,8 +69,8 @@ def uniform_plus(shapes: Shapes, sparsity: float, *, first: str, last: str) -> d
 
 
 def by_rows(removed: int, rows: int) -> list[int]:
-    """``removed`` spread evenly over ``rows``: they differ by one at the most."""
-    return [removed * (row + 1) // rows - removed * row // rows for row in range(rows)]
+    """``removed`` spread evenly over ``rows``: they differ by one at the most, and none falls as ``removed`` grows."""
+    return [removed // rows + (row < removed % rows) for row in range(rows)]
 
 
 def _whole_numbers(exact: Mapping[str, float], limits: Mapping[str, int], wanted: int) -> dict[str, int]:
