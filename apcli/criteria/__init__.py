@@ -6,7 +6,6 @@ What a row's function is called with follows from what the row needs:
 - ``layer``: a layer's whole weight; gives scores;
 - ``network``: a ``Subject``; gives scores by tensor name. With ``data`` the subject's batches are images and labels;
   with ``reconstruction`` it gives new weights, whose zeros are the mask;
-- ``training``: nothing, here: the scores are learnt while the network is fine-tuned;
 - ``like``: another file, whose zeros are counted.
 """
 
@@ -115,13 +114,6 @@ METHODS = Table(
             "Frantar & Alistarh 2023, arXiv:2301.00774, algorithm 1; Hassibi & Stork 1992",
             ("network", "data", "reconstruction"),
             {"block": 128, "damping": 0.01},
-        ),
-        Row(
-            "movement",
-            "apcli.criteria.movement:movement",
-            "removes the weights that training moves towards zero; only in finetune --schedule",
-            "Sanh et al. 2020, arXiv:2005.07683, equation (6)",
-            ("training",),
         ),
     ),
 )

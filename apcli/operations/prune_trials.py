@@ -73,10 +73,6 @@ def _check(trial: Trial, config: PruneConfig) -> None:
     method = trial.method
     if method is None:
         return
-    if "training" in method.row.needs:
-        raise UsageError(
-            f"--method {method.name} learns its scores while it trains: apcli finetune --method {method.name}"
-        )
     if ("like" in method.row.needs) != bool(config.like):
         raise UsageError(f"--method {method.name} {'needs' if not config.like else 'does not go with'} --like FILE")
     if "reconstruction" in method.row.needs and (config.rewind_to or config.min_keep):

@@ -111,7 +111,6 @@ def test_every_stage_reads_a_packed_file(digits):
         ("--sparsity 0.5 --structure filter --method lamp", ("unknown filter method 'lamp'",)),
         ("--sparsity 0.5 --structure filter", ("a.safetensors does not say which network it is", "--model")),
         ("--sparsity 0.5 --method taylor", ("a.safetensors does not say which network it is", "--model")),
-        ("--sparsity 0.5 --method movement", ("movement", "apcli finetune --method movement")),
         ("--sparsity 0.5 --data digits", ("--data", "needs no network")),
         ("--sparsity 0.5 --model fc5", ("--model", "needs no network")),
         ("--sparsity 0.5 --scope global --layer-sparsity fc1=0.5", ("--layer-sparsity", "--scope global")),

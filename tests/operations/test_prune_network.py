@@ -174,11 +174,6 @@ def test_synflow_prunes_in_steps_and_without_data(dense, tmp_path):
         run(dense, tmp_path, layer_sparsity=(("fc5", 0.5),), method="synflow")
 
 
-def test_movement_is_for_training(dense, tmp_path):
-    with pytest.raises(UsageError, match="apcli finetune --method movement"):
-        run(dense, tmp_path, 0.5, method="movement")
-
-
 def test_one_run_of_the_network_serves_all_sparsities(dense, tmp_path):
     told: list[str] = []
     config = PruneConfig((0.1, 0.5, 0.9), "snip", layers="fc5", **FEW)
