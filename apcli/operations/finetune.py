@@ -67,7 +67,7 @@ class Finetuner:
         pruned = self._promises_of(source)
         growing = self._growing(source)
         traced = traced_layers(source, config.trace, {*pruned, *(layer.tensor for layer in growing)})
-        dense = self._dense_of(source)
+        dense = self._dense_of(source, pruned)
         spec, dataset = self.networks.spec_and_data(source)
         recipe = recipe_of(config.loop, spec, dataset)
         own_seed = (source.lineage or {}).get("seed") or 0
@@ -142,7 +142,8 @@ class Finetuner:
         if self.config.sparsity is None:
             return f"{source.stem}.finetuned"
         share = np.format_float_positional(self.config.sparsity, trim="-")
-        return f"{source.stem}.{self.method.spec.replace(':', '-')}-{share}.finetuned"
+        schedule = self.schedule.spec.replace(":", "-")
+        return f"{source.stem}.{self.method.spec.replace(':', '-')}-{share}-{schedule}.finetuned"
 
     def _growth_settings(self) -> dict[str, Any]:
         config = self.config
@@ -197,7 +198,7 @@ class Finetuner:
         result["history"].append({**now, "pd": performance.difference(result["dense_metrics"], now)})
         steps = {0: _snapshot(model, traced)}
         if self.config.recalibrate_bn:
-            recalibrate_(model, spec, dataset, recipe.batch_size)
+            recalibrate_(model, spec, dataset, recipe.batch_size, torch.Generator(self.device).manual_seed(seed))
             if not recipe.epochs:
                 now = evaluate(model, spec, dataset, recipe.batch_size)
         for now in fit(
@@ -237,9 +238,9 @@ class Finetuner:
         made = self.outputs.has(path, wanted)
         return (not traced or self.outputs.has(trace, {**wanted, "stage": "trace"}, say=False)) and made
 
-    def _dense_of(self, source: Checkpoint) -> Checkpoint | None:
+    def _dense_of(self, source: Checkpoint, pruned: Mapping[str, Any]) -> Checkpoint | None:
         """The network that PD is set against: ``--dense``, the dense ancestor, or a dense source itself; else None."""
-        if self.config.dense is None and source.lineage is not None and not source.lineage["pruned"]:
+        if self.config.dense is None and not pruned:
             return source
         try:
             return dense_ancestor(source, self.config.dense)

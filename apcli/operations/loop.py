@@ -7,7 +7,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
-from torch.nn.modules.batchnorm import _NormBase
+from torch.nn.modules.batchnorm import _BatchNorm, _NormBase
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
@@ -149,39 +149,72 @@ def _evaluate(model: nn.Module, spec: ModelSpec, split: Split, batch_size: int) 
     return tally.metrics()
 
 
-def recalibrate_(model: nn.Module, spec: ModelSpec, dataset: Dataset, batch_size: int) -> None:
-    """Measure the normalisation layers' running statistics anew, over the whole training split without augmentation.
+def recalibrate_(model: nn.Module, spec: ModelSpec, dataset: Dataset, batch_size: int, generator: Generator) -> None:
+    """Measure batch norm's running statistics anew, over the whole training split without augmentation.
 
-    All else is in evaluation mode and stays as it is. A batch counts by its images, so the means are those of the
-    split; a variance is the mean of the batches' (Li et al. 2020, EagleEye, arXiv:2007.02491, section 3.3).
+    Each layer gets the mean and the unbiased variance of all that reaches it, batches pooled by their counts: neither
+    the order nor a smaller last batch shifts them. What reaches it went through the norms before it, which take each
+    batch's own statistics, as in training: so images come in the generator's order, not sorted by class as files are.
+    All else is in evaluation mode and stays as it is. Source: adaptive batch norm, Li et al. 2020, arXiv:2007.02491.
 
     Raises:
-        UsageError: no layer has running statistics.
+        UsageError: no layer has running statistics, or a batch is too small for batch norm.
     """
-    norms = [module for module in model.modules() if isinstance(module, _NormBase) and module.running_mean is not None]
+    norms = [module for module in model.modules() if isinstance(module, _BatchNorm) and module.running_mean is not None]
     if not norms:
-        raise UsageError(f"--recalibrate-bn: {spec.name} has no layer with running statistics: leave it out")
-    momenta = [norm.momentum for norm in norms]
+        raise UsageError(f"--recalibrate-bn: {spec.name} has no batch norm with running statistics: leave it out")
+    moments = [_Moments() for _ in norms]
+    hooks = [norm.register_forward_pre_hook(found) for norm, found in zip(norms, moments, strict=True)]
     model.eval()
     for norm in norms:
-        norm.reset_running_stats()
         norm.training = True  # train() would reach a dropout that stands inside
-    seen = 0
-    with torch.no_grad():
-        for images, _ in _feed(dataset.train, spec, batch_size, (), None):
-            seen += len(images)
-            for norm in norms:
-                norm.momentum = len(images) / seen
-            _logits(model, images, spec)
-    for norm, momentum in zip(norms, momenta, strict=True):
-        norm.momentum = momentum
-    model.eval()
+    try:
+        with torch.no_grad():
+            for images, _ in _feed(dataset.train, spec, batch_size, (), generator):
+                _logits(model, images, spec)
+    except ValueError as error:  # a batch norm that sees one value a channel
+        raise UsageError(f"--recalibrate-bn with --batch-size {batch_size}: {error}: choose another size") from None
+    finally:
+        for hook in hooks:
+            hook.remove()
+        model.eval()
+    for norm, found in zip(norms, moments, strict=True):
+        found.give_(norm)
 
 
 def in_percent(metrics: Mapping[str, Any]) -> str:
     """The test accuracy, for a sentence."""
     accuracy = (metrics.get("test") or {}).get("accuracy")
     return "unknown" if accuracy is None else f"{accuracy:.2f} %"
+
+
+class _Moments:
+    """The mean and the variance of what reaches a batch norm, by channel, over all batches; kept on the device."""
+
+    def __init__(self) -> None:
+        self.batches = self.count = 0
+        self.sums = self.squares = torch.zeros(())
+
+    def __call__(self, norm: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        features = inputs[0].float()
+        others = [dim for dim in range(features.dim()) if dim != 1]
+        variance, mean = (moment.double() for moment in torch.var_mean(features, others, correction=0))
+        count = features.numel() // features.shape[1]
+        self.batches += 1
+        self.count += count
+        self.sums = count * mean + self.sums  # a zero of the CPU goes with any device
+        self.squares = count * (variance + mean.square()) + self.squares
+
+    @torch.no_grad()
+    def give_(self, norm: _BatchNorm) -> None:
+        """Make them the running statistics; a layer that nothing reached keeps its own."""
+        if not self.batches:
+            return
+        mean = self.sums / self.count
+        deviations = (self.squares - self.count * mean.square()).clamp(min=0)
+        norm.get_buffer("running_mean").copy_(mean)
+        norm.get_buffer("running_var").copy_(deviations / (self.count - 1))
+        norm.get_buffer("num_batches_tracked").fill_(self.batches)
 
 
 class _Tally:

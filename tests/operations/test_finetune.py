@@ -158,7 +158,8 @@ def test_recalibration_comes_after_the_first_measurement(tmp_path):
     path = run(source, recalibrate_bn=True, loop={"epochs": 0})
     before, after = load_file(source), load_file(path)
     moved = {name for name in before if not torch.equal(before[name], after[name])}
-    assert moved == {name for name in before if name.endswith(("running_mean", "running_var"))}
+    statistics = ("running_mean", "running_var")
+    assert moved - {name for name in moved if name.endswith("tracked")} == {n for n in before if n.endswith(statistics)}
     lineage = read(path).lineage
     assert lineage["settings"][-1]["recalibrate_bn"] is True
     measured = {split: lineage["history"][0][split] for split in ("train", "test")}
@@ -170,7 +171,7 @@ def test_recalibration_comes_after_the_first_measurement(tmp_path):
 
 
 def test_a_network_without_batch_norm_is_not_recalibrated(pruned):
-    with pytest.raises(UsageError, match="--recalibrate-bn: fc5 has no layer with running statistics"):
+    with pytest.raises(UsageError, match="--recalibrate-bn: fc5 has no batch norm with running statistics"):
         run(pruned, recalibrate_bn=True)
     assert not pruned.with_name("fc5-digits.lowest-0.6.finetuned.safetensors").exists()
 
@@ -179,7 +180,8 @@ def test_a_network_without_batch_norm_is_not_recalibrated(pruned):
 @pytest.mark.parametrize("schedule", [None, "linear:every=3", "one-shot"])
 def test_gradual_pruning_ends_at_the_exact_share(pruned, scope, schedule):
     path = run(pruned, sparsity=0.9, schedule=schedule, scope=scope, exclude="fc1", loop={"opt": "adam", "epochs": 2})
-    assert path.name == "fc5-digits.lowest-0.6.lowest-0.9.finetuned.safetensors"
+    how = (schedule or "cubic").replace(":", "-")
+    assert path.name == f"fc5-digits.lowest-0.6.lowest-0.9-{how}.finetuned.safetensors"
     before, after = load_file(pruned), load_file(path)
     names = [f"fc{i}.weight" for i in (2, 3, 4, 5)]
     zeros = {name: int((after[name] == 0).sum()) for name in names}
@@ -193,6 +195,24 @@ def test_gradual_pruning_ends_at_the_exact_share(pruned, scope, schedule):
     assert all((p["method"], p["scope"], p["requested"]) == ("lowest", scope, 0.9) for p in promises.values())
     trace = load_file(traces.path_beside(path))
     assert {name.partition("@")[0] for name in trace} == set(names)
+
+
+def test_gradual_pruning_of_a_dense_network(dense, tmp_path):
+    """The source is the dense network that PD and the lineage speak of, also where it has no lineage of its own."""
+    theirs = without_lineage(dense, tmp_path / "theirs.safetensors")
+    for source in (dense, theirs):
+        named = {} if source == dense else {"model": "fc5"}
+        path = run(source, Outputs(tmp_path / "out"), sparsity=0.5, layers="fc4,fc5", loop={"epochs": 2}, **named)
+        assert path.name == f"{source.stem}.lowest-0.5-cubic.finetuned.safetensors"
+        lineage = read(path).lineage
+        assert lineage["dense"]["sha256"] == read(source).sha256
+        assert lineage["dense_metrics"] == scores(dense)
+        assert lineage["history"][0]["pd"]["test"] == {"loss": 0.0, "accuracy": 0.0}
+        trace = load_file(traces.path_beside(path))
+        for name in ("fc4.weight", "fc5.weight"):
+            zeros = [int((trace[f"{name}@{epoch}"] == 0).sum()) for epoch in (0, 1, 2)]
+            assert zeros[0] == 0 < zeros[1] <= zeros[2]
+            assert lineage["pruned"][name]["zeros"] == zeros[2] == round(0.5 * trace[f"{name}@0"].numel())
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -246,24 +247,98 @@ def test_an_output_that_is_no_logits_is_named():
             evaluate(network(classes=outputs), spec(), data(), 16)
 
 
-@pytest.mark.parametrize("count", [90, 96, 82])
-def test_recalibrated_statistics_are_those_of_the_whole_split(count):
-    """The mean of all images, also of a smaller last batch; the variance is the weighted mean of the batches'."""
+def recalibrate(model: nn.Module, dataset: Dataset | None = None, batch_size: int = 16, seed: int = 0) -> None:
+    recalibrate_(model, spec(), dataset or data(), batch_size, torch.Generator().manual_seed(seed))
+
+
+@pytest.mark.parametrize("count", [90, 96, 81])
+@pytest.mark.parametrize("seed", [0, 1])
+def test_recalibrated_statistics_are_those_of_the_whole_split(count, seed):
+    """Whatever the batches are, also with a last one of one image: a mean of their variances would be too small."""
     model, dataset = network(), data(train=count)
     with torch.no_grad():
         model.norm.running_mean.fill_(5)
     before = snapshot(model)
-    recalibrate_(model, spec(), dataset, 16)
+    recalibrate(model, dataset, seed=seed)
     for name, tensor in model.state_dict().items():
         assert torch.equal(tensor, before[name]) == ("running" not in name and "tracked" not in name), name
     pixels = (dataset.train.images.double() / 255 - 0.5) / 0.25
     inputs = torch.nn.functional.conv2d(pixels, model.conv.weight.detach().double(), padding=1)
-    mean = inputs.mean((0, 2, 3))
-    variance = sum(len(part) / count * part.var((0, 2, 3)) for part in inputs.split(16))
-    torch.testing.assert_close(model.norm.running_mean.double(), mean, rtol=1e-5, atol=1e-6)
-    torch.testing.assert_close(model.norm.running_var.double(), variance, rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(model.norm.running_mean.double(), inputs.mean((0, 2, 3)), rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(model.norm.running_var.double(), inputs.var((0, 2, 3)), rtol=1e-5, atol=1e-6)
     assert model.norm.momentum == 0.1
+    assert model.norm.num_batches_tracked == math.ceil(count / 16)
     assert not any(module.training for module in model.modules())
+    assert not any(module._forward_pre_hooks for module in model.modules())
+
+
+def test_recalibration_of_inputs_far_from_zero():
+    """The squares of a mean a thousand times the deviation leave the variance its digits."""
+    model, dataset = network(), data()
+    with torch.no_grad():
+        model.conv.weight.fill_(1.0)
+    model.conv.bias = nn.Parameter(torch.full((6,), 5000.0))
+    recalibrate(model, dataset)
+    pixels = (dataset.train.images.double() / 255 - 0.5) / 0.25
+    variance = torch.nn.functional.conv2d(pixels, torch.ones(6, 1, 3, 3).double(), padding=1).var((0, 2, 3))
+    torch.testing.assert_close(model.norm.running_var.double(), variance, rtol=1e-4, atol=0)
+
+
+def test_recalibration_of_a_norm_that_is_used_twice_and_of_one_that_is_not_used():
+    class Twice(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.norm, self.idle, self.fc = nn.BatchNorm1d(16), nn.BatchNorm1d(16), nn.Linear(16, CLASSES)
+
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            pixels = images.flatten(1)
+            return self.fc(self.norm(pixels) + self.norm(3 * pixels + 1))
+
+    model, dataset = Twice(), data()
+    with torch.no_grad():
+        model.idle.running_var.fill_(7)
+    recalibrate(model, dataset)
+    pixels = ((dataset.train.images.double() / 255 - 0.5) / 0.25).flatten(1)
+    seen = torch.cat([pixels, 3 * pixels + 1])
+    torch.testing.assert_close(model.norm.running_mean.double(), seen.mean(0), rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(model.norm.running_var.double(), seen.var(0), rtol=1e-5, atol=1e-6)
+    assert (model.idle.running_var == 7).all()
+    assert (model.idle.num_batches_tracked, model.norm.num_batches_tracked) == (0, 12)
+
+
+def test_recalibration_does_not_depend_on_how_the_images_are_sorted():
+    """Folders are read class by class; deep norms would take each class by the statistics of its own batch."""
+    dataset = data(train=700)
+    order = dataset.train.labels.argsort()
+    by_class = replace(dataset, train=Split(dataset.train.images[order], dataset.train.labels[order]))
+    found = []
+    for images in (dataset, by_class):
+        model = network()
+        model.fc = nn.Sequential(nn.Linear(96, 8), nn.BatchNorm1d(8), nn.Linear(8, CLASSES))
+        torch.manual_seed(1)
+        for parameter in model.fc.parameters():
+            nn.init.normal_(parameter)
+        recalibrate(model, images, batch_size=100)
+        found.append(snapshot(model))
+    for name in ("norm.running_mean", "norm.running_var"):
+        torch.testing.assert_close(found[0][name], found[1][name], rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(found[0]["fc.1.running_var"], found[1]["fc.1.running_var"], rtol=0.1, atol=0)
+
+
+def test_a_batch_too_small_for_batch_norm_is_told():
+    class Flat(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.norm, self.fc = nn.BatchNorm1d(16), nn.Linear(16, CLASSES)
+
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            return self.fc(self.norm(images.flatten(1)))
+
+    model = Flat()
+    with pytest.raises(UsageError, match=r"--recalibrate-bn with --batch-size 89: .*choose another size") as caught:
+        recalibrate(model, batch_size=89)
+    assert "\n" not in str(caught.value)
+    assert not model.norm.training
 
 
 def test_recalibration_leaves_dropout_off_also_inside_a_norm():
@@ -279,18 +354,18 @@ def test_recalibration_leaves_dropout_off_also_inside_a_norm():
     model.norm = DroppingNorm(6)
     model.conv = nn.Sequential(nn.Dropout(0.9), model.conv)
     state = torch.get_rng_state()
-    recalibrate_(model, spec(), data(), 16)
+    recalibrate(model)
     assert torch.equal(torch.get_rng_state(), state)
     first = snapshot(model)
-    recalibrate_(model, spec(), data(), 16)
+    recalibrate(model)
     assert all(torch.equal(tensor, first[name]) for name, tensor in model.state_dict().items())
 
 
 def test_nothing_to_recalibrate_is_told():
     model = network()
     model.norm = nn.BatchNorm2d(6, track_running_stats=False)
-    with pytest.raises(UsageError, match=r"--recalibrate-bn: net\.py:net has no layer with running statistics"):
-        recalibrate_(model, spec(), data(), 16)
+    with pytest.raises(UsageError, match=r"--recalibrate-bn: net\.py:net has no batch norm with running statistics"):
+        recalibrate(model)
 
 
 def test_auxiliary_outputs_are_left_out():
