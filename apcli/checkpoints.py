@@ -1,28 +1,24 @@
-"""Safetensors checkpoints: read as memory-mapped NumPy arrays, written in a fixed byte order, and verified.
+"""Checkpoints: what a file, or several with an index (``apcli.shards``), holds of a network, and what it promises.
 
-Neither torch nor a model is needed: a tensor is its name, dtype, shape and bytes. The format is an eight-byte
-little-endian header length, a JSON header, then the tensors' bytes (huggingface/safetensors, ``README.md``, Format).
+Neither torch nor a model is needed: a tensor is its name, dtype, shape and bytes.
 """
 
-import errno
 import hashlib
-import json
 import os
-import struct
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError, safe_open
-
 from apcli import lineage as lineages
+from apcli import safetensors_files, shards
 from apcli import storage as storages
-from apcli.entries import Entry, Mapped, on_all_cores
+from apcli.entries import Entry
 from apcli.errors import ApcliError, UsageError, VerificationError
 from apcli.lineage import Lineage
+from apcli.safetensors_files import opened, staged, write_file
 
 SUFFIX = ".safetensors"
 _SHOWN = 200  # characters of a given name that a message repeats
@@ -32,7 +28,8 @@ _SHOWN = 200  # characters of a given name that a message repeats
 class Checkpoint:
     """A safetensors file, opened: ``path`` to read it from, ``home`` the folder its lineage's paths start from.
 
-    ``nameless`` is true of bytes that came through a pipe: they have no path that a lineage could name.
+    ``nameless`` is true of bytes that came through a pipe: they have no path that a lineage could name. ``shards`` are
+    the files of a sharded checkpoint and the model's tensors in each; of one file alone there are none.
     """
 
     path: Path
@@ -40,6 +37,7 @@ class Checkpoint:
     entries: Mapping[str, Entry]
     lineage: Lineage | None
     nameless: bool = False
+    shards: Mapping[Path, Sequence[str]] = field(default_factory=dict)
 
     @cached_property
     def sha256(self) -> str:
@@ -52,7 +50,16 @@ class Checkpoint:
 
     @property
     def stem(self) -> str:
-        return "stdin" if self.nameless else self.path.name.removesuffix(SUFFIX)
+        return "stdin" if self.nameless else self.path.name.removesuffix(shards.SUFFIX).removesuffix(SUFFIX)
+
+    @property
+    def files(self) -> list[Path]:
+        """All that the checkpoint is on disk."""
+        return [self.path, *self.shards]
+
+    @property
+    def file_bytes(self) -> int:
+        return sum(path.stat().st_size for path in self.files)
 
     def link(self, home: Path) -> dict[str, str | None]:
         """How a lineage kept in folder ``home`` names this file: relative path and SHA-256."""
@@ -79,7 +86,8 @@ def not_finite(label: str, tensor: str, count: int) -> ApcliError:
 
 
 def relative(path: Path, home: Path) -> str:
-    return Path(os.path.relpath(path.resolve(), home.resolve())).as_posix()
+    # The last part stays as it is called: a link to an index may lead to a file without its suffix.
+    return Path(os.path.relpath(path.parent.resolve() / path.name, home.resolve())).as_posix()
 
 
 def link_to(path: Path, home: Path) -> dict[str, str | None]:
@@ -88,19 +96,16 @@ def link_to(path: Path, home: Path) -> dict[str, str | None]:
 
 
 def sha256_of(path: Path) -> str:
-    """The file's SHA-256, read once for as long as the file stays as it is: many checkpoints share an ancestor."""
-    found = path.stat()
-    return _sha256(path.resolve(), found.st_ino, found.st_size, found.st_mtime_ns)
-
-
-@lru_cache
-def _sha256(path: Path, inode: int, size: int, modified: int) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    """The file's SHA-256; of an index that of its own sum and its shards', one after another as hexadecimal digits."""
+    own = safetensors_files.sha256_of(path)
+    if not shards.is_index(path):
+        return own
+    sums = [sha256_of(path.with_name(name)) for name in shards.parse(path.read_bytes(), str(path)).files]
+    return hashlib.sha256("".join([own, *sums]).encode()).hexdigest()
 
 
 def find(name: str) -> Path:
-    """The file called ``name``, with or without the suffix.
+    """The checkpoint called ``name``, with or without the suffix of a file or of an index.
 
     Raises:
         UsageError: there is no such file.
@@ -109,49 +114,60 @@ def find(name: str) -> Path:
     if not name:
         raise UsageError("a checkpoint's path is empty: expected a safetensors file")
     try:
-        for candidate in (Path(name), Path(name + SUFFIX)):
+        for candidate in (Path(name), Path(name + SUFFIX), Path(name + shards.SUFFIX)):
             if candidate.is_file():
                 return candidate
-        is_folder = Path(name).is_dir()
+        inside = sorted(Path(name).glob(f"*{shards.SUFFIX}")) if Path(name).is_dir() else None
     except OSError:  # no file can have such a name
-        is_folder = False
-    if is_folder:
-        raise UsageError(f"{shown} is a folder: expected a safetensors file, as in {shown.rstrip('/')}/*{SUFFIX}")
+        inside = None
+    if inside is not None:
+        example = inside[0] if inside else f"{shown.rstrip('/')}/*{SUFFIX}"
+        raise UsageError(f"{shown} is a folder: expected a safetensors file, as in {example}")
     raise UsageError(f"no file {shown} (nor with {SUFFIX}): expected a safetensors checkpoint")
 
 
 def read(path: Path, *, nameless: bool = False) -> Checkpoint:
-    """Open a safetensors file; its tensors are memory-mapped, read-only.
+    """Open a safetensors file, or all files of an index; their tensors are memory-mapped, read-only.
 
     Raises:
-        ApcliError: the file is not a whole safetensors file, or its lineage is malformed.
+        ApcliError: a file is not whole, an index and its files disagree, or the lineage is malformed.
     """
     label = "standard input" if nameless else str(path)
-    try:
-        with safe_open(str(path), framework="numpy"):  # the library checks lengths, offsets, overlaps and gaps
-            pass
-    except (SafetensorError, OSError) as error:
-        reason = str(error).removeprefix("Error while deserializing header: ")
-        raise ApcliError(
-            f"{label} is not a whole safetensors file ({reason}): expected a file that safetensors loads"
-        ) from None
-    mapping = Mapped(path)
-    (length,) = struct.unpack("<Q", bytes(mapping.bytes[:8]))
-    header = json.loads(bytes(mapping.bytes[8 : 8 + length]))
-    metadata = header.pop("__metadata__", None) or {}
-    data = mapping.bytes[8 + length :]
-    entries = {}
-    for name, info in sorted(header.items(), key=lambda item: item[1]["data_offsets"]):
-        start, end = info["data_offsets"]
-        entries[name] = Entry(info["dtype"], tuple(info["shape"]), data[start:end], mapping)
+    if shards.is_index(path):
+        metadata, files = _gathered(path)
+    else:
+        metadata, entries = opened(path, label)
+        files = {path: entries}
+    stored = {name: entry for entries in files.values() for name, entry in entries.items()}
     text = metadata.get(lineages.KEY)
-    lineage = None if text is None else lineages.parse(text, label)
-    if lineage and lineage["storage"]:
-        entries = storages.unpacked(entries, lineage["storage"], label)
-    checkpoint = Checkpoint(path, Path() if nameless else path.parent, entries, lineage, nameless)
+    lineage = None if text is None else lineages.parse(str(text), label)
+    storage = lineage["storage"] if lineage else {}
+    there = storages.unpacked(stored, storage, label) if storage else stored
+    placed = {file: [storages.tensor_of(name, storage) for name in entries] for file, entries in files.items()}
+    own = placed if shards.is_index(path) else {}
+    checkpoint = Checkpoint(path, Path() if nameless else path.parent, there, lineage, nameless, own)
     if nameless:
         _ = checkpoint.sha256  # taken now: the temporary file that holds the bytes goes away
     return checkpoint
+
+
+def _gathered(path: Path) -> tuple[Mapping[str, Any], dict[Path, dict[str, Entry]]]:
+    """An index's metadata, and the tensors of its files."""
+    try:
+        index = shards.parse(path.read_bytes(), str(path))
+    except OSError as error:
+        raise ApcliError(f"cannot read {path}: {error.strerror}: expected the index of a sharded checkpoint") from None
+    files = {}
+    for name, tensors in index.files.items():
+        file = path.with_name(name)
+        if not file.is_file():
+            raise ApcliError(f"{path} names the shard {name}, which is not there: put it beside the index")
+        _, files[file] = opened(file, str(file))
+        differing = sorted(files[file].keys() ^ set(tensors))
+        if differing:
+            where = "only the index has it there" if differing[0] in tensors else "only the file has it"
+            raise ApcliError(f"{file} and {path.name} disagree on {differing[0]} ({where}): fetch or make both again")
+    return index.metadata, files
 
 
 def dense_ancestor(pruned: Checkpoint, given: str | None = None) -> Checkpoint:
@@ -177,11 +193,23 @@ def dense_ancestor(pruned: Checkpoint, given: str | None = None) -> Checkpoint:
     return dense
 
 
-def write(path: Path, entries: Mapping[str, Entry], lineage: Lineage, *, packed: bool = False) -> None:
+def write(
+    path: Path,
+    entries: Mapping[str, Entry],
+    lineage: Lineage,
+    *,
+    packed: bool = False,
+    like: Checkpoint | None = None,
+) -> None:
     """Write a checkpoint whole or not at all, then hold it to its promises before it takes its name.
 
-    The file is reopened and the zeros of every layer in ``lineage["pruned"]`` are counted (the sparsity contract).
-    ``packed``: tensors that are smaller so are stored as a bit mask and values, see ``apcli.storage``.
+    What was written is reopened and the zeros of every layer in ``lineage["pruned"]`` are counted (the sparsity
+    contract).
+
+    Args:
+        path: of a file, or of an index.
+        packed: tensors that are smaller so are stored as a bit mask and values, see ``apcli.storage``.
+        like: the sharded checkpoint that tells which tensors go to one file; for an index only.
 
     Raises:
         VerificationError: a pruned layer has fewer zeros than promised.
@@ -191,39 +219,34 @@ def write(path: Path, entries: Mapping[str, Entry], lineage: Lineage, *, packed:
     if packed:
         stored, storage = storages.packed(entries)
         lineage = {**lineage, "storage": storage}
-    # Wide elements first keeps every tensor aligned; the sort is stable: within a width, the model's own order.
-    ordered = sorted(stored.items(), key=lambda item: -item[1].width)
-    header: dict[str, Any] = {"__metadata__": {"format": "pt", lineages.KEY: lineages.dump(lineage)}}
-    offset = 0
-    places = {}
-    for name, entry in ordered:
-        places[name] = offset
-        header[name] = {"dtype": entry.dtype, "shape": entry.shape, "data_offsets": [offset, offset + entry.nbytes]}
-        offset += entry.nbytes
-    head = json.dumps(header, separators=(",", ":")).encode()
-    head += b" " * (-len(head) % 8)
-    with staged(path) as temporary:
-        with temporary.open("wb") as file:
-            file.write(struct.pack("<Q", len(head)) + head)
-            file.flush()
-            _write_blocks(file.fileno(), 8 + len(head), [(entry, places[name]) for name, entry in ordered])
-        verify_zeros(read(temporary), str(path))
+    about = {"format": "pt", lineages.KEY: lineages.dump(lineage)}
+    with ExitStack() as stack:
+        # Names are taken in the reverse order: an index is there once all its files are.
+        temporary = stack.enter_context(staged(path))
+        if like is None or not shards.is_index(path):
+            write_file(temporary, stored, about)
+            _, written = opened(temporary, str(path))
+        else:
+            groups = _groups(stored, lineage["storage"], like)
+            files = dict(zip(shards.beside(path, len(groups)), groups, strict=True))
+            written = {}
+            for file, names in files.items():
+                part = stack.enter_context(staged(file))
+                write_file(part, {name: stored[name] for name in names}, {"format": "pt"})
+                written |= opened(part, str(file))[1]
+            total = {"total_size": sum(entry.nbytes for entry in stored.values())}
+            temporary.write_bytes(shards.dump({**total, **about}, {file.name: names for file, names in files.items()}))
+        there = storages.unpacked(written, lineage["storage"], str(path))
+        verify_zeros(Checkpoint(path, path.parent, there, lineage))
 
 
-def _write_blocks(file: int, begin: int, entries: Sequence[tuple[Entry, int]]) -> None:
-    """Write every tensor at its place, its blocks made and written on all cores."""
-
-    def put(task: tuple[Entry, int, int, int]) -> None:
-        entry, place, start, stop = task
-        left, at = entry.bytes_of(start, stop).data, begin + place + start * entry.width
-        while left:
-            written = os.pwrite(file, left, at)
-            left, at = left[written:], at + written
-        entry.release(start, stop)
-
-    tasks = ((entry, place, start, stop) for entry, place in entries for start, stop in entry.blocks())
-    for _ in on_all_cores(put, tasks):
-        pass
+def _groups(stored: Iterable[str], storage: Mapping[str, Any], like: Checkpoint) -> list[list[str]]:
+    """The tensors that go to each file: where they are in ``like``, and new ones to the last."""
+    places = {name: i for i, names in enumerate(like.shards.values()) for name in names}
+    groups: list[list[str]] = [[] for _ in like.shards]
+    for name in stored:
+        groups[places.get(storages.tensor_of(name, storage), -1)].append(name)
+    return [group for group in groups if group]
 
 
 def verify_zeros(checkpoint: Checkpoint, label: str | None = None) -> None:
@@ -252,24 +275,3 @@ def check_input(checkpoint: Checkpoint) -> None:
     if checkpoint.lineage is not None and checkpoint.lineage["stage"] == "trace":
         raise UsageError(f"{checkpoint.label} is a trace of another checkpoint's layers: give the checkpoint itself")
     verify_zeros(checkpoint)
-
-
-@contextmanager
-def staged(path: Path) -> Iterator[Path]:
-    """A temporary path beside ``path`` that takes its name on success and is removed on any failure.
-
-    Raises:
-        ApcliError: the system refuses to write (full disk, no permission).
-    """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield temporary
-        os.replace(temporary, path)
-    except OSError as error:
-        full = error.errno in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
-        remedy = "free some space, or choose another --output" if full else "choose another --output"
-        raise ApcliError(f"cannot write {path}: {error.strerror}: {remedy}") from None
-    finally:
-        with suppress(OSError):  # a parent that is no folder holds nothing to remove
-            temporary.unlink()

@@ -42,7 +42,9 @@ class Entry:
 
     @property
     def width(self) -> int:
-        """Bytes per element."""
+        """Bytes per element; of a floating-point tensor also where it has none."""
+        if self.is_float:
+            return int(np.dtype(BITS[self.dtype]).itemsize)
         return self.nbytes // max(1, self.size)
 
     @property

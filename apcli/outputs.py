@@ -1,5 +1,6 @@
 """Where a stage's checkpoints go, and what happens when something is there already."""
 
+import glob
 import json
 import logging
 from collections.abc import Mapping
@@ -7,18 +8,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from apcli import checkpoints
+from apcli import checkpoints, shards
 from apcli.checkpoints import SUFFIX, Checkpoint
 from apcli.errors import ApcliError, UsageError
 
 log = logging.getLogger("apcli")
+
+_SUFFIXES = (SUFFIX, shards.SUFFIX)
 
 
 @dataclass
 class Outputs:
     """Names the files of one stage.
 
-    ``target`` is what ``--output`` says: nothing (beside the input), a file that ends in ``.safetensors``, or a folder.
+    ``target`` is what ``--output`` says: nothing (beside the input), a file that ends in ``.safetensors``, the index of
+    a sharded checkpoint, or a folder. What is made from a sharded checkpoint is sharded too, unless it names a file.
     ``home`` overrides the folder that lineage paths start from (for bytes that leave through a pipe).
     """
 
@@ -29,7 +33,7 @@ class Outputs:
 
     @property
     def names_a_file(self) -> bool:
-        return self.target is not None and self.target.suffix == SUFFIX and not self.target.is_dir()
+        return self.target is not None and self.target.name.endswith(_SUFFIXES) and not self.target.is_dir()
 
     def expect(self, count: int) -> None:
         """Say, before anything is read, that ``count`` results are to come.
@@ -44,16 +48,19 @@ class Outputs:
         """The path for the output called ``stem``, made from ``source``.
 
         Raises:
-            UsageError: ``--output`` names one file and this is the second, or it names an input.
+            UsageError: ``--output`` names one file and this is the second, or it names an input, or an index where
+                the input is one file.
         """
-        folder = source.home if source else Path()
-        if self.target is None:
-            path = folder / f"{stem}{SUFFIX}"
-        elif self.names_a_file:
+        sharded = source is not None and bool(source.shards) and self.home is None
+        if self.names_a_file:
+            assert self.target is not None
             path = self.target
             self.expect(len(self._placed) + 1)
+            if shards.is_index(path) and not sharded:
+                raise UsageError(f"--output {path} is the index of several files: expected one that ends in {SUFFIX}")
         else:
-            path = self.target / f"{stem}{SUFFIX}"
+            folder = self.target or (source.home if source else Path())
+            path = folder / f"{stem}{shards.SUFFIX if sharded else SUFFIX}"
         if source is not None and path.resolve() in _ancestry(source):
             raise UsageError(
                 f"--output {path} is the input, or its dense ancestor, and would be lost: name another file"
@@ -75,6 +82,8 @@ class Outputs:
         """
         made_by_this_run = path.resolve() in self._placed
         self._placed.add(path.resolve())
+        if not path.exists():
+            self._check_shards(path)
         if not path.exists() or (self.overwrite and not made_by_this_run):
             return False
         try:
@@ -90,11 +99,18 @@ class Outputs:
             raise UsageError(f"{path} would be written twice, from different inputs: give each its own --output")
         raise UsageError(f"{path} exists and was made otherwise: --overwrite replaces it, --output names another place")
 
+    def _check_shards(self, index: Path) -> None:
+        """Raise UsageError where files stand that an index's would be written over, but no index that tells of them."""
+        stem = index.name.removesuffix(shards.SUFFIX)
+        found = sorted(index.parent.glob(f"{glob.escape(stem)}-*-of-*{SUFFIX}")) if shards.is_index(index) else []
+        if found and not self.overwrite:
+            raise UsageError(f"{found[0]} has no index: --overwrite replaces it, --output names another place")
+
 
 def _ancestry(source: Checkpoint) -> set[Path]:
     """The files that a result of ``source`` depends on."""
     dense = ((source.lineage or {}).get("dense") or {}).get("path")
-    files = set() if source.nameless else {source.path.resolve()}
+    files = set() if source.nameless else {path.resolve() for path in source.files}
     return files if dense is None else files | {(source.home.resolve() / dense).resolve()}
 
 

@@ -45,19 +45,25 @@ def unpacked(entries: Mapping[str, Entry], storage: Mapping[str, Any], label: st
     Raises:
         ApcliError: the file does not hold what its lineage says.
     """
-    found = {}
-    hidden = {name + MASK: name for name in storage}
-    values = {name + VALUES for name in storage}
-    for name, entry in entries.items():
-        if name in hidden:
-            tensor = hidden[name]
-            found[tensor] = _unpacked(tensor, entry, entries.get(tensor + VALUES), storage[tensor], label)
-        elif name not in values:
-            found[name] = entry
-    missing = [name for name in storage if name not in found]
+    missing = [name + part for name in storage for part in (MASK, VALUES) if name + part not in entries]
     if missing:
-        raise ApcliError(f"{label} has no {missing[0]}{MASK}, which its lineage speaks of: make the file again")
+        raise ApcliError(f"{label} has no {missing[0]}, which its lineage speaks of: make the file again")
+    found = {}
+    for name, entry in entries.items():
+        tensor = tensor_of(name, storage)
+        if tensor == name:
+            found[name] = entry
+        elif name.endswith(VALUES):  # they lie where the tensor lay: masks, of narrower elements, come last
+            found[tensor] = _unpacked(tensor, entries[tensor + MASK], entry, storage[tensor], label)
     return found
+
+
+def tensor_of(stored: str, storage: Mapping[str, Any]) -> str:
+    """The model's tensor that a file's tensor is, or is a part of."""
+    for part in (MASK, VALUES):
+        if stored.endswith(part) and stored.removesuffix(part) in storage:
+            return stored.removesuffix(part)
+    return stored
 
 
 def _packed(entry: Entry, kept: int) -> tuple[np.ndarray, np.ndarray]:
@@ -74,11 +80,11 @@ def _packed(entry: Entry, kept: int) -> tuple[np.ndarray, np.ndarray]:
     return mask, values
 
 
-def _unpacked(tensor: str, mask: Entry, values: Entry | None, about: Any, label: str) -> Entry:
+def _unpacked(tensor: str, mask: Entry, values: Entry, about: Any, label: str) -> Entry:
     dtype, shape = about["dtype"], tuple(about["shape"])
     size = int(np.prod(shape, dtype=np.int64))
-    wrong = values is None or dtype not in FLOATS or mask.dtype != "U8" or mask.data.size != (size + 7) // 8
-    if wrong or values is None or values.dtype != dtype:
+    wrong = dtype not in FLOATS or mask.dtype != "U8" or mask.data.size != (size + 7) // 8
+    if wrong or values.dtype != dtype:
         raise ApcliError(f"{label}: the packed tensor {tensor} is damaged (its parts do not fit): make the file again")
     step = BLOCK // 8
     counts = [int(np.bitwise_count(mask.data[at : at + step]).sum()) for at in range(0, mask.data.size, step)]

@@ -21,6 +21,7 @@ from io import BufferedReader
 from pathlib import Path
 from typing import Any, TextIO, cast
 
+from apcli import shards
 from apcli.errors import ApcliError, UsageError
 
 _MAX_HEADER = 100_000_000  # the safetensors library's own limit
@@ -149,10 +150,10 @@ def checkpoints_in(arguments: list[str]) -> Iterator[Any]:
 
 def is_checkpoint(argument: str) -> bool:
     """Whether an argument names a safetensors file, going by its first bytes, with or without the suffix."""
-    for name in (argument, f"{argument}.safetensors"):
+    for name in (argument, f"{argument}.safetensors", f"{argument}{shards.SUFFIX}"):
         if argument != "-" and Path(name).is_file():
             with Path(name).open("rb") as file:
-                return name.endswith(".safetensors") or b"\0" in file.read(8)
+                return name.endswith((".safetensors", shards.SUFFIX)) or b"\0" in file.read(8)
     return False
 
 

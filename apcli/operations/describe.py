@@ -38,7 +38,7 @@ def describe(checkpoint: Checkpoint, config: CostsConfig = _DEFAULT) -> Descript
         "version": 1,
         "path": checkpoint.label,
         "sha256": checkpoint.sha256,
-        "bytes": checkpoint.path.stat().st_size,
+        "bytes": checkpoint.file_bytes,
         "dense_bytes": _dense_bytes(checkpoint),
         "numbers": sum(t["size"] for t in tensors),
         "parameters": size,
@@ -102,7 +102,7 @@ def _dense_bytes(checkpoint: Checkpoint) -> int | None:
             dense = dense_ancestor(checkpoint)
         except ApcliError:
             return None
-    return dense.path.stat().st_size
+    return dense.file_bytes
 
 
 def to_text(found: Description) -> str:

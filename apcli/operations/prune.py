@@ -88,7 +88,7 @@ class _Pruner:
                 earlier = {tensor: promise for tensor, promise in result["pruned"].items() if tensor not in promises}
                 result["pruned"] = {**earlier, **promises}
                 result["kept"] = kept or {}
-                write(path, entries, result, packed=config.storage == "bitmask")
+                write(path, entries, result, packed=config.storage == "bitmask", like=source)
                 tell(self.outputs.label(path), promises, entries)
             yield path
 

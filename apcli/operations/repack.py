@@ -4,7 +4,7 @@ import logging
 from pathlib import Path
 
 from apcli import lineage as lineages
-from apcli.checkpoints import Checkpoint, relative, write
+from apcli.checkpoints import Checkpoint, read, relative, write
 from apcli.configs import PruneConfig
 from apcli.errors import UsageError
 from apcli.outputs import Outputs
@@ -40,7 +40,7 @@ def repack(source: Checkpoint, config: PruneConfig, outputs: Outputs) -> Path:
         lineage["settings"] = [*before, last if config.storage == "dense" else {**last, "storage": config.storage}]
     wanted = {key: value for key, value in lineage.items() if key != "storage"}
     if not outputs.has(path, wanted):
-        write(path, source.entries, {**lineage, "storage": {}}, packed=config.storage == "bitmask")
-        earlier, after = source.path.stat().st_size, path.stat().st_size
+        write(path, source.entries, {**lineage, "storage": {}}, packed=config.storage == "bitmask", like=source)
+        earlier, after = source.file_bytes, read(path).file_bytes
         log.info("%s: %d bytes, %d before (%.4g of it)", outputs.label(path), after, earlier, after / earlier)
     return path

@@ -1,0 +1,115 @@
+"""Safetensors files: opened as memory-mapped NumPy arrays, and written in a fixed byte order, whole or not at all.
+
+The format is an eight-byte little-endian header length, a JSON header, then the tensors' bytes
+(huggingface/safetensors, ``README.md``, Format).
+"""
+
+import errno
+import hashlib
+import json
+import os
+import struct
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+
+from apcli.entries import Entry, Mapped, on_all_cores
+from apcli.errors import ApcliError
+
+
+def opened(path: Path, label: str) -> tuple[Mapping[str, Any], dict[str, Entry]]:
+    """A file's metadata, and its tensors in the order in which they lie in it; ``label`` is what messages call it.
+
+    Raises:
+        ApcliError: it is not a whole safetensors file.
+    """
+    try:
+        with safe_open(str(path), framework="numpy"):  # the library checks lengths, offsets, overlaps and gaps
+            pass
+    except (SafetensorError, OSError) as error:
+        reason = str(error).removeprefix("Error while deserializing header: ")
+        raise ApcliError(
+            f"{label} is not a whole safetensors file ({reason}): expected a file that safetensors loads"
+        ) from None
+    mapping = Mapped(path)
+    (length,) = struct.unpack("<Q", bytes(mapping.bytes[:8]))
+    header = json.loads(bytes(mapping.bytes[8 : 8 + length]))
+    metadata = header.pop("__metadata__", None) or {}
+    data = mapping.bytes[8 + length :]
+    entries = {}
+    for name, info in sorted(header.items(), key=lambda item: item[1]["data_offsets"]):
+        start, end = info["data_offsets"]
+        entries[name] = Entry(info["dtype"], tuple(info["shape"]), data[start:end], mapping)
+    return metadata, entries
+
+
+def write_file(path: Path, entries: Mapping[str, Entry], metadata: Mapping[str, str]) -> None:
+    """Write a file: the same tensors in the same order give the same bytes."""
+    # Wide elements first keeps every tensor aligned; the sort is stable: within a width, the model's own order.
+    ordered = sorted(entries.items(), key=lambda item: -item[1].width)
+    header: dict[str, Any] = {"__metadata__": metadata}
+    offset = 0
+    places = {}
+    for name, entry in ordered:
+        places[name] = offset
+        header[name] = {"dtype": entry.dtype, "shape": entry.shape, "data_offsets": [offset, offset + entry.nbytes]}
+        offset += entry.nbytes
+    head = json.dumps(header, separators=(",", ":")).encode()
+    head += b" " * (-len(head) % 8)
+    with path.open("wb") as file:
+        file.write(struct.pack("<Q", len(head)) + head)
+        file.flush()
+        _write_blocks(file.fileno(), 8 + len(head), [(entry, places[name]) for name, entry in ordered])
+
+
+def _write_blocks(file: int, begin: int, entries: Sequence[tuple[Entry, int]]) -> None:
+    """Write every tensor at its place, its blocks made and written on all cores."""
+
+    def put(task: tuple[Entry, int, int, int]) -> None:
+        entry, place, start, stop = task
+        left, at = entry.bytes_of(start, stop).data, begin + place + start * entry.width
+        while left:
+            written = os.pwrite(file, left, at)
+            left, at = left[written:], at + written
+        entry.release(start, stop)
+
+    tasks = ((entry, place, start, stop) for entry, place in entries for start, stop in entry.blocks())
+    for _ in on_all_cores(put, tasks):
+        pass
+
+
+@contextmanager
+def staged(path: Path) -> Iterator[Path]:
+    """A temporary path beside ``path`` that takes its name on success and is removed on any failure.
+
+    Raises:
+        ApcliError: the system refuses to write (full disk, no permission).
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        os.replace(temporary, path)
+    except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
+        remedy = "free some space, or choose another --output" if full else "choose another --output"
+        raise ApcliError(f"cannot write {path}: {error.strerror}: {remedy}") from None
+    finally:
+        with suppress(OSError):  # a parent that is no folder holds nothing to remove
+            temporary.unlink()
+
+
+def sha256_of(path: Path) -> str:
+    """The file's SHA-256, read once for as long as the file stays as it is: many checkpoints share an ancestor."""
+    found = path.stat()
+    return _sha256(path.resolve(), found.st_ino, found.st_size, found.st_mtime_ns)
+
+
+@lru_cache
+def _sha256(path: Path, inode: int, size: int, modified: int) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

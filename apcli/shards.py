@@ -1,0 +1,63 @@
+"""Sharded checkpoints: the index file that says which of several safetensors files holds each tensor.
+
+``X.safetensors.index.json`` is one JSON object, ``{"metadata": {"total_size": ...}, "weight_map": {tensor: file}}``,
+beside files ``X-00001-of-00003.safetensors``, as huggingface_hub writes them (``save_torch_state_dict``). Standard
+library only.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from apcli.errors import ApcliError
+
+SUFFIX = ".safetensors.index.json"
+
+
+@dataclass(frozen=True)
+class Index:
+    """What an index says: texts about the whole, and the tensors of each file, files in the order of their names."""
+
+    metadata: Mapping[str, object]
+    files: Mapping[str, tuple[str, ...]]
+
+
+def is_index(path: Path) -> bool:
+    return path.name.endswith(SUFFIX)
+
+
+def parse(text: bytes, label: str) -> Index:
+    """Read an index; ``label`` is what messages call it.
+
+    Raises:
+        ApcliError: it is no index, or names a file outside its folder.
+    """
+    try:
+        index = json.loads(text)
+        metadata, placed = index.get("metadata") or {}, index["weight_map"]
+        if not placed or not isinstance(metadata, dict) or {type(file) for file in placed.values()} != {str}:
+            raise ValueError
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        raise ApcliError(
+            f"{label} is no index of a sharded checkpoint: expected an object with a weight_map from tensors to files"
+        ) from None
+    files: dict[str, list[str]] = {}
+    for tensor, file in placed.items():
+        files.setdefault(file, []).append(tensor)
+    for file in files:
+        if not file.endswith(".safetensors") or any(character in file for character in "/\\\0"):
+            raise ApcliError(f"{label} names the shard {file!r}: expected a safetensors file in the same folder")
+    return Index(metadata, {file: tuple(tensors) for file, tensors in sorted(files.items())})
+
+
+def dump(metadata: Mapping[str, object], files: Mapping[str, Sequence[str]]) -> bytes:
+    """The bytes of an index."""
+    placed = {tensor: file for file, tensors in files.items() for tensor in tensors}
+    return (json.dumps({"metadata": metadata, "weight_map": placed}, indent=2) + "\n").encode()
+
+
+def beside(index: Path, count: int) -> list[Path]:
+    """The paths of the ``count`` files of an index."""
+    stem = index.name.removesuffix(SUFFIX)
+    return [index.with_name(f"{stem}-{i:05}-of-{count:05}.safetensors") for i in range(1, count + 1)]
