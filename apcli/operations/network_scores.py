@@ -17,6 +17,7 @@ from apcli.layers import Layer
 from apcli.operations import Tell
 from apcli.operations.filters import FilterPruner, FilterResult
 from apcli.operations.networks import Networks, batches_of
+from apcli.operations.prune_trials import trials_of
 from apcli.registry import Choice
 from apcli.state_dicts import entry_of
 
@@ -28,6 +29,7 @@ class NetworkScores:
         self.config = config
         self.tell = tell
         self.networks = Networks(config.data, config.model, device_of(config.device), tell)
+        self._needs_data = any(x.method and "data" in x.method.row.needs for x in trials_of(config, 0))
         self._origin: tuple[str, str] | None = None
         self._scores: dict[str, Scores] = {}
         self._filters: dict[str, FilterPruner] = {}
@@ -94,7 +96,11 @@ class NetworkScores:
         if origin == self._origin:
             return
         self._origin, self._scores, self._filters = origin, {}, {}
-        self._spec, self._dataset = self.networks.spec_and_data(source)
+        known = self.networks.known_spec(source)
+        if known and not self._needs_data:
+            self._spec = known
+        else:
+            self._spec, self._dataset = self.networks.spec_and_data(source)
         self._model = self.networks.network(self._spec, source)
 
     def _batches(self, method: Choice) -> Any:

@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import load_file
 
 from apcli.allocations import SCOPES
-from apcli.checkpoints import read
+from apcli.checkpoints import read, write
 from apcli.configs import LoopConfig, ModelConfig, PruneConfig, TrainConfig
 from apcli.criteria import METHODS
 from apcli.errors import UsageError
@@ -172,6 +172,20 @@ def test_synflow_prunes_in_steps_and_without_data(dense, tmp_path):
     assert all(thrice[f"{name}.weight"].any() for name in LAYERS.split(","))  # no layer collapses
     with pytest.raises(UsageError, match="prunes in steps"):
         run(dense, tmp_path, layer_sparsity=(("fc5", 0.5),), method="synflow")
+
+
+@pytest.mark.parametrize(
+    "options", [{"method": "synflow:iterations=2"}, {"method": "lookahead"}, {"structure": "filter", "exclude": "fc5"}]
+)
+def test_images_are_asked_for_only_where_they_are_looked_at(dense, tmp_path, options):
+    lineage = dict(read(dense).lineage or {})
+    source = tmp_path / "source.safetensors"
+    write(source, read(dense).entries, {**lineage, "data": {**lineage["data"], "name": "usps"}})
+    (path,) = run(source, tmp_path, 0.5, **options)
+    check_file(path, source)
+    with pytest.raises(UsageError, match="usps is not in data: add --download"):
+        run(source, tmp_path, 0.5, method="lookahead,snip")
+    assert not list(tmp_path.glob("*snip*"))
 
 
 def test_one_run_of_the_network_serves_all_sparsities(dense, tmp_path):
