@@ -1,19 +1,27 @@
-"""Exact selection: which of many weights go, by counting passes over their ranks, never by a sort of all.
+"""Exact selection: which of many weights go, by passes over their ranks that count, never by a sort of all.
 
 A *rank* is an unsigned integer: a lower one goes first, and 0 is a weight that is zero already and so counts as removed
 whatever the method. Equal ranks go in the order of their index. Ranks are made anew, a block at a time, whenever they
-are counted: nothing as large as the weights is ever held.
+are looked at: nothing as large as the weights is ever held.
+
+A sample brackets the rank that is wanted, and one pass over all ranks counts those below the bracket and gathers the
+few inside, as in selection by sampling (Floyd & Rivest 1975, doi:10.1145/360680.360691). Where the sample misleads, or
+too many ranks are alike, digits are counted instead, sixteen bits a pass.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
 from apcli.entries import BLOCK, on_all_cores
 
 _DIGIT = 16  # bits that a counting pass looks at: the table of counts stays in the cache
+_SAMPLE = 1 << 20  # ranks that a bracket is guessed from
+_DEVIATIONS = 5  # of the sampled quantile, on either side
+_GATHERED = 16  # at most one of so many ranks is gathered
 
 
 class Ranking(Protocol):
@@ -33,10 +41,14 @@ class Ranking(Protocol):
 
 @dataclass(frozen=True)
 class Cut:
-    """Where a layer is cut: what goes are ranks below ``rank``, and of those equal to it the ones before ``index``."""
+    """Where a layer is cut: what goes are ranks below ``rank``, and of those equal to it the ones before ``index``.
+
+    ``removed`` says how many weights that is.
+    """
 
     rank: int
     index: int
+    removed: int
 
     def kept(self, ranks: np.ndarray, start: int) -> np.ndarray:
         """True of the weights that stay, of a block of ranks that begins at ``start``."""
@@ -59,26 +71,14 @@ def cuts(rankings: Sequence[Ranking], removed: int) -> list[Cut]:
     if not 0 <= removed <= total:
         raise ValueError(f"cannot remove {removed} of {total} weights")
     if removed == 0:
-        return [Cut(0, 0)] * len(rankings)
-    bits, rank, left = rankings[0].bits, 0, removed
-    for shift in range(bits - _DIGIT, -1, -_DIGIT):
-        counts = sum(_counts(ranking, shift, rank) for ranking in rankings)
-        below = np.cumsum(counts)
-        digit = int(np.searchsorted(below, left))  # the left-th weight has this digit
-        left -= int(below[digit - 1]) if digit else 0
-        rank = rank << _DIGIT | digit
-        equal = int(counts[digit])
-    return [Cut(rank, index) for index in _ends(rankings, rank, left, equal)]
-
-
-def removed_of(ranking: Ranking, cut: Cut) -> int:
-    """How many weights of a layer its cut removes."""
-
-    def count(start: int) -> int:
-        ranks = ranking.ranks(start, min(start + BLOCK, ranking.size))
-        return int(ranks.size - np.count_nonzero(cut.kept(ranks, start)))
-
-    return sum(on_all_cores(count, range(0, ranking.size, BLOCK)))
+        return [Cut(0, 0, 0)] * len(rankings)
+    low, high = _bracket(rankings, removed, total)
+    found = _split(rankings, low, high)
+    rank = _rank_inside(found, removed, low if low == high else None)
+    if rank is None:
+        rank = _by_digits(rankings, removed)
+        found = _split(rankings, rank, rank)
+    return _cuts_at(rankings, rank, removed, found)
 
 
 def lowest_of_rows(ranks: np.ndarray, removed: np.ndarray) -> np.ndarray:
@@ -94,33 +94,117 @@ def lowest_of_rows(ranks: np.ndarray, removed: np.ndarray) -> np.ndarray:
     return kept
 
 
-def _counts(ranking: Ranking, shift: int, prefix: int) -> Any:
+class _Block(NamedTuple):
+    """What a pass found in one block of one layer."""
+
+    layer: int
+    start: int
+    below: int  # ranks below the bracket
+    within: int  # ranks inside
+    inside: np.ndarray | None  # them; of a bracket of one rank, and where they are too many, None
+
+
+def _bracket(rankings: Sequence[Ranking], removed: int, total: int) -> tuple[int, int]:
+    """Two ranks between which, going by a sample, the one lies that ``removed`` weights are not above."""
+    step = total // _SAMPLE * 2 + 1  # odd: the extents of layers are mostly even
+
+    def sampled(block: tuple[int, int]) -> np.ndarray:
+        layer, start = block
+        # Blocks begin at different places, or the columns of a layer could meet the step again and again.
+        return _ranks(rankings[layer], start)[(start // BLOCK * 7919 + layer) % step :: step].copy()
+
+    sample = np.concatenate(list(on_all_cores(sampled, _blocks(rankings))))
+    share = removed / total
+    spread = _DEVIATIONS * math.sqrt(sample.size * share * (1 - share)) + 2 if step > 1 else 0
+    first, last = math.floor(share * sample.size - spread) - 1, math.ceil(share * sample.size + spread) - 1
+    places = [min(max(place, 0), sample.size - 1) for place in (first, last)]
+    low, high = (int(rank) for rank in np.partition(sample, places)[places]) if sample.size else (0, 0)
+    return (low if first >= 0 else 0), (high if last < sample.size else (1 << rankings[0].bits) - 1)
+
+
+def _split(rankings: Sequence[Ranking], low: int, high: int) -> list[_Block]:
+    """Count the ranks below and between two ranks, block by block, and gather the latter."""
+
+    def split(block: tuple[int, int]) -> _Block:
+        layer, start = block
+        ranks = _ranks(rankings[layer], start)
+        kind = ranks.dtype.type
+        below = int(np.count_nonzero(ranks < kind(low)))
+        if low == high:
+            return _Block(layer, start, below, int(np.count_nonzero(ranks == kind(low))), None)
+        inside = ranks - kind(low) <= kind(high - low)  # what is below wraps round to the top
+        count = int(np.count_nonzero(inside))
+        return _Block(layer, start, below, count, ranks[inside] if count <= BLOCK // _GATHERED else None)
+
+    return list(on_all_cores(split, _blocks(rankings)))
+
+
+def _rank_inside(found: Sequence[_Block], removed: int, only: int | None) -> int | None:
+    """The rank of the last weight that goes; None if it was not gathered, nor is the ``only`` rank of the bracket."""
+    left = removed - sum(block.below for block in found)
+    if not 0 < left <= sum(block.within for block in found):
+        return None
+    if only is not None:
+        return only
+    gathered = [block.inside for block in found if block.inside is not None]
+    if len(gathered) < len(found):
+        return None
+    return int(np.partition(np.concatenate(gathered), left - 1)[left - 1])
+
+
+def _cuts_at(rankings: Sequence[Ranking], rank: int, removed: int, found: Sequence[_Block]) -> list[Cut]:
+    """For each layer its cut at this rank; weights of exactly this rank go in order, until all that should are gone."""
+    below, ends = [0] * len(rankings), [0] * len(rankings)
+    counted = [_counted(block, rank) for block in found]
+    for block, (lower, _) in zip(found, counted, strict=True):
+        below[block.layer] += lower
+    left = removed - sum(below)
+    for block, (_, equal) in zip(found, counted, strict=True):
+        if left and equal:
+            places = _ranks(rankings[block.layer], block.start) == rank
+            ends[block.layer] = block.start + (int(np.flatnonzero(places)[left - 1]) + 1 if equal >= left else BLOCK)
+            below[block.layer] += min(left, equal)
+            left -= min(left, equal)
+    return [Cut(rank, min(end, x.size), gone) for x, end, gone in zip(rankings, ends, below, strict=True)]
+
+
+def _counted(block: _Block, rank: int) -> tuple[int, int]:
+    """How many of a block's ranks are below ``rank``, and how many are equal to it."""
+    if block.inside is None:
+        return block.below, block.within
+    return block.below + int(np.count_nonzero(block.inside < rank)), int(np.count_nonzero(block.inside == rank))
+
+
+def _by_digits(rankings: Sequence[Ranking], removed: int) -> int:
+    """The rank of the last weight that goes, whatever the ranks are."""
+    rank, left = 0, removed
+    for shift in range(rankings[0].bits - _DIGIT, -1, -_DIGIT):
+        below = np.cumsum(_digits(rankings, shift, rank))
+        digit = int(np.searchsorted(below, left))  # the left-th weight has this digit
+        left -= int(below[digit - 1]) if digit else 0
+        rank = rank << _DIGIT | digit
+    return rank
+
+
+def _digits(rankings: Sequence[Ranking], shift: int, prefix: int) -> Any:
     """How many of the ranks that begin with ``prefix`` have each next digit, [2^16]."""
 
-    def count(start: int) -> np.ndarray:
-        ranks = ranking.ranks(start, min(start + BLOCK, ranking.size))
+    def count(block: tuple[int, int]) -> np.ndarray:
+        layer, start = block
+        ranks = _ranks(rankings[layer], start)
         kind = ranks.dtype.type
-        if shift + _DIGIT < ranking.bits:
+        if shift + _DIGIT < rankings[layer].bits:
             ranks = ranks[ranks >> kind(shift + _DIGIT) == kind(prefix)]
-        digits = (ranks >> kind(shift)) & kind((1 << _DIGIT) - 1)
-        return np.bincount(digits, minlength=1 << _DIGIT)
+        return np.bincount((ranks >> kind(shift)) & kind((1 << _DIGIT) - 1), minlength=1 << _DIGIT)
 
-    return sum(on_all_cores(count, range(0, ranking.size, BLOCK)), np.zeros(1 << _DIGIT, np.intp))
+    return sum(on_all_cores(count, _blocks(rankings)), np.zeros(1 << _DIGIT, np.intp))
 
 
-def _ends(rankings: Sequence[Ranking], rank: int, ties: int, equal: int) -> list[int]:
-    """For each layer the index before which weights of exactly this rank go: ``ties`` of ``equal`` in all."""
-    if ties == equal:
-        return [ranking.size for ranking in rankings]
-    ends = []
-    for ranking in rankings:
-        end = 0
-        for start in range(0, ranking.size if ties else 0, BLOCK):
-            found = np.flatnonzero(ranking.ranks(start, min(start + BLOCK, ranking.size)) == rank)[:ties]
-            ties -= found.size
-            if found.size:
-                end = start + int(found[-1]) + 1
-            if not ties:
-                break
-        ends.append(end)
-    return ends
+def _blocks(rankings: Sequence[Ranking]) -> list[tuple[int, int]]:
+    """The number of its layer and the start of each block of weights."""
+    return [(layer, start) for layer, ranking in enumerate(rankings) for start in range(0, ranking.size, BLOCK)]
+
+
+def _ranks(ranking: Ranking, start: int) -> np.ndarray:
+    """The ranks of the block that begins there."""
+    return ranking.ranks(start, min(start + BLOCK, ranking.size))

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from oracles import removed_by_sort
 
 from apcli import selection
-from apcli.selection import cuts, lowest_of_rows, removed_of
+from apcli.selection import cuts, lowest_of_rows
 
 TYPES = {16: np.uint16, 32: np.uint32, 64: np.uint64}
 
@@ -35,9 +35,14 @@ def test_cuts_remove_what_a_stable_sort_removes(bits, data):
     rankings = [Ranks(layer, bits) for layer in layers]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(selection, "BLOCK", 8)
+        patch.setattr(selection, "_SAMPLE", data.draw(st.sampled_from([1, 4, 1 << 20])))
+        patch.setattr(selection, "_DEVIATIONS", data.draw(st.sampled_from([0, 1, 5])))
+        patch.setattr(selection, "_GATHERED", data.draw(st.sampled_from([1, 16])))
         found = cuts(rankings, removed)
         kept = [keep for pair in zip(rankings, found, strict=True) for keep in kept_of(*pair)]
-        assert sum(map(removed_of, rankings, found)) == removed
+    assert sum(cut.removed for cut in found) == removed
+    for ranking, cut in zip(rankings, found, strict=True):
+        assert cut.removed == kept_of(ranking, cut).count(False)
     assert set(np.flatnonzero(~np.array(kept, bool))) == removed_by_sort(pooled, removed)
 
 
@@ -50,6 +55,34 @@ def test_equal_ranks_go_by_index_across_layers(bits, rank, monkeypatch):
         found = cuts(rankings, removed)
         kept = [keep for pair in zip(rankings, found, strict=True) for keep in kept_of(*pair)]
         assert kept == [False] * removed + [True] * (34 - removed)
+
+
+def passes(rankings, removed):
+    """The cuts, and how often every rank is made to find them: whether the sample was enough."""
+    made = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Ranks, "ranks", lambda self, start, stop: made.append(stop - start) or self.all[start:stop])
+        found = cuts(rankings, removed)
+    return found, sum(made) / sum(ranking.size for ranking in rankings)
+
+
+@pytest.mark.parametrize("share", [0.001, 0.3, 0.5, 0.999])
+def test_a_sample_saves_passes_and_what_misleads_it_costs_them(share, monkeypatch):
+    """Normal weights take two passes and a block; alike ones, sorted ones and a sample that lies are still exact."""
+    draw = np.random.default_rng(3)
+    monkeypatch.setattr(selection, "BLOCK", 1 << 16)
+    monkeypatch.setattr(selection, "_SAMPLE", 1 << 16)
+    size = 1 << 20
+    removed = round(share * size)
+    normal = np.abs(draw.standard_normal(size, np.float32)).view(np.uint32)
+    periodic = np.where(np.arange(size) % (size // (1 << 16) * 2 + 1) == 0, 7, normal)
+    kinds = {"normal": normal, "sorted": np.sort(normal), "alike": normal >> 21, "periodic": periodic}
+    for kind, ranks in kinds.items():
+        rankings = [Ranks(part, 32) for part in np.split(ranks, [1000, 200_000, 900_000])]
+        found, count = passes(rankings, removed)
+        kept = np.concatenate([kept_of(*pair) for pair in zip(rankings, found, strict=True)])
+        assert set(np.flatnonzero(~kept)) == set(np.argsort(ranks, kind="stable")[:removed]), kind
+        assert count < (2.2 if kind == "normal" else 5.2), kind
 
 
 @pytest.mark.parametrize("removed", [-1, 4])

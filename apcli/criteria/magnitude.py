@@ -17,7 +17,8 @@ def highest(magnitude: np.ndarray, generator: np.random.Generator) -> np.ndarray
     The paper's released code also overwrites the weights it keeps; this does not.
     """
     largest = magnitude.dtype.type(np.iinfo(magnitude.dtype).max >> 1)  # above the bits of every finite number
-    return np.where(magnitude != 0, largest - magnitude, magnitude)
+    ranks: np.ndarray = (largest - magnitude) * (magnitude != 0)
+    return ranks
 
 
 def random(magnitude: np.ndarray, generator: np.random.Generator) -> np.ndarray:
@@ -26,4 +27,5 @@ def random(magnitude: np.ndarray, generator: np.random.Generator) -> np.ndarray:
     Order numbers within a layer would not: under a global scope they empty the small layers first.
     """
     draws = generator.integers(1, 1 << 32, magnitude.shape, np.uint32)
-    return np.where(magnitude != 0, draws, np.uint32(0))
+    ranks: np.ndarray = draws * (magnitude != 0)
+    return ranks

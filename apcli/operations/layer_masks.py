@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -10,18 +11,27 @@ from apcli.allocations.shares import by_rows
 from apcli.entries import BLOCK
 from apcli.errors import UsageError
 from apcli.layers import Layer
-from apcli.selection import Cut, Ranking, cuts, lowest_of_rows, removed_of
+from apcli.selection import Cut, Ranking, cuts, lowest_of_rows
 
 log = logging.getLogger("apcli")
 
 Kept = Callable[[int, int], np.ndarray]  # True of the weights that stay, of a layer's from start up to stop
+_Chooser = Callable[[int, np.ndarray], np.ndarray]  # the same, of the ranks of whole rows from a first row on
 Rankings = Mapping[str, Ranking]  # by tensor name
 _ALL_ZEROS = 0
 
 
+@dataclass(frozen=True)
+class Mask:
+    """Which weights of a layer stay, and how many are zero then; None: it has to be counted."""
+
+    kept: Kept
+    zeros: int | None = None
+
+
 def by_scope(
     layers: Sequence[Layer], rankings: Rankings, scope: str, sparsity: float, min_keep: float, last: str | None
-) -> dict[str, Kept]:
+) -> dict[str, Mask]:
     """The masks of a scope, by tensor: exactly round(s * n) weights go in all.
 
     Args:
@@ -49,7 +59,7 @@ def by_scope(
 
 def by_counts(
     layers: Sequence[Layer], rankings: Rankings, counts: Mapping[str, int], min_keep: float = 0, *, rows: bool = False
-) -> dict[str, Kept]:
+) -> dict[str, Mask]:
     """The masks that remove so many of each layer (by name); ``rows``: spread evenly over the layer's output units."""
     found = {}
     for layer in layers:
@@ -67,7 +77,7 @@ def by_counts(
     return found
 
 
-def by_pattern(layers: Sequence[Layer], rankings: Rankings, pattern: tuple[int, int], label: str) -> dict[str, Kept]:
+def by_pattern(layers: Sequence[Layer], rankings: Rankings, pattern: tuple[int, int], label: str) -> dict[str, Mask]:
     """The masks that keep n of every m consecutive inputs: along the channels at each place of a convolution's kernel.
 
     Layers whose inputs are not a multiple of m stay as they are, and are named.
@@ -88,7 +98,7 @@ def by_pattern(layers: Sequence[Layer], rankings: Rankings, pattern: tuple[int, 
     }
 
 
-def _together(layers: Sequence[Layer], rankings: Rankings, removed: int, limits: Mapping[str, int]) -> dict[str, Kept]:
+def _together(layers: Sequence[Layer], rankings: Rankings, removed: int, limits: Mapping[str, int]) -> dict[str, Mask]:
     """All layers ranked as one; one that would lose more than its limit loses just that, and the others the rest."""
     most = sum(limits.values())
     if removed > most:
@@ -108,8 +118,7 @@ def _together(layers: Sequence[Layer], rankings: Rankings, removed: int, limits:
         over = [
             layer
             for layer in free
-            if limits[layer.name] < layer.size
-            and removed_of(rankings[layer.tensor], found[layer.tensor]) > limits[layer.name]
+            if limits[layer.name] < layer.size and found[layer.tensor].removed > limits[layer.name]
         ]
         if not over:
             return {tensor: _cut(rankings[tensor], cut) for tensor, cut in {**fixed, **found}.items()}
@@ -121,13 +130,14 @@ def _least(layer: Layer, min_keep: float) -> int:
     return min(layer.size, round(min_keep * layer.size) if min_keep < 1 else round(min_keep))
 
 
-def _cut(ranking: Ranking, cut: Cut) -> Kept:
+def _cut(ranking: Ranking, cut: Cut) -> Mask:
     if cut.rank == _ALL_ZEROS:  # what is zero stays zero, however little was asked for
-        cut = Cut(_ALL_ZEROS, ranking.size)
-    return lambda start, stop: cut.kept(ranking.ranks(start, stop), start)
+        every = replace(cut, index=ranking.size)
+        return Mask(lambda start, stop: every.kept(ranking.ranks(start, stop), start))
+    return Mask(lambda start, stop: cut.kept(ranking.ranks(start, stop), start), cut.removed)
 
 
-def _by_rows(layer: Layer, ranking: Ranking, removed: int) -> Kept:
+def _by_rows(layer: Layer, ranking: Ranking, removed: int) -> Mask:
     columns = layer.size // layer.shape[0]
     counts = np.array(by_rows(removed, layer.shape[0]))
 
@@ -138,7 +148,7 @@ def _by_rows(layer: Layer, ranking: Ranking, removed: int) -> Kept:
     return _of_rows(layer, ranking, kept)
 
 
-def _by_pattern(layer: Layer, ranking: Ranking, n: int, m: int) -> Kept:
+def _by_pattern(layer: Layer, ranking: Ranking, n: int, m: int) -> Mask:
     inputs, places = layer.shape[1], layer.size // (layer.shape[0] * layer.shape[1])
 
     def kept(first: int, ranks: np.ndarray) -> np.ndarray:
@@ -149,7 +159,7 @@ def _by_pattern(layer: Layer, ranking: Ranking, n: int, m: int) -> Kept:
     return _of_rows(layer, ranking, kept)
 
 
-def _of_rows(layer: Layer, ranking: Ranking, kept: Callable[[int, np.ndarray], np.ndarray]) -> Kept:
+def _of_rows(layer: Layer, ranking: Ranking, kept: _Chooser) -> Mask:
     """A mask that is found some whole rows at a time, kept as one bit for each weight."""
     columns = layer.size // layer.shape[0]
     step = max(1, BLOCK // columns) * columns
@@ -158,7 +168,11 @@ def _of_rows(layer: Layer, ranking: Ranking, kept: Callable[[int, np.ndarray], n
         ranks = ranking.ranks(start, min(start + step, layer.size))
         whole[start : start + ranks.size] = kept(start // columns, ranks) & (ranks != 0)
     bits = np.packbits(whole)
-    return lambda start, stop: np.unpackbits(bits[start // 8 : (stop + 7) // 8])[start % 8 :][: stop - start].view(bool)
+
+    def unpacked(start: int, stop: int) -> np.ndarray:
+        return np.unpackbits(bits[start // 8 : (stop + 7) // 8])[start % 8 :][: stop - start].view(bool)
+
+    return Mask(unpacked, layer.size - int(np.count_nonzero(whole)))
 
 
 def _ends_of(layers: Sequence[Layer], parameters: Mapping[str, object], last: str | None) -> dict[str, str]:

@@ -16,7 +16,7 @@ from apcli.configs import PruneConfig
 from apcli.entries import Derived, Entry
 from apcli.errors import ApcliError, UsageError
 from apcli.layers import Layer, select
-from apcli.operations.layer_masks import Kept, by_counts, by_pattern, by_scope
+from apcli.operations.layer_masks import Mask, by_counts, by_pattern, by_scope
 from apcli.operations.prune_amounts import share_of_compression, tell
 from apcli.operations.prune_trials import Trial, trials_of
 from apcli.operations.repack import only_repacks, repack
@@ -167,10 +167,10 @@ class _Pruner:
         values = (self.rewound or source).entries
         before = (source.lineage or {}).get("pruned", {}) if self.rewound else {}  # zeros that rewinding must not fill
         held = {x: _where_not_zero(source.entries[x], source.entries[x]) for x in before}
-        masked = {tensor: _masked(values[tensor], kept) for tensor, kept in {**held, **masks}.items()}
-        return {**values, **masked}, dict.fromkeys(masks), earlier
+        masked = {tensor: _masked(values[tensor], mask) for tensor, mask in {**held, **masks}.items()}
+        return {**values, **masked}, {x: None if self.rewound else mask.zeros for x, mask in masks.items()}, earlier
 
-    def _masks(self, trial: Trial, other: Checkpoint | None) -> dict[str, Kept]:
+    def _masks(self, trial: Trial, other: Checkpoint | None) -> dict[str, Mask]:
         source, method = self.source, trial.method
         if method is None:
             assert other is not None
@@ -197,7 +197,7 @@ class _Pruner:
 
     def _masks_of(
         self, rankings: Mapping[str, Ranking], trial: Trial, sparsity: float | None = None
-    ) -> dict[str, Kept]:
+    ) -> dict[str, Mask]:
         config = self.config
         if config.pattern:
             return by_pattern(self.layers, rankings, config.pattern, self.source.label)
@@ -219,7 +219,7 @@ class _Pruner:
             )
         sparsity = 1 - (1 - self._sparsity(trial)) ** share
         masks = self._masks_of(rankings, trial, sparsity)
-        return {tensor: kept(0, scores[tensor].size).reshape(scores[tensor].shape) for tensor, kept in masks.items()}
+        return {x: mask.kept(0, scores[x].size).reshape(scores[x].shape) for x, mask in masks.items()}
 
     def _counts(self, trial: Trial, sparsity: float | None = None) -> tuple[list[Layer], dict[str, int]]:
         """How many weights of each layer go, by tensor, where that is known before the weights are ranked.
@@ -294,16 +294,16 @@ class _Pruner:
         return self._sparsity(trial)
 
 
-def _masked(values: Entry, kept: Kept) -> Entry:
+def _masked(values: Entry, mask: Mask) -> Entry:
     """A tensor with zeros, +0.0, where the mask says; made a block at a time."""
     return Derived(
-        values.dtype, values.shape, lambda start, stop: values.bits_of(start, stop) * kept(start, stop), values
+        values.dtype, values.shape, lambda start, stop: values.bits_of(start, stop) * mask.kept(start, stop), values
     )
 
 
-def _where_not_zero(other: Entry, own: Entry) -> Kept:
-    """A mask: what is zero in either tensor goes."""
-    return lambda start, stop: (other.run(start, stop) != 0) & (own.run(start, stop) != 0)
+def _where_not_zero(other: Entry, own: Entry) -> Mask:
+    """What is zero in either tensor goes."""
+    return Mask(lambda start, stop: (other.run(start, stop) != 0) & (own.run(start, stop) != 0))
 
 
 def _other(name: str, config: PruneConfig, source: Checkpoint, layers: Sequence[Layer]) -> Checkpoint:

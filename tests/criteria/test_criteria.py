@@ -8,7 +8,7 @@ from apcli.criteria import METHODS
 from apcli.criteria.lamp import lamp
 from apcli.entries import BITS, Entry
 from apcli.rankings import MagnitudeRanking, ScoreRanking
-from apcli.selection import cuts, removed_of
+from apcli.selection import cuts
 
 DTYPES = {"F16": np.float16, "F32": np.float32, "F64": np.float64}
 MAGNITUDES = [row for row in METHODS if "magnitudes" in row.needs]
@@ -76,7 +76,7 @@ def test_global_lamp_keeps_one_weight_of_each_layer():
     rankings = [ScoreRanking(lamp(weight), entry(weight)) for weight in weights]
     total = sum(weight.size for weight in weights)
     found = cuts(rankings, total - len(weights))
-    assert [x.size - removed_of(x, cut) for x, cut in zip(rankings, found, strict=True)] == [1, 1, 1, 1]
+    assert [x.size - cut.removed for x, cut in zip(rankings, found, strict=True)] == [1, 1, 1, 1]
 
 
 def test_random_masks_are_uniform_over_positions():
@@ -98,7 +98,7 @@ def test_random_masks_are_uniform_over_layers_of_any_size():
     counts = np.zeros((trials, 3))
     for seed in range(trials):
         rankings = [of_ones(size, seed, f"w{size}") for size in sizes]
-        counts[seed] = [removed_of(*pair) for pair in zip(rankings, cuts(rankings, 300), strict=True)]
+        counts[seed] = [cut.removed for cut in cuts(rankings, 300)]
     assert (counts.sum(1) == 300).all()
     for size, found in zip(sizes, counts.T, strict=True):
         law = stats.hypergeom(1000, size, 300)

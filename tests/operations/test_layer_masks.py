@@ -29,7 +29,7 @@ def rankings_of(weights):
 
 
 def whole(masks):
-    return {x.tensor: masks[x.tensor](0, x.size).reshape(x.shape) for x in LAYERS if x.tensor in masks}
+    return {x.tensor: masks[x.tensor].kept(0, x.size).reshape(x.shape) for x in LAYERS if x.tensor in masks}
 
 
 def scoped(weights, scope, sparsity, min_keep=0):
@@ -63,10 +63,10 @@ def test_rows_lose_the_same_and_runs_are_parts_of_the_whole():
     weights = {name: np.where(weight == 0, 1.0, weight) for name, weight in weights.items()}
     masks = by_scope(LAYERS, rankings_of(weights), "output", 0.4, 0, None)
     for x in LAYERS:
-        mask = masks[x.tensor](0, x.size)
+        mask = masks[x.tensor].kept(0, x.size)
         rows = mask.reshape(x.shape[0], -1)
         assert (~rows).sum(1).tolist() == by_rows(round(0.4 * x.size), x.shape[0])
-        assert masks[x.tensor](5, 30).tolist() == mask[5:30].tolist()
+        assert masks[x.tensor].kept(5, 30).tolist() == mask[5:30].tolist()
 
 
 @pytest.mark.parametrize("min_keep", [30, 0.4])
@@ -97,7 +97,7 @@ def test_patterns_along_the_inputs(n, m, caplog):
     assert masks.keys() == {"a.weight", "b.weight"}
     assert "c stay as they are" in caplog.text
     for x in layers[:2]:
-        mask, size = masks[x.tensor](0, x.size).reshape(x.shape), np.abs(weights[x.tensor])
+        mask, size = masks[x.tensor].kept(0, x.size).reshape(x.shape), np.abs(weights[x.tensor])
         for place in np.ndindex(x.shape[0], x.shape[1] // m, *x.shape[2:]):
             at = (place[0], slice(place[1] * m, (place[1] + 1) * m), *place[2:])
             best = np.argsort(size[at])[-n:]
