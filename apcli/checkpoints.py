@@ -5,7 +5,7 @@ Neither torch nor a model is needed: a tensor is its name, dtype, shape and byte
 
 import hashlib
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -61,14 +61,14 @@ class Checkpoint:
     def file_bytes(self) -> int:
         return sum(path.stat().st_size for path in self.files)
 
-    def link(self, home: Path) -> dict[str, str | None]:
-        """How a lineage kept in folder ``home`` names this file: relative path and SHA-256."""
-        return {"path": None, "sha256": self.sha256} if self.nameless else link_to(self.path, home)
+    def link(self, home: Path, sha256: str | None = None) -> dict[str, str | None]:
+        """How a lineage kept in folder ``home`` names this file: relative path and SHA-256 (unless given, its own)."""
+        return {"path": None if self.nameless else relative(self.path, home), "sha256": sha256 or self.sha256}
 
-    def dense_link(self, home: Path) -> dict[str, str | None]:
+    def dense_link(self, home: Path, sha256: str | None = None) -> dict[str, str | None]:
         """How a file made from this one names its dense ancestor: this file, unless it is pruned already."""
         if not (self.lineage and self.lineage["pruned"] and self.lineage["dense"]):
-            return self.link(home)
+            return self.link(home, sha256)
         path, sha256 = self.lineage["dense"].get("path"), self.lineage["dense"]["sha256"]
         return {"path": None if path is None else relative(self.home.resolve() / path, home), "sha256": sha256}
 
@@ -88,11 +88,6 @@ def not_finite(label: str, tensor: str, count: int) -> ApcliError:
 def relative(path: Path, home: Path) -> str:
     # The last part stays as it is called: a link to an index may lead to a file without its suffix.
     return Path(os.path.relpath(path.parent.resolve() / path.name, home.resolve())).as_posix()
-
-
-def link_to(path: Path, home: Path) -> dict[str, str | None]:
-    """How a lineage kept in folder ``home`` names a file: relative path and SHA-256."""
-    return {"path": relative(path, home), "sha256": sha256_of(path)}
 
 
 def sha256_of(path: Path) -> str:
@@ -200,6 +195,7 @@ def write(
     *,
     packed: bool = False,
     like: Checkpoint | None = None,
+    pending: Callable[[], str] | None = None,
 ) -> None:
     """Write a checkpoint whole or not at all, then hold it to its promises before it takes its name.
 
@@ -210,6 +206,7 @@ def write(
         path: of a file, or of an index.
         packed: tensors that are smaller so are stored as a bit mask and values, see ``apcli.storage``.
         like: the sharded checkpoint that tells which tensors go to one file; for an index only.
+        pending: gives, once the tensors are written, the SHA-256 that the lineage has as ``PENDING``.
 
     Raises:
         VerificationError: a pruned layer has fewer zeros than promised.
@@ -219,12 +216,16 @@ def write(
     if packed:
         stored, storage = storages.packed(entries)
         lineage = {**lineage, "storage": storage}
-    about = {"format": "pt", lineages.KEY: lineages.dump(lineage)}
+    text = lineages.dump(lineage)
+
+    def about() -> dict[str, str]:
+        return {"format": "pt", lineages.KEY: text if pending is None else text.replace(lineages.PENDING, pending())}
+
     with ExitStack() as stack:
         # Names are taken in the reverse order: an index is there once all its files are.
         temporary = stack.enter_context(staged(path))
         if like is None or not shards.is_index(path):
-            write_file(temporary, stored, about)
+            write_file(temporary, stored, {"format": "pt", lineages.KEY: text}, about)
             _, written = opened(temporary, str(path))
         else:
             groups = _groups(stored, lineage["storage"], like)
@@ -235,7 +236,9 @@ def write(
                 write_file(part, {name: stored[name] for name in names}, {"format": "pt"})
                 written |= opened(part, str(file))[1]
             total = {"total_size": sum(entry.nbytes for entry in stored.values())}
-            temporary.write_bytes(shards.dump({**total, **about}, {file.name: names for file, names in files.items()}))
+            temporary.write_bytes(
+                shards.dump({**total, **about()}, {file.name: names for file, names in files.items()})
+            )
         there = storages.unpacked(written, lineage["storage"], str(path))
         verify_zeros(Checkpoint(path, path.parent, there, lineage))
 

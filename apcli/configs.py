@@ -181,6 +181,10 @@ class PruneConfig:
             raise UsageError("--structure filter goes with --sparsity, not with single layers' or rewinding")
 
     @property
+    def packed(self) -> bool:
+        return self.storage == "bitmask"
+
+    @property
     def is_filter(self) -> bool:
         return self.structure in ("filter", "channel")
 

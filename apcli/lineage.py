@@ -20,6 +20,7 @@ from apcli.errors import ApcliError
 
 KEY = "apcli"
 VERSION = 1
+PENDING = "?" * 64  # a parent's SHA-256 that is still being computed
 
 Lineage = dict[str, Any]
 

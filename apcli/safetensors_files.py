@@ -9,7 +9,7 @@ import hashlib
 import json
 import os
 import struct
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
@@ -47,23 +47,36 @@ def opened(path: Path, label: str) -> tuple[Mapping[str, Any], dict[str, Entry]]
     return metadata, entries
 
 
-def write_file(path: Path, entries: Mapping[str, Entry], metadata: Mapping[str, str]) -> None:
-    """Write a file: the same tensors in the same order give the same bytes."""
+def write_file(
+    path: Path,
+    entries: Mapping[str, Entry],
+    metadata: Mapping[str, str],
+    finish: Callable[[], Mapping[str, str]] | None = None,
+) -> None:
+    """Write a file: the same tensors in the same order give the same bytes.
+
+    Args:
+        finish: asked once the tensors are written, for the metadata that are to stand there in as many bytes.
+    """
     # Wide elements first keeps every tensor aligned; the sort is stable: within a width, the model's own order.
     ordered = sorted(entries.items(), key=lambda item: -item[1].width)
-    header: dict[str, Any] = {"__metadata__": metadata}
-    offset = 0
-    places = {}
+    places, header, offset = {}, {}, 0
     for name, entry in ordered:
         places[name] = offset
         header[name] = {"dtype": entry.dtype, "shape": entry.shape, "data_offsets": [offset, offset + entry.nbytes]}
         offset += entry.nbytes
-    head = json.dumps(header, separators=(",", ":")).encode()
-    head += b" " * (-len(head) % 8)
+    head = _head(metadata, header)
     with path.open("wb") as file:
-        file.write(struct.pack("<Q", len(head)) + head)
-        file.flush()
-        _write_blocks(file.fileno(), 8 + len(head), [(entry, places[name]) for name, entry in ordered])
+        _write_blocks(file.fileno(), len(head), [(entry, places[name]) for name, entry in ordered])
+        finished = head if finish is None else _head(finish(), header)
+        assert len(finished) == len(head)
+        file.write(finished)
+
+
+def _head(metadata: Mapping[str, str], tensors: Mapping[str, Any]) -> bytes:
+    text = json.dumps({"__metadata__": metadata, **tensors}, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    return struct.pack("<Q", len(text)) + text
 
 
 def _write_blocks(file: int, begin: int, entries: Sequence[tuple[Entry, int]]) -> None:

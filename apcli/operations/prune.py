@@ -51,7 +51,7 @@ def prune(
         yield repack(source, config, outputs)
         return
     with ThreadPoolExecutor(1) as hashing:
-        hashed = hashing.submit(lambda: source.sha256)  # while the weights are ranked
+        hashed = hashing.submit(lambda: source.sha256)  # while the weights are ranked and written
         yield from _Pruner(source, config, outputs, network).results(hashed)
 
 
@@ -79,16 +79,16 @@ class _Pruner:
             path = self.outputs.place(self._stem(trial, other), source)
             home = self.outputs.home_of(path)
             made = None if path.exists() else self._pruned(trial, other)
-            hashed.result()
-            settings = self._settings(trial, other)
-            result = lineages.make("prune", settings, parent, parent=source.link(home), dense=source.dense_link(home))
+            sha256 = lineages.PENDING if made else hashed.result()
+            links = {"parent": source.link(home, sha256), "dense": source.dense_link(home, sha256)}
+            result = lineages.make("prune", self._settings(trial, other), parent, **links)
             if not self.outputs.has(path, {key: result[key] for key in ("stage", "settings", "parent")}):
                 entries, zeros, kept = made or self._pruned(trial, other)
                 promises = self._promises(entries, zeros, trial, other)
                 earlier = {tensor: promise for tensor, promise in result["pruned"].items() if tensor not in promises}
                 result["pruned"] = {**earlier, **promises}
                 result["kept"] = kept or {}
-                write(path, entries, result, packed=config.storage == "bitmask", like=source)
+                write(path, entries, result, packed=config.packed, like=source, pending=hashed.result)
                 tell(self.outputs.label(path), promises, entries)
             yield path
 

@@ -40,7 +40,7 @@ def repack(source: Checkpoint, config: PruneConfig, outputs: Outputs) -> Path:
         lineage["settings"] = [*before, last if config.storage == "dense" else {**last, "storage": config.storage}]
     wanted = {key: value for key, value in lineage.items() if key != "storage"}
     if not outputs.has(path, wanted):
-        write(path, source.entries, {**lineage, "storage": {}}, packed=config.storage == "bitmask", like=source)
+        write(path, source.entries, {**lineage, "storage": {}}, packed=config.packed, like=source)
         earlier, after = source.file_bytes, read(path).file_bytes
         log.info("%s: %d bytes, %d before (%.4g of it)", outputs.label(path), after, earlier, after / earlier)
     return path

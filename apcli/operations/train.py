@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from apcli import lineage as lineages
-from apcli.checkpoints import link_to, write
+from apcli.checkpoints import relative, sha256_of, write
 from apcli.configs import DEFAULT_DATA, TrainConfig
 from apcli.data.datasets import Dataset, load
 from apcli.devices import device_of
@@ -120,4 +120,4 @@ def _weights_link(weights: str | None, home: Path) -> dict[str, str | None] | No
     path = Path(weights)
     if not path.is_file():
         raise UsageError(f"no file {weights}: --weights expects a safetensors file or a .pt, .pth or .th state dict")
-    return link_to(path, home)
+    return {"path": relative(path, home), "sha256": sha256_of(path)}
