@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from apcli import checkpoints
 from apcli.errors import ApcliError, UsageError
+from apcli.shards import is_index
+from apcli.state_dicts import load
 
 log = logging.getLogger("apcli")
 
@@ -23,10 +24,11 @@ _AUXILIARY = ("AuxLogits.", "aux1.", "aux2.")  # heads that inception_v3 and goo
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
-    """The tensors of a safetensors file, or of a ``.pt``/``.pth``/``.th`` state dict, by name, on the CPU.
+    """The tensors of a safetensors checkpoint, or of a ``.pt``/``.pth``/``.th`` state dict, by name, on the CPU.
 
-    The content tells which it is. Wrappers (``{"state_dict": ..., "epoch": ...}``) and the prefixes of DataParallel
-    and ``torch.compile`` are taken off. No code in the file is run.
+    The content tells which it is; an index of a sharded checkpoint is known by its name. Wrappers
+    (``{"state_dict": ..., "epoch": ...}``) and the prefixes of DataParallel and ``torch.compile`` are taken off. No code
+    in the file is run.
 
     Raises:
         UsageError: there is no such file.
@@ -37,11 +39,13 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     try:
         with path.open("rb") as stream:
             is_safetensors = stream.read(9)[8:] == b"{"  # eight bytes of length, then a JSON header
-        content = load_file(path) if is_safetensors else _load_pickle(path)
+        if is_safetensors or is_index(path):
+            return _without_prefixes(load(checkpoints.read(path)))
+        content = _load_pickle(path)
     except OSError as error:
         raise ApcliError(f"{path}: cannot be read ({error.strerror or error})") from error
-    except SafetensorError as error:
-        raise ApcliError(f"{path}: not a whole safetensors file ({error}); fetch it again") from error
+    except ApcliError:
+        raise
     except Exception as error:  # a damaged pickle can raise anything
         if isinstance(error, pickle.UnpicklingError) and ("GLOBAL" in str(error) or "unrecognized" in str(error)):
             raise ApcliError(

@@ -104,7 +104,7 @@ class Finetuner:
             log.warning("%s: its dense network is not there, so PD is not known: give --dense FILE", source.label)
         result["dense_metrics"] = {} if dense is None else self._metrics_of(dense, spec, dataset)
         steps = self._fit(model, spec, dataset, recipe, result, traced, growing, path.name)
-        write(path, entries_of(model.state_dict()), result)
+        write(path, entries_of(model.state_dict()), result, like=source)
         if traced:
             trace = {**result, "stage": "trace", "pruned": {}, "history": []}
             write(traces.path_beside(path), _trace_entries(steps), trace)

@@ -7,12 +7,16 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import save_file
+from huggingface_hub import save_torch_state_dict
+from safetensors.torch import load_file, save_file
 from torch import nn
 
+from apcli import lineage as lineages
+from apcli.checkpoints import write
 from apcli.errors import ApcliError, UsageError
 from apcli.models.resnet_cifar import CifarResNet
 from apcli.models.weights import load_weights_, read_weights
+from apcli.state_dicts import entries_of
 
 
 def small() -> nn.Module:
@@ -44,6 +48,19 @@ def test_safetensors_is_known_by_its_content(tmp_path):
     read = read_weights(tmp_path / "weights.pt")
     assert set(read) == set(state)
     assert torch.equal(read["fc.weight"], state["fc.weight"])
+
+
+def test_a_sharded_checkpoint_and_a_packed_one_are_read(tmp_path):
+    state = {"fc.weight": torch.randn(20, 30), "fc.bias": torch.ones(20)}
+    save_torch_state_dict(state, tmp_path, max_shard_size=100)
+    assert len(list(tmp_path.glob("*.safetensors"))) == 2
+    read = read_weights(tmp_path / "model.safetensors.index.json")
+    assert all(torch.equal(read[name], state[name]) for name in state)
+    state["fc.weight"][:19] = 0
+    write(tmp_path / "x.safetensors", entries_of(state), lineages.make("prune", {}, None), packed=True)
+    assert "fc.weight" not in load_file(tmp_path / "x.safetensors")
+    read = read_weights(tmp_path / "x.safetensors")
+    assert all(torch.equal(read[name], state[name]) for name in state)
 
 
 def test_parameters_and_old_files_are_read(tmp_path):
