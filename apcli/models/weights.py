@@ -27,7 +27,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     """The tensors of a safetensors checkpoint, or of a ``.pt``/``.pth``/``.th`` state dict, by name, on the CPU.
 
     The content tells which it is; an index of a sharded checkpoint is known by its name. Wrappers
-    (``{"state_dict": ..., "epoch": ...}``) and the prefixes of DataParallel and ``torch.compile`` are taken off. No code
+    (``{"state_dict": ..., "epoch": ...}``) and prefixes of DataParallel and ``torch.compile`` are taken off. No code
     in the file is run.
 
     Raises:
