@@ -33,7 +33,7 @@ def finetune(
     schedule: Annotated[
         str | None, typer.Option("--schedule", metavar="NAME", help=f"how: {', '.join(SPARSITY_SCHEDULES.names)}")
     ] = FinetuneConfig.schedule,
-    method: Annotated[str, typer.Option("--method", metavar="NAME", help="which weights go: lowest")] = (
+    method: Annotated[str, typer.Option("--method", metavar="NAME", help="which weights go: lowest, movement")] = (
         FinetuneConfig.method
     ),
     scope: Annotated[

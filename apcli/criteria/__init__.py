@@ -5,8 +5,9 @@ What a row's function is called with follows from what the row needs:
 - ``magnitudes``: a run of a layer's |w| as ordered integers, and a generator; gives ranks (see ``apcli.selection``);
 - ``layer``: a layer's whole weight; gives scores;
 - ``network``: a ``Subject``; gives scores by tensor name. With ``data`` the subject's batches are images and labels;
-  with ``reconstruction`` it gives new weights, whose zeros are the mask;
-- ``like``: another file, whose zeros are counted.
+  with ``reconstruction`` it gives new weights, whose zeros are the mask; with ``steps`` it prunes a little at a time;
+- ``like``: another file, whose zeros are counted;
+- ``training``: scores, weights, their gradients and the learning rate of a step; changes the scores in place.
 """
 
 from apcli.registry import Row, Table
@@ -76,7 +77,7 @@ METHODS = Table(
             "apcli.criteria.saliency:synflow",
             "|w| times the flow of ones through the network of absolute weights, in many small steps",
             "Tanaka et al. 2020, arXiv:2006.05467, algorithm 1",
-            ("network",),
+            ("network", "steps"),
             {"iterations": 100},
         ),
         Row(
@@ -114,6 +115,13 @@ METHODS = Table(
             "Frantar & Alistarh 2023, arXiv:2301.00774, algorithm 1; Hassibi & Stork 1992",
             ("network", "data", "reconstruction"),
             {"block": 128, "damping": 0.01},
+        ),
+        Row(
+            "movement",
+            "apcli.criteria.movement:movement",
+            "removes the weights that training moves towards zero, or least away from it; in finetune alone",
+            "Sanh et al. 2020, arXiv:2005.07683, section 4",
+            ("training",),
         ),
     ),
 )

@@ -33,6 +33,8 @@ from apcli.theory import performance
 
 log = logging.getLogger("apcli")
 
+IN_TRAINING = ["lowest", *(row.name for row in METHODS if "training" in row.needs)]  # methods of --sparsity
+
 # `--trace auto` keeps the pruned layers up to this many weights an epoch, else the last layer.
 _TRACED_WEIGHTS = 1 << 22
 
@@ -52,8 +54,9 @@ class Finetuner:
         self.networks = Networks(config.data, config.model, self.device, tell)
         self._dense_metrics: dict[tuple[str, str], dict[str, Any]] = {}
         self.method, self.schedule = METHODS.parse(config.method), SPARSITY_SCHEDULES.parse(config.schedule or "cubic")
-        if self.method.name != "lowest":
-            raise UsageError(f"--method {self.method.name} is not one that prunes step by step: expected lowest")
+        if self.method.name not in IN_TRAINING:
+            known = ", ".join(IN_TRAINING)
+            raise UsageError(f"--method {self.method.name} is not one that prunes while training: expected {known}")
 
     def finetune(self, source: Checkpoint) -> Path:
         """Fine-tune one checkpoint, write it and its trace, and return its path.
@@ -167,14 +170,21 @@ class Finetuner:
             raise UsageError(f"{tensor} is not learnt, so --sparsity cannot prune it in training: see --exclude")
         masks = {id(parameters[tensor]): parameters[tensor].detach() == 0 for tensor in tensors}
         once = {id(parameters[layer.tensor]): layer for layer in growing}
+        learns = "training" in self.method.row.needs
         growths = []
         for group in _ranked_together(list(once.values()), self.config.scope):
             size = sum(layer.size for layer in group)
             zeros = sum(int(masks[id(parameters[layer.tensor])].sum()) for layer in group)
             ramp = self.schedule(steps, zeros / size, self.config.sparsity)
             wanted = {step: max(zeros, round(sparsity * size)) for step, sparsity in ramp.items()}
+            if learns and wanted.get(0, zeros) > zeros:
+                raise UsageError(
+                    f"--method {self.method.name} with --schedule {self.schedule.spec}: no step has taught it anything "
+                    "at the first removal: give the schedule a begin above 0"
+                )
             growths.append(Growth(tuple(layer.tensor for layer in group), wanted))
-        return Masking(parameters, {tensor: masks[id(parameters[tensor])] for tensor in tensors}, growths)
+        learn = self.method if learns else None
+        return Masking(parameters, {tensor: masks[id(parameters[tensor])] for tensor in tensors}, growths, learn)
 
     def _fit(
         self,

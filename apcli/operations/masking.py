@@ -1,6 +1,6 @@
 """The zeros of a network that is trained: held after every step, and, by a schedule, ever more of them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -16,21 +16,29 @@ class Growth:
 
 
 class Masking:
-    """Keeps the removed weights of a network at zero; those of lowest magnitude join them as ``growths`` say.
+    """Keeps the removed weights of a network at zero; those of lowest magnitude or score join them as ``growths`` say.
 
     A weight that is removed stays so. Nothing here waits for the device.
 
     Args:
         weights: by name, changed in place.
         removed: bool masks by name, True = zero; those that grow are changed in place.
+        learn: adds what a step teaches to the scores (of a criterion that needs ``training``); None: |w| is the score.
     """
 
     def __init__(
-        self, weights: Mapping[str, Tensor], removed: Mapping[str, Tensor], growths: Sequence[Growth] = ()
+        self,
+        weights: Mapping[str, Tensor],
+        removed: Mapping[str, Tensor],
+        growths: Sequence[Growth] = (),
+        learn: Callable[[Tensor, Tensor, Tensor, float], None] | None = None,
     ) -> None:
         self.removed = removed
         self._weights = {name: weights[name] for name in removed}
         self._growths = growths
+        self._learn = learn
+        grown = [name for growth in growths for name in growth.tensors] if learn else []
+        self._scores = {name: torch.zeros_like(weights[name], requires_grad=False) for name in grown}
         self._step = 0
 
     def before_step(self) -> None:
@@ -41,6 +49,14 @@ class Masking:
         self._step += 1
 
     @torch.no_grad()
+    def after_gradients(self, lr: float) -> None:
+        """Take what the gradients teach of which weights matter, before the step that uses them up."""
+        for name, scores in self._scores.items():
+            weight = self._weights[name]
+            if self._learn is not None and weight.grad is not None:
+                self._learn(scores, weight, weight.grad, lr)
+
+    @torch.no_grad()
     def hold(self) -> None:
         """Set the removed weights to +0.0 exactly (a product with 0 would keep NaN and the sign)."""
         for name, mask in self.removed.items():
@@ -48,9 +64,10 @@ class Masking:
 
     @torch.no_grad()
     def _grow(self, tensors: tuple[str, ...], zeros: int) -> None:
-        """Remove the ``zeros`` weights of lowest magnitude, those removed before first, ties by index."""
+        """Remove the ``zeros`` weights of lowest magnitude or score, those removed before first, ties by index."""
         masks = [self.removed[name] for name in tensors]
-        ranks = [self._weights[name].abs().masked_fill(self.removed[name], -1).flatten() for name in tensors]
+        scores = [self._scores[name] if self._scores else self._weights[name].abs() for name in tensors]
+        ranks = [s.masked_fill(mask, -torch.inf).flatten() for s, mask in zip(scores, masks, strict=True)]
         lowest = torch.cat(ranks).sort(stable=True).indices[:zeros]
         grown = torch.zeros(sum(mask.numel() for mask in masks), dtype=torch.bool, device=lowest.device)
         grown.index_fill_(0, lowest, True)

@@ -14,7 +14,7 @@ from apcli.allocations import SCOPES
 from apcli.checkpoints import Checkpoint, check_input, write
 from apcli.configs import PruneConfig
 from apcli.entries import Derived, Entry
-from apcli.errors import ApcliError, UsageError
+from apcli.errors import ApcliError
 from apcli.layers import Layer, select
 from apcli.operations.layer_masks import Mask, by_counts, by_pattern, by_scope
 from apcli.operations.prune_amounts import share_of_compression, tell
@@ -213,31 +213,18 @@ class _Pruner:
     def _chosen(self, scores: Mapping[str, np.ndarray], share: float, trial: Trial) -> dict[str, np.ndarray]:
         """Bool masks at a share of the way: sparsity 1 - (1 - s)^share (Tanaka et al. 2020, arXiv:2006.05467)."""
         rankings = self._ranked(scores)
-        if self.config.layer_sparsity or self.config.pattern:
-            raise UsageError(
-                f"--method {trial.method and trial.method.name} prunes in steps: give --sparsity and a --scope"
-            )
         sparsity = 1 - (1 - self._sparsity(trial)) ** share
         masks = self._masks_of(rankings, trial, sparsity)
         return {x: mask.kept(0, scores[x].size).reshape(scores[x].shape) for x, mask in masks.items()}
 
     def _counts(self, trial: Trial, sparsity: float | None = None) -> tuple[list[Layer], dict[str, int]]:
-        """How many weights of each layer go, by tensor, where that is known before the weights are ranked.
-
-        Raises:
-            UsageError: it is not.
-        """
+        """How many weights of each layer go, by tensor, where that is known before the weights are ranked."""
         config = self.config
         shapes = {layer.name: layer.shape for layer in self.layers}
         if config.pattern:
             n, m = config.pattern
             return list(self.layers), {x.tensor: x.size // m * (m - n) for x in self.layers}
         choice = SCOPES.parse(config.scope)
-        if choice.row.needs:
-            raise UsageError(
-                f"--method {trial.method and trial.method.name} with --scope {config.scope}: expected layer or erk, "
-                "which say beforehand what each layer loses"
-            )
         wanted = 0.0 if trial.sparsity is None and config.layer_sparsity else self._sparsity(trial)
         counts = choice.row.load()(shapes, wanted if sparsity is None else sparsity, **choice.parameters)
         named: set[str] = set()

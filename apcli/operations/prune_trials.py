@@ -73,7 +73,17 @@ def _check(trial: Trial, config: PruneConfig) -> None:
     method = trial.method
     if method is None:
         return
+    if "training" in method.row.needs:
+        remedy = f"apcli finetune --method {method.name} --sparsity S"
+        raise UsageError(f"--method {method.name} learns in training which weights go: use {remedy}")
     if ("like" in method.row.needs) != bool(config.like):
         raise UsageError(f"--method {method.name} {'needs' if not config.like else 'does not go with'} --like FILE")
     if "reconstruction" in method.row.needs and (config.rewind_to or config.min_keep):
         raise UsageError(f"--method {method.name} makes new weights: leave --rewind-to and --min-keep out")
+    if "reconstruction" in method.row.needs and not config.pattern and SCOPES.parse(config.scope).row.needs:
+        raise UsageError(
+            f"--method {method.name} with --scope {config.scope}: expected layer or erk, which say beforehand what "
+            "each layer loses"
+        )
+    if "steps" in method.row.needs and (config.layer_sparsity or config.pattern):
+        raise UsageError(f"--method {method.name} prunes in steps: give --sparsity and a --scope")

@@ -2,10 +2,14 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 
+from apcli.criteria.movement import movement
 from apcli.operations.masking import Growth, Masking
+
+SHAPES = {"a": (2, 4), "b": (5, 5)}
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -3.0, -0.0, 1e-45])
@@ -70,3 +74,34 @@ def test_masks_only_grow_whatever_the_removed_weights_hold():
     masking.before_step()
     assert removed["w"].tolist() == [True, True, False, False]
     assert weight.tolist() == [0.0, 0.0, 5.0, 5.0]
+
+
+def test_scores_are_learnt_from_the_gradients_and_pooled_over_the_tensors():
+    """Against sums in NumPy; the removed stay first whatever their scores, and magnitudes play no part."""
+    draw = torch.Generator().manual_seed(0)
+    weights = {name: torch.randn(shape, generator=draw, requires_grad=True) for name, shape in SHAPES.items()}
+    removed = {name: torch.zeros(shape, dtype=torch.bool) for name, shape in SHAPES.items()}
+    removed["a"][0] = True
+    masking = Masking(weights, removed, [Growth(("a", "b"), {2: 9, 3: 20})], movement)
+    masking.hold()
+    scores = {name: np.zeros(shape) for name, shape in SHAPES.items()}
+    old = {name: mask.clone() for name, mask in removed.items()}
+    for zeros in (4, 4, 9, 20):
+        masking.before_step()
+        flat = np.concatenate([np.where(old[n], -np.inf, scores[n]).ravel() for n in SHAPES])
+        kept = np.concatenate([~removed[n].numpy().ravel() for n in SHAPES])
+        assert set(np.flatnonzero(~kept)) == set(np.argsort(flat, kind="stable")[:zeros])
+        old = {name: mask.clone() for name, mask in removed.items()}
+        for name, weight in weights.items():
+            weight.grad = torch.randn(weight.shape, generator=draw)
+            scores[name] -= 0.5 * weight.grad.double().numpy() * weight.detach().double().numpy()
+        masking.after_gradients(0.5)
+        masking.hold()
+
+
+def test_a_tensor_without_a_gradient_learns_nothing():
+    weight, mask = torch.ones(4, requires_grad=True), torch.zeros(4, dtype=torch.bool)
+    masking = Masking({"w": weight}, {"w": mask}, [Growth(("w",), {0: 2})], movement)
+    masking.after_gradients(0.1)
+    masking.before_step()
+    assert mask.tolist() == [True, True, False, False]
