@@ -6,6 +6,7 @@ zero, so what comes out is what went in, bit for bit. At sparsity s of 32-bit we
 times smaller.
 """
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -82,7 +83,7 @@ def _packed(entry: Entry, kept: int) -> tuple[np.ndarray, np.ndarray]:
 
 def _unpacked(tensor: str, mask: Entry, values: Entry, about: Any, label: str) -> Entry:
     dtype, shape = about["dtype"], tuple(about["shape"])
-    size = int(np.prod(shape, dtype=np.int64))
+    size = math.prod(shape)
     wrong = dtype not in FLOATS or mask.dtype != "U8" or mask.data.size != (size + 7) // 8
     if wrong or values.dtype != dtype:
         raise ApcliError(f"{label}: the packed tensor {tensor} is damaged (its parts do not fit): make the file again")

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from safetensors.numpy import load_file, save_file
 
 from apcli import entries as entries_module
 from apcli import lineage as lineages
@@ -41,6 +42,8 @@ def test_round_trip(dtype, block, tmp_path, monkeypatch):
     write(tmp_path / "a.safetensors", given, PLAIN, packed=True)
     found = read(tmp_path / "a.safetensors")
     same(given, dict(sorted(found.entries.items(), key=lambda item: list(given).index(item[0]))))
+    write(tmp_path / "b.safetensors", given, PLAIN)
+    assert list(found.entries) == list(read(tmp_path / "b.safetensors").entries)  # or it could not come back the same
     assert {"w203", "matrix"} <= found.lineage["storage"].keys()
     assert not {"dense", "count", "w0"} & found.lineage["storage"].keys()
     assert found.entries["w203"].bits_of(3, 50).tolist() == given["w203"].bits[3:50].tolist()
@@ -64,6 +67,19 @@ def test_a_name_that_is_taken_stays_dense():
     found, storage = storages.packed(given)
     assert storage.keys() == {"x.bitmask"}
     same(given, {name: storages.unpacked(found, storage, "f")[name] for name in given})
+
+
+@pytest.mark.parametrize("shape", [[-1, -99], [99.0], ["99"], [True], [10**30], [2**62, 4], [0], None])
+def test_a_shape_that_the_parts_do_not_have_is_refused_when_read(tmp_path, shape):
+    """Also one whose product wraps round to a small number in machine integers; nothing is allocated for it."""
+    write(tmp_path / "a.safetensors", {"w": sparse(99)}, PLAIN, packed=True)
+    lineage = read(tmp_path / "a.safetensors").lineage
+    lineage["storage"]["w"]["shape"] = shape
+    parts = load_file(tmp_path / "a.safetensors")
+    save_file(parts, tmp_path / "b.safetensors", {"apcli": lineages.dump(lineage)})
+    with pytest.raises(ApcliError, match=r"is damaged|no valid 'storage'") as caught:
+        read(tmp_path / "b.safetensors")
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("damage", ["count", "mask", "values", "beyond", "int", "shape"])

@@ -3,6 +3,7 @@
 import logging
 import pickle
 import warnings
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -87,7 +88,10 @@ def load_weights_(model: nn.Module, weights: Mapping[str, Tensor], rename: Seque
         hint = _suggestion({name: wanted[name] for name in missing}, {name: given[name].shape for name in unexpected})
         hint = hint or "choose the model and the number of classes that it was made for"
         raise ApcliError(f"{source} does not fit the model: {'; '.join(parts)}; {hint}")
-    model.load_state_dict(given)
+    state = OrderedDict(given)
+    # Modules look there for the format that a state dict is of; a file of tensors does not say, and is of today's.
+    state._metadata = model.state_dict()._metadata  # type: ignore[attr-defined]
+    model.load_state_dict(state)
 
 
 def _load_pickle(path: Path) -> Any:

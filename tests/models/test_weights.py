@@ -212,3 +212,19 @@ def test_heads_that_our_inception_has_not_are_left_out_and_said(caplog):
     load_weights_(model, dict(source.state_dict()) | {"AuxLogits.fc.weight": torch.ones(2)}, [], "x.pt")
     assert torch.equal(model.fc.weight, source.fc.weight)
     assert "1 tensors of auxiliary heads" in caplog.text
+
+
+def test_modules_that_ask_for_a_state_dict_s_version_get_todays():
+    """As torchvision's MNASNet does: without one it takes the file for one of its first version, and widens layers."""
+
+    class Versioned(nn.Linear):
+        _version = 2
+
+        def _load_from_state_dict(self, state, prefix, metadata, *others):
+            assert metadata["version"] == 2
+            super()._load_from_state_dict(state, prefix, metadata, *others)
+
+    model = nn.Sequential(Versioned(2, 3))
+    weights = {"0.weight": torch.ones(3, 2), "0.bias": torch.zeros(3)}
+    load_weights_(model, weights, (), "file")
+    assert (model[0].weight == 1).all()

@@ -8,6 +8,7 @@ from apcli.allocations.shares import by_rows
 from apcli.entries import Entry
 from apcli.errors import UsageError
 from apcli.layers import Layer
+from apcli.operations import layer_masks
 from apcli.operations.layer_masks import by_counts, by_pattern, by_scope
 from apcli.rankings import ScoreRanking
 
@@ -67,6 +68,41 @@ def test_rows_lose_the_same_and_runs_are_parts_of_the_whole():
         rows = mask.reshape(x.shape[0], -1)
         assert (~rows).sum(1).tolist() == by_rows(round(0.4 * x.size), x.shape[0])
         assert masks[x.tensor].kept(5, 30).tolist() == mask[5:30].tolist()
+
+
+@pytest.mark.parametrize("block", [1, 7, 24, 25, 1000])
+@pytest.mark.parametrize("structure", ["output", "2:4", "3:8"])
+def test_masks_by_rows_do_not_depend_on_the_blocks(block, structure, monkeypatch):
+    """Rows of 24 and of 72 weights, in blocks smaller and larger than a row and none a multiple of it."""
+    layers = [Layer("a", "a.weight", (7, 24)), Layer("b", "b.weight", (5, 8, 3, 3))]
+    draw = np.random.default_rng(0)
+    weights = {x.tensor: np.round(draw.normal(size=x.shape) * 4) / 4 for x in layers}
+
+    def masks():
+        if structure == "output":
+            return by_scope(layers, rankings_of(weights), "output", 0.4, 0, None)
+        n, m = map(int, structure.split(":"))
+        return by_pattern(layers, rankings_of(weights), (n, m), "f")
+
+    expected = masks()
+    monkeypatch.setattr(layer_masks, "BLOCK", block)
+    for x in layers:
+        mask, whole = masks()[x.tensor], expected[x.tensor].kept(0, x.size)
+        assert mask.zeros == (~whole).sum()
+        assert mask.kept(0, x.size).tolist() == whole.tolist()
+        assert (
+            np.concatenate([mask.kept(at, min(at + 11, x.size)) for at in range(0, x.size, 11)]).tolist()
+            == whole.tolist()
+        )
+        if structure == "output":
+            for row, kept, gone in zip(
+                weights[x.tensor].reshape(x.shape[0], -1),
+                whole.reshape(x.shape[0], -1),
+                by_rows(round(0.4 * x.size), x.shape[0]),
+                strict=True,
+            ):
+                lowest = np.argsort(np.abs(row), kind="stable")[:gone]
+                assert set(np.flatnonzero(~kept)) == {*lowest, *np.flatnonzero(row == 0)}
 
 
 @pytest.mark.parametrize("min_keep", [30, 0.4])

@@ -20,6 +20,7 @@ from apcli.operations.prune import prune
 from apcli.operations.prune_trials import check, needs_network
 from apcli.operations.train import train
 from apcli.outputs import Outputs
+from apcli.state_dicts import entries_of
 
 OF_NETWORK = [row.name for row in METHODS if "network" in row.needs]
 SCORING = [name for name in OF_NETWORK if "reconstruction" not in METHODS.row(name).needs]
@@ -118,6 +119,28 @@ def test_convolutions(convolutions, tmp_path, method):
         name: sizes[name] // 2 for name in layers.split(",")
     }
     check_file(path, convolutions, same_values=method != "sparsegpt")
+
+
+@pytest.mark.parametrize("scope", ["layer", "global"])
+@pytest.mark.parametrize("method", [SPECS.get(name, name) for name in OF_NETWORK])
+def test_counts_are_exact_on_weights_that_are_alike_rounded_tiny_or_zero(dense, tmp_path, method, scope):
+    """Many scores are equal or zero then; of both zeros in fc4 none is counted twice."""
+    if scope == "global" and method == "sparsegpt":
+        return
+    tensors = load_file(dense)
+    index = torch.arange(tensors["fc3.weight"].numel()).view_as(tensors["fc3.weight"])
+    tensors["fc3.weight"] = torch.where(index % 2 == 0, 0.05, -0.05)
+    tensors["fc4.weight"] = (tensors["fc4.weight"] * 20).round() / 20
+    tensors["fc4.weight"].view(-1)[::3], tensors["fc4.weight"].view(-1)[1::7] = 0.0, -0.0
+    tensors["fc5.weight"] *= 2.0**-130  # denormal
+    source = tmp_path / "odd.safetensors"
+    write(source, entries_of(tensors), dict(read(dense).lineage or {}))
+    (path,) = run(source, tmp_path, 0.8, method=method, scope=scope, layers=LAYERS)
+    found, sizes = zeros(path), {name: tensors[f"{name}.weight"].numel() for name in LAYERS.split(",")}
+    if scope == "layer":
+        assert {name: found[name] for name in sizes} == {name: round(0.8 * size) for name, size in sizes.items()}
+    assert sum(found[name] for name in sizes) == round(0.8 * sum(sizes.values()))
+    check_file(path, source, same_values=method != "sparsegpt")
 
 
 @pytest.mark.parametrize("method", ["taylor", "synflow:iterations=3", "sparsegpt"])
