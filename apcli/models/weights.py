@@ -3,7 +3,6 @@
 import logging
 import pickle
 import warnings
-from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ log = logging.getLogger("apcli")
 
 _WRAPPERS = ("state_dict", "model_state_dict", "model_state", "model", "net", "network", "module", "weights")
 _PREFIXES = ("module.", "_orig_mod.")  # of DataParallel and torch.compile
-_COUNTER = ".num_batches_tracked"  # absent from files older than PyTorch 0.4.1; load_state_dict fills it in
+_COUNTER = ".num_batches_tracked"  # absent from files older than PyTorch 0.4.1; the model's own stays
 _AUXILIARY = ("AuxLogits.", "aux1.", "aux2.")  # heads that inception_v3 and googlenet are built without
 
 
@@ -88,9 +87,9 @@ def load_weights_(model: nn.Module, weights: Mapping[str, Tensor], rename: Seque
         hint = _suggestion({name: wanted[name] for name in missing}, {name: given[name].shape for name in unexpected})
         hint = hint or "choose the model and the number of classes that it was made for"
         raise ApcliError(f"{source} does not fit the model: {'; '.join(parts)}; {hint}")
-    state = OrderedDict(given)
-    # Modules look there for the format that a state dict is of; a file of tensors does not say, and is of today's.
-    state._metadata = model.state_dict()._metadata  # type: ignore[attr-defined]
+    # Modules look into a state dict for the version that it is of. A file of tensors does not say: it is today's here.
+    state = model.state_dict()
+    state.update(given)
     model.load_state_dict(state)
 
 
