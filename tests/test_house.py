@@ -36,7 +36,7 @@ FLOORS = [
     ["apcli.checkpoints"],
     ["apcli.layers", "apcli.state_dicts", "apcli.traces", "apcli.outputs", "apcli.compaction"],
     ["apcli.data.*", "apcli.models.*"],
-    ["apcli.figures", "apcli.probes", "apcli.probes.*"],
+    ["apcli.figures", "apcli.figures.*", "apcli.probes", "apcli.probes.*"],
     ["apcli.criteria.*"],
     ["apcli.operations", "apcli.operations.masking"],
     ["apcli.operations.loop"],

@@ -263,7 +263,7 @@ def _performance(record: Record) -> Iterator[tuple[Key, float | None]]:
 def _runs(choice: tuple[Any, ...], trials: list[Trial], several_scopes: bool, notes: list[str]) -> list[Run]:
     """One run of all trials, or one for each where they cannot be told to differ in their seed alone."""
     method, scope, requested = choice
-    label = f"{method}, {scope}" if several_scopes and scope is not None else str(method)
+    label = f"{method} ({scope})" if several_scopes and scope is not None else str(method)
     known = method is not None and requested is not None
     if known and max(Counter((trial.seed, trial.mask_seed) for trial in trials).values()) == 1:
         return [Run(label, requested, tuple(sorted(trials, key=lambda t: (t.seed or 0, t.mask_seed or 0))))]

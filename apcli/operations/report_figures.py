@@ -7,19 +7,24 @@ from dataclasses import dataclass, replace
 from matplotlib.figure import Figure
 
 from apcli import figures
-from apcli.figures import Estimate, Point, Series
+from apcli.figures import Estimate, Point, Series, accuracy
+from apcli.figures.accuracy import Curve
+from apcli.operations import report_accuracy
 from apcli.operations.report import Group, Report, Stat
 from apcli.operations.report_order import agreements, moment_name
 from apcli.operations.report_ranking import LOWER, Ranking, rankings
 
 METHOD_FIXED, SPARSITY_FIXED, OVER_SPARSITY, SCATTER = "by-sparsity", "by-method", "over-sparsity", "ap-against-pd"
-RANKED = "ranking"
+RANKED, ACCURACY = "ranking", "accuracy"
 SEEDS = "Lines are means over seeds, bands ± 1 standard deviation."
-
 
 TAUS = (
     "Kendall’s τ over all runs with its 95 % bootstrap interval. Orange: the best; hollow: lower than the best; "
     "otherwise not distinguishable from it, or too few runs to say."
+)
+CONTROLS = (
+    "Top-1 on the test split. Dotted: controls, which remove at random; what is not above them has found nothing. The "
+    "sparsities are spaced by the logarithm of 1 / (1 − sparsity)."
 )
 
 
@@ -84,6 +89,9 @@ def _of(group: Group, data: Sequence[Series]) -> list[Drawing]:
     ranked = figures.ranking(taus(group, made)) if made else None
     band = f" {SEEDS}" if any(len(run.trials) > 1 for run in group.runs) else ""
     found = [Drawing(group, RANKED, RANKED, TAUS, ranked)] if ranked else []
+    if report_accuracy.compared(group):
+        bars = " Bars are ± 1 sd over seeds." if band else ""
+        found.append(Drawing(group, ACCURACY, ACCURACY, f"{CONTROLS}{bars}", _accuracy(group)))
     traced = [run for run in group.runs if run.epochs]
     for method in dict.fromkeys(run.method for run in traced):
         words = f"Method {method}: each measure over the epochs of fine-tuning, one line for each sparsity.{band}"
@@ -100,6 +108,19 @@ def _of(group: Group, data: Sequence[Series]) -> list[Drawing]:
         words = "One mark for each run: final values, means over seeds, log axes; a larger mark is a higher sparsity."
         found.append(Drawing(group, "ap-against-pd", SCATTER, words, figures.ap_against_pd(data)))
     return found
+
+
+def _accuracy(group: Group) -> Figure:
+    """A panel for each moment, a line for each method."""
+    runs = report_accuracy.compared(group)
+    panels = {}
+    for state, title in report_accuracy.moments(runs).items():
+        points: dict[str, dict[float, Point]] = {}
+        for run in runs:
+            if run.sparsity is not None:
+                points.setdefault(run.method, {})[run.sparsity] = _point(run.accuracy(state))
+        panels[title] = [Curve(method, report_accuracy.is_control(method), found) for method, found in points.items()]
+    return accuracy.over_sparsity(panels, report_accuracy.dense_accuracy(runs))
 
 
 def _point(value: Stat | None) -> Point:

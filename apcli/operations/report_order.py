@@ -249,7 +249,7 @@ def _kept(found: Sequence[Agreement]) -> str:
 
 def _sparsities(members: Sequence[Agreement]) -> str:
     kept = [f"{a.sparsity:g}" for a in members if a.agree == a.pairs]
-    broken = [f"at {a.sparsity:g} by {join([_short(pair) for pair in a.broken])}" for a in members if a.broken]
+    broken = [f"at {a.sparsity:g} by {few([_short(pair) for pair in a.broken])}" for a in members if a.broken]
     tied = [f"{a.sparsity:g}" for a in members if a.tied]
     which = f" ({join(kept)})" if 0 < len(kept) < len(members) else ""
     text = f"at {len(kept)} of {len(members)} sparsities{which}"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from apcli import __version__, figures
 from apcli.errors import UsageError
-from apcli.operations import report_figures, report_tables
+from apcli.operations import report_accuracy, report_figures, report_tables
 from apcli.operations.report import Group, Report, Trial, build, file_name
 from apcli.operations.report_figures import Drawing, drawings
 from apcli.operations.report_order import Agreement, agreements, caveats, count, verdict
@@ -120,7 +120,7 @@ def _group(group: Group, drawn: Sequence[Drawing], several: bool) -> str:
     parts.append(f'<ul class="verdict">\n{"".join(f"<li>{escape(sentence)}</li>" for sentence in words)}</ul>\n')
     parts += [f'<p class="note">{escape(note)}</p>\n' for note in group.notes]
     runs = "".join(_table(table, caption) for caption, table in report_tables.runs_tables(group))
-    parts += [_section("Runs", runs), _ranking(group, found, drawn)]
+    parts += [_section("Runs", runs), _accuracy(group, drawn), _ranking(group, found, drawn)]
     for section, title in SECTIONS.items():
         inside = "".join(_figure(d) for d in drawn if d.section == section)
         if section == report_figures.SCATTER and found:
@@ -135,6 +135,14 @@ def _group(group: Group, drawn: Sequence[Drawing], several: bool) -> str:
         caption = "Bounds on total variation (TV) by the final KL and by the means and covariances of both laws."
         parts.append(_section(report_tables.BOUNDS, _folded(bounds, caption, 0)))
     return "".join(parts)
+
+
+def _accuracy(group: Group, drawn: Sequence[Drawing]) -> str:
+    picture = "".join(_figure(d) for d in drawn if d.section == report_figures.ACCURACY)
+    if not picture:
+        return ""
+    table = _table(report_tables.accuracy_table(group), report_tables.accuracy_words(group))
+    return _section(report_accuracy.TITLE, picture + table)
 
 
 def _ranking(group: Group, found: Sequence[Agreement], drawn: Sequence[Drawing]) -> str:

@@ -5,6 +5,7 @@ import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from apcli.operations import report_accuracy
 from apcli.operations.report import Group, Report, Run, Stat
 from apcli.operations.report_order import Agreement, agreements, bracketed, caveats, join, moment_name, signed, verdict
 from apcli.operations.report_quantities import PD, Key, Quantity, Record
@@ -60,6 +61,27 @@ def runs_tables(group: Group) -> list[tuple[str, Table]]:
         (named, _runs_table(group, ["got", *accuracy], got, pds)),
         ("AP of every run, final network.", _runs_table(group, [], [[] for _ in group.runs], group.measures)),
     ]
+
+
+def accuracy_table(group: Group) -> Table:
+    """A row for each method, a column for each sparsity: just pruned → after fine-tuning, in percent."""
+    runs = report_accuracy.compared(group)
+    sparsities = sorted({run.sparsity for run in runs if run.sparsity is not None})
+    states = report_accuracy.moments(runs)
+    cells = {(run.method, run.sparsity): _moved(run, states) for run in runs}
+    methods = dict.fromkeys(run.method for run in runs)
+    rows = [[method, *(cells.get((method, s), UNKNOWN) for s in sparsities)] for method in methods]
+    if len(rows) > 1:
+        rows.append(["highest accuracy", *(_highest([run for run in runs if run.sparsity == s]) for s in sparsities)])
+    return ["method", *(f"{s:g}" for s in sparsities)], rows
+
+
+def accuracy_words(group: Group) -> str:
+    """What is said of that table."""
+    runs = report_accuracy.compared(group)
+    dense = report_accuracy.dense_accuracy(runs)
+    beside = "" if dense is None else f"; dense {dense:.2f} %"
+    return f"Test accuracy in percent by sparsity, {' → '.join(report_accuracy.moments(runs).values())}{beside}."
 
 
 def ranking_table(group: Group, made: Sequence[Ranking]) -> Table:
@@ -132,6 +154,8 @@ def to_markdown(report: Report) -> str:
         parts += [f"## {_plain(group.title)}", "\n".join(f"- {_plain(sentence)}" for sentence in verdict(group, found))]
         parts += [f"> {_plain(note)}" for note in group.notes]
         parts += ["### Runs", *(_markdown(table) for _, table in runs_tables(group))]
+        if report_accuracy.compared(group):
+            parts += [f"### {report_accuracy.TITLE}", _plain(accuracy_words(group)), _markdown(accuracy_table(group))]
         made = rankings(found)
         if made:
             parts += [f"### {RANKING}", "\n".join(f"- {_plain(line)}" for line in sentences(group, made))]
@@ -189,6 +213,16 @@ def _heading(quantity: Quantity) -> str:
     return f"{quantity.label}, {short[quantity.unit]}" if quantity.unit in short else quantity.label
 
 
+def _moved(run: Run, states: Mapping[str, str]) -> str:
+    *before, after = (run.accuracy(state) for state in states)
+    return " → ".join([*(UNKNOWN if value is None else f"{value.mean:.2f}" for value in before), spread(after, 2)])
+
+
+def _highest(runs: Sequence[Run]) -> str:
+    found = {run.method: round(accuracy.mean, 2) for run in runs if (accuracy := run.accuracy("pruned"))}
+    return ", ".join(method for method, value in found.items() if value == max(found.values())) or UNKNOWN
+
+
 def _accuracies(run: Run) -> list[str]:
     return [str(len(run.trials)), *(spread(run.accuracy(state), 2) for state in ("dense", "before", "pruned"))]
 
@@ -198,7 +232,9 @@ def _value(run: Run, key: Key) -> str:
 
 
 def _sd(value: float, decimals: int | None) -> str:
-    return f"{value:.2g}".replace("e-0", "e-") if decimals is None else f"{value:.{decimals}f}"
+    if decimals is not None:
+        return f"{value:.{decimals}f}"
+    return number(float(f"{value:.2g}"))
 
 
 def _plain(text: str) -> str:

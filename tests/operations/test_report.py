@@ -228,7 +228,7 @@ def test_scope_is_part_of_a_method_where_scopes_differ(make_grid):
         {**r, "scope": "global", "pruned": {"path": "g", "sha256": "g"}} for r in records if r["method"] == "lowest"
     ]
     wide = [r for r in wide if r["sparsity"]["requested"] == 0.3]
-    assert "lowest, global" in only_group([*records, *wide]).methods
+    assert "lowest (global)" in only_group([*records, *wide]).methods
 
 
 def test_files_without_lineage_make_one_run_each():

@@ -62,9 +62,9 @@ def test_page_is_whole_and_needs_nothing_else(small):
     assert all(link.startswith("#") and link[1:] in found.ids for link in found.links)
     assert len(found.ids) == len(set(found.ids))
     assert found.headings[0] == "Pruning report: resnet20 on cifar10" == f"Pruning report: {found.headings[1]}"
-    order = ["Runs", "Fixed method, every sparsity", "Fixed sparsity, every method", "AP against PD"]
-    assert found.headings[2:6] == order
-    assert found.seen.count("svg") == 3 + 2 + 1
+    order = ["Runs", "Accuracy over sparsity", "Fixed method, every sparsity", "Fixed sparsity, every method"]
+    assert found.headings[2:7] == [*order, "AP against PD"]
+    assert found.seen.count("svg") == 1 + 3 + 2 + 1
     assert "prefers-color-scheme: dark" in page
     assert "@media print" in page
 
@@ -165,7 +165,7 @@ def test_two_models_make_two_parts(make_grid):
     records = make_grid(seeds=(0,), epochs=0, sparsities=(0.1, 0.3))
     found = outline(html([r for r in [*records, *({**r, "model": "vgg16"} for r in records)] if r["dist"] == "ap2"]))
     assert {"resnet20 on cifar10", "vgg16 on cifar10"} <= set(found.headings)
-    assert found.seen.count("svg") == 4
+    assert found.seen.count("svg") == 6
 
 
 def test_make_writes_every_format(make_grid, tmp_path):
@@ -177,7 +177,7 @@ def test_make_writes_every_format(make_grid, tmp_path):
     assert order[0]["tau_low"] != ""
     assert float(order[0]["tau_low"]) <= float(order[0]["tau"]) <= float(order[0]["tau_high"])
     assert {row["pd"] for row in order} == {"test loss", "train loss"}
-    drawn = ["over-sparsity.png", "ap-against-pd.png", "over-sparsity.svg", "ap-against-pd.svg"]
+    drawn = [f"{name}.{form}" for form in ("png", "svg") for name in ("accuracy", "over-sparsity", "ap-against-pd")]
     assert names == ["html", "md", "csv", "order.csv", *drawn]
     assert sorted(paths) == sorted(stem.parent.iterdir())
     assert paths[0].read_text(encoding="utf-8") == html(copy.deepcopy(records)), "the same page twice"

@@ -92,14 +92,14 @@ def by_sparsity(series: Sequence[Series], method: str) -> Figure:
     sparsities = sorted({s.sparsity for s in series if s.sparsity is not None})
     chosen = [s for s in series if s.method == method and s.epochs]
     labelled = [(s, _sparsity_name(s.sparsity), _shade(sparsities, s.sparsity), "o") for s in chosen]
-    return _epochs(labelled, f"{_shorten(method)}: a line for each sparsity")
+    return _epochs(labelled, f"{shorten(method)}: a line for each sparsity")
 
 
 def by_method(series: Sequence[Series], sparsity: float) -> Figure:
     """One sparsity: a panel per measure over fine-tuning epochs, a line per method."""
     methods = list(dict.fromkeys(s.method for s in series))
     chosen = [s for s in series if s.sparsity == sparsity and s.epochs]
-    labelled = [(s, _shorten(s.method), *_mark(methods, s.method)) for s in chosen]
+    labelled = [(s, shorten(s.method), *mark(methods, s.method)) for s in chosen]
     return _epochs(labelled, f"sparsity {sparsity:g}: a line for each method")
 
 
@@ -107,25 +107,25 @@ def over_sparsity(series: Sequence[Series]) -> Figure:
     """The final values: a panel per measure over sparsity, a line per method, sd over seeds as error bars."""
     methods = list(dict.fromkeys(s.method for s in series))
     known = all(s.sparsity is not None for s in series)
-    with rc_context(_settings()):
+    with rc_context(settings()):
         panels, axes = _grid(list(dict.fromkeys((s.measure, s.unit) for s in series)))
         gaps = 0
         for panel, axis in zip(panels, axes, strict=True):
             for method in methods:
-                color, marker = _mark(methods, method)
+                color, marker = mark(methods, method)
                 members = [s for s in series if (s.measure, s.unit) == panel and s.method == method]
                 xs = [s.sparsity if known and s.sparsity is not None else float(methods.index(method)) for s in members]
                 means, sds, lost = _positive([s.final for s in members])
                 gaps += lost
                 low = [min(sd, 0.9 * mean) for mean, sd in zip(means, sds, strict=True)]
                 axis.errorbar(
-                    xs, means, yerr=[low, sds], color=color, marker=marker, capsize=2.5, label=_shorten(method)
+                    xs, means, yerr=[low, sds], color=color, marker=marker, capsize=2.5, label=shorten(method)
                 )
             axis.set_xlabel("sparsity" if known else "")
             if known:
                 axis.set_xticks(sorted({s.sparsity for s in series if s.sparsity is not None}))
             else:
-                axis.set_xticks(range(len(methods)), [_shorten(m) for m in methods], rotation=30, ha="right")
+                axis.set_xticks(range(len(methods)), [shorten(m) for m in methods], rotation=30, ha="right")
             _log(axis)
         return _finish(axes, "final values: a line for each method" if known else "final values", gaps)
 
@@ -142,8 +142,8 @@ def ap_against_pd(series: Sequence[Series]) -> Figure:
     panels = [(measure, target) for target in targets for measure in measures]
     columns = min(len(measures), ABREAST) or 1
     lines = math.ceil(len(measures) / columns) or 1  # of one target
-    with rc_context(_settings()):
-        figure = _figure(3.9 * columns + 1.6, 3.3 * lines * max(len(targets), 1) + 0.5)
+    with rc_context(settings()):
+        figure = empty_figure(3.9 * columns + 1.6, 3.3 * lines * max(len(targets), 1) + 0.5)
         grid = figure.subplots(lines * max(len(targets), 1), columns, squeeze=False)
         gaps = 0
         for index, (measure, target) in enumerate(panels):
@@ -155,27 +155,27 @@ def ap_against_pd(series: Sequence[Series]) -> Figure:
                     continue
                 gaps += x <= 0 or y <= 0
                 if x > 0 and y > 0:
-                    color, marker = _mark(methods, run[0])
+                    color, marker = mark(methods, run[0])
                     area = _area(sparsities, run[1])
                     axis.scatter([x], [y], s=area, color=color, marker=marker, alpha=0.85, edgecolors="white", lw=0.6)
-            names = [f"{_shorten(name)} ({_shorten(of)})" for name, of in (measure, target)]
+            names = [f"{shorten(name)} ({shorten(of)})" for name, of in (measure, target)]
             axis.set(xscale="log", xlabel=names[0], ylabel=names[1])
             _log(axis)
         for axis in grid.flat:
             if not axis.get_xlabel():
                 axis.remove()
-        handles = [_handle(_shorten(m), *_mark(methods, m), 7.0) for m in methods]
+        handles = [_handle(shorten(m), *mark(methods, m), 7.0) for m in methods]
         handles += [_handle(_sparsity_name(s), "#888888", "o", math.sqrt(_area(sparsities, s))) for s in sparsities]
         figure.legend(handles=handles, loc="outside right upper", labelspacing=0.9)
-        return _note(figure, "final PD against AP: a mark for each run", gaps)
+        return note(figure, "final PD against AP: a mark for each run", gaps)
 
 
 def ranking(panels: Mapping[str, Mapping[str, Estimate]]) -> Figure:
     """Rank correlations: a panel each, a line per name, in the order in which the names first come."""
     names = list(dict.fromkeys(name for panel in panels.values() for name in panel))
-    with rc_context(_settings()):
+    with rc_context(settings()):
         width = 2.4 * len(panels) + 0.085 * max(min(len(name), LONGEST) for name in names) + 0.4
-        figure = _figure(width, 0.27 * len(names) + 1.3)
+        figure = empty_figure(width, 0.27 * len(names) + 1.3)
         axes = figure.subplots(1, len(panels), squeeze=False, sharex=True, sharey=True)[0]
         for axis, (title, panel) in zip(axes, panels.items(), strict=True):
             for name, found in panel.items():
@@ -189,7 +189,7 @@ def ranking(panels: Mapping[str, Mapping[str, Estimate]]) -> Figure:
             axis.set_title(title, fontsize=10)
             axis.set_xlabel("Kendall’s τ")
             axis.grid(axis="y", visible=False)
-        axes[0].set_yticks(range(len(names)), [_shorten(name) for name in names])
+        axes[0].set_yticks(range(len(names)), [shorten(name) for name in names])
         axes[0].set_ylim(len(names) - 0.5, -0.5)
         return figure
 
@@ -205,7 +205,7 @@ def png(figure: Figure) -> bytes:
 
 
 def _epochs(labelled: Sequence[tuple[Series, str, str, str]], title: str) -> Figure:
-    with rc_context(_settings()):
+    with rc_context(settings()):
         panels, axes = _grid(list(dict.fromkeys((s.measure, s.unit) for s, *_ in labelled)))
         gaps = 0
         for series, label, color, marker in labelled:
@@ -224,13 +224,13 @@ def _epochs(labelled: Sequence[tuple[Series, str, str, str]], title: str) -> Fig
         return _finish(axes, title, gaps)
 
 
-def _settings() -> dict[Any, Any]:
+def settings() -> dict[Any, Any]:
     """Ours over matplotlib's own defaults, so that a user's matplotlibrc changes nothing."""
     defaults = {k: v for k, v in matplotlib.rcParamsDefault.items() if not k.startswith("backend")}
     return {**defaults, **STYLE}
 
 
-def _figure(width: float, height: float) -> Figure:
+def empty_figure(width: float, height: float) -> Figure:
     """An empty figure, inches, that makes room for its labels; rows of panels keep a gap."""
     return Figure(figsize=(width, height), layout=ConstrainedLayoutEngine(hspace=0.05))
 
@@ -238,12 +238,12 @@ def _figure(width: float, height: float) -> Figure:
 def _grid(panels: list[tuple[str, str]]) -> tuple[list[tuple[str, str]], list[Axes]]:
     columns = min(max(len(panels), 1), COLUMNS)
     rows = math.ceil(max(len(panels), 1) / columns)
-    figure = _figure(2.9 * columns + 0.2, 2.9 * rows + 0.75)
+    figure = empty_figure(2.9 * columns + 0.2, 2.9 * rows + 0.75)
     axes = list(figure.subplots(rows, columns, squeeze=False).flat)
     for axis in axes[len(panels) :]:
         axis.remove()
     for axis, (measure, unit) in zip(axes, panels, strict=False):
-        axis.set(title=_shorten(measure).replace(" (", "\n("), ylabel=_shorten(unit))
+        axis.set(title=shorten(measure).replace(" (", "\n("), ylabel=shorten(unit))
     return panels, axes[: len(panels)]
 
 
@@ -252,10 +252,11 @@ def _finish(axes: Sequence[Axes], title: str, gaps: int) -> Figure:
     assert isinstance(figure, Figure)
     handles, labels = axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper right", ncols=6)
-    return _note(figure, title, gaps)
+    return note(figure, title, gaps)
 
 
-def _note(figure: Figure, title: str, gaps: int) -> Figure:
+def note(figure: Figure, title: str, gaps: int) -> Figure:
+    """Give a figure its title and, if values had no place on a log axis, a line that says how many."""
     figure.suptitle(title, x=0.008, ha="left", fontsize=12)
     if gaps:
         figure.supxlabel(GAPS.format(gaps), x=0.008, ha="left", fontsize=9, color="#555555")
@@ -289,9 +290,10 @@ def _log(axis: Axes) -> None:
             side.set_minor_locator(NullLocator())
 
 
-def _mark(methods: Sequence[str], method: str) -> tuple[str, str]:
-    index = methods.index(method)
-    return PALETTE[index % len(PALETTE)], MARKERS[index % len(MARKERS)]
+def mark(methods: Sequence[str], method: str) -> tuple[str, str]:
+    """A method's colour and marker; as many pairs as there are colours times markers before one comes again."""
+    turn, index = divmod(methods.index(method), len(PALETTE))
+    return PALETTE[index], MARKERS[(index + turn) % len(MARKERS)]
 
 
 def _shade(sparsities: Sequence[float], sparsity: float | None) -> str:
@@ -310,7 +312,7 @@ def _sparsity_name(sparsity: float | None) -> str:
     return "sparsity unknown" if sparsity is None else f"sparsity {sparsity:g}"
 
 
-def _shorten(name: str) -> str:
+def shorten(name: str) -> str:
     """A name from outside, short enough for a label, its dollar signs not read as mathematics."""
     return (name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…").replace("$", r"\$")
 
@@ -321,6 +323,6 @@ def _handle(label: str, color: str, marker: str, size: float) -> Line2D:
 
 def _save(figure: Figure, form: str, metadata: dict[str, None]) -> bytes:
     buffer = io.BytesIO()
-    with rc_context(_settings()):
+    with rc_context(settings()):
         figure.savefig(buffer, format=form, dpi=160, facecolor="white", metadata=metadata)
     return buffer.getvalue()
