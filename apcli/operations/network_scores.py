@@ -17,7 +17,7 @@ from apcli.layers import Layer
 from apcli.operations import Tell
 from apcli.operations.filters import FilterPruner, FilterResult
 from apcli.operations.networks import Networks, batches_of
-from apcli.operations.prune_trials import trials_of
+from apcli.operations.prune_trials import needs_data
 from apcli.registry import Choice
 from apcli.state_dicts import entry_of
 
@@ -29,7 +29,7 @@ class NetworkScores:
         self.config = config
         self.tell = tell
         self.networks = Networks(config.data, config.model, device_of(config.device), tell)
-        self._needs_data = any(x.method and "data" in x.method.row.needs for x in trials_of(config, 0))
+        self._needs_data = needs_data(config)
         self._origin: tuple[str, str] | None = None
         self._scores: dict[str, Scores] = {}
         self._filters: dict[str, FilterPruner] = {}

@@ -254,6 +254,8 @@ class _Pruner:
         method = trial.method.spec if trial.method else _MASK
         if other is not None:
             method = f"{method} of {_method_of(other)}"
+        if self.rewound is not None:
+            method = f"{method} rewound"
         structured = self.config.structure if self.config.structure != "weight" else self.config.scope
         # Only where each layer's own count is fixed beforehand can a layer have more zeros than were asked of it.
         pooled = self.config.scope != "layer" or self.config.is_filter or other is not None

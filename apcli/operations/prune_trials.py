@@ -37,10 +37,7 @@ def check(config: PruneConfig, outputs: Outputs) -> None:
         raise UsageError(f"--seed or --seeds is given but {what} draws nothing: leave it out, or add random")
     for trial in trials:
         _check(trial, config)
-    if not needs_network(config):
-        for option, given in {"--data": config.data.name, "--model": config.model}.items():
-            if given:
-                raise UsageError(f"{option} is given, but {config.method or 'this'} needs no network: leave it out")
+    _check_unused(config)
 
 
 def needs_network(config: PruneConfig) -> bool:
@@ -48,6 +45,11 @@ def needs_network(config: PruneConfig) -> bool:
     if config.is_filter:
         return True
     return any(trial.method and "network" in trial.method.row.needs for trial in trials_of(config, 0))
+
+
+def needs_data(config: PruneConfig) -> bool:
+    """Whether a method looks at images."""
+    return any(trial.method and "data" in trial.method.row.needs for trial in trials_of(config, 0))
 
 
 def trials_of(config: PruneConfig, own_seed: int) -> Iterator[Trial]:
@@ -66,6 +68,18 @@ def trials_of(config: PruneConfig, own_seed: int) -> Iterator[Trial]:
         for seed in (config.seeds or (own_seed,)) if draws else (None,):
             for other in split_list(others, "file") if others else (None,):
                 yield Trial(method, sparsity, compression, seed, other)
+
+
+def _check_unused(config: PruneConfig) -> None:
+    """Raise UsageError where an option is given that nothing would look at."""
+    needed = {"network": needs_network(config), "images": needs_data(config)}
+    about = {"model": "network", "device": "network", "split": "images", "images": "images", "batch_size": "images"}
+    given = [name for name in about if getattr(config, name) != getattr(PruneConfig, name)]
+    for name in [*given, *(["data"] if config.data.name else [])]:
+        what = about.get(name, "network")
+        if not needed[what]:
+            option = f"--{name.replace('_', '-')}"
+            raise UsageError(f"{option} is given, but {config.method or 'this'} needs no {what}: leave it out")
 
 
 def _check(trial: Trial, config: PruneConfig) -> None:

@@ -17,7 +17,7 @@ from apcli.models.build import build
 from apcli.models.spec import ModelSpec
 from apcli.operations.network_scores import NetworkScores
 from apcli.operations.prune import prune
-from apcli.operations.prune_trials import check, needs_network
+from apcli.operations.prune_trials import check, needs_data, needs_network
 from apcli.operations.train import train
 from apcli.outputs import Outputs
 from apcli.state_dicts import entries_of
@@ -50,7 +50,8 @@ def convolutions(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(source: Path, folder: Path, *sparsities: float, **options: Any) -> list[Path]:
-    config = PruneConfig(sparsities, **{**FEW, **options})
+    images = needs_data(PruneConfig(sparsities, **options))
+    config = PruneConfig(sparsities, **{"device": "cpu", **(FEW if images else {}), **options})
     check(config, Outputs(folder))
     return list(prune(read(source), config, Outputs(folder), NetworkScores(config, quiet)))
 

@@ -207,6 +207,8 @@ def test_rewinding_keeps_the_mask_and_takes_the_values(source, tmp_path, earlier
         gone = load_file(plain)[name] == 0
         assert torch.equal(load_file(path)[name], torch.where(gone, 0, load_file(initial)[name]))
     assert (load_file(path)["fc1.bias"] == 3).all()
+    promises = read(path).lineage["pruned"]
+    assert {promises[f"{layer}.weight"]["method"] for layer in ("conv", "fc1")} == {"lowest rewound"}
     assert read(path).lineage["settings"][-1]["rewind_to"] == read(initial).sha256
 
 
