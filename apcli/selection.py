@@ -105,7 +105,7 @@ class _Block(NamedTuple):
 
 
 def _bracket(rankings: Sequence[Ranking], removed: int, total: int) -> tuple[int, int]:
-    """Two ranks between which, going by a sample, the one lies that ``removed`` weights are not above."""
+    """Two ranks between which, going by a sample, that of the last weight lies that goes."""
     step = total // _SAMPLE * 2 + 1  # odd: the extents of layers are mostly even
 
     def sampled(block: tuple[int, int]) -> np.ndarray:
@@ -165,8 +165,10 @@ def _cuts_at(rankings: Sequence[Ranking], rank: int, removed: int, found: Sequen
     left = removed - sum(below)
     for block, (_, equal) in zip(found, counted, strict=True):
         if left and equal:
-            places = _ranks(rankings[block.layer], block.start) == rank
-            ends[block.layer] = block.start + (int(np.flatnonzero(places)[left - 1]) + 1 if equal >= left else BLOCK)
+            ends[block.layer] = block.start + BLOCK
+            if equal > left:
+                places = np.flatnonzero(_ranks(rankings[block.layer], block.start) == rank)
+                ends[block.layer] = block.start + int(places[left - 1]) + 1
             below[block.layer] += min(left, equal)
             left -= min(left, equal)
     return [Cut(rank, min(end, x.size), gone) for x, end, gone in zip(rankings, ends, below, strict=True)]

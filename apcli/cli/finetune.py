@@ -6,6 +6,7 @@ import typer
 
 from apcli.cli import options, stages, streams
 from apcli.configs import DataConfig, FinetuneConfig, LoopConfig
+from apcli.criteria import IN_TRAINING
 from apcli.errors import UsageError
 from apcli.schedules import SPARSITY_SCHEDULES
 
@@ -33,9 +34,9 @@ def finetune(
     schedule: Annotated[
         str | None, typer.Option("--schedule", metavar="NAME", help=f"how: {', '.join(SPARSITY_SCHEDULES.names)}")
     ] = FinetuneConfig.schedule,
-    method: Annotated[str, typer.Option("--method", metavar="NAME", help="which weights go: lowest, movement")] = (
-        FinetuneConfig.method
-    ),
+    method: Annotated[
+        str, typer.Option("--method", metavar="NAME", help=f"which weights go: {', '.join(IN_TRAINING)}")
+    ] = FinetuneConfig.method,
     scope: Annotated[
         str, typer.Option("--scope", metavar="layer|global", help="over what weights are ranked")
     ] = FinetuneConfig.scope,

@@ -119,12 +119,15 @@ METHODS = Table(
         Row(
             "movement",
             "apcli.criteria.movement:movement",
-            "removes the weights that training moves towards zero, or least away from it; in finetune alone",
+            "the sum of -lr w g over training's steps: removed weights do not come back; in finetune alone",
             "Sanh et al. 2020, arXiv:2005.07683, section 4",
             ("training",),
         ),
     ),
 )
+
+# Methods of finetune --sparsity: the magnitudes of that step, and what training teaches.
+IN_TRAINING = ("lowest", *(row.name for row in METHODS if "training" in row.needs))
 
 # Of filters (--structure filter): each row's function takes a ChannelGroup's weights, see ``apcli.criteria.filters``.
 FILTER_METHODS = Table(

@@ -14,7 +14,7 @@ from apcli import lineage as lineages
 from apcli import traces
 from apcli.checkpoints import Checkpoint, check_input, dense_ancestor, write
 from apcli.configs import FinetuneConfig
-from apcli.criteria import METHODS
+from apcli.criteria import IN_TRAINING, METHODS
 from apcli.data.datasets import Dataset
 from apcli.devices import device_of
 from apcli.entries import Entry
@@ -32,8 +32,6 @@ from apcli.state_dicts import entries_of, entry_of
 from apcli.theory import performance
 
 log = logging.getLogger("apcli")
-
-IN_TRAINING = ["lowest", *(row.name for row in METHODS if "training" in row.needs)]  # methods of --sparsity
 
 # `--trace auto` keeps the pruned layers up to this many weights an epoch, else the last layer.
 _TRACED_WEIGHTS = 1 << 22
@@ -179,8 +177,8 @@ class Finetuner:
             wanted = {step: max(zeros, round(sparsity * size)) for step, sparsity in ramp.items()}
             if learns and wanted.get(0, zeros) > zeros:
                 raise UsageError(
-                    f"--method {self.method.name} with --schedule {self.schedule.spec}: no step has taught it anything "
-                    "at the first removal: give the schedule a begin above 0"
+                    f"--method {self.method.name} with --schedule {self.schedule.spec} of {steps} steps: weights would "
+                    "go before the first has taught it anything: give the schedule a later begin, or more --epochs"
                 )
             growths.append(Growth(tuple(layer.tensor for layer in group), wanted))
         learn = self.method if learns else None

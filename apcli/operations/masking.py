@@ -38,7 +38,7 @@ class Masking:
         self._growths = growths
         self._learn = learn
         grown = [name for growth in growths for name in growth.tensors] if learn else []
-        self._scores = {name: torch.zeros_like(weights[name], requires_grad=False) for name in grown}
+        self._scores = {name: _no_scores(weights[name]) for name in grown}
         self._step = 0
 
     def before_step(self) -> None:
@@ -67,10 +67,16 @@ class Masking:
         """Remove the ``zeros`` weights of lowest magnitude or score, those removed before first, ties by index."""
         masks = [self.removed[name] for name in tensors]
         scores = [self._scores[name] if self._scores else self._weights[name].abs() for name in tensors]
-        ranks = [s.masked_fill(mask, -torch.inf).flatten() for s, mask in zip(scores, masks, strict=True)]
+        finite = [s.clamp(min=torch.finfo(s.dtype).min) for s in scores]  # only what was removed before ranks at -inf
+        ranks = [s.masked_fill(mask, -torch.inf).flatten() for s, mask in zip(finite, masks, strict=True)]
         lowest = torch.cat(ranks).sort(stable=True).indices[:zeros]
         grown = torch.zeros(sum(mask.numel() for mask in masks), dtype=torch.bool, device=lowest.device)
         grown.index_fill_(0, lowest, True)
         for name, part in zip(tensors, grown.split([mask.numel() for mask in masks]), strict=True):
             self.removed[name].copy_(part.view_as(self.removed[name]))
             self._weights[name].masked_fill_(self.removed[name], 0.0)
+
+
+def _no_scores(weight: Tensor) -> Tensor:
+    """Scores of zero, in float32 or wider: half precision would lose most of what single steps add."""
+    return torch.zeros_like(weight, dtype=torch.promote_types(weight.dtype, torch.float32), requires_grad=False)

@@ -95,9 +95,10 @@ def _check(trial: Trial, config: PruneConfig) -> None:
     if "reconstruction" in method.row.needs and (config.rewind_to or config.min_keep):
         raise UsageError(f"--method {method.name} makes new weights: leave --rewind-to and --min-keep out")
     if "reconstruction" in method.row.needs and not config.pattern and SCOPES.parse(config.scope).row.needs:
+        known = " or ".join(row.name for row in SCOPES if not row.needs)
         raise UsageError(
-            f"--method {method.name} with --scope {config.scope}: expected layer or erk, which say beforehand what "
-            "each layer loses"
+            f"--method {method.name} with --scope {config.scope}: expected {known}, which say beforehand what each "
+            "layer loses"
         )
     if "steps" in method.row.needs and (config.layer_sparsity or config.pattern):
         raise UsageError(f"--method {method.name} prunes in steps: give --sparsity and a --scope")

@@ -91,6 +91,13 @@ def check_a_plain_file(shell: Any, path: Path, model: Any) -> None:
         assert pooled["gaussian"] == pytest.approx(moved / 2, rel=1e-10)
         assert 0 < pooled["student-t"] < moved / 2
         assert all(math.isfinite(record["value"]) for record in records)
+    (again,) = shell(f"prune {path.stem}.lowest-0.4 --sparsity 0.7 --scope global").lines
+    once, twice = (load_file(shell.folder / name) for name in (f"{path.stem}.lowest-0.4.safetensors", again))
+    assert model.load_state_dict(twice, strict=True)
+    assert sum(int((twice[name] == 0).sum()) for name in weights) == round(
+        0.7 * sum(before[n].numel() for n in weights)
+    )
+    assert not any(twice[name][once[name] == 0].any() for name in weights)
 
 
 def test_a_plain_file_of_torchvision(shell: Any) -> None:

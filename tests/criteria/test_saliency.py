@@ -6,6 +6,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
+from odd_layers import Cube
 from torch import nn
 from torch.func import functional_call
 from torch.nn import functional as F
@@ -186,18 +187,6 @@ def test_what_grasp_removes_first_is_what_the_gradient_needs_least():
         other = weight.clone()
         other[index] *= 1 - 1e-6
         assert float(flow(other) - flow(weight)) == pytest.approx(-2e-6 * found[index], rel=1e-3, abs=1e-13)
-
-
-class Cube(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx, x):
-        ctx.save_for_backward(x)
-        return x**3
-
-    @staticmethod
-    def backward(ctx, gradient):
-        (x,) = ctx.saved_tensors
-        return 3 * x**2 * gradient
 
 
 class Odd(nn.Module):
