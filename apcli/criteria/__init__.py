@@ -119,7 +119,7 @@ METHODS = Table(
         Row(
             "movement",
             "apcli.criteria.movement:movement",
-            "the sum of -lr w g over training's steps: removed weights do not come back; in finetune alone",
+            "by scores that Adam learns from w g: what training moves towards zero goes; in finetune alone",
             "Sanh et al. 2020, arXiv:2005.07683, section 4",
             ("training",),
         ),

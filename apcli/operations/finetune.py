@@ -230,7 +230,8 @@ class Finetuner:
         if zeros == layer.size:
             log.warning("%s loses all its weights: see --scope and --exclude", layer.name)
         scope, sparsity = self.config.scope, self.config.sparsity
-        return lineages.promise(zeros, layer.size, self.method.spec, scope, requested=sparsity)
+        method = f"{self.method.spec} {self.schedule.name}"  # not what the method does to a trained network at once
+        return lineages.promise(zeros, layer.size, method, scope, requested=sparsity)
 
     def _is_there(self, path: Path, wanted: dict[str, Any], traced: list[Layer]) -> bool:
         """Whether the checkpoint, and the trace where one is wanted, are already there and made the same way.

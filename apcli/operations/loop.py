@@ -116,7 +116,7 @@ def fit(
             loss = F.cross_entropy(logits, labels)
             optimiser.zero_grad()
             loss.backward()
-            masking.after_gradients(lr)
+            masking.after_gradients()
             optimiser.step()
             masking.hold()
             tally.add(logits.detach(), labels)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.optim import Adam
 
 
 @dataclass(frozen=True)
@@ -18,12 +19,15 @@ class Growth:
 class Masking:
     """Keeps the removed weights of a network at zero; those of lowest magnitude or score join them as ``growths`` say.
 
-    A weight that is removed stays so. Nothing here waits for the device.
+    By magnitude, a weight that is removed stays so. By scores, those of ``growths`` can come back until the last
+    growth: their values at removal are kept beside the network, and the gradient that reaches their place goes on
+    scoring them. What was removed before training stays so in both. Nothing here waits for the device.
 
     Args:
         weights: by name, changed in place.
         removed: bool masks by name, True = zero; those that grow are changed in place.
-        learn: adds what a step teaches to the scores (of a criterion that needs ``training``); None: |w| is the score.
+        learn: the loss's gradient with respect to the scores, from the weights' (of a criterion that needs
+            ``training``); Adam descends it, so that a steep moment does not outweigh all others. None: |w| ranks.
     """
 
     def __init__(
@@ -31,7 +35,7 @@ class Masking:
         weights: Mapping[str, Tensor],
         removed: Mapping[str, Tensor],
         growths: Sequence[Growth] = (),
-        learn: Callable[[Tensor, Tensor, Tensor, float], None] | None = None,
+        learn: Callable[[Tensor, Tensor], Tensor] | None = None,
     ) -> None:
         self.removed = removed
         self._weights = {name: weights[name] for name in removed}
@@ -39,6 +43,9 @@ class Masking:
         self._learn = learn
         grown = [name for growth in growths for name in growth.tensors] if learn else []
         self._scores = {name: _no_scores(weights[name]) for name in grown}
+        self._values = {name: weights[name].detach().clone() for name in grown}
+        self._first = {name: removed[name].clone() for name in grown}
+        self._descent = Adam(self._scores.values()) if grown else None  # ranks do not depend on its rate
         self._step = 0
 
     def before_step(self) -> None:
@@ -49,12 +56,16 @@ class Masking:
         self._step += 1
 
     @torch.no_grad()
-    def after_gradients(self, lr: float) -> None:
+    def after_gradients(self) -> None:
         """Take what the gradients teach of which weights matter, before the step that uses them up."""
+        if self._learn is None or self._descent is None:
+            return
         for name, scores in self._scores.items():
-            weight = self._weights[name]
-            if self._learn is not None and weight.grad is not None:
-                self._learn(scores, weight, weight.grad, lr)
+            gradient = self._weights[name].grad
+            if gradient is not None:
+                scores.grad = self._learn(self._whole(name), gradient.to(scores.dtype))
+                gradient.masked_fill_(self.removed[name], 0.0)  # what is removed is scored, not trained
+        self._descent.step()
 
     @torch.no_grad()
     def hold(self) -> None:
@@ -64,17 +75,25 @@ class Masking:
 
     @torch.no_grad()
     def _grow(self, tensors: tuple[str, ...], zeros: int) -> None:
-        """Remove the ``zeros`` weights of lowest magnitude or score, those removed before first, ties by index."""
-        masks = [self.removed[name] for name in tensors]
+        """Remove the ``zeros`` weights of lowest magnitude or score, those that stay removed first, ties by index."""
+        for name in self._values.keys() & set(tensors):
+            self._values[name] = self._whole(name)
+        stays = [self._first.get(name, self.removed[name]) for name in tensors]
         scores = [self._scores[name] if self._scores else self._weights[name].abs() for name in tensors]
-        finite = [s.clamp(min=torch.finfo(s.dtype).min) for s in scores]  # only what was removed before ranks at -inf
-        ranks = [s.masked_fill(mask, -torch.inf).flatten() for s, mask in zip(finite, masks, strict=True)]
+        finite = [s.clamp(min=torch.finfo(s.dtype).min) for s in scores]  # only what stays removed ranks at -inf
+        ranks = [s.masked_fill(mask, -torch.inf).flatten() for s, mask in zip(finite, stays, strict=True)]
         lowest = torch.cat(ranks).sort(stable=True).indices[:zeros]
-        grown = torch.zeros(sum(mask.numel() for mask in masks), dtype=torch.bool, device=lowest.device)
+        grown = torch.zeros(sum(mask.numel() for mask in stays), dtype=torch.bool, device=lowest.device)
         grown.index_fill_(0, lowest, True)
-        for name, part in zip(tensors, grown.split([mask.numel() for mask in masks]), strict=True):
+        for name, part in zip(tensors, grown.split([mask.numel() for mask in stays]), strict=True):
             self.removed[name].copy_(part.view_as(self.removed[name]))
+            if name in self._values:
+                self._weights[name].copy_(self._values[name])
             self._weights[name].masked_fill_(self.removed[name], 0.0)
+
+    def _whole(self, name: str) -> Tensor:
+        """The weights, with the values that the removed ones had."""
+        return torch.where(self.removed[name], self._values[name], self._weights[name])
 
 
 def _no_scores(weight: Tensor) -> Tensor:

@@ -56,7 +56,10 @@ def test_recalibration_as_a_step_of_its_own(digits):
         ("--sparsity 1", ["--sparsity is 1", "in [0, 1)"]),
         ("--schedule cubic", ["--schedule is cubic", "to go with --sparsity"]),
         ("--sparsity 0.5 --method taylor", ["--method taylor", "expected lowest, movement"]),
-        ("--sparsity 0.5 --method movement --schedule one-shot", ["begin above 0"]),
+        (
+            "--sparsity 0.5 --method movement --schedule one-shot",
+            ["taught it anything", "give the schedule a later begin, or more --epochs"],
+        ),
         ("--sparsity 0.5 --schedule cubic:power=3", ["cubic", "power"]),
         ("--sparsity 0.5 --schedule cubic:begin=0.9:end=0.1", ["0 <= begin <= end <= 1"]),
         ("--sparsity 0.5 --scope erk", ["--scope is 'erk'", "layer or global"]),

@@ -1,27 +1,23 @@
-"""Movement scores against sums in double precision."""
+"""Movement's gradient against the one that autograd takes through a mask."""
 
-import numpy as np
 import torch
 
 from apcli.criteria.movement import movement
 
 
-def test_scores_are_what_gradient_descent_moves_the_weights_by_times_the_weights():
-    draw = np.random.default_rng(0)
-    scores, expected = torch.zeros(3, 4), np.zeros((3, 4))
-    for lr in (0.1, 0.1, 0.03):
-        weight, gradient = draw.standard_normal((2, 3, 4))
-        before = torch.tensor(weight), torch.tensor(gradient)
-        movement(scores, before[0].float(), before[1].float(), lr)
-        expected += weight * ((weight - lr * gradient) - weight)
-        assert np.array_equal(before[0], weight)
-        assert np.array_equal(before[1], gradient)
-    np.testing.assert_allclose(scores, expected, rtol=1e-5, atol=1e-6)
+def test_it_is_the_gradient_that_autograd_gives_to_a_mask_of_ones_and_zeros():
+    """The loss as a function of a real-valued mask: its derivative at the mask is what goes straight through."""
+    draw = torch.Generator().manual_seed(0)
+    weights, inputs = torch.randn(3, 4, generator=draw).double(), torch.randn(7, 4, generator=draw).double()
+    mask = torch.tensor([[1.0, 0, 1, 1], [0, 0, 1, 0], [1, 1, 1, 1]]).double().requires_grad_()
+    masked = (weights * mask).detach().requires_grad_()
+    for matrix in (weights * mask, masked):
+        (inputs @ matrix.T).tanh().square().sum().backward()
+    torch.testing.assert_close(movement(weights, masked.grad), mask.grad, rtol=1e-14, atol=0)
 
 
-def test_away_from_zero_gains_and_towards_zero_loses_whatever_the_magnitude():
-    weight, gradient = torch.tensor([5.0, -5.0, 0.1, 0.0]), torch.tensor([1.0, -1.0, -1.0, 9.0])
-    scores = torch.zeros(4)
-    movement(scores, weight, gradient, 1.0)
-    assert scores.argsort().tolist() == [0, 1, 3, 2]
-    assert scores[3] == 0
+def test_away_from_zero_descends_and_towards_zero_ascends_whatever_the_magnitude():
+    weights, gradient = torch.tensor([5.0, -5.0, 0.1, 0.0]), torch.tensor([1.0, -1.0, -1.0, 9.0])
+    found = movement(weights, gradient)
+    assert (-found).argsort(stable=True).tolist() == [0, 1, 3, 2]
+    assert found[3] == 0

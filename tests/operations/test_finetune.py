@@ -1,11 +1,9 @@
 """The fine-tune stage on the digits: zeros held, PD against separate evaluations, traces, strange files."""
 
 import json
-import math
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -14,7 +12,6 @@ from apcli import lineage as lineages
 from apcli import traces
 from apcli.checkpoints import Checkpoint, read, write
 from apcli.configs import DataConfig, FinetuneConfig, LoopConfig, ModelConfig, PruneConfig, TrainConfig
-from apcli.data.batches import batches
 from apcli.data.datasets import load
 from apcli.errors import ApcliError, UsageError, VerificationError
 from apcli.models.build import build
@@ -210,62 +207,36 @@ def test_gradual_pruning_ends_at_the_exact_share(pruned, scope, schedule):
     assert (after["fc1.weight"] == 0).sum() == 0
     promises = read(path).lineage["pruned"]
     assert {name: promise["zeros"] for name, promise in promises.items()} == zeros
-    assert all((p["method"], p["scope"], p["requested"]) == ("lowest", scope, 0.9) for p in promises.values())
+    method = f"lowest {(schedule or 'cubic').partition(':')[0]}"
+    assert all((p["method"], p["scope"], p["requested"]) == (method, scope, 0.9) for p in promises.values())
     trace = load_file(traces.path_beside(path))
     assert {name.partition("@")[0] for name in trace} == set(names)
 
 
 @pytest.mark.parametrize("scope", ["layer", "global"])
-def test_movement_removes_what_training_moves_to_zero(dense, tmp_path, scope):
-    """Against a loop of its own in double precision: gradient descent, scores summed, a full sort at each step."""
-    options = {"layers": "fc3,fc4,fc5", "schedule": "linear:begin=0.1:end=0.5:every=2", "scope": scope}
-    loop = {"epochs": 1, "momentum": 0, "lr": 0.05, "batch_size": 100, "sched": "constant", "augment": "none"}
-    path = run(dense, Outputs(tmp_path), sparsity=0.6, method="movement", loop=loop, **options)
+def test_movement_removes_the_exact_share_and_not_by_magnitude(dense, tmp_path, scope):
+    """At half the weights, what training teaches keeps the network better than chance does."""
+    how = {"layers": "fc3,fc4,fc5", "schedule": "linear:begin=0.1:end=0.5:every=2", "scope": scope}
+    loop = {"epochs": 4, "lr": 0.05}
+    path = run(dense, Outputs(tmp_path), sparsity=0.6, method="movement", loop=loop, **how)
     assert path.name == "fc5-digits.movement-0.6-linear-begin=0.1-end=0.5-every=2.finetuned.safetensors"
-    names = [f"fc{i}.weight" for i in (3, 4, 5)]
-    state = {name: tensor.double().requires_grad_() for name, tensor in load_file(dense).items()}
-    sizes = [state[name].numel() for name in names]
-    masks = {name: np.zeros(state[name].shape, bool) for name in names}
-    learnt = {name: np.zeros(state[name].shape) for name in names}
-    groups = [[name] for name in names] if scope == "layer" else [names]
-    draw, scale = torch.Generator().manual_seed(0), {"mean": DIGITS.mean, "std": DIGITS.std}
-    feed = batches(DIGITS.train, 100, generator=draw, shape=(1, 8, 8), **scale)
-    steps = math.ceil(len(DIGITS.train) / 100)
-    first, last = round(0.1 * steps), round(0.5 * steps)
-    for step, (images, labels) in enumerate(feed):
-        if step in (*range(first, last, 2), last):
-            share = 0.6 * min(1, (step - first) / (last - first))
-            for group in groups:
-                rank = np.concatenate([np.where(masks[n], -np.inf, learnt[n]).ravel() for n in group])
-                gone = np.zeros(rank.size, bool)
-                gone[np.argsort(rank, kind="stable")[: round(share * rank.size)]] = True
-                ends = np.cumsum([masks[n].size for n in group])[:-1]
-                for name, part in zip(group, np.split(gone, ends), strict=True):
-                    masks[name] = part.reshape(masks[name].shape)
-                    state[name].data[torch.from_numpy(masks[name])] = 0
-        hidden = images.double().flatten(1)
-        for index in range(1, 6):
-            hidden = hidden @ state[f"fc{index}.weight"].T + state[f"fc{index}.bias"]
-            hidden = hidden.relu() if index < 5 else hidden
-        gradients = torch.autograd.grad(torch.nn.functional.cross_entropy(hidden, labels), list(state.values()))
-        for (name, tensor), gradient in zip(state.items(), gradients, strict=True):
-            if name in masks:
-                learnt[name] -= 0.05 * gradient.numpy() * tensor.detach().numpy()
-            tensor.data -= 0.05 * gradient
-        for name in names:
-            state[name].data[torch.from_numpy(masks[name])] = 0
-    after = load_file(path)
+    after, names = load_file(path), [f"fc{i}.weight" for i in (3, 4, 5)]
     zeros = {name: int((after[name] == 0).sum()) for name in names}
-    assert sum(zeros.values()) == round(0.6 * sum(sizes)) if scope == "global" else sum(round(0.6 * n) for n in sizes)
-    for name in names:
-        agreed = ((after[name] == 0).numpy() == masks[name]).mean()
-        assert agreed > 0.999, name  # rounding to single precision may swap neighbours in rank
-        kept = torch.from_numpy(~masks[name]) & (after[name] != 0)
-        torch.testing.assert_close(after[name][kept].double(), state[name].data[kept], rtol=1e-3, atol=1e-3)
-        assert not after[name][after[name] == 0].signbit().any()
+    shares = {name: round(0.6 * after[name].numel()) for name in names}
+    if scope == "layer":
+        assert zeros == shares
+    assert sum(zeros.values()) == pytest.approx(sum(shares.values()), abs=1)
+    assert not any(after[name][after[name] == 0].signbit().any() for name in names)
     promises = read(path).lineage["pruned"]
     assert {name: promise["zeros"] for name, promise in promises.items()} == zeros
-    assert {promise["method"] for promise in promises.values()} == {"movement"}
+    assert {promise["method"] for promise in promises.values()} == {"movement linear"}
+    lowest = load_file(run(dense, Outputs(tmp_path), sparsity=0.6, loop=loop, **how))
+    agreed = [((lowest[name] == 0) == (after[name] == 0)).double().mean() for name in names]
+    assert max(agreed) < 0.9
+    prune_at_random = PruneConfig((0.6,), method="random", layers=how["layers"], scope=scope)
+    (chance,) = prune(read(dense), prune_at_random, Outputs(tmp_path))
+    control = run(chance, Outputs(tmp_path), loop={**loop, "epochs": 0})
+    assert scores(path)["test"]["loss"] < scores(control)["test"]["loss"]
 
 
 def test_movement_holds_zeros_through_momentum_and_keeps_earlier_ones(pruned):
@@ -317,7 +288,7 @@ def test_gradual_pruning_of_a_dense_network(dense, tmp_path):
         ({"sparsity": 0.9, "method": "random"}, "--method random .*expected lowest, movement"),
         (
             {"sparsity": 0.9, "method": "movement", "schedule": "one-shot"},
-            "one-shot: no step has taught .*begin above 0",
+            "one-shot of .* taught it anything: give the schedule a later begin, or more --epochs",
         ),
         ({"method": "movement"}, "--method is movement: expected to go with --sparsity"),
         ({"sparsity": 0.9, "update": "pruned"}, "--update is pruned: expected all"),

@@ -76,32 +76,65 @@ def test_masks_only_grow_whatever_the_removed_weights_hold():
     assert weight.tolist() == [0.0, 0.0, 5.0, 5.0]
 
 
-def test_scores_are_learnt_from_the_gradients_and_pooled_over_the_tensors():
-    """Against sums in NumPy; the removed stay first whatever their scores, and magnitudes play no part."""
-    draw = torch.Generator().manual_seed(0)
-    weights = {name: torch.randn(shape, generator=draw, requires_grad=True) for name, shape in SHAPES.items()}
-    removed = {name: torch.zeros(shape, dtype=torch.bool) for name, shape in SHAPES.items()}
-    removed["a"][0] = True
-    masking = Masking(weights, removed, [Growth(("a", "b"), {2: 9, 3: 20})], movement)
-    masking.hold()
+def adam(scores: np.ndarray, gradient: np.ndarray, moments: list[np.ndarray], step: int) -> None:
+    """One step of Adam with its published constants, in place (Kingma & Ba 2015, algorithm 1)."""
+    moments[0] += 0.1 * (gradient - moments[0])
+    moments[1] += 0.001 * (gradient**2 - moments[1])
+    scores -= (moments[0] / (1 - 0.9**step)) / (np.sqrt(moments[1] / (1 - 0.999**step)) + 1e-8)
+
+
+def test_scores_are_learnt_through_the_mask_and_pooled_over_the_tensors():
+    """Against a loop in NumPy: values are kept at removal, scored on, and come back; zeros from before never do."""
+    draw = np.random.default_rng(0)
+    whole = {name: draw.standard_normal(shape) for name, shape in SHAPES.items()}
+    first = {name: np.zeros(shape, bool) for name, shape in SHAPES.items()}
+    first["a"][0] = True
+    weights = {name: torch.from_numpy(np.where(first[name], 0, value)) for name, value in whole.items()}
+    removed = {name: torch.from_numpy(mask.copy()) for name, mask in first.items()}
     scores = {name: np.zeros(shape) for name, shape in SHAPES.items()}
-    old = {name: mask.clone() for name, mask in removed.items()}
-    for zeros in (4, 4, 9, 20):
+    moments = {name: [np.zeros(shape), np.zeros(shape)] for name, shape in SHAPES.items()}
+    wanted, masks, back = {3: 9, 5: 9, 8: 20, 11: 20}, {name: mask.copy() for name, mask in first.items()}, 0
+    masking = Masking(weights, removed, [Growth(("a", "b"), wanted)], movement)
+    for step in range(14):
         masking.before_step()
-        flat = np.concatenate([np.where(old[n], -np.inf, scores[n]).ravel() for n in SHAPES])
-        kept = np.concatenate([~removed[n].numpy().ravel() for n in SHAPES])
-        assert set(np.flatnonzero(~kept)) == set(np.argsort(flat, kind="stable")[:zeros])
-        old = {name: mask.clone() for name, mask in removed.items()}
+        if step in wanted:
+            flat = np.concatenate([np.where(first[n], -np.inf, scores[n]).ravel() for n in SHAPES])
+            gone = np.zeros(flat.size, bool)
+            gone[np.argsort(flat, kind="stable")[: wanted[step]]] = True
+            parts = np.split(gone, [masks["a"].size])
+            new = {n: part.reshape(SHAPES[n]) for n, part in zip(SHAPES, parts, strict=True)}
+            back += sum(int((masks[n] & ~new[n]).sum()) for n in SHAPES)
+            masks = new
         for name, weight in weights.items():
-            weight.grad = torch.randn(weight.shape, generator=draw)
-            scores[name] -= 0.5 * weight.grad.double().numpy() * weight.detach().double().numpy()
-        masking.after_gradients(0.5)
+            assert np.array_equal(removed[name], masks[name]), step
+            assert np.array_equal(weight, np.where(masks[name], 0, whole[name])), step
+            assert not weight[removed[name]].signbit().any()
+            gradient = draw.standard_normal(SHAPES[name])
+            adam(scores[name], gradient * np.where(first[name], 0, whole[name]), moments[name], step + 1)
+            whole[name] -= np.where(masks[name], 0, 0.5 * gradient)
+            weight.grad = torch.from_numpy(gradient.copy())
+        masking.after_gradients()
+        for weight in weights.values():
+            weight.sub_(weight.grad, alpha=0.5)
         masking.hold()
+    assert back > 0
+
+
+def test_scores_of_half_precision_are_float32():
+    """In bfloat16, the moments of Adam would stop at the first few hundred steps."""
+    weight = torch.ones(2, dtype=torch.bfloat16)
+    mask = torch.zeros(2, dtype=torch.bool)
+    masking = Masking({"w": weight}, {"w": mask}, [Growth(("w",), {600: 1})], movement)
+    for step in range(601):
+        masking.before_step()
+        weight.grad = torch.tensor([-1.0 if step < 300 else -1.01, -1.0], dtype=torch.bfloat16)
+        masking.after_gradients()
+    assert mask.tolist() == [False, True]  # a tie would take the first
 
 
 def test_a_tensor_without_a_gradient_learns_nothing():
     weight, mask = torch.ones(4, requires_grad=True), torch.zeros(4, dtype=torch.bool)
     masking = Masking({"w": weight}, {"w": mask}, [Growth(("w",), {0: 2})], movement)
-    masking.after_gradients(0.1)
+    masking.after_gradients()
     masking.before_step()
     assert mask.tolist() == [True, True, False, False]
