@@ -31,7 +31,8 @@ class DataConfig:
 class LoopConfig:
     """How a network is optimised; the defaults are those of arXiv:2403.00155.
 
-    None means: ``lr`` by model (0.1 or 0.01), ``momentum`` 0.9 where the optimiser has one, ``augment`` by data set.
+    None means: ``lr`` by model (0.1 or 0.01), ``momentum`` 0.9 where the optimiser has one, ``augment`` by data set,
+    ``amp`` on CUDA; of the others, that it is not done. ``checkpoint_every`` is in epochs.
     """
 
     epochs: int = 100
@@ -40,11 +41,27 @@ class LoopConfig:
     lr: float | None = None
     momentum: float | None = None
     weight_decay: float = 0.0
+    decay: str = "all"
+    clip_grad: float | None = None
     sched: str = "cosine"
+    warmup_epochs: float = 0.0
     augment: str | None = None
+    mixup: float = 0.0
+    cutmix: float = 0.0
+    label_smoothing: float = 0.0
+    teacher: str | None = None
+    distill: float = 0.5
+    temperature: float = 4.0
+    ema: float | None = None
+    validation: float = 0.0
+    patience: int | None = None
     eval_every: int = 1
+    amp: bool | None = None
+    compile: bool = False
     device: str = "auto"
     deterministic: bool = True
+    checkpoint_every: float = 0.0
+    log_dir: str | None = None
 
     def __post_init__(self) -> None:
         _require(self.epochs >= 0, "--epochs", self.epochs, "0 or more")
@@ -57,7 +74,23 @@ class LoopConfig:
             self.weight_decay,
             "0 or more",
         )
+        _require(self.decay in ("all", "weights"), "--decay", repr(self.decay), "all or weights")
         _require(self.eval_every >= 1, "--eval-every", self.eval_every, "at least 1")
+        _require(self.patience is None or self.patience >= 1, "--patience", self.patience, "at least 1")
+        _require(self.ema is None or 0 <= self.ema < 1, "--ema", self.ema, "a decay in [0, 1), such as 0.999")
+        _require(0 <= self.validation < 1, "--validation", self.validation, "a share of the training images, in [0, 1)")
+        _require(0 <= self.label_smoothing < 1, "--label-smoothing", self.label_smoothing, "a share in [0, 1)")
+        _require(0 <= self.distill <= 1, "--distill", self.distill, "a share in [0, 1]")
+        for option in ("clip_grad", "temperature"):
+            value = getattr(self, option)
+            fine = value is None or (math.isfinite(value) and value > 0)
+            _require(fine, f"--{option.replace('_', '-')}", value, "a positive number")
+        for option in ("warmup_epochs", "mixup", "cutmix", "checkpoint_every"):
+            value = getattr(self, option)
+            _require(math.isfinite(value) and value >= 0, f"--{option.replace('_', '-')}", value, "0 (none) or more")
+        for option in ("distill", "temperature") if self.teacher is None else ():
+            value = getattr(self, option)
+            _require(value == getattr(type(self), option), f"--{option}", value, "to go with --teacher")
 
 
 @dataclass(frozen=True)
@@ -229,6 +262,7 @@ class FinetuneConfig:
             _require(self.scope in ("layer", "global"), "--scope", repr(self.scope), "layer or global with --schedule")
             _require(self.update == "all", "--update", self.update, "all where --sparsity adds zeros")
             _require(self.loop.epochs > 0, "--epochs", 0, "1 or more where --sparsity adds zeros")
+            _require(self.loop.patience is None, "--patience", self.loop.patience, "none where --sparsity adds zeros")
         _require(self.update in ("all", "pruned"), "--update", repr(self.update), "all or pruned")
         _check_seeds(() if self.seed is None else (self.seed,))
 

@@ -8,13 +8,15 @@ from apcli.errors import UsageError
 
 
 def device_of(name: str, *, deterministic: bool = True) -> torch.device:
-    """The device that ``--device`` means; ``auto`` is CUDA where there is one.
+    """The device that ``--device`` means; ``auto`` is CUDA where there is one, of each process its own.
 
     Raises:
         UsageError: no such device here.
     """
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "cuda" and (rank := os.environ.get("LOCAL_RANK")) is not None:
+        name = f"cuda:{rank}"
     try:
         device = torch.device(name)
         torch.empty(0, device=device)
@@ -22,6 +24,7 @@ def device_of(name: str, *, deterministic: bool = True) -> torch.device:
         reason = str(error).strip().splitlines()[0]
         raise UsageError(f"--device {name} cannot be used ({reason}): expected auto, cpu, cuda or cuda:N") from None
     if device.type == "cuda":
+        torch.cuda.set_device(device)
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when cuBLAS starts
         torch.use_deterministic_algorithms(deterministic, warn_only=True)  # a kernel without one says so
         torch.backends.cudnn.deterministic = deterministic

@@ -5,14 +5,14 @@ from typing import Annotated
 import typer
 
 from apcli.cli import options, stages, streams
+from apcli.cli.loop_options import with_loop
 from apcli.configs import DataConfig, FinetuneConfig, LoopConfig
 from apcli.criteria import IN_TRAINING
 from apcli.errors import UsageError
 from apcli.schedules import SPARSITY_SCHEDULES
 
-_LOOP = FinetuneConfig.loop
 
-
+@with_loop(FinetuneConfig.loop)
 def finetune(
     checkpoints: options.Checkpoints = None,
     model: options.Model = FinetuneConfig.model,
@@ -45,17 +45,7 @@ def finetune(
     recalibrate_bn: Annotated[
         bool, typer.Option("--recalibrate-bn", help="first measure batch-norm statistics anew on the training images")
     ] = False,
-    epochs: options.Epochs = _LOOP.epochs,
-    batch_size: options.BatchSize = _LOOP.batch_size,
-    opt: options.Opt = _LOOP.opt,
-    lr: options.Lr = _LOOP.lr,
-    momentum: options.Momentum = _LOOP.momentum,
-    weight_decay: options.WeightDecay = _LOOP.weight_decay,
-    sched: options.Sched = _LOOP.sched,
-    augment: options.Augment = _LOOP.augment,
-    eval_every: options.EvalEvery = _LOOP.eval_every,
-    device: options.Device = _LOOP.device,
-    deterministic: options.Deterministic = _LOOP.deterministic,
+    loop: LoopConfig = FinetuneConfig.loop,
     seed: options.Seed = None,
     output: options.Output = None,
     overwrite: options.Overwrite = False,
@@ -75,14 +65,16 @@ def finetune(
             raise UsageError(f"--trace {trace} is a second file, which --output - cannot send: give --output a path")
         trace = "none"
     read = DataConfig(data, data_dir, download, workers)
-    loop = LoopConfig(
-        epochs, batch_size, opt, lr, momentum, weight_decay, sched, augment, eval_every, device, deterministic
-    )
     growth = (sparsity, schedule, method, scope, layers, exclude)
     config = FinetuneConfig(read, loop, model, dense, update, trace, seed, recalibrate_bn, *growth)
     from apcli.operations.finetune import Finetuner
+    from apcli.training.ranks import joined
 
-    with stages.outputs(output, overwrite, checkpoints or []) as (places, send), streams.progress() as tell:
-        finetuner = Finetuner(config, places, tell)
+    with (
+        joined(loop.device) as ranks,
+        stages.outputs(output, overwrite, checkpoints or []) as (places, send),
+        streams.progress() as tell,
+    ):
+        finetuner = Finetuner(config, places, tell, ranks)
         for source in streams.checkpoints_in(checkpoints or []):
             send(finetuner.finetune(source))

@@ -4,9 +4,7 @@ from typing import Annotated
 
 import typer
 
-from apcli.data import AUGMENTATIONS
 from apcli.errors import UsageError
-from apcli.optim import OPTIMISERS, SCHEDULES
 from apcli.registry import split_list
 from apcli.theory import DISTRIBUTIONS, ESTIMATORS, MEASURES
 
@@ -63,28 +61,8 @@ Data = Annotated[
 DataDir = Annotated[str, typer.Option("--data-dir", metavar="DIR", envvar="APCLI_DATA_DIR", help="where data sets lie")]
 Download = Annotated[bool, typer.Option("--download", help="fetch the data set if it is not there")]
 Workers = Annotated[int, typer.Option("--workers", "-j", metavar="N", help="threads that decode image folders")]
-Epochs = Annotated[int, typer.Option("--epochs", metavar="N", help="0 only evaluates")]
 BatchSize = Annotated[int, typer.Option("--batch-size", "-b", metavar="N")]
-Opt = Annotated[
-    str, typer.Option("--opt", metavar="NAME", help=f"optimiser of torch.optim: {', '.join(OPTIMISERS.names)}")
-]
-Lr = Annotated[
-    float | None, typer.Option("--lr", metavar="RATE", help="default 0.1; 0.01 for AlexNet, VGG, fc5 and fc12")
-]
-Momentum = Annotated[float | None, typer.Option("--momentum", metavar="M", help="default 0.9, for sgd and rmsprop")]
-WeightDecay = Annotated[float, typer.Option("--weight-decay", "--wd", metavar="W")]
-Sched = Annotated[
-    str, typer.Option("--sched", metavar="NAME", help=f"learning-rate schedule: {', '.join(SCHEDULES.names)}")
-]
-Augment = Annotated[
-    str | None,
-    typer.Option("--augment", metavar="LIST", help=f"{', '.join(AUGMENTATIONS.names)} or none; default by data"),
-]
-EvalEvery = Annotated[int, typer.Option("--eval-every", metavar="N", help="evaluate each N epochs and after the last")]
 Device = Annotated[str, typer.Option("--device", metavar="NAME", help="auto, cpu, cuda or cuda:N")]
-Deterministic = Annotated[
-    bool, typer.Option("--deterministic/--no-deterministic", help="on CUDA: only kernels that repeat")
-]
 Seed = Annotated[int | None, typer.Option("--seed", metavar="N", help="seed of every draw")]
 Seeds = Annotated[str | None, typer.Option("--seeds", metavar="LIST", help="several seeds, a file for each")]
 

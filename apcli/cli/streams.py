@@ -308,23 +308,29 @@ def _text(lines: Iterable[bytes], where: str) -> Iterator[str]:
 
 @contextmanager
 def progress() -> Iterator[Any]:
-    """A function ``tell(text)`` that shows one line of progress on stderr while it is a terminal, and else nothing.
+    """A function ``tell(text, share)`` that shows one line of progress on stderr while it is a terminal, else nothing.
 
+    With a ``share`` in [0, 1] a bar stands before it.
     An empty text takes the line away until there is another one: before something is printed on the same terminal.
     """
     if sys.stderr is None or not sys.stderr.isatty() or logging.getLogger("apcli").level >= logging.ERROR:
-        yield lambda text: None
+        yield lambda text, share=None: None
         return
     from rich.console import Console
-    from rich.text import Text
+    from rich.markup import escape
+    from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn
 
-    status = Console(stderr=True).status("")
+    text_alone = (SpinnerColumn(), TextColumn("{task.description}"))
+    with_bar = (SpinnerColumn(), BarColumn(20), TaskProgressColumn(), TextColumn("{task.description}"))
+    bar = Progress(console=Console(stderr=True), transient=True)
+    task = bar.add_task("", total=1.0)
 
-    def tell(text: str) -> None:
-        status.update(Text(printable(text)))
-        (status.start if text else status.stop)()
+    def tell(text: str, share: float | None = None) -> None:
+        bar.columns = text_alone if share is None else with_bar
+        bar.update(task, description=escape(printable(text)), completed=share or 0.0)
+        (bar.start if text else bar.stop)()
 
     try:
         yield tell
     finally:
-        status.stop()
+        bar.stop()

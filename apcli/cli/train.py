@@ -5,10 +5,12 @@ from typing import Annotated
 import typer
 
 from apcli.cli import options, stages, streams
+from apcli.cli.loop_options import with_loop
 from apcli.cli.options import numbers, seeds
 from apcli.configs import DataConfig, LoopConfig, ModelConfig, TrainConfig
 
 
+@with_loop(TrainConfig.loop)
 def train(
     model: Annotated[
         str, typer.Argument(metavar="MODEL", help="a name, torchvision:NAME, timm:NAME, or FILE.py:function")
@@ -32,17 +34,7 @@ def train(
     ] = None,
     mean: Annotated[str | None, typer.Option("--mean", metavar="LIST", help="of each channel, in [0, 1]")] = None,
     std: Annotated[str | None, typer.Option("--std", metavar="LIST", help="of each channel, in [0, 1]")] = None,
-    epochs: options.Epochs = LoopConfig.epochs,
-    batch_size: options.BatchSize = LoopConfig.batch_size,
-    opt: options.Opt = LoopConfig.opt,
-    lr: options.Lr = LoopConfig.lr,
-    momentum: options.Momentum = LoopConfig.momentum,
-    weight_decay: options.WeightDecay = LoopConfig.weight_decay,
-    sched: options.Sched = LoopConfig.sched,
-    augment: options.Augment = LoopConfig.augment,
-    eval_every: options.EvalEvery = LoopConfig.eval_every,
-    device: options.Device = LoopConfig.device,
-    deterministic: options.Deterministic = LoopConfig.deterministic,
+    loop: LoopConfig = TrainConfig.loop,
     seed: options.Seed = None,
     several_seeds: options.Seeds = None,
     output: options.Output = None,
@@ -65,15 +57,18 @@ def train(
             std=None if std is None else numbers(std, "--std", "0.229,0.224,0.225"),
         ),
         data=DataConfig(data, data_dir, download, workers),
-        loop=LoopConfig(
-            epochs, batch_size, opt, lr, momentum, weight_decay, sched, augment, eval_every, device, deterministic
-        ),
+        loop=loop,
         weights=weights,
         rename=tuple(rename or ()),
         seeds=seeds(seed, several_seeds) or TrainConfig.seeds,
     )
     from apcli.operations import train as operation
+    from apcli.training.ranks import joined
 
-    with stages.outputs(output, overwrite, []) as (places, send), streams.progress() as tell:
-        for path in operation.train(config, places, tell):
+    with (
+        joined(loop.device) as ranks,
+        stages.outputs(output, overwrite, []) as (places, send),
+        streams.progress() as tell,
+    ):
+        for path in operation.train(config, places, tell, ranks):
             send(path)

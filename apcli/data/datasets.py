@@ -1,6 +1,7 @@
 """A data set in memory: two splits of uint8 images, and what a model and a training loop need to know of them."""
 
 import hashlib
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any
 
 import torch
 from safetensors.torch import load_file
-from torch import Tensor
+from torch import Generator, Tensor
 
 from apcli.data import DATASETS, FOLDER, DatasetRow
 from apcli.data.images import arrays, squares
@@ -28,6 +29,26 @@ class Split:
     def __len__(self) -> int:
         return len(self.labels)
 
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Channels, height and width of one image."""
+        channels, height, width = self.images.shape[1:]
+        return channels, height, width
+
+    @property
+    def device(self) -> torch.device:
+        return self.labels.device
+
+    def read(self, chunks: Iterable[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
+        """The images and labels of each chunk of indices, one after another."""
+        for chunk in chunks:
+            chosen = chunk.to(self.device)
+            yield self.images[chosen], self.labels[chosen]
+
+    def subset(self, chosen: Tensor) -> "Split":
+        """The samples of these indices, in their order."""
+        return Split(self.images[chosen.to(self.device)], self.labels[chosen.to(self.device)])
+
     def to(self, device: torch.device | str) -> "Split":
         return Split(self.images.to(device), self.labels.to(device))
 
@@ -35,6 +56,8 @@ class Split:
 @dataclass(frozen=True, eq=False)
 class Dataset:
     """A train and a test split, the number of classes, and the settings that suit the images.
+
+    ``validation`` holds what was taken out of the train split to choose by.
 
     ``mean`` and ``std`` are per channel, of images scaled to [0, 1]; ``augment`` is a comma list of
     ``AUGMENTATIONS`` specs. ``name`` parses to the same set again, but for a folder, whose place it leaves out.
@@ -47,12 +70,39 @@ class Dataset:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     augment: str
+    validation: Split | None = None
 
     @property
     def shape(self) -> tuple[int, int, int]:
         """Channels, height and width of one image."""
-        channels, height, width = self.train.images.shape[1:]
-        return channels, height, width
+        return self.train.shape
+
+    @property
+    def device(self) -> torch.device:
+        return self.train.device
+
+    @property
+    def splits(self) -> dict[str, Split]:
+        """The splits that a network is measured on, by name."""
+        held_out = {} if self.validation is None else {"validation": self.validation}
+        return {"train": self.train, "test": self.test, **held_out}
+
+    def hold_out(self, share: float) -> "Dataset":
+        """With this share of the train split as the validation split instead: for one set, always the same images.
+
+        Raises:
+            UsageError: that leaves one of the two without images.
+        """
+        if not share:
+            return self
+        count = round(share * len(self.train))
+        if not 0 < count < len(self.train):
+            raise UsageError(
+                f"--validation {share:g} of {len(self.train)} images: expected to leave some to both splits"
+            )
+        order = torch.randperm(len(self.train), generator=Generator().manual_seed(0))
+        kept, held_out = order[count:].sort().values, order[:count].sort().values
+        return replace(self, train=self.train.subset(kept), validation=self.train.subset(held_out))
 
     @cached_property
     def description(self) -> dict[str, Any]:
@@ -73,7 +123,8 @@ class Dataset:
         return {**found, "sha256": digest.hexdigest()}
 
     def to(self, device: torch.device | str) -> "Dataset":
-        return replace(self, train=self.train.to(device), test=self.test.to(device))
+        splits: dict[str, Any] = {name: split.to(device) for name, split in self.splits.items()}
+        return replace(self, **splits)
 
 
 def load(name: str, data_dir: Path, *, download: bool = False, size: int | None = None, workers: int = 4) -> Dataset:
@@ -125,6 +176,13 @@ def digits() -> tuple[Split, Split]:
     tensors = load_file(DIGITS)
     train, test = (Split(tensors[f"{part}.images"], tensors[f"{part}.labels"].long()) for part in ("train", "test"))
     return train, test
+
+
+def evenly(split: Split, images: int) -> Split:
+    """So many images of a split, evenly spaced: a set may be sorted. 0, or more than there are: all."""
+    if not 0 < images < len(split):
+        return split
+    return split.subset(torch.linspace(0, len(split) - 1, images, dtype=torch.float64).round().long())
 
 
 def _decoded(sources: tuple[Any, Any], size: int | None, workers: int) -> tuple[Split, Split]:

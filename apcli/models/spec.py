@@ -22,6 +22,11 @@ class ModelSpec:
     mean: tuple[float, ...]
     std: tuple[float, ...]
 
+    @property
+    def scaling(self) -> dict[str, Any]:
+        """What ``apcli.data.batches`` needs to make images that the model takes."""
+        return {"shape": self.input_size, "mean": self.mean, "std": self.std}
+
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON values; ``from_dict`` reads them back."""
         return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}

@@ -1,5 +1,5 @@
 """The stages: configuration and files in, files and records out."""
 
-from collections.abc import Callable
+from apcli.training.pace import Tell
 
-Tell = Callable[[str], None]  # shows one line of progress
+__all__ = ["Tell"]

@@ -9,7 +9,7 @@ import numpy as np
 
 from apcli.checkpoints import Checkpoint
 from apcli.configs import DivergenceConfig
-from apcli.data.batches import evenly
+from apcli.data.datasets import evenly
 from apcli.devices import device_of
 from apcli.entries import Entry
 from apcli.errors import ApcliError, UsageError

@@ -44,7 +44,10 @@ class Divergences:
     """
 
     def __init__(
-        self, config: DivergenceConfig, on_data: "DataProjections | None" = None, tell: Tell = lambda text: None
+        self,
+        config: DivergenceConfig,
+        on_data: "DataProjections | None" = None,
+        tell: Tell = lambda text, share=None: None,
     ) -> None:
         self.config = config
         self.tell = tell

@@ -7,29 +7,33 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-from torch import nn
+from torch import Tensor, nn
 
 from apcli import lineage as lineages
 from apcli import traces
 from apcli.checkpoints import Checkpoint, check_input, dense_ancestor, write
 from apcli.configs import FinetuneConfig
 from apcli.criteria import IN_TRAINING, METHODS
-from apcli.data.datasets import Dataset
 from apcli.devices import device_of
 from apcli.entries import Entry
 from apcli.errors import UsageError
 from apcli.layers import Layer, listing, prunable, select
 from apcli.models.build import last_layer
-from apcli.models.spec import ModelSpec, code_of
+from apcli.models.spec import code_of
 from apcli.operations import Tell
-from apcli.operations.loop import Recipe, evaluate, fit, in_percent, parameters_of, recalibrate_, recipe_of
-from apcli.operations.masking import Growth, Masking
 from apcli.operations.networks import Networks
+from apcli.operations.runs import Run, Runs, teacher_of
 from apcli.outputs import Outputs
 from apcli.schedules import SPARSITY_SCHEDULES
 from apcli.state_dicts import entries_of, entry_of
 from apcli.theory import performance
+from apcli.training.evaluation import in_percent
+from apcli.training.forward import Forward
+from apcli.training.loop import Training, parameters_of
+from apcli.training.masking import Growth, Masking
+from apcli.training.ranks import Ranks
+from apcli.training.recalibration import recalibrate_
+from apcli.training.recipe import recipe_of
 
 log = logging.getLogger("apcli")
 
@@ -44,12 +48,13 @@ class Finetuner:
         tell: shown one line of progress.
     """
 
-    def __init__(self, config: FinetuneConfig, outputs: Outputs, tell: Tell) -> None:
+    def __init__(self, config: FinetuneConfig, outputs: Outputs, tell: Tell, ranks: Ranks | None = None) -> None:
         self.config = config
         self.outputs = outputs
         self.tell = tell
         self.device = device_of(config.loop.device, deterministic=config.loop.deterministic)
         self.networks = Networks(config.data, config.model, self.device, tell)
+        self.runs = Runs(config.loop, outputs, tell, ranks or Ranks())
         self._dense_metrics: dict[tuple[str, str], dict[str, Any]] = {}
         self.method, self.schedule = METHODS.parse(config.method), SPARSITY_SCHEDULES.parse(config.schedule or "cubic")
         if self.method.name not in IN_TRAINING:
@@ -69,28 +74,27 @@ class Finetuner:
         growing = self._growing(source)
         traced = traced_layers(source, config.trace, {*pruned, *(layer.tensor for layer in growing)})
         dense = self._dense_of(source, pruned)
-        spec, dataset = self.networks.spec_and_data(source)
-        recipe = recipe_of(config.loop, spec, dataset)
+        spec, whole = self.networks.spec_and_data(source)
+        dataset = whole.hold_out(config.loop.validation)
+        recipe = recipe_of(config.loop, spec, dataset, self.device)
+        teacher, teacher_sha256 = teacher_of(config.loop.teacher, self.networks, spec, dense)
         own_seed = (source.lineage or {}).get("seed") or 0
         seed = own_seed if config.seed is None else config.seed
         path = self.outputs.place(self._stem(source), source)
         home = self.outputs.home_of(path)
         settings = {
             **recipe.settings(),
-            "update": config.update,
-            "trace": config.trace,
-            "recalibrate_bn": config.recalibrate_bn,
+            **self._settings(),
             "seed": seed,
-            "code": code_of(config.model),
             "dense": None if dense is None else dense.sha256,
-            **self._growth_settings(),
+            "teacher": teacher_sha256,
         }
         result = lineages.make(
             "finetune",
             settings,
             source.lineage,
             model=spec.as_dict(),
-            data=dataset.description,
+            data=whole.description,
             seed=own_seed,
             pruned=pruned,
             parent=source.link(home),
@@ -99,16 +103,19 @@ class Finetuner:
         wanted = {key: result[key] for key in ("stage", "settings", "model", "data", "parent")}
         if self._is_there(path, wanted, traced):
             return path
+        run = Run(path, spec, dataset, recipe, seed, result, wanted, teacher)
         model = self.networks.network(spec, source)
         result["model"]["last"] = last_layer(model, spec)
         if dense is None:
             log.warning("%s: its dense network is not there, so PD is not known: give --dense FILE", source.label)
-        result["dense_metrics"] = {} if dense is None else self._metrics_of(dense, spec, dataset)
-        steps = self._fit(model, spec, dataset, recipe, result, traced, growing, path.name)
-        write(path, entries_of(model.state_dict()), result, like=source)
-        if traced:
-            trace = {**result, "stage": "trace", "pruned": {}, "history": []}
-            write(traces.path_beside(path), _trace_entries(steps), trace)
+        result["dense_metrics"] = {} if dense is None else self._metrics_of(dense, run)
+        training = self._train(model, run, traced, growing)
+        if self.runs.ranks.first:
+            write(path, entries_of(training.evaluated.network.state_dict()), result, like=source)
+            if traced:
+                trace = {**result, "stage": "trace", "pruned": {}, "history": []}
+                write(traces.path_beside(path), _trace_entries(training.snapshots), trace)
+        self.runs.finish(training)
         before, after = (in_percent(metrics) for metrics in (result["history"][0], result["metrics"]))
         log.info("%s: test accuracy %s before and %s after fine-tuning", self.outputs.label(path), before, after)
         return path
@@ -146,11 +153,18 @@ class Finetuner:
         schedule = self.schedule.spec.replace(":", "-")
         return f"{source.stem}.{self.method.spec.replace(':', '-')}-{share}-{schedule}.finetuned"
 
-    def _growth_settings(self) -> dict[str, Any]:
+    def _settings(self) -> dict[str, Any]:
         config = self.config
+        always = {
+            "update": config.update,
+            "trace": config.trace,
+            "recalibrate_bn": config.recalibrate_bn,
+            "code": code_of(config.model),
+        }
         if config.sparsity is None:
-            return {}
+            return always
         return {
+            **always,
             "sparsity": config.sparsity,
             "schedule": self.schedule.spec,
             "method": self.method.spec,
@@ -184,46 +198,29 @@ class Finetuner:
         learn = self.method if learns else None
         return Masking(parameters, {tensor: masks[id(parameters[tensor])] for tensor in tensors}, growths, learn)
 
-    def _fit(
-        self,
-        model: nn.Module,
-        spec: ModelSpec,
-        dataset: Dataset,
-        recipe: Recipe,
-        result: lineages.Lineage,
-        traced: list[Layer],
-        growing: list[Layer],
-        label: str,
-    ) -> dict[int, dict[str, Entry]]:
-        """Train ``model`` in place and fill in the history and metrics of ``result``; returns the traced weights."""
-        seed = result["settings"][-1]["seed"]
-        torch.manual_seed(seed)  # after all networks are built: whatever dropout draws does not depend on them
+    def _train(self, model: nn.Module, run: Run, traced: list[Layer], growing: list[Layer]) -> Training:
+        """Train ``model`` in place and fill in the history, metrics and promises of the result."""
+        recipe, result = run.recipe, run.result
         parameters = parameters_of(model)
-        batches = math.ceil(len(dataset.train) / recipe.batch_size)
+        batches = math.ceil(len(run.dataset.train) / recipe.batch_size)
         learnt = [tensor for tensor in result["pruned"] if tensor in parameters]  # a pruned buffer never changes
         masking = self._masking(parameters, learnt, growing, recipe.epochs * batches)
-        now: dict[str, Any] = {"epoch": 0, **evaluate(model, spec, dataset, recipe.batch_size)}
-        result["history"].append({**now, "pd": performance.difference(result["dense_metrics"], now)})
-        steps = {0: _snapshot(model, traced)}
+        before = self.runs.evaluate(model, run)
+        result["history"].append({"epoch": 0, **before})
+        names = [layer.tensor for layer in traced]
+        start = {name: model.state_dict()[name].to("cpu", copy=True) for name in names}
         if self.config.recalibrate_bn:
-            recalibrate_(model, spec, dataset, recipe.batch_size, torch.Generator(self.device).manual_seed(seed))
-            if not recipe.epochs:
-                now = evaluate(model, spec, dataset, recipe.batch_size)
-        for now in fit(
-            model,
-            spec,
-            dataset,
-            recipe,
-            generator=torch.Generator(self.device).manual_seed(seed),
-            masking=masking,
-            only=learnt if self.config.update == "pruned" else None,
-        ):
-            self.tell(f"{label}: epoch {now['epoch']}/{recipe.epochs}")
-            result["history"].append({**now, "pd": performance.difference(result["dense_metrics"], now)})
-            steps[now["epoch"]] = _snapshot(model, traced)
-        result["metrics"] = {split: now[split] for split in ("train", "test")}
+            recalibrate_(Forward(model, run.spec), run.dataset, recipe.batch_size, run.seed)
+            before = self.runs.evaluate(model, run)
+        only = learnt if self.config.update == "pruned" else None
+        training = self.runs.train(model, run, masking=masking, only=only, traced=names)
+        training.snapshots[0] = start
+        for entry in result["history"]:
+            entry["pd"] = performance.difference(result["dense_metrics"], entry)
+        now = training.metrics or before
+        result["metrics"] = {split: now[split] for split in run.dataset.splits}
         result["pruned"] |= {layer.tensor: self._promise(layer, masking) for layer in growing}
-        return steps
+        return training
 
     def _promise(self, layer: Layer, masking: Masking) -> dict[str, Any]:
         zeros = int(masking.removed[layer.tensor].sum())
@@ -258,13 +255,12 @@ class Finetuner:
                 raise
             return None
 
-    def _metrics_of(self, dense: Checkpoint, spec: ModelSpec, dataset: Dataset) -> dict[str, Any]:
+    def _metrics_of(self, dense: Checkpoint, run: Run) -> dict[str, Any]:
         """The dense network's metrics, measured here, on the same data as the pruned network's."""
-        key = (dense.sha256, dataset.name)
+        key = (dense.sha256, run.dataset.name)
         if key not in self._dense_metrics:
             self.tell(f"evaluating {dense.label}")
-            network = self.networks.network(spec, dense)
-            self._dense_metrics[key] = evaluate(network, spec, dataset, self.config.loop.batch_size)
+            self._dense_metrics[key] = self.runs.evaluate(self.networks.network(run.spec, dense), run)
         return self._dense_metrics[key]
 
 
@@ -300,13 +296,9 @@ def traced_layers(source: Checkpoint, wanted: str, pruned: Collection[str]) -> l
     return chosen
 
 
-def _snapshot(model: nn.Module, traced: list[Layer]) -> dict[str, Entry]:
-    tensors = model.state_dict()
-    return {layer.tensor: entry_of(tensors[layer.tensor]) for layer in traced}
-
-
-def _trace_entries(steps: dict[int, dict[str, Entry]]) -> dict[str, Entry]:
-    return {traces.tensor_name(name, epoch): entry for epoch, step in steps.items() for name, entry in step.items()}
+def _trace_entries(steps: Mapping[int, Mapping[str, Tensor]]) -> dict[str, Entry]:
+    ordered = sorted(steps.items())
+    return {traces.tensor_name(name, epoch): entry_of(value) for epoch, step in ordered for name, value in step.items()}
 
 
 def _dense_link(source: Checkpoint, dense: Checkpoint | None, home: Path) -> dict[str, str | None] | None:

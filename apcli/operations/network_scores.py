@@ -9,7 +9,7 @@ import torch
 from apcli.checkpoints import Checkpoint
 from apcli.configs import PruneConfig
 from apcli.criteria.subject import Masks, Scores, Subject
-from apcli.data.batches import evenly
+from apcli.data.datasets import evenly
 from apcli.devices import device_of
 from apcli.entries import Entry
 from apcli.errors import ApcliError

@@ -119,4 +119,4 @@ def _compact_shapes(model: nn.Module, checkpoint: Checkpoint) -> dict[str, list[
 
 def batches_of(split: Split, spec: ModelSpec, size: int) -> Batches:
     """The split's images as the network takes them, in order and without augmentation, so many at a time."""
-    return lambda: batches(split, size, shape=spec.input_size, mean=spec.mean, std=spec.std)
+    return lambda: batches(split, size, **spec.scaling)

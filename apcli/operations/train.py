@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -17,14 +16,18 @@ from apcli.models.build import build, last_layer
 from apcli.models.spec import ModelSpec, code_of, resolve
 from apcli.models.weights import load_weights_, read_weights
 from apcli.operations import Tell
-from apcli.operations.loop import evaluate, fit, in_percent, recipe_of
+from apcli.operations.networks import Networks
+from apcli.operations.runs import Run, Runs, teacher_of
 from apcli.outputs import Outputs
 from apcli.state_dicts import entries_of
+from apcli.training.evaluation import in_percent
+from apcli.training.ranks import Ranks
+from apcli.training.recipe import recipe_of
 
 log = logging.getLogger("apcli")
 
 
-def train(config: TrainConfig, outputs: Outputs, tell: Tell) -> Iterator[Path]:
+def train(config: TrainConfig, outputs: Outputs, tell: Tell, ranks: Ranks | None = None) -> Iterator[Path]:
     """Train one network per seed; yields each file when it is whole. ``tell`` is shown one line of progress.
 
     Raises:
@@ -35,9 +38,14 @@ def train(config: TrainConfig, outputs: Outputs, tell: Tell) -> Iterator[Path]:
     device = device_of(config.loop.device, deterministic=config.loop.deterministic)
     tell("loading data")
     dataset, spec = _data_and_spec(config)
-    dataset = dataset.to(device)
-    recipe = recipe_of(config.loop, spec, dataset)
+    description = dataset.description
+    dataset = dataset.hold_out(config.loop.validation).to(device)
+    recipe = recipe_of(config.loop, spec, dataset, device)
     user_model = config.model.name if spec.source == "user" else None
+    if config.loop.teacher == "dense":
+        raise UsageError("--teacher dense: what is trained here has no dense ancestor: give --teacher FILE")
+    teacher, teacher_sha256 = teacher_of(config.loop.teacher, Networks(config.data, user_model, device, tell), spec)
+    runs = Runs(config.loop, outputs, tell, ranks or Ranks())
     for seed in config.seeds:
         trial = f".seed{seed}" if len(config.seeds) > 1 else ""
         path = outputs.place(f"{_stem(spec, dataset)}{trial}")
@@ -46,17 +54,19 @@ def train(config: TrainConfig, outputs: Outputs, tell: Tell) -> Iterator[Path]:
             "pretrained": config.model.pretrained,
             "rename": config.rename,
             "code": code_of(config.model.name),
+            "teacher": teacher_sha256,
         }
         result = lineages.make(
             "train",
             settings,
             None,
             model=spec.as_dict(),
-            data=dataset.description,
+            data=description,
             seed=seed,
             parent=_weights_link(config.weights, outputs.home_of(path)),
         )
-        if outputs.has(path, {key: result[key] for key in ("stage", "settings", "model", "data", "seed", "parent")}):
+        wanted = {key: result[key] for key in ("stage", "settings", "model", "data", "seed", "parent")}
+        if outputs.has(path, wanted):
             yield path
             continue
         torch.manual_seed(seed)  # before the model exists: its initial weights are drawn here
@@ -64,13 +74,14 @@ def train(config: TrainConfig, outputs: Outputs, tell: Tell) -> Iterator[Path]:
         if config.weights:
             load_weights_(model, read_weights(Path(config.weights)), config.rename, config.weights)
         model.to(device)
-        generator = torch.Generator(device).manual_seed(seed)
-        for entry in fit(model, spec, dataset, recipe, generator=generator):
-            tell(f"{path.name}: epoch {entry['epoch']}/{recipe.epochs}, running loss {entry['running']['loss']:.4f}")
-            result["history"].append(entry)
-        result["metrics"] = _final(result["history"]) or evaluate(model, spec, dataset, recipe.batch_size)
         result["model"]["last"] = last_layer(model, spec)
-        write(path, entries_of(model.state_dict()), result)
+        run = Run(path, spec, dataset, recipe, seed, result, wanted, teacher)
+        training = runs.train(model, run)
+        measured = training.metrics or runs.evaluate(model, run)
+        result["metrics"] = {split: measured[split] for split in dataset.splits}
+        if runs.ranks.first:
+            write(path, entries_of(training.evaluated.network.state_dict()), result)
+        runs.finish(training)
         label, loss = outputs.label(path), result["metrics"]["test"]["loss"]
         log.info("%s: test accuracy %s, test loss %s", label, in_percent(result["metrics"]), loss and f"{loss:.5f}")
         yield path
@@ -103,10 +114,6 @@ def _data_and_spec(config: TrainConfig) -> tuple[Dataset, ModelSpec]:
 def _stem(spec: ModelSpec, dataset: Dataset) -> str:
     model = spec.name.partition(":")[0].removesuffix(".py")
     return f"{model}-{dataset.name.removeprefix('folder:').replace(':', '-')}"
-
-
-def _final(history: list[dict[str, Any]]) -> dict[str, Any] | None:
-    return {split: history[-1][split] for split in ("train", "test")} if history else None
 
 
 def _weights_link(weights: str | None, home: Path) -> dict[str, str | None] | None:

@@ -2,7 +2,9 @@
 
 from apcli.registry import Row, Table
 
-_MOMENTUM = ("momentum",)
+_MOMENTUM = ("momentum",)  # takes one; fused: all of a step in one kernel; capturable: can be in a CUDA graph
+_FUSED = ("fused",)
+_CAPTURABLE = ("capturable",)
 
 
 def _optimiser(name: str, attribute: str, source: str, needs: tuple[str, ...] = (), **parameters: float) -> Row:
@@ -12,15 +14,15 @@ def _optimiser(name: str, attribute: str, source: str, needs: tuple[str, ...] = 
 OPTIMISERS = Table(
     "optimiser",
     (
-        _optimiser("sgd", "SGD", "Sutskever et al. 2013", _MOMENTUM, nesterov=0),
-        _optimiser("adam", "Adam", "Kingma & Ba 2015, arXiv:1412.6980", eps=1e-8),
-        _optimiser("adamw", "AdamW", "Loshchilov & Hutter 2019, arXiv:1711.05101", eps=1e-8),
-        _optimiser("nadam", "NAdam", "Dozat 2016", eps=1e-8),
-        _optimiser("radam", "RAdam", "Liu et al. 2020, arXiv:1908.03265", eps=1e-8),
-        _optimiser("adamax", "Adamax", "Kingma & Ba 2015, arXiv:1412.6980", eps=1e-8),
+        _optimiser("sgd", "SGD", "Sutskever et al. 2013", _MOMENTUM + _FUSED, nesterov=0),
+        _optimiser("adam", "Adam", "Kingma & Ba 2015, arXiv:1412.6980", _FUSED + _CAPTURABLE, eps=1e-8),
+        _optimiser("adamw", "AdamW", "Loshchilov & Hutter 2019, arXiv:1711.05101", _FUSED + _CAPTURABLE, eps=1e-8),
+        _optimiser("nadam", "NAdam", "Dozat 2016", _CAPTURABLE, eps=1e-8),
+        _optimiser("radam", "RAdam", "Liu et al. 2020, arXiv:1908.03265", _CAPTURABLE, eps=1e-8),
+        _optimiser("adamax", "Adamax", "Kingma & Ba 2015, arXiv:1412.6980", _CAPTURABLE, eps=1e-8),
         _optimiser("adagrad", "Adagrad", "Duchi et al. 2011", eps=1e-10),
-        _optimiser("adadelta", "Adadelta", "Zeiler 2012, arXiv:1212.5701", rho=0.9, eps=1e-6),
-        _optimiser("rmsprop", "RMSprop", "Hinton 2012, lecture 6e", _MOMENTUM, alpha=0.99, eps=1e-8),
+        _optimiser("adadelta", "Adadelta", "Zeiler 2012, arXiv:1212.5701", _CAPTURABLE, rho=0.9, eps=1e-6),
+        _optimiser("rmsprop", "RMSprop", "Hinton 2012, lecture 6e", _MOMENTUM + _CAPTURABLE, alpha=0.99, eps=1e-8),
     ),
 )
 
@@ -64,6 +66,22 @@ SCHEDULES = Table(
             "torch.optim.lr_scheduler.PolynomialLR",
             (),
             {"power": 2.0},
+        ),
+        Row(
+            "one-cycle",
+            "apcli.optim.schedules:one_cycle",
+            "by step: up to the rate for a share of all steps, then down to almost nothing; momentum goes against it",
+            "Smith & Topin 2018, arXiv:1708.07120",
+            ("steps",),
+            {"up": 0.3, "start": 25.0, "end": 10000.0},
+        ),
+        Row(
+            "plateau",
+            "apcli.optim.schedules:plateau",
+            "times factor where the loss (of --validation, else of train) has not fallen for patience epochs",
+            "torch.optim.lr_scheduler.ReduceLROnPlateau",
+            (),
+            {"factor": 0.1, "patience": 10, "min_lr": 0.0},
         ),
         Row(
             "constant",

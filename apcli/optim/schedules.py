@@ -1,4 +1,4 @@
-"""Learning-rate schedules, stepped once an epoch: the rate of epoch e (from 0) of ``epochs``."""
+"""Learning-rate schedules, stepped once an epoch, or once a step where their row says so (``steps``)."""
 
 from torch.optim import Optimizer
 from torch.optim import lr_scheduler as torch_schedules
@@ -39,3 +39,21 @@ def polynomial(optimiser: Optimizer, epochs: int, *, power: float) -> LRSchedule
 def constant(optimiser: Optimizer, epochs: int) -> LRScheduler:
     """lr."""
     return torch_schedules.ConstantLR(optimiser, 1.0)
+
+
+def one_cycle(optimiser: Optimizer, steps: int, *, up: float, start: float, end: float) -> LRScheduler:
+    """From lr / start to lr over the share ``up`` of all steps, then to lr / start / end, both by half a cosine."""
+    if not (0 < up < 1 and start >= 1 and end >= 1):
+        raise UsageError(f"one-cycle: up={up:g}, start={start:g}, end={end:g}: expected up in (0, 1), the others >= 1")
+    cycles = bool(optimiser.defaults.get("momentum"))
+    peak = optimiser.param_groups[0]["lr"]
+    return torch_schedules.OneCycleLR(
+        optimiser, peak, max(2, steps), pct_start=up, div_factor=start, final_div_factor=end, cycle_momentum=cycles
+    )
+
+
+def plateau(optimiser: Optimizer, epochs: int, *, factor: float, patience: int, min_lr: float) -> LRScheduler:
+    """lr times factor whenever the loss has not been smaller than its least for more than ``patience`` epochs."""
+    if not 0 < factor < 1:
+        raise UsageError(f"plateau:factor is {factor:g}: expected a number in (0, 1)")
+    return torch_schedules.ReduceLROnPlateau(optimiser, factor=factor, patience=patience, min_lr=min_lr)

@@ -1,12 +1,15 @@
 """Batches and augmentations against slow versions that treat one image at a time."""
 
+from collections.abc import Iterator
+from itertools import count
+
 import pytest
 import torch
 import torch.nn.functional as F
 
 from apcli.data import AUGMENTATIONS
 from apcli.data.augmentations import crop, flip, random_resized_crop
-from apcli.data.batches import batches
+from apcli.data.batches import batches, feed
 from apcli.data.datasets import Split
 from apcli.errors import UsageError
 
@@ -17,10 +20,10 @@ def generator(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def split(count: int, channels: int = 3, height: int = 6, width: int = 5) -> Split:
+def split(size: int, channels: int = 3, height: int = 6, width: int = 5) -> Split:
     """Images whose labels are their numbers."""
-    images = torch.randint(0, 256, (count, channels, height, width), generator=generator(9), dtype=torch.uint8)
-    return Split(images, torch.arange(count))
+    images = torch.randint(0, 256, (size, channels, height, width), generator=generator(9), dtype=torch.uint8)
+    return Split(images, torch.arange(size))
 
 
 def floats(count: int, *shape: int) -> torch.Tensor:
@@ -101,38 +104,42 @@ def test_values_out_of_range(spec):
         AUGMENTATIONS.parse(spec)(floats(2, 1, 4, 4), (4, 4), generator())
 
 
-def test_without_generator_the_order_is_kept_and_nothing_augmented():
+def draws(seed: int = 0) -> Iterator[torch.Generator]:
+    return (generator(seed + number) for number in count())
+
+
+def test_the_order_is_kept_and_nothing_augmented():
     data = split(10)
-    augment = AUGMENTATIONS.parse_list("crop,flip")
-    parts = list(batches(data, 4, augment=augment, shape=(3, 6, 5), **PLAIN))
+    parts = list(batches(data, 4, shape=(3, 6, 5), **PLAIN))
     assert [len(labels) for _, labels in parts] == [4, 4, 2]
     assert torch.cat([labels for _, labels in parts]).tolist() == list(range(10))
     assert torch.allclose(torch.cat([images for images, _ in parts]), data.images / 255)
 
 
-def test_with_generator_every_sample_comes_once_in_a_fresh_order():
-    data, source = split(50), generator()
-    orders = []
-    for _ in range(2):
-        parts = list(batches(data, 16, generator=source, shape=(3, 6, 5), **PLAIN))
-        labels = torch.cat([labels for _, labels in parts])
-        assert torch.allclose(torch.cat([images for images, _ in parts]), data.images[labels] / 255)
-        orders.append(labels.tolist())
-    assert sorted(orders[0]) == sorted(orders[1]) == list(range(50))
-    assert orders[0] != orders[1]
-    assert orders[0] != list(range(50))
+def test_a_batch_for_each_chunk_of_indices():
+    data, chunks = split(50), [torch.tensor([4, 49, 0]), torch.tensor([7]), torch.tensor([4, 4])]
+    parts = list(feed(data, chunks, shape=(3, 6, 5), **PLAIN))
+    assert [labels.tolist() for _, labels in parts] == [[4, 49, 0], [7], [4, 4]]
+    for (images, _), chunk in zip(parts, chunks, strict=True):
+        assert torch.allclose(images, data.images[chunk] / 255)
 
 
-def test_same_seed_same_batches():
+def test_what_a_batch_draws_depends_on_its_own_generator_alone():
     augment = AUGMENTATIONS.parse_list("crop:padding=1,flip,random-resized-crop:scale=0.5")
-    first, again, other = (
-        torch.cat(
-            [x for x, _ in batches(split(20), 8, augment=augment, generator=generator(s), shape=(3, 6, 5), **PLAIN)]
-        )
-        for s in (3, 3, 4)
-    )
-    assert torch.equal(first, again)
-    assert not torch.equal(first, other)
+    chunks = torch.arange(20).split(8)
+
+    def images(seed: int, first: int = 0) -> list[torch.Tensor]:
+        source = draws(seed + first)
+        return [x for x, _ in feed(split(20), chunks[first:], augment=augment, draws=source, shape=(3, 6, 5), **PLAIN)]
+
+    assert all(torch.equal(x, y) for x, y in zip(images(3), images(3), strict=True))
+    assert torch.equal(images(3)[2], images(3, first=2)[0])
+    assert not any(torch.equal(x, y) for x, y in zip(images(3), images(40), strict=True))
+    assert all(torch.equal(split(20).images[chunk] / 255, x) for chunk, x in zip(chunks, plain(chunks), strict=True))
+
+
+def plain(chunks: tuple[torch.Tensor, ...]) -> list[torch.Tensor]:
+    return [images for images, _ in feed(split(20), chunks, shape=(3, 6, 5), **PLAIN)]
 
 
 def test_normalisation():
@@ -168,7 +175,7 @@ def test_other_sizes_are_resized():
 
 def test_random_resized_crop_gives_the_models_size():
     augment = AUGMENTATIONS.parse_list("random-resized-crop")
-    for images, _ in batches(split(5), 5, augment=augment, generator=generator(), shape=(3, 12, 9), **PLAIN):
+    for images, _ in feed(split(5), [torch.arange(5)], augment=augment, draws=draws(), shape=(3, 12, 9), **PLAIN):
         assert images.shape == (5, 3, 12, 9)
 
 
@@ -184,18 +191,14 @@ def test_what_does_not_fit_the_model_is_named():
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 def test_batches_on_a_gpu():
-    """The same generator gives the same images wherever the split lies; a generator may live on the GPU too."""
+    """The same generator gives the same images wherever the split lies."""
     augment = AUGMENTATIONS.parse_list("crop:padding=1,flip,random-resized-crop:scale=0.5")
     data = split(20)
     there = Split(data.images.cuda(), data.labels.cuda())
     arguments = {"augment": augment, "shape": (3, 6, 5), **PLAIN}
+    chunks = torch.arange(20).split(8)
     for (x, y), (there_x, there_y) in zip(
-        batches(data, 8, generator=generator(), **arguments),
-        batches(there, 8, generator=generator(), **arguments),
-        strict=True,
+        feed(data, chunks, draws=draws(), **arguments), feed(there, chunks, draws=draws(), **arguments), strict=True
     ):
         assert torch.equal(y, there_y.cpu())
         assert torch.allclose(x, there_x.cpu(), atol=1e-4)
-    on_gpu = torch.Generator("cuda").manual_seed(0)
-    labels = torch.cat([labels for _, labels in batches(there, 8, generator=on_gpu, **arguments)])
-    assert sorted(labels.tolist()) == list(range(20))

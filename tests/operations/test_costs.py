@@ -61,7 +61,7 @@ def trained(spec: ModelSpec) -> dict[str, Any]:
 
 def described(file: Checkpoint, **options: Any) -> dict[str, Any]:
     config = CostsConfig(**options)
-    found = NetworkCosts(config, lambda text: None).extend(describe(file, config), file)
+    found = NetworkCosts(config, lambda text, share=None: None).extend(describe(file, config), file)
     assert records.dump(found)
     assert to_text(found)
     return found

@@ -121,7 +121,7 @@ def loaded(build, entries):
 def fitted(build, tmp_path, result):
     """The network that a compact file becomes, from its name and the shapes in the file."""
     compact = saved(tmp_path / "compact.safetensors", result.entries, kept=result.kept)
-    networks = Networks(DataConfig(), None, torch.device("cpu"), lambda text: None)
+    networks = Networks(DataConfig(), None, torch.device("cpu"), lambda text, share=None: None)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("apcli.operations.networks.build", lambda spec, user_model: build())
         return networks.network(spec_of(8), compact).eval()

@@ -17,11 +17,12 @@ from apcli.errors import ApcliError, UsageError, VerificationError
 from apcli.models.build import build
 from apcli.models.spec import ModelSpec
 from apcli.operations.finetune import Finetuner, promises_of
-from apcli.operations.loop import evaluate
 from apcli.operations.prune import prune
 from apcli.operations.train import train
 from apcli.outputs import Outputs
 from apcli.state_dicts import entries_of, entry_of
+from apcli.training.evaluation import evaluate
+from apcli.training.forward import Forward
 
 DIGITS = load("digits", Path())
 BATCH = 128
@@ -43,7 +44,7 @@ def tied(**options):
 """
 
 
-def quiet(line: str) -> None:
+def quiet(line: str, share: float | None = None) -> None:
     assert "\n" not in line
 
 
@@ -70,7 +71,7 @@ def scores(path: Path) -> dict[str, Any]:
     spec = ModelSpec.from_dict(read(path).lineage["model"])
     model = build(spec)
     model.load_state_dict(load_file(path), strict=True)
-    return evaluate(model, spec, DIGITS, BATCH)
+    return evaluate(Forward(model, spec), DIGITS, BATCH)
 
 
 def without_lineage(path: Path, target: Path) -> Path:

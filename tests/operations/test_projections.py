@@ -36,7 +36,7 @@ SHAPES = {"conv.weight": (6, 3, 2, 2), "fc.weight": (5, 8)}
 Record = records.Record
 
 
-def quiet(text: str) -> None:
+def quiet(text: str, share: float | None = None) -> None:
     assert text
 
 

@@ -29,7 +29,7 @@ FEW = {"images": 32, "batch_size": 16, "device": "cpu"}
 LAYERS = "fc3,fc4,fc5"  # of fc5: small ones
 
 
-def quiet(line: str) -> None:
+def quiet(line: str, share: float | None = None) -> None:
     assert "\n" not in line
 
 

@@ -30,7 +30,7 @@ from apcli.state_dicts import entries_of
 SHAPES = {"conv.weight": (8, 4, 3, 3), "fc1.weight": (30, 40), "fc2.weight": (10, 30)}
 
 
-def quiet(line: str) -> None:
+def quiet(line: str, share: float | None = None) -> None:
     assert "\n" not in line
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from apcli.criteria.movement import movement
-from apcli.operations.masking import Growth, Masking
+from apcli.training.masking import Growth, Masking
 
 SHAPES = {"a": (2, 4), "b": (5, 5)}
 

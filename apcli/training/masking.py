@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -45,7 +46,8 @@ class Masking:
         self._scores = {name: _no_scores(weights[name]) for name in grown}
         self._values = {name: weights[name].detach().clone() for name in grown}
         self._first = {name: removed[name].clone() for name in grown}
-        self._descent = Adam(self._scores.values()) if grown else None  # ranks do not depend on its rate
+        on_cuda = any(scores.is_cuda for scores in self._scores.values())
+        self._descent = Adam(self._scores.values(), capturable=on_cuda) if grown else None  # any rate ranks alike
         self._step = 0
 
     def before_step(self) -> None:
@@ -68,16 +70,16 @@ class Masking:
         self._descent.step()
 
     @torch.no_grad()
-    def hold(self) -> None:
-        """Set the removed weights to +0.0 exactly (a product with 0 would keep NaN and the sign)."""
+    def hold(self, weights: Mapping[str, Tensor] | None = None) -> None:
+        """Set the removed weights, here or in a copy, to +0.0 exactly; a product with 0 would keep NaN and sign."""
         for name, mask in self.removed.items():
-            self._weights[name].masked_fill_(mask, 0.0)
+            (weights or self._weights)[name].masked_fill_(mask, 0.0)
 
     @torch.no_grad()
     def _grow(self, tensors: tuple[str, ...], zeros: int) -> None:
         """Remove the ``zeros`` weights of lowest magnitude or score, those that stay removed first, ties by index."""
         for name in self._values.keys() & set(tensors):
-            self._values[name] = self._whole(name)
+            self._values[name].copy_(self._whole(name))
         stays = [self._first.get(name, self.removed[name]) for name in tensors]
         scores = [self._scores[name] if self._scores else self._weights[name].abs() for name in tensors]
         finite = [s.clamp(min=torch.finfo(s.dtype).min) for s in scores]  # only what stays removed ranks at -inf
@@ -90,6 +92,21 @@ class Masking:
             if name in self._values:
                 self._weights[name].copy_(self._values[name])
             self._weights[name].masked_fill_(self.removed[name], 0.0)
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that the steps to come depend on, beside the weights."""
+        state = {"removed": dict(self.removed), "scores": self._scores, "values": self._values, "first": self._first}
+        return {**state, "step": self._step, "descent": self._descent and self._descent.state_dict()}
+
+    @torch.no_grad()
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        parts = {"removed": self.removed, "scores": self._scores, "values": self._values, "first": self._first}
+        for part, tensors in parts.items():
+            for name, tensor in tensors.items():
+                tensor.copy_(state[part][name])
+        self._step = state["step"]
+        if self._descent is not None:
+            self._descent.load_state_dict(state["descent"])
 
     def _whole(self, name: str) -> Tensor:
         """The weights, with the values that the removed ones had."""

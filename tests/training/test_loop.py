@@ -16,11 +16,16 @@ from apcli.data.datasets import Dataset, Split
 from apcli.devices import device_of
 from apcli.errors import ApcliError, UsageError
 from apcli.models.spec import ModelSpec
-from apcli.operations.loop import Recipe, evaluate, fit, parameters_of, recalibrate_, recipe_of
-from apcli.operations.masking import Masking
 from apcli.optim import OPTIMISERS
+from apcli.training.evaluation import evaluate
+from apcli.training.forward import Forward
+from apcli.training.loop import Training, parameters_of
+from apcli.training.masking import Masking
+from apcli.training.recalibration import recalibrate_
+from apcli.training.recipe import Recipe, recipe_of
 
 CLASSES = 7
+CPU = torch.device("cpu")
 
 
 def data(train: int = 90, test: int = 37, classes: int = CLASSES) -> Dataset:
@@ -58,7 +63,7 @@ def network(seed: int = 0, classes: int = CLASSES) -> Net:
 
 
 def recipe(classes: int = CLASSES, **options: Any) -> Recipe:
-    return recipe_of(LoopConfig(**{"epochs": 2, "batch_size": 16, "lr": 0.05, **options}), spec(classes), data())
+    return recipe_of(LoopConfig(**{"epochs": 2, "batch_size": 16, "lr": 0.05, **options}), spec(classes), data(), CPU)
 
 
 def run(
@@ -69,10 +74,8 @@ def run(
     removed: dict[str, torch.Tensor] | None = None,
     only: list[str] | None = None,
 ) -> Iterator[Any]:
-    torch.manual_seed(seed)
     masking = Masking(parameters_of(model), removed or {})
-    generator = torch.Generator().manual_seed(seed)
-    return fit(model, spec(), dataset or data(), how, generator=generator, masking=masking, only=only)
+    return Training(model, spec(), dataset or data(), how, seed=seed, masking=masking, only=only).run()
 
 
 def snapshot(model: nn.Module) -> dict[str, torch.Tensor]:
@@ -123,8 +126,9 @@ def test_momentum_of_the_dense_weight_does_not_revive_it():
     seen = []
 
     def gradients(optimiser: torch.optim.Optimizer, *_: Any) -> None:
-        (first, *_) = (p for p in optimiser.param_groups[0]["params"] if p.shape == masks["fc.weight"].shape)
-        seen.append(optimiser.state[first]["momentum_buffer"][masks["fc.weight"]].abs().max().item())
+        for weight in optimiser.param_groups[0]["params"]:
+            if weight.shape == masks["fc.weight"].shape:
+                seen.append(optimiser.state[weight]["momentum_buffer"][masks["fc.weight"]].abs().max().item())
 
     hook = register_optimizer_step_post_hook(gradients)
     try:
@@ -177,7 +181,7 @@ def test_evaluation_is_that_of_the_whole_split(count):
     list(run(model, recipe(epochs=1)))
     model.train()
     before = snapshot(model)
-    found = evaluate(model, spec(), dataset, 16)
+    found = evaluate(Forward(model, spec()), dataset, 16)
     assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
     for split in ("train", "test"):
         expected = by_hand(model, getattr(dataset, split))
@@ -189,10 +193,10 @@ def test_evaluation_is_that_of_the_whole_split(count):
 
 def test_among_five_of_less_than_five_classes_is_not_known():
     model, dataset = network(classes=4), data(classes=4)
-    found = evaluate(model, spec(4), dataset, 16)
+    found = evaluate(Forward(model, spec(4)), dataset, 16)
     assert found["test"]["top5"] is None
     assert found["test"]["accuracy"] == pytest.approx(by_hand(model, dataset.test, 4)["accuracy"])
-    five = evaluate(network(classes=5), spec(5), data(classes=5), 16)
+    five = evaluate(Forward(network(classes=5), spec(5)), data(classes=5), 16)
     assert five["test"]["top5"] == 100.0
 
 
@@ -202,7 +206,7 @@ def test_history_says_what_happened():
     assert [entry["epoch"] for entry in entries] == [1, 2, 3, 4, 5]
     assert ["test" in entry for entry in entries] == [False, True, False, True, True]
     assert [entry["lr"] for entry in entries] == pytest.approx([0.05, 0.04, 0.03, 0.02, 0.01])
-    assert {split: entries[-1][split] for split in ("train", "test")} == evaluate(model, spec(), data(), 16)
+    assert {split: entries[-1][split] for split in ("train", "test")} == evaluate(Forward(model, spec()), data(), 16)
     assert all(entry["running"]["loss"] > 0 for entry in entries)
     assert list(run(model, recipe(epochs=0))) == []
 
@@ -226,7 +230,7 @@ def test_the_seed_decides_the_weights():
 
 @pytest.mark.parametrize("opt", ["sgd", "adam"])
 def test_a_loss_that_is_not_finite_stops_the_run(opt):
-    with pytest.raises(ApcliError, match=r"loss is no longer finite in epoch 1: try a smaller --lr than 1e\+30"):
+    with pytest.raises(ApcliError, match=r"no longer finite in epoch 1, step 2 of 6: try a smaller --lr than 1e\+30"):
         list(run(network(), recipe(lr=1e30, opt=opt)))
 
 
@@ -244,11 +248,11 @@ def test_an_output_that_is_no_logits_is_named():
         with pytest.raises(
             ApcliError, match=rf"output of shape \(\d+, {outputs}\): expected logits, \(\d+, {CLASSES}\)"
         ):
-            evaluate(network(classes=outputs), spec(), data(), 16)
+            evaluate(Forward(network(classes=outputs), spec()), data(), 16)
 
 
 def recalibrate(model: nn.Module, dataset: Dataset | None = None, batch_size: int = 16, seed: int = 0) -> None:
-    recalibrate_(model, spec(), dataset or data(), batch_size, torch.Generator().manual_seed(seed))
+    recalibrate_(Forward(model, spec()), dataset or data(), batch_size, seed)
 
 
 @pytest.mark.parametrize("count", [90, 96, 81])
@@ -370,10 +374,10 @@ def test_nothing_to_recalibrate_is_told():
 
 def test_auxiliary_outputs_are_left_out():
     model = network()
-    plain = evaluate(model, spec(), data(), 16)
+    plain = evaluate(Forward(model, spec()), data(), 16)
     inside = model.forward
     model.forward = lambda images: (inside(images), inside(images) * 0)  # type: ignore[method-assign]
-    assert evaluate(model, spec(), data(), 16) == plain
+    assert evaluate(Forward(model, spec()), data(), 16) == plain
 
 
 def test_tied_weights_are_held_under_each_name():
@@ -397,8 +401,8 @@ def test_tied_weights_are_held_under_each_name():
 
 def test_recipe_decides_what_the_command_left_open():
     slow, fast = (
-        recipe_of(LoopConfig(), spec(name="fc5"), data()),
-        recipe_of(LoopConfig(), spec(name="resnet20"), data()),
+        recipe_of(LoopConfig(), spec(name="fc5"), data(), CPU),
+        recipe_of(LoopConfig(), spec(name="resnet20"), data(), CPU),
     )
     assert (slow.lr, fast.lr, fast.momentum, fast.augment) == (0.01, 0.1, 0.9, ())
     assert recipe(momentum=0.0).momentum == 0.0
@@ -412,10 +416,25 @@ def test_recipe_decides_what_the_command_left_open():
         "lr": 0.05,
         "momentum": 0.9,
         "weight_decay": 0.0,
+        "decay": "all",
+        "clip_grad": None,
         "sched": "step:gamma=0.5",
+        "warmup_epochs": 0.0,
         "augment": "crop:padding=1,flip",
+        "mixup": 0.0,
+        "cutmix": 0.0,
+        "label_smoothing": 0.0,
+        "distill": 0.0,
+        "temperature": 4.0,
+        "ema": None,
+        "patience": None,
+        "validation": 0.0,
         "eval_every": 1,
+        "amp": False,
+        "compile": False,
     }
+    assert recipe_of(LoopConfig(), spec(), data(), torch.device("cuda")).amp
+    assert not recipe_of(LoopConfig(amp=False), spec(), data(), torch.device("cuda")).amp
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,90 @@
+"""The training loop's options, each declared once, for every command that trains; defaults are ``LoopConfig``'s."""
+
+import functools
+import inspect
+from collections.abc import Callable
+from dataclasses import fields
+from typing import Annotated, Any
+
+import typer
+
+from apcli.cli import options
+from apcli.configs import LoopConfig
+from apcli.data import AUGMENTATIONS
+from apcli.optim import OPTIMISERS, SCHEDULES
+
+
+def _option(kind: Any, *names: str, metavar: str | None = None, help: str | None = None) -> Any:
+    return Annotated[kind, typer.Option(*names, metavar=metavar, help=help)]
+
+
+# By the field's name, in the order of the fields.
+LOOP = {
+    "epochs": _option(int, "--epochs", metavar="N", help="0 only evaluates"),
+    "batch_size": options.BatchSize,
+    "opt": _option(str, "--opt", metavar="NAME", help=f"optimiser of torch.optim: {', '.join(OPTIMISERS.names)}"),
+    "lr": _option(float | None, "--lr", metavar="RATE", help="default 0.1; 0.01 for AlexNet, VGG, fc5 and fc12"),
+    "momentum": _option(float | None, "--momentum", metavar="M", help="default 0.9, for sgd and rmsprop"),
+    "weight_decay": _option(float, "--weight-decay", "--wd", metavar="W"),
+    "decay": _option(
+        str, "--decay", metavar="all|weights", help="what weight decay is of: weights leaves norms and biases out"
+    ),
+    "clip_grad": _option(float | None, "--clip-grad", metavar="NORM", help="shorten longer gradients to this norm"),
+    "sched": _option(str, "--sched", metavar="NAME", help=f"learning-rate schedule: {', '.join(SCHEDULES.names)}"),
+    "warmup_epochs": _option(
+        float, "--warmup-epochs", metavar="N", help="let the rate rise from 0 over N epochs first"
+    ),
+    "augment": _option(
+        str | None, "--augment", metavar="LIST", help=f"{', '.join(AUGMENTATIONS.names)} or none; default by data"
+    ),
+    "mixup": _option(float, "--mixup", metavar="ALPHA", help="mix images in pairs; 0.2 is usual, 0 is off"),
+    "cutmix": _option(float, "--cutmix", metavar="ALPHA", help="paste parts of images; 1 is usual, 0 is off"),
+    "label_smoothing": _option(float, "--label-smoothing", metavar="SHARE", help="spread over all classes"),
+    "teacher": _option(
+        str | None, "--teacher", metavar="FILE", help="learn from a network's outputs too; dense: the dense ancestor's"
+    ),
+    "distill": _option(float, "--distill", metavar="SHARE", help="of the loss that is the teacher's"),
+    "temperature": _option(float, "--temperature", metavar="T", help="softens the teacher's outputs"),
+    "ema": _option(float | None, "--ema", metavar="DECAY", help="keep and measure the weights' moving average"),
+    "validation": _option(
+        float, "--validation", metavar="SHARE", help="of the training images, held out for --patience and plateau"
+    ),
+    "patience": _option(
+        int | None, "--patience", metavar="N", help="stop N evaluations after the best, whose weights are kept"
+    ),
+    "eval_every": _option(int, "--eval-every", metavar="N", help="evaluate each N epochs and after the last"),
+    "amp": _option(bool | None, "--amp/--no-amp", help="compute in bfloat16 where that is safe; default: on CUDA"),
+    "compile": _option(bool, "--compile/--no-compile", help="compile the network first, by torch.compile"),
+    "device": options.Device,
+    "deterministic": _option(bool, "--deterministic/--no-deterministic", help="on CUDA: only kernels that repeat"),
+    "checkpoint_every": _option(
+        float, "--checkpoint-every", metavar="N", help="epochs, or 0.1 of one, between saved states; 0: when stopped"
+    ),
+    "log_dir": _option(str | None, "--log-dir", metavar="DIR", help="write TensorBoard logs there"),
+}
+
+
+def with_loop(defaults: LoopConfig) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command that takes ``loop``, a ``LoopConfig``, an option for each of its fields in that place."""
+    assert list(LOOP) == [field.name for field in fields(LoopConfig)]
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        @functools.wraps(command)
+        def expanded(**given: Any) -> None:
+            loop = LoopConfig(**{name: given.pop(name) for name in LOOP})
+            command(**given, loop=loop)
+
+        signature = inspect.signature(command)
+        parameters: list[inspect.Parameter] = []
+        for parameter in signature.parameters.values():
+            if parameter.name != "loop":
+                parameters.append(parameter)
+                continue
+            for name, kind in LOOP.items():
+                default = getattr(defaults, name)
+                parameters.append(inspect.Parameter(name, parameter.kind, default=default, annotation=kind))
+        expanded.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+        expanded.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+        return expanded
+
+    return decorate

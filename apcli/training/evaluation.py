@@ -1,0 +1,69 @@
+"""The only evaluation: loss and accuracy as sums over whole splits, divided once."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from apcli.data.batches import feed
+from apcli.data.datasets import Dataset, Split
+from apcli.training.captured import Captured
+from apcli.training.forward import Forward
+from apcli.training.ranks import Ranks
+
+Metrics = dict[str, float | None]  # loss: mean cross-entropy in nats; accuracy, top5: percent
+_SHARE = 4  # no gradients are kept, so evaluation takes this many training batches at a time
+
+
+def evaluate(forward: Forward, dataset: Dataset, batch_size: int, ranks: Ranks | None = None) -> dict[str, Metrics]:
+    """Loss and accuracy on the whole of every split, in evaluation mode, without augmentation."""
+    return {
+        name: _evaluate(forward, split, _SHARE * batch_size, ranks or Ranks()) for name, split in dataset.splits.items()
+    }
+
+
+@torch.no_grad()
+def _evaluate(forward: Forward, split: Split, batch_size: int, ranks: Ranks) -> Metrics:
+    forward.network.eval()
+    tally = Tally(forward.spec.num_classes, forward.device)
+    spec = forward.spec
+    run = Captured(lambda images, labels: tally.add(forward(images), labels), enabled=len(split) > 8 * batch_size)
+    mine = torch.arange(ranks.rank, len(split), ranks.size)
+    for images, labels in feed(split, mine.split(batch_size), **spec.scaling):
+        run(images, labels)
+    return tally.metrics(ranks)
+
+
+def in_percent(metrics: Mapping[str, Any]) -> str:
+    """The test accuracy, for a sentence."""
+    accuracy = (metrics.get("test") or {}).get("accuracy")
+    return "unknown" if accuracy is None else f"{accuracy:.2f} %"
+
+
+class Tally:
+    """Sums and counts over batches, kept on the device and divided once."""
+
+    def __init__(self, classes: int, device: torch.device) -> None:
+        self.sums = torch.zeros(4, dtype=torch.float64, device=device)  # loss, correct, correct among five, samples
+        self.classes = classes
+
+    @torch.no_grad()
+    def add(self, logits: Tensor, labels: Tensor) -> None:
+        """Add a batch; nothing waits for the device."""
+        logits = logits.float()
+        top = logits.topk(min(5, self.classes)).indices == labels[:, None]
+        loss = F.cross_entropy(logits, labels, reduction="sum")
+        count = torch.full_like(loss, len(labels))
+        self.sums += torch.stack([loss, top[:, 0].sum(), top.sum(), count]).double()
+
+    def metrics(self, ranks: Ranks) -> Metrics:
+        """Means over all processes' samples; a loss that is not finite, and a top-5 of few classes, are None."""
+        *sums, count = ranks.sum_(self.sums.clone()).tolist()
+        loss, correct, among_five = (number / count for number in sums)
+        return {
+            "loss": loss if abs(loss) < float("inf") else None,
+            "accuracy": 100 * correct,
+            "top5": 100 * among_five if self.classes >= 5 else None,
+        }

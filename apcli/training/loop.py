@@ -1,0 +1,347 @@
+"""The only training loop."""
+
+import json
+import logging
+import math
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from itertools import count
+from typing import Any, NoReturn
+
+import torch
+from torch import Generator, Tensor, nn
+from torch.nn.modules.batchnorm import _NormBase
+from torch.nn.utils import clip_grad_norm_
+
+from apcli.data.batches import feed
+from apcli.data.datasets import Dataset
+from apcli.errors import ApcliError
+from apcli.models.spec import ModelSpec
+from apcli.training.averages import Average
+from apcli.training.captured import Captured
+from apcli.training.draws import order_of, seed_of
+from apcli.training.evaluation import Tally, evaluate
+from apcli.training.forward import Forward
+from apcli.training.interrupts import Interrupts, held_back
+from apcli.training.losses import loss_of, mixing_of
+from apcli.training.masking import Masking
+from apcli.training.optimisers import optimiser_of, restore_rates_
+from apcli.training.pace import Pace
+from apcli.training.ranks import Ranks
+from apcli.training.rates import Rates
+from apcli.training.recipe import Recipe
+from apcli.training.resume import Resume
+
+log = logging.getLogger("apcli")
+
+_LOOKS = 100  # steps on CUDA between two looks at whether the loss is finite: each waits for the device
+
+
+class Diverged(ApcliError):
+    """The loss is no longer finite; ``good`` are the weights after the last whole epoch, None in the first."""
+
+    def __init__(self, sentence: str, good: dict[str, Tensor] | None) -> None:
+        super().__init__(sentence)
+        self.good = good
+
+
+class Training:
+    """The training of one network, from its first step or from where it was stopped.
+
+    After every optimiser step the removed weights are zeroed again: a step can revive them whatever the gradients are,
+    through momentum or decay that the optimiser's state holds.
+
+    Args:
+        network: on its device; trained in place.
+        seed: gives the order of samples, the augmentations, and what dropout and mixing draw.
+        masking: which weights are zero; None: none.
+        only: the parameters to update; the rest of the network, batch-norm statistics included, then stays as it is,
+            and no gradient is computed that would be thrown away.
+        teacher: a network whose outputs are learnt too.
+        traced: the tensors of which ``snapshots`` keeps every epoch's values, by epoch and name.
+        resume: where the state is kept.
+
+    Attributes:
+        history: an entry for every epoch that is over.
+        evaluated: the network that the metrics and the result are of: the moving average where there is one.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        spec: ModelSpec,
+        dataset: Dataset,
+        recipe: Recipe,
+        *,
+        seed: int,
+        masking: Masking | None = None,
+        only: Sequence[str] | None = None,
+        teacher: nn.Module | None = None,
+        traced: Sequence[str] = (),
+        resume: Resume | None = None,
+        ranks: Ranks | None = None,
+        pace: Pace | None = None,
+    ) -> None:
+        self.network, self.spec, self.dataset, self.recipe, self.seed = network, spec, dataset, recipe, seed
+        self.masking = masking or Masking({}, {})
+        self.ranks = ranks or Ranks()
+        self.history: list[dict[str, Any]] = []
+        self.snapshots: dict[int, dict[str, Tensor]] = {}
+        self._frozen, self._traced = only is not None, traced
+        self.resume, self._pace = resume or Resume(None, {}), pace or Pace()
+        self._batches = math.ceil(len(dataset.train) / recipe.batch_size)
+        self._done = 0  # batches of the epoch that runs
+        self._best: tuple[float, int, dict[str, Tensor] | None] = (math.inf, 0, None)
+        learn_(network, only)
+        self._forward = Forward(network, spec, amp=recipe.amp, through=self._through)
+        self._teacher = None if teacher is None else Forward(teacher.eval().requires_grad_(False), spec, amp=recipe.amp)
+        self._average = None if recipe.ema is None else Average(network, recipe.ema)
+        self.evaluated = Forward(self._average.network if self._average else network, spec)
+        self._mix = mixing_of(recipe, spec.num_classes)
+        self._parameters = [p for p in network.parameters() if p.requires_grad]
+        whole_step = self._forward.device.type == "cuda" and self.ranks.size == 1
+        self._optimiser, captures = optimiser_of(network, recipe, captured=whole_step)
+        self._rates = Rates(self._optimiser, recipe, self._batches)
+        self._learn = Captured(self._step, enabled=captures)
+        self._tally = Tally(spec.num_classes, self._forward.device)
+        self._lost_at = torch.tensor(
+            [-1, 0], device=self._forward.device
+        )  # the first step without a finite loss; steps
+        self._share = 0.0
+        self._good: dict[str, Tensor] | None = None
+        if state := self.resume.state:
+            self._load(state)
+
+    @property
+    def epoch(self) -> int:
+        """How many epochs are over."""
+        return len(self.history)
+
+    def run(self) -> Iterator[dict[str, Any]]:
+        """Train to the end; yields each epoch's entry of the history. A signal to end is held back to save the state.
+
+        Raises:
+            Diverged: the loss is no longer finite.
+        """
+        with held_back() as interrupts:
+            while self.epoch < self.recipe.epochs and not self._is_stale():
+                if not self._run_epoch(interrupts):
+                    return
+                yield self._close_epoch()
+                if self._is_due() and self.epoch < self.recipe.epochs:
+                    self.save()
+                if self._is_stopped(interrupts):
+                    return
+        self._keep_best()
+
+    def _run_epoch(self, interrupts: Interrupts) -> bool:
+        """Take the epoch's steps that are left; False where a signal stopped it, the state being saved."""
+        recipe, train = self.recipe, self.dataset.train
+        training_mode_(self.network, frozen=self._frozen)
+        order = order_of(len(train), self.seed, self.epoch).split(recipe.batch_size)[self._done :]
+        mine = [self.ranks.part(batch) for batch in order]
+        fed = feed(train, mine, augment=recipe.augment, draws=self._draws(), **self.spec.scaling)
+        for batch, (pixels, labels) in zip(order, fed, strict=True):
+            step = self.epoch * self._batches + self._done
+            self.masking.before_step()
+            self._rates.before_step(step)
+            torch.manual_seed(seed_of("step", self.seed, step, self.ranks.rank))  # of dropout, and of mixing
+            images, targets = (pixels, labels) if self._mix is None else self._mix(pixels, labels)
+            self._share = self.ranks.share(batch)
+            self._learn(images, targets, labels)
+            self._rates.after_step()
+            self._done += 1
+            self._pace.step(self.epoch, self._done / self._batches, len(batch))
+            self._look()
+            if self._done < self._batches:  # else the epoch is closed first
+                if self._is_due():
+                    self.save()
+                if self._is_stopped(interrupts):
+                    return False
+        return True
+
+    def _step(self, images: Tensor, targets: Tensor, labels: Tensor) -> None:
+        """Forward, backward, optimiser, mask: nothing here waits for the device."""
+        self._optimiser.zero_grad()
+        logits = self._forward(images)
+        with torch.no_grad():
+            taught = None if self._teacher is None else self._teacher(images)
+        loss = loss_of(logits, targets, self.recipe, taught) * self._share
+        loss.backward()
+        self.masking.after_gradients()
+        if self.recipe.clip_grad is not None:
+            clip_grad_norm_(self._parameters, self.recipe.clip_grad)
+        self._optimiser.step()
+        self.masking.hold()
+        if self._average is not None:
+            self._average.update()
+            self.masking.hold(parameters_of(self._average.network))
+        self._tally.add(logits.detach(), labels)
+        self._note(loss.detach())
+
+    @torch.no_grad()
+    def _note(self, loss: Tensor) -> None:
+        """Remember the first step whose loss is not finite."""
+        first, steps = self._lost_at.unbind()
+        first.copy_(torch.where((first < 0) & ~loss.isfinite(), steps, first))
+        steps.add_(1)
+
+    def _look(self) -> None:
+        """Raise Diverged where the loss is not finite any more, looking only now and then where that takes time."""
+        if self._forward.device.type == "cpu" or self._done == self._batches or self._done % _LOOKS == 0:
+            self._check_finite()
+
+    def _check_finite(self) -> None:
+        first, steps = self._lost_at.tolist()
+        back = steps - first if first >= 0 else 0
+        if self.ranks.any(back > 0):
+            self._diverged(self._steps - max(back, 1))
+
+    def _diverged(self, step: int) -> NoReturn:
+        epoch, within = divmod(step, self._batches)
+        raise Diverged(
+            f"the loss is no longer finite in epoch {epoch + 1}, step {within + 1} of {self._batches}: try a smaller "
+            f"--lr than {self._rates.now:g}, or --clip-grad 1",
+            self._good,
+        )
+
+    def _close_epoch(self) -> dict[str, Any]:
+        """Measure the network, and remember what the epoch gave."""
+        running = self._tally.metrics(self.ranks)
+        if running["loss"] is None:
+            self._diverged(self._steps - 1)
+        epoch = self.epoch + 1
+        entry: dict[str, Any] = {"epoch": epoch, "lr": self._rates.now, "running": running}
+        self.ranks.same_(self.evaluated.network)
+        if epoch % self.recipe.eval_every == 0 or epoch == self.recipe.epochs:
+            entry |= evaluate(self.evaluated, self.dataset, self.recipe.batch_size, self.ranks)
+        loss = (entry.get("validation") or entry.get("train") or {}).get("loss")
+        self._rates.after_epoch(loss)
+        self.history.append(entry)
+        self._done = 0
+        self._tally.sums.zero_()
+        state = self.evaluated.network.state_dict()
+        self.snapshots[epoch] = {name: state[name].to("cpu", copy=True) for name in self._traced}
+        self._good = {name: tensor.to("cpu", copy=True) for name, tensor in state.items()}
+        if loss is not None and loss < self._best[0]:
+            self._best = (loss, epoch, self._good if self.recipe.patience else None)
+        return dict(entry)
+
+    def _is_stale(self) -> bool:
+        """Whether so many evaluations as ``patience`` says have come without a smaller loss."""
+        later = [entry for entry in self.history[self._best[1] :] if "train" in entry]
+        return self.recipe.patience is not None and len(later) >= self.recipe.patience
+
+    def _keep_best(self) -> None:
+        """With ``patience``, the weights of the epoch of least loss are the result."""
+        _, epoch, weights = self._best
+        if weights is not None:
+            self.evaluated.network.load_state_dict(weights)
+            log.info("kept are the weights of epoch %d of %d: none had a smaller loss", epoch, self.epoch)
+
+    @property
+    def metrics(self) -> dict[str, Any] | None:
+        """The result's own entry of the history; None before the first epoch is over."""
+        if not self.history:
+            return None
+        kept = self._best[1] if self._best[2] is not None else self.epoch
+        return self.history[kept - 1]
+
+    # ---- stopping, and going on
+
+    @property
+    def _steps(self) -> int:
+        return self.epoch * self._batches + self._done
+
+    def _is_due(self) -> bool:
+        every = round(self.resume.every * self._batches)
+        return self.resume.every > 0 and self._steps % max(1, every) == 0
+
+    def _is_stopped(self, interrupts: Interrupts) -> bool:
+        """Whether this process, or another that trains with it, is to end; then the state is saved."""
+        if not self.ranks.any(interrupts.received is not None):
+            return False
+        interrupts.received = interrupts.received or signal.SIGTERM
+        self._pace.say("saving what is needed to go on")
+        self.save()
+        return True
+
+    def save(self) -> None:
+        """Keep all that the next step depends on.
+
+        Raises:
+            Diverged: that would keep a network that is lost.
+            ApcliError: the system refuses to write.
+        """
+        self._check_finite()
+        sums = self.ranks.sum_(self._tally.sums.clone())
+        if not self.ranks.first:
+            return
+        state = {name: part.state_dict() for name, part in self._parts().items()}
+        loss, epoch, weights = self._best
+        self.resume.save(
+            {
+                **state,
+                "done": self._done,
+                "tally": sums,
+                "history": json.dumps(self.history),
+                "snapshots": self.snapshots,
+                "best": [loss, epoch, weights],
+                "good": self._good,
+            }
+        )
+
+    def _load(self, state: dict[str, Any]) -> None:
+        for name, part in self._parts().items():
+            part.load_state_dict(state[name])
+        restore_rates_(self._optimiser, self._forward.device)
+        self._done, self._good, self.snapshots = state["done"], state["good"], state["snapshots"]
+        if self.ranks.first:  # the others' sums were added to these
+            self._tally.sums.copy_(state["tally"])
+        self.history = json.loads(state["history"])
+        loss, epoch, weights = state["best"]
+        self._best = (loss, epoch, weights)
+        log.info("going on after epoch %d, step %d of %d", self.epoch, self._done, self._batches)
+
+    def _parts(self) -> dict[str, Any]:
+        """What has a state of its own."""
+        parts = {
+            "network": self.network,
+            "optimiser": self._optimiser,
+            "rates": self._rates,
+            "masking": self.masking,
+            "average": self._average and self._average.network,
+        }
+        return {name: part for name, part in parts.items() if part is not None}
+
+    def _draws(self) -> Iterator[Generator]:
+        """A generator for each step's augmentations."""
+        generator = Generator(self.dataset.device)
+        for step in count(self._steps):
+            yield generator.manual_seed(seed_of("augment", self.seed, step, self.ranks.rank))
+
+    def _through(self, network: nn.Module) -> Callable[[Tensor], Any]:
+        compiled: Any = torch.compile(network) if self.recipe.compile else network
+        return self.ranks.together(compiled)
+
+
+def parameters_of(network: nn.Module) -> dict[str, nn.Parameter]:
+    """The parameters by every name they have: tied weights stand under each of theirs, as in a state dict."""
+    return dict(network.named_parameters(remove_duplicate=False))
+
+
+def learn_(network: nn.Module, only: Sequence[str] | None) -> None:
+    """Let all parameters learn, or those named."""
+    network.requires_grad_(only is None)
+    parameters = parameters_of(network)
+    for name in only or ():
+        parameters[name].requires_grad_(True)
+
+
+def training_mode_(network: nn.Module, *, frozen: bool) -> None:
+    """Training mode; in a frozen network the normalisation layers keep their statistics."""
+    network.train()
+    if frozen:
+        for module in network.modules():
+            if isinstance(module, _NormBase):
+                module.eval()

@@ -1,0 +1,84 @@
+"""Several processes that train one network, started by ``torchrun``; one process where there is no ``torchrun``."""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from apcli.devices import device_of
+
+
+class Ranks:
+    """This process's place among those that train together.
+
+    Each step's batch is cut among them, so ``--batch-size`` is that of the step however many there are; losses are
+    summed over all and gradients averaged over the batch, also where its parts differ in size. Batch norm takes each
+    process's own part; the statistics that are kept are the first process's. Only the first writes and speaks.
+    """
+
+    def __init__(self, rank: int = 0, size: int = 1, flags: dist.ProcessGroup | None = None) -> None:
+        self.rank = rank
+        self.size = size
+        self._flags = flags  # of the CPU: to agree on something without waiting for the device
+
+    @property
+    def first(self) -> bool:
+        return self.rank == 0
+
+    def part(self, batch: Tensor) -> Tensor:
+        """This process's part of a batch of indices; never empty, so that all take part in every step."""
+        mine = batch[self.rank :: self.size]
+        return mine if len(mine) else batch[:1]
+
+    def share(self, batch: Tensor) -> float:
+        """What this process's sum of losses counts in the average that is taken of all gradients."""
+        return self.size / len(batch) if len(batch) > self.rank else 0.0
+
+    def together(self, network: nn.Module) -> Callable[[Tensor], Tensor]:
+        """The network's forward pass, whose gradients are those of all processes."""
+        if self.size == 1:
+            return network
+        return DistributedDataParallel(network)
+
+    def any(self, flag: bool) -> bool:
+        """Whether one of the processes says so; all wait for each other."""
+        if self.size == 1:
+            return flag
+        said = torch.tensor(int(flag))
+        dist.all_reduce(said, dist.ReduceOp.MAX, self._flags)
+        return bool(said)
+
+    def same_(self, network: nn.Module) -> None:
+        """Give all processes the first one's buffers: batch norm's statistics are of different parts of the data."""
+        for buffer in network.buffers() if self.size > 1 else ():
+            dist.broadcast(buffer, 0)
+
+    def sum_(self, values: Tensor) -> Tensor:
+        """The sum over all processes, in place."""
+        if self.size > 1:
+            dist.all_reduce(values)
+        return values
+
+
+@contextmanager
+def joined(device: str) -> Iterator[Ranks]:
+    """The processes that ``torchrun`` started with this one, connected while the context lasts.
+
+    Args:
+        device: what ``--device`` says.
+    """
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        yield Ranks()
+        return
+    on_cuda = device_of(device).type == "cuda"
+    dist.init_process_group("nccl" if on_cuda else "gloo")
+    try:
+        flags = dist.new_group(backend="gloo")
+        assert isinstance(flags, dist.ProcessGroup)
+        yield Ranks(dist.get_rank(), dist.get_world_size(), flags)
+    finally:
+        dist.destroy_process_group()

@@ -1,0 +1,77 @@
+"""How a network is optimised, with everything decided."""
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+import torch
+
+from apcli.configs import LoopConfig
+from apcli.data import AUGMENTATIONS
+from apcli.data.datasets import Dataset
+from apcli.errors import UsageError
+from apcli.models.spec import ModelSpec, default_lr
+from apcli.optim import OPTIMISERS, SCHEDULES
+from apcli.registry import Choice
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A ``LoopConfig`` with everything decided: what the lineage keeps of how a network was optimised."""
+
+    epochs: int
+    batch_size: int
+    opt: Choice
+    lr: float
+    momentum: float | None
+    weight_decay: float
+    decay: str
+    clip_grad: float | None
+    sched: Choice
+    warmup_epochs: float
+    augment: tuple[Choice, ...]
+    mixup: float
+    cutmix: float
+    label_smoothing: float
+    distill: float
+    temperature: float
+    ema: float | None
+    patience: int | None
+    validation: float
+    eval_every: int
+    amp: bool
+    compile: bool
+
+    def settings(self) -> dict[str, Any]:
+        return {field.name: _in_words(getattr(self, field.name)) for field in fields(self)}
+
+
+def recipe_of(config: LoopConfig, spec: ModelSpec, dataset: Dataset, device: torch.device) -> Recipe:
+    """Fill in the defaults that depend on the model, the data and the device.
+
+    Raises:
+        UsageError: an unknown name, or options that do not go together.
+    """
+    opt, sched = OPTIMISERS.parse(config.opt), SCHEDULES.parse(config.sched)
+    has_momentum = "momentum" in opt.row.needs
+    if config.momentum is not None and not has_momentum:
+        raise UsageError(f"--momentum is {config.momentum:g} but {opt.name} has none: it goes with sgd and rmsprop")
+    if config.warmup_epochs and "steps" in sched.row.needs:
+        raise UsageError(f"--warmup-epochs with --sched {sched.name}, which warms up by itself: leave it out")
+    augment = dataset.augment if config.augment is None else config.augment
+    decided: dict[str, Any] = {
+        "opt": opt,
+        "lr": default_lr(spec) if config.lr is None else config.lr,
+        "momentum": (0.9 if config.momentum is None else config.momentum) if has_momentum else None,
+        "sched": sched,
+        "augment": () if augment == "none" else tuple(AUGMENTATIONS.parse_list(augment)),
+        "amp": device.type == "cuda" if config.amp is None else config.amp,
+        "distill": config.distill if config.teacher else 0.0,
+    }
+    as_given = {field.name: getattr(config, field.name) for field in fields(Recipe) if field.name not in decided}
+    return Recipe(**as_given, **decided)
+
+
+def _in_words(value: Any) -> Any:
+    if isinstance(value, Choice):
+        return value.spec
+    return (",".join(choice.spec for choice in value) or "none") if isinstance(value, tuple) else value
