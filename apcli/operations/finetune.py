@@ -28,7 +28,7 @@ from apcli.schedules import SPARSITY_SCHEDULES
 from apcli.state_dicts import entries_of, entry_of
 from apcli.theory import performance
 from apcli.training.evaluation import in_percent
-from apcli.training.forward import Forward
+from apcli.training.forward import Forward, warn_of_emulation
 from apcli.training.loop import Training, parameters_of
 from apcli.training.masking import Growth, Masking
 from apcli.training.ranks import Ranks
@@ -54,6 +54,7 @@ class Finetuner:
         self.tell = tell
         self.device = device_of(config.loop.device, deterministic=config.loop.deterministic)
         self.networks = Networks(config.data, config.model, self.device, tell)
+        warn_of_emulation(config.loop.amp, self.device)
         self.runs = Runs(config.loop, outputs, tell, ranks or Ranks())
         self._dense_metrics: dict[tuple[str, str], dict[str, Any]] = {}
         self.method, self.schedule = METHODS.parse(config.method), SPARSITY_SCHEDULES.parse(config.schedule or "cubic")

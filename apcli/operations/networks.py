@@ -1,5 +1,6 @@
 """Which network a checkpoint is, and its data: what the command line says, else what the lineage says."""
 
+from copy import deepcopy
 from pathlib import Path
 
 import torch
@@ -33,6 +34,7 @@ class Networks:
         self.device = device
         self.tell = tell
         self._datasets: dict[tuple[str, int], Dataset] = {}
+        self._built: dict[ModelSpec, nn.Module] = {}
 
     def spec_and_data(self, source: Checkpoint) -> tuple[ModelSpec, Dataset]:
         """The network that ``source`` is and its data, on the device.
@@ -84,14 +86,20 @@ class Networks:
         Raises:
             ApcliError: the tensors do not fit the network.
         """
-        user_model = self.model if self.model is not None and is_user_model(self.model) else None
-        model = build(spec, user_model=user_model)
+        model = self._build(spec)
         try:
             fit_(model, _compact_shapes(model, checkpoint))
         except ApcliError as error:
             raise ApcliError(f"{checkpoint.label}: {error}") from None
         load_weights_(model, load_tensors(checkpoint), (), checkpoint.label)
         return model.to(self.device)
+
+    def _build(self, spec: ModelSpec) -> nn.Module:
+        """A network as its library builds it: a copy, since drawing the weights of a large one takes long."""
+        if spec not in self._built:
+            user_model = self.model if self.model is not None and is_user_model(self.model) else None
+            self._built[spec] = build(spec, user_model=user_model)
+        return deepcopy(self._built[spec])
 
     def _dataset(self, name: str, size: int) -> Dataset:
         if (name, size) not in self._datasets:

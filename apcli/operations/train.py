@@ -21,6 +21,7 @@ from apcli.operations.runs import Run, Runs, teacher_of
 from apcli.outputs import Outputs
 from apcli.state_dicts import entries_of
 from apcli.training.evaluation import in_percent
+from apcli.training.forward import warn_of_emulation
 from apcli.training.ranks import Ranks
 from apcli.training.recipe import recipe_of
 
@@ -41,6 +42,7 @@ def train(config: TrainConfig, outputs: Outputs, tell: Tell, ranks: Ranks | None
     description = dataset.description
     dataset = dataset.hold_out(config.loop.validation).to(device)
     recipe = recipe_of(config.loop, spec, dataset, device)
+    warn_of_emulation(config.loop.amp, device)
     user_model = config.model.name if spec.source == "user" else None
     if config.loop.teacher == "dense":
         raise UsageError("--teacher dense: what is trained here has no dense ancestor: give --teacher FILE")

@@ -60,7 +60,7 @@ class Captured:
         graph = torch.cuda.CUDAGraph()
         self._inputs = tuple(given.clone() for given in inputs)
         try:
-            with torch.cuda.graph(graph):
+            with torch.cuda.graph(graph, capture_error_mode="thread_local"):  # other threads go on loading
                 self._function(*self._inputs)
         except RuntimeError as error:
             reason = str(error).strip().splitlines()[0]

@@ -56,6 +56,12 @@ class Forward:
         return logits
 
 
+def warn_of_emulation(amp: bool | None, device: torch.device) -> None:
+    """Say so where ``--amp`` is asked for and the device has no arithmetic for it."""
+    if amp and not has_bfloat16(device):
+        log.warning("--amp: this processor has no bfloat16 arithmetic and emulates it, which is slower than float32")
+
+
 def has_bfloat16(device: torch.device) -> bool:
     """Whether the device computes in bfloat16 itself, so that ``--amp`` gains something."""
     if device.type == "cuda":

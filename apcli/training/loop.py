@@ -101,6 +101,8 @@ class Training:
         self._parameters = [p for p in network.parameters() if p.requires_grad]
         whole_step = self._forward.device.type == "cuda" and self.ranks.size == 1
         self._optimiser, captures = optimiser_of(network, recipe, captured=whole_step)
+        if whole_step and not captures:
+            log.info("--opt %s cannot be in a CUDA graph: its steps are launched kernel by kernel", recipe.opt.name)
         self._rates = Rates(self._optimiser, recipe, self._batches)
         self._learn = Captured(self._step, enabled=captures)
         self._tally = Tally(spec.num_classes, self._forward.device)
