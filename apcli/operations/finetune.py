@@ -202,11 +202,11 @@ class Finetuner:
     def _train(self, model: nn.Module, run: Run, traced: list[Layer], growing: list[Layer]) -> Training:
         """Train ``model`` in place and fill in the history, metrics and promises of the result."""
         recipe, result = run.recipe, run.result
+        before = self.runs.evaluate(model, run)  # lays the weights out, before masks are made like them
         parameters = parameters_of(model)
         batches = math.ceil(len(run.dataset.train) / recipe.batch_size)
         learnt = [tensor for tensor in result["pruned"] if tensor in parameters]  # a pruned buffer never changes
         masking = self._masking(parameters, learnt, growing, recipe.epochs * batches)
-        before = self.runs.evaluate(model, run)
         result["history"].append({"epoch": 0, **before})
         names = [layer.tensor for layer in traced]
         start = {name: model.state_dict()[name].to("cpu", copy=True) for name in names}

@@ -106,9 +106,7 @@ class Training:
         self._rates = Rates(self._optimiser, recipe, self._batches)
         self._learn = Captured(self._step, enabled=captures)
         self._tally = Tally(spec.num_classes, self._forward.device)
-        self._lost_at = torch.tensor(
-            [-1, 0], device=self._forward.device
-        )  # the first step without a finite loss; steps
+        self._lost_at = torch.tensor([-1, 0], device=self._forward.device)  # first step whose loss is lost; steps
         self._share = 0.0
         self._good: dict[str, Tensor] | None = None
         if state := self.resume.state:
@@ -144,7 +142,7 @@ class Training:
         mine = [self.ranks.part(batch) for batch in order]
         fed = feed(train, mine, augment=recipe.augment, draws=self._draws(), **self.spec.scaling)
         for batch, (pixels, labels) in zip(order, fed, strict=True):
-            step = self.epoch * self._batches + self._done
+            step = self._steps
             self.masking.before_step()
             self._rates.before_step(step)
             torch.manual_seed(seed_of("step", self.seed, step, self.ranks.rank))  # of dropout, and of mixing
@@ -253,6 +251,7 @@ class Training:
 
     @property
     def _steps(self) -> int:
+        """How many steps are done."""
         return self.epoch * self._batches + self._done
 
     def _is_due(self) -> bool:
