@@ -209,7 +209,8 @@ def _lineage_lines(lineage: dict[str, Any] | None) -> list[str]:
     if lineage["data"]:
         lines.append(f"  data         {lineage['data'].get('name')}, seed {lineage['seed']}")
     for settings in lineage["settings"]:
-        said = {key: value for key, value in settings.items() if key != "stage" and value not in (None, [])}
+        shown = ("epochs", "sparsity")  # also where they are 0; of the others, what is off is not said
+        said = {key: value for key, value in settings.items() if key != "stage" and (value or key in shown)}
         lines.append(f"  {settings.get('stage', '?'):12} {', '.join(f'{key} {value}' for key, value in said.items())}")
     for split, found in lineage["metrics"].items():
         if found:

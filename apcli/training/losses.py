@@ -27,6 +27,8 @@ def loss_of(logits: Tensor, targets: Tensor, recipe: Recipe, teacher: Tensor | N
     loss = F.cross_entropy(logits, targets, reduction="sum", label_smoothing=recipe.label_smoothing)
     if teacher is None:
         return loss
+    assert recipe.distill is not None
+    assert recipe.temperature is not None
     softened, theirs = ((scores.float() / recipe.temperature).log_softmax(1) for scores in (logits, teacher))
     divergence = F.kl_div(softened, theirs, reduction="sum", log_target=True)
     return (1 - recipe.distill) * loss + recipe.distill * recipe.temperature**2 * divergence

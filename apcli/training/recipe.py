@@ -32,8 +32,8 @@ class Recipe:
     mixup: float
     cutmix: float
     label_smoothing: float
-    distill: float
-    temperature: float
+    distill: float | None
+    temperature: float | None
     ema: float | None
     patience: int | None
     validation: float
@@ -65,7 +65,8 @@ def recipe_of(config: LoopConfig, spec: ModelSpec, dataset: Dataset, device: tor
         "sched": sched,
         "augment": () if augment == "none" else tuple(AUGMENTATIONS.parse_list(augment)),
         "amp": device.type == "cuda" if config.amp is None else config.amp,
-        "distill": config.distill if config.teacher else 0.0,
+        "distill": config.distill if config.teacher else None,
+        "temperature": config.temperature if config.teacher else None,
     }
     as_given = {field.name: getattr(config, field.name) for field in fields(Recipe) if field.name not in decided}
     return Recipe(**as_given, **decided)

@@ -52,7 +52,7 @@ def test_the_file_is_the_network_that_its_lineage_describes(tmp_path):
         "stage": "train", "epochs": 2, "batch_size": BATCH, "opt": "sgd", "lr": 0.01, "momentum": 0.9,
         "weight_decay": 1e-4, "decay": "all", "clip_grad": None, "sched": "linear", "warmup_epochs": 0.0,
         "augment": "crop:padding=1", "mixup": 0.0, "cutmix": 0.0, "label_smoothing": 0.0, "teacher": None,
-        "distill": 0.0, "temperature": 4.0, "ema": None, "validation": 0.0, "patience": None, "eval_every": 1,
+        "distill": None, "temperature": None, "ema": None, "validation": 0.0, "patience": None, "eval_every": 1,
         "amp": False, "compile": False, "pretrained": False, "rename": [], "code": None,
     }  # fmt: skip
     assert lineage["model"]["last"] == "fc5.weight"
