@@ -11,7 +11,7 @@ import typer
 
 from apcli import __version__
 from apcli.cli import divergence, finetune, prune, report, streams, train
-from apcli.errors import ApcliError
+from apcli.errors import ApcliError, UsageError
 
 app = typer.Typer(
     name="apcli",
@@ -91,13 +91,15 @@ def main() -> None:
         if os.environ.get("APCLI_DEBUG") == "1":
             traceback.print_exc()
         sentence, code = explain(error)
-        if sentence and not signals.received:  # a file closed half-way by a signal raises an error of its own
+        told = code == UsageError.exit_code and not streams.is_first()  # the first process says the same
+        if sentence and not signals.received and not told:  # a file closed half-way by a signal raises its own error
             streams.say_error(sentence)
     signal.setitimer(signal.ITIMER_REAL, 0)
     if signals.received:
         code = 128 + signals.received
         word = _WORDS[signal.Signals(signals.received)]
-        streams.say_error(f"{word}: finished files are kept, run the same command again to go on")
+        if streams.is_first():
+            streams.say_error(f"{word}: finished files are kept, run the same command again to go on")
     sys.exit(code)
 
 

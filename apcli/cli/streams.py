@@ -28,8 +28,19 @@ _MAX_HEADER = 100_000_000  # the safetensors library's own limit
 _CHUNK = 1 << 20
 
 
+def is_alone() -> bool:
+    """Whether ``torchrun`` started no other process beside this one."""
+    return os.environ.get("WORLD_SIZE", "1") == "1"
+
+
+def is_first() -> bool:
+    """Whether this process speaks for all that ``torchrun`` started."""
+    return is_alone() or os.environ.get("RANK") == "0"
+
+
 def start(quiet: bool) -> None:
-    """Send what the program says to stderr; ``quiet`` leaves errors only."""
+    """Send what the program says to stderr; ``quiet`` leaves errors only, as does being one of many."""
+    quiet = quiet or not is_first()
     handler = logging.NullHandler() if sys.stderr is None else logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Plain())
     log = logging.getLogger("apcli")
@@ -53,8 +64,10 @@ def printable(text: str) -> str:
 
 
 def say_error(sentence: str) -> None:
+    """Say why the program ends; which of ``torchrun``'s processes says so, where it is not the first."""
     if sys.stderr is not None:
-        print(printable(f"apcli: error: {' '.join(sentence.split())}"), file=sys.stderr)
+        who = "" if is_first() else f"process {os.environ.get('RANK')}: "
+        print(printable(f"apcli: error: {who}{' '.join(sentence.split())}"), file=sys.stderr)
 
 
 # ---- stdout
@@ -68,6 +81,8 @@ def _product() -> TextIO:
 
 def emit_line(text: str) -> None:
     """Print one line of the product and flush it. A closed downstream pipe ends the program quietly."""
+    if not is_first():
+        return
     with _downstream():
         print(text, file=_product(), flush=True)
 
@@ -218,7 +233,9 @@ class _Incoming:
 
 
 def _piped(what: str, remedy: str) -> BufferedReader:
-    """stdin, unless it is a person's keyboard."""
+    """stdin, unless it is a person's keyboard, or many processes would share it."""
+    if not is_alone():
+        raise UsageError(f"torchrun's processes cannot share standard input: expected {what} as an argument")
     if sys.stdin is None or sys.stdin.isatty():
         raise UsageError(f"nothing to read: expected {what}; {remedy}")
     return cast(BufferedReader, sys.stdin.buffer)

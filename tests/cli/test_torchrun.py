@@ -1,0 +1,85 @@
+"""Two processes that train one network, as ``torchrun`` starts them."""
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file
+
+
+def together(shell: Any, command: str) -> list[tuple[int, str, str]]:
+    """Run a command in two processes that know of each other; the exit code, stdout and stderr of each."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    shared = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "OMP_NUM_THREADS": "1"}
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-m", "apcli", *command.split()],
+            cwd=shell.folder,
+            env={**shell.environment, **shared, "RANK": str(rank), "LOCAL_RANK": str(rank)},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for rank in range(2)
+    ]
+    try:
+        said = [process.communicate(timeout=120) for process in processes]
+    finally:
+        for process in processes:
+            process.kill()
+    return [(process.returncode, *words) for process, words in zip(processes, said, strict=True)]
+
+
+NET = """
+from torch import nn
+
+def net(num_classes=10):
+    return nn.Sequential(nn.Flatten(), nn.Linear(64, 32), nn.Tanh(), nn.Linear(32, num_classes))
+"""
+
+
+def same(one: Path, two: Path) -> None:
+    first, second = load_file(one), load_file(two)
+    for name, tensor in first.items():
+        torch.testing.assert_close(second[name], tensor, rtol=1e-4, atol=1e-5)
+        assert torch.equal(second[name] == 0, tensor == 0), name
+
+
+def test_two_processes_train_as_one_does(shell: Any) -> None:
+    """Batches of 129: an odd part for each, and a last batch (1,442 = 11 x 129 + 23) that does not divide either."""
+    (shell.folder / "net.py").write_text(NET)
+    options = "--epochs 2 --batch-size 129 --augment none --lr 0.1 --momentum 0.9"
+    first, second = together(shell, f"train net.py:net {options} -o two.safetensors")
+    assert first[:2] == (0, "two.safetensors\n"), first[2]
+    assert second == (0, "", "")
+    assert first[2].count("two.safetensors: test accuracy") == 1
+    shell(f"train net.py:net {options} -o one.safetensors --quiet")
+    same(shell.folder / "one.safetensors", shell.folder / "two.safetensors")
+
+    shell("prune one --sparsity 0.5 --quiet")
+    tuning = "finetune one.lowest-0.5 --model net.py:net --sparsity 0.8 --schedule cubic:every=1 --scope global"
+    first, second = together(shell, f"{tuning} {options} -o tuned2.safetensors")
+    assert (first[0], second) == (0, (0, "", "")), first[2]
+    shell(f"{tuning} {options} -o tuned1.safetensors --quiet")
+    same(shell.folder / "tuned1.safetensors", shell.folder / "tuned2.safetensors")
+    assert not list(shell.folder.glob("*.resume.pt"))
+
+
+def test_what_many_processes_cannot_share_is_refused_once(shell: Any) -> None:
+    for command, words in (
+        ("finetune", "cannot share standard input"),
+        ("train fc5 -o -", "--output - is of one process"),
+        ("train fc5 --epochs -1", "--epochs is -1"),
+    ):
+        first, second = together(shell, command)
+        assert (first[0], first[1], second) == (2, "", (2, "", "")), command
+        assert words in first[2]
+        assert len(first[2].splitlines()) == 1
+    assert os.listdir(shell.folder) == []
