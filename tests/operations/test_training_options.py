@@ -1,0 +1,273 @@
+"""What the training options do to a run and to what it leaves, from the configuration to the file."""
+
+import inspect
+import sys
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from torch.nn.functional import kl_div
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from apcli.checkpoints import read
+from apcli.cli.finetune import finetune as finetune_command
+from apcli.cli.loop_options import LOOP
+from apcli.cli.train import train as train_command
+from apcli.configs import DataConfig, FinetuneConfig, LoopConfig, ModelConfig, PruneConfig, TrainConfig
+from apcli.data.datasets import load
+from apcli.errors import ApcliError, UsageError
+from apcli.models.build import build
+from apcli.models.spec import ModelSpec
+from apcli.operations.finetune import Finetuner
+from apcli.operations.prune import prune
+from apcli.operations.train import train
+from apcli.outputs import Outputs
+from apcli.training.loop import Training
+
+CPU = {"device": "cpu", "batch_size": 300}
+
+
+def quiet(text: str, share: float | None = None) -> None:
+    pass
+
+
+def trained(folder: Path, model: str = "fc5", seed: int = 0, **options: Any) -> Path:
+    config = TrainConfig(ModelConfig(model), loop=LoopConfig(**{**CPU, "epochs": 2, **options}), seeds=(seed,))
+    (path,) = train(config, Outputs(folder), quiet)
+    return path
+
+
+def tuned(source: Path, folder: Path, update: str = "all", **options: Any) -> Path:
+    loop = LoopConfig(**{**CPU, "epochs": 2, **options})
+    return Finetuner(FinetuneConfig(loop=loop, update=update), Outputs(folder), quiet).finetune(read(source))
+
+
+@pytest.fixture(scope="module")
+def dense(tmp_path_factory):
+    return trained(tmp_path_factory.mktemp("dense"), lr=0.05)
+
+
+@pytest.fixture(scope="module")
+def pruned(dense, tmp_path_factory):
+    (path,) = prune(read(dense), PruneConfig((0.5,), layers="fc4,fc5"), Outputs(tmp_path_factory.mktemp("pruned")))
+    return path
+
+
+def weights(path: Path) -> dict[str, torch.Tensor]:
+    return load_file(path)
+
+
+# An option that changes the result, and what the lineage then says; the rest is in the test below.
+CHANGES = {
+    "epochs": 1, "batch_size": 200, "opt": "adam", "lr": 0.02, "momentum": 0.5, "weight_decay": 0.01, "clip_grad": 0.1,
+    "sched": "constant", "warmup_epochs": 1.0, "augment": "crop:padding=2", "mixup": 0.5, "cutmix": 0.5,
+    "label_smoothing": 0.2, "ema": 0.5, "validation": 0.3, "amp": True,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("option", CHANGES)
+def test_each_option_changes_the_weights_and_is_in_the_lineage(dense, tmp_path, option):
+    path = trained(tmp_path, **{"lr": 0.05, option: CHANGES[option]})
+    before, after = weights(dense), weights(path)
+    assert not any(torch.equal(before[name], after[name]) for name in before if name.endswith("weight"))
+    (settings,) = read(path).lineage["settings"]
+    assert settings[option] == CHANGES[option]
+
+
+def test_every_field_is_an_option_of_both_commands_and_none_is_untested():
+    """What is no setting: where it runs, how often it looks or saves, and what is tested elsewhere by its effect."""
+    elsewhere = {"decay", "teacher", "distill", "temperature", "patience", "eval_every", "compile"}
+    elsewhere |= {"device", "deterministic", "checkpoint_every", "log_dir"}
+    names = {field.name for field in fields(LoopConfig)}
+    assert names == set(CHANGES) | elsewhere == set(LOOP)
+    for command, defaults in ((train_command, TrainConfig.loop), (finetune_command, FinetuneConfig.loop)):
+        parameters = inspect.signature(command).parameters
+        assert {name: parameters[name].default for name in names} == {name: getattr(defaults, name) for name in names}
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"decay": "some"}, "--decay is 'some': expected all or weights"),
+        ({"clip_grad": 0.0}, "--clip-grad is 0.0: expected a positive number"),
+        ({"warmup_epochs": -1.0}, r"--warmup-epochs is -1.0: expected 0 \(none\) or more"),
+        ({"mixup": float("nan")}, "--mixup is nan"),
+        ({"label_smoothing": 1.0}, r"--label-smoothing is 1.0: expected a share in \[0, 1\)"),
+        ({"ema": 1.0}, r"--ema is 1.0: expected a decay in \[0, 1\)"),
+        ({"validation": 1.0}, "--validation is 1.0: expected a share of the training images"),
+        ({"patience": 0}, "--patience is 0: expected at least 1"),
+        ({"teacher": "a", "distill": 2.0}, "--distill is 2.0"),
+        ({"temperature": 2.0}, "--temperature is 2.0: expected to go with --teacher"),
+        ({"checkpoint_every": float("inf")}, "--checkpoint-every is inf"),
+    ],
+)
+def test_values_out_of_range(options, words):
+    with pytest.raises(UsageError, match=words):
+        LoopConfig(**options)
+
+
+def test_validation_images_are_held_out_alike_in_every_run_and_never_of_the_test_split():
+    digits = load("digits", Path())
+    parts = [digits.hold_out(0.2) for _ in range(2)]
+    for part in parts:
+        assert (len(part.train), len(part.validation), part.test) == (1154, 288, digits.test)
+    assert torch.equal(parts[0].validation.images, parts[1].validation.images)
+    whole = [image.numpy().tobytes() for image in digits.train.images]
+    split = [image.numpy().tobytes() for half in (parts[0].train, parts[0].validation) for image in half.images]
+    assert sorted(whole) == sorted(split)
+    assert digits.hold_out(0) is digits
+    for share in (1e-4, 0.9999):
+        with pytest.raises(UsageError, match=r"--validation .* of 1442 images: expected to leave some to both splits"):
+            digits.hold_out(share)
+
+
+def test_patience_stops_and_keeps_the_best_weights(tmp_path, monkeypatch):
+    """By a scripted loss: 3, 1, 2, 2 ends after the fourth epoch with the weights of the second."""
+    close, losses, kept = Training._close_epoch, iter([3.0, 1.0, 2.0, 2.0, 0.0]), []
+
+    def scripted(training: Training) -> dict[str, Any]:
+        loss = next(losses)
+        monkeypatch.setattr("apcli.training.loop.evaluate", lambda *_: made(loss))
+        entry = close(training)
+        kept.append(training.evaluated.network.fc4.weight.detach().clone())
+        return entry
+
+    def made(loss: float) -> dict[str, Any]:
+        return {split: {"loss": loss, "accuracy": 50.0, "top5": 90.0} for split in ("train", "test", "validation")}
+
+    monkeypatch.setattr(Training, "_close_epoch", scripted)
+    path = trained(tmp_path, epochs=9, patience=2, validation=0.2)
+    lineage = read(path).lineage
+    assert [entry["validation"]["loss"] for entry in lineage["history"]] == [3.0, 1.0, 2.0, 2.0]
+    assert lineage["metrics"]["validation"]["loss"] == 1.0
+    assert torch.equal(weights(path)["fc4.weight"], kept[1])
+
+
+def test_a_teacher_pulls_the_network_towards_it(dense, pruned, tmp_path):
+    alone = tuned(pruned, tmp_path / "alone", lr=0.01)
+    taught = tuned(pruned, tmp_path / "taught", lr=0.01, teacher="dense", distill=1.0)
+    by_name = tuned(pruned, tmp_path / "file", lr=0.01, teacher=str(dense), distill=1.0)
+    assert weights(by_name).keys() == weights(taught).keys()
+    assert all(torch.equal(weights(by_name)[name], tensor) for name, tensor in weights(taught).items())
+    images = load("digits", Path()).test.images.float().div(255)
+
+    def logits(path: Path) -> torch.Tensor:
+        spec = ModelSpec.from_dict(read(path).lineage["model"])
+        network = build(spec).eval()
+        network.load_state_dict(weights(path))
+        with torch.no_grad():
+            return network((images - spec.mean[0]) / spec.std[0]).log_softmax(1)
+
+    theirs = logits(dense)
+    distance = {path: kl_div(logits(path), theirs, reduction="sum", log_target=True) for path in (alone, taught)}
+    assert distance[taught] < distance[alone]
+    settings = read(taught).lineage["settings"][-1]
+    assert (settings["teacher"], settings["distill"], settings["temperature"]) == (read(dense).sha256, 1.0, 4.0)
+    from_scratch = trained(tmp_path / "scratch", teacher=str(dense))
+    assert read(from_scratch).lineage["settings"][0]["teacher"] == read(dense).sha256
+
+
+def test_teachers_that_cannot_be(dense, tmp_path):
+    with pytest.raises(UsageError, match="--teacher dense: what is trained here has no dense ancestor"):
+        trained(tmp_path, teacher="dense")
+    with pytest.raises(UsageError, match="no file"):
+        trained(tmp_path, teacher=str(tmp_path / "gone.safetensors"))
+    with pytest.raises(UsageError, match="takes other images or tells other classes than resnet20"):
+        trained(tmp_path, model="resnet20", teacher=str(dense))
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("growing", [False, True])
+def test_what_is_left_of_a_lost_run(dense, pruned, tmp_path, monkeypatch, growing):
+    """The second epoch's second step is lost; the file has the weights of the first epoch's end."""
+    step, count, good = Training._step, [], {}
+
+    def lost(training: Training, images: torch.Tensor, *rest: torch.Tensor) -> None:
+        count.append(1)
+        if len(count) == 6:
+            good.update({name: tensor.clone() for name, tensor in training.network.state_dict().items()})
+        step(training, images * float("nan") if len(count) == 7 else images, *rest)
+
+    monkeypatch.setattr(Training, "_step", lost)
+    words = r"no longer finite in epoch 2, step 2 of 5: try a smaller --lr than 0\.\d+, or --clip-grad 1; the weights "
+    config = FinetuneConfig(loop=LoopConfig(**CPU, epochs=3), sparsity=0.8, scope="global")
+    tuner = Finetuner(config, Outputs(tmp_path), quiet)
+    with pytest.raises(ApcliError, match=words + r"after epoch 1 are kept in .*\.last-good\.safetensors$"):
+        _ = tuner.finetune(read(pruned)) if growing else trained(tmp_path, epochs=3)
+    (path,) = tmp_path.iterdir()
+    kept = weights(path)
+    assert all(torch.equal(kept[name], tensor) for name, tensor in good.items())
+    lineage = read(path).lineage
+    assert [entry["epoch"] for entry in lineage["history"]] == ([0, 1] if growing else [1])
+    assert lineage["metrics"]["test"] == lineage["history"][-1]["test"]
+
+
+class Backward(TorchDispatchMode):
+    """The shapes of the matrix products that are computed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.shapes: list[tuple[int, ...]] = []
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        result = func(*args, **(kwargs or {}))
+        if "aten.mm" in str(func):
+            self.shapes.append(tuple(result.shape))
+        return result
+
+
+def test_no_gradient_is_computed_that_is_thrown_away(pruned, tmp_path, monkeypatch):
+    """fc5 learns with fc4: a step needs both weights' gradients, and that of fc4's outputs alone."""
+    step, seen = Training._step, []
+
+    def watched(training: Training, *batch: torch.Tensor) -> None:
+        with Backward() as products:
+            step(training, *batch)
+        seen.append(products.shapes)
+        assert {name for name, p in training.network.named_parameters() if p.grad is not None} == learnt
+
+    learnt = {"fc4.weight", "fc5.weight"}
+    monkeypatch.setattr(Training, "_step", watched)
+    tuned(pruned, tmp_path, update="pruned", epochs=1)
+    batches = [300, 300, 300, 300, 242]
+    assert [sorted(shapes) for shapes in seen] == [sorted([(10, 100), (100, 300), (size, 100)]) for size in batches]
+
+
+def test_tensorboard_logs_are_read_back(tmp_path):
+    path = trained(tmp_path / "run", epochs=3, log_dir=str(tmp_path / "logs"))
+    (folder,) = (tmp_path / "logs").iterdir()
+    assert folder.name == path.stem
+    events = EventAccumulator(str(folder))
+    events.Reload()
+    history = read(path).lineage["history"]
+    for tag, values in {
+        "lr": [entry["lr"] for entry in history],
+        "test/accuracy": [entry["test"]["accuracy"] for entry in history],
+        "running/loss": [entry["running"]["loss"] for entry in history],
+    }.items():
+        scalars = events.Scalars(tag)
+        assert [scalar.step for scalar in scalars] == [1, 2, 3]
+        assert [scalar.value for scalar in scalars] == pytest.approx(values, rel=1e-6)
+
+
+def test_without_tensorboard_the_remedy_is_told(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    with pytest.raises(
+        ApcliError, match="--log-dir needs TensorBoard, which is not installed: pip install tensorboard"
+    ):
+        trained(tmp_path / "run", log_dir=str(tmp_path / "logs"))
+
+
+def test_many_checkpoints_are_as_one_alone_and_built_once(pruned, dense, tmp_path, monkeypatch):
+    built = []
+    monkeypatch.setattr("apcli.operations.networks.build", lambda *a, **k: built.append(a) or build(*a, **k))
+    (other,) = prune(read(dense), PruneConfig((0.7,), layers="fc5"), Outputs(tmp_path))
+    tuner = Finetuner(FinetuneConfig(DataConfig(), LoopConfig(**CPU, epochs=1)), Outputs(tmp_path / "both"), quiet)
+    together = [tuner.finetune(read(source)).read_bytes() for source in (pruned, other)]
+    assert len(built) == 1
+    alone = [tuned(source, tmp_path / "alone", epochs=1).read_bytes() for source in (pruned, other)]
+    assert together == alone
