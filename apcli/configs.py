@@ -16,15 +16,20 @@ def _require(fine: bool, option: str, given: Any, expected: str) -> None:
 
 @dataclass(frozen=True)
 class DataConfig:
-    """Where the images come from. ``name`` None: what the checkpoint was trained on, else digits."""
+    """Where the images come from. ``name`` None: what the checkpoint was trained on, else digits.
+
+    ``cache``: whether decoded image files are kept in memory.
+    """
 
     name: str | None = None
     data_dir: str = "data"
     download: bool = False
     workers: int = 2
+    cache: str = "auto"
 
     def __post_init__(self) -> None:
         _require(self.workers >= 1, "--workers", self.workers, "at least 1")
+        _require(self.cache in ("auto", "memory", "none"), "--cache", repr(self.cache), "auto, memory or none")
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ def finetune(
     data_dir: options.DataDir = DataConfig.data_dir,
     download: options.Download = False,
     workers: options.Workers = DataConfig.workers,
+    cache: options.Cache = DataConfig.cache,
     dense: options.Dense = FinetuneConfig.dense,
     update: Annotated[
         str,
@@ -64,7 +65,7 @@ def finetune(
         if trace not in (FinetuneConfig.trace, "none"):
             raise UsageError(f"--trace {trace} is a second file, which --output - cannot send: give --output a path")
         trace = "none"
-    read = DataConfig(data, data_dir, download, workers)
+    read = DataConfig(data, data_dir, download, workers, cache)
     growth = (sparsity, schedule, method, scope, layers, exclude)
     config = FinetuneConfig(read, loop, model, dense, update, trace, seed, recalibrate_bn, *growth)
     from apcli.operations.finetune import Finetuner

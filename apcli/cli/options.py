@@ -60,7 +60,11 @@ Data = Annotated[
 ]
 DataDir = Annotated[str, typer.Option("--data-dir", metavar="DIR", envvar="APCLI_DATA_DIR", help="where data sets lie")]
 Download = Annotated[bool, typer.Option("--download", help="fetch the data set if it is not there")]
-Workers = Annotated[int, typer.Option("--workers", "-j", metavar="N", help="threads that decode image folders")]
+Workers = Annotated[int, typer.Option("--workers", "-j", metavar="N", help="threads, or processes, that decode images")]
+Cache = Annotated[
+    str,
+    typer.Option("--cache", metavar="auto|memory|none", help="keep decoded files in memory, or read them anew"),
+]
 BatchSize = Annotated[int, typer.Option("--batch-size", "-b", metavar="N")]
 Device = Annotated[str, typer.Option("--device", metavar="NAME", help="auto, cpu, cuda or cuda:N")]
 Seed = Annotated[int | None, typer.Option("--seed", metavar="N", help="seed of every draw")]

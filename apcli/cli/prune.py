@@ -60,6 +60,7 @@ def prune(
     data_dir: options.DataDir = DataConfig.data_dir,
     download: options.Download = False,
     workers: options.Workers = DataConfig.workers,
+    cache: options.Cache = DataConfig.cache,
     split: options.Split = PruneConfig.split,
     images: options.Images = PruneConfig.images,
     batch_size: options.BatchSize = PruneConfig.batch_size,
@@ -85,7 +86,7 @@ def prune(
         "compression": () if compression is None else numbers(compression, "--compression", "2,4"),
         "layer_sparsity": _by_layer(layer_sparsity),
     }
-    network = DataConfig(data, data_dir, download, workers)
+    network = DataConfig(data, data_dir, download, workers, cache)
     choice = {"method": method, "scope": scope, "layers": layers, "exclude": exclude, "min_keep": min_keep}
     files = {"like": like, "mask_from": mask_from, "rewind_to": rewind_to, "storage": storage}
     probed = {"model": model, "split": split, "images": images, "batch_size": batch_size, "device": device}

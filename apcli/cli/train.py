@@ -19,6 +19,7 @@ def train(
     data_dir: options.DataDir = DataConfig.data_dir,
     download: options.Download = False,
     workers: options.Workers = DataConfig.workers,
+    cache: options.Cache = DataConfig.cache,
     pretrained: Annotated[
         bool, typer.Option("--pretrained/--no-pretrained", help="start from published weights")
     ] = False,
@@ -56,7 +57,7 @@ def train(
             mean=None if mean is None else numbers(mean, "--mean", "0.485,0.456,0.406"),
             std=None if std is None else numbers(std, "--std", "0.229,0.224,0.225"),
         ),
-        data=DataConfig(data, data_dir, download, workers),
+        data=DataConfig(data, data_dir, download, workers, cache),
         loop=loop,
         weights=weights,
         rename=tuple(rename or ()),

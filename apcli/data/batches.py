@@ -6,13 +6,13 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
-from apcli.data.datasets import Split
+from apcli.data.datasets import Samples
 from apcli.errors import UsageError
 from apcli.registry import Choice
 
 
 def batches(
-    split: Split, batch_size: int, *, shape: tuple[int, int, int], mean: Sequence[float], std: Sequence[float]
+    split: Samples, batch_size: int, *, shape: tuple[int, int, int], mean: Sequence[float], std: Sequence[float]
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Every sample of a split once, in the split's own order; the last batch may be smaller. See ``feed``."""
     if batch_size < 1:
@@ -21,7 +21,7 @@ def batches(
 
 
 def feed(
-    split: Split,
+    split: Samples,
     chunks: Iterable[Tensor],
     *,
     augment: Sequence[Choice] = (),

@@ -1,6 +1,6 @@
 """A data set in memory: two splits of uint8 images, and what a model and a training loop need to know of them."""
 
-import hashlib
+import logging
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -12,9 +12,13 @@ from safetensors.torch import load_file
 from torch import Generator, Tensor
 
 from apcli.data import DATASETS, FOLDER, DatasetRow
-from apcli.data.images import arrays, squares
+from apcli.data.folders import fingerprint
+from apcli.data.images import are_grey, arrays, labels_of, squares, too_large
 from apcli.data.sources import torchvision_splits
-from apcli.errors import UsageError
+from apcli.data.streaming import Streamed
+from apcli.errors import ApcliError, UsageError
+
+log = logging.getLogger("apcli")
 
 DIGITS = Path(__file__).with_name("digits.safetensors")
 
@@ -53,6 +57,9 @@ class Split:
         return Split(self.images.to(device), self.labels.to(device))
 
 
+Samples = Split | Streamed
+
+
 @dataclass(frozen=True, eq=False)
 class Dataset:
     """A train and a test split, the number of classes, and the settings that suit the images.
@@ -64,13 +71,14 @@ class Dataset:
     """
 
     name: str
-    train: Split
-    test: Split
+    train: Samples
+    test: Samples
     classes: int
     mean: tuple[float, ...]
     std: tuple[float, ...]
     augment: str
-    validation: Split | None = None
+    validation: Samples | None = None
+    fingerprint: str | None = None
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -82,7 +90,7 @@ class Dataset:
         return self.train.device
 
     @property
-    def splits(self) -> dict[str, Split]:
+    def splits(self) -> dict[str, Samples]:
         """The splits that a network is measured on, by name."""
         held_out = {} if self.validation is None else {"validation": self.validation}
         return {"train": self.train, "test": self.test, **held_out}
@@ -106,29 +114,32 @@ class Dataset:
 
     @cached_property
     def description(self) -> dict[str, Any]:
-        """What a lineage keeps: the name, the number of classes and images, and of a folder the images' SHA-256.
+        """What a lineage keeps: the name, the number of classes and images, and of a folder what tells its images.
 
-        A folder's name does not tell its images, which may change between two runs.
+        A folder's name does not, and they may change between two runs.
         """
         found: dict[str, Any] = {
             "name": self.name,
             "classes": self.classes,
             "images": [len(self.train), len(self.test)],
         }
-        if not self.name.startswith(FOLDER.name):
-            return found
-        digest = hashlib.sha256()
-        for tensor in (self.train.images, self.train.labels, self.test.images, self.test.labels):
-            digest.update(tensor.cpu().numpy().data)
-        return {**found, "sha256": digest.hexdigest()}
+        return found if self.fingerprint is None else {**found, "sha256": self.fingerprint}
 
     def to(self, device: torch.device | str) -> "Dataset":
         splits: dict[str, Any] = {name: split.to(device) for name, split in self.splits.items()}
         return replace(self, **splits)
 
 
-def load(name: str, data_dir: Path, *, download: bool = False, size: int | None = None, workers: int = 4) -> Dataset:
-    """Read a data set into memory.
+def load(
+    name: str,
+    data_dir: Path,
+    *,
+    download: bool = False,
+    size: int | None = None,
+    workers: int = 4,
+    cache: str = "auto",
+) -> Dataset:
+    """Read a data set into memory, or where its images lie.
 
     Args:
         name: a name of ``DATASETS`` with its parameters (``emnist:split=letters``), or ``folder:PATH`` with class
@@ -137,7 +148,9 @@ def load(name: str, data_dir: Path, *, download: bool = False, size: int | None 
         download: fetch what is missing.
         size: side in pixels of the square that images of unequal sizes are cut to: shorter side resized, centre kept
             (None: what the set's row says, 224 mostly). Sets whose images share one size keep it.
-        workers: threads that decode image files.
+        workers: threads, or processes, that decode image files.
+        cache: where image files are kept decoded: ``memory``, ``none`` (they are read again each time they are looked
+            at), or ``auto``: in memory where that holds them. The numbers are the same.
 
     Raises:
         UsageError: an unknown name, or data that is missing.
@@ -150,8 +163,8 @@ def load(name: str, data_dir: Path, *, download: bool = False, size: int | None 
     kind, _, path = name.partition(":")
     if kind == FOLDER.name:
         label, sources = FOLDER.load()(path)
-        train, test = _decoded(sources, size or FOLDER.size, workers)
-        return _dataset(label, train, test, FOLDER)
+        train, test = _decoded(sources, size or FOLDER.size, workers, cache)
+        return replace(_dataset(label, train, test, FOLDER), fingerprint=fingerprint(sources))
     choice = DATASETS.parse(name)
     row = choice.row
     assert isinstance(row, DatasetRow)
@@ -162,7 +175,7 @@ def load(name: str, data_dir: Path, *, download: bool = False, size: int | None 
         if row.size is None:
             train, test = (Split(*arrays(source)) for source in sources)
         else:
-            train, test = _decoded(sources, size or row.size, workers)
+            train, test = _decoded(sources, size or row.size, workers, cache)
     return _dataset(choice.spec, train, test, row)
 
 
@@ -178,34 +191,46 @@ def digits() -> tuple[Split, Split]:
     return train, test
 
 
-def evenly(split: Split, images: int) -> Split:
+def evenly(split: Samples, images: int) -> Samples:
     """So many images of a split, evenly spaced: a set may be sorted. 0, or more than there are: all."""
     if not 0 < images < len(split):
         return split
     return split.subset(torch.linspace(0, len(split) - 1, images, dtype=torch.float64).round().long())
 
 
-def _decoded(sources: tuple[Any, Any], size: int | None, workers: int) -> tuple[Split, Split]:
+def _decoded(sources: tuple[Any, Any], size: int | None, workers: int, cache: str) -> tuple[Samples, Samples]:
     assert size is not None
-    train, test = squares(sources, size, workers)
-    return Split(*train), Split(*test)
+    grey = are_grey(sources)
+    why = too_large(sources, size, grey)
+    if why and cache == "memory":
+        raise ApcliError(f"{why}: choose --cache auto, a model with a smaller input, or a machine with more memory")
+    if why is None and cache != "none":
+        train, test = (Split(*squares(source, size, grey, workers)) for source in sources)
+        return train, test
+    if why:
+        log.info("%s: image files are read again each time they are looked at", why)
+    first, second = (
+        Streamed(source, labels_of(source), torch.arange(len(source)), 1 if grey else 3, size, workers)
+        for source in sources
+    )
+    return first, second
 
 
-def _dataset(name: str, train: Split, test: Split, row: DatasetRow) -> Dataset:
+def _dataset(name: str, train: Samples, test: Samples, row: DatasetRow) -> Dataset:
     classes = 1 + int(max(train.labels.max(), test.labels.max()))
-    mean, std = (row.mean, row.std) if row.mean else channel_statistics(train.images)
+    mean, std = (row.mean, row.std) if row.mean else channel_statistics(train)
     return Dataset(name, train, test, classes, mean, std, row.augment)
 
 
-def channel_statistics(images: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and standard deviation of each channel of uint8 images [N, C, H, W] scaled to [0, 1], to four decimals.
+def channel_statistics(split: Samples) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and standard deviation of each channel of a split's images scaled to [0, 1], to four decimals.
 
     Counted in whole numbers, so the same on every machine. A channel of one level gets one level (1/255) as std.
     """
-    counts = torch.zeros(images.shape[1], 256, dtype=torch.int64)
-    for chunk in images.split(1024):
+    counts = torch.zeros(split.shape[0], 256, dtype=torch.int64)
+    for images, _ in split.read(torch.arange(len(split)).split(1024)):
         for channel in range(len(counts)):
-            counts[channel] += torch.bincount(chunk[:, channel].flatten(), minlength=256)
+            counts[channel] += torch.bincount(images[:, channel].flatten(), minlength=256)
     level = torch.arange(256, dtype=torch.float64) / 255
     share = counts / counts.sum(1, keepdim=True, dtype=torch.float64)
     mean = (share * level).sum(1)

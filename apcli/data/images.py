@@ -33,25 +33,48 @@ def arrays(source: Any) -> tuple[Tensor, Tensor]:
     return images.contiguous(), labels.to(torch.int64).contiguous()
 
 
-def squares(sources: tuple[Any, ...], size: int, workers: int) -> list[tuple[Tensor, Tensor]]:
-    """Images [N, C, size, size] and labels [N] of each source of (PIL image, label) pairs.
+def are_grey(sources: tuple[Any, ...]) -> bool:
+    """Whether no image of these sources of (PIL image, label) pairs has colours; files are opened, not decoded."""
+    return all(_is_grey(source) for source in sources)
 
-    The shorter side is resized and the centre kept. One channel where every image is grey, else three.
 
-    Raises:
-        ApcliError: an image cannot be decoded, or the tensors would not fit into memory.
-    """
-    grey = all(_is_grey(source) for source in sources)
+def too_large(sources: tuple[Any, ...], size: int, grey: bool) -> str | None:
+    """Why memory would not hold all images as squares; None where it would."""
     total = sum(len(source) for source in sources)
     needed = total * (1 if grey else 3) * size * size
     available = available_memory()
-    if available is not None and needed > MEMORY_SHARE * available:
-        raise ApcliError(
-            f"{total:,} images of {size}x{size} need {needed / 1e9:,.1f} GB of memory and {available / 1e9:,.1f} GB "
-            "are available: choose a model with a smaller input, or a machine with more memory"
-        )
-    log.info("decoding %s images to %dx%d", f"{total:,}", size, size)
-    return [_decode(source, size, grey, workers) for source in sources]
+    if available is None or needed <= MEMORY_SHARE * available:
+        return None
+    return (
+        f"{total:,} images of {size}x{size} need {needed / 1e9:,.1f} GB of memory and {available / 1e9:,.1f} GB are "
+        "available"
+    )
+
+
+def squares(source: Any, size: int, grey: bool, workers: int) -> tuple[Tensor, Tensor]:
+    """All images [N, C, size, size] and labels [N] of a source. See ``square``."""
+    log.info("decoding %s images to %dx%d", f"{len(source):,}", size, size)
+    return _decode(source, size, grey, workers)
+
+
+def square(source: Any, index: int, size: int, grey: bool) -> tuple[Tensor, int]:
+    """An image, [C, size, size], and its label: the shorter side is resized and the centre kept.
+
+    Args:
+        grey: give one channel, else three.
+
+    Raises:
+        ApcliError: the image cannot be decoded, or has no label.
+    """
+    image, label = _item(source, index)
+    return _pixels(image, size, grey, source, index), int(label)
+
+
+def labels_of(source: Any) -> Tensor:
+    """The labels [N] of a source: those it keeps in a list, else asked for one by one."""
+    kept = getattr(source, "targets", None)
+    labels = kept if isinstance(kept, list) else [_item(source, index)[1] for index in range(len(source))]
+    return torch.tensor([int(label) for label in labels], dtype=torch.int64)
 
 
 def available_memory() -> int | None:
@@ -72,9 +95,7 @@ def _decode(source: Any, size: int, grey: bool, workers: int) -> tuple[Tensor, T
 
     def fill(start: int) -> None:
         for index in range(start, min(start + CHUNK, len(source))):
-            image, label = _item(source, index)
-            images[index] = _pixels(image, size, grey, source, index)
-            labels[index] = int(label)
+            images[index], labels[index] = square(source, index, size, grey)
 
     pool = ThreadPoolExecutor(workers)
     try:

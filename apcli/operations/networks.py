@@ -2,6 +2,7 @@
 
 from copy import deepcopy
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -9,7 +10,7 @@ from torch import nn
 from apcli.checkpoints import Checkpoint
 from apcli.configs import DEFAULT_DATA, DataConfig
 from apcli.data.batches import batches
-from apcli.data.datasets import Dataset, Split, load
+from apcli.data.datasets import Dataset, Samples, load
 from apcli.errors import ApcliError, UsageError
 from apcli.models.build import build
 from apcli.models.fit import fit_
@@ -105,7 +106,8 @@ class Networks:
         if (name, size) not in self._datasets:
             self.tell(f"loading {name}")
             data = self.data
-            loaded = load(name, Path(data.data_dir), download=data.download, size=size or None, workers=data.workers)
+            how: dict[str, Any] = {"download": data.download, "workers": data.workers, "cache": data.cache}
+            loaded = load(name, Path(data.data_dir), size=size or None, **how)
             self._datasets[name, size] = loaded.to(self.device)
         return self._datasets[name, size]
 
@@ -125,6 +127,6 @@ def _compact_shapes(model: nn.Module, checkpoint: Checkpoint) -> dict[str, list[
     return shapes
 
 
-def batches_of(split: Split, spec: ModelSpec, size: int) -> Batches:
+def batches_of(split: Samples, spec: ModelSpec, size: int) -> Batches:
     """The split's images as the network takes them, in order and without augmentation, so many at a time."""
     return lambda: batches(split, size, **spec.scaling)

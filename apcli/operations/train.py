@@ -97,6 +97,7 @@ def _data_and_spec(config: TrainConfig) -> tuple[Dataset, ModelSpec]:
         download=data.download,
         size=model.input_size,
         workers=data.workers,
+        cache=data.cache,
     )
     spec = resolve(
         model.name,

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from apcli.data.batches import feed
-from apcli.data.datasets import Dataset, Split
+from apcli.data.datasets import Dataset, Samples
 from apcli.training.captured import Captured
 from apcli.training.forward import Forward
 from apcli.training.ranks import Ranks
@@ -25,7 +25,7 @@ def evaluate(forward: Forward, dataset: Dataset, batch_size: int, ranks: Ranks |
 
 
 @torch.no_grad()
-def _evaluate(forward: Forward, split: Split, batch_size: int, ranks: Ranks) -> Metrics:
+def _evaluate(forward: Forward, split: Samples, batch_size: int, ranks: Ranks) -> Metrics:
     forward.network.eval()
     tally = Tally(forward.spec.num_classes, forward.device)
     spec = forward.spec

@@ -11,7 +11,7 @@ from PIL import Image
 from safetensors import safe_open
 
 from apcli.data import AUGMENTATIONS, DATASETS, FOLDER, DatasetRow, images
-from apcli.data.datasets import DIGITS, channel_statistics, load
+from apcli.data.datasets import DIGITS, Split, channel_statistics, load
 from apcli.errors import ApcliError, UsageError
 
 
@@ -56,7 +56,7 @@ def test_statistics_are_those_of_numpy(digits):
     generator = torch.Generator().manual_seed(0)
     colour = torch.randint(0, 256, (1100, 3, 5, 4), generator=generator, dtype=torch.uint8)
     colour[:, 2] = 7
-    mean, std = channel_statistics(colour)
+    mean, std = channel_statistics(Split(colour, torch.zeros(len(colour), dtype=torch.int64)))
     scaled = colour.numpy() / 255
     assert mean == pytest.approx(scaled.mean((0, 2, 3)), abs=6e-5)
     assert std[:2] == pytest.approx(scaled.std((0, 2, 3))[:2], abs=6e-5)
@@ -223,15 +223,6 @@ def test_folder_errors(picture_folder, tmp_path):
     assert "class 'bird' is in val and not in train" in message(ApcliError)
     (picture_folder / "train" / "ant").mkdir()
     assert "ant" in message(ApcliError)
-
-
-def test_too_large_for_memory_is_refused(picture_folder, monkeypatch):
-    needed = 10 * 3 * 16 * 16
-    monkeypatch.setattr(images, "available_memory", lambda: needed)
-    with pytest.raises(ApcliError, match=r"10 images of 16x16 need .* choose a model"):
-        load(f"folder:{picture_folder}", Path("nowhere"), size=16)
-    monkeypatch.setattr(images, "available_memory", lambda: 2 * needed)
-    assert len(load(f"folder:{picture_folder}", Path("nowhere"), size=16).train) == 6
 
 
 def test_available_memory_is_plausible():

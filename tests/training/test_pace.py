@@ -35,8 +35,8 @@ def test_it_speaks_now_and_then_only(clock):
 
 def test_without_a_listener_nothing_is_done(monkeypatch):
     monkeypatch.setattr(pace.time, "monotonic", None)
-    Pace().step(0, 0.5, 10)
-    Pace().say("nobody hears")
+    assert Pace().step(0, 0.5, 10) is None
+    assert Pace().say("nobody hears") is None
 
 
 @pytest.mark.parametrize(
