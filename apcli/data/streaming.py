@@ -2,6 +2,7 @@
 
 import multiprocessing
 import signal
+import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -54,16 +55,19 @@ class Streamed:
         """
         wanted = [chunk.cpu() for chunk in chunks]
         forked = "fork" in multiprocessing.get_all_start_methods()  # at once, and they touch neither CUDA nor threads
-        loader = DataLoader(
-            _Squares(self),
-            batch_sampler=[self.chosen[chunk].tolist() for chunk in wanted],
-            num_workers=min(self.workers, len(wanted)),
-            collate_fn=_as_it_is,
-            pin_memory=self.device.type == "cuda",
-            worker_init_fn=_leave_signals_to_the_parent,
-            multiprocessing_context="fork" if forked and wanted else None,
-        )
-        for chunk, images in zip(wanted, loader, strict=True):
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "This DataLoader will create")  # more processes than cores, as was asked
+            loader = DataLoader(
+                _Squares(self),
+                batch_sampler=[self.chosen[chunk].tolist() for chunk in wanted],
+                num_workers=min(self.workers, len(wanted)),
+                collate_fn=_as_it_is,
+                pin_memory=self.device.type == "cuda",
+                worker_init_fn=_leave_signals_to_the_parent,
+                multiprocessing_context="fork" if forked and wanted else None,
+            )
+            batches = iter(loader)
+        for chunk, images in zip(wanted, batches, strict=True):
             if isinstance(images, str):
                 raise ApcliError(images)
             yield images.to(self.device, non_blocking=True), self.labels[chunk.to(self.device)]
