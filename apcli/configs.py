@@ -66,6 +66,7 @@ class LoopConfig:
     device: str = "auto"
     deterministic: bool = True
     checkpoint_every: float = 0.0
+    resume: bool = True
     log_dir: str | None = None
 
     def __post_init__(self) -> None:

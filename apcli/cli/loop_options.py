@@ -60,6 +60,7 @@ LOOP = {
     "checkpoint_every": _option(
         float, "--checkpoint-every", metavar="N", help="epochs, or 0.1 of one, between saved states; 0: when stopped"
     ),
+    "resume": _option(bool, "--resume/--no-resume", help="go on from the state that a stopped run left, if any"),
     "log_dir": _option(str | None, "--log-dir", metavar="DIR", help="write TensorBoard logs there"),
 }
 

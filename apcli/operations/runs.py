@@ -64,7 +64,7 @@ class Runs:
             ApcliError: the loss is no longer finite.
         """
         place = None if self.outputs.home else run.path
-        resume = Resume(place, run.wanted, self.config.checkpoint_every, overwrite=self.outputs.overwrite)
+        resume = Resume(place, run.wanted, self.config.checkpoint_every, fresh=not self.config.resume)
         pace = Pace(self.tell if self.ranks.first else None, run.path.name, run.recipe.epochs)
         training = Training(
             network,

@@ -101,8 +101,9 @@ class Training:
         self._parameters = [p for p in network.parameters() if p.requires_grad]
         whole_step = self._forward.device.type == "cuda" and self.ranks.size == 1
         self._optimiser, captures = optimiser_of(network, recipe, captured=whole_step)
-        if whole_step and not captures:
-            log.info("--opt %s cannot be in a CUDA graph: its steps are launched kernel by kernel", recipe.opt.name)
+        if self._forward.device.type == "cuda" and not captures:
+            why = f"--opt {recipe.opt.name}" if whole_step else "training by several processes"
+            log.info("%s cannot be in a CUDA graph: steps are launched kernel by kernel", why)
         self._rates = Rates(self._optimiser, recipe, self._batches)
         self._learn = Captured(self._step, enabled=captures)
         self._tally = Tally(spec.num_classes, self._forward.device)

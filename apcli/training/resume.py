@@ -21,7 +21,7 @@ class Resume:
         path: the result's; the state lies beside it as X.resume.pt. None: nothing can be kept (a pipe).
         recipe: what the result's lineage will say of how it was made.
         every: epochs from one saved state to the next; 0: only where a signal stops the run.
-        overwrite: begin anew where what is there is of another run, or cannot be read.
+        fresh: begin anew, whatever is there.
 
     Attributes:
         state: what was saved, on the CPU; None where nothing was.
@@ -31,26 +31,24 @@ class Resume:
     """
 
     def __init__(
-        self, path: Path | None, recipe: Mapping[str, Any], every: float = 0.0, *, overwrite: bool = False
+        self, path: Path | None, recipe: Mapping[str, Any], every: float = 0.0, *, fresh: bool = False
     ) -> None:
         self.path = path and path.with_name(path.name.split(".safetensors")[0] + RESUME_SUFFIX)
         self.every = every
         self._recipe = json.dumps(recipe, sort_keys=True)
-        self.state = self._saved(overwrite)
+        self.state = None if fresh else self._saved()
 
-    def _saved(self, overwrite: bool) -> dict[str, Any] | None:
+    def _saved(self) -> dict[str, Any] | None:
         if self.path is None or not self.path.exists():
             return None
         try:
             saved = torch.load(self.path, map_location="cpu", weights_only=True)
             state: dict[str, Any] | None = saved["state"] if saved["recipe"] == self._recipe else None
         except (OSError, RuntimeError, pickle.UnpicklingError, EOFError, KeyError, TypeError, ValueError):
-            if overwrite:
-                return None
-            raise UsageError(f"{self.path} cannot be read: --overwrite removes it and starts anew") from None
-        if state is None and not overwrite:
+            raise UsageError(f"{self.path} is no state that can be read: --no-resume starts anew") from None
+        if state is None:
             raise UsageError(
-                f"{self.path} is of a run with other settings: repeat its command to go on, or --overwrite starts anew"
+                f"{self.path} is of a run with other settings: repeat its command to go on, or --no-resume starts anew"
             )
         return state
 

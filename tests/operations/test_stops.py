@@ -169,17 +169,17 @@ def test_a_state_of_another_run_is_not_taken_up(net, tmp_path, stop_at):
     with pytest.raises(UsageError, match=r"t\.resume\.pt is of a run with other settings: repeat its command to go on"):
         trained(net, tmp_path, lr=0.1)
     assert state.read_bytes() == kept
-    other = trained(net, tmp_path, overwrite=True, lr=0.1).read_bytes()
+    other = trained(net, tmp_path, resume=False, lr=0.1).read_bytes()
     assert not state.exists()
     assert other == trained(net, tmp_path / "whole", lr=0.1).read_bytes()
 
 
 def test_what_is_no_state_runs_no_code_and_is_refused(net, tmp_path):
     (tmp_path / "t.resume.pt").write_bytes(b"cos\nsystem\n(S'touch " + str(tmp_path / "ran").encode() + b"'\ntR.")
-    with pytest.raises(UsageError, match="cannot be read: --overwrite removes it and starts anew"):
+    with pytest.raises(UsageError, match="no state that can be read: --no-resume starts anew"):
         trained(net, tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["t.resume.pt"]
-    trained(net, tmp_path, overwrite=True)
+    trained(net, tmp_path, resume=False)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["t.safetensors"]
 
 
