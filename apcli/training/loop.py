@@ -177,7 +177,8 @@ class Training:
         if self._average is not None:
             self._average.update()
             self.masking.hold(parameters_of(self._average.network))
-        self._tally.add(logits.detach(), labels)
+        if self._share:  # else the one image is here only to take part
+            self._tally.add(logits.detach(), labels)
         self._note(loss.detach())
 
     @torch.no_grad()
