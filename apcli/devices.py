@@ -27,7 +27,8 @@ def device_of(name: str, *, deterministic: bool = True) -> torch.device:
         torch.cuda.set_device(device)
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when cuBLAS starts
         torch.use_deterministic_algorithms(deterministic, warn_only=True)  # a kernel without one says so
-        torch.utils.deterministic.fill_uninitialized_memory = False  # nothing here reads what it did not write
+        # Nothing here reads memory that it did not write.
+        torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
         torch.backends.cudnn.deterministic = deterministic
         torch.backends.cudnn.benchmark = not deterministic
     return device
