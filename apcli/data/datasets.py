@@ -12,8 +12,7 @@ from safetensors.torch import load_file
 from torch import Generator, Tensor
 
 from apcli.data import DATASETS, FOLDER, DatasetRow
-from apcli.data.folders import fingerprint
-from apcli.data.images import are_grey, arrays, labels_of, squares, too_large
+from apcli.data.images import are_grey, arrays, fingerprint, labels_of, squares, too_large
 from apcli.data.sources import torchvision_splits
 from apcli.data.streaming import Streamed
 from apcli.errors import ApcliError, UsageError

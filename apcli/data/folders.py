@@ -1,6 +1,5 @@
 """Sets that are folders of image files, one folder per class."""
 
-import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +8,6 @@ from torchvision.datasets import ImageFolder, INaturalist
 
 from apcli.data.sources import in_words
 from apcli.errors import ApcliError, UsageError
-
-_READ_WHOLE = 2**30  # bytes
 
 
 def folder(path: str) -> tuple[str, tuple[ImageFolder, ImageFolder]]:
@@ -40,23 +37,6 @@ def folder(path: str) -> tuple[str, tuple[ImageFolder, ImageFolder]]:
         has, lacks = ("train", held_out.name) if name in train.classes else (held_out.name, "train")
         raise ApcliError(f"folder:{path}: class {name!r} is in {has} and not in {lacks}: expected the same classes")
     return f"folder:{root.name}", (train, test)
-
-
-def fingerprint(splits: tuple[ImageFolder, ImageFolder]) -> str:
-    """The SHA-256 of a folder's images by name: of their bytes, or above 1 GB in all, of their sizes.
-
-    So a large folder is told in seconds, but not apart from one where a file was replaced by another of its size.
-    """
-    paths = [Path(path) for split in splits for path, _ in split.samples]
-    roots = [Path(split.root) for split in splits for _ in split.samples]
-    sizes = [path.stat().st_size for path in paths]
-    whole = sum(sizes) <= _READ_WHOLE
-    digest = hashlib.sha256()
-    for path, root, size in zip(paths, roots, sizes, strict=True):
-        digest.update(f"{root.name}/{path.relative_to(root).as_posix()}\0{size}\0".encode())
-        if whole:
-            digest.update(path.read_bytes())
-    return digest.hexdigest()
 
 
 def inaturalist(root: Path, version: str, **options: Any) -> INaturalist:

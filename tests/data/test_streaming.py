@@ -156,7 +156,7 @@ def test_a_folder_is_known_by_its_images(tmp_path, monkeypatch):
     assert sha256(tmp_path / "one") == sha256(tmp_path / "two")
     file.rename(file.with_name("00.png"))
     assert sha256(tmp_path / "one") != sha256(tmp_path / "two")
-    monkeypatch.setattr("apcli.data.folders._READ_WHOLE", 10)
+    monkeypatch.setattr(images, "READ_WHOLE", 10)
     large = sha256(tmp_path / "one")
     file = tmp_path / "one" / "val" / "cat" / "1.jpg"
     file.write_bytes(file.read_bytes() + b"\0")
