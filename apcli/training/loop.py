@@ -10,12 +10,11 @@ from typing import Any, NoReturn
 
 import torch
 from torch import Generator, Tensor, nn
-from torch.nn.modules.batchnorm import _NormBase
 from torch.nn.utils import clip_grad_norm_
 
 from apcli.data.batches import feed
 from apcli.data.datasets import Dataset
-from apcli.errors import ApcliError
+from apcli.errors import ApcliError, UsageError
 from apcli.models.spec import ModelSpec
 from apcli.training.averages import Average
 from apcli.training.captured import Captured
@@ -27,6 +26,7 @@ from apcli.training.losses import loss_of, mixing_of
 from apcli.training.masking import Masking
 from apcli.training.optimisers import optimiser_of, restore_rates_
 from apcli.training.pace import Pace
+from apcli.training.parameters import learn_, parameters_of, training_mode_
 from apcli.training.ranks import Ranks
 from apcli.training.rates import Rates
 from apcli.training.recipe import Recipe
@@ -164,7 +164,10 @@ class Training:
     def _step(self, images: Tensor, targets: Tensor, labels: Tensor) -> None:
         """Forward, backward, optimiser, mask: nothing here waits for the device."""
         self._optimiser.zero_grad()
-        logits = self._forward(images)
+        try:
+            logits = self._forward(images)
+        except ValueError as error:  # a batch norm that sees one value a channel
+            raise UsageError(f"--batch-size {self.recipe.batch_size}: {error}: choose another size") from None
         with torch.no_grad():
             taught = None if self._teacher is None else self._teacher(images)
         loss = loss_of(logits, targets, self.recipe, taught) * self._share
@@ -326,25 +329,3 @@ class Training:
     def _through(self, network: nn.Module) -> Callable[[Tensor], Any]:
         compiled: Any = torch.compile(network) if self.recipe.compile else network
         return self.ranks.together(compiled)
-
-
-def parameters_of(network: nn.Module) -> dict[str, nn.Parameter]:
-    """The parameters by every name they have: tied weights stand under each of theirs, as in a state dict."""
-    return dict(network.named_parameters(remove_duplicate=False))
-
-
-def learn_(network: nn.Module, only: Sequence[str] | None) -> None:
-    """Let all parameters learn, or those named."""
-    network.requires_grad_(only is None)
-    parameters = parameters_of(network)
-    for name in only or ():
-        parameters[name].requires_grad_(True)
-
-
-def training_mode_(network: nn.Module, *, frozen: bool) -> None:
-    """Training mode; in a frozen network the normalisation layers keep their statistics."""
-    network.train()
-    if frozen:
-        for module in network.modules():
-            if isinstance(module, _NormBase):
-                module.eval()

@@ -19,8 +19,9 @@ from apcli.models.spec import ModelSpec
 from apcli.optim import OPTIMISERS
 from apcli.training.evaluation import evaluate
 from apcli.training.forward import Forward
-from apcli.training.loop import Training, parameters_of
+from apcli.training.loop import Training
 from apcli.training.masking import Masking
+from apcli.training.parameters import parameters_of
 from apcli.training.recalibration import recalibrate_
 from apcli.training.recipe import Recipe, recipe_of
 
@@ -327,6 +328,17 @@ def test_recalibration_does_not_depend_on_how_the_images_are_sorted():
     for name in ("norm.running_mean", "norm.running_var"):
         torch.testing.assert_close(found[0][name], found[1][name], rtol=1e-5, atol=1e-6)
     torch.testing.assert_close(found[0]["fc.1.running_var"], found[1]["fc.1.running_var"], rtol=0.1, atol=0)
+
+
+def test_a_last_batch_of_one_image_is_a_step_like_any_other_unless_batch_norm_cannot_take_it():
+    model = network()
+    (entry,) = run(model, recipe(epochs=1, batch_size=89))
+    assert entry["running"]["loss"] > 0
+    flat = nn.Sequential(nn.Flatten(), nn.BatchNorm1d(16), nn.Linear(16, CLASSES))
+    with pytest.raises(
+        UsageError, match=r"--batch-size 89: Expected more than 1 value per channel .*: choose another size"
+    ):
+        list(run(flat, recipe(epochs=1, batch_size=89)))
 
 
 def test_a_batch_too_small_for_batch_norm_is_told():
