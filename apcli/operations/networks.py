@@ -35,7 +35,7 @@ class Networks:
         self.device = device
         self.tell = tell
         self._datasets: dict[tuple[str, int], Dataset] = {}
-        self._built: dict[ModelSpec, nn.Module] = {}
+        self._built: dict[tuple[ModelSpec, str | None], nn.Module] = {}
 
     def spec_and_data(self, source: Checkpoint) -> tuple[ModelSpec, Dataset]:
         """The network that ``source`` is and its data, on the device.
@@ -97,10 +97,10 @@ class Networks:
 
     def _build(self, spec: ModelSpec) -> nn.Module:
         """A network as its library builds it: a copy, since drawing the weights of a large one takes long."""
-        if spec not in self._built:
-            user_model = self.model if self.model is not None and is_user_model(self.model) else None
-            self._built[spec] = build(spec, user_model=user_model)
-        return deepcopy(self._built[spec])
+        user_model = self.model if self.model is not None and is_user_model(self.model) else None
+        if (spec, user_model) not in self._built:
+            self._built[spec, user_model] = build(spec, user_model=user_model)
+        return deepcopy(self._built[spec, user_model])
 
     def _dataset(self, name: str, size: int) -> Dataset:
         if (name, size) not in self._datasets:

@@ -80,5 +80,6 @@ def joined(device: str) -> Iterator[Ranks]:
         flags = dist.new_group(backend="gloo")
         assert isinstance(flags, dist.ProcessGroup)
         yield Ranks(dist.get_rank(), dist.get_world_size(), flags)
+        dist.barrier(flags)  # who leaves first takes the connections of the others along
     finally:
         dist.destroy_process_group()

