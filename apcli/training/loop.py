@@ -100,12 +100,11 @@ class Training:
         self._mix = mixing_of(recipe, spec.num_classes)
         self._parameters = [p for p in network.parameters() if p.requires_grad]
         whole_step = self._forward.device.type == "cuda" and self.ranks.size == 1
-        self._optimiser, captures = optimiser_of(network, recipe, captured=whole_step)
-        if self._forward.device.type == "cuda" and not captures:
+        self._optimiser, self._captures = optimiser_of(network, recipe, captured=whole_step)
+        if self._forward.device.type == "cuda" and not self._captures:
             why = f"--opt {recipe.opt.name}" if whole_step else "training by several processes"
             log.info("%s cannot be in a CUDA graph: steps are launched kernel by kernel", why)
         self._rates = Rates(self._optimiser, recipe, self._batches)
-        self._learn = Captured(self._step, enabled=captures)
         self._tally = Tally(spec.num_classes, self._forward.device)
         self._lost_at = torch.tensor([-1, 0], device=self._forward.device)  # first step whose loss is lost; steps
         self._share = 0.0
@@ -124,9 +123,10 @@ class Training:
         Raises:
             Diverged: the loss is no longer finite.
         """
+        learn = Captured(self._step, enabled=self._captures)  # its memory goes with the run
         with held_back() as interrupts:
             while self.epoch < self.recipe.epochs and not self._is_stale():
-                if not self._run_epoch(interrupts):
+                if not self._run_epoch(learn, interrupts):
                     return
                 yield self._close_epoch()
                 if self._is_due() and self.epoch < self.recipe.epochs:
@@ -135,7 +135,7 @@ class Training:
                     return
         self._keep_best()
 
-    def _run_epoch(self, interrupts: Interrupts) -> bool:
+    def _run_epoch(self, learn: Captured, interrupts: Interrupts) -> bool:
         """Take the epoch's steps that are left; False where a signal stopped it, the state being saved."""
         recipe, train = self.recipe, self.dataset.train
         training_mode_(self.network, frozen=self._frozen)
@@ -149,7 +149,7 @@ class Training:
             torch.manual_seed(seed_of("step", self.seed, step, self.ranks.rank))  # of dropout, and of mixing
             images, targets = (pixels, labels) if self._mix is None else self._mix(pixels, labels)
             self._share = self.ranks.share(batch)
-            self._learn(images, targets, labels)
+            learn(images, targets, labels)
             self._rates.after_step()
             self._done += 1
             self._pace.step(self.epoch, self._done / self._batches, len(batch))

@@ -1,5 +1,6 @@
 """Several processes that train one network, started by ``torchrun``; one process where there is no ``torchrun``."""
 
+import gc
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -82,4 +83,5 @@ def joined(device: str) -> Iterator[Ranks]:
         yield Ranks(dist.get_rank(), dist.get_world_size(), flags)
         dist.barrier(flags)  # who leaves first takes the connections of the others along
     finally:
+        gc.collect()  # networks that are shared among processes hold on to the connections
         dist.destroy_process_group()
