@@ -19,7 +19,8 @@ class Interrupts:
 def held_back() -> Iterator[Interrupts]:
     """Within it, the first SIGINT or SIGTERM is only noted, and raised anew at its end; a second takes effect at once.
 
-    Outside the main thread, which alone receives signals, nothing is held back.
+    Outside the main thread, which alone receives signals, nothing is held back. A signal that the process ignores, as
+    ``nohup`` asks for, stays ignored.
     """
     interrupts = Interrupts()
     if threading.current_thread() is not threading.main_thread():
@@ -36,7 +37,8 @@ def held_back() -> Iterator[Interrupts]:
         let_go()
 
     for signum in (signal.SIGINT, signal.SIGTERM):
-        before[signum] = signal.signal(signum, note)
+        if signal.getsignal(signum) is not signal.SIG_IGN:
+            before[signum] = signal.signal(signum, note)
     try:
         yield interrupts
     finally:

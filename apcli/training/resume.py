@@ -1,10 +1,10 @@
 """What a run that was stopped needs to go on: one file beside its result, there only until that is whole."""
 
 import json
-import pickle
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 import torch
 
@@ -42,11 +42,10 @@ class Resume:
         if self.path is None or not self.path.exists():
             return None
         try:
-            saved = torch.load(self.path, map_location="cpu", weights_only=True)
-            state: dict[str, Any] | None = saved["state"] if saved["recipe"] == self._recipe else None
-        except (OSError, RuntimeError, pickle.UnpicklingError, EOFError, KeyError, TypeError, ValueError):
-            raise UsageError(f"{self.path} is no state that can be read: --no-resume starts anew") from None
-        if state is None:
+            recipe, state = _load(self.path)
+        except Exception as error:  # zipfile and torch raise of a broken file almost anything
+            raise UsageError(f"{self.path} is no state that can be read: --no-resume starts anew") from error
+        if recipe != self._recipe:
             raise UsageError(
                 f"{self.path} is of a run with other settings: repeat its command to go on, or --no-resume starts anew"
             )
@@ -59,10 +58,22 @@ class Resume:
             ApcliError: the system refuses to write.
         """
         if self.path is not None:
-            with staged(self.path) as new:
-                torch.save({"recipe": self._recipe, "state": dict(state)}, new)
+            with staged(self.path) as new, new.open("wb") as file:
+                try:
+                    torch.save({"recipe": self._recipe, "state": dict(state)}, file)
+                except RuntimeError as error:  # torch's own, for what the system said
+                    raise error.__context__ or error from None
 
     def remove(self) -> None:
         """The result is whole: nothing is left to go on with."""
         if self.path is not None:
             self.path.unlink(missing_ok=True)
+
+
+def _load(path: Path) -> tuple[str, dict[str, Any]]:
+    """The recipe and the state of a file; it is checked as a whole first, which torch does not do."""
+    with ZipFile(path) as file:
+        if file.testzip() is not None:
+            raise ValueError("a checksum does not fit")
+    saved = torch.load(path, map_location="cpu", weights_only=True)
+    return str(saved["recipe"]), dict(saved["state"])
