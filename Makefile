@@ -3,13 +3,16 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: demo test lint readme install clean
+.PHONY: demo test test-long lint readme install clean
 
 demo: install
 	bash examples/quickstart.sh demo
 
 test: install lint
 	$(BIN)/python -m pytest -n 2
+
+test-long: install
+	$(BIN)/python -m pytest -n 2 -m long
 
 lint: install
 	$(BIN)/ruff check

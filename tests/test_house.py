@@ -25,7 +25,7 @@ FLOORS = [
     ["apcli"],
     ["apcli.errors"],
     ["apcli.registry", "apcli.libraries", "apcli.devices"],
-    ["apcli.lineage", "apcli.configs", "apcli.records", "apcli.shards"],
+    ["apcli.lineage", "apcli.configs", "apcli.configs.*", "apcli.records", "apcli.shards"],
     ["apcli.masks"],
     [
         *["apcli.theory", "apcli.criteria", "apcli.allocations", "apcli.optim", "apcli.data", "apcli.models"],
@@ -45,7 +45,13 @@ FLOORS = [
     ["apcli.__main__"],
 ]
 HEAVY = {"torch", "torchvision", "timm", "numpy", "scipy", "matplotlib", "pyro", "rich", "safetensors"}
-LIGHT = ["apcli", *(f"apcli.{name}" for name in ["errors", "registry", "lineage", "configs", "records", "cli.main"])]
+LIGHT = [
+    "apcli",
+    *(
+        f"apcli.{name}"
+        for name in ["errors", "registry", "lineage", "configs", "configs.training", "records", "cli.main"]
+    ),
+]
 TABLES = [
     *["apcli.criteria", "apcli.allocations", "apcli.schedules", "apcli.optim", "apcli.theory", "apcli.data"],
     "apcli.models",

@@ -10,7 +10,8 @@ from safetensors.numpy import save_file
 
 from apcli import checkpoints, records
 from apcli import lineage as lineages
-from apcli.configs import DivergenceConfig, PruneConfig
+from apcli.configs.divergence import DivergenceConfig
+from apcli.configs.prune import PruneConfig
 from apcli.errors import ApcliError
 from apcli.operations.describe import describe, to_text
 from apcli.operations.divergence import Divergences

@@ -15,7 +15,7 @@ from torch import nn
 
 from apcli import shards
 from apcli.checkpoints import dense_ancestor, find, read, write
-from apcli.configs import PruneConfig
+from apcli.configs.prune import PruneConfig
 from apcli.errors import ApcliError, UsageError, VerificationError
 from apcli.operations.prune import prune
 from apcli.operations.repack import repack

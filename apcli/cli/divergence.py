@@ -6,7 +6,8 @@ from typing import Any
 
 from apcli import records
 from apcli.cli import options, streams
-from apcli.configs import DataConfig, DivergenceConfig
+from apcli.configs.divergence import DivergenceConfig
+from apcli.configs.shared import DataConfig
 from apcli.errors import UsageError
 from apcli.registry import Choice
 from apcli.theory import DISTRIBUTIONS, MEASURES

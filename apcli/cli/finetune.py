@@ -6,7 +6,8 @@ import typer
 
 from apcli.cli import options, stages, streams
 from apcli.cli.loop_options import with_loop
-from apcli.configs import DataConfig, FinetuneConfig, LoopConfig
+from apcli.configs.shared import DataConfig
+from apcli.configs.training import FinetuneConfig, LoopConfig
 from apcli.criteria import IN_TRAINING
 from apcli.errors import UsageError
 from apcli.schedules import SPARSITY_SCHEDULES

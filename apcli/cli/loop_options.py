@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from apcli.cli import options
-from apcli.configs import LoopConfig
+from apcli.configs.training import LoopConfig
 from apcli.data import AUGMENTATIONS
 from apcli.optim import OPTIMISERS, SCHEDULES
 

@@ -7,7 +7,8 @@ import typer
 from apcli.allocations import SCOPES
 from apcli.cli import options, stages, streams
 from apcli.cli.options import numbers, seeds
-from apcli.configs import DataConfig, PruneConfig
+from apcli.configs.prune import PruneConfig
+from apcli.configs.shared import DataConfig
 from apcli.criteria import FILTER_METHODS, METHODS
 from apcli.errors import UsageError
 from apcli.registry import split_list

@@ -8,7 +8,7 @@ import typer
 
 from apcli import records
 from apcli.cli import options, streams
-from apcli.configs import CostsConfig
+from apcli.configs.describe import CostsConfig
 from apcli.errors import UsageError
 from apcli.registry import split_list
 

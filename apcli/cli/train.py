@@ -7,7 +7,8 @@ import typer
 from apcli.cli import options, stages, streams
 from apcli.cli.loop_options import with_loop
 from apcli.cli.options import numbers, seeds
-from apcli.configs import DataConfig, LoopConfig, ModelConfig, TrainConfig
+from apcli.configs.shared import DataConfig
+from apcli.configs.training import LoopConfig, ModelConfig, TrainConfig
 
 
 @with_loop(TrainConfig.loop)

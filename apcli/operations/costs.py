@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from apcli.checkpoints import Checkpoint, dense_ancestor
-from apcli.configs import CostsConfig, DataConfig
+from apcli.configs.describe import CostsConfig
+from apcli.configs.shared import DataConfig
 from apcli.devices import device_of
 from apcli.errors import ApcliError, UsageError
 from apcli.models.build import build, last_layer

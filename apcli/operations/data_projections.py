@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from apcli.checkpoints import Checkpoint
-from apcli.configs import DivergenceConfig
+from apcli.configs.divergence import DivergenceConfig
 from apcli.data.datasets import evenly
 from apcli.devices import device_of
 from apcli.entries import Entry

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from apcli.checkpoints import Checkpoint, dense_ancestor
-from apcli.configs import CostsConfig
+from apcli.configs.describe import CostsConfig
 from apcli.errors import ApcliError, UsageError
 from apcli.layers import is_prunable, layer_name
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from apcli import traces
 from apcli.checkpoints import Checkpoint, check_input
 from apcli.compaction import expanded
-from apcli.configs import DivergenceConfig
+from apcli.configs.divergence import DivergenceConfig
 from apcli.entries import Entry
 from apcli.errors import ApcliError, UsageError, VerificationError
 from apcli.layers import Layer, prunable, select

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from apcli.configs import DivergenceConfig
+from apcli.configs.divergence import DivergenceConfig
 from apcli.errors import UsageError
 from apcli.operations.weight_projections import check_groups, pair_of
 from apcli.registry import Choice, split_list

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from apcli import lineage as lineages
 from apcli import traces
 from apcli.checkpoints import Checkpoint, check_input, dense_ancestor, write
-from apcli.configs import FinetuneConfig
+from apcli.configs.training import FinetuneConfig
 from apcli.criteria import IN_TRAINING, METHODS
 from apcli.devices import device_of
 from apcli.entries import Entry

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from apcli.checkpoints import Checkpoint
-from apcli.configs import PruneConfig
+from apcli.configs.prune import PruneConfig
 from apcli.criteria.subject import Masks, Scores, Subject
 from apcli.data.datasets import evenly
 from apcli.devices import device_of

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from apcli.checkpoints import Checkpoint
-from apcli.configs import DEFAULT_DATA, DataConfig
+from apcli.configs.shared import DEFAULT_DATA, DataConfig
 from apcli.data.batches import batches
 from apcli.data.datasets import Dataset, Samples, load
 from apcli.errors import ApcliError, UsageError

@@ -12,7 +12,7 @@ from apcli import checkpoints
 from apcli import lineage as lineages
 from apcli.allocations import SCOPES
 from apcli.checkpoints import Checkpoint, check_input, write
-from apcli.configs import PruneConfig
+from apcli.configs.prune import PruneConfig
 from apcli.entries import Derived, Entry
 from apcli.errors import ApcliError
 from apcli.layers import Layer, select

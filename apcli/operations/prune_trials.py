@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import product
 
 from apcli.allocations import SCOPES
-from apcli.configs import PruneConfig
+from apcli.configs.prune import PruneConfig
 from apcli.criteria import FILTER_METHODS, METHODS
 from apcli.errors import UsageError
 from apcli.outputs import Outputs

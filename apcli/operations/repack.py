@@ -5,7 +5,7 @@ from pathlib import Path
 
 from apcli import lineage as lineages
 from apcli.checkpoints import Checkpoint, read, relative, write
-from apcli.configs import PruneConfig
+from apcli.configs.prune import PruneConfig
 from apcli.errors import UsageError
 from apcli.outputs import Outputs
 

@@ -9,7 +9,7 @@ from torch import nn
 
 from apcli import lineage as lineages
 from apcli.checkpoints import Checkpoint, find, read, write
-from apcli.configs import LoopConfig
+from apcli.configs.training import LoopConfig
 from apcli.data.datasets import Dataset
 from apcli.errors import ApcliError, UsageError
 from apcli.models.spec import ModelSpec

@@ -8,7 +8,8 @@ import torch
 
 from apcli import lineage as lineages
 from apcli.checkpoints import relative, sha256_of, write
-from apcli.configs import DEFAULT_DATA, TrainConfig
+from apcli.configs.shared import DEFAULT_DATA
+from apcli.configs.training import TrainConfig
 from apcli.data.datasets import Dataset, load
 from apcli.devices import device_of
 from apcli.errors import UsageError

@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 
-from apcli.configs import LoopConfig
+from apcli.configs.training import LoopConfig
 from apcli.data import AUGMENTATIONS
 from apcli.data.datasets import Dataset
 from apcli.errors import UsageError

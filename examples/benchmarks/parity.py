@@ -22,7 +22,8 @@ from torchvision import transforms
 from torchvision.datasets import CIFAR10
 
 from apcli.checkpoints import read
-from apcli.configs import DataConfig, LoopConfig, ModelConfig, TrainConfig
+from apcli.configs.shared import DataConfig
+from apcli.configs.training import LoopConfig, ModelConfig, TrainConfig
 from apcli.data.datasets import Dataset
 from apcli.devices import device_of
 from apcli.models.build import build, resolve

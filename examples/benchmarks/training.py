@@ -27,7 +27,7 @@ from PIL import Image
 from torch.utils.data import DataLoader
 from torchvision import transforms
 
-from apcli.configs import LoopConfig
+from apcli.configs.training import LoopConfig
 from apcli.data.datasets import Dataset, Split
 from apcli.devices import device_of
 from apcli.models.build import build, resolve

@@ -4,16 +4,11 @@ import math
 
 import pytest
 
-from apcli.configs import (
-    CostsConfig,
-    DataConfig,
-    DivergenceConfig,
-    FinetuneConfig,
-    LoopConfig,
-    ModelConfig,
-    PruneConfig,
-    TrainConfig,
-)
+from apcli.configs.describe import CostsConfig
+from apcli.configs.divergence import DivergenceConfig
+from apcli.configs.prune import PruneConfig
+from apcli.configs.shared import DataConfig
+from apcli.configs.training import FinetuneConfig, LoopConfig, ModelConfig, TrainConfig
 from apcli.errors import UsageError
 
 BAD = [

@@ -11,7 +11,8 @@ import pytest
 import torch
 from PIL import Image
 
-from apcli.configs import DataConfig, LoopConfig, ModelConfig, TrainConfig
+from apcli.configs.shared import DataConfig
+from apcli.configs.training import LoopConfig, ModelConfig, TrainConfig
 from apcli.data import images
 from apcli.data.datasets import Split, evenly, load
 from apcli.data.streaming import Streamed

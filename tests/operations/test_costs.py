@@ -12,7 +12,7 @@ from torch import Tensor
 from apcli import checkpoints, records
 from apcli import lineage as lineages
 from apcli.checkpoints import Checkpoint
-from apcli.configs import CostsConfig
+from apcli.configs.describe import CostsConfig
 from apcli.errors import ApcliError, UsageError
 from apcli.models.build import build
 from apcli.models.spec import ModelSpec

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from apcli import checkpoints, records
 from apcli import lineage as lineages
-from apcli.configs import CostsConfig
+from apcli.configs.describe import CostsConfig
 from apcli.errors import UsageError
 from apcli.operations.describe import describe, to_text
 

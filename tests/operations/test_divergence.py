@@ -13,7 +13,8 @@ from safetensors.torch import load_file, save_file
 from apcli import lineage as lineages
 from apcli import records, traces
 from apcli.checkpoints import read, write
-from apcli.configs import DivergenceConfig, PruneConfig
+from apcli.configs.divergence import DivergenceConfig
+from apcli.configs.prune import PruneConfig
 from apcli.errors import ApcliError, UsageError, VerificationError
 from apcli.operations.divergence import Divergences
 from apcli.operations.prune import prune

@@ -17,7 +17,8 @@ from apcli import lineage as lineages
 from apcli import traces
 from apcli.checkpoints import read, write
 from apcli.compaction import expanded
-from apcli.configs import DataConfig, DivergenceConfig
+from apcli.configs.divergence import DivergenceConfig
+from apcli.configs.shared import DataConfig
 from apcli.criteria import FILTER_METHODS
 from apcli.errors import ApcliError, UsageError, VerificationError
 from apcli.layers import prunable

@@ -11,7 +11,9 @@ from safetensors.torch import load_file, save_file
 from apcli import lineage as lineages
 from apcli import traces
 from apcli.checkpoints import Checkpoint, read, write
-from apcli.configs import DataConfig, FinetuneConfig, LoopConfig, ModelConfig, PruneConfig, TrainConfig
+from apcli.configs.prune import PruneConfig
+from apcli.configs.shared import DataConfig
+from apcli.configs.training import FinetuneConfig, LoopConfig, ModelConfig, TrainConfig
 from apcli.data.datasets import load
 from apcli.errors import ApcliError, UsageError, VerificationError
 from apcli.models.build import build

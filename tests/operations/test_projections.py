@@ -13,15 +13,10 @@ from scipy import stats
 
 from apcli import records, traces
 from apcli.checkpoints import read
-from apcli.configs import (
-    DataConfig,
-    DivergenceConfig,
-    FinetuneConfig,
-    LoopConfig,
-    ModelConfig,
-    PruneConfig,
-    TrainConfig,
-)
+from apcli.configs.divergence import DivergenceConfig
+from apcli.configs.prune import PruneConfig
+from apcli.configs.shared import DataConfig
+from apcli.configs.training import FinetuneConfig, LoopConfig, ModelConfig, TrainConfig
 from apcli.data.datasets import load
 from apcli.errors import ApcliError, UsageError
 from apcli.operations.data_projections import DataProjections

@@ -21,7 +21,7 @@ from apcli import lineage as lineages
 from apcli.allocations import SCOPES
 from apcli.allocations.shares import by_rows
 from apcli.checkpoints import read, write
-from apcli.configs import PruneConfig
+from apcli.configs.prune import PruneConfig
 from apcli.criteria import METHODS
 from apcli.errors import ApcliError, UsageError
 from apcli.operations.prune import prune

@@ -9,7 +9,8 @@ from safetensors.torch import load_file
 
 from apcli.allocations import SCOPES
 from apcli.checkpoints import read, write
-from apcli.configs import LoopConfig, ModelConfig, PruneConfig, TrainConfig
+from apcli.configs.prune import PruneConfig
+from apcli.configs.training import LoopConfig, ModelConfig, TrainConfig
 from apcli.criteria import METHODS
 from apcli.errors import UsageError
 from apcli.layers import prunable

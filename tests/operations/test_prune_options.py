@@ -12,7 +12,9 @@ from scipy import stats
 
 from apcli import lineage as lineages
 from apcli.checkpoints import read, write
-from apcli.configs import DivergenceConfig, FinetuneConfig, LoopConfig, ModelConfig, PruneConfig, TrainConfig
+from apcli.configs.divergence import DivergenceConfig
+from apcli.configs.prune import PruneConfig
+from apcli.configs.training import FinetuneConfig, LoopConfig, ModelConfig, TrainConfig
 from apcli.data.datasets import load
 from apcli.errors import ApcliError, UsageError
 from apcli.models.build import build

@@ -9,7 +9,7 @@ from scipy import stats
 
 from apcli import entries, rankings, selection
 from apcli.checkpoints import read
-from apcli.configs import PruneConfig
+from apcli.configs.prune import PruneConfig
 from apcli.operations import layer_masks
 from apcli.operations.prune import prune
 from apcli.outputs import Outputs

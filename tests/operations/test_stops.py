@@ -10,7 +10,8 @@ import pytest
 
 from apcli import traces
 from apcli.checkpoints import read
-from apcli.configs import FinetuneConfig, LoopConfig, ModelConfig, PruneConfig, TrainConfig
+from apcli.configs.prune import PruneConfig
+from apcli.configs.training import FinetuneConfig, LoopConfig, ModelConfig, TrainConfig
 from apcli.errors import UsageError
 from apcli.operations.finetune import Finetuner
 from apcli.operations.prune import prune

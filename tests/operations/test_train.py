@@ -9,7 +9,8 @@ from safetensors.torch import load_file, save_file
 
 from apcli import lineage as lineages
 from apcli.checkpoints import read
-from apcli.configs import DataConfig, LoopConfig, ModelConfig, TrainConfig
+from apcli.configs.shared import DataConfig
+from apcli.configs.training import LoopConfig, ModelConfig, TrainConfig
 from apcli.data.datasets import load
 from apcli.errors import ApcliError, UsageError
 from apcli.models.build import build

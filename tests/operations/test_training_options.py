@@ -17,7 +17,9 @@ from apcli.checkpoints import read
 from apcli.cli.finetune import finetune as finetune_command
 from apcli.cli.loop_options import LOOP
 from apcli.cli.train import train as train_command
-from apcli.configs import DataConfig, FinetuneConfig, LoopConfig, ModelConfig, PruneConfig, TrainConfig
+from apcli.configs.prune import PruneConfig
+from apcli.configs.shared import DataConfig
+from apcli.configs.training import FinetuneConfig, LoopConfig, ModelConfig, TrainConfig
 from apcli.data.datasets import load
 from apcli.errors import ApcliError, UsageError
 from apcli.models.build import build

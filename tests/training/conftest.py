@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import torch
 
-from apcli.configs import LoopConfig
+from apcli.configs.training import LoopConfig
 from apcli.data.datasets import Dataset, Split
 from apcli.models.spec import ModelSpec
 from apcli.training.recipe import Recipe, recipe_of

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
-from apcli.configs import LoopConfig
+from apcli.configs.training import LoopConfig
 from apcli.data.datasets import Dataset, Split
 from apcli.devices import device_of
 from apcli.errors import ApcliError, UsageError

@@ -1,0 +1,1 @@
+"""What each stage can be told: every option's default and range stands here, once (standard library only)."""

@@ -1,0 +1,51 @@
+"""What `report FILE` can be told."""
+
+from dataclasses import dataclass
+
+from apcli.configs.shared import require
+
+
+@dataclass(frozen=True)
+class CostsConfig:
+    """``apcli report FILE.safetensors``. ``macs`` None: where the network is known.
+
+    ``input_size`` is (side,) or (channels, height, width); None: the lineage's, else the library's own. ``dense``,
+    ``batch_size``, ``runs`` and ``device`` are those of ``latency``.
+    """
+
+    macs: bool | None = None
+    model: str | None = None
+    input_size: tuple[int, ...] | None = None
+    latency: bool = False
+    dense: str | None = None
+    batch_size: int = 1
+    warmup: int = 10
+    runs: int = 50
+    device: str = "auto"
+
+    def __post_init__(self) -> None:
+        size = self.input_size
+        given = ",".join(map(str, size or ()))
+        fine = size is None or (len(size) in (1, 3) and min(size) >= 1)
+        require(fine, "--input-size", given, "the side in pixels, or channels,height,width")
+        require(self.batch_size >= 1, "--batch-size", self.batch_size, "at least 1")
+        require(self.warmup >= 0, "--warmup", self.warmup, "0 or more")
+        require(self.runs >= 2, "--runs", self.runs, "at least 2, or there are no quartiles")
+        for option in () if self.latency else ("dense", "batch_size", "warmup", "runs", "device"):
+            value = getattr(self, option)
+            require(
+                value == getattr(type(self), option), f"--{option.replace('_', '-')}", value, "to go with --latency"
+            )
+        for option in ("model", "input_size") if self.macs is False and not self.latency else ():
+            value = getattr(self, option)
+            require(value is None, f"--{option.replace('_', '-')}", value, "to go with --macs or --latency")
+
+    @property
+    def wants_network(self) -> bool:
+        """Whether the network is built where it is known."""
+        return self.latency or self.macs is not False
+
+    @property
+    def needs_network(self) -> bool:
+        """Whether a network that cannot be had is an error."""
+        return bool(self.latency or self.macs or self.model)

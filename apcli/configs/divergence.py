@@ -1,0 +1,40 @@
+"""What `divergence` can be told."""
+
+from dataclasses import dataclass
+
+from apcli.configs.shared import DataConfig, check_seeds, require
+
+
+@dataclass(frozen=True)
+class DivergenceConfig:
+    """``apcli divergence``. ``layers`` None: the layers that the lineage says were pruned, else all.
+
+    ``groups`` is for the distributions that have it and do not say otherwise. ``images`` 0: all of the split.
+    """
+
+    dist: str = "ap2,gaussian,student-t"
+    measure: str = "kl"
+    estimator: str = "exact"
+    samples: int = 600_000
+    repeats: int = 1
+    seed: int = 0
+    groups: int = 0
+    level: str = "both"
+    layers: str | None = None
+    exclude: str | None = None
+    data: DataConfig = DataConfig()
+    model: str | None = None
+    split: str = "test"
+    images: int = 0
+    batch_size: int = 512
+    device: str = "auto"
+
+    def __post_init__(self) -> None:
+        require(self.samples >= 8, "--samples", self.samples, "at least 8, or there is no standard error")
+        require(self.repeats >= 1, "--repeats", self.repeats, "at least 1")
+        require(self.groups >= 0, "--groups", self.groups, "0 (none) or more")
+        require(self.level in ("both", "layer", "network"), "--level", repr(self.level), "both, layer or network")
+        require(self.split in ("train", "test"), "--split", repr(self.split), "train or test")
+        require(self.images >= 0, "--images", self.images, "0 (all) or more")
+        require(self.batch_size >= 1, "--batch-size", self.batch_size, "at least 1")
+        check_seeds((self.seed,))

@@ -1,0 +1,101 @@
+"""What `prune` can be told."""
+
+import math
+from dataclasses import dataclass
+
+from apcli.configs.shared import DataConfig, check_seeds, require
+from apcli.errors import UsageError
+
+
+@dataclass(frozen=True)
+class PruneConfig:
+    """``apcli prune``. ``method``, ``sparsity`` and ``compression`` are lists; one of the last two is given.
+
+    ``method`` None: ``lowest``, of filters ``l1``. ``seeds`` None: each checkpoint's own seed, else 0. ``images`` 0:
+    all of the split. ``min_keep`` below 1 is a share of each layer.
+    """
+
+    sparsity: tuple[float, ...] = ()
+    method: str | None = None
+    scope: str = "layer"
+    layers: str = "all"
+    exclude: str | None = None
+    seeds: tuple[int, ...] | None = None
+    compression: tuple[float, ...] = ()
+    layer_sparsity: tuple[tuple[str, float], ...] = ()
+    min_keep: float = 0
+    structure: str = "weight"
+    compact: bool = False
+    like: str | None = None
+    mask_from: str | None = None
+    rewind_to: str | None = None
+    storage: str = "dense"
+    data: DataConfig = DataConfig()
+    model: str | None = None
+    split: str = "train"
+    images: int = 1024
+    batch_size: int = 128
+    device: str = "auto"
+
+    def __post_init__(self) -> None:
+        share = "the removed share of the weights, in [0, 1)"
+        for sparsity in self.sparsity:
+            require(0 <= sparsity < 1, "--sparsity", f"{sparsity:g}", share)
+        for pattern, sparsity in self.layer_sparsity:
+            require(0 <= sparsity < 1, f"--layer-sparsity {pattern}", f"{sparsity:g}", share)
+        for ratio in self.compression:
+            require(1 <= ratio < math.inf, "--compression", f"{ratio:g}", "total over nonzero, 1 or more")
+        require(0 <= self.min_keep < math.inf, "--min-keep", f"{self.min_keep:g}", "weights, or a share below 1")
+        require(self.split in ("train", "test"), "--split", repr(self.split), "train or test")
+        require(self.images >= 0, "--images", self.images, "0 (all) or more")
+        require(self.batch_size >= 1, "--batch-size", self.batch_size, "at least 1")
+        require(self.storage in ("dense", "bitmask"), "--storage", repr(self.storage), "dense or bitmask")
+        require(self.is_filter or not self.compact, "--compact", "given", "to go with --structure filter")
+        fine = self.structure == "weight" or self.is_filter or self.pattern is not None
+        require(fine, "--structure", repr(self.structure), "weight, filter, or n:m with 0 < n < m, such as 2:4")
+        self._check_amount()
+        check_seeds(self.seeds or ())
+
+    def _check_amount(self) -> None:
+        given = {
+            "--sparsity": self.sparsity,
+            "--compression": self.compression,
+            "--layer-sparsity": self.layer_sparsity,
+            "--mask-from": self.mask_from,
+            "--like": self.like,
+            "--structure": self.pattern and self.structure,
+        }
+        named = [option for option, value in given.items() if value]
+        allowed = [["--sparsity", "--layer-sparsity"]]
+        if len(named) != 1 and named not in allowed:
+            what = " and ".join(named) or "not given"
+            raise UsageError(
+                f"how much to remove is {what}: expected one of --sparsity (with or without --layer-sparsity), "
+                "--compression, --structure n:m, --like or --mask-from"
+            )
+        if self.mask_from and (self.method or self.scope != "layer" or self.structure != "weight" or self.min_keep):
+            raise UsageError("--mask-from takes the other file's zeros: leave --method, --scope and the like out")
+        if self.layer_sparsity and self.scope != "layer":
+            raise UsageError(f"--layer-sparsity says what each layer loses: leave --scope {self.scope} out")
+        if self.pattern and self.scope != "layer":
+            raise UsageError(
+                f"--structure {self.structure} fixes what each layer loses: leave --scope {self.scope} out"
+            )
+        if self.is_filter and (self.layer_sparsity or self.compression or self.rewind_to):
+            raise UsageError("--structure filter goes with --sparsity, not with single layers' or rewinding")
+
+    @property
+    def packed(self) -> bool:
+        return self.storage == "bitmask"
+
+    @property
+    def is_filter(self) -> bool:
+        return self.structure in ("filter", "channel")
+
+    @property
+    def pattern(self) -> tuple[int, int] | None:
+        """(n, m) where n of every m consecutive inputs stay."""
+        n, colon, m = self.structure.partition(":")
+        if not (colon and n.isdecimal() and m.isdecimal() and 0 < int(n) < int(m) <= 1024):
+            return None
+        return int(n), int(m)

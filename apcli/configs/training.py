@@ -1,0 +1,153 @@
+"""What `train` and `finetune` can be told."""
+
+import math
+from dataclasses import dataclass
+
+from apcli.configs.shared import DataConfig, check_seeds, require
+
+
+@dataclass(frozen=True)
+class LoopConfig:
+    """How a network is optimised; the defaults are those of arXiv:2403.00155.
+
+    None means: ``lr`` by model (0.1 or 0.01), ``momentum`` 0.9 where the optimiser has one, ``augment`` by data set,
+    ``amp`` on CUDA; of the others, that it is not done. ``checkpoint_every`` is in epochs.
+    """
+
+    epochs: int = 100
+    batch_size: int = 128
+    opt: str = "sgd"
+    lr: float | None = None
+    momentum: float | None = None
+    weight_decay: float = 0.0
+    decay: str = "all"
+    clip_grad: float | None = None
+    sched: str = "cosine"
+    warmup_epochs: float = 0.0
+    augment: str | None = None
+    mixup: float = 0.0
+    cutmix: float = 0.0
+    label_smoothing: float = 0.0
+    teacher: str | None = None
+    distill: float = 0.5
+    temperature: float = 4.0
+    ema: float | None = None
+    validation: float = 0.0
+    patience: int | None = None
+    eval_every: int = 1
+    amp: bool | None = None
+    compile: bool = False
+    device: str = "auto"
+    deterministic: bool = True
+    checkpoint_every: float = 0.0
+    resume: bool = True
+    log_dir: str | None = None
+
+    def __post_init__(self) -> None:
+        require(self.epochs >= 0, "--epochs", self.epochs, "0 or more")
+        require(self.batch_size >= 1, "--batch-size", self.batch_size, "at least 1")
+        require(self.lr is None or (math.isfinite(self.lr) and self.lr > 0), "--lr", self.lr, "a positive number")
+        require(self.momentum is None or 0 <= self.momentum < 1, "--momentum", self.momentum, "a number in [0, 1)")
+        require(
+            math.isfinite(self.weight_decay) and self.weight_decay >= 0,
+            "--weight-decay",
+            self.weight_decay,
+            "0 or more",
+        )
+        require(self.decay in ("all", "weights"), "--decay", repr(self.decay), "all or weights")
+        require(self.eval_every >= 1, "--eval-every", self.eval_every, "at least 1")
+        require(self.patience is None or self.patience >= 1, "--patience", self.patience, "at least 1")
+        require(self.ema is None or 0 <= self.ema < 1, "--ema", self.ema, "a decay in [0, 1), such as 0.999")
+        require(0 <= self.validation < 1, "--validation", self.validation, "a share of the training images, in [0, 1)")
+        require(0 <= self.label_smoothing < 1, "--label-smoothing", self.label_smoothing, "a share in [0, 1)")
+        require(0 <= self.distill <= 1, "--distill", self.distill, "a share in [0, 1]")
+        for option in ("clip_grad", "temperature"):
+            value = getattr(self, option)
+            fine = value is None or (math.isfinite(value) and value > 0)
+            require(fine, f"--{option.replace('_', '-')}", value, "a positive number")
+        for option in ("warmup_epochs", "mixup", "cutmix", "checkpoint_every"):
+            value = getattr(self, option)
+            require(math.isfinite(value) and value >= 0, f"--{option.replace('_', '-')}", value, "0 (none) or more")
+        for option in ("distill", "temperature") if self.teacher is None else ():
+            value = getattr(self, option)
+            require(value == getattr(type(self), option), f"--{option}", value, "to go with --teacher")
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Which network: a name from the tables, or a user's ``path/to/file.py:function``."""
+
+    name: str
+    pretrained: bool = False
+    num_classes: int | None = None
+    input_size: int | None = None
+    mean: tuple[float, ...] | None = None
+    std: tuple[float, ...] | None = None
+
+    def __post_init__(self) -> None:
+        require(self.num_classes is None or self.num_classes >= 1, "--num-classes", self.num_classes, "at least 1")
+        require(self.input_size is None or self.input_size >= 1, "--input-size", self.input_size, "at least 1")
+        numbers = "finite numbers, one for each channel"
+        require(all(map(math.isfinite, self.mean or ())), "--mean", self.mean, numbers)
+        require(all(math.isfinite(s) and s > 0 for s in self.std or ()), "--std", self.std, f"positive, {numbers}")
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """``apcli train``."""
+
+    model: ModelConfig
+    data: DataConfig = DataConfig()
+    loop: LoopConfig = LoopConfig()
+    weights: str | None = None
+    rename: tuple[str, ...] = ()
+    seeds: tuple[int, ...] = (0,)
+
+    def __post_init__(self) -> None:
+        check_seeds(self.seeds)
+        require(
+            bool(self.weights) or not self.rename, "--rename", ",".join(self.rename), "to be used with --weights FILE"
+        )
+        require(
+            not (self.weights and self.model.pretrained),
+            "--pretrained",
+            "given together with --weights",
+            "one of the two",
+        )
+
+
+@dataclass(frozen=True)
+class FinetuneConfig:
+    """``apcli finetune``. ``seed`` None: the checkpoint's own, else 0.
+
+    ``sparsity`` None: no zeros are added, and the options from ``schedule`` to ``exclude`` have no meaning.
+    ``schedule`` None: ``cubic``.
+    """
+
+    data: DataConfig = DataConfig()
+    loop: LoopConfig = LoopConfig(epochs=20)
+    model: str | None = None
+    dense: str | None = None
+    update: str = "all"
+    trace: str = "auto"
+    seed: int | None = None
+    recalibrate_bn: bool = False
+    sparsity: float | None = None
+    schedule: str | None = None
+    method: str = "lowest"
+    scope: str = "layer"
+    layers: str = "all"
+    exclude: str | None = None
+
+    def __post_init__(self) -> None:
+        for option in ("schedule", "method", "scope", "layers", "exclude") if self.sparsity is None else ():
+            value = getattr(self, option)
+            require(value == getattr(type(self), option), f"--{option}", value, "to go with --sparsity")
+        if self.sparsity is not None:
+            require(0 <= self.sparsity < 1, "--sparsity", f"{self.sparsity:g}", "the removed share, in [0, 1)")
+            require(self.scope in ("layer", "global"), "--scope", repr(self.scope), "layer or global with --schedule")
+            require(self.update == "all", "--update", self.update, "all where --sparsity adds zeros")
+            require(self.loop.epochs > 0, "--epochs", 0, "1 or more where --sparsity adds zeros")
+            require(self.loop.patience is None, "--patience", self.loop.patience, "none where --sparsity adds zeros")
+        require(self.update in ("all", "pruned"), "--update", repr(self.update), "all or pruned")
+        check_seeds(() if self.seed is None else (self.seed,))
