@@ -201,7 +201,8 @@ def _digits(rankings: Sequence[Ranking], shift: int, prefix: int) -> Any:
         kind = ranks.dtype.type
         if shift + _DIGIT < rankings[layer].bits:
             ranks = ranks[ranks >> kind(shift + _DIGIT) == kind(prefix)]
-        return np.bincount((ranks >> kind(shift)) & kind((1 << _DIGIT) - 1), minlength=1 << _DIGIT)
+        digits = (ranks >> kind(shift)) & kind((1 << _DIGIT) - 1)
+        return np.bincount(digits.astype(np.uint16), minlength=1 << _DIGIT)  # NumPy before 2.1 takes no uint64
 
     return sum(on_all_cores(count, _blocks(rankings)), np.zeros(1 << _DIGIT, np.intp))
 

@@ -28,7 +28,12 @@ def markdown(table: Table) -> str:
     for row in table:
         parameters = ", ".join(f"{key}={value}" for key, value in row.parameters.items())
         rows.append((f"`{row.name}`", row.summary, f"`{parameters}`" if parameters else "", row.source))
-    return "".join(f"| {' | '.join(cells)} |\n".replace("|  |", "| |") for cells in rows)
+    return "".join(f"| {' | '.join(map(escaped, cells))} |\n".replace("|  |", "| |") for cells in rows)
+
+
+def escaped(cell: str) -> str:
+    """A bar inside a cell, in code too, would begin the next cell (GitHub Flavored Markdown, tables)."""
+    return cell.replace("|", r"\|")
 
 
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: table.kind)
@@ -36,6 +41,14 @@ def test_the_table_says_what_the_rows_say(table: Table) -> None:
     found = section(table.kind).search(README.read_text())
     assert found is not None, f"README.md has no table of {table.kind}"
     assert found[0] == markdown(table), "run `make readme`"
+
+
+@pytest.mark.parametrize("table", TABLES, ids=lambda table: table.kind)
+def test_every_line_has_four_cells(table: Table) -> None:
+    """Cells counted as GitHub does: at bars without a backslash before them."""
+    found = section(table.kind).search(README.read_text())
+    assert found is not None
+    assert {len(re.split(r"(?<!\\)\|", line.strip("| "))) for line in found[0].splitlines()} == {4}
 
 
 if __name__ == "__main__":

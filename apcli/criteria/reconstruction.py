@@ -41,7 +41,7 @@ def sparsegpt(subject: Subject, *, block: int, damping: float) -> dict[str, np.n
         new weights by tensor name, of the weights' shapes and dtypes (bfloat16 widened to float32).
 
     Raises:
-        UsageError: a parameter is out of range, or layers are not supported, too large or do not fit the pattern.
+        UsageError: a parameter is out of range, or layers are not supported or too large.
         ApcliError: H is not positive definite, a layer's inputs hold NaN or Inf, or a new weight exceeds its dtype.
 
     Source: Frantar & Alistarh 2023, arXiv:2301.00774, algorithm 1 and section 3.3 on n:m; Hassibi & Stork 1992.
@@ -55,8 +55,6 @@ def sparsegpt(subject: Subject, *, block: int, damping: float) -> dict[str, np.n
     model = subject.model
     met = inputs(model, subject.tensors, lambda: islice(subject.batches(), 1), SquareSums)  # refuses all at once
     _check_sizes(met)
-    if subject.pattern:
-        _check_pattern(model, subject.tensors, subject.pattern[1])
     found = {}
     with torch.no_grad(), _restored(model, subject.tensors):
         for name in met:
@@ -90,14 +88,6 @@ def _check_sizes(met: dict[str, SquareSums]) -> None:
         raise UsageError(
             f"layer {large[0]} has too many inputs for their second moment: expected at most "
             f"{math.isqrt(LARGEST)}: give --exclude {','.join(large)}"
-        )
-
-
-def _check_pattern(model: nn.Module, tensors: Sequence[str], m: int) -> None:
-    uneven = [layer_name(name) for name in tensors if model.get_parameter(name).shape[1] % m]
-    if uneven:
-        raise UsageError(
-            f"layer {uneven[0]}: its inputs do not divide into groups of {m}: give --exclude {','.join(uneven)}"
         )
 
 

@@ -24,7 +24,7 @@ class Subject:
         choose: masks that scores give at a share (0 to 1) of the way to the wanted sparsity: for criteria that prune
             in several steps, at sparsity 1 - (1 - s)^share.
         removed: by tensor, how many of its weights go: for criteria that reconstruct.
-        pattern: (n, m) where n of every m consecutive inputs stay, else None.
+        pattern: (n, m) where n of every m consecutive inputs stay, of which each layer has a multiple of m; else None.
     """
 
     model: nn.Module

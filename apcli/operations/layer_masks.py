@@ -1,8 +1,10 @@
 """Which weights of each layer stay: a scope or a structure turns rankings into masks."""
 
 import logging
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
 
 import numpy as np
 
@@ -12,6 +14,7 @@ from apcli.entries import BLOCK
 from apcli.errors import UsageError
 from apcli.layers import Layer
 from apcli.selection import Cut, Ranking, cuts, lowest_of_rows
+from apcli.words import few
 
 log = logging.getLogger("apcli")
 
@@ -77,25 +80,29 @@ def by_counts(
     return found
 
 
-def by_pattern(layers: Sequence[Layer], rankings: Rankings, pattern: tuple[int, int], label: str) -> dict[str, Mask]:
-    """The masks that keep n of every m consecutive inputs: along the channels at each place of a convolution's kernel.
-
-    Layers whose inputs are not a multiple of m stay as they are, and are named.
+def fitting_pattern(layers: Sequence[Layer], pattern: tuple[int, int], label: str) -> list[Layer]:
+    """The layers whose inputs are a multiple of m; a warning names the others, which every method leaves as they are.
 
     Raises:
-        UsageError: that is true of all layers.
+        UsageError: no layer fits.
     """
     n, m = pattern
     unsuited = [layer.name for layer in layers if layer.shape[1] % m]
     if len(unsuited) == len(layers):
-        raise UsageError(
-            f"--structure {n}:{m}: no layer of {label} has a multiple of {m} inputs: {', '.join(unsuited)}"
-        )
+        raise UsageError(f"--structure {n}:{m}: no layer of {label} has a multiple of {m} inputs: {few(unsuited)}")
     if unsuited:
-        log.warning("%s: %s stay as they are: their inputs are not a multiple of %d", label, ", ".join(unsuited), m)
-    return {
-        layer.tensor: _by_pattern(layer, rankings[layer.tensor], n, m) for layer in layers if not layer.shape[1] % m
-    }
+        log.warning("%s: left as they are, their inputs not a multiple of %d: %s", label, m, few(unsuited))
+    return [layer for layer in layers if not layer.shape[1] % m]
+
+
+def by_pattern(layers: Sequence[Layer], rankings: Rankings, pattern: tuple[int, int]) -> dict[str, Mask]:
+    """The masks that keep n of every m consecutive inputs: along the channels at each place of a convolution's kernel.
+
+    Args:
+        layers: with a multiple of m inputs each, see ``fitting_pattern``.
+    """
+    n, m = pattern
+    return {layer.tensor: _by_pattern(layer, rankings[layer.tensor], n, m) for layer in layers}
 
 
 def _together(layers: Sequence[Layer], rankings: Rankings, removed: int, limits: Mapping[str, int]) -> dict[str, Mask]:
@@ -127,7 +134,9 @@ def _together(layers: Sequence[Layer], rankings: Rankings, removed: int, limits:
 
 
 def _least(layer: Layer, min_keep: float) -> int:
-    return min(layer.size, round(min_keep * layer.size) if min_keep < 1 else round(min_keep))
+    """``min_keep`` as a count, rounded up: 0.1 of 30 weights is 3, though 0.1 as a float is a little more."""
+    exact = Fraction(str(min_keep))
+    return min(layer.size, math.ceil(exact * layer.size if exact < 1 else exact))
 
 
 def _cut(ranking: Ranking, cut: Cut) -> Mask:

@@ -16,9 +16,9 @@ from apcli.configs.prune import PruneConfig
 from apcli.entries import Derived, Entry
 from apcli.errors import ApcliError
 from apcli.layers import Layer, select
-from apcli.operations.layer_masks import Mask, by_counts, by_pattern, by_scope
+from apcli.operations.layer_masks import Mask, by_counts, by_pattern, by_scope, fitting_pattern
 from apcli.operations.prune_amounts import share_of_compression, tell
-from apcli.operations.prune_trials import Trial, trials_of
+from apcli.operations.prune_trials import Trial, check, needs_network, trials_of
 from apcli.operations.repack import only_repacks, repack
 from apcli.outputs import Outputs
 from apcli.rankings import MagnitudeRanking, ScoreRanking, common_dtype
@@ -42,10 +42,14 @@ def prune(
         network: runs the networks, where ``needs_network`` says so.
 
     Raises:
-        UsageError: no such layer, or another file is in the way.
+        UsageError: the request makes no sense, there is no such layer, or another file is in the way.
         ApcliError: a weight is NaN or Inf.
         VerificationError: a written file has fewer zeros than promised.
+        ValueError: ``network`` is missing.
     """
+    check(config, outputs)
+    if network is None and needs_network(config):
+        raise ValueError(f"{config.method or config.structure} runs the network: pass NetworkScores(config, tell)")
     check_input(source)
     if only_repacks(source, config):
         yield repack(source, config, outputs)
@@ -63,6 +67,8 @@ class _Pruner:
     ) -> None:
         self.source, self.config, self.outputs, self.network = source, config, outputs, network
         self.layers = select(source, config.layers, config.exclude)
+        if config.pattern:
+            self.layers = fitting_pattern(self.layers, config.pattern, source.label)
         source.check_finite()
         self.rewound = (
             None if config.rewind_to is None else _fitting(config.rewind_to, "--rewind-to", source, source.entries)
@@ -200,7 +206,7 @@ class _Pruner:
     ) -> dict[str, Mask]:
         config = self.config
         if config.pattern:
-            return by_pattern(self.layers, rankings, config.pattern, self.source.label)
+            return by_pattern(self.layers, rankings, config.pattern)
         if config.layer_sparsity:
             layers, removed = self._counts(trial, sparsity)
             return by_counts(layers, rankings, {x.name: removed[x.tensor] for x in layers}, config.min_keep)
@@ -259,11 +265,12 @@ class _Pruner:
         structured = self.config.structure if self.config.structure != "weight" else self.config.scope
         # Only where each layer's own count is fixed beforehand can a layer have more zeros than were asked of it.
         pooled = self.config.scope != "layer" or self.config.is_filter or other is not None
+        counts = self._counts(trial)[1] if self.config.layer_sparsity else {}
         promises = {}
         for tensor, known in zeros.items():
             entry, name = entries[tensor], names.get(tensor, tensor)
             found = entry.zeros if known is None else known
-            asked = self._asked(tensor, entry.size, trial, other)
+            asked = self._asked(tensor, entry.size, trial, other, counts)
             if found == entry.size:
                 log.warning("%s: %s loses all its weights: see --min-keep", self.source.label, name)
             elif asked is not None and not pooled and found > round(asked * entry.size):
@@ -271,23 +278,30 @@ class _Pruner:
             promises[tensor] = lineages.promise(found, entry.size, method, structured, trial.seed, asked)
         return promises
 
-    def _asked(self, tensor: str, size: int, trial: Trial, other: Checkpoint | None) -> float | None:
-        """The share that was asked for, as a record's ``requested``."""
+    def _asked(
+        self, tensor: str, size: int, trial: Trial, other: Checkpoint | None, counts: Mapping[str, int]
+    ) -> float | None:
+        """The share that was asked for, as a record's ``requested``; ``counts`` are those of ``--layer-sparsity``."""
         if other is not None:
             asked: float | None = ((other.lineage or {}).get("pruned", {}).get(tensor) or {}).get("requested")
             return other.entries[tensor].zeros / size if asked is None else asked
         if self.config.pattern:
             return 1 - self.config.pattern[0] / self.config.pattern[1]
         if self.config.layer_sparsity:
-            return self._counts(trial)[1][tensor] / size
+            return counts[tensor] / size
         return self._sparsity(trial)
 
 
 def _masked(values: Entry, mask: Mask) -> Entry:
-    """A tensor with zeros, +0.0, where the mask says; made a block at a time."""
-    return Derived(
-        values.dtype, values.shape, lambda start, stop: values.bits_of(start, stop) * mask.kept(start, stop), values
-    )
+    """A tensor with zeros, +0.0, where the mask says, made a block at a time; a zero of either sign stays as it is."""
+
+    def bits_of(start: int, stop: int) -> np.ndarray:
+        bits = values.bits_of(start, stop)
+        kind = bits.dtype.type
+        found: np.ndarray = bits * (mask.kept(start, stop) | (bits == kind(1 << (8 * bits.itemsize - 1))))
+        return found
+
+    return Derived(values.dtype, values.shape, bits_of, values)
 
 
 def _where_not_zero(other: Entry, own: Entry) -> Mask:

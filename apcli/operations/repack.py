@@ -14,7 +14,8 @@ log = logging.getLogger("apcli")
 
 def only_repacks(source: Checkpoint, config: PruneConfig) -> bool:
     """Whether nothing is asked for but another storage: ``--sparsity 0`` and no more."""
-    packed = bool(source.lineage and source.lineage["storage"])
+    settings = source.lineage["settings"] if source.lineage else []
+    packed = bool(source.lineage and source.lineage["storage"]) or bool(settings and settings[-1].get("storage"))
     return config == PruneConfig(sparsity=(0.0,), storage=config.storage) and (packed or config.storage != "dense")
 
 
@@ -41,6 +42,9 @@ def repack(source: Checkpoint, config: PruneConfig, outputs: Outputs) -> Path:
     wanted = {key: value for key, value in lineage.items() if key != "storage"}
     if not outputs.has(path, wanted):
         write(path, source.entries, {**lineage, "storage": {}}, packed=config.packed, like=source)
-        earlier, after = source.file_bytes, read(path).file_bytes
+        made, earlier = read(path), source.file_bytes
+        after = made.file_bytes
         log.info("%s: %d bytes, %d before (%.4g of it)", outputs.label(path), after, earlier, after / earlier)
+        if config.packed and not (made.lineage or {})["storage"]:
+            log.warning("%s: no tensor is smaller as a bit mask: all are stored dense", outputs.label(path))
     return path

@@ -9,12 +9,12 @@ from apcli.operations.report import Group, Run, Stat
 from apcli.operations.report_quantities import PD_LOSS, Quantity
 from apcli.theory import kendall
 from apcli.theory.caveats import NOT_PROVEN, of_projection
+from apcli.words import MANY, count, few, join
 
 FINAL = "final"
 JUST_PRUNED = "just pruned"
 CLOSE, LOOSE = 0.7, 0.3
 FEW = 4
-MANY = 4  # sentences name so many measures one by one
 
 
 @dataclass(frozen=True)
@@ -304,19 +304,3 @@ def signed(value: float) -> str:
 def bracketed(interval: tuple[float, float] | None) -> str:
     """[low, high]; nothing for None."""
     return "" if interval is None else f"[{signed(interval[0])}, {signed(interval[1])}]"
-
-
-def count(number: int, noun: str) -> str:
-    """The number with its noun, in the plural where needed."""
-    plural = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
-    return f"{number} {noun if number == 1 else plural}"
-
-
-def few(names: Sequence[str]) -> str:
-    """a, b and c; of many the first ones and how many others."""
-    return join(names if len(names) <= MANY else [*names[: MANY - 1], f"{len(names) - MANY + 1} others"])
-
-
-def join(words: Sequence[str]) -> str:
-    """a, b and c."""
-    return " and ".join(filter(None, [", ".join(words[:-1]), words[-1]])) if words else ""

@@ -12,12 +12,13 @@ from apcli.errors import UsageError
 from apcli.operations import report_accuracy, report_figures, report_tables
 from apcli.operations.report import Group, Report, Trial, build, file_name
 from apcli.operations.report_figures import Drawing, drawings
-from apcli.operations.report_order import Agreement, agreements, caveats, count, verdict
+from apcli.operations.report_order import Agreement, agreements, caveats, verdict
 from apcli.operations.report_quantities import Quantity, Record
 from apcli.operations.report_ranking import rankings, sentences
 from apcli.operations.report_tables import Table
 from apcli.operations.report_tiles import facts, tiles
 from apcli.safetensors_files import staged
+from apcli.words import count
 
 log = logging.getLogger("apcli")
 

@@ -7,10 +7,11 @@ from typing import Any
 
 from apcli.operations import report_accuracy
 from apcli.operations.report import Group, Report, Run, Stat
-from apcli.operations.report_order import Agreement, agreements, bracketed, caveats, join, moment_name, signed, verdict
+from apcli.operations.report_order import Agreement, agreements, bracketed, caveats, moment_name, signed, verdict
 from apcli.operations.report_quantities import PD, Key, Quantity, Record
 from apcli.operations.report_ranking import Ranking, rankings, sentences
 from apcli.theory.performance import SPLITS
+from apcli.words import join
 
 UNKNOWN = "–"
 WIDE = 5  # so many AP measures stand beside accuracy and PD; more get a table of their own

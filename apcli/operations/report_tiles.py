@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from apcli.operations.report import Group, Run
-from apcli.operations.report_order import FINAL, MANY, Agreement, bracketed, count, moment_name, signed
+from apcli.operations.report_order import FINAL, Agreement, bracketed, moment_name, signed
 from apcli.operations.report_quantities import Quantity
 from apcli.operations.report_tables import spread
+from apcli.words import MANY, count
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from apcli.entries import Entry
 from apcli.errors import UsageError
 from apcli.layers import Layer
 from apcli.operations import layer_masks
-from apcli.operations.layer_masks import by_counts, by_pattern, by_scope
+from apcli.operations.layer_masks import by_counts, by_pattern, by_scope, fitting_pattern
 from apcli.rankings import ScoreRanking
 
 SHAPES = {"conv": (8, 3, 3, 3), "mid": (16, 8), "fc": (5, 16)}
@@ -82,7 +82,7 @@ def test_masks_by_rows_do_not_depend_on_the_blocks(block, structure, monkeypatch
         if structure == "output":
             return by_scope(layers, rankings_of(weights), "output", 0.4, 0, None)
         n, m = map(int, structure.split(":"))
-        return by_pattern(layers, rankings_of(weights), (n, m), "f")
+        return by_pattern(layers, rankings_of(weights), (n, m))
 
     expected = masks()
     monkeypatch.setattr(layer_masks, "BLOCK", block)
@@ -129,9 +129,10 @@ def test_patterns_along_the_inputs(n, m, caplog):
     layers = [Layer("a", "a.weight", (3, 8, 3, 3)), Layer("b", "b.weight", (5, 16)), Layer("c", "c.weight", (2, 3))]
     draw = np.random.default_rng(0)
     weights = {x.tensor: draw.normal(size=x.shape) * (draw.random(x.shape) > 0.3) for x in layers}
-    masks = by_pattern(layers, rankings_of(weights), (n, m), "f")
-    assert masks.keys() == {"a.weight", "b.weight"}
-    assert "c stay as they are" in caplog.text
+    fitting = fitting_pattern(layers, (n, m), "f")
+    assert fitting == layers[:2]
+    assert f"left as they are, their inputs not a multiple of {m}: c" in caplog.text
+    masks = by_pattern(fitting, rankings_of(weights), (n, m))
     for x in layers[:2]:
         mask, size = masks[x.tensor].kept(0, x.size).reshape(x.shape), np.abs(weights[x.tensor])
         for place in np.ndindex(x.shape[0], x.shape[1] // m, *x.shape[2:]):
@@ -139,7 +140,15 @@ def test_patterns_along_the_inputs(n, m, caplog):
             best = np.argsort(size[at])[-n:]
             assert set(np.flatnonzero(mask[at])) == {i for i in best if size[at][i]}
     with pytest.raises(UsageError, match="no layer of f has a multiple"):
-        by_pattern(layers[2:], rankings_of(weights), (n, m), "f")
+        fitting_pattern(layers[2:], (n, m), "f")
+
+
+@pytest.mark.parametrize("size, min_keep, kept", [(4, 0.1, 1), (30, 0.1, 3), (7, 0.5, 4), (1, 0.9, 1), (9, 2.5, 3)])
+def test_min_keep_rounds_up(size, min_keep, kept):
+    layer = Layer("a", "a.weight", (1, size))
+    weight = np.arange(1.0, size + 1)
+    masks = by_scope([layer], rankings_of({"a.weight": weight}), "layer", 0.99, min_keep, None)
+    assert masks["a.weight"].kept(0, size).sum() == kept
 
 
 def test_more_zeros_than_asked_stay():

@@ -246,7 +246,8 @@ def test_same_bytes_wherever_it_runs(tmp_path, method, scope):
     for folder in ("here", "there/deeper"):
         (tmp_path / folder).mkdir(parents=True)
         source, _ = network(tmp_path / folder)
-        (path,) = run(source, 0.4, method=method, scope=scope, seeds=(3,))
+        seeds = (3,) if "seed" in METHODS.row(method).needs else None
+        (path,) = run(source, 0.4, method=method, scope=scope, seeds=seeds)
         contents.append(path.read_bytes())
     assert contents[0] == contents[1]
     header = contents[0][: 8 + int.from_bytes(contents[0][:8], "little")].decode(errors="replace")

@@ -177,6 +177,16 @@ def test_two_of_every_four_inputs(dense, tmp_path, method):
     check_file(path, dense, same_values=method == "wanda")
 
 
+@pytest.mark.parametrize("method", ["sparsegpt", "wanda"])
+def test_layers_that_do_not_fit_the_pattern_are_left_alone_by_every_method(dense, tmp_path, method, caplog):
+    (path,) = run(dense, tmp_path, method=method, structure="2:3", layers="fc4,fc5")  # of 300 and of 100 inputs
+    before, after = load_file(dense), load_file(path)
+    assert ((after["fc4.weight"].reshape(-1, 3) == 0).sum(1) == 1).all()
+    assert torch.equal(before["fc5.weight"], after["fc5.weight"])
+    assert read(path).lineage["pruned"].keys() == {"fc4.weight"}
+    assert "left as they are, their inputs not a multiple of 3: fc5" in caplog.text
+
+
 def test_sparsegpt_moves_the_kept_weights(dense, tmp_path):
     (path,) = run(dense, tmp_path, 0.5, method="sparsegpt", layers="fc4")
     after, before = load_file(path)["fc4.weight"], load_file(dense)["fc4.weight"]

@@ -10,6 +10,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from scipy import stats
 
+import apcli.operations.prune as prune_module
 from apcli import lineage as lineages
 from apcli.checkpoints import read, write
 from apcli.configs.divergence import DivergenceConfig
@@ -113,6 +114,41 @@ def test_single_layers_with_and_without_the_others(source, tmp_path):
         run(source, layer_sparsity=(("fc9", 0.5),), folder=tmp_path / "out")
     with pytest.raises(UsageError, match="leave --scope global out"):
         run(source, 0.5, layer_sparsity=(("fc2", 0.5),), scope="global")
+
+
+def test_the_counts_of_layer_sparsity_are_made_once(source, monkeypatch):
+    """Not anew for every tensor, which took minutes where there are thousands."""
+    calls = []
+    made = prune_module.select
+    monkeypatch.setattr(prune_module, "select", lambda *a, **k: calls.append(a) or made(*a, **k))
+    (path,) = run(source, layer_sparsity=(("fc1", 0.5), ("fc2", 0.25)))
+    assert zeros(path) == {"conv": 0, "fc1": 600, "fc2": 75}
+    assert len(calls) <= 1 + 2 * 2  # the layers, and each pattern for the masks and for what was asked
+
+
+@pytest.mark.parametrize(
+    "options, words",
+    [
+        ({"method": "movement"}, "apcli finetune --method movement"),
+        ({"method": "random-same-layers"}, "needs --like FILE"),
+        ({"method": "nearest"}, "unknown method 'nearest'"),
+        ({"scope": "everything"}, "unknown scope 'everything'"),
+        ({"method": "lowest", "seeds": (1,)}, "lowest draws nothing"),
+        ({"method": "sparsegpt", "min_keep": 3.0}, "leave --rewind-to and --min-keep out"),
+        ({"method": "synflow", "layer_sparsity": (("fc1", 0.5),)}, "prunes in steps"),
+        ({"device": "cpu"}, "needs no network"),
+    ],
+)
+def test_the_operation_refuses_what_the_command_refuses(source, options, words):
+    before = set(source.parent.iterdir())
+    with pytest.raises(UsageError, match=words):
+        list(prune(read(source), PruneConfig((0.5,), **options), Outputs()))
+    assert set(source.parent.iterdir()) == before
+
+
+def test_a_missing_network_is_said(source):
+    with pytest.raises(ValueError, match="taylor runs the network"):
+        list(prune(read(source), PruneConfig((0.5,), "taylor"), Outputs()))
 
 
 def test_min_keep_under_global_hands_the_rest_to_the_others(tmp_path):
@@ -298,6 +334,28 @@ def test_packing_and_unpacking_gives_the_same_bytes(digits, tmp_path):
     (unpacked,) = run(repacked, 0.0, folder=tmp_path / "unpacked")
     assert unpacked.read_bytes() == back.read_bytes() == dense.read_bytes()
     assert repacked.read_bytes() == packed.read_bytes()
+
+
+@pytest.mark.parametrize("storage", ["dense", "bitmask"])
+def test_sparsity_0_changes_no_bit(tmp_path, storage, caplog):
+    """Of a file where no tensor packs, and of one that is not packed at all: -0.0 stays -0.0."""
+    weight = torch.randn(8, 8, generator=torch.Generator().manual_seed(0))
+    weight[0, :2] = torch.tensor([-0.0, 0.0])
+    save_file({"fc.weight": weight, "fc.bias": torch.tensor([-0.0])}, tmp_path / "net.safetensors")
+    (first,) = run(tmp_path / "net.safetensors", 0.0, storage=storage, folder=tmp_path / "first")
+    (second,) = run(first, 0.0, folder=tmp_path / "second")
+    for path in (first, second):
+        assert load_file(path)["fc.weight"].view(torch.int32).tolist() == weight.view(torch.int32).tolist()
+        assert load_file(path)["fc.bias"].signbit().all()
+    assert ("no tensor is smaller as a bit mask" in caplog.text) == (storage == "bitmask")
+
+
+def test_a_zero_that_goes_keeps_its_sign_and_a_weight_becomes_plus_zero(tmp_path):
+    save_file({"fc.weight": torch.tensor([[-0.0, -0.1, -3.0, 4.0]])}, tmp_path / "net.safetensors")
+    (path,) = run(tmp_path / "net.safetensors", 0.5)
+    after = load_file(path)["fc.weight"]
+    assert after.tolist() == [[0, 0, -3, 4]]
+    assert after.signbit().tolist() == [[True, False, True, False]]
 
 
 def test_nothing_to_repack_is_refused(source, tmp_path):
