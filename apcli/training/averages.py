@@ -9,6 +9,9 @@ from torch import Tensor, nn
 class Average:
     """The exponential moving average of a network's parameters, as a network of its own; buffers are copied.
 
+    Copied running statistics are those of other weights: ``recalibration.settle_`` measures the average's own before
+    it is used.
+
     average = decay average + (1 - decay) weights after each step, from the first weights on
     (Polyak & Juditsky 1992; with a fixed decay, Tarvainen & Valpola 2017, arXiv:1703.01780, equation 1).
     """

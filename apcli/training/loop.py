@@ -29,6 +29,7 @@ from apcli.training.pace import Pace
 from apcli.training.parameters import learn_, parameters_of, training_mode_
 from apcli.training.ranks import Ranks
 from apcli.training.rates import Rates
+from apcli.training.recalibration import settle_
 from apcli.training.recipe import Recipe
 from apcli.training.resume import Resume
 
@@ -217,6 +218,8 @@ class Training:
             self._diverged(self._steps - 1)
         epoch = self.epoch + 1
         entry: dict[str, Any] = {"epoch": epoch, "lr": self._rates.now, "running": running}
+        if self._average is not None and not self._frozen:
+            settle_(self.evaluated, self.dataset, self.recipe.batch_size, self.seed)
         self.ranks.same_(self.evaluated.network)
         if epoch % self.recipe.eval_every == 0 or epoch == self.recipe.epochs:
             entry |= evaluate(self.evaluated, self.dataset, self.recipe.batch_size, self.ranks)

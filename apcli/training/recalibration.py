@@ -1,8 +1,14 @@
-"""Batch norm's running statistics, measured anew."""
+"""The running statistics of batch and instance norms, measured anew."""
+
+import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.modules.batchnorm import _NormBase
+from torch.nn.modules.instancenorm import _InstanceNorm
+from torch.nn.utils.parametrizations import _SpectralNorm
+from torch.nn.utils.parametrize import ParametrizationList
 
 from apcli.data.batches import feed
 from apcli.data.datasets import Dataset
@@ -10,34 +16,70 @@ from apcli.errors import UsageError
 from apcli.training.draws import order_of
 from apcli.training.forward import Forward
 
+SETTLING_IMAGES = 4096  # for an average's statistics; evaluation costs more on all sets but the largest
+_ITERATIONS = 15  # as torch takes for a new spectral norm
+
 
 def recalibrate_(forward: Forward, dataset: Dataset, batch_size: int, seed: int) -> None:
-    """Measure batch norm's running statistics anew, over the whole training split without augmentation.
+    """Measure the norms' running statistics anew, over the whole training split without augmentation.
 
-    Each layer gets the mean and the unbiased variance of all that reaches it, batches pooled by their counts: neither
-    the order nor a smaller last batch shifts them. What reaches it went through the norms before it, which take each
-    batch's own statistics, as in training: so images come in an order drawn by the seed, not sorted by class as files
-    are. All else is in evaluation mode and stays as it is. Source: Li et al. 2020, arXiv:2007.02491, section 3.
+    Each batch norm gets the mean and the unbiased variance of all that reaches it, batches pooled by their counts:
+    neither the order nor a smaller last batch shifts them; an instance norm gets the means over single images. What
+    reaches a norm went through those before it, which take each batch's own statistics, as in training: so images come
+    in an order drawn by the seed, not sorted by class as files are. All else is in evaluation mode and stays as it is.
+    Source: Li et al. 2020, arXiv:2007.02491, section 3.
 
     Raises:
         UsageError: no layer has running statistics, or a batch is too small for batch norm.
     """
-    model, spec = forward.network, forward.spec
-    norms = [module for module in model.modules() if isinstance(module, _BatchNorm) and module.running_mean is not None]
-    if not norms:
-        raise UsageError(f"--recalibrate-bn: {spec.name} has no batch norm with running statistics: leave it out")
-    moments = [_Moments() for _ in norms]
+    if not _norms_of(forward.network):
+        raise UsageError(
+            f"--recalibrate-bn: {forward.spec.name} has no batch norm with running statistics: leave it out"
+        )
+    try:
+        _measure_(forward, dataset, order_of(len(dataset.train), seed, 0).split(batch_size))
+    except ValueError as error:  # a batch norm that sees one value a channel
+        raise UsageError(f"--recalibrate-bn with --batch-size {batch_size}: {error}: choose another size") from None
+
+
+def settle_(forward: Forward, dataset: Dataset, batch_size: int, seed: int) -> None:
+    """Measure what averaged weights' modules keep beside them and no step has updated: see ``recalibrate_``.
+
+    That is the norms' running statistics, and the singular vectors that spectral norms find by power iteration.
+
+    The images are the first ``SETTLING_IMAGES`` of the training split in an order drawn by the seed, in whole batches;
+    a smaller split is used up. So the statistics are a function of the weights alone, in every process the same.
+    Source: Izmailov et al. 2018, arXiv:1803.05407, section 3.2; the number, Wu & Johnson 2021, arXiv:2105.07576,
+    section 3.2: a few thousand images are enough.
+    """
+    for module in forward.network.modules():
+        if isinstance(module, ParametrizationList) and any(isinstance(part, _SpectralNorm) for part in module):
+            module.train()  # in which each use of the weight is one iteration
+            with torch.no_grad():
+                for _ in range(_ITERATIONS):
+                    module()
+            module.eval()
+    if _norms_of(forward.network):
+        batches = order_of(len(dataset.train), seed, 0).split(batch_size)
+        _measure_(forward, dataset, batches[: math.ceil(SETTLING_IMAGES / batch_size)])
+
+
+def _norms_of(network: nn.Module) -> list[_NormBase]:
+    return [module for module in network.modules() if isinstance(module, _NormBase) and module.running_mean is not None]
+
+
+def _measure_(forward: Forward, dataset: Dataset, batches: Sequence[Tensor]) -> None:
+    """Replace the running statistics by those of these batches of the training split."""
+    model, norms = forward.network, _norms_of(forward.network)
+    moments = [_InstanceMoments() if isinstance(norm, _InstanceNorm) else _Moments() for norm in norms]
     hooks = [norm.register_forward_pre_hook(found) for norm, found in zip(norms, moments, strict=True)]
     model.eval()
     for norm in norms:
         norm.training = True  # train() would reach a dropout that stands inside
     try:
         with torch.no_grad():
-            order = order_of(len(dataset.train), seed, 0).split(batch_size)
-            for images, _ in feed(dataset.train, order, **spec.scaling):
+            for images, _ in feed(dataset.train, batches, **forward.spec.scaling):
                 forward(images)
-    except ValueError as error:  # a batch norm that sees one value a channel
-        raise UsageError(f"--recalibrate-bn with --batch-size {batch_size}: {error}: choose another size") from None
     finally:
         for hook in hooks:
             hook.remove()
@@ -64,12 +106,31 @@ class _Moments:
         self.squares = count * (variance + mean.square()) + self.squares
 
     @torch.no_grad()
-    def give_(self, norm: _BatchNorm) -> None:
+    def give_(self, norm: _NormBase) -> None:
         """Make them the running statistics; a layer that nothing reached keeps its own."""
         if not self.batches:
             return
+        mean, variance = self._statistics()
+        norm.get_buffer("running_mean").copy_(mean)
+        norm.get_buffer("running_var").copy_(variance)
+        norm.get_buffer("num_batches_tracked").fill_(self.batches)
+
+    def _statistics(self) -> tuple[Tensor, Tensor]:
         mean = self.sums / self.count
         deviations = (self.squares - self.count * mean.square()).clamp(min=0)
-        norm.get_buffer("running_mean").copy_(mean)
-        norm.get_buffer("running_var").copy_(deviations / (self.count - 1))
-        norm.get_buffer("num_batches_tracked").fill_(self.batches)
+        return mean, deviations / (self.count - 1)
+
+
+class _InstanceMoments(_Moments):
+    """The means over images of each image's own mean and unbiased variance, by channel, as an instance norm keeps."""
+
+    def __call__(self, norm: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        features = inputs[0].float().flatten(2)
+        variance, mean = (moment.double().sum(0) for moment in torch.var_mean(features, 2))
+        self.batches += 1
+        self.count += len(features)
+        self.sums = mean + self.sums
+        self.squares = variance + self.squares
+
+    def _statistics(self) -> tuple[Tensor, Tensor]:
+        return self.sums / self.count, self.squares / self.count
