@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from apcli.checkpoints import Checkpoint
 from apcli.errors import UsageError
 from apcli.registry import split_list
+from apcli.words import few
 
 # Matched against the module that owns a ``.weight`` (``word_embeddings``, ``norm1``), or the parameter's own name
 # (``pos_embed``, ``cls_token``): so ``patch_embed.proj.weight``, a convolution, stays prunable.
@@ -104,4 +105,4 @@ def _last(checkpoint: Checkpoint, layers: list[Layer], option: str) -> Layer:
 
 
 def listing(layers: Iterable[Layer]) -> str:
-    return ", ".join(layer.name for layer in layers)
+    return few([layer.name for layer in layers], 10)

@@ -3,6 +3,8 @@
 import math
 from collections.abc import Mapping, Sequence
 
+from apcli.words import few
+
 Shapes = Mapping[str, tuple[int, ...]]  # by layer
 
 _LAST = 0.8  # of uniform+: the last layer's sparsity is at most this
@@ -48,7 +50,7 @@ def uniform_plus(shapes: Shapes, sparsity: float, *, first: str, last: str) -> d
     """
     for end in (first, last):
         if end not in shapes:
-            raise ValueError(f"layer {end} is not among those that are pruned: {', '.join(shapes)}")
+            raise ValueError(f"layer {end} is not among those that are pruned: {few(list(shapes))}")
     sizes = {name: math.prod(shape) for name, shape in shapes.items()}
     wanted = round(sparsity * sum(sizes.values()))
     open_layers = {name: size for name, size in sizes.items() if name != first}

@@ -17,6 +17,7 @@ from apcli.criteria.subject import Scores, Subject
 from apcli.errors import ApcliError, UsageError
 from apcli.layers import layer_name
 from apcli.probes import logits_of, undisturbed
+from apcli.words import few
 
 log = logging.getLogger("apcli")
 
@@ -149,7 +150,7 @@ def synflow(subject: Subject, *, iterations: int) -> Scores:
             scores[tensor][~kept[name].cpu().numpy()] = -np.inf
     dry = [layer_name(tensor) for tensor, score in scores.items() if not (score > 0).any()]
     if dry:
-        log.warning("synflow: nothing flows through %d of %d layers: %s", len(dry), len(scores), ", ".join(dry))
+        log.warning("synflow: nothing flows through %d of %d layers: %s", len(dry), len(scores), few(dry))
     return scores
 
 

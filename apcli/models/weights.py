@@ -14,6 +14,7 @@ from apcli import checkpoints
 from apcli.errors import ApcliError, UsageError
 from apcli.shards import is_index
 from apcli.state_dicts import load
+from apcli.words import few
 
 log = logging.getLogger("apcli")
 
@@ -78,12 +79,12 @@ def load_weights_(model: nn.Module, weights: Mapping[str, Tensor], rename: Seque
     unexpected = [name for name in given if name not in wanted]
     different = [name for name in wanted if name in given and given[name].shape != wanted[name]]
     if missing or unexpected or different:
-        parts = [f"without {_some(missing)}"] if missing else []
-        parts += [f"with {_some(unexpected)} that the model has not"] if unexpected else []
+        parts = [f"without {few(missing)}"] if missing else []
+        parts += [f"with {few(unexpected)} that the model has not"] if unexpected else []
         shapes = [
             f"{name} ({_by(given[name].shape)} in the file, {_by(wanted[name])} in the model)" for name in different
         ]
-        parts += [f"with another shape of {_some(shapes)}"] if shapes else []
+        parts += [f"with another shape of {few(shapes)}"] if shapes else []
         hint = _suggestion({name: wanted[name] for name in missing}, {name: given[name].shape for name in unexpected})
         hint = hint or "choose the model and the number of classes that it was made for"
         raise ApcliError(f"{source} does not fit the model: {'; '.join(parts)}; {hint}")
@@ -136,9 +137,7 @@ def _renamed(tensors: dict[str, Tensor], option: str, source: str) -> dict[str, 
         else:
             names[name] = name
     if all(name == target for name, target in names.items()) and old != new:
-        raise UsageError(
-            f"--rename {option}: {source} has no tensor {old} or {old}.*; it has {_some(list(tensors), 6)}"
-        )
+        raise UsageError(f"--rename {option}: {source} has no tensor {old} or {old}.*; it has {few(list(tensors), 6)}")
     if "" in names.values() or len(set(names.values())) != len(names):
         raise UsageError(f"--rename {option}: a tensor would have no name, or that of another one")
     return {names[name]: tensor for name, tensor in tensors.items()}
@@ -164,11 +163,6 @@ def _common_prefix(names: list[str]) -> str:
             break
         common.append(parts[0])
     return ".".join(common)
-
-
-def _some(names: list[str], most: int = 3) -> str:
-    rest = len(names) - most
-    return ", ".join(names[:most]) + (f" and {rest} more" if rest > 0 else "")
 
 
 def _by(shape: torch.Size) -> str:

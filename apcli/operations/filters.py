@@ -30,6 +30,7 @@ from apcli.operations.filter_trials import Removed, Trial, compacted, cuts_of, m
 from apcli.probes import Batches, logits_of, undisturbed
 from apcli.registry import Choice
 from apcli.state_dicts import entry_of, tensor_of
+from apcli.words import few
 
 log = logging.getLogger("apcli")
 
@@ -140,7 +141,7 @@ class FilterPruner:
             if makers & selected:
                 reason = group.fixed or ("a layer of --exclude makes them" if makers & excluded else "")
                 (reasons.setdefault(reason, []) if reason else free).append(group.name if reason else group)  # type: ignore[arg-type]
-        why = "; ".join(f"{_some(names)}: {reason}" for reason, names in reasons.items())
+        why = "; ".join(f"{few(names)}: {reason}" for reason, names in reasons.items())
         if not free:
             raise UsageError(
                 f"{self.source.label} has no channels that can be removed of these layers"
@@ -158,7 +159,7 @@ class FilterPruner:
         """
         failing = self.trial.failing(self.groups, removed)
         if failing:
-            names = _some([group.name for group in failing])
+            names = few([group.name for group in failing])
             log.warning(
                 "%s: %s keep their channels: the network is not the same without them", self.source.label, names
             )
@@ -254,8 +255,3 @@ def _by_channel(products: Tensor, part: Part) -> Tensor:
     """The sum over what belongs to each channel, [channels]."""
     sums = products.movedim(part.dim, 0).flatten(1).sum(dim=1)
     return sums[torch.from_numpy(part.positions).to(sums.device)].sum(dim=1)
-
-
-def _some(names: Sequence[str], most: int = 5) -> str:
-    rest = len(names) - most
-    return ", ".join(names[:most]) + (f" and {rest} more" if rest > 0 else "")

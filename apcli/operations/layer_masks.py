@@ -198,7 +198,7 @@ def _ends_of(layers: Sequence[Layer], parameters: Mapping[str, object], last: st
             if len(names) != 1:
                 raise UsageError(
                     f"--scope uniform+: which layer is {key} is not known: give uniform+:{key}=NAME, one of "
-                    f"{', '.join(layer.name for layer in layers)}"
+                    f"{few([layer.name for layer in layers])}"
                 )
             named[key] = names[0]
     return named

@@ -391,7 +391,7 @@ def test_what_the_graph_has_wrong_is_found_and_left_whole(tmp_path, caplog):
     assert {name for name in result.kept if name.endswith("weight")} == {"third.weight", "fourth.weight", "fc.weight"}
     warnings = [record.message for record in caplog.records if record.levelno == logging.WARNING]
     assert len(warnings) == 1
-    assert "first, second keep their channels" in warnings[0]
+    assert "first and second keep their channels" in warnings[0]
     with pytest.raises(UsageError, match="no channel can be removed"):
         pruner_of(tmp_path, model, layers=["first", "second"])
 
