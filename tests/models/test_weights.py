@@ -175,7 +175,7 @@ def test_a_rename_that_cannot_be_done(option, words):
 )
 def test_a_mismatch_suggests_the_rename(old, new, suggested):
     weights = {name.replace(new, old): tensor for name, tensor in small().state_dict().items()}
-    with pytest.raises(ApcliError, match=r"without fc\.weight, fc\.bias; with ") as caught:
+    with pytest.raises(ApcliError, match=r"without fc\.weight and fc\.bias; with ") as caught:
         load_weights_(small(), weights, [], "x.pt")
     assert caught.value.exit_code == 1
     assert suggested in str(caught.value)
