@@ -59,15 +59,20 @@ class Masking:
 
     @torch.no_grad()
     def after_gradients(self) -> None:
-        """Take what the gradients teach of which weights matter, before the step that uses them up."""
-        if self._learn is None or self._descent is None:
-            return
-        for name, scores in self._scores.items():
+        """Take what the gradients teach of which weights matter, then leave only those of weights that are trained.
+
+        So nothing that couples weights, a norm to clip by or a trust ratio, counts what is removed.
+        """
+        if self._learn is not None and self._descent is not None:
+            for name, scores in self._scores.items():
+                gradient = self._weights[name].grad
+                if gradient is not None:
+                    scores.grad = self._learn(self._whole(name), gradient.to(scores.dtype))
+            self._descent.step()
+        for name, mask in self.removed.items():
             gradient = self._weights[name].grad
             if gradient is not None:
-                scores.grad = self._learn(self._whole(name), gradient.to(scores.dtype))
-                gradient.masked_fill_(self.removed[name], 0.0)  # what is removed is scored, not trained
-        self._descent.step()
+                gradient.masked_fill_(mask, 0.0)
 
     @torch.no_grad()
     def hold(self, weights: Mapping[str, Tensor] | None = None) -> None:

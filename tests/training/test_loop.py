@@ -20,7 +20,7 @@ from apcli.optim import OPTIMISERS
 from apcli.training.evaluation import evaluate
 from apcli.training.forward import Forward
 from apcli.training.loop import Training
-from apcli.training.masking import Masking
+from apcli.training.masking import Growth, Masking
 from apcli.training.parameters import parameters_of
 from apcli.training.recalibration import recalibrate_
 from apcli.training.recipe import Recipe, recipe_of
@@ -121,23 +121,25 @@ def test_zeros_are_held_after_every_step_whatever_the_optimiser_s_state_holds(op
 
 
 def test_momentum_of_the_dense_weight_does_not_revive_it():
-    """The removed weights' gradients are not zero, so the optimiser's state fills, step by step, with what would."""
+    """A weight that is removed on the way leaves its momentum behind, which would move it for some steps more."""
     model = network()
-    masks = removed_of(model)
+    removed = {"fc.weight": torch.zeros_like(model.fc.weight, dtype=torch.bool)}
+    masking = Masking(parameters_of(model), removed, [Growth(("fc.weight",), {5: 400})])
     seen = []
 
-    def gradients(optimiser: torch.optim.Optimizer, *_: Any) -> None:
+    def momenta(optimiser: torch.optim.Optimizer, *_: Any) -> None:
         for weight in optimiser.param_groups[0]["params"]:
-            if weight.shape == masks["fc.weight"].shape:
-                seen.append(optimiser.state[weight]["momentum_buffer"][masks["fc.weight"]].abs().max().item())
+            if weight.shape == model.fc.weight.shape:
+                seen.append(optimiser.state[weight]["momentum_buffer"][removed["fc.weight"]].abs())
 
-    hook = register_optimizer_step_post_hook(gradients)
+    hook = register_optimizer_step_post_hook(momenta)
     try:
-        list(run(model, recipe(opt="sgd", momentum=0.9, weight_decay=0.1), removed=masks))
+        list(Training(model, spec(), data(), recipe(momentum=0.9, weight_decay=0.1), seed=0, masking=masking).run())
     finally:
         hook.remove()
-    assert min(seen) > 0
-    assert not model.fc.weight[masks["fc.weight"]].any()
+    assert [len(found) for found in seen] == [0] * 5 + [400] * 7
+    assert all(found.count_nonzero() > 300 for found in seen[5:])
+    assert not model.fc.weight[removed["fc.weight"]].any()
 
 
 @pytest.mark.parametrize("opt", ["sgd", "adam"])

@@ -138,3 +138,20 @@ def test_a_tensor_without_a_gradient_learns_nothing():
     masking.after_gradients()
     masking.before_step()
     assert mask.tolist() == [True, True, False, False]
+
+
+@pytest.mark.parametrize("learn", [None, movement])
+def test_gradients_of_removed_weights_are_gone_before_the_step_and_all_others_as_they_were(learn):
+    """Whatever then couples weights, a norm or a trust ratio, sees only what is trained; masks may have just grown."""
+    weights = {name: torch.randn(shape, requires_grad=True) for name, shape in SHAPES.items()}
+    removed = {name: torch.arange(weight.numel()).view_as(weight) % 3 == 0 for name, weight in weights.items()}
+    masking = Masking(weights, removed, [Growth(("b",), {0: 15})], learn)
+    masking.before_step()
+    assert removed["b"].sum() == 15
+    given = {name: torch.randn_like(weight) for name, weight in weights.items()}
+    given["a"][removed["a"]] = math.nan
+    for name, weight in weights.items():
+        weight.grad = given[name].clone()
+    masking.after_gradients()
+    for name, weight in weights.items():
+        assert torch.equal(weight.grad, torch.where(removed[name], 0.0, given[name]))
