@@ -8,7 +8,9 @@ from apcli.errors import UsageError
 
 
 def device_of(name: str, *, deterministic: bool = True) -> torch.device:
-    """The device that ``--device`` means; ``auto`` is CUDA where there is one, of each process its own.
+    """The device that ``--device`` means, numbered; ``auto`` is CUDA where there is one, of each process its own.
+
+    float32 is float32 from then on: cuDNN rounds the operands of convolutions to ten bits (TF32) unless told not to.
 
     Raises:
         UsageError: no such device here.
@@ -18,8 +20,7 @@ def device_of(name: str, *, deterministic: bool = True) -> torch.device:
     if name == "cuda" and (rank := os.environ.get("LOCAL_RANK")) is not None:
         name = f"cuda:{rank}"
     try:
-        device = torch.device(name)
-        torch.empty(0, device=device)
+        device = torch.empty(0, device=name).device
     except (RuntimeError, AssertionError) as error:
         reason = str(error).strip().splitlines()[0]
         raise UsageError(f"--device {name} cannot be used ({reason}): expected auto, cpu, cuda or cuda:N") from None
@@ -31,4 +32,6 @@ def device_of(name: str, *, deterministic: bool = True) -> torch.device:
         torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
         torch.backends.cudnn.deterministic = deterministic
         torch.backends.cudnn.benchmark = not deterministic
+        # The older of torch's two names for each: `cudnn.flags()` raises once the newer one is set.
+        torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
     return device

@@ -55,6 +55,11 @@ LOOP = {
     "eval_every": _option(int, "--eval-every", metavar="N", help="evaluate each N epochs and after the last"),
     "amp": _option(bool | None, "--amp/--no-amp", help="compute in bfloat16 where that is safe; default: on CUDA"),
     "compile": _option(bool, "--compile/--no-compile", help="compile the network first, by torch.compile"),
+    "cuda_graph": _option(
+        bool | None,
+        "--cuda-graph/--no-cuda-graph",
+        help="record a step once and launch it whole; default: on CUDA, if the step can be captured",
+    ),
     "device": options.Device,
     "deterministic": _option(bool, "--deterministic/--no-deterministic", help="on CUDA: only kernels that repeat"),
     "checkpoint_every": _option(

@@ -11,7 +11,8 @@ class LoopConfig:
     """How a network is optimised; the defaults are those of arXiv:2403.00155.
 
     None means: ``lr`` by model (0.1 or 0.01), ``momentum`` 0.9 where the optimiser has one, ``augment`` by data set,
-    ``amp`` on CUDA; of the others, that it is not done. ``checkpoint_every`` is in epochs.
+    ``amp`` on CUDA, ``cuda_graph`` where a step can be captured; of the others, that it is not done.
+    ``checkpoint_every`` is in epochs.
     """
 
     epochs: int = 100
@@ -37,6 +38,7 @@ class LoopConfig:
     eval_every: int = 1
     amp: bool | None = None
     compile: bool = False
+    cuda_graph: bool | None = None
     device: str = "auto"
     deterministic: bool = True
     checkpoint_every: float = 0.0

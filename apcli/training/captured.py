@@ -1,72 +1,123 @@
 """CUDA graphs: a function's kernels recorded once and launched as one, so that no step waits for Python."""
 
 import logging
+import warnings
+from collections import Counter
 from collections.abc import Callable
+from functools import cache
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
 log = logging.getLogger("apcli")
 
-_EAGER_CALLS = 3  # before capture: libraries choose kernels and optimisers make their state on the first calls
+_EAGER_CALLS = 3  # of a shape, before capture: libraries choose kernels and optimisers make their state meanwhile
+
+Shapes = tuple[torch.Size, ...]
 
 
 class Captured:
-    """A function of tensors that returns nothing, run from a CUDA graph once it has been called a few times.
+    """A function of tensors that returns nothing, run from CUDA graphs: one for each shape of its arguments.
 
-    All calls count: the first run as they are (on the stream that capture needs), the next is recorded, and every
-    later one of the same shapes copies its arguments to where the recorded kernels read them. Calls of other shapes (a
-    smaller last batch) run as they are. What the function changes must keep its place in memory; what it reads from
-    Python is fixed at capture. Where capture fails it is said once, and all calls run as they are.
+    All calls count. The first calls of a shape run as they are, on a side stream, the next one is recorded, and every
+    later one copies its arguments to where the recorded kernels read them. What the function changes must keep its
+    place in memory; what it reads from Python is fixed at capture. If the function waits for the device, or if capture
+    fails, that is logged once and all calls run as they are.
+
+    Recorded calls keep the memory they work in, and share it among shapes. A call that runs as it is needs its own, so
+    the records are dropped before it and made again later: never is there room for two calls.
+
+    ``torch.cuda.make_graphed_callables`` does not do: it captures forward and backward passes, not an optimiser's step.
 
     Args:
         function: nothing in it waits for the device.
-        enabled: False on other devices than CUDA, and where a step is not always the same.
+        enabled: False if a step is not always the same. Tensors that are not on CUDA are never captured.
     """
 
     def __init__(self, function: Callable[..., None], *, enabled: bool) -> None:
         self._function = function
-        self._enabled = enabled and torch.cuda.is_available()
-        self._graph: torch.cuda.CUDAGraph | None = None
-        self._inputs: tuple[Tensor, ...] = ()
-        self._calls = 0
+        self._enabled = enabled
+        self._recorded: dict[Shapes, tuple[torch.cuda.CUDAGraph, tuple[Tensor, ...]]] = {}
+        self._calls: Counter[Shapes] = Counter()
 
     def __call__(self, *inputs: Tensor) -> None:
-        if not self._enabled:
-            self._function(*inputs)
-        elif self._graph is not None and self._fits(inputs):
-            for place, given in zip(self._inputs, inputs, strict=True):
-                place.copy_(given)
-            self._graph.replay()
-        elif self._graph is None and self._calls >= _EAGER_CALLS:
-            self._capture(inputs)
-        else:
-            self._beside(inputs)
-        self._calls += 1
-
-    def _fits(self, inputs: tuple[Tensor, ...]) -> bool:
-        return all(place.shape == given.shape for place, given in zip(self._inputs, inputs, strict=True))
-
-    def _beside(self, inputs: tuple[Tensor, ...]) -> None:
-        """Run on a side stream, as capture does: what autograd keeps then belongs to no other."""
-        stream = torch.cuda.Stream()
-        stream.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(stream):
-            self._function(*inputs)
-        torch.cuda.current_stream().wait_stream(stream)
-
-    def _capture(self, inputs: tuple[Tensor, ...]) -> None:
-        """Record the call, then run it from the record: a capture computes nothing."""
-        graph = torch.cuda.CUDAGraph()
-        self._inputs = tuple(given.clone() for given in inputs)
-        try:
-            with torch.cuda.graph(graph, capture_error_mode="thread_local"):  # other threads go on loading
-                self._function(*self._inputs)
-        except RuntimeError as error:
-            reason = str(error).strip().splitlines()[0]
-            log.warning("a step cannot be captured as a CUDA graph (%s): its kernels are launched one by one", reason)
-            self._enabled = False
+        if not (self._enabled and inputs[0].is_cuda):
             self._function(*inputs)
             return
-        self._graph = graph
-        graph.replay()
+        shapes = tuple(given.shape for given in inputs)
+        if shapes in self._recorded:
+            graph, places = self._recorded[shapes]
+            for place, given in zip(places, inputs, strict=True):
+                place.copy_(given)
+            graph.replay()
+        elif self._calls[shapes] >= _EAGER_CALLS:
+            self._record(shapes, inputs)
+        else:
+            self._calls[shapes] += 1
+            self._run_beside(inputs, look=self._calls[shapes] == _EAGER_CALLS)
+
+    def _run_beside(self, inputs: tuple[Tensor, ...], *, look: bool) -> None:
+        """Run on a side stream, as capture does: what autograd keeps then belongs to no other."""
+        if self._recorded:
+            torch.cuda.synchronize()  # none of them runs any more
+            self._recorded.clear()
+        side, _ = _streams(inputs[0].device)
+        side.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(side):
+            if look:
+                self._look(inputs)
+            else:
+                self._function(*inputs)
+        torch.cuda.current_stream().wait_stream(side)
+
+    def _look(self, inputs: tuple[Tensor, ...]) -> None:
+        """Run, and find what waits for the device: to capture that would fail, and torch 2.11 does not recover."""
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always")
+            torch.cuda.set_sync_debug_mode("warn")  # which itself warns that it is a prototype
+            try:
+                self._function(*inputs)
+            finally:
+                torch.cuda.set_sync_debug_mode("default")
+        for warning in told:
+            message = str(warning.message)
+            if "synchronizing CUDA operation" in message and self._enabled:
+                self._give_up(f"{Path(warning.filename).name}:{warning.lineno} waits for the device")
+            elif "synchroniz" not in message.lower():
+                warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
+
+    def _record(self, shapes: Shapes, inputs: tuple[Tensor, ...]) -> None:
+        """Record the call, then run it from the record: a capture computes nothing."""
+        graph = torch.cuda.CUDAGraph()
+        places = tuple(given.clone() for given in inputs)
+        pool = next((recorded.pool() for recorded, _ in self._recorded.values()), None)
+        _, stream = _streams(inputs[0].device)
+        # A failed capture leaves its stream the current one, and other threads go on loading data meanwhile.
+        with torch.cuda.stream(torch.cuda.current_stream()):
+            try:
+                with torch.cuda.graph(graph, pool=pool, stream=stream, capture_error_mode="thread_local"):
+                    self._function(*places)
+            except RuntimeError as error:
+                self._give_up(str(error.__context__ or error).strip().partition("\n")[0])  # the last error says nothing
+        if self._enabled:
+            self._recorded[shapes] = graph, places
+            graph.replay()
+            return
+        del graph, places  # as the traceback's tensors are gone by now: the call needs their memory
+        self._recorded.clear()
+        self._function(*inputs)
+
+    def _give_up(self, reason: str) -> None:
+        log.warning("a step cannot be captured as a CUDA graph (%s): its kernels are launched one by one", reason)
+        self._enabled = False
+
+
+@cache
+def _streams(device: torch.device) -> tuple[torch.cuda.Stream, torch.cuda.Stream]:
+    """The side stream and the capture stream of a device: two, and the same two for the whole process.
+
+    torch hands out 32 streams in turn and caches memory and cuBLAS workspaces for each. A graph that is destroyed frees
+    the workspaces of its stream (torch 2.12 to 2.14), so no other work may have used that stream.
+    """
+    return torch.cuda.Stream(device), torch.cuda.Stream(device)

@@ -9,7 +9,6 @@ from torch import Tensor
 
 from apcli.data.batches import feed
 from apcli.data.datasets import Dataset, Samples
-from apcli.training.captured import Captured
 from apcli.training.forward import Forward
 from apcli.training.ranks import Ranks
 
@@ -29,10 +28,9 @@ def _evaluate(forward: Forward, split: Samples, batch_size: int, ranks: Ranks) -
     forward.network.eval()
     tally = Tally(forward.spec.num_classes, forward.device)
     spec = forward.spec
-    run = Captured(lambda images, labels: tally.add(forward(images), labels), enabled=len(split) > 8 * batch_size)
     mine = torch.arange(ranks.rank, len(split), ranks.size)
     for images, labels in feed(split, mine.split(batch_size), **spec.scaling):
-        run(images, labels)
+        tally.add(forward(images), labels)
     return tally.metrics(ranks)
 
 

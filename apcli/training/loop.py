@@ -24,7 +24,7 @@ from apcli.training.forward import Forward
 from apcli.training.interrupts import Interrupts, held_back
 from apcli.training.losses import loss_of, mixing_of
 from apcli.training.masking import Masking
-from apcli.training.optimisers import optimiser_of, restore_rates_
+from apcli.training.optimisers import load_, optimiser_of
 from apcli.training.pace import Pace
 from apcli.training.parameters import learn_, parameters_of, training_mode_
 from apcli.training.ranks import Ranks
@@ -102,8 +102,8 @@ class Training:
         self._parameters = [p for p in network.parameters() if p.requires_grad]
         whole_step = self._forward.device.type == "cuda" and self.ranks.size == 1
         self._optimiser, self._captures = optimiser_of(network, recipe, captured=whole_step)
-        if self._forward.device.type == "cuda" and not self._captures:
-            why = f"--opt {recipe.opt.name}" if whole_step else "training by several processes"
+        if self._forward.device.type == "cuda" and recipe.cuda_graph and not self._captures:
+            why = (recipe.obstacle or f"--opt {recipe.opt.name}") if whole_step else "training by several processes"
             log.info("%s cannot be in a CUDA graph: steps are launched kernel by kernel", why)
         self._rates = Rates(self._optimiser, recipe, self._batches)
         self._tally = Tally(spec.num_classes, self._forward.device)
@@ -124,7 +124,7 @@ class Training:
         Raises:
             Diverged: the loss is no longer finite.
         """
-        learn = Captured(self._step, enabled=self._captures)  # its memory goes with the run
+        learn = Captured(self._step, enabled=self._captures and self.recipe.cuda_graph)  # its memory goes with the run
         with held_back() as interrupts:
             while self.epoch < self.recipe.epochs and not self._is_stale():
                 if not self._run_epoch(learn, interrupts):
@@ -302,8 +302,10 @@ class Training:
 
     def _load(self, state: dict[str, Any]) -> None:
         for name, part in self._parts().items():
-            part.load_state_dict(state[name])
-        restore_rates_(self._optimiser, self._forward.device)
+            if part is self._optimiser:
+                load_(self._optimiser, state[name])
+            else:
+                part.load_state_dict(state[name])
         self._done, self._good, self.snapshots = state["done"], state["good"], state["snapshots"]
         if self.ranks.first:  # the others' sums were added to these
             self._tally.sums.copy_(state["tally"])

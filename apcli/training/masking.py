@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 from torch.optim import Adam
 
+from apcli.training.optimisers import load_
+
 
 @dataclass(frozen=True)
 class Growth:
@@ -111,7 +113,7 @@ class Masking:
                 tensor.copy_(state[part][name])
         self._step = state["step"]
         if self._descent is not None:
-            self._descent.load_state_dict(state["descent"])
+            load_(self._descent, state["descent"])
 
     def _whole(self, name: str) -> Tensor:
         """The weights, with the values that the removed ones had."""

@@ -1,5 +1,6 @@
 """torch's optimisers, fused into one kernel where they can be, and fit for a CUDA graph."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -9,12 +10,16 @@ from torch.optim import Optimizer
 from apcli.errors import UsageError
 from apcli.training.recipe import Recipe
 
+_BUILT = ("capturable", "foreach", "fused")  # how an optimiser computes: its own, not the saved state's
+_COUNTS = {"step", "mu_product"}  # numbers in its state that lie on the device for some of these, else on the CPU
+
 
 def optimiser_of(network: nn.Module, recipe: Recipe, *, captured: bool) -> tuple[Optimizer, bool]:
     """The optimiser of the parameters that learn, and whether its step can be captured as is wished.
 
-    A captured step reads its rate from a tensor on the device. With ``decay`` weights, only parameters of two or more
-    dimensions decay: no biases, and no scales of norms.
+    A captured step reads its rate from a tensor on the device; all other numbers of the optimiser are fixed at capture,
+    see ``Recipe.obstacle``. With ``decay`` weights, only parameters of two or more dimensions decay: no biases, and no
+    scales of norms.
 
     Raises:
         UsageError: the optimiser does not take these numbers.
@@ -22,7 +27,7 @@ def optimiser_of(network: nn.Module, recipe: Recipe, *, captured: bool) -> tuple
     learning = [parameter for parameter in network.parameters() if parameter.requires_grad]
     needs = recipe.opt.row.needs
     fused = "fused" in needs and all(parameter.is_floating_point() for parameter in learning)
-    captures = captured and ("capturable" in needs or fused)
+    captures = captured and ("capturable" in needs or fused) and recipe.obstacle is None
     options: dict[str, Any] = {"fused": True} if fused else {}
     if recipe.momentum is not None:
         options["momentum"] = recipe.momentum
@@ -33,19 +38,35 @@ def optimiser_of(network: nn.Module, recipe: Recipe, *, captured: bool) -> tuple
         flat = [parameter for parameter in learning if parameter.dim() < 2]
         groups = [{"params": [parameter for parameter in learning if parameter.dim() >= 2]}]
         groups += [{"params": flat, "weight_decay": 0.0}] if flat else []
-    rate = torch.tensor(recipe.lr, device=learning[0].device) if captures else recipe.lr
     try:
-        optimiser: Optimizer = recipe.opt(groups, lr=rate, weight_decay=recipe.weight_decay, **options)
+        optimiser: Optimizer = recipe.opt(groups, lr=recipe.lr, weight_decay=recipe.weight_decay, **options)
     except ValueError as error:
         raise UsageError(f"--opt {recipe.opt.spec} with --lr {recipe.lr:g}: {error}") from None
     for group in optimiser.param_groups:
+        if captures:
+            group["lr"] = torch.tensor(recipe.lr, device=learning[0].device)
         if "nesterov" in group:
             group["nesterov"] = bool(group["nesterov"])  # a table's row holds a number, the fused kernel takes none
     return optimiser, captures
 
 
-def restore_rates_(optimiser: Optimizer, device: torch.device) -> None:
-    """Bring rates that were saved as tensors back to the device."""
+def load_(optimiser: Optimizer, state: Mapping[str, Any]) -> None:
+    """Take over a saved state as the optimiser was built, whether or not the steps that made it were captured.
+
+    ``load_state_dict`` alone would put the saved run's flags and kind of rate in place of the optimiser's own: a
+    captured step would go on at one rate, and capturable states do not run on a CPU.
+    """
+    groups = []
+    for own, saved in zip(optimiser.param_groups, state["param_groups"], strict=True):
+        rate = float(saved["lr"])
+        built = {key: own[key] for key in _BUILT if key in own}
+        built["lr"] = torch.full_like(own["lr"], rate) if isinstance(own["lr"], Tensor) else rate
+        groups.append({**saved, **built})
+    optimiser.load_state_dict({**state, "param_groups": groups})
     for group in optimiser.param_groups:
-        if isinstance(group["lr"], Tensor):
-            group["lr"] = group["lr"].to(device)
+        on_device = group.get("capturable") or group.get("fused")
+        for parameter in group["params"]:
+            own_state = optimiser.state.get(parameter, {})
+            for key in _COUNTS & own_state.keys():
+                if isinstance(own_state[key], Tensor):
+                    own_state[key] = own_state[key].to(parameter.device if on_device else "cpu", torch.float32)

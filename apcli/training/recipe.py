@@ -40,6 +40,16 @@ class Recipe:
     eval_every: int
     amp: bool
     compile: bool
+    cuda_graph: bool
+
+    @property
+    def obstacle(self) -> str | None:
+        """The option that keeps a step out of a CUDA graph, which fixes all numbers but those on the device."""
+        if not {"fused", "capturable"} & set(self.opt.row.needs):
+            return f"--opt {self.opt.name}"
+        if "steps" in self.sched.row.needs:  # it moves momentum too, which torch's optimisers take from Python
+            return f"--sched {self.sched.name}"
+        return None
 
     def settings(self) -> dict[str, Any]:
         return {field.name: _in_words(getattr(self, field.name)) for field in fields(self)}
@@ -67,9 +77,15 @@ def recipe_of(config: LoopConfig, spec: ModelSpec, dataset: Dataset, device: tor
         "amp": device.type == "cuda" if config.amp is None else config.amp,
         "distill": config.distill if config.teacher else None,
         "temperature": config.temperature if config.teacher else None,
+        "cuda_graph": config.cuda_graph is not False,
     }
     as_given = {field.name: getattr(config, field.name) for field in fields(Recipe) if field.name not in decided}
-    return Recipe(**as_given, **decided)
+    recipe = Recipe(**as_given, **decided)
+    if config.cuda_graph and device.type != "cuda":
+        raise UsageError(f"--cuda-graph on {device}: expected a CUDA device: leave it out")
+    if config.cuda_graph and recipe.obstacle:
+        raise UsageError(f"--cuda-graph with {recipe.obstacle}, whose steps cannot be captured: leave one of them out")
+    return recipe
 
 
 def _in_words(value: Any) -> Any:

@@ -446,6 +446,7 @@ def test_recipe_decides_what_the_command_left_open():
         "eval_every": 1,
         "amp": False,
         "compile": False,
+        "cuda_graph": True,
     }
     assert recipe_of(LoopConfig(), spec(), data(), torch.device("cuda")).amp
     assert not recipe_of(LoopConfig(amp=False), spec(), data(), torch.device("cuda")).amp

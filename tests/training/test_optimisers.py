@@ -1,12 +1,15 @@
 """Optimisers: what decays, that the fused kernel computes the same, and what a captured one is given."""
 
+import copy
+
 import pytest
 import torch
 from torch import nn
 
 from apcli.errors import UsageError
-from apcli.optim import OPTIMISERS
-from apcli.training.optimisers import optimiser_of, restore_rates_
+from apcli.optim import OPTIMISERS, SCHEDULES
+from apcli.training.optimisers import load_, optimiser_of
+from apcli.training.rates import Rates
 
 
 def network() -> nn.Module:
@@ -59,8 +62,53 @@ def test_a_captured_step_reads_its_rate_from_a_tensor(recipe, opt):
     assert captures == (opt != "adagrad")
     assert isinstance(optimiser.param_groups[0]["lr"], torch.Tensor) == captures
     assert bool(optimiser.defaults.get("capturable")) == ("capturable" in OPTIMISERS.row(opt).needs)
-    restore_rates_(optimiser, torch.device("meta"))
-    assert not captures or optimiser.param_groups[0]["lr"].is_meta
+
+
+@pytest.mark.parametrize("sched", SCHEDULES.names)
+@pytest.mark.parametrize("opt", OPTIMISERS.names)
+def test_no_number_that_a_graph_fixes_moves_from_step_to_step(recipe, opt, sched):
+    """One-cycle moves momentum, which is a number in Python: a graph would go on with that of its fourth step."""
+    how = recipe(opt=opt, sched=sched)
+    optimiser, captures = optimiser_of(network(), how, captured=True)
+    rates, seen = Rates(optimiser, how, 5), set()
+    for step in range(20):
+        rates.before_step(step)
+        rates.after_step()
+        if step % 5 == 4:
+            rates.after_epoch(1.0)
+        seen.add(repr([v for k, v in optimiser.param_groups[0].items() if k != "params" and not torch.is_tensor(v)]))
+    assert captures == (opt != "adagrad" and sched != "one-cycle")
+    assert (len(seen) == 1) or not captures
+
+
+@pytest.mark.parametrize("opt", OPTIMISERS.names)
+@pytest.mark.parametrize("saved_captured", [True, False])
+@pytest.mark.parametrize("now_captured", [True, False])
+def test_a_saved_state_goes_on_as_the_optimiser_was_built(recipe, opt, saved_captured, now_captured):
+    """Whether torchrun, a run on the CPU or one from a graph saved it, only the numbers are taken over."""
+    how = recipe(opt=opt, lr=0.01)
+    models = network(), network()
+    first, _ = optimiser_of(models[0], how, captured=False)
+    first.param_groups[0]["lr"] = 0.003
+    step(models[0], first)
+    state = copy.deepcopy(first.state_dict())
+    if saved_captured:  # what such a run saves; its steps themselves need a GPU
+        on_cuda, captures = optimiser_of(network(), how, captured=True)
+        rate = torch.tensor(0.003) if captures else 0.003
+        first.param_groups[0]["lr"] = float(rate)
+        state["param_groups"] = [{**on_cuda.state_dict()["param_groups"][0], "lr": rate}]
+    second, captures = optimiser_of(models[1], how, captured=now_captured)
+    built = {key: second.param_groups[0].get(key) for key in ("capturable", "foreach", "fused")}
+    load_(second, state)
+    group = second.param_groups[0]
+    assert {key: group.get(key) for key in built} == built
+    assert isinstance(group["lr"], torch.Tensor) == captures
+    assert float(group["lr"]) == pytest.approx(0.003)
+    if not captures:
+        models[1].load_state_dict(models[0].state_dict())
+        for model, optimiser in zip(models, (first, second), strict=True):
+            step(model, optimiser)
+        assert all(torch.equal(*pair) for pair in zip(*(model.parameters() for model in models), strict=True))
 
 
 def test_what_does_not_learn_is_left_out(recipe):
@@ -74,3 +122,17 @@ def test_what_does_not_learn_is_left_out(recipe):
 def test_what_torch_refuses(recipe):
     with pytest.raises(UsageError, match=r"--opt adam:eps=-1\.0 with --lr 0\.1: "):
         optimiser_of(network(), recipe(opt="adam:eps=-1.0"), captured=False)
+
+
+def test_a_graph_is_asked_for_only_where_there_can_be_one(recipe):
+    assert [recipe(device="cuda:0", cuda_graph=graph).cuda_graph for graph in (None, True, False)] == [
+        True,
+        True,
+        False,
+    ]
+    assert not recipe(cuda_graph=False).cuda_graph  # on a CPU nothing is captured anyway
+    with pytest.raises(UsageError, match="--cuda-graph on cpu: expected a CUDA device"):
+        recipe(cuda_graph=True)
+    for option, name in (("opt", "adagrad"), ("sched", "one-cycle")):
+        with pytest.raises(UsageError, match=f"--cuda-graph with --{option} {name}, whose steps cannot be captured"):
+            recipe(device="cuda:0", cuda_graph=True, **{option: name})
