@@ -1,5 +1,6 @@
 """Fine-tune: train a network on, its zeros held or made more, and follow how its performance comes back."""
 
+import functools
 import logging
 import math
 from collections.abc import Collection, Iterable, Mapping
@@ -105,7 +106,8 @@ class Finetuner:
         wanted = {key: result[key] for key in ("stage", "settings", "model", "data", "parent")}
         if self._is_there(path, wanted, traced):
             return path
-        run = Run(path, spec, dataset, recipe, seed, result, wanted, teacher)
+        so_far = functools.partial(self._promises_so_far, growing)
+        run = Run(path, spec, dataset, recipe, seed, result, wanted, teacher, so_far)
         model = self.networks.network(spec, source)
         result["model"]["last"] = last_layer(model, spec)
         if dense is None:
@@ -221,16 +223,21 @@ class Finetuner:
             entry["pd"] = performance.difference(result["dense_metrics"], entry)
         now = training.metrics or before
         result["metrics"] = {split: now[split] for split in run.dataset.splits}
-        result["pruned"] |= {layer.tensor: self._promise(layer, masking) for layer in growing}
+        for layer in growing:
+            zeros = int(masking.removed[layer.tensor].sum())
+            result["pruned"][layer.tensor] = self._promise(layer, zeros, self.config.sparsity)
+            if zeros == layer.size:
+                log.warning("%s loses all its weights: see --scope and --exclude", layer.name)
         return training
 
-    def _promise(self, layer: Layer, masking: Masking) -> dict[str, Any]:
-        zeros = int(masking.removed[layer.tensor].sum())
-        if zeros == layer.size:
-            log.warning("%s loses all its weights: see --scope and --exclude", layer.name)
-        scope, sparsity = self.config.scope, self.config.sparsity
+    def _promise(self, layer: Layer, zeros: int, requested: float | None = None) -> dict[str, Any]:
         method = f"{self.method.spec} {self.schedule.name}"  # not what the method does to a trained network at once
-        return lineages.promise(zeros, layer.size, method, scope, requested=sparsity)
+        return lineages.promise(zeros, layer.size, method, self.config.scope, requested=requested)
+
+    def _promises_so_far(self, growing: list[Layer], weights: Mapping[str, Tensor]) -> dict[str, dict[str, Any]]:
+        """What is to be promised of weights from the middle of a run: the zeros that they have by then."""
+        zeros = {layer: int((weights[layer.tensor] == 0).sum()) for layer in growing}
+        return {layer.tensor: self._promise(layer, count) for layer, count in zeros.items() if count}
 
     def _is_there(self, path: Path, wanted: dict[str, Any], traced: list[Layer]) -> bool:
         """Whether the checkpoint, and the trace where one is wanted, are already there and made the same way.

@@ -1,11 +1,11 @@
 """What the stages that train share: where a run's state lies, how it is followed, what is left of a lost one."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from apcli import lineage as lineages
 from apcli.checkpoints import Checkpoint, find, read, write
@@ -28,7 +28,10 @@ from apcli.training.resume import Resume
 
 @dataclass(frozen=True)
 class Run:
-    """One network's training: as what, on what, how, and where to. ``wanted`` is how ``result`` says it is made."""
+    """One network's training: as what, on what, how, and where to. ``wanted`` is how ``result`` says it is made.
+
+    ``promises_so_far`` gives, of the weights after an epoch, what they promise beside the result's ``pruned``.
+    """
 
     path: Path
     spec: ModelSpec
@@ -38,6 +41,7 @@ class Run:
     result: lineages.Lineage
     wanted: Mapping[str, Any]
     teacher: nn.Module | None = None
+    promises_so_far: Callable[[Mapping[str, Tensor]], Mapping[str, Any]] = lambda weights: {}
 
 
 class Runs:
@@ -107,7 +111,8 @@ class Runs:
         last = training.history[-1]
         metrics = {split: last[split] for split in run.dataset.splits if split in last}
         history = [*run.result["history"], *training.history]
-        write(kept, entries_of(error.good), {**run.result, "history": history, "metrics": metrics})
+        pruned = {**run.result["pruned"], **run.promises_so_far(error.good)}
+        write(kept, entries_of(error.good), {**run.result, "history": history, "metrics": metrics, "pruned": pruned})
         return ApcliError(f"{error}; the weights after epoch {last['epoch']} are kept in {kept}")
 
 

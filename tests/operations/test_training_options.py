@@ -196,7 +196,7 @@ def test_what_is_left_of_a_lost_run(dense, pruned, tmp_path, monkeypatch, growin
 
     monkeypatch.setattr(Training, "_step", lost)
     words = r"no longer finite in epoch 2, step 2 of 5: try a smaller --lr than 0\.\d+, or --clip-grad 1; the weights "
-    config = FinetuneConfig(loop=LoopConfig(**CPU, epochs=3), sparsity=0.8, scope="global")
+    config = FinetuneConfig(loop=LoopConfig(**CPU, epochs=3), sparsity=0.8, schedule="cubic:every=2", scope="global")
     tuner = Finetuner(config, Outputs(tmp_path), quiet)
     with pytest.raises(ApcliError, match=words + r"after epoch 1 are kept in .*\.last-good\.safetensors$"):
         _ = tuner.finetune(read(pruned)) if growing else trained(tmp_path, epochs=3)
@@ -206,6 +206,18 @@ def test_what_is_left_of_a_lost_run(dense, pruned, tmp_path, monkeypatch, growin
     lineage = read(path).lineage
     assert [entry["epoch"] for entry in lineage["history"]] == ([0, 1] if growing else [1])
     assert lineage["metrics"]["test"] == lineage["history"][-1]["test"]
+    if growing:
+        monkeypatch.setattr(Training, "_step", step)
+        assert {t: promise["zeros"] for t, promise in lineage["pruned"].items()} == zeros_of(kept)
+        assert sum(zeros_of(kept).values()) > sum(zeros_of(weights(pruned)).values())
+        on = weights(tuned(path, tmp_path / "on", epochs=1))
+        assert all((on[tensor][kept[tensor] == 0] == 0).all() for tensor in zeros_of(kept))
+
+
+def zeros_of(tensors: dict[str, torch.Tensor]) -> dict[str, int]:
+    """By weight; the digits' networks have two or more dimensions in weights alone."""
+    counts = {name: int((tensor == 0).sum()) for name, tensor in tensors.items() if tensor.dim() > 1}
+    return {name: count for name, count in counts.items() if count}
 
 
 class Backward(TorchDispatchMode):
