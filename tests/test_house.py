@@ -233,6 +233,41 @@ def test_only_the_command_line_speaks():
             assert name == "apcli.cli.streams", f"{name}:{node.lineno}: sys.{node.attr}"
 
 
+# Handlers of any error that run no network on a device: what is too large there is told by its own library.
+ON_NO_DEVICE = {
+    *["devices.device_of", "models.weights.read_weights", "training.resume.Resume._saved"],
+    *["training.resume.Resume.save", "models.build.build", "models.build._build_torchvision"],
+    *["models.build._build_timm", "models.build._build_user", "data.images._item"],
+    "training.captured.Captured._record",  # what needs less memory follows
+}
+
+
+def test_memory_that_runs_out_is_not_taken_for_another_error():
+    """``torch.OutOfMemoryError`` is a RuntimeError: a broad handler stands behind one that lets it through."""
+    broad = {"RuntimeError", "Exception", "_MISFITS"}
+    found = set()
+    for name, tree in TREES.items():
+        if not any(ast.unparse(node).startswith(("import torch", "from torch")) for node in tree.body):
+            continue
+        for where, node in within(tree):
+            let_through = False
+            for handler in node.handlers if isinstance(node, ast.Try) else []:
+                caught = ast.unparse(handler.type) if handler.type else ""
+                let_through |= "OutOfMemoryError" in caught
+                if broad & set(caught.strip("()").split(", ")) and not let_through:
+                    found.add(f"{name.removeprefix('apcli.')}.{where}")
+    assert found == ON_NO_DEVICE
+
+
+def within(tree: ast.AST, where: str = "") -> Iterator[tuple[str, ast.AST]]:
+    """All nodes, with the dotted name of the function or class around them."""
+    for node in ast.iter_child_nodes(tree):
+        named = isinstance(node, (*FUNCTIONS, ast.ClassDef))
+        inner = f"{where}.{node.name}".lstrip(".") if named else where
+        yield inner, node
+        yield from within(node, inner)
+
+
 def test_no_drawer_for_odds_and_ends():
     names = {name.rpartition(".")[2] for name in TREES}
     assert not names & {"utils", "util", "common", "helpers", "misc", "tools"}

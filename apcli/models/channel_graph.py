@@ -60,6 +60,8 @@ def graph_of(model: nn.Module, example: Tensor) -> Any:
                 output_transform=outputs,
                 verbose=False,
             )
+    except (MemoryError, torch.OutOfMemoryError):
+        raise
     except Exception as error:  # the network's own code and the library raise whatever they like
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise ApcliError(

@@ -77,6 +77,8 @@ class Trial:
             try:
                 self._logits(self.model, {})
                 break
+            except torch.OutOfMemoryError:
+                raise
             except _MISFITS as failure:
                 error = failure
         else:

@@ -3,7 +3,8 @@
 import logging
 import math
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -58,12 +59,13 @@ class GaussNewton:
             weights = {name: self.weights[name] for name in difference}
             change = {name: _like(d / largest, weights[name]) for name, d in difference.items()}  # of a float32's range
             for images, _ in self.batches():
-                try:
-                    logits, moved = self._derivative(self.model, weights, change, images)
-                except RuntimeError as error:  # an operation without forward derivatives; else it comes again
-                    log.info("derivatives by two backward passes: %s", str(error).strip().partition("\n")[0])
+                found = _attempt(
+                    self._derivative, self.model, weights, change, images, otherwise="by two backward passes"
+                )
+                if found is None:  # an operation without forward derivatives; else the error comes again
                     self._derivative = _backwards
-                    logits, moved = self._derivative(self.model, weights, change, images)
+                    found = self._derivative(self.model, weights, change, images)
+                logits, moved = found
                 p, moved = logits.double().softmax(1), moved.double()
                 centred = moved - (p * moved).sum(1, keepdim=True)
                 total += float((p * centred.square()).sum())
@@ -103,10 +105,8 @@ def fisher(model: nn.Module, tensors: Sequence[str], batches: Batches, *, labels
             vectors = _vectors(model, images, None if labels == "model" else targets)
             step = max(1, _BLOCK // (min(vectors.shape[1], _vectors_at_once(weights)) * _size(weights)))
             for part in zip(images.split(step), vectors.split(step), strict=True):
-                try:
-                    found = squares(model, weights, *part)
-                except RuntimeError as error:  # what is not vmap's trouble comes again
-                    log.info("derivatives sample by sample: %s", str(error).strip().partition("\n")[0])
+                found = _attempt(squares, model, weights, *part, otherwise="sample by sample")
+                if found is None:  # vmap's trouble; else the error comes again
                     squares = _one_by_one
                     found = squares(model, weights, *part)
                 for name, square in found.items():
@@ -131,6 +131,21 @@ def gauss_newton(model: nn.Module, tensors: Sequence[str], batches: Batches, *, 
     """
     _check_damping(damping)
     return GaussNewton(model, tensors, batches, damping)
+
+
+def _attempt(way: Callable[..., Any], *arguments: Any, otherwise: str) -> Any:
+    """The result, or None if the network has an operation that this way cannot take.
+
+    Another way, named ``otherwise``, then follows outside: by then the error has let go of the tensors that its
+    traceback holds.
+    """
+    try:
+        return way(*arguments)
+    except torch.OutOfMemoryError:
+        raise
+    except RuntimeError as error:
+        log.info("derivatives %s: %s", otherwise, str(error).strip().partition("\n")[0])
+        return None
 
 
 def _vectors(model: nn.Module, images: Tensor, targets: Tensor | None) -> Tensor:

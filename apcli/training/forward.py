@@ -84,6 +84,8 @@ def _layout_(network: nn.Module, spec: ModelSpec, device: torch.device) -> torch
         with torch.no_grad():
             blank = torch.zeros(2, *spec.input_size, device=device, dtype=kernels[0].dtype)
             network(blank.contiguous(memory_format=torch.channels_last))
+    except torch.OutOfMemoryError:
+        raise
     except RuntimeError as error:
         if "view" not in str(error):
             raise
