@@ -12,8 +12,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from apcli import headers, safetensors_files, shards
 from apcli import lineage as lineages
-from apcli import safetensors_files, shards
 from apcli import storage as storages
 from apcli.entries import Entry
 from apcli.errors import ApcliError, UsageError, VerificationError
@@ -29,7 +29,8 @@ class Checkpoint:
     """A safetensors file, opened: ``path`` to read it from, ``home`` the folder its lineage's paths start from.
 
     ``nameless`` is true of bytes that came through a pipe: they have no path that a lineage could name. ``shards`` are
-    the files of a sharded checkpoint and the model's tensors in each; of one file alone there are none.
+    the files of a sharded checkpoint and the model's tensors in each; of one file alone there are none. ``metadata`` is
+    what each file, an index too, says beside the tensors, whoever wrote it.
     """
 
     path: Path
@@ -38,6 +39,7 @@ class Checkpoint:
     lineage: Lineage | None
     nameless: bool = False
     shards: Mapping[Path, Sequence[str]] = field(default_factory=dict)
+    metadata: Mapping[Path, Mapping[str, Any]] = field(default_factory=dict)
 
     @cached_property
     def sha256(self) -> str:
@@ -128,26 +130,29 @@ def read(path: Path, *, nameless: bool = False) -> Checkpoint:
         ApcliError: a file is not whole, an index and its files disagree, or the lineage is malformed.
     """
     label = "standard input" if nameless else str(path)
+    metadata = {}
     if shards.is_index(path):
-        metadata, files = _gathered(path)
+        metadata[path], found = _gathered(path)
     else:
-        metadata, entries = opened(path, label)
-        files = {path: entries}
+        found = {path: opened(path, label)}
+    files = {}
+    for file, (said, entries) in found.items():
+        metadata[file], files[file] = said, entries
     stored = {name: entry for entries in files.values() for name, entry in entries.items()}
-    text = metadata.get(lineages.KEY)
+    text = metadata[path].get(lineages.KEY)
     lineage = None if text is None else lineages.parse(str(text), label)
     storage = lineage["storage"] if lineage else {}
     there = storages.unpacked(stored, storage, label) if storage else stored
     placed = {file: [storages.tensor_of(name, storage) for name in entries] for file, entries in files.items()}
     own = placed if shards.is_index(path) else {}
-    checkpoint = Checkpoint(path, Path() if nameless else path.parent, there, lineage, nameless, own)
+    checkpoint = Checkpoint(path, Path() if nameless else path.parent, there, lineage, nameless, own, metadata)
     if nameless:
         _ = checkpoint.sha256  # taken now: the temporary file that holds the bytes goes away
     return checkpoint
 
 
-def _gathered(path: Path) -> tuple[Mapping[str, Any], dict[Path, dict[str, Entry]]]:
-    """An index's metadata, and the tensors of its files."""
+def _gathered(path: Path) -> tuple[Mapping[str, Any], dict[Path, tuple[Mapping[str, Any], dict[str, Entry]]]]:
+    """An index's metadata, and the metadata and tensors of its files."""
     try:
         index = shards.parse(path.read_bytes(), str(path))
     except OSError as error:
@@ -157,8 +162,8 @@ def _gathered(path: Path) -> tuple[Mapping[str, Any], dict[Path, dict[str, Entry
         file = path.with_name(name)
         if not file.is_file():
             raise ApcliError(f"{path} names the shard {name}, which is not there: put it beside the index")
-        _, files[file] = opened(file, str(file))
-        differing = sorted(files[file].keys() ^ set(tensors))
+        files[file] = opened(file, str(file))
+        differing = sorted(files[file][1].keys() ^ set(tensors))
         if differing:
             where = "only the index has it there" if differing[0] in tensors else "only the file has it"
             raise ApcliError(f"{file} and {path.name} disagree on {differing[0]} ({where}): fetch or make both again")
@@ -205,7 +210,8 @@ def write(
     Args:
         path: of a file, or of an index.
         packed: tensors that are smaller so are stored as a bit mask and values, see ``apcli.storage``.
-        like: the sharded checkpoint that tells which tensors go to one file; for an index only.
+        like: the checkpoint that this one is made from: what its metadata say, beside the lineage, is kept, and an
+            index's files hold the tensors that its files hold.
         pending: gives, once the tensors are written, the SHA-256 that the lineage has as ``PENDING``.
 
     Raises:
@@ -218,38 +224,46 @@ def write(
         lineage = {**lineage, "storage": storage}
     text = lineages.dump(lineage)
 
-    def about() -> dict[str, str]:
-        return {"format": "pt", lineages.KEY: text if pending is None else text.replace(lineages.PENDING, pending())}
+    def about(said: Mapping[str, Any]) -> dict[str, Any]:
+        return headers.ordered(said) | {
+            lineages.KEY: text if pending is None else text.replace(lineages.PENDING, pending())
+        }
 
     with ExitStack() as stack:
         # Names are taken in the reverse order: an index is there once all its files are.
         temporary = stack.enter_context(staged(path))
         if like is None or not shards.is_index(path):
-            write_file(temporary, stored, {"format": "pt", lineages.KEY: text}, about)
+            said = {} if like is None else headers.of_one_file(like.metadata)
+            write_file(temporary, stored, headers.ordered(said) | {lineages.KEY: text}, lambda: about(said))
             _, written = opened(temporary, str(path))
         else:
             groups = _groups(stored, lineage["storage"], like)
-            files = dict(zip(shards.beside(path, len(groups)), groups, strict=True))
+            files = dict(zip(shards.beside(path, len(groups)), groups.values(), strict=True))
             written = {}
-            for file, names in files.items():
+            for (file, names), origin in zip(files.items(), groups, strict=True):
                 part = stack.enter_context(staged(file))
-                write_file(part, {name: stored[name] for name in names}, {"format": "pt"})
+                write_file(part, {name: stored[name] for name in names}, headers.ordered(like.metadata[origin]))
                 written |= opened(part, str(file))[1]
             total = {"total_size": sum(entry.nbytes for entry in stored.values())}
-            temporary.write_bytes(
-                shards.dump({**total, **about()}, {file.name: names for file, names in files.items()})
-            )
+            said = headers.of_index(like.metadata[like.path], _numbers(like.entries) == _numbers(entries))
+            placed = {file.name: names for file, names in files.items()}
+            temporary.write_bytes(shards.dump(total | about(said), placed))
         there = storages.unpacked(written, lineage["storage"], str(path))
         verify_zeros(Checkpoint(path, path.parent, there, lineage))
 
 
-def _groups(stored: Iterable[str], storage: Mapping[str, Any], like: Checkpoint) -> list[list[str]]:
-    """The tensors that go to each file: where they are in ``like``, and new ones to the last."""
-    places = {name: i for i, names in enumerate(like.shards.values()) for name in names}
-    groups: list[list[str]] = [[] for _ in like.shards]
+def _numbers(entries: Mapping[str, Entry]) -> int:
+    return sum(entry.size for entry in entries.values())
+
+
+def _groups(stored: Iterable[str], storage: Mapping[str, Any], like: Checkpoint) -> dict[Path, list[str]]:
+    """The tensors that go to each file, by the file of ``like`` that has them; new ones go to the last."""
+    places = {name: file for file, names in like.shards.items() for name in names}
+    last = list(like.shards)[-1]
+    groups: dict[Path, list[str]] = {file: [] for file in like.shards}
     for name in stored:
-        groups[places.get(storages.tensor_of(name, storage), -1)].append(name)
-    return [group for group in groups if group]
+        groups[places.get(storages.tensor_of(name, storage), last)].append(name)
+    return {file: names for file, names in groups.items() if names}
 
 
 def verify_zeros(checkpoint: Checkpoint, label: str | None = None) -> None:

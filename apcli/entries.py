@@ -42,10 +42,15 @@ class Entry:
 
     @property
     def width(self) -> int:
-        """Bytes per element; of a floating-point tensor also where it has none."""
+        """Bytes per element; of a floating-point tensor also where it has none; 0 where elements share a byte (F4)."""
         if self.is_float:
             return int(np.dtype(BITS[self.dtype]).itemsize)
         return self.nbytes // max(1, self.size)
+
+    @property
+    def unit(self) -> int:
+        """Bytes of what is streamed one by one: elements of floating-point tensors, of any other its single bytes."""
+        return self.width if self.is_float else 1
 
     @property
     def bits(self) -> np.ndarray:
@@ -70,14 +75,15 @@ class Entry:
         return bits.view(FLOATS[self.dtype])
 
     def release(self, start: int, stop: int) -> None:
-        """Let go of the memory that holds these elements of a file; what is touched again is read again."""
+        """Let go of the memory that holds these units of a file; what is touched again is read again."""
         if self.mapping is not None:
-            self.mapping.release(self.data[start * self.width : stop * self.width])
+            self.mapping.release(self.data[start * self.unit : stop * self.unit])
 
     def blocks(self) -> Iterator[tuple[int, int]]:
-        """Where each block of elements starts and stops."""
-        for start in range(0, self.size, BLOCK):
-            yield start, min(start + BLOCK, self.size)
+        """Where each block of units starts and stops."""
+        count = self.nbytes // self.unit
+        for start in range(0, count, BLOCK):
+            yield start, min(start + BLOCK, count)
 
     def runs(self) -> Iterator[np.ndarray]:
         """All elements as floats, a block at a time, holding no more of the file in memory than that."""
@@ -86,8 +92,8 @@ class Entry:
             self.release(start, stop)
 
     def bytes_of(self, start: int, stop: int) -> np.ndarray:
-        """The bytes of the elements from ``start`` up to ``stop``, of any dtype."""
-        return self.data[start * self.width : stop * self.width]
+        """The bytes of the units from ``start`` up to ``stop``, of any dtype."""
+        return self.data[start * self.unit : stop * self.unit]
 
     @cached_property
     def zeros(self) -> int:

@@ -7,6 +7,7 @@ The format is an eight-byte little-endian header length, a JSON header, then the
 import errno
 import hashlib
 import json
+import math
 import os
 import struct
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -20,6 +21,15 @@ from safetensors import SafetensorError, safe_open
 from apcli.entries import Entry, Mapped, on_all_cores
 from apcli.errors import ApcliError
 
+# Bits of an element of every type that the format had with version 0.8 of the library.
+_WIDTHS = {
+    **{"F4": 4, "F6_E2M3": 6, "F6_E3M2": 6},
+    **dict.fromkeys(("BOOL", "U8", "I8", "F8_E5M2", "F8_E4M3", "F8_E8M0", "F8_E4M3FNUZ", "F8_E5M2FNUZ"), 8),
+    **dict.fromkeys(("I16", "U16", "F16", "BF16"), 16),
+    **dict.fromkeys(("I32", "U32", "F32"), 32),
+    **dict.fromkeys(("C64", "F64", "I64", "U64"), 64),
+}
+
 
 def opened(path: Path, label: str) -> tuple[Mapping[str, Any], dict[str, Entry]]:
     """A file's metadata, and its tensors in the order in which they lie in it; ``label`` is what messages call it.
@@ -27,24 +37,57 @@ def opened(path: Path, label: str) -> tuple[Mapping[str, Any], dict[str, Entry]]
     Raises:
         ApcliError: it is not a whole safetensors file.
     """
+    unknown_type = False
     try:
         with safe_open(str(path), framework="numpy"):  # the library checks lengths, offsets, overlaps and gaps
             pass
     except (SafetensorError, OSError) as error:
         reason = str(error).removeprefix("Error while deserializing header: ")
-        raise ApcliError(
-            f"{label} is not a whole safetensors file ({reason}): expected a file that safetensors loads"
-        ) from None
+        unknown_type = "unknown variant" in reason
+        if not unknown_type:
+            raise _not_whole(label, reason) from None
     mapping = Mapped(path)
     (length,) = struct.unpack("<Q", bytes(mapping.bytes[:8]))
     header = json.loads(bytes(mapping.bytes[8 : 8 + length]))
     metadata = header.pop("__metadata__", None) or {}
     data = mapping.bytes[8 + length :]
+    if unknown_type:
+        _check(header, metadata, data.size, label)
     entries = {}
     for name, info in sorted(header.items(), key=lambda item: item[1]["data_offsets"]):
         start, end = info["data_offsets"]
         entries[name] = Entry(info["dtype"], tuple(info["shape"]), data[start:end], mapping)
     return metadata, entries
+
+
+def _not_whole(label: str, reason: str) -> ApcliError:
+    return ApcliError(f"{label} is not a whole safetensors file ({reason}): expected a file that safetensors loads")
+
+
+def _check(tensors: Mapping[str, Any], metadata: Any, size: int, label: str) -> None:
+    """What the library checks, of a file with a type that the installed version does not know: a newer format's.
+
+    Tensors of such a type are never looked into, only copied.
+
+    Raises:
+        ApcliError: the file is not whole.
+    """
+    try:
+        if not all(isinstance(text, str) for text in metadata.values()):
+            raise ValueError("metadata that are no text")
+        end = 0
+        for name, info in sorted(tensors.items(), key=lambda item: item[1]["data_offsets"]):
+            start, stop = info["data_offsets"]
+            shape, bits = info["shape"], _WIDTHS.get(info["dtype"])
+            if not all(type(number) is int and number >= 0 for number in (start, stop, *shape)) or stop < start:
+                raise ValueError(f"{name} has numbers that are none")
+            if start != end or (bits is not None and math.prod(shape) * bits != 8 * (stop - start)):
+                raise ValueError(f"{name} has offsets that do not fit")
+            end = stop
+        if end != size:
+            raise ValueError("the tensors do not fill it")
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise _not_whole(label, str(error)) from None
 
 
 def write_file(
@@ -84,7 +127,7 @@ def _write_blocks(file: int, begin: int, entries: Sequence[tuple[Entry, int]]) -
 
     def put(task: tuple[Entry, int, int, int]) -> None:
         entry, place, start, stop = task
-        left, at = entry.bytes_of(start, stop).data, begin + place + start * entry.width
+        left, at = entry.bytes_of(start, stop).data, begin + place + start * entry.unit
         while left:
             written = os.pwrite(file, left, at)
             left, at = left[written:], at + written

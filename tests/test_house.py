@@ -26,7 +26,7 @@ FLOORS = [
     ["apcli.errors"],
     ["apcli.registry", "apcli.libraries", "apcli.devices", "apcli.words"],
     ["apcli.lineage", "apcli.configs", "apcli.configs.*", "apcli.records", "apcli.shards"],
-    ["apcli.masks"],
+    ["apcli.masks", "apcli.headers"],
     [
         *["apcli.theory", "apcli.criteria", "apcli.allocations", "apcli.optim", "apcli.data", "apcli.models"],
         *["apcli.schedules", "apcli.theory.*", "apcli.allocations.*", "apcli.optim.*", "apcli.schedules.*"],
@@ -35,6 +35,7 @@ FLOORS = [
     ["apcli.selection", "apcli.rankings", "apcli.storage", "apcli.safetensors_files"],
     ["apcli.checkpoints"],
     ["apcli.layers", "apcli.state_dicts", "apcli.traces", "apcli.outputs", "apcli.compaction"],
+    ["apcli.sizes"],
     ["apcli.data.*", "apcli.models.*"],
     ["apcli.figures", "apcli.figures.*", "apcli.probes", "apcli.probes.*"],
     ["apcli.criteria.*"],

@@ -23,7 +23,7 @@ def prune(
     ] = None,
     compression: Annotated[
         str | None,
-        typer.Option("--compression", metavar="LIST", help="instead: the model's numbers over those not zero"),
+        typer.Option("--compression", metavar="LIST", help="instead of --sparsity: parameters / kept parameters"),
     ] = None,
     method: Annotated[
         str | None, typer.Option("--method", "--criterion", metavar="LIST", help=_METHODS)

@@ -44,7 +44,7 @@ class PruneConfig:
         for pattern, sparsity in self.layer_sparsity:
             require(0 <= sparsity < 1, f"--layer-sparsity {pattern}", f"{sparsity:g}", share)
         for ratio in self.compression:
-            require(1 <= ratio < math.inf, "--compression", f"{ratio:g}", "total over nonzero, 1 or more")
+            require(1 <= ratio < math.inf, "--compression", f"{ratio:g}", "parameters over kept parameters, 1 or more")
         require(0 <= self.min_keep < math.inf, "--min-keep", f"{self.min_keep:g}", "weights, or a share below 1")
         require(self.split in ("train", "test"), "--split", repr(self.split), "train or test")
         require(self.images >= 0, "--images", self.images, "0 (all) or more")

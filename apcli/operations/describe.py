@@ -7,20 +7,20 @@ from apcli.checkpoints import Checkpoint, dense_ancestor
 from apcli.configs.describe import CostsConfig
 from apcli.errors import ApcliError, UsageError
 from apcli.layers import is_prunable, layer_name
+from apcli.sizes import sizes, weights_of
 
 Description = dict[str, Any]
 
 _DEFAULT = CostsConfig()
-_STATISTICS = ("running_mean", "running_var")  # of batch norm: floats that a file holds beside the parameters
 
 
 def describe(checkpoint: Checkpoint, config: CostsConfig = _DEFAULT) -> Description:
     """The file's sizes, lineage and tensors, with the zeros counted now (not taken from the lineage).
 
-    ``parameters`` are the floating-point numbers but for batch norm's statistics. ``sparsity`` and ``density`` are of
-    the prunable weights, ``compression`` is parameters / nonzero over the whole model. ``dense_bytes`` is the size of
-    the dense file that this one came from, its own if it came from none, null if that is not there. What only the
-    network tells (``macs``, ``latency``) is null; ``macs_reason`` says what is missing to build it, null if nothing.
+    ``parameters``, of which ``kept`` were not removed, ``model_sparsity`` and ``compression`` are those of
+    ``apcli.sizes``; ``sparsity`` and ``density`` are of the prunable weights. ``dense_bytes`` is the size of the dense
+    file that this one came from, its own if it came from none, null if that is not there. What only the network tells
+    (``macs``, ``latency``) is null; ``macs_reason`` says what is missing to build it, null if nothing.
 
     Raises:
         UsageError: something is, and an option needs the network.
@@ -29,10 +29,9 @@ def describe(checkpoint: Checkpoint, config: CostsConfig = _DEFAULT) -> Descript
     if reason is not None and config.needs_network:
         raise UsageError(reason)
     tensors = _tensors(checkpoint)
-    parameters = [t for t in tensors if t["zeros"] is not None and not t["name"].endswith(_STATISTICS)]
+    whole = sizes(checkpoint.entries, weights_of(checkpoint))
     layers = [t for t in tensors if t["layer"] is not None]
-    size, prunable = (sum(t["size"] for t in some) for some in (parameters, layers))
-    nonzero, prunable_nonzero = (sum(t["nonzero"] for t in some) for some in (parameters, layers))
+    prunable, prunable_nonzero = (sum(t[key] for t in layers) for key in ("size", "nonzero"))
     return {
         "kind": "checkpoint",
         "version": 1,
@@ -41,11 +40,11 @@ def describe(checkpoint: Checkpoint, config: CostsConfig = _DEFAULT) -> Descript
         "bytes": checkpoint.file_bytes,
         "dense_bytes": _dense_bytes(checkpoint),
         "numbers": sum(t["size"] for t in tensors),
-        "parameters": size,
-        "nonzero": nonzero,
-        "model_sparsity": (size - nonzero) / size if size else None,
-        "model_density": nonzero / size if size else None,
-        "compression": size / nonzero if nonzero else None,
+        "parameters": whole.parameters,
+        "kept": whole.kept,
+        "model_sparsity": whole.sparsity,
+        "model_density": None if whole.sparsity is None else whole.kept / whole.parameters,
+        "compression": whole.compression,
         "prunable": prunable,
         "prunable_nonzero": prunable_nonzero,
         "sparsity": (prunable - prunable_nonzero) / prunable if prunable else None,
@@ -133,13 +132,13 @@ def _fact_lines(found: Description) -> list[str]:
 
 def _count_lines(found: Description) -> list[str]:
     lines = []
-    for title, size, nonzero, prefix in (
-        ("parameters", "parameters", "nonzero", "model_"),
-        ("prunable", "prunable", "prunable_nonzero", ""),
+    for title, left, word, prefix in (
+        ("parameters", "kept", "kept", "model_"),
+        ("prunable", "prunable_nonzero", "nonzero", ""),
     ):
-        if found[size]:
+        if found[title]:
             shares = f"sparsity {found[prefix + 'sparsity']:.6g}, density {found[prefix + 'density']:.6g}"
-            lines.append(f"  {title:12} {found[size]:,}, {found[nonzero]:,} nonzero: {shares}")
+            lines.append(f"  {title:12} {found[title]:,}, {found[left]:,} {word}: {shares}")
     if found["compression"] is not None:
         lines[0] += f", compression {found['compression']:.4g}x (the file is dense: zeros take their place)"
     return lines

@@ -95,7 +95,7 @@ class _Pruner:
                 result["pruned"] = {**earlier, **promises}
                 result["kept"] = kept or {}
                 write(path, entries, result, packed=config.packed, like=source, pending=hashed.result)
-                tell(self.outputs.label(path), promises, entries)
+                tell(self.outputs.label(path), promises, entries, source)
             yield path
 
     def _settings(self, trial: Trial, other: Checkpoint | None) -> dict[str, Any]:
@@ -243,7 +243,7 @@ class _Pruner:
         return layers, {layer.tensor: counts[layer.name] for layer in layers}
 
     def _sparsity(self, trial: Trial) -> float:
-        """The wanted share; of a compression, what leaves total / nonzero numbers at that.
+        """The wanted share; of a compression, what leaves parameters / kept parameters at that.
 
         Raises:
             UsageError: the layers in scope cannot give that compression.

@@ -35,7 +35,7 @@ def test_how_much_is_said_in_both_ways(shell, a):
     result = shell("prune a --sparsity 0.5")
     assert result.lines == ["a.lowest-0.5.safetensors"]
     assert "of 1572 weights in 3 layers are zero (sparsity 0.5)" in result.err
-    assert "of the whole model's 1603 numbers" in result.err
+    assert "of the model's 1602 parameters" in result.err
 
 
 def test_compression_and_single_layers(shell, a):
@@ -99,7 +99,7 @@ def test_every_stage_reads_a_packed_file(digits):
         ("--sparsity 0.5 --mask-from a", ("--sparsity and --mask-from",)),
         ("--mask-from b --method lowest", ("--mask-from", "leave --method")),
         ("--compression 0.5", ("--compression is 0.5", "1 or more")),
-        ("--compression 1000", ("--compression 1000 cannot be had", "at most")),
+        ("--compression 1000", ("--compression 1000 cannot be reached", "at most")),
         ("--compression two", ("--compression", "two")),
         ("--sparsity 0.5 --compact", ("--compact", "--structure filter")),
         ("--structure 4:2", ("--structure is '4:2'", "2:4")),

@@ -43,20 +43,15 @@ def test_counts(tmp_path):
     found = describe(saved(tmp_path / "a.safetensors", given))
     parameters = {n: t for n, t in given.items() if "running" not in n and t.is_floating_point()}
     layers = [given[name] for name in ("conv.weight", "fc.weight", "head.weight")]
-    size, nonzero = (
-        sum(t.numel() for t in parameters.values()),
-        sum(int(t.count_nonzero()) for t in parameters.values()),
-    )
+    size = sum(t.numel() for t in parameters.values())
+    kept = size - sum(int((t == 0).sum()) for t in layers)  # a norm's and a bias's own zeros were not removed
     left, of = sum(int(t.count_nonzero()) for t in layers), sum(t.numel() for t in layers)
-    assert (found["numbers"], found["parameters"], found["nonzero"]) == (
-        sum(t.numel() for t in given.values()),
-        size,
-        nonzero,
-    )
+    numbers = sum(t.numel() for t in given.values())
+    assert (found["numbers"], found["parameters"], found["kept"]) == (numbers, size, kept)
     assert (found["prunable"], found["prunable_nonzero"]) == (of, left) == (31, 21)
-    assert (found["model_sparsity"], found["model_density"]) == (pytest.approx(1 - nonzero / size), nonzero / size)
+    assert (found["model_sparsity"], found["model_density"]) == (pytest.approx(1 - kept / size), kept / size)
     assert (found["sparsity"], found["density"]) == (10 / 31, 21 / 31)
-    assert found["compression"] == size / nonzero
+    assert found["compression"] == size / kept
     assert found["bytes"] == found["dense_bytes"] == (tmp_path / "a.safetensors").stat().st_size
     for tensor in found["tensors"]:
         whole = tensor["dtype"] == "I64"
@@ -107,7 +102,7 @@ def test_bytes_beside_those_of_the_dense_file(tmp_path):
 
 def test_text_for_a_person(tmp_path):
     text = to_text(describe(saved(tmp_path / "a.safetensors", tensors())))
-    assert "parameters   37, 24 nonzero: sparsity 0.351351, density 0.648649, compression 1.542x" in text
+    assert "parameters   37, 27 kept: sparsity 0.27027, density 0.72973, compression 1.37x" in text
     assert "prunable     31, 21 nonzero: sparsity 0.322581, density 0.677419" in text
     assert "MACs         not counted: " in text
     table = text.splitlines()[-5:-1]

@@ -41,7 +41,7 @@ def network(path: Path, seed: int = 0, scale: float = 1) -> Path:
     """A file of 1818 numbers, of which 288, 1200 and 300 are prunable weights and 30 are biases of one."""
     draw = torch.Generator().manual_seed(seed)
     state = {name: scale * torch.randn(shape, generator=draw) for name, shape in SHAPES.items()}
-    save_file({**state, "fc1.bias": torch.full((30,), scale)}, path)
+    save_file({**state, "fc1.bias": torch.full((30,), float(scale))}, path)
     return path
 
 
@@ -93,12 +93,12 @@ def test_compression_counts_what_is_zero_elsewhere(source, tmp_path):
 
 
 def test_impossible_compressions_say_what_is_possible(source):
-    with pytest.raises(UsageError, match=r"--compression 61 cannot be had of .* at most 58\.65"):
+    with pytest.raises(UsageError, match=r"--compression 61 cannot be reached: .* at most 58\.65"):
         run(source, compression=(61.0,))
-    with pytest.raises(UsageError, match=r"the chosen layers have 300 of its 1818 numbers"):
+    with pytest.raises(UsageError, match=r"the chosen layers of .* have 300 of its 1818 parameters"):
         run(source, compression=(2.0,), layers="fc2")
     (emptied,) = run(source, 0.9, layers="fc1")
-    with pytest.raises(UsageError, match="cannot be had"):  # it is sparser than that already
+    with pytest.raises(UsageError, match="cannot be reached"):  # it is sparser than that already
         run(emptied, compression=(1.1,), layers="fc2")
 
 
