@@ -14,20 +14,30 @@ from torch import Generator, Tensor
 from apcli.data import DATASETS, FOLDER, DatasetRow
 from apcli.data.images import are_grey, arrays, fingerprint, labels_of, squares, too_large
 from apcli.data.sources import torchvision_splits
-from apcli.data.streaming import Streamed
+from apcli.data.streaming import Streamed, placed
 from apcli.errors import ApcliError, UsageError
 
 log = logging.getLogger("apcli")
 
+_DEVICE_SHARE = 0.5  # of the free memory, that images may take
 DIGITS = Path(__file__).with_name("digits.safetensors")
 
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Images (uint8, [N, C, H, W]) and their class labels (int64, [N]), on one device."""
+    """Images (uint8, [N, C, H, W]) and their class labels (int64, [N]), on one device.
+
+    Images that the device has no room for stay on the CPU, and batches are copied from there.
+
+    Args:
+        labels: on the device where the batches go.
+        rows: int64, [N], beside the images: those that the split has, of more; None: all, in order. So the splits that
+            are made of one share its memory.
+    """
 
     images: Tensor
     labels: Tensor
+    rows: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -43,17 +53,39 @@ class Split:
         return self.labels.device
 
     def read(self, chunks: Iterable[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
-        """The images and labels of each chunk of indices, one after another."""
-        for chunk in chunks:
-            chosen = chunk.to(self.device)
-            yield self.images[chosen], self.labels[chosen]
+        """The images and labels of each chunk of indices, one after another; no batch waits for the device."""
+        wanted = list(chunks)
+        for place, chosen in zip(placed(wanted, self.images.device), placed(wanted, self.device), strict=True):
+            yield self._images_at(place if self.rows is None else self.rows[place]), self.labels[chosen]
+
+    def _images_at(self, rows: Tensor) -> Tensor:
+        if self.images.device == self.device:
+            return self.images[rows]
+        return self.images[rows].pin_memory().to(self.device, non_blocking=True)
 
     def subset(self, chosen: Tensor) -> "Split":
         """The samples of these indices, in their order."""
-        return Split(self.images[chosen.to(self.device)], self.labels[chosen.to(self.device)])
+        place = chosen.to(self.images.device)
+        rows = place if self.rows is None else self.rows[place]
+        return replace(self, labels=self.labels[chosen.to(self.device)], rows=rows)
 
     def to(self, device: torch.device | str) -> "Split":
-        return Split(self.images.to(device), self.labels.to(device))
+        """With batches on ``device``, and the images too if that has room for them."""
+        images = self.images if _is_too_small(torch.device(device), self.images) else self.images.to(device)
+        rows = None if self.rows is None else self.rows.to(images.device)
+        return Split(images, self.labels.to(device), rows)
+
+
+def _is_too_small(device: torch.device, images: Tensor) -> bool:
+    """Whether the images would leave less than half of the memory that is free on a CUDA device to the network."""
+    if device.type != "cuda" or images.is_cuda:
+        return False
+    free, _ = torch.cuda.mem_get_info(device)
+    if images.nbytes <= _DEVICE_SHARE * free:
+        return False
+    sizes = f"{images.nbytes / 1e9:,.1f} GB, and {free / 1e9:,.1f} GB are free on {device}"
+    log.info("%s images stay in the machine's memory: they are %s", f"{len(images):,}", sizes)
+    return True
 
 
 Samples = Split | Streamed

@@ -3,7 +3,7 @@
 import multiprocessing
 import signal
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -67,10 +67,10 @@ class Streamed:
                 multiprocessing_context="fork" if forked and wanted else None,
             )
             batches = iter(loader)
-        for chunk, images in zip(wanted, batches, strict=True):
+        for chosen, images in zip(placed(wanted, self.device), batches, strict=True):
             if isinstance(images, str):
                 raise ApcliError(images)
-            yield images.to(self.device, non_blocking=True), self.labels[chunk.to(self.device)]
+            yield images.to(self.device, non_blocking=True), self.labels[chosen]
 
     def subset(self, chosen: Tensor) -> "Streamed":
         """The samples of these indices, in their order."""
@@ -78,6 +78,11 @@ class Streamed:
 
     def to(self, device: torch.device | str) -> "Streamed":
         return replace(self, labels=self.labels.to(device))
+
+
+def placed(chunks: Sequence[Tensor], device: torch.device) -> Sequence[Tensor]:
+    """The chunks of indices on the device, by one copy: each copy from the CPU waits for the device."""
+    return torch.cat(list(chunks)).to(device).split([len(chunk) for chunk in chunks]) if chunks else ()
 
 
 class _Squares(Dataset[Tensor]):

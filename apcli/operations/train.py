@@ -41,7 +41,7 @@ def train(config: TrainConfig, outputs: Outputs, tell: Tell, ranks: Ranks | None
     tell("loading data")
     dataset, spec = _data_and_spec(config)
     description = dataset.description
-    dataset = dataset.hold_out(config.loop.validation).to(device)
+    dataset = dataset.to(device).hold_out(config.loop.validation)
     recipe = recipe_of(config.loop, spec, dataset, device)
     warn_of_emulation(config.loop.amp, device)
     user_model = config.model.name if spec.source == "user" else None

@@ -9,6 +9,7 @@ import pytest
 import torch
 from PIL import Image
 from safetensors import safe_open
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 from apcli.data import AUGMENTATIONS, DATASETS, FOLDER, DatasetRow, images
 from apcli.data.datasets import DIGITS, Split, channel_statistics, load
@@ -245,3 +246,42 @@ def test_food101_layout(tmp_path):
     assert (len(data.train), len(data.test), data.classes, data.shape) == (4, 2, 2, (3, 12, 12))
     assert data.test.images[:, 0].float().mean((1, 2)).tolist() == pytest.approx([40, 200], abs=3)
     assert data.augment == "random-resized-crop,flip"
+
+
+def test_splits_of_a_split_share_its_images(digits):
+    """Held out on the device, a validation split takes no memory."""
+    held = digits.hold_out(0.25)
+    assert {split.images.data_ptr() for split in (held.train, held.validation)} == {digits.train.images.data_ptr()}
+    again = held.validation.subset(torch.tensor([5, 0, 5]))
+    images, labels = next(again.read([torch.tensor([1, 2])]))
+    place = [int(held.validation.rows[0]), int(held.validation.rows[5])]
+    assert torch.equal(images, digits.train.images[place])
+    assert torch.equal(labels, digits.train.labels[place])
+    assert list(digits.train.read([])) == []
+
+
+@pytest.mark.parametrize("room", [True, False])
+def test_images_lie_on_the_device_if_it_has_room_for_them(digits, monkeypatch, caplog, room):
+    """On fake tensors; as many bytes as the images have, and as many again for the network."""
+    size = digits.train.images.nbytes
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (2 * size - (not room), 10**12))
+    monkeypatch.setattr(torch.Tensor, "pin_memory", lambda tensor: tensor)
+    copies: list[torch.Tensor] = []
+    copy = torch.Tensor.to
+
+    def counted(tensor, *args, **kwargs):
+        moved = copy(tensor, *args, **kwargs)
+        if moved.device.type != tensor.device.type and not kwargs.get("non_blocking"):
+            copies.append(tensor)
+        return moved
+
+    caplog.set_level("INFO", logger="apcli")
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        train = digits.to("cuda:0").hold_out(0.25).train
+        assert train.images.is_cuda == room
+        monkeypatch.setattr(torch.Tensor, "to", counted)
+        batches = list(train.read(torch.arange(100).split(10)))
+    assert ("1,442 images stay in the machine's memory" in caplog.text) == (not room)
+    assert {tensor.device.type for batch in batches for tensor in batch} == {"cuda"}
+    assert (len(batches), batches[0][0].shape) == (10, (10, 1, 8, 8))
+    assert len(copies) <= 2  # each waits for the device: once for all batches
