@@ -7,7 +7,7 @@ import hashlib
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from apcli import storage as storages
 from apcli.entries import Entry
 from apcli.errors import ApcliError, UsageError, VerificationError
 from apcli.lineage import Lineage
+from apcli.network_layers import NetworkLayers
 from apcli.safetensors_files import opened, staged, write_file
 
 SUFFIX = ".safetensors"
@@ -30,7 +31,8 @@ class Checkpoint:
 
     ``nameless`` is true of bytes that came through a pipe: they have no path that a lineage could name. ``shards`` are
     the files of a sharded checkpoint and the model's tensors in each; of one file alone there are none. ``metadata`` is
-    what each file, an index too, says beside the tensors, whoever wrote it.
+    what each file, an index too, says beside the tensors, whoever wrote it. ``built_layers`` is what the network itself
+    says, where it has been built.
     """
 
     path: Path
@@ -40,6 +42,20 @@ class Checkpoint:
     nameless: bool = False
     shards: Mapping[Path, Sequence[str]] = field(default_factory=dict)
     metadata: Mapping[Path, Mapping[str, Any]] = field(default_factory=dict)
+    built_layers: NetworkLayers | None = None
+
+    @cached_property
+    def network_layers(self) -> NetworkLayers | None:
+        """The weights of the network's layers, as it was built or as the lineage lists them; None where neither."""
+        listed = (self.lineage or {}).get("layers")
+        return self.built_layers or (None if listed is None else NetworkLayers.from_dict(listed))
+
+    def as_built(self, layers: NetworkLayers) -> "Checkpoint":
+        """The same checkpoint, of whose network the layers are known."""
+        told = replace(self, built_layers=layers)
+        if "sha256" in vars(self):  # of bytes that are gone, or long to read
+            vars(told)["sha256"] = self.sha256
+        return told
 
     @cached_property
     def sha256(self) -> str:
@@ -272,14 +288,18 @@ def verify_zeros(checkpoint: Checkpoint, label: str | None = None) -> None:
     Raises:
         VerificationError: it has fewer; ``label`` is what the message calls the file.
     """
-    for tensor, promise in (checkpoint.lineage or {}).get("pruned", {}).items():
-        entry = checkpoint.entries.get(tensor)
-        found = entry.zeros if entry is not None and entry.is_float else 0
-        if found < promise["zeros"]:
-            raise VerificationError(
-                f"{label or checkpoint.label}: {tensor} has {found} zeros but its lineage promises {promise['zeros']}: "
-                "the sparsity was lost, prune again"
-            )
+    known = checkpoint.network_layers
+    weights = {} if known is None else known.by_name
+    for promised, promise in (checkpoint.lineage or {}).get("pruned", {}).items():
+        names = weights[promised].names if promised in weights else (promised,)
+        for tensor in (promised, *(name for name in names if name != promised and name in checkpoint.entries)):
+            entry = checkpoint.entries.get(tensor)
+            found = entry.zeros if entry is not None and entry.is_float else 0
+            if found < promise["zeros"]:
+                raise VerificationError(
+                    f"{label or checkpoint.label}: {tensor} has {found} zeros but its lineage promises "
+                    f"{promise['zeros']}: the sparsity was lost, prune again"
+                )
 
 
 def check_input(checkpoint: Checkpoint) -> None:

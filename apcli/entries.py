@@ -110,6 +110,19 @@ class Entry:
         """How many elements of a floating-point tensor are NaN or Inf."""
         return self.size - self._count(np.isfinite, self.run)
 
+    def has_zeros_of(self, other: "Entry") -> bool:
+        """Whether the elements of two floating-point tensors are zero in the same places."""
+        if self.shape != other.shape:
+            return False
+
+        def same(block: tuple[int, int]) -> bool:
+            found = np.array_equal(self.run(*block) == 0, other.run(*block) == 0)
+            self.release(*block)
+            other.release(*block)
+            return found
+
+        return all(on_all_cores(same, self.blocks()))
+
     def _count(
         self, of: Callable[[np.ndarray], np.ndarray], read: Callable[[int, int], np.ndarray] | None = None
     ) -> int:

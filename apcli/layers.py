@@ -1,30 +1,40 @@
-"""Which tensors of a checkpoint are prunable layers, and which of them an option selects."""
+"""Which tensors of a checkpoint are layers, which of them an option selects, and why the others are left alone.
+
+Where the lineage lists the weights of the network's layers (``apcli.network_layers``), or the network was built, that
+decides; else the names, shapes and types of the file do (``apcli.tensor_names``).
+"""
 
 import fnmatch
 import re
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from apcli.checkpoints import Checkpoint
-from apcli.errors import UsageError
+from apcli.errors import UsageError, VerificationError
+from apcli.network_layers import EMBEDDING, OWN, NetworkLayers
 from apcli.registry import split_list
-from apcli.words import few
+from apcli.tensor_names import Judgement, Verdict, judge, remedy_of
+from apcli.words import few, join
 
-# Matched against the module that owns a ``.weight`` (``word_embeddings``, ``norm1``), or the parameter's own name
-# (``pos_embed``, ``cls_token``): so ``patch_embed.proj.weight``, a convolution, stays prunable.
-_NOT_PRUNABLE = re.compile(
-    r"(^|_)(bias|gamma|beta|scale|(\w*_)?tokens?|embed|embeddings?|shared|wte|wpe|pos|position(_ids)?|bn|ln)\d*(_|$)"
-    r"|(^|_)(\w*)norm\d*(_|$)|^running_|_bias_table$"
-)
+_SHOWN = 10  # layers that a message names, to choose from
+_OWN = re.compile(r"(^|\.)(?:parametrizations\.weight\.original\d?|weight_orig|weight_v|weight)$")
+_NOT_USED = "parameters that no layer multiplies by"
+_SECOND_NAME = "other names of tied weights"
 
 
 @dataclass(frozen=True)
 class Layer:
-    """A prunable weight: ``name`` as a user says it (``fc``), ``tensor`` as the file has it (``fc.weight``)."""
+    """A prunable weight: ``name`` as a user says it (``fc``), ``tensor`` as the file has it (``fc.weight``).
+
+    ``tied`` are the file's other names of the same parameter; ``kind`` is one of ``apcli.network_layers.KINDS``.
+    """
 
     name: str
     tensor: str
     shape: tuple[int, ...]
+    kind: str = OWN
+    tied: tuple[str, ...] = ()
 
     @property
     def size(self) -> int:
@@ -33,76 +43,203 @@ class Layer:
             size *= extent
         return size
 
+    @property
+    def tensors(self) -> tuple[str, ...]:
+        """All names that the parameter has in the file."""
+        return (self.tensor, *self.tied)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All that a user may call it."""
+        return tuple(dict.fromkeys(name for tensor in self.tensors for name in (layer_name(tensor), tensor)))
+
+
+@dataclass(frozen=True)
+class Census:
+    """What each tensor of a checkpoint is.
+
+    Attributes:
+        layers: what ``all`` means, in the file's order.
+        on_request: layers that only their own names select: embeddings, and what the name rule left alone.
+        left: the reason why a tensor is no layer, by name; of all that have two or more dimensions.
+        refused: the same of tensors that a weight is made of, none of whose zeros would be the weight's.
+        by_network: whether the network's modules decided, and not names.
+    """
+
+    layers: tuple[Layer, ...]
+    on_request: tuple[Layer, ...]
+    left: Mapping[str, str]
+    refused: Mapping[str, str]
+    by_network: bool
+
 
 def layer_name(tensor: str) -> str:
-    return tensor.removesuffix(".weight")
+    return _OWN.sub("", tensor) or tensor
 
 
-def is_prunable(tensor: str, dimensions: int) -> bool:
-    """Whether a floating-point tensor is a weight of two or more dimensions that is no norm and no embedding."""
-    return dimensions >= 2 and not _NOT_PRUNABLE.search(layer_name(tensor).rpartition(".")[2].lower())
+def census(checkpoint: Checkpoint) -> Census:
+    """Every tensor of the checkpoint, by its lineage's list of layers, else by names and shapes."""
+    shapes = {name: (entry.dtype, entry.shape) for name, entry in checkpoint.entries.items()}
+    verdicts = judge(shapes)
+    if checkpoint.network_layers is not None:
+        return _by_network(checkpoint, checkpoint.network_layers, verdicts)
+    layers: list[Layer] = []
+    on_request: list[Layer] = []
+    left, refused = {}, {}
+    for name, verdict in verdicts.items():
+        entry = checkpoint.entries[name]
+        kind = EMBEDDING if verdict.judgement is Judgement.EMBEDDING else OWN
+        layer = Layer(layer_name(name), name, entry.shape, kind)
+        if verdict.judgement is Judgement.REFUSED:
+            refused[name] = verdict.reason
+        elif verdict.judgement is Judgement.LAYER and entry.size:
+            layers.append(layer)
+        elif len(entry.shape) > 1 and entry.size:
+            left[name] = verdict.reason
+            if entry.is_float:
+                on_request.append(layer)
+    return Census(tuple(layers), tuple(on_request), left, refused, by_network=False)
+
+
+def _by_network(checkpoint: Checkpoint, known: NetworkLayers, verdicts: Mapping[str, Verdict]) -> Census:
+    layers: list[Layer] = []
+    on_request: list[Layer] = []
+    left, refused = {}, {}
+    for name, entry in checkpoint.entries.items():
+        weight = known.by_name.get(name)
+        if weight is None or not entry.is_float or not entry.size:
+            if len(entry.shape) > 1 and entry.size:
+                left[name] = verdicts[name].reason or _NOT_USED
+        elif weight.refused:
+            refused[name] = weight.refused
+        else:
+            own, *tied = (other for other in weight.names if other in checkpoint.entries)
+            if name != own:
+                left[name] = _SECOND_NAME
+                continue
+            layer = Layer(layer_name(own), own, entry.shape, weight.kind, tuple(tied))
+            (on_request if weight.kind == EMBEDDING else layers).append(layer)
+            if weight.kind == EMBEDDING:
+                left[own] = "embeddings"
+    return Census(tuple(layers), tuple(on_request), left, refused, by_network=True)
 
 
 def prunable(checkpoint: Checkpoint) -> list[Layer]:
-    """The prunable layers, in the file's order."""
-    return [
-        Layer(layer_name(name), name, entry.shape)
-        for name, entry in checkpoint.entries.items()
-        if entry.is_float and entry.size and is_prunable(name, len(entry.shape))
-    ]
+    """The layers that ``all`` means, in the file's order."""
+    return list(census(checkpoint).layers)
+
+
+def every_layer(checkpoint: Checkpoint) -> list[Layer]:
+    """The layers that ``all`` means, and those that only their names select."""
+    known = census(checkpoint)
+    return [*known.layers, *known.on_request]
 
 
 def select(checkpoint: Checkpoint, include: str, exclude: str | None = None, option: str = "--layers") -> list[Layer]:
     """The layers that ``--layers`` and ``--exclude`` mean: comma lists of ``all``, ``last``, names and globs.
 
     Raises:
-        UsageError: a pattern matches no prunable layer, nothing is left, or the last layer is not known.
+        UsageError: a pattern matches no prunable layer, nothing is left, the last layer is not known, or tensors are
+            meant that a weight is only made of.
     """
-    layers = prunable(checkpoint)
-    if not layers:
+    known = census(checkpoint)
+    chosen, refused = _matching(checkpoint, known, include, option)
+    if exclude is not None:
+        unwanted, allowed = _matching(checkpoint, known, exclude, "--exclude")
+        chosen, refused = chosen - unwanted, refused - allowed
+    if refused:
+        raise _refusal(checkpoint, known, refused)
+    if not chosen:
+        if exclude is not None:
+            raise UsageError(f"--exclude {exclude} leaves no layer of {option} {include}: expected at least one")
         raise UsageError(
             f"{checkpoint.label} has no prunable layer: expected a floating-point weight of 2 or more dimensions"
+            + (f"; left alone: {summary(known.left)}" if known.left else "")
         )
-    chosen = _matching(checkpoint, layers, include, option)
-    if exclude is not None:
-        unwanted = _matching(checkpoint, layers, exclude, "--exclude")
-        chosen = chosen - unwanted
-    if not chosen:
-        raise UsageError(f"--exclude {exclude} leaves no layer of {option} {include}: expected at least one")
-    return [layer for layer in layers if layer in chosen]
+    found = {layer.tensor: layer for layer in chosen}
+    return [found[name] for name in checkpoint.entries if name in found]
 
 
-def _matching(checkpoint: Checkpoint, layers: list[Layer], patterns: str, option: str) -> set[Layer]:
+def _matching(checkpoint: Checkpoint, known: Census, patterns: str, option: str) -> tuple[set[Layer], set[str]]:
+    """The layers, and the refused tensors, that are meant."""
     chosen: set[Layer] = set()
+    refused: set[str] = set()
     for pattern in split_list(patterns, "layer"):
         if pattern == "all":
-            found = set(layers)
-        elif pattern == "last":
-            found = {_last(checkpoint, layers, option)}
-        else:
-            found = {layer for layer in layers if _matches(layer, pattern)}
-        if not found:
-            raise UsageError(f"{option} {pattern}: no such layer in {checkpoint.label}: it has {listing(layers)}")
-        chosen |= found
-    return chosen
+            chosen |= set(known.layers)
+            refused |= set(known.refused)
+            continue
+        if pattern == "last":
+            chosen.add(_last(checkpoint, known, option))
+            continue
+        found = [layer for layer in known.layers if _matches(layer.names, pattern)]
+        found = found or [layer for layer in known.on_request if _matches(layer.names, pattern)]
+        parts = {name for name in known.refused if _matches((name, layer_name(name)), pattern)}
+        if not found and not parts:
+            raise UsageError(_no_such_layer(checkpoint, known, pattern, option))
+        chosen |= set(found)
+        refused |= parts
+    return chosen, refused
 
 
-def _matches(layer: Layer, pattern: str) -> bool:
-    return any(name == pattern or fnmatch.fnmatchcase(name, pattern) for name in (layer.name, layer.tensor))
+def _matches(names: Iterable[str], pattern: str) -> bool:
+    return any(name == pattern or fnmatch.fnmatchcase(name, pattern) for name in names)
 
 
-def _last(checkpoint: Checkpoint, layers: list[Layer], option: str) -> Layer:
-    """The layer that the lineage calls last: a file alone does not say in which order its tensors are used."""
-    named = ((checkpoint.lineage or {}).get("model") or {}).get("last")
-    for layer in layers:
-        if layer.tensor == named:
-            return layer
-    if len(layers) == 1:
-        return layers[0]
-    raise UsageError(
-        f"{option} last: {checkpoint.label} does not say which layer is last: name one of {listing(layers)}"
+def _no_such_layer(checkpoint: Checkpoint, known: Census, pattern: str, option: str) -> str:
+    left = next((name for name in known.left if _matches((name, layer_name(name)), pattern)), None)
+    why = "" if left is None else f" ({left} is one of its {known.left[left]})"
+    return f"{option} {pattern}: no such layer in {checkpoint.label}{why}: it has {listing(known.layers)}"
+
+
+def _refusal(checkpoint: Checkpoint, known: Census, refused: set[str]) -> UsageError:
+    names = [name for name in known.refused if name in refused]
+    reason = known.refused[names[0]]
+    if known.by_network:
+        what = f"the weight is {reason}, so that zeros of what it is made of are none of its own"
+        advice = f"leave it out with --exclude {','.join(dict.fromkeys(layer_name(name) for name in names))}"
+        return UsageError(f"{checkpoint.label}: {layer_name(names[0])} cannot be pruned: {what}: {advice}")
+    others = f"; --layers names others that it has: {listing(known.layers)}" if known.layers else ""
+    return UsageError(
+        f"{checkpoint.label} has {reason} ({few(names)}), whose zeros are not those of the weights that the network "
+        f"uses: {remedy_of(reason)}{others}"
     )
 
 
+def _last(checkpoint: Checkpoint, known: Census, option: str) -> Layer:
+    """The layer that the lineage calls last: a file alone does not say in which order its tensors are used."""
+    named = ((checkpoint.lineage or {}).get("model") or {}).get("last")
+    for layer in known.layers:
+        if named in layer.tensors:
+            return layer
+    if len(known.layers) == 1:
+        return known.layers[0]
+    raise UsageError(
+        f"{option} last: {checkpoint.label} does not say which layer is last: name one of {listing(known.layers)}"
+    )
+
+
+def check_tied(checkpoint: Checkpoint, layers: Iterable[Layer]) -> None:
+    """Hold a file to what its network can be: a parameter of several names has the same zeros under each.
+
+    Raises:
+        VerificationError: it has not.
+    """
+    for layer in layers:
+        own = checkpoint.entries[layer.tensor]
+        for name in layer.tied:
+            if not own.has_zeros_of(checkpoint.entries[name]):
+                raise VerificationError(
+                    f"{checkpoint.label}: {layer.tensor} and {name} are one parameter of the network, but have other "
+                    "zeros in the file, and the network can hold only one of them: prune its dense file again, with "
+                    "--model NAME if it does not say which network it is"
+                )
+
+
 def listing(layers: Iterable[Layer]) -> str:
-    return few([layer.name for layer in layers], 10)
+    return few([layer.name for layer in layers], _SHOWN)
+
+
+def summary(left: Mapping[str, str]) -> str:
+    """What the tensors are that were left alone, the most frequent first: ``12 position tables and 3 embeddings``."""
+    return join([f"{count} {reason}" for reason, count in Counter(left.values()).most_common()])

@@ -6,6 +6,8 @@ a name in it is looked up in a table, never imported or executed, and a path in 
 Keys: ``version`` (of this format), ``apcli`` (the program's version), ``stage``, ``model``, ``data``, ``seed``,
 ``settings`` (one object per stage that led here, in order), ``history`` (one object per epoch of this stage),
 ``metrics`` (final, per split), ``dense_metrics`` (the dense ancestor's, on the same data), ``pruned`` (per tensor),
+``layers`` (which tensors are layers' weights, and which are one parameter: see ``apcli.network_layers``; null: the
+network has not been built),
 ``kept`` (of a compact file, which channels of each tensor are left: see ``apcli.compaction``), ``storage`` (packed
 tensors: see ``apcli.storage``), ``parent`` and ``dense`` (relative path and SHA-256).
 No clock time, absolute path or host name is in it: the same command gives the same bytes.
@@ -15,7 +17,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from apcli import __version__
+from apcli import __version__, network_layers
 from apcli.errors import ApcliError
 
 KEY = "apcli"
@@ -31,7 +33,7 @@ def make(stage: str, settings: Mapping[str, Any], origin: Lineage | None, **chan
     What ``changes`` does not name (model, data, seed, pruned, dense) is inherited; history and metrics never are,
     because they were measured on other weights.
     """
-    inherited = {key: (origin or {}).get(key) for key in ("model", "data", "seed", "dense")}
+    inherited = {key: (origin or {}).get(key) for key in ("model", "data", "seed", "layers", "dense")}
     lineage: Lineage = {
         "version": VERSION,
         "apcli": __version__,
@@ -97,7 +99,8 @@ def parse(text: str, where: str) -> Lineage:
         raise ApcliError(
             f"{where} has a lineage of version {lineage['version']}, this apcli reads {VERSION}: update apcli"
         )
-    lineage = {**lineage, "kept": {}, "storage": {}, **lineage}  # which files of an earlier apcli do not have
+    older: Lineage = {"layers": None, "kept": {}, "storage": {}}  # what files of an earlier apcli do not have
+    lineage = {**lineage, **older, **lineage}
     for key, fits in _SHAPES.items():
         if key not in lineage or not fits(lineage[key]):
             raise ApcliError(f"the lineage in {where} has no valid {key!r}: remove its {KEY!r} metadata to use it")
@@ -185,6 +188,7 @@ _SHAPES: dict[str, Callable[[Any], bool]] = {
     "history": _is_history,
     "metrics": _is_metrics,
     "dense_metrics": _is_metrics,
+    "layers": network_layers.is_valid,
     "pruned": _is_pruned,
     "kept": _is_kept,
     "storage": _is_storage,

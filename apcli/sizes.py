@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from apcli.checkpoints import Checkpoint
 from apcli.entries import Entry
-from apcli.layers import prunable
+from apcli.layers import every_layer, prunable
 
 # Types of indices, counters and switches: no optimiser steps through them.
 _COUNTING = ("BOOL", "I64")
@@ -57,6 +57,12 @@ def is_buffer(name: str, dtype: str) -> bool:
 def weights_of(checkpoint: Checkpoint) -> set[str]:
     """The tensors whose zeros are removed parameters: the layers' weights, and whatever else was pruned."""
     return {layer.tensor for layer in prunable(checkpoint)} | (checkpoint.lineage or {}).get("pruned", {}).keys()
+
+
+def counted(checkpoint: Checkpoint, entries: Mapping[str, Entry]) -> dict[str, Entry]:
+    """Those of ``entries`` that are a parameter's first name: tied weights are one parameter, and count once."""
+    again = {name for layer in every_layer(checkpoint) for name in layer.tied}
+    return {name: entry for name, entry in entries.items() if name not in again}
 
 
 def sizes(entries: Mapping[str, Entry], weights: Collection[str]) -> Sizes:

@@ -24,7 +24,10 @@ TESTS = Path(__file__).parent
 FLOORS = [
     ["apcli"],
     ["apcli.errors"],
-    ["apcli.registry", "apcli.libraries", "apcli.devices", "apcli.words"],
+    [
+        *["apcli.registry", "apcli.libraries", "apcli.devices", "apcli.words"],
+        *["apcli.network_layers", "apcli.tensor_names"],
+    ],
     ["apcli.lineage", "apcli.configs", "apcli.configs.*", "apcli.records", "apcli.shards"],
     ["apcli.masks", "apcli.headers"],
     [
@@ -50,7 +53,17 @@ LIGHT = [
     "apcli",
     *(
         f"apcli.{name}"
-        for name in ["errors", "registry", "lineage", "configs", "configs.training", "records", "cli.main"]
+        for name in [
+            "errors",
+            "registry",
+            "lineage",
+            "network_layers",
+            "tensor_names",
+            "configs",
+            "configs.training",
+            "records",
+            "cli.main",
+        ]
     ),
 ]
 TABLES = [

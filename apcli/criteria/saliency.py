@@ -1,6 +1,5 @@
 """Criteria from derivatives: of the loss (taylor, snip, grasp), and of a flow that needs no data (synflow)."""
 
-import copy
 import logging
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -16,6 +15,7 @@ from torch.nn import functional as F
 from apcli.criteria.subject import Scores, Subject
 from apcli.errors import ApcliError, UsageError
 from apcli.layers import layer_name
+from apcli.models.copies import copy_of
 from apcli.probes import logits_of, undisturbed
 from apcli.words import few
 
@@ -179,7 +179,7 @@ def in_full_precision(subject: Subject) -> Subject:
     def batches() -> Iterator[tuple[Tensor, Tensor]]:
         return ((images.float(), labels) for images, labels in subject.batches())
 
-    return replace(subject, model=copy.deepcopy(subject.model).float(), batches=batches)
+    return replace(subject, model=copy_of(subject.model).float(), batches=batches)
 
 
 def scores_of(method: str, subject: Subject, found: Mapping[str, Tensor]) -> Scores:

@@ -4,7 +4,6 @@ A channel is a feature that layers make (rows of their weights), that norms and 
 entry, and that other layers read (columns). Layers joined by a sum share their channels, so they are pruned together.
 """
 
-import copy
 import itertools
 from collections import defaultdict
 from collections.abc import Iterable
@@ -16,6 +15,7 @@ from torch import Tensor, nn
 
 from apcli.layers import layer_name
 from apcli.models.channel_graph import Reached, graph_of, is_depthwise, obstacle, reached_from
+from apcli.models.copies import copy_of
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ def channel_groups(model: nn.Module, example: Tensor) -> list[ChannelGroup]:
     Raises:
         ApcliError: the network does not run on ``example``, or cannot be traced.
     """
-    traced = copy.deepcopy(model).float().eval()  # so that flags, hooks and gradients of the model stay as they are
+    traced = copy_of(model).float().eval()  # so that flags, hooks and gradients of the model stay as they are
     for parameter in traced.parameters():
         if parameter.is_floating_point():
             parameter.requires_grad_(True)

@@ -6,8 +6,9 @@ from typing import Any
 from apcli.checkpoints import Checkpoint, dense_ancestor
 from apcli.configs.describe import CostsConfig
 from apcli.errors import ApcliError, UsageError
-from apcli.layers import is_prunable, layer_name
-from apcli.sizes import sizes, weights_of
+from apcli.layers import census
+from apcli.sizes import counted, sizes, weights_of
+from apcli.words import few
 
 Description = dict[str, Any]
 
@@ -18,9 +19,10 @@ def describe(checkpoint: Checkpoint, config: CostsConfig = _DEFAULT) -> Descript
     """The file's sizes, lineage and tensors, with the zeros counted now (not taken from the lineage).
 
     ``parameters``, of which ``kept`` were not removed, ``model_sparsity`` and ``compression`` are those of
-    ``apcli.sizes``; ``sparsity`` and ``density`` are of the prunable weights. ``dense_bytes`` is the size of the dense
-    file that this one came from, its own if it came from none, null if that is not there. What only the network tells
-    (``macs``, ``latency``) is null; ``macs_reason`` says what is missing to build it, null if nothing.
+    ``apcli.sizes``; ``sparsity`` and ``density`` are of the prunable weights; of a tensor of two or more dimensions
+    that is no layer's weight ``left`` says why. ``dense_bytes`` is the size of the dense file that this one came from,
+    its own if it came from none, null if that is not there. What only the network tells (``macs``, ``latency``) is
+    null; ``macs_reason`` says what is missing to build it, null if nothing.
 
     Raises:
         UsageError: something is, and an option needs the network.
@@ -29,7 +31,7 @@ def describe(checkpoint: Checkpoint, config: CostsConfig = _DEFAULT) -> Descript
     if reason is not None and config.needs_network:
         raise UsageError(reason)
     tensors = _tensors(checkpoint)
-    whole = sizes(checkpoint.entries, weights_of(checkpoint))
+    whole = sizes(counted(checkpoint, checkpoint.entries), weights_of(checkpoint))
     layers = [t for t in tensors if t["layer"] is not None]
     prunable, prunable_nonzero = (sum(t[key] for t in layers) for key in ("size", "nonzero"))
     return {
@@ -74,16 +76,22 @@ def _network_unknown(checkpoint: Checkpoint, model: str | None) -> str | None:
 
 def _tensors(checkpoint: Checkpoint) -> list[Description]:
     promises = (checkpoint.lineage or {}).get("pruned", {})
+    known = census(checkpoint)
+    layers = {layer.tensor: layer for layer in known.layers}
+    layers |= {layer.tensor: layer for layer in known.on_request if layer.tensor in promises}
+    reasons = {**known.left, **known.refused}
     found = []
     for name, entry in checkpoint.entries.items():
-        prunable = entry.is_float and is_prunable(name, len(entry.shape))
+        layer = layers.get(name)
         found.append(
             {
                 "name": name,
                 "dtype": entry.dtype,
                 "shape": list(entry.shape),
                 "size": entry.size,
-                "layer": layer_name(name) if prunable else None,
+                "layer": layer and layer.name,
+                "tied": list(layer.tied) if layer else [],
+                "left": None if layer else reasons.get(name),
                 "zeros": entry.zeros if entry.is_float else None,
                 "nonzero": entry.size - entry.zeros if entry.is_float else None,
                 "promised_zeros": promises.get(name, {}).get("zeros"),
@@ -117,6 +125,7 @@ def to_text(found: Description) -> str:
             "",
             *_layer_lines([tensor for tensor in found["tensors"] if tensor["layer"] is not None]),
             f"  and {len(others)} tensors that are not prunable, {sum(t['size'] for t in others):,} numbers",
+            *_left_lines(others),
         ]
     )
 
@@ -194,6 +203,15 @@ def _layer_lines(layers: Sequence[Description]) -> list[str]:
         ]
         lines.append("  " + "  ".join(cells))
     return lines
+
+
+def _left_lines(others: Sequence[Description]) -> list[str]:
+    """Of the tensors of two or more dimensions that are no layers: which they are, and why."""
+    reasons: dict[str, list[str]] = {}
+    for tensor in others:
+        if tensor["left"] is not None:
+            reasons.setdefault(tensor["left"], []).append(tensor["name"])
+    return [f"    {len(names)} {reason}: {few(names)}" for reason, names in reasons.items()]
 
 
 def _lineage_lines(lineage: dict[str, Any] | None) -> list[str]:

@@ -1,6 +1,5 @@
 """Channels on trial: a network with channels set to zero, and the same network without them, must compute the same."""
 
-import copy
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -11,6 +10,7 @@ from torch.func import functional_call
 
 from apcli.errors import ApcliError
 from apcli.models.channels import ChannelGroup
+from apcli.models.copies import copy_of
 from apcli.models.fit import fit_
 from apcli.probes import logits_of
 
@@ -73,7 +73,7 @@ class Trial:
         error: Exception | None = None
         for dtype, self.tolerance in _TOLERANCES.items():  # some networks make float32 tensors of their own
             self.images = images.to(device, dtype)
-            self.model = copy.deepcopy(network).to(dtype).eval()
+            self.model = copy_of(network).to(dtype).eval()
             try:
                 self._logits(self.model, {})
                 break
@@ -109,7 +109,7 @@ class Trial:
         cuts = cuts_of(groups, removed)
         # A second network of the same tensors: those that become smaller are replaced.
         shared = {id(tensor): tensor for tensor in (*self.model.parameters(), *self.model.buffers())}
-        compact = copy.deepcopy(self.model, shared)
+        compact = copy_of(self.model, shared)
         try:
             fit_(compact, {name: _shape(self.state[name], cut) for name, cut in cuts.items()})
             state = compact.state_dict()

@@ -4,7 +4,6 @@ In the masked file they are zeros, so that anyone's loader takes it: the rows of
 columns of those that read it. In the compact file they are gone, and the lineage says which ones are left.
 """
 
-import copy
 import logging
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
@@ -25,6 +24,7 @@ from apcli.errors import ApcliError, UsageError, VerificationError
 from apcli.layers import Layer
 from apcli.masks import keep_highest
 from apcli.models.channels import ChannelGroup, Part, channel_groups
+from apcli.models.copies import copy_of
 from apcli.models.spec import ModelSpec
 from apcli.operations.filter_trials import Removed, Trial, compacted, cuts_of, masked
 from apcli.probes import Batches, logits_of, undisturbed
@@ -207,7 +207,7 @@ class FilterPruner:
         if self.batches is None:
             raise UsageError("this method needs data: give --data")
         half = any(parameter.dtype.itemsize < 4 for parameter in self.network.parameters())  # its gradients underflow
-        model = copy.deepcopy(self.network).float() if half else self.network
+        model = copy_of(self.network).float() if half else self.network
         state = {name: parameter.detach() for name, parameter in model.named_parameters()}
         weights = {p.tensor: state[p.tensor].requires_grad_() for group in self.groups for p in group.producers}
         found: dict[str, list[Tensor]] = {group.name: [] for group in self.groups}

@@ -1,6 +1,5 @@
 """Which network a checkpoint is, and its data: what the command line says, else what the lineage says."""
 
-from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from apcli.data.batches import batches
 from apcli.data.datasets import Dataset, Samples, load
 from apcli.errors import ApcliError, UsageError
 from apcli.models.build import build
+from apcli.models.copies import copy_of
 from apcli.models.fit import fit_
 from apcli.models.spec import ModelSpec, is_user_model, resolve
 from apcli.models.weights import load_weights_
@@ -100,7 +100,7 @@ class Networks:
         user_model = self.model if self.model is not None and is_user_model(self.model) else None
         if (spec, user_model) not in self._built:
             self._built[spec, user_model] = build(spec, user_model=user_model)
-        return deepcopy(self._built[spec, user_model])
+        return copy_of(self._built[spec, user_model])
 
     def _dataset(self, name: str, size: int) -> Dataset:
         if (name, size) not in self._datasets:

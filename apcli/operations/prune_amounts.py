@@ -8,7 +8,7 @@ from apcli.checkpoints import Checkpoint
 from apcli.entries import Entry
 from apcli.errors import UsageError
 from apcli.layers import Layer
-from apcli.sizes import sizes, weights_of
+from apcli.sizes import counted, sizes, weights_of
 
 log = logging.getLogger("apcli")
 
@@ -19,7 +19,7 @@ def share_of_compression(source: Checkpoint, layers: Sequence[Layer], compressio
     Raises:
         UsageError: the layers cannot give that compression.
     """
-    found = sizes(source.entries, weights_of(source))
+    found = sizes(counted(source, source.entries), weights_of(source))
     total, scope = found.parameters, sum(layer.size for layer in layers)
     outside = found.removed - sum(source.entries[layer.tensor].zeros for layer in layers)
     wanted = total - round(total / compression) - outside
@@ -38,7 +38,7 @@ def tell(
     """Both ways to say how sparse the result is: over the weights in scope, and over the whole model."""
     zeros = sum(p["zeros"] for p in promises.values())
     size = sum(p["size"] for p in promises.values())
-    found = sizes(entries, weights_of(source) | promises.keys())
+    found = sizes(counted(source, entries), weights_of(source) | promises.keys())
     log.info(
         "%s: %d of %d weights in %d layers are zero (sparsity %.6g); of the model's %d parameters %d are kept "
         "(sparsity %.6g, compression %s)",

@@ -1,9 +1,9 @@
 """A moving average of a network's weights."""
 
-from copy import deepcopy
-
 import torch
 from torch import Tensor, nn
+
+from apcli.models.copies import copy_of
 
 
 class Average:
@@ -17,7 +17,7 @@ class Average:
     """
 
     def __init__(self, network: nn.Module, decay: float) -> None:
-        self.network = deepcopy(network).requires_grad_(False)
+        self.network = copy_of(network).requires_grad_(False)
         self._weights: tuple[list[Tensor], list[Tensor]] = list(self.network.parameters()), list(network.parameters())
         self._buffers = list(self.network.buffers()), list(network.buffers())
         self._rest = 1 - decay

@@ -18,7 +18,7 @@ MODEL = {"name": "net.py:small", "source": "user", "num_classes": 3, "input_size
 
 
 def tensors() -> dict[str, Tensor]:
-    """13 of 31 prunable weights, and 15 of 37 parameters are zero."""
+    """10 of 32 prunable weights, and 13 of 38 parameters are zero."""
     return {
         "conv.weight": torch.tensor([[[[0.0, -0.0], [1.0, 2.0]]]]).repeat(1, 2, 1, 1).half(),  # 4 of 8
         "bn.weight": torch.tensor([0.0, 3.0]),  # 1 of 2
@@ -27,7 +27,7 @@ def tensors() -> dict[str, Tensor]:
         "bn.num_batches_tracked": torch.tensor(0),
         "norm.weight": torch.tensor([[0.0]]),  # 1 of 1: no layer, whatever its shape
         "fc.weight": torch.arange(20.0).reshape(4, 5).remainder(5).bfloat16(),  # 4 of 20
-        "head.weight": torch.tensor([[0.0, -0.0, 1e-45]]),  # 2 of 3, and a number below float32's normal ones
+        "head.weight": torch.tensor([[0.0, -0.0], [1e-45, 5.0]]),  # 2 of 4, and a number below float32's normal ones
         "fc.bias": torch.tensor([1.0, 0.0, 2.0]),  # 1 of 3
     }
 
@@ -48,9 +48,9 @@ def test_counts(tmp_path):
     left, of = sum(int(t.count_nonzero()) for t in layers), sum(t.numel() for t in layers)
     numbers = sum(t.numel() for t in given.values())
     assert (found["numbers"], found["parameters"], found["kept"]) == (numbers, size, kept)
-    assert (found["prunable"], found["prunable_nonzero"]) == (of, left) == (31, 21)
+    assert (found["prunable"], found["prunable_nonzero"]) == (of, left) == (32, 22)
     assert (found["model_sparsity"], found["model_density"]) == (pytest.approx(1 - kept / size), kept / size)
-    assert (found["sparsity"], found["density"]) == (10 / 31, 21 / 31)
+    assert (found["sparsity"], found["density"]) == (10 / 32, 22 / 32)
     assert found["compression"] == size / kept
     assert found["bytes"] == found["dense_bytes"] == (tmp_path / "a.safetensors").stat().st_size
     for tensor in found["tensors"]:
@@ -102,17 +102,18 @@ def test_bytes_beside_those_of_the_dense_file(tmp_path):
 
 def test_text_for_a_person(tmp_path):
     text = to_text(describe(saved(tmp_path / "a.safetensors", tensors())))
-    assert "parameters   37, 27 kept: sparsity 0.27027, density 0.72973, compression 1.37x" in text
-    assert "prunable     31, 21 nonzero: sparsity 0.322581, density 0.677419" in text
+    assert "parameters   38, 28 kept: sparsity 0.263158, density 0.736842, compression 1.357x" in text
+    assert "prunable     32, 22 nonzero: sparsity 0.3125, density 0.6875" in text
     assert "MACs         not counted: " in text
-    table = text.splitlines()[-5:-1]
+    table = text.splitlines()[-6:-2]
     assert table[0].split() == ["layer", "dtype", "shape", "weights", "zeros", "nonzero", "sparsity"]
     assert {tuple(row.split()) for row in table[1:]} == {
         ("conv", "F16", "1x2x2x2", "8", "4", "4", "0.5000"),
         ("fc", "BF16", "4x5", "20", "4", "16", "0.2000"),
-        ("head", "F32", "1x3", "3", "2", "1", "0.6667"),
+        ("head", "F32", "2x2", "4", "2", "2", "0.5000"),
     }
     assert len({len(row) for row in table}) == 1
+    assert text.splitlines()[-1] == "    1 norms: norm.weight"
 
 
 def test_macs_have_columns_where_they_are_known(tmp_path):
@@ -133,7 +134,7 @@ def test_macs_have_columns_where_they_are_known(tmp_path):
     assert "MACs         1,000,100 dense, 500,096 nonzero, 2,000,200 of the dense file, for one image of 2x6x6" in text
     assert "speed-up 4x in theory" in text
     assert "80 of them in products without a layer's weights" in text
-    table = text.splitlines()[-5:-1]
+    table = text.splitlines()[-6:-2]
     assert table[0].endswith("sparsity       MACs  nonzero MACs")
     ends = {row.split()[0]: row.split()[-2:] for row in table[1:]}
     assert ends == {"conv": ["1,000,000", "500,000"], "fc": ["20", "16"], "head": ["-", "-"]}

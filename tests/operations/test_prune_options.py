@@ -351,11 +351,11 @@ def test_sparsity_0_changes_no_bit(tmp_path, storage, caplog):
 
 
 def test_a_zero_that_goes_keeps_its_sign_and_a_weight_becomes_plus_zero(tmp_path):
-    save_file({"fc.weight": torch.tensor([[-0.0, -0.1, -3.0, 4.0]])}, tmp_path / "net.safetensors")
+    save_file({"fc.weight": torch.tensor([[-0.0, -0.1], [-3.0, 4.0]])}, tmp_path / "net.safetensors")
     (path,) = run(tmp_path / "net.safetensors", 0.5)
     after = load_file(path)["fc.weight"]
-    assert after.tolist() == [[0, 0, -3, 4]]
-    assert after.signbit().tolist() == [[True, False, True, False]]
+    assert after.tolist() == [[0, 0], [-3, 4]]
+    assert after.signbit().tolist() == [[True, False], [True, False]]
 
 
 def test_nothing_to_repack_is_refused(source, tmp_path):

@@ -1,0 +1,132 @@
+"""Which parameters of a network its layers multiply by: its modules tell."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+from torch.nn.utils import parametrize
+
+from apcli import network_layers as kinds
+from apcli.network_layers import LayerWeight, NetworkLayers
+from apcli.tensor_names import Judgement, judge
+
+_THROUGH = {"_WeightNorm": "weight norm", "_SpectralNorm": "spectral norm", "_Orthogonal": "an orthogonal matrix"}
+_RECURRENT = ("weight_ih", "weight_hh", "weight_hr")
+_IN_PROJECTIONS = ("in_proj_weight", "q_proj_weight", "k_proj_weight", "v_proj_weight")
+
+
+def layer_weights(model: nn.Module) -> NetworkLayers:
+    """The parameters of ``model`` that its layers multiply by, one for each parameter, whatever names it has.
+
+    Weights are what Linear, Bilinear, convolutions, attention projections, recurrent layers and embeddings of torch
+    have, and modules derived from them; what looks like one (``in_features``, or ``in_channels`` and ``kernel_size``)
+    counts as one. Of modules that no library knows the parameters that are called and shaped like weights do.
+
+    A parametrised weight stands for the tensor that it is made of: one whose zeros are zeros of the weight. That is
+    tried out, on random numbers; where there is none the tensors are listed as refused.
+    """
+    names: dict[int, list[str]] = {}
+    for name, parameter in model.named_parameters(remove_duplicate=False):
+        names.setdefault(id(parameter), []).append(name)
+    found: dict[int, LayerWeight] = {}
+    for prefix, module in model.named_modules(remove_duplicate=False):
+        for own, kind in _weights_of(prefix, module):
+            for name, parameter, through, refused in _stored(module, own):
+                tensor = f"{prefix}.{name}" if prefix else name
+                earlier = found.get(id(parameter))
+                # A table that a linear layer shares with an embedding is multiplied by: that use decides.
+                if earlier is None or (earlier.kind == kinds.EMBEDDING and kind != kinds.EMBEDDING):
+                    tied = tuple(other for other in names[id(parameter)] if other != tensor)
+                    found[id(parameter)] = LayerWeight(tensor, kind, tied, through, refused)
+    order = {name: number for number, (name, _) in enumerate(model.named_parameters(remove_duplicate=False))}
+    return NetworkLayers(tuple(sorted(found.values(), key=lambda weight: order[weight.tensor])))
+
+
+def _weights_of(prefix: str, module: nn.Module) -> Iterator[tuple[str, str]]:
+    """The attributes of a module that are weights, and of what kind, whether or not they are parametrised."""
+    if isinstance(module, nn.Embedding | nn.EmbeddingBag):
+        yield "weight", kinds.EMBEDDING
+    elif isinstance(module, nn.MultiheadAttention):
+        yield from ((own, kinds.ATTENTION) for own in _IN_PROJECTIONS if list(_stored(module, own)))
+    elif isinstance(module, nn.RNNBase | nn.RNNCellBase):
+        owned = [*module._parameters, *_parametrised(module)]
+        bases = dict.fromkeys(own.removesuffix("_v").removesuffix("_orig") for own in owned)
+        yield from ((own, kinds.RECURRENT) for own in bases if own.startswith(_RECURRENT))
+    elif _is_convolution(module):
+        yield "weight", kinds.GROUPED if getattr(module, "groups", 1) != 1 else kinds.CONVOLUTION
+    elif isinstance(module, nn.Linear | nn.Bilinear) or hasattr(module, "in_features"):
+        yield "weight", kinds.LINEAR
+    elif not type(module).__module__.startswith("torch.nn.modules."):
+        owned_tensors = {
+            f"{prefix}.{own}" if prefix else own: ("F32", tuple(parameter.shape))
+            for own, parameter in module.named_parameters(recurse=False)
+        }
+        for name, verdict in judge(owned_tensors).items():
+            if verdict.judgement is Judgement.LAYER:
+                yield name.rpartition(".")[2], kinds.OWN
+
+
+def _is_convolution(module: nn.Module) -> bool:
+    looks_like_one = hasattr(module, "in_channels") and hasattr(module, "kernel_size")
+    return isinstance(module, nn.modules.conv._ConvNd) or looks_like_one
+
+
+def _parametrised(module: Any) -> list[str]:
+    return list(module.parametrizations) if parametrize.is_parametrized(module) else []
+
+
+def _stored(module: Any, own: str) -> Iterator[tuple[str, nn.Parameter, str, str]]:
+    """The parameters that the weight ``own``, if there is one, is kept in: name, parameter, through what, why refused.
+
+    The weight itself is not looked at: that alone would move a spectral norm on by a step.
+    """
+    if own in _parametrised(module):
+        yield from _made_by(module.parametrizations[own], own)
+        return
+    for stored, beside, through in (
+        (own, "", ""),
+        (f"{own}_v", f"{own}_g", "weight norm"),
+        (f"{own}_orig", f"{own}_u", "spectral norm"),
+        (f"{own}_orig", f"{own}_mask", "a mask of torch.nn.utils.prune"),
+    ):
+        parameter = module._parameters.get(stored)
+        if isinstance(parameter, nn.Parameter) and parameter.dim() > 1 and (not beside or hasattr(module, beside)):
+            yield stored, parameter, through, ""
+            return
+
+
+def _made_by(made: Any, own: str) -> Iterator[tuple[str, nn.Parameter, str, str]]:
+    """Of a parametrised weight the tensor whose zeros are its zeros; all of its tensors, refused, where none is."""
+    through = " and ".join(_THROUGH.get(type(step).__name__, type(step).__name__) for step in made)
+    stored = {name: parameter for name, parameter in made.named_parameters(recurse=False) if parameter.dim() > 1}
+    for name, parameter in stored.items():
+        if _zeros_stay(made, name):
+            yield f"parametrizations.{own}.{name}", parameter, through, ""
+            return
+    for name, parameter in stored.items():
+        yield f"parametrizations.{own}.{name}", parameter, through, f"made into {through}"
+
+
+def _zeros_stay(made: Any, name: str) -> bool:
+    """Whether zeros of one tensor are zeros of the weight that is made of it, in the same places."""
+    draws = torch.Generator().manual_seed(0)
+    drawn: dict[str, Tensor] = {
+        other: torch.randn(parameter.shape, generator=draws).to(parameter)
+        for other, parameter in made.named_parameters(recurse=False)
+    }
+    zero = torch.rand(drawn[name].shape, generator=draws) < 0.5
+    for dim in range(zero.dim()):  # a row of zeros has no length to divide by
+        zero &= ~zero.movedim(dim, 0).flatten(1).all(1).reshape([-1, *[1] * (zero.dim() - 1)]).movedim(0, dim)
+    zero = zero.to(drawn[name].device)
+    drawn[name] = drawn[name].masked_fill(zero, 0)
+    buffers = {other: buffer.clone() for other, buffer in made.named_buffers()}
+    training = made.training
+    try:
+        made.eval()  # a spectral norm in training mode takes a step of its own
+        with torch.no_grad():
+            weight = functional_call(made, {**drawn, **buffers}, ())
+    finally:
+        made.train(training)
+    return weight.shape == zero.shape and bool(zero.any() and (weight[zero] == 0).all() and (weight[~zero] != 0).any())
