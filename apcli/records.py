@@ -14,8 +14,11 @@ Record = dict[str, Any]
 
 
 def dump(record: Record) -> str:
-    """One line of JSON. A number that is not finite is not known, and is written null."""
-    return json.dumps(_finite(record), allow_nan=False, ensure_ascii=False)
+    """One line of JSON. A number that is not finite is not known, and is written null.
+
+    Bytes of a file's name that are no UTF-8, which no JSON text can hold, are escaped: ``\\udcff``.
+    """
+    return json.dumps(_clean(record), allow_nan=False, ensure_ascii=False)
 
 
 def load(lines: Iterable[str], where: str) -> Iterator[Record]:
@@ -45,7 +48,7 @@ def load(lines: Iterable[str], where: str) -> Iterator[Record]:
         for key, (kinds, expected) in _FIELDS.items():
             if not isinstance(record.get(key), kinds) or isinstance(record.get(key), bool):
                 raise ApcliError(f"{where}, line {number} has {key} {record.get(key)!r:.60}: expected {expected}")
-        yield record
+        yield _clean(record)
 
 
 _OBJECT: tuple[Any, str] = ((dict, type(None)), "an object or null")
@@ -60,11 +63,14 @@ _FIELDS: dict[str, tuple[Any, str]] = {
 }
 
 
-def _finite(value: Any) -> Any:
+def _clean(value: Any) -> Any:
+    """The value without numbers that are not finite and without halves of characters."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
+    if isinstance(value, str):
+        return value if value.isascii() else value.encode(errors="backslashreplace").decode()
     if isinstance(value, dict):
-        return {key: _finite(member) for key, member in value.items()}
+        return {_clean(key): _clean(member) for key, member in value.items()}
     if isinstance(value, list | tuple):
-        return [_finite(member) for member in value]
+        return [_clean(member) for member in value]
     return value

@@ -111,4 +111,4 @@ def _draw(found: list[dict[str, Any]], output: str | None, formats: str | None, 
         return
     stem = path.with_suffix("") if ending in report_page.FORMATS else path
     for written in report_page.make(found, chosen, stem, overwrite):
-        streams.emit_line(str(written))
+        streams.emit_path(written)

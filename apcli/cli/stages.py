@@ -19,7 +19,7 @@ def outputs(output: str | None, overwrite: bool, inputs: list[str]) -> Iterator[
     if output != "-":
         places = Outputs(Path(output) if output else None, overwrite)
         places.expect(len(inputs))
-        yield places, lambda path: streams.emit_line(str(path))
+        yield places, streams.emit_path
         return
     streams.refuse_terminal()
     with streams.temporary_folder() as folder:

@@ -17,15 +17,15 @@ import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from io import BufferedReader
+from io import BufferedReader, TextIOWrapper
 from pathlib import Path
 from typing import Any, TextIO, cast
 
 from apcli import shards
+from apcli.cli.incoming import CHUNK, TELLING, Incoming
 from apcli.errors import ApcliError, UsageError
 
 _MAX_HEADER = 100_000_000  # the safetensors library's own limit
-_CHUNK = 1 << 20
 
 
 def is_alone() -> bool:
@@ -80,17 +80,33 @@ def _product() -> TextIO:
 
 
 def emit_line(text: str) -> None:
-    """Print one line of the product and flush it. A closed downstream pipe ends the program quietly."""
-    if not is_first():
-        return
-    with _downstream():
-        print(text, file=_product(), flush=True)
+    """Print one line of the product: in UTF-8, whatever the locale; a terminal gets what it can show, the rest escaped.
+
+    It is flushed. A closed downstream pipe ends the program quietly.
+    """
+    product = _product()
+    _emit(text.encode(product.encoding if product.isatty() else "utf-8", "backslashreplace"))
+
+
+def emit_path(path: Path) -> None:
+    """Print a path on a line of its own: to a pipe the bytes that the system knows it by, whatever they are."""
+    if _product().isatty():
+        emit_line(printable(str(path)))
+    else:
+        _emit(os.fsencode(path))
+
+
+def _emit(line: bytes) -> None:
+    if is_first():
+        with _downstream():
+            _product().buffer.write(line + b"\n")
+            _product().buffer.flush()
 
 
 def emit_bytes(path: Path) -> None:
     """Write a temporary file's bytes to stdout, and remove it: the next one may have its name."""
     with _downstream(), path.open("rb") as file:
-        while chunk := file.read(_CHUNK):
+        while chunk := file.read(CHUNK):
             _product().buffer.write(chunk)
         _product().buffer.flush()
     path.unlink()
@@ -127,8 +143,10 @@ def emit_table(title: str, columns: list[str], rows: Iterable[list[str]], captio
         )
     for row in rows:
         table.add_row(*(Text(printable(cell)) for cell in row))
+    product = _product()
+    cast(TextIOWrapper, product).reconfigure(errors="backslashreplace")  # what the terminal cannot show is escaped
     with _downstream():
-        Console(file=_product()).print(table)
+        Console(file=product).print(table)
 
 
 @contextmanager
@@ -175,10 +193,10 @@ def is_checkpoint(argument: str) -> bool:
 def _checkpoints_on_stdin() -> Iterator[Any]:
     from apcli import checkpoints
 
-    stdin = _Incoming(_piped("a checkpoint", "give its path as an argument, or pipe paths in"))
+    stdin = Incoming(_piped("a checkpoint", "give its path as an argument, or pipe paths in"))
     found = False
     while stdin.begun():
-        if b"\0" in stdin.buffer[:_TELLING]:
+        if b"\0" in stdin.buffer[:TELLING]:
             with _spooled(stdin) as path:
                 yield checkpoints.read(path, nameless=True)
             found = True
@@ -195,43 +213,6 @@ def _checkpoints_on_stdin() -> Iterator[Any]:
         raise UsageError("standard input is empty: expected checkpoint paths; did the stage before this one fail?")
 
 
-# A header's length is eight bytes, little end first, and at most 1e8: its fifth byte is 0. No path has a 0 byte.
-_TELLING = 5
-
-
-class _Incoming:
-    """A byte stream that can be looked at before it is taken, however small the pieces it comes in."""
-
-    def __init__(self, stream: BufferedReader) -> None:
-        self.stream = stream
-        self.buffer = b""
-
-    def begun(self) -> bool:
-        """Wait until it can be told what comes next: enough bytes, or a line that is shorter; False at the end."""
-        while len(self.buffer) < _TELLING and b"\n" not in self.buffer and self._more():
-            pass
-        return bool(self.buffer)
-
-    def read(self, count: int) -> bytes:
-        """Take ``count`` bytes, fewer only at the end."""
-        while len(self.buffer) < count and self._more():
-            pass
-        taken, self.buffer = self.buffer[:count], self.buffer[count:]
-        return taken
-
-    def line(self) -> bytes:
-        """Take one line, as soon as it is there."""
-        while b"\n" not in self.buffer and self._more():
-            pass
-        taken, newline, self.buffer = self.buffer.partition(b"\n")
-        return taken + newline
-
-    def _more(self) -> bool:
-        piece = self.stream.read1(_CHUNK)
-        self.buffer += piece
-        return bool(piece)
-
-
 def _piped(what: str, remedy: str) -> BufferedReader:
     """stdin, unless it is a person's keyboard, or many processes would share it."""
     if not is_alone():
@@ -242,7 +223,7 @@ def _piped(what: str, remedy: str) -> BufferedReader:
 
 
 @contextmanager
-def _spooled(stdin: _Incoming) -> Iterator[Path]:
+def _spooled(stdin: Incoming) -> Iterator[Path]:
     """Copy one safetensors file from the stream to a temporary file: its header says where it ends."""
     head = stdin.read(8)
     (length,) = struct.unpack("<Q", head.ljust(8, b"\xff"))
@@ -259,7 +240,7 @@ def _spooled(stdin: _Incoming) -> Iterator[Path]:
         try:
             with path.open("wb") as file:
                 file.write(head + header)
-                while left > 0 and (chunk := stdin.read(min(left, _CHUNK))):
+                while left > 0 and (chunk := stdin.read(min(left, CHUNK))):
                     file.write(chunk)
                     left -= len(chunk)
         except OSError as error:

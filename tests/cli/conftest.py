@@ -81,7 +81,7 @@ class Shell:
             timeout=120,
             check=False,
         )
-        return Result(done.returncode, done.stdout, done.stderr.decode())
+        return Result(done.returncode, done.stdout, done.stderr.decode(errors="backslashreplace"))
 
     def start(self, command: str, **streams: Any) -> subprocess.Popen[bytes]:
         words = ["apcli", *shlex.split(command)]

@@ -292,3 +292,112 @@ def test_head_ends_a_pipeline_quietly(shell: Any, a: Path) -> None:
 def test_a_full_device_on_stdout_is_an_error(shell: Any, a: Path, command: str) -> None:
     result = shell.bash(f"apcli {command} >/dev/full")
     shell.check_refusal(result, 1, "No space left on device")
+
+
+# ---- whatever the locale
+
+
+ENCODINGS = ["latin-1", "cp1252", "ascii", "utf-8"]
+
+
+@pytest.fixture
+def foreign(shell: Any, plain: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Tensors, and a file ``größe Ж.safetensors`` of them, that Latin-1 can show in part and ASCII cannot."""
+    tensors = {"größe.weight": plain["fc1.weight"], "Ж.weight": plain["fc2.weight"]}
+    shell.save("größe Ж.safetensors", tensors)
+    return tensors
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_the_product_is_utf_8_whatever_the_locale(shell: Any, foreign: dict[str, np.ndarray], encoding: str) -> None:
+    there = {"PYTHONIOENCODING": encoding}
+    script = (
+        "apcli prune 'größe Ж' --sparsity 0.5 | tee paths | apcli divergence --dist ap2,gaussian | tee records"
+        " | apcli report -o - && apcli report 'größe Ж'"
+    )
+    result = shell.bash(script, **there)
+    assert result.code == 0, result.err
+    assert (shell.folder / "paths").read_bytes().decode() == "größe Ж.lowest-0.5.safetensors\n"
+    assert '"layer": "größe"' in (shell.folder / "records").read_bytes().decode()
+    page, described = result.raw.decode().split("</html>")
+    for text in (page, described):
+        assert "größe" in text
+        assert "Ж" in text
+
+
+def test_a_name_that_the_messages_cannot_show_is_escaped(shell: Any, foreign: dict[str, np.ndarray]) -> None:
+    result = shell("prune 'größe Ж' --sparsity 0.5 --layers nothing", PYTHONIOENCODING="ascii")
+    assert result.code == 2
+    assert r"no such layer in gr\xf6\xdfe \u0416.safetensors" in result.err
+    done = shell("prune 'größe Ж' --sparsity 0.5", PYTHONIOENCODING="ascii")
+    assert done.code == 0
+    assert r"\u0416.lowest-0.5.safetensors: 750 of 1500 weights" in done.err
+
+
+def test_a_table_on_a_terminal_of_another_encoding(shell: Any, foreign: dict[str, np.ndarray], terminal: Any) -> None:
+    assert shell("prune 'größe Ж' --sparsity 0.5").code == 0
+    process = shell.start(
+        "divergence 'größe Ж.lowest-0.5' --dist ap2",
+        stdin=subprocess.DEVNULL,
+        stdout=terminal.slave,
+        stderr=subprocess.PIPE,
+        env={"PYTHONIOENCODING": "ascii", "COLUMNS": "200"},
+    )
+    terminal.hand_over()
+    shown = terminal.until(None)
+    assert process.wait(60) == 0, process.stderr.read()
+    process.stderr.close()
+    assert r"gr\xf6\xdfe" in shown
+    assert r"\u0416" in shown
+    assert shown.isascii()
+
+
+def test_a_path_on_a_terminal_is_shown_as_far_as_it_can(
+    shell: Any, foreign: dict[str, np.ndarray], terminal: Any
+) -> None:
+    process = shell.start(
+        "prune 'größe Ж' --sparsity 0.5 --quiet",
+        stdin=subprocess.DEVNULL,
+        stdout=terminal.slave,
+        stderr=subprocess.PIPE,
+        env={"PYTHONIOENCODING": "ascii"},
+    )
+    terminal.hand_over()
+    assert terminal.until(None).strip() == r"gr\xf6\xdfe \u0416.lowest-0.5.safetensors"
+    assert process.wait(60) == 0
+    process.stderr.close()
+
+
+def test_a_file_name_of_any_bytes_flows_through_pipes(shell: Any, plain: dict[str, np.ndarray]) -> None:
+    """Names are bytes to the system: what is no UTF-8 leaves as it came, and is escaped in records."""
+    made = shell.save("a.safetensors", plain)
+    os.rename(made, os.fsencode(shell.folder) + b"/odd\xff.safetensors")
+    paths = shell.bash("printf 'odd\\377.safetensors\\n' | apcli prune --sparsity 0.3,0.5")
+    assert paths.code == 0, paths.err
+    assert paths.raw == b"odd\xff.lowest-0.3.safetensors\nodd\xff.lowest-0.5.safetensors\n"
+    records = shell("divergence --dist ap2", paths.raw)
+    assert records.code == 0, records.err
+    assert records.records[0]["pruned"]["path"] == r"odd\udcff.lowest-0.3.safetensors"
+    page = shell("report -o -", records.raw)
+    assert page.code == 0, page.err
+    described = shell.bash("apcli report $'odd\\377.safetensors' && apcli report --json $'odd\\377.safetensors'")
+    assert described.code == 0, described.err
+    assert described.out.startswith(r"odd\udcff.safetensors")
+
+
+def test_records_with_half_a_character_make_a_page(shell: Any, a: Path) -> None:
+    shell("prune a --sparsity 0.5")
+    (shell.folder / "records").write_bytes(
+        shell("divergence a.lowest-0.5 --dist ap2").raw.replace(b'"path": "a.', rb'"path": "\ud800a.')
+    )
+    assert b"ud800" in (shell.folder / "records").read_bytes()
+    result = shell("report records -o page.html --format html,md,csv")
+    assert result.code == 0, result.err
+    assert (shell.folder / "page.html").read_bytes().decode()
+
+
+@pytest.mark.parametrize("command", ["", "prune", "train"])
+def test_help_needs_no_more_than_ascii(shell: Any, command: str) -> None:
+    result = shell(f"{command} --help", PYTHONIOENCODING="ascii")
+    assert result.code == 0
+    assert "Usage: apcli" in result.out
