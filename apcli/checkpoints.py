@@ -19,7 +19,8 @@ from apcli.entries import Entry
 from apcli.errors import ApcliError, UsageError, VerificationError
 from apcli.lineage import Lineage
 from apcli.network_layers import NetworkLayers
-from apcli.safetensors_files import opened, staged, write_file
+from apcli.safetensors_files import opened, write_file
+from apcli.staging import staged
 
 SUFFIX = ".safetensors"
 _SHOWN = 200  # characters of a given name that a message repeats

@@ -1,17 +1,15 @@
-"""Safetensors files: opened as memory-mapped NumPy arrays, and written in a fixed byte order, whole or not at all.
+"""Safetensors files: opened as memory-mapped NumPy arrays, and written in a fixed byte order.
 
 The format is an eight-byte little-endian header length, a JSON header, then the tensors' bytes
 (huggingface/safetensors, ``README.md``, Format).
 """
 
-import errno
 import hashlib
 import json
 import math
 import os
 import struct
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -136,27 +134,6 @@ def _write_blocks(file: int, begin: int, entries: Sequence[tuple[Entry, int]]) -
     tasks = ((entry, place, start, stop) for entry, place in entries for start, stop in entry.blocks())
     for _ in on_all_cores(put, tasks):
         pass
-
-
-@contextmanager
-def staged(path: Path) -> Iterator[Path]:
-    """A temporary path beside ``path`` that takes its name on success and is removed on any failure.
-
-    Raises:
-        ApcliError: the system refuses to write (full disk, no permission).
-    """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield temporary
-        os.replace(temporary, path)
-    except OSError as error:
-        full = error.errno in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
-        remedy = "free some space, or choose another --output" if full else "choose another --output"
-        raise ApcliError(f"cannot write {path}: {error.strerror}: {remedy}") from None
-    finally:
-        with suppress(OSError):  # a parent that is no folder holds nothing to remove
-            temporary.unlink()
 
 
 def sha256_of(path: Path) -> str:

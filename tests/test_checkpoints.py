@@ -15,7 +15,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from apcli import lineage as lineages
-from apcli.checkpoints import Checkpoint, dense_ancestor, find, read, relative, staged, verify_zeros, write
+from apcli.checkpoints import Checkpoint, dense_ancestor, find, read, relative, verify_zeros, write
 from apcli.entries import FLOATS, Entry
 from apcli.errors import ApcliError, UsageError, VerificationError
 
@@ -290,25 +290,6 @@ def test_a_broken_promise_leaves_no_file(tmp_path):
     assert leftovers(tmp_path) == ["net.safetensors"]
 
 
-def fail_half_way(path: Path, error: type[BaseException]) -> None:
-    with staged(path) as temporary:
-        temporary.write_bytes(b"half")
-        raise error
-
-
-def test_a_staged_file_appears_whole_or_not_at_all(tmp_path):
-    path = tmp_path / "new" / "x.bin"
-    with staged(path) as temporary:
-        temporary.write_bytes(b"whole")
-        assert temporary.parent == path.parent
-        assert not path.exists()
-    assert (path.read_bytes(), leftovers(path.parent)) == (b"whole", ["x.bin"])
-    for error in (KeyboardInterrupt, ValueError, SystemExit):
-        with pytest.raises(error):
-            fail_half_way(path, error)
-        assert (path.read_bytes(), leftovers(path.parent)) == (b"whole", ["x.bin"])
-
-
 @pytest.mark.parametrize("place", ["file/x.safetensors", "file/deeper/x.safetensors", "folder", "x" * 300])
 def test_a_place_that_cannot_be_written(tmp_path, place):
     (tmp_path / "file").write_bytes(b"")
@@ -317,18 +298,6 @@ def test_a_place_that_cannot_be_written(tmp_path, place):
         write(tmp_path / place, {"t": entry([1.0])}, PLAIN)
     assert type(caught.value) is ApcliError
     assert leftovers(tmp_path) == ["file", "folder"]
-
-
-def fill(path: Path) -> None:
-    with staged(path) as temporary:
-        temporary.symlink_to("/dev/full")
-        temporary.write_bytes(b"\0" * 100_000)
-
-
-def test_a_full_disk_leaves_no_file(tmp_path):
-    with pytest.raises(ApcliError, match="No space left"):
-        fill(tmp_path / "x")
-    assert leftovers(tmp_path) == []
 
 
 def test_links_are_relative_to_where_they_are_kept(tmp_path):

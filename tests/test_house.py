@@ -25,7 +25,7 @@ FLOORS = [
     ["apcli"],
     ["apcli.errors"],
     [
-        *["apcli.registry", "apcli.libraries", "apcli.devices", "apcli.words"],
+        *["apcli.registry", "apcli.libraries", "apcli.devices", "apcli.words", "apcli.staging"],
         *["apcli.network_layers", "apcli.tensor_names"],
     ],
     ["apcli.lineage", "apcli.configs", "apcli.configs.*", "apcli.records", "apcli.shards"],

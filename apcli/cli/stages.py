@@ -7,6 +7,7 @@ from typing import Any
 
 from apcli.cli import streams
 from apcli.errors import UsageError
+from apcli.staging import temporary_folder
 
 
 @contextmanager
@@ -22,5 +23,5 @@ def outputs(output: str | None, overwrite: bool, inputs: list[str]) -> Iterator[
         yield places, streams.emit_path
         return
     streams.refuse_terminal()
-    with streams.temporary_folder() as folder:
+    with temporary_folder() as folder:
         yield Outputs(folder, overwrite=True, home=Path()), streams.emit_bytes

@@ -4,19 +4,14 @@ stdout carries the product (paths, bytes or records) and nothing else; everythin
 So the product goes to ``sys.__stdout__``; ``sys.stdout``, where other libraries print, is stderr once a command starts.
 """
 
-import atexit
 import json
 import logging
 import os
-import secrets
-import shutil
 import struct
 import sys
-import tempfile
 import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from functools import partial
 from io import BufferedReader, TextIOWrapper
 from pathlib import Path
 from typing import Any, TextIO, cast
@@ -24,6 +19,7 @@ from typing import Any, TextIO, cast
 from apcli import shards
 from apcli.cli.incoming import CHUNK, TELLING, Incoming
 from apcli.errors import ApcliError, UsageError
+from apcli.staging import temporary_folder
 
 _MAX_HEADER = 100_000_000  # the safetensors library's own limit
 
@@ -246,23 +242,6 @@ def _spooled(stdin: Incoming) -> Iterator[Path]:
         except OSError as error:
             raise ApcliError(f"cannot write standard input to {folder}: {error.strerror}: free space") from None
         yield path
-
-
-@contextmanager
-def temporary_folder() -> Iterator[Path]:
-    """A folder that goes away with all that is in it, at the latest when the process ends.
-
-    A signal may come at any moment, also while the folder is made or removed: so its removal is arranged beforehand.
-    """
-    folder = Path(tempfile.gettempdir()) / f"apcli-{secrets.token_hex(8)}"
-    remove = partial(shutil.rmtree, folder, ignore_errors=True)
-    atexit.register(remove)
-    try:
-        folder.mkdir(mode=0o700)
-        yield folder
-    finally:
-        remove()
-        atexit.unregister(remove)
 
 
 def records_in(arguments: list[str]) -> Iterator[dict[str, Any]]:

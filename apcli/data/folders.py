@@ -1,5 +1,8 @@
 """Sets that are folders of image files, one folder per class."""
 
+import logging
+import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +11,8 @@ from torchvision.datasets import ImageFolder, INaturalist
 
 from apcli.data.sources import in_words
 from apcli.errors import ApcliError, UsageError
+
+log = logging.getLogger("apcli")
 
 
 def folder(path: str) -> tuple[str, tuple[ImageFolder, ImageFolder]]:
@@ -29,13 +34,21 @@ def folder(path: str) -> tuple[str, tuple[ImageFolder, ImageFolder]]:
                 f"folder:{path} lacks a train or a val (or test) folder: expected one folder per class in each"
             )
     try:
-        train, test = (ImageFolder(part, loader=_open) for part in (root / "train", held_out))
+        train, test = (_Classes(part, loader=_open) for part in (root / "train", held_out))
     except OSError as error:
         raise ApcliError(f"folder:{path}: {in_words(error)}: expected image files in every class") from error
     if train.classes != test.classes:
         name = min(set(train.classes) ^ set(test.classes))
         has, lacks = ("train", held_out.name) if name in train.classes else (held_out.name, "train")
         raise ApcliError(f"folder:{path}: class {name!r} is in {has} and not in {lacks}: expected the same classes")
+    repeated = [place.relative_to(root).as_posix() for split in (train, test) for place in split.repeated]
+    if repeated:
+        log.warning(
+            "folder:%s: left alone are links to folders whose images are there already: %s%s",
+            path,
+            ", ".join(repeated[:3]),
+            f" and {len(repeated) - 3} more" if len(repeated) > 3 else "",
+        )
     return f"folder:{root.name}", (train, test)
 
 
@@ -44,6 +57,56 @@ def inaturalist(root: Path, version: str, **options: Any) -> INaturalist:
     dataset = INaturalist(root, version, **options)
     dataset.index.sort()
     return dataset
+
+
+class _Classes(ImageFolder):
+    """torchvision's ImageFolder, that looks into each real folder once: links may lead anywhere, in circles too.
+
+    Attributes:
+        repeated: the folders that were not looked into.
+    """
+
+    repeated: list[Path]
+
+    def find_classes(self, directory: str | Path) -> tuple[list[str], dict[str, int]]:
+        """The class folders by name; links to the folder that they are in, or to another class, are none."""
+        root = Path(directory)
+        self.repeated, self._seen = [], {root.resolve(), *root.resolve().parents}
+        places = sorted((place for place in root.iterdir() if place.is_dir()), key=lambda p: (p.is_symlink(), p.name))
+        names = sorted(place.name for place in places if self._is_new(place))
+        return names, {name: number for number, name in enumerate(names)}
+
+    def make_dataset(
+        self, directory: str | Path, class_to_idx: dict[str, int], extensions: tuple[str, ...], **_: Any
+    ) -> list[tuple[str, int]]:
+        """The files and their classes, in torchvision's order.
+
+        Raises:
+            FileNotFoundError: a class has none.
+        """
+        found = []
+        for name, number in class_to_idx.items():
+            files = [path for path in self._files(Path(directory, name)) if path.lower().endswith(extensions)]
+            if not files:
+                raise FileNotFoundError(f"class {name!r} has no image file")
+            found += [(path, number) for path in files]
+        return found
+
+    def _files(self, place: Path) -> Iterator[str]:
+        walked = []
+        for folder, inner, files in os.walk(place, followlinks=True):
+            walked.append((folder, sorted(files)))
+            inner[:] = [name for name in sorted(inner) if self._is_new(Path(folder, name))]
+        for folder, files in sorted(walked):
+            yield from (os.path.join(folder, name) for name in files)
+
+    def _is_new(self, folder: Path) -> bool:
+        real = folder.resolve()
+        if real in self._seen:
+            self.repeated.append(folder)
+            return False
+        self._seen.add(real)
+        return True
 
 
 def _open(path: str) -> Image.Image:

@@ -1,18 +1,31 @@
 """A split that is read from its files batch by batch, by worker processes: for sets that memory does not hold."""
 
+import atexit
+import logging
 import multiprocessing
 import signal
+import threading
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import cache, partial
+from multiprocessing.process import BaseProcess
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from apcli.data.images import square
 from apcli.errors import ApcliError
+
+log = logging.getLogger("apcli")
+
+
+class ReaderLost(ApcliError):
+    """A worker process is gone, which the system does to one that takes too much memory."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,10 +65,12 @@ class Streamed:
 
         Raises:
             ApcliError: an image cannot be decoded.
+            ReaderLost: a worker was killed.
         """
         wanted = [chunk.cpu() for chunk in chunks]
         forked = "fork" in multiprocessing.get_all_start_methods()  # at once, and they touch neither CUDA nor threads
-        with warnings.catch_warnings():
+        others = set(multiprocessing.active_children())
+        with warnings.catch_warnings(), _signals_left_to_the_parent():
             warnings.filterwarnings("ignore", "This DataLoader will create")  # more processes than cores, as was asked
             loader = DataLoader(
                 _Squares(self),
@@ -63,14 +78,19 @@ class Streamed:
                 num_workers=min(self.workers, len(wanted)),
                 collate_fn=_as_it_is,
                 pin_memory=self.device.type == "cuda",
-                worker_init_fn=_leave_signals_to_the_parent,
                 multiprocessing_context="fork" if forked and wanted else None,
             )
             batches = iter(loader)
-        for chosen, images in zip(placed(wanted, self.device), batches, strict=True):
-            if isinstance(images, str):
-                raise ApcliError(images)
-            yield images.to(self.device, non_blocking=True), self.labels[chosen]
+        workers = set(multiprocessing.active_children()) - others
+        kill = partial(_kill, workers)
+        atexit.register(kill)  # at the latest: multiprocessing itself would ask them to end, and wait
+        try:
+            for chosen in placed(wanted, self.device):
+                yield _next(batches, workers).to(self.device, non_blocking=True), self.labels[chosen]
+        finally:
+            del batches  # torch lets them finish the batch that they are at
+            kill()
+            atexit.unregister(kill)
 
     def subset(self, chosen: Tensor) -> "Streamed":
         """The samples of these indices, in their order."""
@@ -91,18 +111,73 @@ class _Squares(Dataset[Tensor]):
     def __init__(self, split: Streamed) -> None:
         self.source, self.size, self.grey = split.source, split.size, split.channels == 1
 
-    def __getitems__(self, indices: list[int]) -> Tensor | str:
+    def __getitems__(self, indices: list[int]) -> Tensor | np.ndarray | str:
         try:
-            return torch.stack([square(self.source, index, self.size, self.grey)[0] for index in indices])
+            images = torch.stack([square(self.source, index, self.size, self.grey)[0] for index in indices])
         except ApcliError as error:
             return str(error)
+        if torch.utils.data.get_worker_info() is None:
+            return images
+        try:
+            return images.share_memory_()
+        except RuntimeError:  # torch would only find out while it sends them, and wait for ever
+            pixels: np.ndarray = images.numpy()
+            return pixels
+
+
+def _next(batches: Iterator[Any], workers: set[BaseProcess]) -> Tensor:
+    """The next batch that the workers have read."""
+    try:
+        images = next(batches)
+    except RuntimeError as error:
+        dead = [worker.exitcode for worker in workers if worker.exitcode]
+        if not dead:
+            raise
+        _kill(workers)  # one that was ended with a lock of their queue in hand leaves the others waiting for it
+        how = f"by {signal.Signals(-dead[0]).name}" if dead[0] < 0 else f"with exit code {dead[0]}"
+        raise ReaderLost(
+            f"a process that decodes images was ended {how}, as the system does where memory runs out: "
+            "give fewer --workers, or a smaller --batch-size"
+        ) from error
+    if isinstance(images, str):
+        raise ApcliError(images)
+    if isinstance(images, Tensor):
+        return images
+    _tell_of_shared_memory()
+    return torch.from_numpy(images)
+
+
+def _kill(workers: Iterable[BaseProcess]) -> None:
+    for worker in workers:
+        worker.kill()
+
+
+@cache
+def _tell_of_shared_memory() -> None:
+    log.warning(
+        "/dev/shm has no room for the images that are decoded ahead, so they go through pipes, which is slower: "
+        "give the container more (docker run --shm-size 1g), or fewer --workers"
+    )
+
+
+@contextmanager
+def _signals_left_to_the_parent() -> Iterator[None]:
+    """Processes started within it let signals to end pass; and torch does not raise of a dead one at any moment.
+
+    Such signals may reach the whole group of processes, and the parent may yet have a state to save: it ends the
+    workers. Torch's own handler of dead ones would raise also in the middle of a step; who reads finds out as well.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    dies = signal.getsignal(signal.SIGCHLD)
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))  # which they inherit
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGCHLD, dies)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
 def _as_it_is(batch: Any) -> Any:
     return batch
-
-
-def _leave_signals_to_the_parent(worker: int) -> None:
-    """Ctrl-C reaches the whole group of processes, and the parent may yet have a state to save before it ends them."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)

@@ -17,7 +17,7 @@ from apcli.operations.report_quantities import Quantity, Record
 from apcli.operations.report_ranking import rankings, sentences
 from apcli.operations.report_tables import Table
 from apcli.operations.report_tiles import facts, tiles
-from apcli.safetensors_files import staged
+from apcli.staging import staged
 from apcli.words import count
 
 log = logging.getLogger("apcli")

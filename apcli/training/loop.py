@@ -125,7 +125,7 @@ class Training:
             Diverged: the loss is no longer finite.
         """
         learn = Captured(self._step, enabled=self._captures and self.recipe.cuda_graph)  # its memory goes with the run
-        with held_back() as interrupts:
+        with held_back() as interrupts, self.resume.kept(self.save, alone=self.ranks.size == 1):
             while self.epoch < self.recipe.epochs and not self._is_stale():
                 if not self._run_epoch(learn, interrupts):
                     return

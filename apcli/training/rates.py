@@ -62,8 +62,9 @@ class Rates:
             self._schedule.step()
 
     def state_dict(self) -> dict[str, Any]:
-        return {"rate": self._rate.state_dict(), "schedule": self._schedule.state_dict()}
+        return {"rate": self._rate.state_dict(), "schedule": self._schedule.state_dict(), "now": self.now}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self._rate.load_state_dict(state["rate"])
         self._schedule.load_state_dict(state["schedule"])
+        self.now = state.get("now", self.now)  # which states of an earlier apcli do not have

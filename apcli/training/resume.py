@@ -1,15 +1,17 @@
 """What a run that was stopped needs to go on: one file beside its result, there only until that is whole."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from zipfile import ZipFile
 
 import torch
 
+from apcli.data.streaming import ReaderLost
 from apcli.errors import UsageError
-from apcli.safetensors_files import staged
+from apcli.staging import remove_stale, staged
 
 RESUME_SUFFIX = ".resume.pt"
 
@@ -35,6 +37,8 @@ class Resume:
     ) -> None:
         self.path = path and path.with_name(path.name.split(".safetensors")[0] + RESUME_SUFFIX)
         self.every = every
+        if self.path is not None:
+            remove_stale(self.path)
         self._recipe = json.dumps(recipe, sort_keys=True)
         self.state = None if fresh else self._saved()
 
@@ -63,6 +67,17 @@ class Resume:
                     torch.save({"recipe": self._recipe, "state": dict(state)}, file)
                 except RuntimeError as error:  # torch's own, for what the system said
                     raise error.__context__ or error from None
+
+    @contextmanager
+    def kept(self, save: Callable[[], None], *, alone: bool) -> Iterator[None]:
+        """Within it, a run whose images cannot be read any more is saved; not one of several processes, which agree."""
+        try:
+            yield
+        except ReaderLost as error:
+            if self.path is None or not alone:
+                raise
+            save()
+            raise ReaderLost(f"{error}; what was learnt is in {self.path}: the same command goes on") from error
 
     def remove(self) -> None:
         """The result is whole: nothing is left to go on with."""

@@ -1,12 +1,15 @@
 """Training that is killed or told to end, and the same command again."""
 
+import os
 import random
 import signal
 import subprocess
 import time
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 
 TRAIN = "train fc5 --epochs 12 --eval-every 6 --batch-size 64 --momentum 0.9 --checkpoint-every 0.3 --quiet"
 
@@ -39,10 +42,7 @@ def test_the_same_bytes_however_often_it_was_stopped(shell: Any, sent: signal.Si
     names = ("parts.safetensors", "whole.safetensors")
     parts, whole = ((shell.folder / name).read_bytes() for name in names)
     assert parts == whole
-    left = {
-        path.name for path in shell.folder.iterdir() if not path.name.endswith(".part")
-    }  # of a write that was killed
-    assert left == set(names)
+    assert {path.name for path in shell.folder.iterdir()} == set(names)  # nothing of a write that was killed
 
 
 def test_a_second_signal_does_not_wait_for_the_state(shell: Any) -> None:
@@ -65,3 +65,26 @@ def test_a_second_signal_does_not_wait_for_the_state(shell: Any) -> None:
     assert b"apcli: error: interrupted" in err
     assert b"Traceback" not in err
     assert [path.name for path in shell.folder.iterdir() if path.suffix == ".pt"] == []
+
+
+def test_a_signal_to_all_processes_waits_for_the_state_too(shell: Any) -> None:
+    """What SLURM and systemd do: those that decode images are told to end as well."""
+    draw = np.random.default_rng(0)
+    for part, count in (("train", 40), ("val", 4)):
+        for name in ("ant", "bee"):
+            (shell.folder / "pictures" / part / name).mkdir(parents=True)
+            for number in range(count):
+                pixels = draw.integers(0, 256, (8, 8, 3), dtype=np.uint8)
+                Image.fromarray(pixels).save(shell.folder / "pictures" / part / name / f"{number}.png")
+    command = "train resnet20 --data folder:pictures --input-size 8 --cache none --epochs 200 --eval-every 200 -b 2"
+    pipe = subprocess.PIPE
+    process = shell.start(f"{command} --checkpoint-every 0.1", stdout=pipe, stderr=pipe, start_new_session=True)
+    while process.poll() is None and not list(shell.folder.glob("*.resume.pt")):
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGTERM)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (143, b"")
+    assert err.splitlines()[-1].startswith(b"apcli: error: terminated: finished files are kept")
+    assert b"Traceback" not in err
+    assert b"decodes" not in err
+    assert [path.name for path in shell.folder.iterdir() if path.is_file()] == ["resnet20-pictures.resume.pt"]

@@ -203,6 +203,26 @@ def test_folder_takes_test_where_there_is_no_val(picture_folder):
     assert len(load(f"folder:{picture_folder}", Path("nowhere"), size=8).test) == 4
 
 
+def test_each_real_folder_is_read_once(picture_folder, caplog):
+    """Links to the folder's own parents, to another class and in circles; a class and a part of it may be links."""
+    plain = load(f"folder:{picture_folder}", Path("nowhere"), size=8)
+    train, elsewhere = picture_folder / "train", picture_folder.parent / "elsewhere"
+    (train / "dog").rename(elsewhere)
+    (train / "dog").symlink_to(elsewhere)
+    (train / "cat" / "more").mkdir()
+    (train / "cat" / "2.png").rename(train / "cat" / "more" / "2.png")
+    assert load(f"folder:{picture_folder}", Path("nowhere"), size=8).train.labels.tolist() == [0, 0, 0, 1, 1, 1]
+    assert caplog.text == ""
+    for place, target in (("loop", ".."), ("cat/up", ".."), ("cat/whole", "../.."), ("cat/pups", "../dog"),
+                          ("cat/more/circle", "../more"), ("alias", "cat")):  # fmt: skip
+        (train / place).symlink_to(target)
+    data = load(f"folder:{picture_folder}", Path("nowhere"), size=8)
+    assert torch.equal(data.train.images, plain.train.images)
+    assert torch.equal(data.train.labels, plain.train.labels)
+    assert "links to folders whose images are there already: train/alias, train/loop, train/cat/" in caplog.text
+    assert "and 3 more" in caplog.text
+
+
 def test_folder_errors(picture_folder, tmp_path):
     def message(kind: type[ApcliError], path: Path | str = picture_folder) -> str:
         with pytest.raises(kind) as error:

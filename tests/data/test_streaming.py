@@ -3,6 +3,8 @@
 import multiprocessing
 import os
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -13,9 +15,9 @@ from PIL import Image
 
 from apcli.configs.shared import DataConfig
 from apcli.configs.training import LoopConfig, ModelConfig, TrainConfig
-from apcli.data import images
+from apcli.data import images, streaming
 from apcli.data.datasets import Split, evenly, load
-from apcli.data.streaming import Streamed
+from apcli.data.streaming import ReaderLost, Streamed
 from apcli.errors import ApcliError
 from apcli.operations.train import train
 from apcli.outputs import Outputs
@@ -111,15 +113,66 @@ def test_a_broken_image_is_told_as_it_is_from_memory(pictures, tmp_path):
     assert no_worker_is_left()
 
 
-def test_signals_are_left_to_the_parent(pictures):
-    """What Ctrl-C sends to the whole group: the workers go on, and end with the one that reads."""
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_signals_are_left_to_the_parent(pictures, sent):
+    """What Ctrl-C, SLURM and systemd send to all processes: the workers go on, and end with the one that reads."""
     _, streamed = both(pictures)
     reading = streamed.train.read(torch.arange(27).split(2))
     next(reading)
     for child in multiprocessing.active_children():
-        os.kill(child.pid, signal.SIGINT)
+        os.kill(child.pid, sent)
     assert len(list(reading)) == 13
     assert no_worker_is_left()
+
+
+def test_a_worker_that_is_killed_is_told_where_it_is_read(pictures, monkeypatch):
+    """Not in the middle of what the reader does with a batch, as torch's own handler of SIGCHLD would."""
+    looks = torch.utils.data.dataloader._MultiProcessingDataLoaderIter._try_get_data
+    monkeypatch.setattr(looks, "__defaults__", (0.3,))  # seconds between two looks at who is alive
+    _, streamed = both(pictures)
+    reading = streamed.train.read(torch.arange(27).split(2))
+    next(reading)
+    killed = multiprocessing.active_children()[0]
+    killed.kill()
+    killed.join(5)
+    time.sleep(0.05)
+    with pytest.raises(ReaderLost, match=r"was ended by SIGKILL, .* memory runs out: give fewer --workers"):
+        list(reading)
+    assert no_worker_is_left()
+
+
+def test_where_shared_memory_is_full_batches_go_through_pipes(pictures, monkeypatch, caplog):
+    def full(tensor):
+        raise RuntimeError("unable to allocate shared memory(shm) for file </torch_1>: No space left on device (28)")
+
+    held, streamed = both(pictures)
+    monkeypatch.setattr(torch.Tensor, "share_memory_", full)
+    streaming._tell_of_shared_memory.cache_clear()
+    chunks = torch.arange(27).split(5)
+    for (x, _), (a, _) in zip(held.train.read(chunks), streamed.train.read(chunks), strict=True):
+        assert torch.equal(x, a)
+    assert caplog.text.count("/dev/shm has no room for the images that are decoded ahead") == 1
+
+
+@pytest.mark.long
+@pytest.mark.skipif(os.geteuid() != 0, reason="only the superuser mounts a file system")
+@pytest.mark.skipif(not Path("/dev/shm").is_dir(), reason="no /dev/shm here")
+def test_a_small_dev_shm_is_no_end(pictures):
+    """The real thing: /dev/shm of 400 kB, in a namespace of this one process."""
+    script = (
+        "import torch; from pathlib import Path; from apcli.data.datasets import load\n"
+        f"data = load('folder:{pictures}', Path(), size=224, workers=2, cache='none')\n"
+        "print(sum(len(images) for images, _ in data.train.read(torch.arange(27).split(9))))\n"
+    )
+    mounted = 'mount -t tmpfs -o size=400k tmpfs /dev/shm && exec "$@"'
+    command = ["unshare", "-m", "sh", "-c", mounted, "sh", sys.executable, "-c", script]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    except FileNotFoundError:
+        pytest.skip("no unshare here")
+    if "unshare" in done.stderr or "mount" in done.stderr:
+        pytest.skip("namespaces are not allowed here")
+    assert (done.returncode, done.stdout) == (0, "27\n")
 
 
 def test_memory_is_used_where_it_suffices(pictures, monkeypatch, caplog):

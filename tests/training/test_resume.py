@@ -5,9 +5,10 @@ import json
 import os
 import resource
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from apcli.configs.training import LoopConfig
 from apcli.criteria import METHODS
 from apcli.data import AUGMENTATIONS
 from apcli.data.datasets import Dataset, Split
+from apcli.data.streaming import ReaderLost
 from apcli.errors import ApcliError, UsageError
 from apcli.models.spec import ModelSpec
 from apcli.optim import OPTIMISERS, SCHEDULES
@@ -217,6 +219,39 @@ def test_a_signal_in_any_step_or_evaluation(tmp_path, plain):
             run.stopped(at, in_steps=False, by=terminate)
         assert run.outcome() == plain, at
         run.begin().resume.remove()
+
+
+class Losing(Split):
+    """A split whose reader is lost instead of giving batch ``left``, counted over all that is read."""
+
+    left = 0
+
+    def read(self, chunks):
+        for batch in super().read(chunks):
+            Losing.left -= 1
+            if Losing.left == 0:
+                raise ReaderLost("a process that decodes images was ended by SIGKILL")
+            yield batch
+
+
+@pytest.mark.parametrize("path", ["t.safetensors", None])
+def test_a_reader_that_is_lost_anywhere(tmp_path, plain, monkeypatch, path):
+    """While training and while evaluating, of the train and of the test split; with a state, and in a pipe."""
+    given = data()
+    train, test = (Losing(split.images, split.labels) for split in (given.train, given.test))
+    monkeypatch.setattr(sys.modules[__name__], "data", lambda: replace(given, train=train, test=test))
+    run = Run({"ema": 0.7}, path and tmp_path / path)
+    losses = EPOCHS * (BATCHES + 2)
+    for at in range(1, 1 + losses if path else 2):
+        Losing.left = at
+        kept = r"SIGKILL; what was learnt is in .*t\.resume\.pt: the same command goes on$" if path else "SIGKILL$"
+        with pytest.raises(ReaderLost, match=kept):
+            run.outcome()
+        Losing.left = 0
+        assert run.outcome() == plain, at
+        run.begin().resume.remove()
+    Losing.left = 1 + losses
+    assert run.outcome() == plain
 
 
 @pytest.mark.parametrize("every", [0.2, 0.5, 1, 1.5, 2])

@@ -1,0 +1,105 @@
+"""Files that are there whole or not at all, folders for a while, and what killed processes left of either.
+
+Who writes holds a lock that the system takes away when the process ends, however it ends: so what nobody holds was
+left, which no process number would tell where containers share a disk. Standard library only.
+"""
+
+import atexit
+import errno
+import fcntl
+import glob
+import os
+import secrets
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
+from pathlib import Path
+
+from apcli.errors import ApcliError
+
+_PREFIX = "apcli-pipe-"
+
+
+@contextmanager
+def staged(path: Path) -> Iterator[Path]:
+    """A new file beside ``path`` that takes its name on success and is removed on any failure.
+
+    Raises:
+        ApcliError: the system refuses to write (full disk, no permission).
+    """
+    remove_stale(path)
+    temporary, lock = None, None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary, lock = _claimed(path)
+        yield temporary
+        os.replace(temporary, path)
+    except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
+        remedy = "free some space, or choose another --output" if full else "choose another --output"
+        raise ApcliError(f"cannot write {path}: {error.strerror}: {remedy}") from None
+    finally:
+        if temporary is not None and lock is not None:
+            with suppress(OSError):
+                temporary.unlink()
+            os.close(lock)
+
+
+def remove_stale(path: Path) -> None:
+    """Remove what processes that were killed left of ``path``; what another one is writing stays."""
+    for part in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
+        _remove_unheld(part, os.unlink)
+
+
+@contextmanager
+def temporary_folder() -> Iterator[Path]:
+    """A folder that goes away with all that is in it, at the latest when the process ends, or where it is killed, when
+    the next one asks.
+
+    A signal may come at any moment, also while the folder is made or removed: so its removal is arranged beforehand.
+    """
+    place = Path(tempfile.gettempdir())
+    for left in place.glob(f"{_PREFIX}{'[0-9a-f]' * 16}"):
+        _remove_unheld(left, shutil.rmtree)
+    folder = place / f"{_PREFIX}{secrets.token_hex(8)}"
+    remove = partial(shutil.rmtree, folder, ignore_errors=True)
+    atexit.register(remove)
+    lock = None
+    try:
+        folder.mkdir(mode=0o700)
+        lock = os.open(folder, os.O_RDONLY)
+        _hold(lock)
+        yield folder
+    finally:
+        remove()
+        atexit.unregister(remove)
+        if lock is not None:
+            os.close(lock)
+
+
+def _claimed(path: Path) -> tuple[Path, int]:
+    """A new, empty file beside ``path``, and a descriptor that holds its lock until it is closed."""
+    while True:
+        temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+        lock = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o666)
+        _hold(lock)
+        if os.fstat(lock).st_nlink:  # else another process took it for one that was left
+            return temporary, lock
+        os.close(lock)
+
+
+def _hold(lock: int) -> None:
+    with suppress(OSError):  # a file system without locks, where nothing is ever taken for left
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def _remove_unheld(path: Path, remove: Callable[[Path], object]) -> None:
+    with suppress(OSError):  # held; or gone meanwhile, another user's, on a file system without locks
+        lock = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)  # which NFS asks for, to lock
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            remove(path)
+        finally:
+            os.close(lock)
