@@ -11,13 +11,18 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from apcli.errors import UsageError
+from apcli.ranges import Allowed
 
 Parameter = int | float | str
 
 
 @dataclass(frozen=True)
 class Row:
-    """One method: its name, where its function is, one line of help, and where it was published."""
+    """One method: its name, where its function is, one line of help, and where it was published.
+
+    Each parameter has its default in ``parameters``, and in ``ranges`` what it may be, unless it is one of ``choices``:
+    a parameter that names a row of another table, which adds that row's parameters.
+    """
 
     name: str
     target: str
@@ -25,7 +30,8 @@ class Row:
     source: str
     needs: tuple[str, ...] = ()
     parameters: Mapping[str, Parameter] = field(default_factory=dict)
-    choices: Mapping[str, "Table"] = field(default_factory=dict)  # a parameter that names a row, which adds its own
+    choices: Mapping[str, "Table"] = field(default_factory=dict)
+    ranges: Mapping[str, Allowed] = field(default_factory=dict)
 
     def load(self) -> Callable[..., Any]:
         """Import and return the row's function."""
@@ -39,10 +45,19 @@ class Row:
         Raises:
             UsageError: a chosen row is unknown.
         """
-        values = dict(self.parameters)
-        for key, table in self.choices.items():
-            values |= table.row(str(given.get(key, values[key]))).parameters
-        return values
+        return {key: value for row in self._with_chosen(given) for key, value in row.parameters.items()}
+
+    def allowed(self, given: Mapping[str, Any]) -> dict[str, Allowed]:
+        """What each of these parameters may be.
+
+        Raises:
+            UsageError: a chosen row is unknown.
+        """
+        return {key: allowed for row in self._with_chosen(given) for key, allowed in row.ranges.items()}
+
+    def _with_chosen(self, given: Mapping[str, Any]) -> list["Row"]:
+        named = ((table, str(given.get(key, self.parameters[key]))) for key, table in self.choices.items())
+        return [self, *(table.row(name) for table, name in named)]
 
 
 @dataclass(frozen=True)
@@ -102,17 +117,22 @@ class Table:
         """Read ``name:key=value:key=value``; a value takes the type of the parameter's default.
 
         Raises:
-            UsageError: the name or a key is unknown, or a value is not of the parameter's type.
+            UsageError: the name or a key is unknown, or a value is not of the parameter's type or out of its range.
         """
         name, *pairs = spec.strip().split(":")
         row = self.row(name)
         given = [pair.partition("=") for pair in pairs]
-        values = row.defaults({key: text for key, _, text in given})
+        texts = {key: text for key, _, text in given}
+        values, allowed = row.defaults(texts), row.allowed(texts)
         for key, equals, text in given:
             if key not in values:
                 known = ", ".join(values) or "none"
                 raise UsageError(f"{self.kind} {name!r} has no parameter {key!r} (given {spec!r}): it takes {known}")
-            values[key] = _convert(text, values[key], f"{self.kind} parameter {name}:{key}", bool(equals))
+            what = f"{self.kind} parameter {name}:{key}"
+            values[key] = _convert(text, values[key], what, bool(equals))
+            if key in allowed and not allowed[key].admits(values[key]):
+                found = repr(text) if isinstance(values[key], str) else f"{values[key]:g}"
+                raise UsageError(f"{what} is {found}: expected {allowed[key]}")
         return Choice(row, values)
 
     def parse_list(self, specs: str) -> list[Choice]:

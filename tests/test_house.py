@@ -23,7 +23,7 @@ TESTS = Path(__file__).parent
 # floors, and from its own floor only within its own package.
 FLOORS = [
     ["apcli"],
-    ["apcli.errors"],
+    ["apcli.errors", "apcli.ranges"],
     [
         *["apcli.registry", "apcli.libraries", "apcli.devices", "apcli.words", "apcli.staging"],
         *["apcli.network_layers", "apcli.tensor_names"],

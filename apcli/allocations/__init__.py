@@ -4,6 +4,7 @@ A row's function takes the layers' shapes by name and the wanted sparsity, and g
 rows that need ``ranking`` instead say over what the weights are ranked together, and have no counts.
 """
 
+from apcli.ranges import ANYTHING
 from apcli.registry import Row, Table
 
 SCOPES = Table(
@@ -42,6 +43,7 @@ SCOPES = Table(
             "Gale et al. 2019, arXiv:1902.09574; named by Lee et al. 2021, arXiv:2010.07611",
             ("ends",),
             {"first": "auto", "last": "auto"},
+            ranges={"first": ANYTHING, "last": ANYTHING},
         ),
     ),
 )

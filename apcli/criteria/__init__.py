@@ -10,6 +10,7 @@ What a row's function is called with follows from what the row needs:
 - ``training``: scores, weights, their gradients and the learning rate of a step; changes the scores in place.
 """
 
+from apcli.ranges import NOT_NEGATIVE, ONE_OR_MORE, POSITIVE
 from apcli.registry import Row, Table
 
 METHODS = Table(
@@ -71,6 +72,7 @@ METHODS = Table(
             "Wang et al. 2020, arXiv:2002.07376, equation (8)",
             ("network", "data"),
             {"temperature": 200.0},
+            ranges={"temperature": POSITIVE},
         ),
         Row(
             "synflow",
@@ -79,6 +81,7 @@ METHODS = Table(
             "Tanaka et al. 2020, arXiv:2006.05467, algorithm 1",
             ("network", "steps"),
             {"iterations": 100},
+            ranges={"iterations": ONE_OR_MORE},
         ),
         Row(
             "obd",
@@ -115,6 +118,7 @@ METHODS = Table(
             "Frantar & Alistarh 2023, arXiv:2301.00774, algorithm 1; Hassibi & Stork 1992",
             ("network", "data", "reconstruction"),
             {"block": 128, "damping": 0.01},
+            ranges={"block": ONE_OR_MORE, "damping": NOT_NEGATIVE},
         ),
         Row(
             "movement",

@@ -41,17 +41,13 @@ def sparsegpt(subject: Subject, *, block: int, damping: float) -> dict[str, np.n
         new weights by tensor name, of the weights' shapes and dtypes (bfloat16 widened to float32).
 
     Raises:
-        UsageError: a parameter is out of range, or layers are not supported or too large.
+        UsageError: layers are not supported or too large.
         ApcliError: H is not positive definite, a layer's inputs hold NaN or Inf, or a new weight exceeds its dtype.
 
     Source: Frantar & Alistarh 2023, arXiv:2301.00774, algorithm 1 and section 3.3 on n:m; Hassibi & Stork 1992.
     There a dead input's weights are all zeroed; here no more than asked for. The block-wise quota follows what is left,
     since a fixed one cannot be met where a block is all zero already.
     """
-    if block < 1:
-        raise UsageError(f"method parameter sparsegpt:block is {block}: expected 1 or more columns")
-    if not 0 <= damping < math.inf:
-        raise UsageError(f"method parameter sparsegpt:damping is {damping:g}: expected a finite number, 0 or above")
     model = subject.model
     met = inputs(model, subject.tensors, lambda: islice(subject.batches(), 1), SquareSums)  # refuses all at once
     _check_sizes(met)

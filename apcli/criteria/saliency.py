@@ -86,13 +86,11 @@ def grasp(subject: Subject, *, temperature: float) -> Scores:
         float64 scores of the weights' shapes.
 
     Raises:
-        UsageError: ``temperature`` is out of range, or a tensor is no parameter of the network.
+        UsageError: a tensor is no parameter of the network.
         ApcliError: a score is NaN or Inf.
 
     Source: Wang et al. 2020, arXiv:2002.07376, equation (8) and algorithm 1.
     """
-    if not 0 < temperature < math.inf:
-        raise UsageError(f"method parameter grasp:temperature is {temperature:g}: expected a finite number above 0")
     subject = in_full_precision(subject)
     gradient, images, _ = _summed(subject, _gradient_of_batch, temperature)
 
@@ -122,13 +120,11 @@ def synflow(subject: Subject, *, iterations: int) -> Scores:
         float64 scores of the weights' shapes, of the last round.
 
     Raises:
-        UsageError: ``iterations`` is out of range, or a tensor is no parameter of the network.
+        UsageError: a tensor is no parameter of the network.
         ApcliError: R or a score is not finite, or nothing flows through the weights.
 
     Source: Tanaka et al. 2020, arXiv:2006.05467, algorithm 1.
     """
-    if iterations < 1:
-        raise UsageError(f"method parameter synflow:iterations is {iterations}: expected 1 or more")
     model, names = subject.model, parameters_of(subject)
     state = {
         name: tensor.detach().double().abs()

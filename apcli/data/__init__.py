@@ -7,6 +7,7 @@ for a path follows its name.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from apcli.ranges import ANYTHING, NOT_NEGATIVE, ONE_OR_MORE, Numbers
 from apcli.registry import Row, Table
 
 Arguments = Mapping[str, bool | str]
@@ -113,6 +114,7 @@ DATASETS = Table(
             "28x28 grey letters and digits; split=balanced (47 classes), byclass, bymerge, letters, digits, mnist",
             "Cohen et al. 2017, arXiv:1702.05373",
             parameters={"split": "balanced"},
+            ranges={"split": ANYTHING},
         ),
         _like_mnist(
             "qmnist",
@@ -191,6 +193,7 @@ DATASETS = Table(
             "Cimpoi et al. 2014, arXiv:1311.3618",
             "dtd",
             parameters={"partition": 1},
+            ranges={"partition": Numbers(1, 10)},
         ),
         _torchvision(
             "fgvc-aircraft",
@@ -200,6 +203,7 @@ DATASETS = Table(
             "fgvc-aircraft-2013b",
             splits=_TRAINVAL,
             parameters={"annotation_level": "variant"},
+            ranges={"annotation_level": ANYTHING},
         ),
         _torchvision(
             "stanford-cars",
@@ -294,6 +298,7 @@ AUGMENTATIONS = Table(
             "pad with black, then cut the image's size out at a random place",
             "Krizhevsky 2012; padding as in He et al. 2016, arXiv:1512.03385",
             parameters={"padding": 4},
+            ranges={"padding": NOT_NEGATIVE},
         ),
         Row(
             "flip",
@@ -307,6 +312,7 @@ AUGMENTATIONS = Table(
             "cut out a rectangle of at least `scale` of the image and stretch it to the model's input",
             "Szegedy et al. 2015, arXiv:1409.4842",
             parameters={"scale": 0.08, "ratio": 4 / 3},
+            ranges={"scale": Numbers(0, 1, over=True), "ratio": ONE_OR_MORE},
         ),
     ),
 )

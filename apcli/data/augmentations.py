@@ -10,15 +10,11 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
-from apcli.errors import UsageError
-
 ATTEMPTS = 10
 
 
 def crop(images: Tensor, size: tuple[int, int], generator: Generator, *, padding: int) -> Tensor:
     """Pad each side with ``padding`` zeros and cut the image's own size out, at a place drawn for each image."""
-    if padding < 0:
-        raise UsageError(f"crop:padding is {padding}: expected 0 or more pixels")
     height, width = images.shape[2:]
     windows = F.pad(images, [padding] * 4).unfold(2, height, 1).unfold(3, width, 1)
     shape = (2, len(images))
@@ -41,10 +37,6 @@ def random_resized_crop(
     its place uniform. As in torchvision, the first of ten draws that lies within the image counts; where none
     does, the last is shrunk until it does. Where images shrink, each new pixel averages several samples.
     """
-    if not 0 < scale <= 1:
-        raise UsageError(f"random-resized-crop:scale is {scale}: expected a share of the area in (0, 1]")
-    if not ratio >= 1:
-        raise UsageError(f"random-resized-crop:ratio is {ratio}: expected 1 or more")
     count, channels, height, width = images.shape
     draws = torch.rand(2, count, ATTEMPTS, generator=generator, device=generator.device)
     places = torch.rand(2, count, generator=generator, device=generator.device)

@@ -1,14 +1,19 @@
 """Optimisers and learning-rate schedules of torch, by name."""
 
+from apcli.ranges import INSIDE, NOT_NEGATIVE, ONE_OR_MORE, POSITIVE, Allowed, Numbers, Sums
 from apcli.registry import Row, Table
 
 _MOMENTUM = ("momentum",)  # takes one; fused: all of a step in one kernel; capturable: can be in a CUDA graph
 _FUSED = ("fused",)
 _CAPTURABLE = ("capturable",)
 
+_MEMORY = Numbers(0, 1, under=True)  # what an average keeps of itself at each step
+_RANGES: dict[str, Allowed] = {"nesterov": Numbers(0, 1), "eps": NOT_NEGATIVE, "rho": _MEMORY, "alpha": _MEMORY}
+
 
 def _optimiser(name: str, attribute: str, source: str, needs: tuple[str, ...] = (), **parameters: float) -> Row:
-    return Row(name, f"torch.optim:{attribute}", f"torch.optim.{attribute}", source, needs, parameters)
+    ranges = {key: _RANGES[key] for key in parameters}
+    return Row(name, f"torch.optim:{attribute}", f"torch.optim.{attribute}", source, needs, parameters, ranges=ranges)
 
 
 OPTIMISERS = Table(
@@ -36,6 +41,7 @@ SCHEDULES = Table(
             "Loshchilov & Hutter 2017, arXiv:1608.03983",
             (),
             {"min_lr": 0.0},
+            ranges={"min_lr": NOT_NEGATIVE},
         ),
         Row(
             "step",
@@ -44,6 +50,7 @@ SCHEDULES = Table(
             "He et al. 2016, arXiv:1512.03385, section 4.2",
             (),
             {"milestones": "30+60+90", "gamma": 0.1},
+            ranges={"milestones": Sums(ONE_OR_MORE, "80+120"), "gamma": POSITIVE},
         ),
         Row(
             "exponential",
@@ -52,6 +59,7 @@ SCHEDULES = Table(
             "torch.optim.lr_scheduler.ExponentialLR",
             (),
             {"gamma": 0.95},
+            ranges={"gamma": POSITIVE},
         ),
         Row(
             "linear",
@@ -66,6 +74,7 @@ SCHEDULES = Table(
             "torch.optim.lr_scheduler.PolynomialLR",
             (),
             {"power": 2.0},
+            ranges={"power": POSITIVE},
         ),
         Row(
             "one-cycle",
@@ -74,6 +83,7 @@ SCHEDULES = Table(
             "Smith & Topin 2018, arXiv:1708.07120",
             ("steps",),
             {"up": 0.3, "start": 25.0, "end": 10000.0},
+            ranges={"up": INSIDE, "start": ONE_OR_MORE, "end": ONE_OR_MORE},
         ),
         Row(
             "plateau",
@@ -82,6 +92,7 @@ SCHEDULES = Table(
             "torch.optim.lr_scheduler.ReduceLROnPlateau",
             (),
             {"factor": 0.1, "patience": 10, "min_lr": 0.0},
+            ranges={"factor": INSIDE, "patience": NOT_NEGATIVE, "min_lr": NOT_NEGATIVE},
         ),
         Row(
             "constant",

@@ -5,6 +5,7 @@ to go to before each step that has an update, steps counted from 0. ``begin`` an
 ``every`` is the number of steps from one update to the next.
 """
 
+from apcli.ranges import ONE_OR_MORE, SHARE
 from apcli.registry import Row, Table
 
 SPARSITY_SCHEDULES = Table(
@@ -17,6 +18,7 @@ SPARSITY_SCHEDULES = Table(
             "Zhu & Gupta 2017, arXiv:1710.01878, equation (1)",
             (),
             {"begin": 0.0, "end": 0.75, "every": 10},
+            ranges={"begin": SHARE, "end": SHARE, "every": ONE_OR_MORE},
         ),
         Row(
             "linear",
@@ -25,6 +27,7 @@ SPARSITY_SCHEDULES = Table(
             "Zhu & Gupta 2017, arXiv:1710.01878, equation (1) with power 1",
             (),
             {"begin": 0.0, "end": 0.75, "every": 10},
+            ranges={"begin": SHARE, "end": SHARE, "every": ONE_OR_MORE},
         ),
         Row(
             "one-shot",
@@ -33,6 +36,7 @@ SPARSITY_SCHEDULES = Table(
             "Han et al. 2015, arXiv:1506.02626, without its iterations",
             (),
             {"begin": 0.0},
+            ranges={"begin": SHARE},
         ),
     ),
 )

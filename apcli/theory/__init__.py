@@ -4,10 +4,17 @@
 What needs ``data`` is measured on a network by ``apcli.probes``.
 """
 
+from dataclasses import replace
+
+from apcli.ranges import ANYTHING, NOT_NEGATIVE, POSITIVE, Allowed, Numbers, Words
 from apcli.registry import Parameter, Row, Table
 
 ISOTROPIC = "identity"  # the ``cov`` with which AP3 is a strictly increasing function of AP2 (of the grouped weights)
 SAME = "same"  # the pruned law has what the dense one has
+
+_CORRELATION = Numbers(-1, 1, over=True, under=True)
+_SCALES: dict[str, Allowed] = {"scale": POSITIVE, "pruned_scale": replace(POSITIVE, words=(SAME,))}
+_OWN = Words((SAME, "own"))
 
 COVARIANCES = Table(
     "covariance",
@@ -20,6 +27,7 @@ COVARIANCES = Table(
             "sample variance, shrunk as by one more observation",
             ("weights",),
             {"pruned_cov": SAME},
+            ranges={"pruned_cov": _OWN},
         ),
         Row(
             "ar1",
@@ -28,6 +36,7 @@ COVARIANCES = Table(
             "arXiv:2403.00155, 5.4 asks for non-diagonal covariances; AR(1) is the simplest",
             (),
             {"rho": 0.5, "pruned_rho": SAME},
+            ranges={"rho": _CORRELATION, "pruned_rho": replace(_CORRELATION, words=(SAME,))},
         ),
         Row(
             "rows",
@@ -36,6 +45,7 @@ COVARIANCES = Table(
             "Ledoit & Wolf 2004, doi:10.1016/S0047-259X(03)00096-4",
             ("weights",),
             {"shrinkage": "auto", "pruned_cov": SAME},
+            ranges={"shrinkage": Numbers(0, 1, words=("auto",)), "pruned_cov": _OWN},
         ),
         Row(
             "full",
@@ -44,6 +54,7 @@ COVARIANCES = Table(
             "given",
             ("file",),
             {"path": "", "pruned_path": SAME},
+            ranges={"path": ANYTHING, "pruned_path": ANYTHING},
         ),
         Row(
             "activation",
@@ -60,6 +71,7 @@ COVARIANCES = Table(
             "Amari 1998; expectation over the network's own labels, or the data's",
             ("data",),
             {"labels": "model", "damping": 1e-6},
+            ranges={"labels": Words(("model", "data")), "damping": NOT_NEGATIVE},
         ),
         Row(
             "gauss-newton",
@@ -68,6 +80,7 @@ COVARIANCES = Table(
             "Schraudolph 2002, doi:10.1162/08997660260028683",
             ("data",),
             {"damping": 1e-6},
+            ranges={"damping": NOT_NEGATIVE},
         ),
     ),
 )
@@ -75,6 +88,8 @@ COVARIANCES = Table(
 # The parameters of every elliptical family's scale matrices; a family's others belong to the law itself.
 ELLIPTICAL: dict[str, Parameter] = {"cov": ISOTROPIC, "scale": 1.0, "pruned_scale": SAME, "groups": 0}
 _COVARIANCE = {"cov": COVARIANCES}
+_ELLIPTICAL_RANGES: dict[str, Allowed] = {**_SCALES, "groups": NOT_NEGATIVE}
+_DEGREES = Numbers(0, over=True, infinite=True)  # inf is the Gaussian
 
 DISTRIBUTIONS = Table(
     "distribution",
@@ -86,6 +101,7 @@ DISTRIBUTIONS = Table(
             "arXiv:2403.00155, Definition 1",
             ("weights",),
             {"groups": 0},
+            ranges={"groups": NOT_NEGATIVE},
         ),
         Row(
             "gaussian",
@@ -95,6 +111,7 @@ DISTRIBUTIONS = Table(
             ("weights",),
             ELLIPTICAL,
             _COVARIANCE,
+            _ELLIPTICAL_RANGES,
         ),
         Row(
             "student-t",
@@ -104,6 +121,7 @@ DISTRIBUTIONS = Table(
             ("weights",),
             {"df": 4.0, "pruned_df": SAME, **ELLIPTICAL},
             _COVARIANCE,
+            {"df": _DEGREES, "pruned_df": replace(_DEGREES, words=(SAME,)), **_ELLIPTICAL_RANGES},
         ),
         Row(
             "laplace",
@@ -112,6 +130,7 @@ DISTRIBUTIONS = Table(
             "Gil, Alajaji & Linder 2013, doi:10.1016/j.ins.2013.06.018",
             ("weights",),
             {"scale": 1.0, "pruned_scale": SAME},
+            ranges=_SCALES,
         ),
         Row(
             "cauchy",
@@ -120,6 +139,7 @@ DISTRIBUTIONS = Table(
             "Chyzak & Nielsen 2019, arXiv:1905.10965; Nielsen & Okamura 2022, arXiv:2101.12459",
             ("weights",),
             {"scale": 1.0, "pruned_scale": SAME},
+            ranges=_SCALES,
         ),
         Row(
             "predictive",
@@ -144,6 +164,7 @@ MEASURES = Table(
             "Renyi 1961; van Erven & Harremoes 2014, arXiv:1206.2459",
             (),
             {"alpha": 0.5},
+            ranges={"alpha": Numbers(0, over=True, but=(1,))},
         ),
         Row(
             "bhattacharyya",

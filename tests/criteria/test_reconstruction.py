@@ -327,16 +327,6 @@ def test_a_weight_that_two_modules_share_is_reconstructed_once():
 # ---- refusals
 
 
-def test_parameters_out_of_range():
-    for keywords, match in [
-        ({"block": 0}, r"sparsegpt:block is 0: expected 1 or more"),
-        ({"damping": -0.1}, r"sparsegpt:damping is -0.1: expected"),
-        ({"damping": float("nan")}, r"sparsegpt:damping is nan: expected"),
-    ]:
-        with pytest.raises(UsageError, match=match):
-            pruned(linear(np.ones((2, 2))), torch.ones(3, 2).double(), 1, **keywords)
-
-
 def test_layers_that_do_not_fit_are_named_at_once():
     model = nn.Sequential(nn.Conv2d(3, 4, 2), nn.Conv2d(4, 6, 2), nn.Flatten(), nn.Linear(6, 2))
     with pytest.raises(UsageError, match=r"layer 0: its inputs .* groups of 4: give --exclude 0,3$"):

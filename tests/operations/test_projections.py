@@ -188,7 +188,7 @@ def test_levels(plain, level, layers):
     [
         ("predictive", "w2", "w2 of predictive: .*defined are kl, reverse-kl"),
         ("cauchy:pruned_scale=2", "w2", "w2 of cauchy.*defined are kl, "),
-        ("gaussian", "renyi:alpha=1", "alpha is 1: expected an order above 0 other than 1"),
+        ("gaussian", "renyi:alpha=1", "alpha is 1: expected a number above 0 other than 1"),
         ("gaussian", "chi2", "unknown measure 'chi2'"),
     ],
 )

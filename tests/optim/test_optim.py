@@ -55,8 +55,18 @@ def test_schedules_of_few_epochs(row):
 
 @pytest.mark.parametrize("milestones", ["a", "3+", "3 4", "1.5", "+"])
 def test_milestones_that_are_no_epochs(milestones):
-    with pytest.raises(UsageError, match=r"step:milestones is .* expected epochs joined by"):
+    with pytest.raises(UsageError, match=r"step:milestones is .* expected whole numbers joined by"):
         rates(f"step:milestones={milestones}")
+
+
+@pytest.mark.parametrize("steps", range(1, 12))
+def test_one_cycle_of_few_steps_whose_way_up_is_one_of_them(steps):
+    """torch divides by the way's length, which is zero steps then: the rate begins at its peak."""
+    for rising in (1 / steps, 0.2) if steps > 1 else (0.2,):
+        found = rates(f"one-cycle:up={rising!r}", epochs=steps)
+        assert all(0 < rate <= 2 for rate in found)
+        if rising * steps == 1:
+            assert found[0] == pytest.approx(2)
 
 
 @pytest.mark.parametrize("row", list(OPTIMISERS), ids=lambda row: row.name)

@@ -45,5 +45,5 @@ def test_short_runs_end_where_they_should(name, steps):
     ["cubic:begin=0.8", "linear:end=1.1", "cubic:begin=-0.1", "cubic:every=0", "one-shot:begin=2", "cubic:end=nan"],
 )
 def test_what_is_refused(spec):
-    with pytest.raises(UsageError, match=r"--schedule .*expected"):
+    with pytest.raises(UsageError, match=r"(--schedule|sparsity schedule parameter) .*: expected"):
         SPARSITY_SCHEDULES.parse(spec)(100, 0.0, 0.5)

@@ -1,0 +1,99 @@
+"""What a method's parameter may be, as data: read by the check itself, by its message, and by the tests."""
+
+import math
+from dataclasses import dataclass
+from typing import Protocol
+
+Value = int | float | str
+
+
+class Allowed(Protocol):
+    """The values that a parameter may have; as text, what a message says was expected."""
+
+    def admits(self, value: Value) -> bool: ...
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """Numbers from ``least`` to ``most``; ``over`` and ``under`` leave the end itself out.
+
+    Args:
+        but: numbers between the ends that are left out.
+        infinite: infinity counts too.
+        words: what may stand in a number's place.
+    """
+
+    least: float = -math.inf
+    most: float = math.inf
+    over: bool = False
+    under: bool = False
+    but: tuple[float, ...] = ()
+    infinite: bool = False
+    words: tuple[str, ...] = ()
+
+    def admits(self, value: Value) -> bool:
+        if value in self.words:
+            return True
+        try:
+            number = float(value)
+        except (ValueError, OverflowError):  # a word; a whole number beyond double's range
+            return False
+        above = number > self.least if self.over else number >= self.least
+        below = number < self.most if self.under else number <= self.most
+        return above and below and number not in self.but and (self.infinite or math.isfinite(number))
+
+    def __str__(self) -> str:
+        if math.isinf(self.most):
+            span = f"a number above {self.least:g}" if self.over else f"{self.least:g} or more"
+        else:
+            ends = "(" if self.over else "[", ")" if self.under else "]"
+            span = f"a number in {ends[0]}{self.least:g}, {self.most:g}{ends[1]}"
+        span += "".join(f" other than {number:g}" for number in self.but)
+        return " or ".join([*self.words, span])
+
+
+@dataclass(frozen=True)
+class Words:
+    """One of a few words."""
+
+    words: tuple[str, ...]
+
+    def admits(self, value: Value) -> bool:
+        return value in self.words
+
+    def __str__(self) -> str:
+        return " or ".join(self.words)
+
+
+@dataclass(frozen=True)
+class Sums:
+    """Several numbers in one word, joined by +."""
+
+    each: Numbers
+    like: str
+
+    def admits(self, value: Value) -> bool:
+        parts = str(value).split("+")
+        return all(part.isdecimal() and self.each.admits(int(part)) for part in parts)
+
+    def __str__(self) -> str:
+        return f"whole numbers joined by +, as in {self.like}, each {self.each}"
+
+
+@dataclass(frozen=True)
+class Anything:
+    """A name or a path: whoever looks it up says whether it is there."""
+
+    def admits(self, value: Value) -> bool:
+        return True
+
+    def __str__(self) -> str:
+        return "a word"
+
+
+POSITIVE = Numbers(0, over=True)
+NOT_NEGATIVE = Numbers(0)
+ONE_OR_MORE = Numbers(1)
+SHARE = Numbers(0, 1)  # of a whole, both ends included
+INSIDE = Numbers(0, 1, over=True, under=True)  # neither none nor all
+ANYTHING = Anything()
