@@ -69,7 +69,10 @@ class Entry:
 
     def run(self, start: int, stop: int) -> np.ndarray:
         """The elements from ``start`` up to ``stop`` as floats, in one dimension (BF16 widened to float32)."""
-        bits = self.bits_of(start, stop)
+        return self.floats_of(self.bits_of(start, stop))
+
+    def floats_of(self, bits: np.ndarray) -> np.ndarray:
+        """Elements of the tensor that are given as unsigned integers, as floats (BF16 widened to float32)."""
         if self.dtype == "BF16":
             bits = bits.astype(np.uint32) << 16
         return bits.view(FLOATS[self.dtype])

@@ -21,6 +21,7 @@ _DTYPES = {
     torch.uint8: "U8",
     torch.bool: "BOOL",
 }
+_DTYPES_BY_NAME = {name: dtype for dtype, name in _DTYPES.items()}
 
 
 def load(checkpoint: Checkpoint) -> dict[str, Tensor]:
@@ -32,16 +33,30 @@ def load(checkpoint: Checkpoint) -> dict[str, Tensor]:
     return {name: tensor_of(entry) for name, entry in checkpoint.entries.items()}
 
 
+def load_outline(checkpoint: Checkpoint) -> dict[str, Tensor]:
+    """As ``load``, but floats of one or more dimensions have a shape and no numbers: they are on the device ``meta``.
+
+    Raises:
+        ApcliError: one is of a type that models do not hold.
+    """
+    return {
+        name: torch.empty(entry.shape, dtype=_DTYPES_BY_NAME[entry.dtype], device="meta")
+        if entry.is_float and entry.shape
+        else tensor_of(entry)
+        for name, entry in checkpoint.entries.items()
+    }
+
+
 def tensor_of(entry: Entry) -> Tensor:
     """A copy of an entry as a tensor on the CPU.
 
     Raises:
         ApcliError: it is of a type that models do not hold.
     """
-    dtypes = {name: dtype for dtype, name in _DTYPES.items()}
-    if entry.dtype not in dtypes:
-        raise ApcliError(f"a tensor of the file is of type {entry.dtype}: expected one of {', '.join(dtypes)}")
-    return torch.from_numpy(entry.data.copy()).view(dtypes[entry.dtype]).reshape(entry.shape)
+    if entry.dtype not in _DTYPES_BY_NAME:
+        known = ", ".join(_DTYPES_BY_NAME)
+        raise ApcliError(f"a tensor of the file is of type {entry.dtype}: expected one of {known}")
+    return torch.from_numpy(entry.data.copy()).view(_DTYPES_BY_NAME[entry.dtype]).reshape(entry.shape)
 
 
 def entries_of(state_dict: Mapping[str, Tensor]) -> dict[str, Entry]:

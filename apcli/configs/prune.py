@@ -81,8 +81,10 @@ class PruneConfig:
             raise UsageError(
                 f"--structure {self.structure} fixes what each layer loses: leave --scope {self.scope} out"
             )
-        if self.is_filter and (self.layer_sparsity or self.compression or self.rewind_to):
-            raise UsageError("--structure filter goes with --sparsity, not with single layers' or rewinding")
+        if self.is_filter and (self.compression or self.rewind_to):
+            raise UsageError(
+                "--structure filter goes with --sparsity and --layer-sparsity: leave --compression and --rewind-to out"
+            )
 
     @property
     def packed(self) -> bool:

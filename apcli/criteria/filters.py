@@ -4,12 +4,25 @@ A channel's filter is all weights that make it. Where several layers make it (a 
 filter, end to end.
 """
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from hashlib import blake2b
+from typing import Protocol
 
 import numpy as np
 
 from apcli.errors import UsageError
+
+BLOCK = 1 << 22  # numbers of filters that are in memory at a time
+
+
+class Filters(Protocol):
+    """Rows of numbers that are made when they are asked for; an array is one that is there."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+
+    def __getitem__(self, rows: slice | np.ndarray) -> np.ndarray: ...
 
 
 @dataclass(frozen=True)
@@ -18,7 +31,7 @@ class FilterWeights:
 
     Attributes:
         name: the group's, for messages.
-        filters: float64 [C, n], each channel's weights.
+        filters: float64 [C, n], each channel's weights, to be asked for some rows at a time.
         scale: float64 [C], |scale| of the batch norms that take the channels, averaged; None where there is none.
         products: float64 [batches, C], the sum of w g over each filter, g the gradient of a batch's mean loss; None
             for methods without data.
@@ -26,7 +39,7 @@ class FilterWeights:
     """
 
     name: str
-    filters: np.ndarray
+    filters: Filters
     scale: np.ndarray | None
     products: np.ndarray | None
     generator: np.random.Generator
@@ -37,8 +50,7 @@ def l1(group: FilterWeights) -> np.ndarray:
 
     Source: Li et al. 2017, arXiv:1608.08710.
     """
-    norms: np.ndarray = np.abs(group.filters).sum(axis=1)
-    return norms
+    return _by_rows(group.filters, lambda rows: np.abs(rows).sum(axis=1))
 
 
 def l2(group: FilterWeights) -> np.ndarray:
@@ -46,8 +58,7 @@ def l2(group: FilterWeights) -> np.ndarray:
 
     Source: He et al. 2018, arXiv:1808.06866.
     """
-    norms: np.ndarray = np.linalg.norm(group.filters, axis=1)
-    return norms
+    return _by_rows(group.filters, lambda rows: np.linalg.norm(rows, axis=1))
 
 
 def highest(group: FilterWeights) -> np.ndarray:
@@ -63,16 +74,20 @@ def geometric_median(group: FilterWeights) -> np.ndarray:
 
     The filter nearest to the geometric median is the one that the others replace best. Equal filters have equal
     scores. Distances are had from the products of centred filters, so those far below the filters' length are only
-    known to about 1e-8 of it. Memory is C^2 numbers and two copies of the filters.
+    known to about 1e-8 of it. Memory is C^2 numbers and a few blocks of filters.
 
     Source: He et al. 2019, arXiv:1811.00250, equation (5).
     """
-    filters = group.filters + 0.0  # of -0.0 it makes 0.0
+    filters = group.filters
     first: dict[bytes, int] = {}
-    same = np.array([first.setdefault(blake2b(row.tobytes()).digest(), i) for i, row in enumerate(filters)])
+    same: list[int] = []
+    total = np.zeros(filters.shape[1])
+    for rows in _blocks(filters):
+        block = filters[rows] + 0.0  # of -0.0 it makes 0.0
+        total += block.sum(axis=0)
+        same += [first.setdefault(blake2b(row.tobytes()).digest(), i) for i, row in enumerate(block, len(same))]
     distinct, number, count = np.unique(same, return_inverse=True, return_counts=True)
-    centred = filters[distinct] - filters.mean(axis=0)
-    products = centred @ centred.T
+    products = _products(filters, distinct, total / filters.shape[0])
     squares = np.diag(products)
     distances = np.sqrt(np.maximum(squares[:, None] + squares - 2 * products, 0.0))
     np.fill_diagonal(distances, 0.0)
@@ -114,4 +129,29 @@ def random(group: FilterWeights) -> np.ndarray:
 
     Source: Blalock et al. 2020, arXiv:2003.03033.
     """
-    return group.generator.random(len(group.filters))
+    return group.generator.random(group.filters.shape[0])
+
+
+def _products(filters: Filters, chosen: np.ndarray, centre: np.ndarray) -> np.ndarray:
+    """The scalar products of the chosen filters, less their ``centre``: float64 [k, k]."""
+    products = np.empty((len(chosen), len(chosen)))
+    parts = [slice(*rows.indices(len(chosen))[:2]) for rows in _blocks(filters) if rows.start < len(chosen)]
+    for number, ones in enumerate(parts):
+        centred = filters[chosen[ones]] + 0.0 - centre
+        products[ones, ones] = centred @ centred.T
+        for others in parts[:number]:
+            products[ones, others] = centred @ (filters[chosen[others]] + 0.0 - centre).T
+            products[others, ones] = products[ones, others].T
+    return products
+
+
+def _by_rows(filters: Filters, score: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    """The scores of all rows, of which each depends on its row alone."""
+    return np.concatenate([score(filters[rows]) for rows in _blocks(filters)])
+
+
+def _blocks(filters: Filters) -> Iterator[slice]:
+    channels, width = filters.shape
+    step = max(1, BLOCK // max(1, width))
+    for start in range(0, channels, step):
+        yield slice(start, min(start + step, channels))

@@ -129,8 +129,12 @@ def obstacle(node: Any) -> tuple[str, bool]:
         return "they are joined with a parameter of no layer", True
     if isinstance(module, nn.LayerNorm | nn.GroupNorm) or "LayerNorm" in operation or "GroupNorm" in operation:
         return "a norm takes its statistics over them", False
-    if isinstance(module, nn.MultiheadAttention) or any(word in operation for word in _MIXING):
+    if isinstance(module, nn.MultiheadAttention) or "Attention" in operation:
         return "attention mixes them", True
+    if "Bmm" in operation or "baddbmm" in operation.lower():
+        return "they meet in a product of two activations, as in attention", True
+    if "Softmax" in operation:
+        return "a softmax weighs them against others", True
     if isinstance(module, nn.Embedding | nn.RNNBase):
         return f"{kind} makes or reads them", True
     if isinstance(module, nn.modules.conv._ConvNd) and module.groups > 1 and not is_depthwise(module):
@@ -140,6 +144,8 @@ def obstacle(node: Any) -> tuple[str, bool]:
     if operation == "ConstantPadNd" and _pads_channels(step):
         return "a shortcut pads them", True
     if kind == "_ReshapeOp" and _regroups(step):
+        if _is_of_parameters(step):
+            return "a weight is computed from a parameter (standardised, say) before a layer takes it", True
         return "they are regrouped", True
     if kind == "_ConcatOp" and not _joins_channels(node):
         return "they are joined with others along another dimension, or with a constant", True
@@ -147,7 +153,6 @@ def obstacle(node: Any) -> tuple[str, bool]:
 
 
 _MOVING = ("_ReshapeOp", "_ConcatOp", "_SplitOp", "_UnbindOp", "_SliceOp", "_ExpandOp")
-_MIXING = ("Softmax", "Bmm", "baddbmm", "Baddbmm", "Attention")
 
 
 def _kind(node: Any) -> str:
@@ -193,6 +198,22 @@ def _regroups(step: Any) -> bool:
     flattens = len(after) == 2 and before[0] == after[0]
     folds_tokens = before[-1:] == after[-1:] and min(len(before), len(after)) <= 3
     return not (of_parameter or keeps_channels or flattens or folds_tokens)
+
+
+def _is_of_parameters(step: Any) -> bool:
+    """Whether what an operation takes comes from parameters alone: no product with a weight lies behind it."""
+    pending, seen = [step], {step}
+    while pending:
+        for before, _ in pending.pop().next_functions:
+            if before is not None and before not in seen:
+                if any(word in before.name() for word in _PRODUCTS):
+                    return False
+                seen.add(before)
+                pending.append(before)
+    return True
+
+
+_PRODUCTS = ("Convolution", "mm", "Embedding", "Attention", "Rnn")  # mm: of matrices, Addmm and Bmm too
 
 
 def _shapes(step: Any) -> tuple[list[tuple[int, ...]], tuple[int, ...]]:

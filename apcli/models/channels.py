@@ -11,11 +11,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor, nn
 
+from apcli.errors import ApcliError
 from apcli.layers import layer_name
 from apcli.models.channel_graph import Reached, graph_of, is_depthwise, obstacle, reached_from
-from apcli.models.copies import copy_of
+from apcli.models.copies import emptied, holds_numbers
 
 
 @dataclass(frozen=True)
@@ -58,16 +60,12 @@ def channel_groups(model: nn.Module, example: Tensor) -> list[ChannelGroup]:
     No channel is in two groups. What is not traced has no part in them: layers that take no part in the output.
 
     Args:
-        example: images [B, ...] as the model takes them, on its device.
+        example: images [B, ...] as the model takes them; of them the shape alone matters.
 
     Raises:
         ApcliError: the network does not run on ``example``, or cannot be traced.
     """
-    traced = copy_of(model).float().eval()  # so that flags, hooks and gradients of the model stay as they are
-    for parameter in traced.parameters():
-        if parameter.is_floating_point():
-            parameter.requires_grad_(True)
-    graph = graph_of(traced, example.float())
+    traced, graph = _traced(model, example)
     tensors = _Tensors(traced)
     covered: dict[str, set[int]] = defaultdict(set)  # by weight, the rows that are in a group
     groups: list[ChannelGroup] = []
@@ -81,6 +79,29 @@ def channel_groups(model: nn.Module, example: Tensor) -> list[ChannelGroup]:
                 for part in group.producers:
                     covered[part.tensor].update(part.positions.ravel().tolist())
     return groups
+
+
+def _traced(model: nn.Module, example: Tensor) -> tuple[nn.Module, Any]:
+    """A copy of the network and its graph, from shapes alone where its code lets them pass, else on zeros."""
+    try:
+        traced = _learning(emptied(model, "meta").to("meta"))
+        with torch.device("meta"):  # also what the network makes itself
+            return traced, graph_of(traced, torch.empty(example.shape))
+    except ApcliError:
+        traced = _learning(emptied(model, "cpu").cpu())
+        for tensor in (*traced.parameters(), *traced.buffers()):
+            if holds_numbers(tensor):
+                tensor.detach().zero_()
+        return traced, graph_of(traced, torch.zeros(example.shape))
+
+
+def _learning(model: nn.Module) -> nn.Module:
+    """In single precision and evaluation mode, and every parameter has a gradient, which the graph is made of."""
+    model.float().eval()
+    for parameter in model.parameters():
+        if parameter.is_floating_point():
+            parameter.requires_grad_(True)
+    return model
 
 
 _Place = tuple[str, str, int]  # a field of ChannelGroup, a tensor, a dimension

@@ -21,11 +21,12 @@ def fit_(model: nn.Module, shapes: Mapping[str, Sequence[int]]) -> None:
         ApcliError: a shape is none that the module can have with fewer channels.
     """
     modules: dict[str, nn.Module] = {}
+    known = model.state_dict(keep_vars=True).keys()
     for name, given in shapes.items():
         owner, _, attribute = name.rpartition(".")
         module, shape = _module(model, owner), tuple(given)
         old = getattr(module, attribute, None)
-        if old is None or name not in model.state_dict(keep_vars=True):
+        if old is None or name not in known:
             raise ApcliError(f"the compact file has {name}, the model does not: choose the model that it was made from")
         if shape != tuple(old.shape):
             dims = [dim for dim, (new, was) in enumerate(zip(shape, old.shape, strict=False)) if new != was]

@@ -1,16 +1,21 @@
 """Channels on trial: a network with channels set to zero, and the same network without them, must compute the same."""
 
+import math
+import zlib
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
+from torch.utils._pytree import tree_map
 
 from apcli.errors import ApcliError
 from apcli.models.channels import ChannelGroup
-from apcli.models.copies import copy_of
+from apcli.models.copies import copy_of, emptied, holds_numbers
 from apcli.models.fit import fit_
 from apcli.probes import logits_of
 
@@ -20,6 +25,7 @@ Cuts = Mapping[int, np.ndarray]  # by dimension of a tensor, the indices that go
 # What networks raise of shapes that do not go together, and of numbers of a type that they do not expect.
 _MISFITS = (RuntimeError, ValueError, TypeError, IndexError, AssertionError, ApcliError)
 _TOLERANCES = {torch.float64: 1e-9, torch.float32: 1e-3}  # of the largest logit
+_DRAWN = 1 << 18  # random numbers of a larger tensor: its rows are windows on them
 
 
 def cuts_of(groups: Iterable[ChannelGroup], removed: Removed) -> dict[str, dict[int, np.ndarray]]:
@@ -34,32 +40,18 @@ def cuts_of(groups: Iterable[ChannelGroup], removed: Removed) -> dict[str, dict[
     }
 
 
-def masked(tensor: Tensor, cuts: Cuts) -> Tensor:
-    """A copy with zeros at the indices that go. Vectors (biases, norms) stay: no layer reads the channel any more."""
-    tensor = tensor.clone()
-    if tensor.dim() > 1:
-        for dim, positions in cuts.items():
-            tensor.index_fill_(dim, torch.from_numpy(positions).to(tensor.device), 0)
-    return tensor
-
-
-def compacted(tensor: Tensor, cuts: Cuts) -> Tensor:
-    """The tensor without the indices that go."""
-    for dim, positions in cuts.items():
-        stay = np.setdiff1d(np.arange(tensor.shape[dim]), positions)
-        tensor = tensor.index_select(dim, torch.from_numpy(stay).to(tensor.device))
-    return tensor
-
-
-def _shape(tensor: Tensor, cuts: Cuts) -> list[int]:
-    """That of the compacted tensor."""
-    return [size - len(cuts.get(dim, ())) for dim, size in enumerate(tensor.shape)]
+def kept_of(shape: Sequence[int], cuts: Cuts) -> dict[int, np.ndarray]:
+    """The indices that stay, ascending, of each dimension that loses some."""
+    return {dim: np.setdiff1d(np.arange(shape[dim]), gone) for dim, gone in cuts.items() if len(gone)}
 
 
 class Trial:
     """A copy of a network with random weights, which hide nothing: zeros and ones that training starts from would.
 
+    A weight is drawn anew for each operation that takes it, so that one of them is in memory at a time.
+
     Args:
+        network: its numbers are not looked at; an outline will do.
         input_size: channels, height and width of its images.
 
     Raises:
@@ -67,13 +59,15 @@ class Trial:
     """
 
     def __init__(self, network: nn.Module, input_size: Sequence[int]) -> None:
-        draws = torch.Generator().manual_seed(0)
-        device = next((parameter.device for parameter in network.parameters()), torch.device("cpu"))
-        images = torch.randn(2, *input_size, generator=draws, dtype=torch.float64)
+        device = next((p.device for p in network.parameters() if not p.is_meta), torch.device("cpu"))
+        images = torch.randn(2, *input_size, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
         error: Exception | None = None
         for dtype, self.tolerance in _TOLERANCES.items():  # some networks make float32 tensors of their own
             self.images = images.to(device, dtype)
-            self.model = copy_of(network).to(dtype).eval()
+            self.model = emptied(network, "meta").to(dtype).eval()
+            state = self.model.state_dict(keep_vars=True)
+            names = {id(tensor): name for name, tensor in reversed(state.items()) if holds_numbers(tensor)}
+            self.shapes = {name: tuple(state[name].shape) for name in sorted(names.values())}  # one name of each tensor
             try:
                 self._logits(self.model, {})
                 break
@@ -86,10 +80,6 @@ class Trial:
             raise ApcliError(
                 f"the network does not run on random images ({reason}): give --structure weight"
             ) from error
-        self.state = self.model.state_dict()
-        for name, tensor in self.state.items():
-            if tensor.is_floating_point() and tensor.dim():
-                tensor.copy_(_drawn(name, tensor, draws))
 
     def failing(self, groups: Sequence[ChannelGroup], removed: Removed) -> list[ChannelGroup]:
         """The groups to leave whole so that removing channels of all others changes no more than rounding does."""
@@ -107,16 +97,14 @@ class Trial:
 
     def _agree(self, groups: Sequence[ChannelGroup], removed: Removed) -> bool:
         cuts = cuts_of(groups, removed)
+        stay = {name: kept_of(self.shapes[name], cut) for name, cut in cuts.items()}
         # A second network of the same tensors: those that become smaller are replaced.
         shared = {id(tensor): tensor for tensor in (*self.model.parameters(), *self.model.buffers())}
         compact = copy_of(self.model, shared)
         try:
-            fit_(compact, {name: _shape(self.state[name], cut) for name, cut in cuts.items()})
-            state = compact.state_dict()
-            for name, cut in cuts.items():
-                state[name].copy_(compacted(self.state[name], cut))
-            found = self._logits(compact, {})
-            expected = self._logits(self.model, {name: masked(self.state[name], cut) for name, cut in cuts.items()})
+            fit_(compact, {name: _narrowed(self.shapes[name], dims) for name, dims in stay.items()})
+            found = self._logits(compact, {name: partial(_compacted, stay=dims) for name, dims in stay.items()})
+            expected = self._logits(self.model, {name: partial(_masked, cuts=cut) for name, cut in cuts.items()})
         except torch.OutOfMemoryError:
             raise
         except _MISFITS:
@@ -125,14 +113,70 @@ class Trial:
             return False
         return bool((found - expected).abs().max() <= self.tolerance * expected.abs().max())
 
-    def _logits(self, model: nn.Module, replaced: Mapping[str, Tensor]) -> Tensor:
+    def _logits(self, model: nn.Module, changes: Mapping[str, Callable[[Tensor], Tensor]]) -> Tensor:
+        own = model.state_dict()
+        late: dict[str, Tensor] = {
+            name: _Late(own[name].shape, self.images, self._maker(name, changes.get(name))) for name in self.shapes
+        }
         with torch.no_grad():
-            return logits_of(functional_call(model, dict(replaced), (self.images,)))
+            return logits_of(functional_call(model, late, (self.images,)))
+
+    def _maker(self, name: str, change: Callable[[Tensor], Tensor] | None) -> Callable[[], Tensor]:
+        def make() -> Tensor:
+            drawn = _drawn(name, self.shapes[name]).to(self.images)
+            return drawn if change is None else change(drawn)
+
+        return make
 
 
-def _drawn(name: str, tensor: Tensor, draws: torch.Generator) -> Tensor:
-    """Numbers in place of a tensor's, on the CPU, that keep activations at the size of the inputs."""
+class _Late(Tensor):
+    """A tensor that is made for each operation that takes it, and let go after that."""
+
+    make: Callable[[], Tensor]
+
+    @staticmethod
+    def __new__(cls, shape: Sequence[int], like: Tensor, make: Callable[[], Tensor]) -> "_Late":
+        late: _Late = Tensor._make_wrapper_subclass(cls, shape, dtype=like.dtype, device=like.device)
+        late.make = make
+        return late
+
+    __torch_function__ = torch._C._disabled_torch_function_impl  # type: ignore[assignment]
+
+    @classmethod
+    def __torch_dispatch__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:  # type: ignore[override]
+        made = partial(tree_map, lambda given: given.make() if isinstance(given, _Late) else given)
+        return func(*made(args), **made(kwargs or {}))
+
+
+def _drawn(name: str, shape: Sequence[int]) -> Tensor:
+    """The numbers of a tensor, float64 on the CPU, that keep activations at the size of the inputs.
+
+    The rows of a large tensor are windows on one run of random numbers, so that it takes no memory by itself.
+    """
+    draws = torch.Generator().manual_seed(zlib.crc32(name.encode()))
     if name.endswith("running_var"):
-        return torch.rand(tensor.shape, generator=draws) + 0.5
-    inputs = tensor[0].numel() if tensor.dim() > 1 else 2
-    return torch.randn(tensor.shape, generator=draws) * (2 / max(1, inputs)) ** 0.5
+        return torch.rand(shape, generator=draws, dtype=torch.float64) + 0.5
+    rows, row = shape[0], math.prod(shape[1:])
+    step = min(row, max(1, (_DRAWN - row) // max(1, rows)))
+    run = torch.randn(row + step * max(0, rows - 1), generator=draws, dtype=torch.float64)
+    inner = torch.empty(shape[1:], device="meta").stride()
+    return (run * (2 / max(1, row if len(shape) > 1 else 2)) ** 0.5).as_strided(shape, (step, *inner))
+
+
+def _masked(tensor: Tensor, cuts: Cuts) -> Tensor:
+    """A copy with zeros at the indices that go. Vectors (biases, norms) stay: no layer reads the channel any more."""
+    tensor = tensor.clone(memory_format=torch.contiguous_format)
+    if tensor.dim() > 1:
+        for dim, gone in cuts.items():
+            tensor.index_fill_(dim, torch.from_numpy(gone).to(tensor.device), 0)
+    return tensor
+
+
+def _compacted(tensor: Tensor, stay: Mapping[int, np.ndarray]) -> Tensor:
+    for dim, indices in stay.items():
+        tensor = tensor.index_select(dim, torch.from_numpy(indices).to(tensor.device))
+    return tensor
+
+
+def _narrowed(shape: Sequence[int], stay: Mapping[int, np.ndarray]) -> list[int]:
+    return [len(stay[dim]) if dim in stay else size for dim, size in enumerate(shape)]

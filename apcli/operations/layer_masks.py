@@ -54,7 +54,7 @@ def by_scope(
         counts: dict[str, int] = choice.row.load()(shapes, sparsity, **parameters)
     except ValueError as error:
         raise UsageError(f"--scope {scope}: {error}") from None
-    limits = {layer.name: layer.size - _least(layer, min_keep) for layer in layers}
+    limits = {layer.name: layer.size - least(layer.size, min_keep) for layer in layers}
     if "ranking" in choice.row.needs:
         return _together(layers, rankings, sum(counts.values()), limits)
     return by_counts(layers, rankings, counts, min_keep, rows="rows" in choice.row.needs)
@@ -66,7 +66,7 @@ def by_counts(
     """The masks that remove so many of each layer (by name); ``rows``: spread evenly over the layer's output units."""
     found = {}
     for layer in layers:
-        most = layer.size - _least(layer, min_keep)
+        most = layer.size - least(layer.size, min_keep)
         removed = min(counts[layer.name], most)
         if removed < counts[layer.name]:
             log.warning(
@@ -133,10 +133,10 @@ def _together(layers: Sequence[Layer], rankings: Rankings, removed: int, limits:
             fixed[layer.tensor] = cuts([rankings[layer.tensor]], limits[layer.name])[0]
 
 
-def _least(layer: Layer, min_keep: float) -> int:
+def least(size: int, min_keep: float) -> int:
     """``min_keep`` as a count, rounded up: 0.1 of 30 weights is 3, though 0.1 as a float is a little more."""
     exact = Fraction(str(min_keep))
-    return min(layer.size, math.ceil(exact * layer.size if exact < 1 else exact))
+    return min(size, math.ceil(exact * size if exact < 1 else exact))
 
 
 def _cut(ranking: Ranking, cut: Cut) -> Mask:

@@ -13,13 +13,16 @@ from apcli.data.datasets import evenly
 from apcli.devices import device_of
 from apcli.entries import Entry
 from apcli.errors import ApcliError
-from apcli.layers import Layer
+from apcli.layers import Layer, select
 from apcli.operations import Tell
+from apcli.operations.filter_shares import Named, Shares
 from apcli.operations.filters import FilterPruner, FilterResult
 from apcli.operations.networks import Networks, batches_of
-from apcli.operations.prune_trials import needs_data
+from apcli.operations.prune_trials import Trial, needs_data
 from apcli.registry import Choice
 from apcli.state_dicts import entry_of
+
+_BY_LAYER = "--layer-sparsity"
 
 
 class NetworkScores:
@@ -65,24 +68,23 @@ class NetworkScores:
         dtypes = {name: tensor.dtype for name, tensor in self._model.state_dict().items()}
         return {name: entry_of(torch.from_numpy(w).to(dtypes[name])) for name, w in weights.items()}
 
-    def filters(
-        self,
-        source: Checkpoint,
-        layers: Sequence[Layer],
-        excluded: Sequence[str],
-        method: Choice,
-        sparsity: float,
-        seed: int,
-    ) -> FilterResult:
+    def filters(self, source: Checkpoint, layers: Sequence[Layer], trial: Trial) -> FilterResult:
         """The checkpoint without some of its channels."""
+        config, method = self.config, trial.method
+        assert method is not None
         self._begin(source)
         kind = "data" if "data" in method.row.needs else "weights"
         if kind not in self._filters:
             batches = self._batches(method) if kind == "data" else None
+            unwanted = [] if config.exclude is None else select(source, config.exclude, option="--exclude")
+            excluded = [layer.tensor for layer in unwanted]
             self._filters[kind] = FilterPruner(source, self._model, self._spec, layers, batches, excluded)
-        config = self.config
-        keep = round(config.min_keep) if config.min_keep >= 1 else 0
-        return self._filters[kind].prune(method, config.scope, sparsity, seed, keep, config.compact)
+        named = [
+            Named(f"{pattern}={share:g}", share, frozenset(x.tensor for x in select(source, pattern, None, _BY_LAYER)))
+            for pattern, share in config.layer_sparsity
+        ]
+        shares = Shares(trial.sparsity, named)
+        return self._filters[kind].prune(method, shares, config.scope, trial.seed or 0, config.min_keep, config.compact)
 
     def _run(self, source: Checkpoint, method: Choice, subject: Subject) -> Any:
         self.tell(f"{method.spec} of {source.label}")
@@ -101,7 +103,8 @@ class NetworkScores:
             self._spec = known
         else:
             self._spec, self._dataset = self.networks.spec_and_data(source)
-        self._model = self.networks.network(self._spec, source)
+        network = self.networks.outline if self.config.is_filter and not self._needs_data else self.networks.network
+        self._model = network(self._spec, source)
 
     def _batches(self, method: Choice) -> Any:
         if "data" in method.row.needs:

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from apcli.checkpoints import Checkpoint
 from apcli.configs.shared import DEFAULT_DATA, DataConfig
@@ -12,13 +12,14 @@ from apcli.data.batches import batches
 from apcli.data.datasets import Dataset, Samples, load
 from apcli.errors import ApcliError, UsageError
 from apcli.models.build import build
-from apcli.models.copies import copy_of
+from apcli.models.copies import emptied
 from apcli.models.fit import fit_
 from apcli.models.spec import ModelSpec, is_user_model, resolve
 from apcli.models.weights import load_weights_
 from apcli.operations import Tell
 from apcli.probes import Batches
 from apcli.state_dicts import load as load_tensors
+from apcli.state_dicts import load_outline
 
 
 class Networks:
@@ -35,7 +36,7 @@ class Networks:
         self.device = device
         self.tell = tell
         self._datasets: dict[tuple[str, int], Dataset] = {}
-        self._built: dict[tuple[ModelSpec, str | None], nn.Module] = {}
+        self._outlines: dict[tuple[ModelSpec, str | None], nn.Module] = {}
 
     def spec_and_data(self, source: Checkpoint) -> tuple[ModelSpec, Dataset]:
         """The network that ``source`` is and its data, on the device.
@@ -87,20 +88,30 @@ class Networks:
         Raises:
             ApcliError: the tensors do not fit the network.
         """
-        model = self._build(spec)
+        return self._loaded(emptied(self._built(spec), "cpu"), checkpoint, load_tensors(checkpoint)).to(self.device)
+
+    def outline(self, spec: ModelSpec, checkpoint: Checkpoint) -> nn.Module:
+        """The network without the checkpoint's weights (see ``models.copies``), on the CPU, for its structure.
+
+        Raises:
+            ApcliError: the tensors do not fit the network.
+        """
+        return self._loaded(emptied(self._built(spec), "meta"), checkpoint, load_outline(checkpoint))
+
+    def _loaded(self, model: nn.Module, checkpoint: Checkpoint, tensors: dict[str, Tensor]) -> nn.Module:
         try:
             fit_(model, _compact_shapes(model, checkpoint))
         except ApcliError as error:
             raise ApcliError(f"{checkpoint.label}: {error}") from None
-        load_weights_(model, load_tensors(checkpoint), (), checkpoint.label)
-        return model.to(self.device)
+        load_weights_(model, tensors, (), checkpoint.label)
+        return model
 
-    def _build(self, spec: ModelSpec) -> nn.Module:
-        """A network as its library builds it: a copy, since drawing the weights of a large one takes long."""
+    def _built(self, spec: ModelSpec) -> nn.Module:
+        """The outline of a network as its library builds it, kept: drawing a large one's weights takes long."""
         user_model = self.model if self.model is not None and is_user_model(self.model) else None
-        if (spec, user_model) not in self._built:
-            self._built[spec, user_model] = build(spec, user_model=user_model)
-        return copy_of(self._built[spec, user_model])
+        if (spec, user_model) not in self._outlines:
+            self._outlines[spec, user_model] = emptied(build(spec, user_model=user_model), "meta")
+        return self._outlines[spec, user_model]
 
     def _dataset(self, name: str, size: int) -> Dataset:
         if (name, size) not in self._datasets:

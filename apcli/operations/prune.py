@@ -89,8 +89,8 @@ class _Pruner:
             links = {"parent": source.link(home, sha256), "dense": source.dense_link(home, sha256)}
             result = lineages.make("prune", self._settings(trial, other), parent, **links)
             if not self.outputs.has(path, {key: result[key] for key in ("stage", "settings", "parent")}):
-                entries, zeros, kept = made or self._pruned(trial, other)
-                promises = self._promises(entries, zeros, trial, other)
+                entries, zeros, kept, asked = made or self._pruned(trial, other)
+                promises = self._promises(entries, zeros, asked, trial, other)
                 earlier = {tensor: promise for tensor, promise in result["pruned"].items() if tensor not in promises}
                 result["pruned"] = {**earlier, **promises}
                 result["kept"] = kept or {}
@@ -150,31 +150,30 @@ class _Pruner:
 
     def _pruned(
         self, trial: Trial, other: Checkpoint | None
-    ) -> tuple[dict[str, Entry], Mapping[str, int | None], dict[str, Any] | None]:
-        """The file's entries, the pruned tensors (with their zeros where known), and a compact file's channels."""
+    ) -> tuple[dict[str, Entry], Mapping[str, int | None], dict[str, Any] | None, Mapping[str, float | None]]:
+        """The file's entries, the pruned tensors (with their zeros where known), and of channels those that a compact
+        file has and the share that was asked of each tensor's.
+        """
         config, source = self.config, self.source
         method = trial.method
         earlier = (source.lineage or {}).get("kept")
         if config.is_filter:
             assert self.network is not None
-            assert method is not None
-            unwanted = (
-                [] if config.exclude is None else [x.tensor for x in select(source, config.exclude, option="--exclude")]
-            )
-            found = self.network.filters(source, self.layers, unwanted, method, trial.sparsity or 0.0, trial.seed or 0)
+            found = self.network.filters(source, self.layers, trial)
             log.info("%s: %d of %d channels go", source.label, *found.channels)
-            return found.entries, found.pruned, found.kept
+            return found.entries, dict.fromkeys(found.pruned), found.kept, found.pruned
         if method is not None and "reconstruction" in method.row.needs:
             assert self.network is not None
             layers, removed = self._counts(trial)
             weights = self.network.reconstructed(source, layers, method, removed, config.pattern)
-            return {**source.entries, **weights}, dict.fromkeys(weights), earlier
+            return {**source.entries, **weights}, dict.fromkeys(weights), earlier, {}
         masks = self._masks(trial, other)
         values = (self.rewound or source).entries
         before = (source.lineage or {}).get("pruned", {}) if self.rewound else {}  # zeros that rewinding must not fill
         held = {x: _where_not_zero(source.entries[x], source.entries[x]) for x in before}
         masked = {tensor: _masked(values[tensor], mask) for tensor, mask in {**held, **masks}.items()}
-        return {**values, **masked}, {x: None if self.rewound else mask.zeros for x, mask in masks.items()}, earlier
+        zeros = {x: None if self.rewound else mask.zeros for x, mask in masks.items()}
+        return {**values, **masked}, zeros, earlier, {}
 
     def _masks(self, trial: Trial, other: Checkpoint | None) -> dict[str, Mask]:
         source, method = self.source, trial.method
@@ -254,7 +253,12 @@ class _Pruner:
         return share_of_compression(self.source, self.layers, trial.compression)
 
     def _promises(
-        self, entries: Mapping[str, Entry], zeros: Mapping[str, int | None], trial: Trial, other: Checkpoint | None
+        self,
+        entries: Mapping[str, Entry],
+        zeros: Mapping[str, int | None],
+        shares: Mapping[str, float | None],
+        trial: Trial,
+        other: Checkpoint | None,
     ) -> dict[str, Promise]:
         names = {layer.tensor: layer.name for layer in self.layers}
         method = trial.method.spec if trial.method else _MASK
@@ -265,13 +269,13 @@ class _Pruner:
         structured = self.config.structure if self.config.structure != "weight" else self.config.scope
         # Only where each layer's own count is fixed beforehand can a layer have more zeros than were asked of it.
         pooled = self.config.scope != "layer" or self.config.is_filter or other is not None
-        counts = self._counts(trial)[1] if self.config.layer_sparsity else {}
+        counts = self._counts(trial)[1] if self.config.layer_sparsity and not self.config.is_filter else {}
         promises = {}
         for tensor, known in zeros.items():
             entry, name = entries[tensor], names.get(tensor, tensor)
             found = entry.zeros if known is None else known
-            asked = self._asked(tensor, entry.size, trial, other, counts)
-            if found == entry.size:
+            asked = shares[tensor] if tensor in shares else self._asked(tensor, entry.size, trial, other, counts)
+            if found == entry.size > self.source.entries[tensor].zeros:
                 log.warning("%s: %s loses all its weights: see --min-keep", self.source.label, name)
             elif asked is not None and not pooled and found > round(asked * entry.size):
                 log.warning("%s: %s had more zeros than asked for: they stay", self.source.label, name)

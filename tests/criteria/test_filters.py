@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from apcli.criteria import FILTER_METHODS
+from apcli.criteria import filters as filters_module
 from apcli.criteria.filters import FilterWeights, bn_scale, geometric_median, highest, l1, l2, random, taylor
 from apcli.errors import UsageError
 
@@ -82,3 +83,15 @@ def test_every_method_scores_each_channel_and_changes_nothing(row):
     scores += 1  # it is the caller's own
     for array, was in zip((found.filters, found.scale, found.products), before, strict=True):
         np.testing.assert_array_equal(array, was)
+
+
+def test_filters_are_scored_some_rows_at_a_time(monkeypatch):
+    """To the same bits where each filter is judged alone; distances add up in another order."""
+    found = drawn(23, 40)
+    whole = {method: method(found) for method in (l1, l2, highest, geometric_median)}
+    monkeypatch.setattr(filters_module, "BLOCK", 200)
+    for method, scores in whole.items():
+        if method is geometric_median:
+            np.testing.assert_allclose(method(found), scores, rtol=1e-13)
+        else:
+            np.testing.assert_array_equal(method(found), scores)

@@ -156,6 +156,22 @@ def attended(m, x):
     return m.fc(m.proj(out).mean(1))
 
 
+class Standardised(nn.Conv2d):
+    """A convolution whose weight is standardised before it is taken, as in BiT and NFNets."""
+
+    def forward(self, x):
+        rows = self.weight.reshape(1, self.out_channels, -1)
+        weight = F.batch_norm(rows, None, None, training=True).reshape_as(self.weight)
+        return F.conv2d(x, weight, self.bias)
+
+
+def selected(m, x):
+    """Two branches weighed against each other, channel by channel, as in selective-kernel networks."""
+    branches = torch.stack([m.a(x), m.b(x)], 1)
+    scores = m.choose(branches.sum(1).mean((2, 3), keepdim=True))
+    return m.head((branches * scores.reshape(len(x), 2, 4, 1, 1).softmax(1)).sum(1))
+
+
 class Parametered(nn.Module):
     def __init__(self):
         super().__init__()
@@ -180,8 +196,18 @@ def tied():
         (nn.Sequential(nn.Conv2d(3, 4, 1), nn.Conv2d(4, 6, 1, groups=2), *head(6)), "0", "grouped"),
         (nn.Sequential(nn.Conv2d(3, 4, 1), nn.Conv2d(4, 6, 1, groups=2), *head(6)), "1", "grouped"),
         (nn.Sequential(nn.Conv2d(3, 4, 1), nn.Conv2d(4, 8, 1, groups=4), *head(8)), "0", "grouped"),
-        (Net(attended, qkv=nn.Linear(3, 24), proj=nn.Linear(8, 6), fc=nn.Linear(6, 5)), "qkv", "regrouped|attention"),
-        (Parametered(), "a", "parameter"),
+        (Net(attended, qkv=nn.Linear(3, 24), proj=nn.Linear(8, 6), fc=nn.Linear(6, 5)), "qkv", "cut up"),
+        (Parametered(), "a", "parameter of no layer"),
+        (nn.Sequential(nn.Conv2d(3, 4, 1), Standardised(4, 6, 1), *head(6)), "0", "a weight is computed from a param"),
+        (
+            Net(
+                lambda m, x: m.head((lambda y: y * y.softmax(1))(m.a(x))), a=nn.Conv2d(3, 4, 1), head=head(4)
+            ), "a", "a softmax weighs them",
+        ),
+        (
+            Net(selected, a=nn.Conv2d(3, 4, 1), b=nn.Conv2d(3, 4, 1), choose=nn.Conv2d(4, 8, 1), head=head(4)),
+            "choose", "regrouped",
+        ),
         (tied(), "0", "another name"),
         (tied(), "2", "another name"),
         (nn.Sequential(nn.Conv2d(3, 4, 1), weight_norm(nn.Conv2d(4, 4, 1)), *head(4)), "0", "computed from"),

@@ -22,10 +22,12 @@ from apcli.configs.shared import DataConfig
 from apcli.criteria import FILTER_METHODS
 from apcli.errors import ApcliError, UsageError, VerificationError
 from apcli.layers import prunable
+from apcli.models.copies import emptied
 from apcli.models.fully_connected import fc5
 from apcli.models.resnet_cifar import resnet20
 from apcli.models.spec import ModelSpec
 from apcli.operations.divergence import Divergences
+from apcli.operations.filter_shares import Named, Shares
 from apcli.operations.filters import FilterPruner
 from apcli.operations.networks import Networks
 from apcli.state_dicts import entries_of, tensor_of
@@ -108,8 +110,8 @@ def pruner_of(tmp_path, model, size=16, layers=None, batches=None, excluded=(), 
     return FilterPruner(source, model, spec_of(size), chosen, batches, excluded)
 
 
-def prune(pruner, method="l1", sparsity=0.5, scope="layer", seed=0, min_keep=1, compact=False):
-    return pruner.prune(FILTER_METHODS.parse(method), scope, sparsity, seed, min_keep, compact)
+def prune(pruner, method="l1", sparsity=0.5, scope="layer", seed=0, min_keep=1, compact=False, named=()):
+    return pruner.prune(FILTER_METHODS.parse(method), Shares(sparsity, named), scope, seed, min_keep, compact)
 
 
 def loaded(build, entries):
@@ -153,8 +155,9 @@ def test_zeros_and_compact_compute_the_same(tmp_path, name):
     assert 0 < zeros.channels[0] <= zeros.channels[1] / 2
     assert 1 - weights_in(small) / weights_in(model) > share
     assert zeros.kept is None
-    for tensor, count in zeros.pruned.items():
-        assert count == int((tensor_of(zeros.entries[tensor]) == 0).sum())
+    assert set(zeros.pruned.values()) == {0.5}
+    for tensor in zeros.pruned:
+        assert zeros.entries[tensor].zeros == int((tensor_of(zeros.entries[tensor]) == 0).sum())
         shape = source.entries[tensor].shape
         whole = expanded(compact.entries[tensor], compact.kept[tensor], shape) if tensor in compact.kept else None
         np.testing.assert_array_equal((whole or compact.entries[tensor]).bits, zeros.entries[tensor].bits)
@@ -278,12 +281,13 @@ def test_channels_without_a_reader_go_first_and_in_any_case(tmp_path, caplog):
     result = prune(pruner, sparsity=0, compact=True)
     assert result.kept == {"1.weight": {"0": "0-3"}, "1.bias": {"0": "0-3"}, "3.weight": {"1": "0-3"}}
     assert result.channels == (2, 6)
-    assert "more channels than asked for were without a reader" in caplog.text
+    assert not caplog.records  # 0 asks for just that
     assert rows_left(prune(pruner, sparsity=0.5), "1.weight") == [1, 2, 3]
     assert rows_left(prune(pruner, sparsity=0, scope="global"), "1.weight") == [0, 1, 2, 3]
-    caplog.clear()
     assert rows_left(prune(pruner, "random", 0.5), "1.weight") != []
     assert not caplog.records
+    prune(pruner, sparsity=0.2)
+    assert "2 channels are removed where 1 were asked for: no layer reads the others" in caplog.text
 
 
 def test_a_channel_without_rows_is_still_read(tmp_path):
@@ -391,7 +395,7 @@ def test_what_the_graph_has_wrong_is_found_and_left_whole(tmp_path, caplog):
     assert {name for name in result.kept if name.endswith("weight")} == {"third.weight", "fourth.weight", "fc.weight"}
     warnings = [record.message for record in caplog.records if record.levelno == logging.WARNING]
     assert len(warnings) == 1
-    assert "first and second keep their channels" in warnings[0]
+    assert "the network is not the same without channels of first and second: they keep them" in warnings[0]
     with pytest.raises(UsageError, match="no channel can be removed"):
         pruner_of(tmp_path, model, layers=["first", "second"])
 
@@ -443,10 +447,80 @@ def test_a_plan_that_fails_is_made_again_without_the_group(tmp_path, scope, spar
     pruner = pruner_of(tmp_path, model)
     assert [group.name for group in pruner.groups] == ["a", "b"]
     result = prune(pruner, sparsity=sparsity, scope=scope)
-    assert "a keep their channels" in caplog.text
+    assert "without channels of a: they keep them" in caplog.text
     assert result.channels == (removed, 8)
     assert len(rows_left(result, "a.weight")) == 8
     assert len(rows_left(result, "b.weight")) == 8 - removed
+
+
+def test_what_was_pruned_before_changes_nothing(tmp_path):
+    """A group that fails at one sparsity takes part at the next: each file is that of a command of its own."""
+    model = generic(OnlyEven())
+
+    def written(pruner, number, sparsity):
+        path = tmp_path / f"{number}-{sparsity}.safetensors"
+        result = prune(pruner, sparsity=sparsity)
+        write(path, result.entries, lineages.make("prune", {}, None))
+        return path.read_bytes(), result.channels
+
+    one, order = pruner_of(tmp_path, model), (1 / 8, 1 / 4, 3 / 8, 1 / 2)
+    together = [written(one, 0, sparsity) for sparsity in order]
+    alone = [written(pruner_of(tmp_path, model), 1, sparsity) for sparsity in order]
+    assert [channels for _, channels in together] == [(1, 8), (4, 16), (3, 8), (8, 16)]
+    assert together == alone
+
+
+def named(*pairs):
+    return [Named(f"{tensor}={share}", share, frozenset({f"{tensor}.weight"})) for tensor, share in pairs]
+
+
+def sizes_left(pruner, result):
+    return {group.name: len(tensor_of(result.entries[group.producers[0].tensor])) for group in pruner.groups}
+
+
+def test_each_named_group_loses_its_own_share(tmp_path):
+    pruner = pruner_of(tmp_path, generic(Branches()))
+    assert {group.name: group.size for group in pruner.groups} == {"stem.0": 8, "left.0": 6, "right.0": 4, "fc.0": 12}
+    result = prune(pruner, named=named(("left.0", 1 / 3), ("mix", 0.25), ("fc.0", 0.0)), sparsity=0.5, compact=True)
+    assert sizes_left(pruner, result) == {"stem.0": 6, "left.0": 4, "right.0": 2, "fc.0": 12}
+    # Of tensors that lie in groups of several shares no one share was asked.
+    asked = {"stem.0.weight": 0.25, "mix.weight": None, "left.0.weight": None, "fc.2.weight": 0.0}
+    assert asked.items() <= result.pruned.items()
+    alone = prune(pruner, named=named(("left.0", 1 / 3), ("left.0", 0.5)), sparsity=None, compact=True)
+    assert sizes_left(pruner, alone) == {"stem.0": 8, "left.0": 3, "right.0": 4, "fc.0": 12}
+    assert set(alone.pruned) == {"left.0.weight", "mix.weight"}
+    assert alone.channels == (3, 6)
+
+
+def test_shares_that_cannot_be_are_refused_in_a_line(tmp_path):
+    pruner = pruner_of(tmp_path, generic(Branches()), layers=["stem.0", "mix", "fc.0", "fc.2"])
+    for pairs, said in [
+        ([("stem.0", 0.5), ("mix", 0.25)], r"make the same channels \(stem\.0 0\.5 and mix 0\.25\): give them one"),
+        ([("fc.2", 0.5)], r"fc\.2=0\.5: no channel .* can be removed \(they are the network's output\)"),
+        ([("left.0", 0.5)], r"left\.0=0\.5: no channel .* can be removed: --layers leaves them out"),
+    ]:
+        with pytest.raises(UsageError, match=said) as caught:
+            prune(pruner, named=named(*pairs), sparsity=None)
+        assert "\n" not in str(caught.value)
+    result = prune(pruner, named=named(("stem.0", 0.5), ("mix", 0.5)), sparsity=None)
+    assert result.channels == (4, 8)
+
+
+def test_a_least_share_of_channels_stays(tmp_path):
+    pruner = pruner_of(tmp_path, generic(Branches()))
+    result = prune(pruner, sparsity=0.9, min_keep=0.3, compact=True)
+    assert sizes_left(pruner, result) == {"stem.0": 3, "left.0": 2, "right.0": 2, "fc.0": 4}
+
+
+def test_an_outline_is_pruned_as_the_network_is(tmp_path):
+    model = generic(Branches())
+    source = saved(tmp_path / "source.safetensors", model.state_dict())
+    found = [
+        prune(FilterPruner(source, network, spec_of(16), prunable(source), None), "l2", 0.4)
+        for network in (model, emptied(model, "meta"))
+    ]
+    for name, entry in found[0].entries.items():
+        np.testing.assert_array_equal(entry.data, found[1].entries[name].data)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
@@ -516,7 +590,7 @@ def test_divergence_of_a_compact_file_is_that_of_the_masked_one(tmp_path, traced
     for compact in (False, True):
         result = prune(pruner, sparsity=0.4, compact=compact)
         weights = {name: result.entries[name] for name in result.pruned}
-        promises = {n: lineages.promise(z, weights[n].size, "l1", "layer") for n, z in result.pruned.items()}
+        promises = {n: lineages.promise(entry.zeros, entry.size, "l1", "layer") for n, entry in weights.items()}
         lineage = lineages.make("finetune", {}, None, pruned=promises, history=[])
         lineage |= {"kept": result.kept or {}}
         paths.append(tmp_path / f"{compact}.safetensors")

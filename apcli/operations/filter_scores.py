@@ -1,0 +1,134 @@
+"""Scores of channels by a file's weights, read a block at a time, and by gradients."""
+
+import zlib
+from collections.abc import Sequence
+from functools import cached_property
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+from torch.nn import functional as F
+
+from apcli.checkpoints import Checkpoint
+from apcli.criteria.filters import BLOCK, FilterWeights
+from apcli.entries import BITS
+from apcli.errors import ApcliError, UsageError
+from apcli.models.channels import ChannelGroup, Part
+from apcli.models.copies import copy_of
+from apcli.probes import Batches, logits_of, undisturbed
+from apcli.registry import Choice
+
+
+class Filters:
+    """The weights of channels as rows, end to end: float64 [channels, n], made for the rows that are asked for."""
+
+    def __init__(self, source: Checkpoint, parts: Sequence[Part]) -> None:
+        self.source, self.parts = source, parts
+        columns = sum(source.entries[p.tensor].size // source.entries[p.tensor].shape[p.dim] * _width(p) for p in parts)
+        self.shape = (len(parts[0].positions), columns)
+
+    def __getitem__(self, rows: slice | np.ndarray) -> np.ndarray:
+        read = [_values(self.source, part, rows) for part in self.parts]
+        return np.concatenate(read, axis=1, dtype=np.float64)
+
+    def any(self) -> np.ndarray:
+        """Whether each channel has a weight that is not zero, bool [channels]."""
+        return np.any([_is_any(self.source, part) for part in self.parts], axis=0)
+
+
+class FilterScores:
+    """Scores the channels of one checkpoint's groups, larger = keep.
+
+    Args:
+        network: of the checkpoint's weights; looked at with ``batches`` only.
+        batches: for methods that need data.
+    """
+
+    def __init__(
+        self, source: Checkpoint, network: nn.Module, groups: Sequence[ChannelGroup], batches: Batches | None
+    ) -> None:
+        self.source, self.network, self.groups, self.batches = source, network, groups, batches
+
+    def of(self, group: ChannelGroup, method: Choice, seed: int) -> np.ndarray:
+        """-inf of channels that no layer reads, the lowest finite number where all of a filter is zero.
+
+        Raises:
+            UsageError: the method needs what the group or the request has not.
+            ApcliError: a score is NaN or Inf.
+        """
+        draws = np.random.default_rng([seed, zlib.crc32(group.name.encode())])
+        filters = Filters(self.source, group.producers)
+        products = self._products[group.name] if "data" in method.row.needs else None
+        scores: np.ndarray = method(FilterWeights(group.name, filters, self._scale(group), products, draws))
+        if not np.isfinite(scores).all():
+            raise ApcliError(
+                f"{self.source.label}: method {method.spec} scores a channel of {group.name} NaN or Inf: "
+                "train the network further, or choose a method of the weights alone, such as l1"
+            )
+        scores = np.where(filters.any(), scores, np.finfo(np.float64).min)
+        scores = np.where(Filters(self.source, group.consumers).any(), scores, -np.inf)
+        for part in group.parts:
+            entry = self.source.entries[part.tensor]
+            entry.release(0, entry.size)
+        return scores
+
+    def _scale(self, group: ChannelGroup) -> np.ndarray | None:
+        """The mean |scale| over the batch norms that take the group's channels."""
+        scales = [
+            np.abs(_values(self.source, part, slice(None))).mean(axis=1, dtype=np.float64)
+            for part in group.others
+            if f"{part.tensor.removesuffix('.weight')}.running_var" in self.source.entries
+        ]
+        return np.mean(scales, axis=0) if scales else None
+
+    @cached_property
+    def _products(self) -> dict[str, np.ndarray]:
+        """By group, the sum of w g over each filter, float64 [batches, channels]; g is of a batch's mean loss."""
+        if self.batches is None:
+            raise UsageError("this method needs data: give --data")
+        half = any(parameter.dtype.itemsize < 4 for parameter in self.network.parameters())  # its gradients underflow
+        model = copy_of(self.network).float() if half else self.network
+        state = {name: parameter.detach() for name, parameter in model.named_parameters()}
+        weights = {p.tensor: state[p.tensor].requires_grad_() for group in self.groups for p in group.producers}
+        found: dict[str, list[Tensor]] = {group.name: [] for group in self.groups}
+        with undisturbed(model):
+            for images, labels in self.batches():
+                with torch.enable_grad():
+                    logits = logits_of(functional_call(model, state, (images.float() if half else images,)))
+                    loss = F.cross_entropy(logits.double(), labels)
+                    slopes = torch.autograd.grad(loss, tuple(weights.values()), materialize_grads=True)
+                gradients = dict(zip(weights, slopes, strict=True))
+                for group in self.groups:
+                    parts = [
+                        _by_channel(weights[part.tensor].detach().double() * gradients[part.tensor], part)
+                        for part in group.producers
+                    ]
+                    found[group.name].append(torch.stack(parts).sum(dim=0))
+        return {name: torch.stack(rows).cpu().numpy() for name, rows in found.items()}
+
+
+def _width(part: Part) -> int:
+    return int(part.positions.shape[1])
+
+
+def _values(source: Checkpoint, part: Part, rows: slice | np.ndarray) -> np.ndarray:
+    """What belongs to each of these channels, floats [channels, k]."""
+    entry = source.entries[part.tensor]
+    bits = np.moveaxis(entry.data.view(BITS[entry.dtype]).reshape(entry.shape), part.dim, 0)[part.positions[rows]]
+    return entry.floats_of(bits).reshape(len(bits), -1)
+
+
+def _is_any(source: Checkpoint, part: Part) -> np.ndarray:
+    entry = source.entries[part.tensor]
+    count = len(part.positions)
+    step = max(1, BLOCK // max(1, entry.size // count))
+    return np.concatenate(
+        [_values(source, part, slice(start, start + step)).any(axis=1) for start in range(0, count, step)]
+    )
+
+
+def _by_channel(products: Tensor, part: Part) -> Tensor:
+    """The sum over what belongs to each channel, [channels]."""
+    sums = products.movedim(part.dim, 0).flatten(1).sum(dim=1)
+    return sums[torch.from_numpy(part.positions).to(sums.device)].sum(dim=1)
