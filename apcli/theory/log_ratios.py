@@ -23,7 +23,9 @@ from apcli.theory.products import ProductPair
 from apcli.theory.shifts import Shift
 from apcli.theory.student_t import StudentTPair
 
-BLOCK = 2**14  # numbers drawn at once, the unit in which the generator is read: they stay in a core's own cache
+# Numbers drawn at once, the unit in which the generator is read, by the kind of device: on a CPU they stay in a core's
+# own cache; on CUDA each block costs some 20 launches and waits for their sums, whatever its size.
+_BLOCKS = {"cpu": 2**14, "cuda": 2**22}
 _NUMBERS = 10**11  # more than that in one estimate would take hours
 _FARTHEST = 1e150  # squares beyond it overflow
 
@@ -55,7 +57,12 @@ def elliptical_parameters(pair: Pair) -> tuple[Shift, float, float]:
     raise NotDefined("only Gaussian, Student-t and product laws are drawn: predictive is exact, use --estimator exact")
 
 
-def block_sizes(rows: int, width: int, numbers: int = BLOCK) -> Iterator[int]:
+def block_of(device: torch.device) -> int:
+    """How many numbers are drawn at once on ``device``."""
+    return _BLOCKS.get(device.type, _BLOCKS["cpu"])
+
+
+def block_sizes(rows: int, width: int, numbers: int) -> Iterator[int]:
     """``rows`` in blocks of at most ``numbers`` numbers, ``width`` to a row, but never less than a row.
 
     Raises:
@@ -94,7 +101,7 @@ def _elliptical(
     tilt = 2 * (1 + excess).sqrt() * distance
     rest = torch.tensor(shift.multiplicity - 1, **place) / 2  # chi-square of k degrees is twice a gamma of k / 2
     log_det = float(shift.multiplicity @ np.log1p(shift.excess))
-    for n in block_sizes(pairs, excess.numel()):
+    for n in block_sizes(pairs, excess.numel(), block_of(generator.device)):
         normal = torch.randn(n, excess.numel(), generator=generator, **place)
         square = normal.square()
         if not (gaussian and shift.one_scale) and rest.any():  # else lengths do not matter, or are the normals alone
@@ -135,10 +142,11 @@ def _product(pair: ProductPair, pairs: int, generator: torch.Generator) -> Itera
     moved, scale = len(pair.differences), pair.pruned_scale / pair.scale
     width = moved if same else pair.dim
     log_ratio = _laplace if pair.family == "laplace" else _cauchy
-    for n in block_sizes(pairs, max(1, width)):
+    block = block_of(generator.device)
+    for n in block_sizes(pairs, max(1, width), block):
         total = torch.zeros(n, 2, dtype=torch.float64, device=generator.device)
-        for start in range(0, width, BLOCK):
-            part = np.zeros(min(BLOCK, width - start))
+        for start in range(0, width, block):
+            part = np.zeros(min(block, width - start))
             known = pair.differences[start : start + len(part)]
             part[: len(known)] = np.abs(known) / pair.scale
             difference = torch.tensor(part, device=generator.device)

@@ -268,7 +268,7 @@ class Training:
 
     def _is_stopped(self, interrupts: Interrupts) -> bool:
         """Whether this process, or another that trains with it, is to end; then the state is saved."""
-        if not self.ranks.any(interrupts.received is not None):
+        if not self.ranks.any_before(interrupts.received is not None):
             return False
         interrupts.received = interrupts.received or signal.SIGTERM
         self._pace.say("saving what is needed to go on")

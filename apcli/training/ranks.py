@@ -2,8 +2,10 @@
 
 import gc
 import os
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -25,6 +27,7 @@ class Ranks:
         self.rank = rank
         self.size = size
         self._flags = flags  # of the CPU: to agree on something without waiting for the device
+        self._said: tuple[Any, Tensor] | None = None
 
     @property
     def first(self) -> bool:
@@ -43,6 +46,8 @@ class Ranks:
         """The network's forward pass, whose gradients are those of all processes."""
         if self.size == 1:
             return network
+        # Kernels of one pixel lie alike channels-first and channels-last, but for their strides, which DDP compares.
+        warnings.filterwarnings("ignore", "Grad strides do not match bucket view strides")
         return DistributedDataParallel(network)
 
     def any(self, flag: bool) -> bool:
@@ -52,6 +57,21 @@ class Ranks:
         said = torch.tensor(int(flag))
         dist.all_reduce(said, dist.ReduceOp.MAX, self._flags)
         return bool(said)
+
+    def any_before(self, flag: bool) -> bool:
+        """Whether one of the processes said so at the call before this one, which nobody waits for by now.
+
+        One process says so at once.
+        """
+        if self.size == 1:
+            return flag
+        said = torch.tensor(int(flag))
+        work = dist.all_reduce(said, dist.ReduceOp.MAX, self._flags, async_op=True)
+        before, self._said = self._said, (work, said)
+        if before is None:
+            return False
+        before[0].wait()
+        return bool(before[1])
 
     def same_(self, network: nn.Module) -> None:
         """Give all processes the first one's buffers: batch norm's statistics are of different parts of the data."""

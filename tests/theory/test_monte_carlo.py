@@ -19,6 +19,9 @@ ALL = ["kl", "reverse-kl", "jeffreys", "renyi:alpha=0.3", "bhattacharyya", "hell
 INF = math.inf
 
 
+CPU = torch.device("cpu")
+
+
 def estimate(pair, measure="kl", samples=40_000, repeats=1, seed=0, how=monte_carlo.estimate):
     return how(pair, MEASURES.parse(measure), samples=samples, repeats=repeats, seed=seed, device="cpu")
 
@@ -173,7 +176,7 @@ def test_products_meet_their_sums(family, scales):
 
 @pytest.mark.parametrize("family", ["laplace", "cauchy"])
 def test_a_wide_product_is_summed_part_by_part(family):
-    wide = product(family, np.full(2 * log_ratios.BLOCK + 5, 5e-3))
+    wide = product(family, np.full(2 * log_ratios.block_of(CPU) + 5, 5e-3))
     assert abs(z_score(estimate(wide, samples=100), wide.kl())) < 4
 
 
@@ -240,9 +243,22 @@ def test_blocks_do_not_matter_but_for_rounding():
 
 @pytest.mark.parametrize("width", [1, 3, 100, 10**6])
 def test_blocks_are_small_and_lose_no_row(width):
-    blocks = list(log_ratios.block_sizes(1001, width))
+    blocks = list(log_ratios.block_sizes(1001, width, 2**14))
     assert sum(blocks) == 1001
-    assert max(blocks) * width <= max(log_ratios.BLOCK, width)
+    assert max(blocks) * width <= max(2**14, width)
+
+
+def test_a_block_is_as_large_as_the_device_likes(monkeypatch):
+    """On CUDA 256 times as large as on a CPU: a block costs some 20 launches there, whatever its size."""
+    assert (log_ratios.block_of(CPU), log_ratios.block_of(torch.device("cuda:0"))) == (2**14, 2**22)
+    pairs = GaussianPair(Shift.of_one_scale(0.5, 100)), *(product(name, [0.5] * 40) for name in ("laplace", "cauchy"))
+    for pair in pairs:
+        rows = []
+        for block in (2**10, 2**12):
+            monkeypatch.setitem(log_ratios._BLOCKS, "cpu", block)
+            drawn = log_ratios.antithetic(pair, 40_000, torch.Generator().manual_seed(0))
+            rows.append(max(len(ratios) for ratios in drawn))
+        assert rows[1] / rows[0] == pytest.approx(4, rel=0.1)
 
 
 @pytest.mark.gpu
