@@ -26,9 +26,7 @@ LOOP = {
     "lr": _option(float | None, "--lr", metavar="RATE", help="default 0.1; 0.01 for AlexNet, VGG, fc5 and fc12"),
     "momentum": _option(float | None, "--momentum", metavar="M", help="default 0.9, for sgd and rmsprop"),
     "weight_decay": _option(float, "--weight-decay", "--wd", metavar="W"),
-    "decay": _option(
-        str, "--decay", metavar="all|weights", help="what weight decay is of: weights leaves norms and biases out"
-    ),
+    "decay": _option(str, "--decay", metavar="all|weights", help="what decays: all, or only the layers' weights"),
     "clip_grad": _option(float | None, "--clip-grad", metavar="NORM", help="shorten longer gradients to this norm"),
     "sched": _option(str, "--sched", metavar="NAME", help=f"learning-rate schedule: {', '.join(SCHEDULES.names)}"),
     "warmup_epochs": _option(

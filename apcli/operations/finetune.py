@@ -35,7 +35,7 @@ from apcli.training.masking import Growth, Masking
 from apcli.training.parameters import parameters_of
 from apcli.training.ranks import Ranks
 from apcli.training.recalibration import recalibrate_
-from apcli.training.recipe import recipe_of
+from apcli.training.recipe import recipe_of, warn_of_schedule
 
 log = logging.getLogger("apcli")
 
@@ -57,6 +57,7 @@ class Finetuner:
         self.device = device_of(config.loop.device, deterministic=config.loop.deterministic)
         self.networks = Networks(config.data, config.model, self.device, tell)
         warn_of_emulation(config.loop.amp, self.device)
+        warn_of_schedule(config.loop)
         self.runs = Runs(config.loop, outputs, tell, ranks or Ranks())
         self._dense_metrics: dict[tuple[str, str], dict[str, Any]] = {}
         self.method, self.schedule = METHODS.parse(config.method), SPARSITY_SCHEDULES.parse(config.schedule or "cubic")

@@ -24,7 +24,7 @@ from apcli.state_dicts import entries_of
 from apcli.training.evaluation import in_percent
 from apcli.training.forward import warn_of_emulation
 from apcli.training.ranks import Ranks
-from apcli.training.recipe import recipe_of
+from apcli.training.recipe import recipe_of, warn_of_schedule
 
 log = logging.getLogger("apcli")
 
@@ -44,6 +44,7 @@ def train(config: TrainConfig, outputs: Outputs, tell: Tell, ranks: Ranks | None
     dataset = dataset.to(device).hold_out(config.loop.validation)
     recipe = recipe_of(config.loop, spec, dataset, device)
     warn_of_emulation(config.loop.amp, device)
+    warn_of_schedule(config.loop)
     user_model = config.model.name if spec.source == "user" else None
     if config.loop.teacher == "dense":
         raise UsageError("--teacher dense: what is trained here has no dense ancestor: give --teacher FILE")

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from apcli.errors import UsageError
+from apcli.training.parameters import decaying
 from apcli.training.recipe import Recipe
 
 _BUILT = ("capturable", "foreach", "fused")  # how an optimiser computes: its own, not the saved state's
@@ -18,8 +19,7 @@ def optimiser_of(network: nn.Module, recipe: Recipe, *, captured: bool) -> tuple
     """The optimiser of the parameters that learn, and whether its step can be captured as is wished.
 
     A captured step reads its rate from a tensor on the device; all other numbers of the optimiser are fixed at capture,
-    see ``Recipe.obstacle``. With ``decay`` weights, only parameters of two or more dimensions decay: no biases, and no
-    scales of norms.
+    see ``Recipe.obstacle``. ``decay`` weights: see ``parameters.decaying``.
 
     Raises:
         UsageError: the optimiser does not take these numbers.
@@ -29,15 +29,16 @@ def optimiser_of(network: nn.Module, recipe: Recipe, *, captured: bool) -> tuple
     fused = "fused" in needs and all(parameter.is_floating_point() for parameter in learning)
     captures = captured and ("capturable" in needs or fused) and recipe.obstacle is None
     options: dict[str, Any] = {"fused": True} if fused else {}
-    if recipe.momentum is not None:
-        options["momentum"] = recipe.momentum
+    if "momentum" in needs:
+        options["momentum"] = 0.95 if recipe.momentum is None else recipe.momentum  # None: ``Rates`` moves it
     if captures and "capturable" in needs:
         options["capturable"] = True
     groups: Any = learning
     if recipe.decay == "weights":
-        flat = [parameter for parameter in learning if parameter.dim() < 2]
-        groups = [{"params": [parameter for parameter in learning if parameter.dim() >= 2]}]
-        groups += [{"params": flat, "weight_decay": 0.0}] if flat else []
+        decays = {id(parameter) for parameter in decaying(network)}
+        spared = [parameter for parameter in learning if id(parameter) not in decays]
+        groups = [{"params": [parameter for parameter in learning if id(parameter) in decays]}]
+        groups += [{"params": spared, "weight_decay": 0.0}] if spared else []
     try:
         optimiser: Optimizer = recipe.opt(groups, lr=recipe.lr, weight_decay=recipe.weight_decay, **options)
     except ValueError as error:

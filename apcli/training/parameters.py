@@ -5,10 +5,25 @@ from collections.abc import Sequence
 from torch import nn
 from torch.nn.modules.batchnorm import _NormBase
 
+from apcli.models.layer_weights import layer_weights
+
 
 def parameters_of(network: nn.Module) -> dict[str, nn.Parameter]:
     """The parameters by every name they have: tied weights stand under each of theirs, as in a state dict."""
     return dict(network.named_parameters(remove_duplicate=False))
+
+
+def decaying(network: nn.Module) -> list[nn.Parameter]:
+    """The weights of layers, which are what weight decay is for; no norms, biases, gains, tokens or position tables.
+
+    Whatever its shape, a parameter is spared that no layer multiplies by, or that the network lists by name in a method
+    ``no_weight_decay``, as timm's do.
+    """
+    listed = getattr(network, "no_weight_decay", set)
+    spared = set(listed()) if callable(listed) else set()
+    parameters = parameters_of(network)
+    weights = layer_weights(network).weights
+    return [parameters[weight.tensor] for weight in weights if spared.isdisjoint(weight.names)]
 
 
 def learn_(network: nn.Module, only: Sequence[str] | None) -> None:

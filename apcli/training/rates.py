@@ -30,6 +30,8 @@ class Rates:
         self._rate = SGD([torch.zeros(1)], lr=recipe.lr, **momentum)
         by_step = "steps" in recipe.sched.row.needs
         self._schedule = recipe.sched(self._rate, recipe.epochs * steps if by_step else recipe.epochs)
+        if isinstance(self._schedule, ReduceLROnPlateau):
+            self._schedule.patience //= recipe.eval_every  # it counts evaluations, patience is in epochs
         self._by_step = by_step
         self._warmup = round(recipe.warmup_epochs * steps)
         self._rate.step()  # torch warns of a schedule that moves before its optimiser

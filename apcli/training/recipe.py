@@ -1,5 +1,6 @@
 """How a network is optimised, with everything decided."""
 
+import logging
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -13,10 +14,15 @@ from apcli.models.spec import ModelSpec, default_lr
 from apcli.optim import OPTIMISERS, SCHEDULES
 from apcli.registry import Choice
 
+log = logging.getLogger("apcli")
+
 
 @dataclass(frozen=True)
 class Recipe:
-    """A ``LoopConfig`` with everything decided: what the lineage keeps of how a network was optimised."""
+    """A ``LoopConfig`` with everything decided: what the lineage keeps of how a network was optimised.
+
+    ``momentum`` None: the optimiser has none, or the schedule moves it.
+    """
 
     epochs: int
     batch_size: int
@@ -65,13 +71,20 @@ def recipe_of(config: LoopConfig, spec: ModelSpec, dataset: Dataset, device: tor
     has_momentum = "momentum" in opt.row.needs
     if config.momentum is not None and not has_momentum:
         raise UsageError(f"--momentum is {config.momentum:g} but {opt.name} has none: it goes with sgd and rmsprop")
-    if config.warmup_epochs and "steps" in sched.row.needs:
+    cycles = "steps" in sched.row.needs
+    if config.momentum and cycles:
+        raise UsageError(
+            f"--momentum with --sched {sched.name}, which moves it from 0.95 to 0.85 and back: leave it out, or "
+            "give 0 for none"
+        )
+    if config.warmup_epochs and cycles:
         raise UsageError(f"--warmup-epochs with --sched {sched.name}, which warms up by itself: leave it out")
+    usual = None if cycles else 0.9
     augment = dataset.augment if config.augment is None else config.augment
     decided: dict[str, Any] = {
         "opt": opt,
         "lr": default_lr(spec) if config.lr is None else config.lr,
-        "momentum": (0.9 if config.momentum is None else config.momentum) if has_momentum else None,
+        "momentum": (usual if config.momentum is None else config.momentum) if has_momentum else None,
         "sched": sched,
         "augment": () if augment == "none" else tuple(AUGMENTATIONS.parse_list(augment)),
         "amp": device.type == "cuda" if config.amp is None else config.amp,
@@ -86,6 +99,25 @@ def recipe_of(config: LoopConfig, spec: ModelSpec, dataset: Dataset, device: tor
     if config.cuda_graph and recipe.obstacle:
         raise UsageError(f"--cuda-graph with {recipe.obstacle}, whose steps cannot be captured: leave one of them out")
     return recipe
+
+
+def warn_of_schedule(config: LoopConfig) -> None:
+    """Say which parts of the rate's schedule lie beyond the end of the run.
+
+    Raises:
+        UsageError: an unknown schedule.
+    """
+    epochs, sched = config.epochs, SCHEDULES.parse(config.sched)
+    if 0 < epochs < config.warmup_epochs:
+        log.warning(
+            "--warmup-epochs %g is longer than the run of %d: --lr is never reached",
+            config.warmup_epochs,
+            epochs,
+        )
+    milestones = [int(epoch) for epoch in str(sched.parameters.get("milestones", "")).split("+") if epoch]
+    late = [str(epoch) for epoch in sorted(milestones) if epoch >= epochs]
+    if late and epochs:
+        log.warning("--sched %s: no epoch of %d comes after the milestone %s", sched.spec, epochs, " or ".join(late))
 
 
 def _in_words(value: Any) -> Any:

@@ -7,8 +7,11 @@ import pytest
 import torch
 from torch.optim import SGD, Adam
 
+from apcli.configs.training import LoopConfig
 from apcli.errors import UsageError
+from apcli.training.optimisers import optimiser_of
 from apcli.training.rates import Rates
+from apcli.training.recipe import warn_of_schedule
 
 STEPS = 5  # an epoch
 
@@ -87,6 +90,55 @@ def test_plateau_falls_where_the_loss_does_not(recipe):
     losses = [1.0, 0.9, 0.95, None, 0.93, 0.91, 0.5, 0.4]  # two worse than 0.9, then two again; None: not measured
     found = followed(rates, optimiser, 8, losses)[::STEPS]
     assert found == pytest.approx([0.1, 0.1, 0.1, 0.1, 0.1, 0.05, 0.05, 0.05])
+
+
+@pytest.mark.parametrize("every", [1, 2, 3])
+@pytest.mark.parametrize("patience", range(7))
+def test_plateau_waits_for_epochs_whatever_the_evaluations_are(recipe, every, patience):
+    """The loss is least at the first evaluation; the rate falls once more than ``patience`` epochs came after it."""
+    optimiser = sgd()
+    how = recipe(sched=f"plateau:patience={patience}:factor=0.5", eval_every=every)
+    losses = [1.0 + epoch if epoch % every == 0 else None for epoch in range(1, 21)]
+    found = followed(Rates(optimiser, how, STEPS), optimiser, 20, losses)[::STEPS]
+    falls = next(epoch for epoch in range(every, 20, every) if epoch - every > patience)
+    assert found.index(0.05) == falls
+
+
+def test_one_cycle_has_its_own_momentum_and_none_where_none_is_asked_for(recipe):
+    assert recipe(sched="one-cycle").settings()["momentum"] is None
+    with pytest.raises(UsageError, match=r"--momentum with --sched one-cycle, which moves it from 0\.95 to 0\.85 and"):
+        recipe(sched="one-cycle", momentum=0.8)
+    model = torch.nn.Linear(2, 2)
+    found = []
+    for options in ({}, {"momentum": 0.0}):
+        how = recipe(sched="one-cycle", **options)
+        optimiser, _ = optimiser_of(model, how, captured=False)
+        followed(Rates(optimiser, how, STEPS), optimiser, 2)
+        found.append(optimiser.param_groups[0]["momentum"])
+    assert 0.85 <= found[0] < 0.95
+    assert found[1] == 0.0
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"warmup_epochs": 4}, []),
+        (
+            {"warmup_epochs": 4.5},
+            ["--warmup-epochs 4.5 is longer than the run of 4: --lr is never reached"],
+        ),
+        ({"epochs": 0, "warmup_epochs": 4.5, "sched": "step"}, []),
+        ({"sched": "step:milestones=3+1"}, []),
+        (
+            {"sched": "step:milestones=9+4+2"},
+            ["--sched step:milestones=9+4+2: no epoch of 4 comes after the milestone 4 or 9"],
+        ),
+        ({"sched": "step"}, ["--sched step: no epoch of 4 comes after the milestone 30 or 60 or 90"]),
+    ],
+)
+def test_what_lies_beyond_the_end_is_said(caplog, options, said):
+    warn_of_schedule(LoopConfig(**{"epochs": 4, **options}))
+    assert caplog.messages == said
 
 
 @pytest.mark.parametrize("sched", ["cosine", "step:milestones=1+2", "one-cycle", "plateau:patience=0", "exponential"])
