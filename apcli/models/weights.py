@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from apcli import checkpoints
 from apcli.errors import ApcliError, UsageError
+from apcli.lineage import Lineage
 from apcli.shards import is_index
 from apcli.state_dicts import load
 from apcli.words import few
@@ -38,9 +39,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     if not path.is_file():
         raise UsageError(f"{path}: no such file; --weights is a safetensors file or a .pt, .pth or .th state dict")
     try:
-        with path.open("rb") as stream:
-            is_safetensors = stream.read(9)[8:] == b"{"  # eight bytes of length, then a JSON header
-        if is_safetensors or is_index(path):
+        if _is_safetensors(path):
             return _without_prefixes(load(checkpoints.read(path)))
         content = _load_pickle(path)
     except OSError as error:
@@ -55,6 +54,17 @@ def read_weights(path: Path) -> dict[str, Tensor]:
             ) from error
         raise ApcliError(f"{path}: neither a safetensors file nor a PyTorch state dict, or a damaged one") from error
     return _without_prefixes(_unwrapped(content, path))
+
+
+def lineage_of(path: Path) -> Lineage | None:
+    """What a file of weights says of itself; None of one that another program made."""
+    return checkpoints.read(path).lineage if _is_safetensors(path) else None
+
+
+def _is_safetensors(path: Path) -> bool:
+    """Whether it is a safetensors file or an index: eight bytes of length, then a JSON header; or by its name."""
+    with path.open("rb") as stream:
+        return stream.read(9)[8:] == b"{" or is_index(path)
 
 
 def load_weights_(model: nn.Module, weights: Mapping[str, Tensor], rename: Sequence[str], source: str) -> None:

@@ -22,6 +22,7 @@ from apcli.layers import Layer, listing, prunable, select
 from apcli.models.build import last_layer
 from apcli.models.spec import code_of
 from apcli.operations import Tell
+from apcli.operations.held_zeros import promises_of
 from apcli.operations.networks import Networks
 from apcli.operations.runs import Run, Runs, teacher_of
 from apcli.outputs import Outputs
@@ -278,15 +279,6 @@ def _ranked_together(layers: list[Layer], scope: str) -> list[list[Layer]]:
     return [[layer] for layer in layers] if scope == "layer" else [layers] if layers else []
 
 
-def promises_of(source: Checkpoint) -> dict[str, dict[str, Any]]:
-    """The pruned tensors and what is promised of each: what the lineage says; without one, every layer with zeros."""
-    if source.lineage is not None:
-        promised: dict[str, dict[str, Any]] = source.lineage["pruned"]
-        return promised
-    counted = {layer: source.entries[layer.tensor].zeros for layer in prunable(source)}
-    return {layer.tensor: lineages.promise(zeros, layer.size) for layer, zeros in counted.items() if zeros}
-
-
 def traced_layers(source: Checkpoint, wanted: str, pruned: Collection[str]) -> list[Layer]:
     """The layers that ``--trace`` means: ``none``, ``auto`` (the pruned, up to a size, else the last), or a selection.
 
@@ -315,4 +307,4 @@ def _dense_link(source: Checkpoint, dense: Checkpoint | None, home: Path) -> dic
     """How the lineage names the dense network: as found, or as the source's lineage had it where it was not found."""
     if dense is not None:
         return dense.link(home)
-    return None if source.lineage is None else source.dense_link(home)
+    return source.dense_link(home) if source.lineage and source.lineage["dense"] else None

@@ -5,9 +5,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from apcli import lineage as lineages
-from apcli.checkpoints import relative, sha256_of, write
+from apcli.checkpoints import Checkpoint, relative, sha256_of, write
 from apcli.configs.shared import DEFAULT_DATA
 from apcli.configs.training import TrainConfig
 from apcli.data.datasets import Dataset, load
@@ -15,14 +16,17 @@ from apcli.devices import device_of
 from apcli.errors import UsageError
 from apcli.models.build import build, last_layer
 from apcli.models.spec import ModelSpec, code_of, resolve
-from apcli.models.weights import load_weights_, read_weights
+from apcli.models.weights import lineage_of, load_weights_, read_weights
 from apcli.operations import Tell
+from apcli.operations.held_zeros import Promises, promises_of
 from apcli.operations.networks import Networks
 from apcli.operations.runs import Run, Runs, teacher_of
 from apcli.outputs import Outputs
 from apcli.state_dicts import entries_of
 from apcli.training.evaluation import in_percent
-from apcli.training.forward import warn_of_emulation
+from apcli.training.forward import Forward, warn_of_emulation
+from apcli.training.masking import Masking
+from apcli.training.parameters import parameters_of
 from apcli.training.ranks import Ranks
 from apcli.training.recipe import recipe_of, warn_of_schedule
 
@@ -79,8 +83,10 @@ def train(config: TrainConfig, outputs: Outputs, tell: Tell, ranks: Ranks | None
             load_weights_(model, read_weights(Path(config.weights)), config.rename, config.weights)
         model.to(device)
         result["model"]["last"] = last_layer(model, spec)
+        if config.weights or config.model.pretrained:
+            result["pruned"] = _zeros_of(model, path, result, config)
         run = Run(path, spec, dataset, recipe, seed, result, wanted, teacher)
-        training = runs.train(model, run)
+        training = runs.train(model, run, masking=_holding(model, run))
         measured = training.metrics or runs.evaluate(model, run)
         result["metrics"] = {split: measured[split] for split in dataset.splits}
         if runs.ranks.first:
@@ -89,6 +95,29 @@ def train(config: TrainConfig, outputs: Outputs, tell: Tell, ranks: Ranks | None
         label, loss = outputs.label(path), result["metrics"]["test"]["loss"]
         log.info("%s: test accuracy %s, test loss %s", label, in_percent(result["metrics"]), loss and f"{loss:.5f}")
         yield path
+
+
+def _zeros_of(model: nn.Module, path: Path, result: lineages.Lineage, config: TrainConfig) -> Promises:
+    """What is to be promised of the weights that training starts from; how they were pruned, where their file says."""
+    told = config.weights or config.model.name
+    entries = entries_of(model.state_dict())
+    found = promises_of(Checkpoint(Path(told), path.parent, entries, result))
+    of_file = lineage_of(Path(config.weights)) if config.weights else None
+    said = {name: promise for name, promise in (of_file or {}).get("pruned", {}).items() if name in entries}
+    for name, promise in said.items():
+        zeros, size = entries[name].zeros, entries[name].size
+        if promise["zeros"] <= zeros and promise["size"] == size:
+            found[name] = {**promise, "zeros": zeros, "actual": zeros / size}
+    return found
+
+
+def _holding(model: nn.Module, run: Run) -> Masking:
+    """Masks of the zeros that are promised."""
+    Forward(model, run.spec)  # lays the weights out, before masks are made like them
+    parameters = parameters_of(model)
+    return Masking(
+        parameters, {name: parameters[name].detach() == 0 for name in run.result["pruned"] if name in parameters}
+    )
 
 
 def _data_and_spec(config: TrainConfig) -> tuple[Dataset, ModelSpec]:

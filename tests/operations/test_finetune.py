@@ -18,11 +18,11 @@ from apcli.data.datasets import load
 from apcli.errors import ApcliError, UsageError, VerificationError
 from apcli.models.build import build
 from apcli.models.spec import ModelSpec
-from apcli.operations.finetune import Finetuner, promises_of
+from apcli.operations.finetune import Finetuner
 from apcli.operations.prune import prune
 from apcli.operations.train import train
 from apcli.outputs import Outputs
-from apcli.state_dicts import entries_of, entry_of
+from apcli.state_dicts import entry_of
 from apcli.training.evaluation import evaluate
 from apcli.training.forward import Forward
 
@@ -480,14 +480,3 @@ def test_a_pruned_buffer_is_no_parameter(tmp_path):
         assert torch.equal(after["blur"], before["blur"])
         assert not after["fc.weight"][before["fc.weight"] == 0].any()
         assert not torch.equal(after["fc.weight"], before["fc.weight"])
-
-
-def test_promises():
-    """What the lineage says; without one, every layer that has zeros."""
-    entries = entries_of({"fc.weight": torch.eye(4), "full.weight": torch.ones(2, 2), "b": torch.zeros(3)})
-    found = promises_of(Checkpoint(Path("x"), Path(), entries, None))
-    assert {name: (p["zeros"], p["size"], p["actual"]) for name, p in found.items()} == {"fc.weight": (12, 16, 0.75)}
-    dense = lineages.make("train", {}, None)
-    assert promises_of(Checkpoint(Path("x"), Path(), entries, dense)) == {}
-    said = {"full.weight": {"zeros": 0, "size": 4}}
-    assert promises_of(Checkpoint(Path("x"), Path(), entries, {**dense, "pruned": said})) == said
