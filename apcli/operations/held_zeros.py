@@ -20,7 +20,7 @@ CHANCE = 0.01  # below this share of every layer's weights, zeros are taken for 
 
 
 def promises_of(source: Checkpoint) -> Promises:
-    """The pruned tensors and what is promised of each: what the lineage says, and of layers that it leaves out, the zeros.
+    """The pruned tensors and what is promised of each: what the lineage says, and of other layers their zeros.
 
     Where all of these have fewer than ``CHANCE``, they are none of a mask, and neither is a layer that is all zeros, as
     some networks begin: it would never learn. Both are said.
