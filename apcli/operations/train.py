@@ -77,14 +77,9 @@ def train(config: TrainConfig, outputs: Outputs, tell: Tell, ranks: Ranks | None
         if outputs.has(path, wanted):
             yield path
             continue
-        torch.manual_seed(seed)  # before the model exists: its initial weights are drawn here
-        model = build(spec, pretrained=config.model.pretrained, user_model=user_model)
-        if config.weights:
-            load_weights_(model, read_weights(Path(config.weights)), config.rename, config.weights)
-        model.to(device)
+        model = _beginning(config, spec, seed).to(device)
         result["model"]["last"] = last_layer(model, spec)
-        if config.weights or config.model.pretrained:
-            result["pruned"] = _zeros_of(model, path, result, config)
+        result["pruned"] = _zeros_of(model, path, result, config)
         run = Run(path, spec, dataset, recipe, seed, result, wanted, teacher)
         training = runs.train(model, run, masking=_holding(model, run))
         measured = training.metrics or runs.evaluate(model, run)
@@ -97,8 +92,20 @@ def train(config: TrainConfig, outputs: Outputs, tell: Tell, ranks: Ranks | None
         yield path
 
 
+def _beginning(config: TrainConfig, spec: ModelSpec, seed: int) -> nn.Module:
+    """The network before its first step."""
+    torch.manual_seed(seed)  # before the model exists: its initial weights are drawn here
+    user_model = config.model.name if spec.source == "user" else None
+    model = build(spec, pretrained=config.model.pretrained, user_model=user_model)
+    if config.weights:
+        load_weights_(model, read_weights(Path(config.weights)), config.rename, config.weights)
+    return model
+
+
 def _zeros_of(model: nn.Module, path: Path, result: lineages.Lineage, config: TrainConfig) -> Promises:
     """What is to be promised of the weights that training starts from; how they were pruned, where their file says."""
+    if not (config.weights or config.model.pretrained):
+        return {}
     told = config.weights or config.model.name
     entries = entries_of(model.state_dict())
     found = promises_of(Checkpoint(Path(told), path.parent, entries, result))
