@@ -1,28 +1,29 @@
 """The criterion that looks at the layers before and behind a weight."""
 
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import ExitStack
 from functools import partial
-from itertools import pairwise
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from apcli.criteria.subject import Scores, Subject
-from apcli.models.channels import ChannelGroup, Part, channel_groups
+from apcli.models.flows import flows
 from apcli.probes import undisturbed
 
-Tensors = Mapping[str, Tensor]
+_Side = tuple[str, int, bool]  # a weight, a dimension of it, and whether what stands before it is meant
 
 
 def lookahead(subject: Subject) -> Scores:
     """Score |w_kj| a_k ||the weights that make input channel j||_F ||the weights that read output channel k||_F.
 
     a_k = |gamma_k| / sqrt(var_k + eps) where a batch norm takes the layer's output, else 1; the rows of the weights
-    before are scaled by their own. Where several layers make a channel (a residual sum) or read it, theirs are one
-    matrix. A depthwise weight stands between those that make its channels and those that read them. Where no layer is
-    known the factor is 1: before the first, behind the last, beyond attention, on both sides of a grouped convolution.
+    before are scaled by their own. Before a weight stand the layers whose outputs reach the tensor that it reads, with
+    no other weight between; behind it, those that read a tensor which its output has reached. Where they are several
+    (the terms of a residual sum so far, the readers of the stream from there on), theirs are one matrix. A depthwise
+    weight stands between those that make its channels and those that read them. Where no layer is known the factor is
+    1: before the first, behind the last, beyond attention, on both sides of a grouped convolution.
 
     Returns:
         float64 scores of the weights' shapes.
@@ -33,46 +34,32 @@ def lookahead(subject: Subject) -> Scores:
     image = next(iter(subject.batches()))[0][:1]
     weights = {name: weight.detach() for name, weight in subject.model.named_parameters(remove_duplicate=False)}
     scales = _scales(subject.model, image)
-    grouped = {f"{name}.weight" for name, m in subject.model.named_modules() if getattr(m, "groups", 1) != 1}
+    sums: dict[_Side, Tensor] = {}  # of squares; NaN where nothing stands
+    for flow in flows(subject.model, image):
+        made = _squares(weights[flow.maker], flow.maker_dim, scales.get(flow.maker, 1))
+        read = _squares(weights[flow.reader], flow.reader_dim, 1)  # a batch norm behind it comes after the product
+        made_at, read_at = (torch.from_numpy(indices).to(made.device) for indices in (flow.made, flow.read))
+        _add_(sums, (flow.maker, flow.maker_dim, False), made_at, read[read_at], len(made))
+        _add_(sums, (flow.reader, flow.reader_dim, True), read_at, made[made_at], len(read))
     scores = {name: (weights[name].double() * scales.get(name, 1)).abs() for name in subject.tensors}
-    for group in channel_groups(subject.model, image):
-        for makers, readers in pairwise(_layers(group, weights, grouped)):
-            made = _norms(makers, weights, scales)
-            read = _norms(readers, weights, {})  # a batch norm behind them comes after the product
-            for part in makers:
-                _multiply_(scores, part, read)
-            for part in readers:
-                _multiply_(scores, part, made)
+    for (name, dim, _), total in sums.items():
+        if name in scores:
+            scores[name].movedim(dim, -1).mul_(total.sqrt().nan_to_num(nan=1.0))
     return {name: score.cpu().numpy() for name, score in scores.items()}
 
 
-def _layers(group: ChannelGroup, weights: Tensors, grouped: Container[str]) -> list[Sequence[Part]]:
-    """The parts that make the group's channels, weigh each by itself, and read them; without those that are none."""
-    depthwise = [p for p in group.others if p.dim == 0 and p.tensor in weights and weights[p.tensor].dim() > 1]
-    readers = [p for p in group.consumers if p.tensor not in grouped]  # whose columns belong to several channels each
-    return [parts for parts in (group.producers, depthwise, readers) if parts]
+def _squares(weight: Tensor, dim: int, scale: Any) -> Tensor:
+    """The sum of squares at each index along ``dim``, float64."""
+    return (weight.double() * scale).square().movedim(dim, 0).flatten(1).sum(dim=1)
 
 
-def _norms(parts: Sequence[Part], weights: Tensors, scales: Tensors) -> Tensor:
-    """Each channel's Frobenius norm over all of ``parts``, float64 [channels]."""
-    squares = []
-    for part in parts:
-        weight = weights[part.tensor].double() * scales.get(part.tensor, 1)
-        along = weight.square().movedim(part.dim, 0).flatten(1).sum(dim=1)
-        squares.append(along[_positions(part, along)].sum(dim=1))
-    return torch.stack(squares).sum(dim=0).sqrt()
-
-
-def _multiply_(scores: dict[str, Tensor], part: Part, factors: Tensor) -> None:
-    """Multiply what belongs to each channel by the channel's factor."""
-    if part.tensor in scores:
-        along = scores[part.tensor].movedim(part.dim, -1)
-        positions = _positions(part, along)
-        along[..., positions] *= factors.unsqueeze(1)
-
-
-def _positions(part: Part, like: Tensor) -> Tensor:
-    return torch.from_numpy(part.positions).to(like.device)
+def _add_(sums: dict[_Side, Tensor], key: _Side, at: Tensor, terms: Tensor, size: int) -> None:
+    """Add ``terms`` at these indices to a sum of ``size`` numbers, which are NaN where nothing was added yet."""
+    if key not in sums:
+        sums[key] = terms.new_full((size,), torch.nan)
+    total = sums[key]
+    total[at] = total[at].nan_to_num(nan=0.0)
+    total.index_add_(0, at, terms)
 
 
 def _scales(model: nn.Module, image: Tensor) -> dict[str, Tensor]:

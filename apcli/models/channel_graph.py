@@ -111,11 +111,45 @@ def reached_from(graph: Any, module: nn.Module, roots: Iterable[int]) -> Reached
             continue
         for dependency in node.dependencies:
             if dependency.is_triggered_by(due):
-                mapped: Any = new
-                for mapping in dependency.index_mapping:
-                    mapped = mapped if mapping is None else mapping(mapped)
-                pending.append((dependency.target, dependency.handler, mapped))
+                pending.append((dependency.target, dependency.handler, _through(dependency, new)))
     return reached
+
+
+def onwards_from(graph: Any, module: nn.Module, size: int) -> Reached:
+    """Follow the channels that ``module`` makes ahead, as far as the layers with a weight that take them in.
+
+    Norms, activations, pooling, sums and joins let them pass. Nothing is followed against the order of execution: the
+    other terms of a sum, and what reads the stream before the sum, are not met.
+    """
+    start = graph.module2node[module]
+    reached: dict[tuple[Any, Callable[..., Any]], set[Index]] = defaultdict(set)
+    pending = [(start, graph.get_pruner_of_module(module).prune_out_channels, [Index(i, i) for i in range(size)])]
+    while pending:
+        node, due, indices = pending.pop()
+        if obstacle(node)[1]:
+            continue
+        for dependency in node.dependencies:
+            target, handler = dependency.target, dependency.handler
+            if any(target is output for output in node.outputs) and dependency.is_triggered_by(due):
+                known = reached[target, handler]
+                new = [index for index in _through(dependency, indices) if index not in known]
+                known.update(new)
+                if new and not is_weighing(target.module):
+                    pending.append((target, handler, new))
+    return reached
+
+
+def _through(dependency: Any, indices: Iterable[Index]) -> list[Index]:
+    """The channels' numbers in the node that a dependency leads to."""
+    mapped: Any = list(indices)
+    for mapping in dependency.index_mapping:
+        mapped = mapped if mapping is None else mapping(mapped)
+    return list(dict.fromkeys(mapped))
+
+
+def is_weighing(module: Any) -> bool:
+    """Whether a module multiplies channels by weights of two or more dimensions that are its own."""
+    return isinstance(module, nn.Linear | nn.modules.conv._ConvNd)
 
 
 def obstacle(node: Any) -> tuple[str, bool]:

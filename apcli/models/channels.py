@@ -65,11 +65,11 @@ def channel_groups(model: nn.Module, example: Tensor) -> list[ChannelGroup]:
     Raises:
         ApcliError: the network does not run on ``example``, or cannot be traced.
     """
-    traced, graph = _traced(model, example)
-    tensors = _Tensors(traced)
+    network, graph = traced(model, example)
+    tensors = TensorsOf(network)
     covered: dict[str, set[int]] = defaultdict(set)  # by weight, the rows that are in a group
     groups: list[ChannelGroup] = []
-    for name, module in traced.named_modules():
+    for name, module in network.named_modules():
         weight = f"{name}.weight" if name else "weight"
         if module in graph.module2node and tensors.makes_channels(module):
             size = module.weight.shape[tensors.dims(module)[0]]
@@ -81,18 +81,18 @@ def channel_groups(model: nn.Module, example: Tensor) -> list[ChannelGroup]:
     return groups
 
 
-def _traced(model: nn.Module, example: Tensor) -> tuple[nn.Module, Any]:
+def traced(model: nn.Module, example: Tensor) -> tuple[nn.Module, Any]:
     """A copy of the network and its graph, from shapes alone where its code lets them pass, else on zeros."""
     try:
-        traced = _learning(emptied(model, "meta").to("meta"))
+        network = _learning(emptied(model, "meta").to("meta"))
         with torch.device("meta"):  # also what the network makes itself
-            return traced, graph_of(traced, torch.empty(example.shape))
+            return network, graph_of(network, torch.empty(example.shape))
     except ApcliError:
-        traced = _learning(emptied(model, "cpu").cpu())
-        for tensor in (*traced.parameters(), *traced.buffers()):
+        network = _learning(emptied(model, "cpu").cpu())
+        for tensor in (*network.parameters(), *network.buffers()):
             if holds_numbers(tensor):
                 tensor.detach().zero_()
-        return traced, graph_of(traced, torch.zeros(example.shape))
+        return network, graph_of(network, torch.zeros(example.shape))
 
 
 def _learning(model: nn.Module) -> nn.Module:
@@ -107,7 +107,7 @@ def _learning(model: nn.Module) -> nn.Module:
 _Place = tuple[str, str, int]  # a field of ChannelGroup, a tensor, a dimension
 
 
-class _Tensors:
+class TensorsOf:
     """What a model's state dict has of each module."""
 
     def __init__(self, model: nn.Module) -> None:
@@ -167,7 +167,7 @@ class _Tensors:
         return f"{shared[0]} has another name too" if shared else ""
 
 
-def _groups_of(name: str, roots: Iterable[int], reached: Reached, tensors: _Tensors) -> list[ChannelGroup]:
+def _groups_of(name: str, roots: Iterable[int], reached: Reached, tensors: TensorsOf) -> list[ChannelGroup]:
     """Channels that lie in the same tensors are one group; all that a layer makes usually are."""
     places: dict[int, dict[_Place, list[int]]] = {root: defaultdict(list) for root in roots}
     reasons: dict[int, dict[str, None]] = {root: {} for root in roots}
@@ -213,7 +213,7 @@ def _distinct(places: dict[int, dict[_Place, list[int]]], reasons: dict[int, dic
 _IRREGULAR = "some of them are coupled and others not"
 
 
-def _parts_of(channels: list[dict[_Place, list[int]]], tensors: _Tensors) -> tuple[tuple[Part, ...], ...]:
+def _parts_of(channels: list[dict[_Place, list[int]]], tensors: TensorsOf) -> tuple[tuple[Part, ...], ...]:
     """Producers, consumers and others of channels that lie in the same tensors."""
     parts: dict[str, list[Part]] = {"producers": [], "consumers": [], "others": []}
     for role, tensor, dim in sorted(channels[0], key=lambda place: (tensors.order[place[1]], place[2])):

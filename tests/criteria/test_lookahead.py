@@ -3,12 +3,11 @@
 import numpy as np
 import pytest
 import torch
-from torch import nn
+from torch import fx, nn
+from torchvision.models import mobilenetv2, resnet
 
-from apcli.criteria import lookahead as module
 from apcli.criteria.lookahead import lookahead
 from apcli.criteria.subject import Subject
-from apcli.models.channels import ChannelGroup, Part
 
 
 def scores_of(model, shape, tensors=None):
@@ -128,12 +127,17 @@ class Residual(nn.Module):
 def test_the_layers_of_a_residual_sum_are_one_matrix():
     model = random_(Residual().double())
     found = scores_of(model, (2, 6, 6))
-    made = gain(model.stem_norm) ** 2 * squares(model.stem.weight, 0)
-    made += gain(model.down_norm) ** 2 * squares(model.down.weight, 0)
-    read = squares(model.up.weight, 1) + squares(model.fc.weight, 1)
+    stem = gain(model.stem_norm) ** 2 * squares(model.stem.weight, 0)
+    made = stem + gain(model.down_norm) ** 2 * squares(model.down.weight, 0)
     expected = model.fc.weight.abs().detach().numpy() * np.sqrt(made)
     np.testing.assert_allclose(found["fc.weight"], expected, rtol=1e-12)
-    behind = gain(model.down_norm) * np.sqrt(read)
+    # What the stem makes is read before the sum and behind it; what ``down`` makes is there from the sum on.
+    read = squares(model.up.weight, 1) + squares(model.fc.weight, 1)
+    expected = model.stem.weight.abs().detach().numpy() * (gain(model.stem_norm) * np.sqrt(read))[:, None, None, None]
+    np.testing.assert_allclose(found["stem.weight"], expected, rtol=1e-12)
+    expected = np.sqrt(np.multiply.outer(squares(model.down.weight, 1), stem))[..., None, None]
+    np.testing.assert_allclose(found["up.weight"], model.up.weight.abs().detach().numpy() * expected, rtol=1e-12)
+    behind = gain(model.down_norm) * np.sqrt(squares(model.fc.weight, 1))
     before = np.sqrt(squares(model.up.weight, 0))
     expected = model.down.weight.abs().detach().numpy() * np.multiply.outer(behind, before)[..., None, None]
     np.testing.assert_allclose(found["down.weight"], expected, rtol=1e-12)
@@ -213,24 +217,62 @@ def test_a_batch_norm_behind_something_else_is_no_layers_own():
         np.testing.assert_allclose(scores_of(model, (4,), ["fc.weight"])["fc.weight"], expected, rtol=1e-12)
 
 
-def test_positions_say_which_weights_belong_to_a_channel(monkeypatch):
-    """Channels in another order, two columns for each, rows that belong to no group, and layers of no group."""
-    model = random_(nn.Sequential(nn.Linear(2, 4), nn.Linear(4, 3), nn.Linear(3, 2)).double())
-    group = ChannelGroup(
-        name="0",
-        size=2,
-        producers=(Part("0.weight", 0, np.array([[3], [1]])),),
-        consumers=(Part("1.weight", 1, np.array([[0, 2], [3, 1]])),),
-        others=(Part("0.bias", 0, np.array([[3], [1]])),),
-    )
-    monkeypatch.setattr(module, "channel_groups", lambda model, example: [group])
-    found = scores_of(model, (2,))
-    first, second, third = (model[i].weight.detach().numpy() for i in range(3))
-    read = [np.linalg.norm(second[:, [0, 2]]), np.linalg.norm(second[:, [3, 1]])]
-    np.testing.assert_allclose(found["0.weight"], np.abs(first) * [[1], [read[1]], [1], [read[0]]], rtol=1e-12)
-    made = np.linalg.norm(first[[3, 1]], axis=1)
-    np.testing.assert_allclose(found["1.weight"], np.abs(second) * made[[0, 1, 0, 1]], rtol=1e-12)
-    np.testing.assert_array_equal(found["2.weight"], np.abs(third))
+def neighbours(model):
+    """By layer, the layers before it, by a walk over the traced code, in which a sum meets what came before."""
+    weighs = {name for name, m in model.named_modules() if isinstance(m, nn.Conv2d | nn.Linear)}
+    came, before = {}, {}  # by node: the layers that made its inputs, and those that made it
+    for node in fx.symbolic_trace(model).graph.nodes:
+        came[node] = set().union(*(before[given] for given in node.all_input_nodes))
+        before[node] = {node.target} if node.target in weighs else came[node]
+    return {node.target: layers for node, layers in came.items() if node.target in weighs}
+
+
+def make_resnet():
+    return resnet.ResNet(resnet.BasicBlock, [2, 2, 1, 1], num_classes=3, width_per_group=64)
+
+
+def make_mobilenet():
+    return mobilenetv2.MobileNetV2(3, 0.25, [[1, 16, 1, 1], [4, 16, 3, 2]])
+
+
+@pytest.mark.parametrize("build", [make_resnet, make_mobilenet])
+def test_neighbours_are_those_of_the_traced_code(build):
+    """Batch norms scale by 1 here."""
+    model = random_(build()).double().eval()
+    for norm in (m for m in model.modules() if isinstance(m, nn.BatchNorm2d)):
+        norm.eps, norm.running_var[:], norm.weight.data[:] = 0.0, 1.0, 1.0
+    found, came = scores_of(model, (3, 32, 32)), neighbours(model)
+    assert any(len(layers) > 1 for layers in came.values())  # sums
+    layers = {name: model.get_submodule(name) for name in came}
+    depthwise = {name for name, layer in layers.items() if getattr(layer, "groups", 1) > 1}
+    for name, layer in layers.items():
+        behind = [other for other, them in came.items() if name in them]
+        made = sum(squares(layers[other].weight, 0) for other in came[name]) if came[name] else np.ones(1)
+        read = (
+            sum(squares(layers[other].weight, int(other not in depthwise)) for other in behind)
+            if behind
+            else np.ones(1)
+        )
+        factors = read * made if name in depthwise else np.multiply.outer(read, made)
+        ends = (1,) * (layer.weight.dim() - np.ndim(factors))
+        expected = layer.weight.detach().abs().numpy() * np.sqrt(factors).reshape(*np.shape(factors), *ends)
+        np.testing.assert_allclose(found[f"{name}.weight"], expected, rtol=1e-12, err_msg=name)
+
+
+def test_a_weight_that_is_no_neighbour_changes_nothing():
+    """Scaled by a power of two: every bit of the other scores stays."""
+    model = random_(make_resnet()).eval()
+    came, before = neighbours(model), scores_of(model, (3, 32, 32))
+    for scaled in ("layer1.1.conv2", "layer4.0.conv2", "layer2.0.downsample.0"):
+        model.get_submodule(scaled).weight.data *= 1024
+        after = scores_of(model, (3, 32, 32))
+        model.get_submodule(scaled).weight.data /= 1024
+        same = {
+            name for name, them in came.items() if name != scaled and scaled not in them and name not in came[scaled]
+        }
+        assert {"conv1", "layer1.0.conv1", "layer1.0.conv2"} <= same | came[scaled]
+        changed = {name for name in came if not np.array_equal(before[f"{name}.weight"], after[f"{name}.weight"])}
+        assert changed == came.keys() - same
 
 
 def test_dead_channels_and_zeros_score_zero():
