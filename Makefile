@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: demo test test-long lint readme install clean
+.PHONY: demo test test-long test-lowest lint readme install clean
 
 demo: install
 	bash examples/quickstart.sh demo
@@ -13,6 +13,16 @@ test: install lint
 
 test-long: install
 	$(BIN)/python -m pytest -n 2 -m long
+
+# The same tests with the oldest versions that pyproject.toml allows of what it names, in an environment of their own.
+test-lowest: .venv-lowest/installed
+	.venv-lowest/bin/python -m pytest -n 2
+
+.venv-lowest/installed: pyproject.toml
+	$(PYTHON) -m venv --clear .venv-lowest
+	.venv-lowest/bin/python -m pip install --quiet --disable-pip-version-check uv
+	VIRTUAL_ENV=$(CURDIR)/.venv-lowest .venv-lowest/bin/uv pip install --quiet --resolution lowest-direct --editable '.[dev]'
+	touch $@
 
 lint: install
 	$(BIN)/ruff check
@@ -31,4 +41,4 @@ install: .venv/installed
 	touch $@
 
 clean:
-	rm -rf .venv demo
+	rm -rf .venv .venv-lowest demo

@@ -108,7 +108,8 @@ def test_the_result_loads_where_the_source_came_from(tmp_path):
     shutil.copytree(path.parent, folder)
     (folder / path.name).rename(folder / INDEX)
     fresh = model()
-    load_torch_model(fresh, folder, strict=True)
+    load_torch_model(fresh, folder, strict=False)  # some versions of the library take every file for the whole
+    assert all(torch.equal(tensor, contents(folder / INDEX)[name]) for name, tensor in fresh.state_dict().items())
     zeros = sum(int((w == 0).sum()) for w in fresh.state_dict().values() if w.dim() > 1)
     assert zeros == round(0.5 * sum(w.numel() for w in fresh.state_dict().values() if w.dim() > 1))
 
