@@ -8,6 +8,7 @@ Keys: ``version`` (of this format), ``apcli`` (the program's version), ``stage``
 ``metrics`` (final, per split), ``dense_metrics`` (the dense ancestor's, on the same data), ``pruned`` (per tensor),
 ``layers`` (which tensors are layers' weights, and which are one parameter: see ``apcli.network_layers``; null: the
 network has not been built),
+``classes`` (what the outputs mean, in their order; null: not known),
 ``kept`` (of a compact file, which channels of each tensor are left: see ``apcli.compaction``), ``storage`` (packed
 tensors: see ``apcli.storage``), ``parent`` and ``dense`` (relative path and SHA-256).
 No clock time, absolute path or host name is in it: the same command gives the same bytes.
@@ -30,10 +31,10 @@ Lineage = dict[str, Any]
 def make(stage: str, settings: Mapping[str, Any], origin: Lineage | None, **changes: Any) -> Lineage:
     """The lineage of a file that ``stage`` made with ``settings`` from a file whose lineage is ``origin``.
 
-    What ``changes`` does not name (model, data, seed, pruned, dense) is inherited; history and metrics never are,
-    because they were measured on other weights.
+    What ``changes`` does not name (model, data, classes, seed, pruned, dense) is inherited; history and metrics never
+    are, because they were measured on other weights.
     """
-    inherited = {key: (origin or {}).get(key) for key in ("model", "data", "seed", "layers", "dense")}
+    inherited = {key: (origin or {}).get(key) for key in ("model", "data", "classes", "seed", "layers", "dense")}
     lineage: Lineage = {
         "version": VERSION,
         "apcli": __version__,
@@ -99,7 +100,12 @@ def parse(text: str, where: str) -> Lineage:
         raise ApcliError(
             f"{where} has a lineage of version {lineage['version']}, this apcli reads {VERSION}: update apcli"
         )
-    older: Lineage = {"layers": None, "kept": {}, "storage": {}}  # what files of an earlier apcli do not have
+    older: Lineage = {
+        "classes": None,
+        "layers": None,
+        "kept": {},
+        "storage": {},
+    }  # what files of an earlier apcli do not have
     lineage = {**lineage, **older, **lineage}
     for key, fits in _SHAPES.items():
         if key not in lineage or not fits(lineage[key]):
@@ -179,10 +185,17 @@ def _is_named(value: Any) -> bool:
     return value is None or (isinstance(value, dict) and isinstance(value.get("name"), str))
 
 
+def _is_classes(value: Any) -> bool:
+    if value is None:
+        return True
+    return isinstance(value, list) and all(isinstance(name, str) for name in value) and len(set(value)) == len(value)
+
+
 _SHAPES: dict[str, Callable[[Any], bool]] = {
     "stage": lambda value: isinstance(value, str),
     "model": _is_named,
     "data": _is_named,
+    "classes": _is_classes,
     "seed": lambda value: value is None or (_is_count(value) and value < 2**32),
     "settings": lambda value: isinstance(value, list) and all(isinstance(stage, dict) for stage in value),
     "history": _is_history,

@@ -1,7 +1,7 @@
 """A data set in memory: two splits of uint8 images, and what a model and a training loop need to know of them."""
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -12,10 +12,12 @@ from safetensors.torch import load_file
 from torch import Generator, Tensor
 
 from apcli.data import DATASETS, FOLDER, DatasetRow
+from apcli.data.class_names import names_of, places_of
 from apcli.data.images import are_grey, arrays, fingerprint, labels_of, squares, too_large
 from apcli.data.sources import torchvision_splits
 from apcli.data.streaming import Streamed, placed
 from apcli.errors import ApcliError, UsageError
+from apcli.words import few
 
 log = logging.getLogger("apcli")
 
@@ -99,6 +101,7 @@ class Dataset:
 
     ``mean`` and ``std`` are per channel, of images scaled to [0, 1]; ``augment`` is a comma list of
     ``AUGMENTATIONS`` specs. ``name`` parses to the same set again, but for a folder, whose place it leaves out.
+    ``names`` are the classes by number; empty where they are not known.
     """
 
     name: str
@@ -110,6 +113,7 @@ class Dataset:
     augment: str
     validation: Samples | None = None
     fingerprint: str | None = None
+    names: tuple[str, ...] = ()
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -142,6 +146,33 @@ class Dataset:
         order = torch.randperm(len(self.train), generator=Generator().manual_seed(0))
         kept, held_out = order[count:].sort().values, order[:count].sort().values
         return replace(self, train=self.train.subset(kept), validation=self.train.subset(held_out))
+
+    def for_outputs(self, outputs: Sequence[str], label: str) -> "Dataset":
+        """The same images, their classes numbered as the outputs of a network that is called ``label``: by name.
+
+        Raises:
+            UsageError: the network has no output for a class.
+        """
+        if not self.names or not outputs:
+            return self
+        if self.names == tuple(outputs[: len(self.names)]):
+            return replace(self, names=tuple(outputs))
+        places = places_of(self.names, outputs)
+        unknown = [name for name, place in zip(self.names, places, strict=True) if place is None]
+        if unknown:
+            raise UsageError(
+                f"{label} has no output for {few(unknown)} of {self.name}: it tells {few(outputs)} apart; give --data "
+                "of these classes, or train a network on the new ones, from it with train --weights"
+            )
+        log.info(
+            "%s has %d of the %d classes that %s tells apart, in another order or by other names: matched by name",
+            *(self.name, len(places), len(outputs), label),
+        )
+        table = torch.tensor(places)
+        renumbered: dict[str, Any] = {
+            name: replace(s, labels=table.to(s.device)[s.labels]) for name, s in self.splits.items()
+        }
+        return replace(self, **renumbered, names=tuple(outputs))
 
     @cached_property
     def description(self) -> dict[str, Any]:
@@ -195,19 +226,19 @@ def load(
     if kind == FOLDER.name:
         label, sources = FOLDER.load()(path)
         train, test = _decoded(sources, size or FOLDER.size, workers, cache)
-        return replace(_dataset(label, train, test, FOLDER), fingerprint=fingerprint(sources))
+        return replace(_dataset(label, train, test, FOLDER, sources[0]), fingerprint=fingerprint(sources))
     choice = DATASETS.parse(name)
     row = choice.row
     assert isinstance(row, DatasetRow)
     if not row.needs:
         train, test = choice()
+        return replace(_dataset(choice.spec, train, test, row), names=tuple("0123456789"))
+    sources = torchvision_splits(choice, Path(data_dir), download)
+    if row.size is None:
+        train, test = (Split(*arrays(source)) for source in sources)
     else:
-        sources = torchvision_splits(choice, Path(data_dir), download)
-        if row.size is None:
-            train, test = (Split(*arrays(source)) for source in sources)
-        else:
-            train, test = _decoded(sources, size or row.size, workers, cache)
-    return _dataset(choice.spec, train, test, row)
+        train, test = _decoded(sources, size or row.size, workers, cache)
+    return _dataset(choice.spec, train, test, row, sources[0])
 
 
 def digits() -> tuple[Split, Split]:
@@ -247,10 +278,10 @@ def _decoded(sources: tuple[Any, Any], size: int | None, workers: int, cache: st
     return first, second
 
 
-def _dataset(name: str, train: Samples, test: Samples, row: DatasetRow) -> Dataset:
+def _dataset(name: str, train: Samples, test: Samples, row: DatasetRow, source: Any = None) -> Dataset:
     classes = 1 + int(max(train.labels.max(), test.labels.max()))
     mean, std = (row.mean, row.std) if row.mean else channel_statistics(train)
-    return Dataset(name, train, test, classes, mean, std, row.augment)
+    return Dataset(name, train, test, classes, mean, std, row.augment, names=names_of(source, classes))
 
 
 def channel_statistics(split: Samples) -> tuple[tuple[float, ...], tuple[float, ...]]:

@@ -204,6 +204,16 @@ def split_user_model(name: str) -> tuple[Path, str]:
     return Path(path), function
 
 
+def check_model(name: str, *, pretrained: bool = False) -> None:
+    """Look a model's name up.
+
+    Raises:
+        UsageError: it is unknown, or nobody publishes the weights that ``pretrained`` asks for.
+    """
+    source, plain = _find(name)
+    check_pretrained(source, plain, pretrained)
+
+
 def check_pretrained(source: str, name: str, pretrained: bool) -> None:
     """Raises UsageError where ``--pretrained`` asks for weights that nobody publishes."""
     if pretrained and source in ("apcli", "user"):

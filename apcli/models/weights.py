@@ -37,7 +37,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         ApcliError: it cannot be read, or holds something else.
     """
     if not path.is_file():
-        raise UsageError(f"{path}: no such file; --weights is a safetensors file or a .pt, .pth or .th state dict")
+        raise UsageError(f"no file {path}: --weights expects a safetensors file or a .pt, .pth or .th state dict")
     try:
         if _is_safetensors(path):
             return _without_prefixes(load(checkpoints.read(path)))
@@ -77,9 +77,7 @@ def load_weights_(model: nn.Module, weights: Mapping[str, Tensor], rename: Seque
         UsageError: a rename is malformed, matches nothing, or makes two tensors one.
         ApcliError: the tensors do not fit the model; the message names the first differences.
     """
-    given = dict(weights)
-    for option in rename:
-        given = _renamed(given, option, source)
+    given = renamed(weights, rename, source)
     wanted = {name: tensor.shape for name, tensor in model.state_dict().items()}
     unused = [name for name in given if name.startswith(_AUXILIARY) and name not in wanted]
     if unused:
@@ -102,6 +100,18 @@ def load_weights_(model: nn.Module, weights: Mapping[str, Tensor], rename: Seque
     state = model.state_dict()
     state.update(given)
     model.load_state_dict(state)
+
+
+def renamed(weights: Mapping[str, Tensor], rename: Sequence[str], source: str) -> dict[str, Tensor]:
+    """The weights by the names that ``--rename`` gives them, see ``load_weights_``.
+
+    Raises:
+        UsageError: a rename is malformed, matches nothing, or makes two tensors one.
+    """
+    given = dict(weights)
+    for option in rename:
+        given = _renamed(given, option, source)
+    return given
 
 
 def _load_pickle(path: Path) -> Any:

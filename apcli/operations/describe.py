@@ -222,7 +222,10 @@ def _lineage_lines(lineage: dict[str, Any] | None) -> list[str]:
         model = lineage["model"]
         size = "x".join(map(str, model.get("input_size", [])))
         origin = f"{model.get('name')} ({model.get('source')})"
-        lines.append(f"  model        {origin}, {model.get('num_classes')} classes, input {size}")
+        told = f" ({few(lineage['classes'])})" if lineage.get("classes") else ""
+        lines.append(f"  model        {origin}, {model.get('num_classes')} classes{told}, input {size}")
+        mean, std = (", ".join(map(str, model.get(key, []))) for key in ("mean", "std"))
+        lines.append(f"  normalised   by mean {mean} and std {std}, of pixels in [0, 1]")
     if lineage["data"]:
         lines.append(f"  data         {lineage['data'].get('name')}, seed {lineage['seed']}")
     for settings in lineage["settings"]:

@@ -24,7 +24,7 @@ from apcli.models.spec import code_of
 from apcli.operations import Tell
 from apcli.operations.held_zeros import promises_of
 from apcli.operations.networks import Networks
-from apcli.operations.runs import Run, Runs, teacher_of
+from apcli.operations.runs import Run, Runs, check_outputs, teacher_of
 from apcli.outputs import Outputs
 from apcli.schedules import SPARSITY_SCHEDULES
 from apcli.state_dicts import entries_of, entry_of
@@ -82,7 +82,7 @@ class Finetuner:
         spec, whole = self.networks.spec_and_data(source)
         dataset = whole.hold_out(config.loop.validation)
         recipe = recipe_of(config.loop, spec, dataset, self.device)
-        teacher, teacher_sha256 = teacher_of(config.loop.teacher, self.networks, spec, dense)
+        teacher, teacher_sha256 = teacher_of(config.loop.teacher, self.networks, spec, whole.names, dense)
         own_seed = (source.lineage or {}).get("seed") or 0
         seed = own_seed if config.seed is None else config.seed
         path = self.outputs.place(self._stem(source), source)
@@ -100,6 +100,7 @@ class Finetuner:
             source.lineage,
             model=spec.as_dict(),
             data=whole.description,
+            classes=list(whole.names) or (source.lineage or {}).get("classes"),
             seed=own_seed,
             pruned=pruned,
             parent=source.link(home),
@@ -271,6 +272,7 @@ class Finetuner:
         key = (dense.sha256, run.dataset.name)
         if key not in self._dense_metrics:
             self.tell(f"evaluating {dense.label}")
+            check_outputs(dense, run.dataset.names)
             self._dense_metrics[key] = self.runs.evaluate(self.networks.network(run.spec, dense), run)
         return self._dense_metrics[key]
 

@@ -61,6 +61,7 @@ class Networks:
                 data_mean=dataset.mean,
                 data_std=dataset.std,
             )
+        dataset = dataset.for_outputs((source.lineage or {}).get("classes") or (), source.label)
         if spec.num_classes < dataset.classes:
             sizes = f"{spec.num_classes} outputs and {name} {dataset.classes} classes"
             raise UsageError(f"{source.label} has {sizes}: choose other --data")

@@ -1,6 +1,6 @@
 """What the stages that train share: where a run's state lies, how it is followed, what is left of a lost one."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from apcli.training.pace import Pace, Tell
 from apcli.training.ranks import Ranks
 from apcli.training.recipe import Recipe
 from apcli.training.resume import Resume
+from apcli.words import few
 
 
 @dataclass(frozen=True)
@@ -117,11 +118,16 @@ class Runs:
 
 
 def teacher_of(
-    name: str | None, networks: Networks, spec: ModelSpec, dense: Checkpoint | None = None
+    name: str | None,
+    networks: Networks,
+    spec: ModelSpec,
+    classes: Sequence[str],
+    dense: Checkpoint | None = None,
 ) -> tuple[nn.Module | None, str | None]:
     """The network that ``--teacher`` means, and its file's SHA-256.
 
     Args:
+        classes: what the outputs of the network that learns mean; empty where it is not known.
         dense: what ``dense`` means; None where there is no such network.
 
     Raises:
@@ -140,4 +146,19 @@ def teacher_of(
             f"--teacher {name} takes other images or tells other classes than {spec.name}: expected a network of the "
             "same classes, input size, mean and std"
         )
+    check_outputs(source, classes)
     return networks.network(theirs, source), source.sha256
+
+
+def check_outputs(other: Checkpoint, classes: Sequence[str]) -> None:
+    """Hold a network that is set beside another one to the same outputs, where both are known.
+
+    Raises:
+        UsageError: its outputs mean other classes, or in another order.
+    """
+    theirs = (other.lineage or {}).get("classes")
+    if theirs and classes and theirs != list(classes):
+        raise UsageError(
+            f"{other.label} tells {few(theirs)} apart, in this order, where the outputs here are {few(classes)}: "
+            "expected a network of the same outputs"
+        )

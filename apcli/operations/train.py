@@ -1,22 +1,25 @@
 """Train: a dense network from scratch, from published weights, or from a file made elsewhere."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from apcli import lineage as lineages
-from apcli.checkpoints import Checkpoint, relative, sha256_of, write
+from apcli.checkpoints import Checkpoint, find, read, relative, sha256_of, write
 from apcli.configs.shared import DEFAULT_DATA
 from apcli.configs.training import TrainConfig
+from apcli.data.class_names import places_of
 from apcli.data.datasets import Dataset, load
 from apcli.devices import device_of
 from apcli.errors import UsageError
 from apcli.models.build import build, last_layer
-from apcli.models.spec import ModelSpec, code_of, resolve
-from apcli.models.weights import lineage_of, load_weights_, read_weights
+from apcli.models.spec import ModelSpec, check_model, code_of, resolve
+from apcli.models.weights import lineage_of, load_weights_, read_weights, renamed
 from apcli.operations import Tell
 from apcli.operations.held_zeros import Promises, promises_of
 from apcli.operations.networks import Networks
@@ -42,17 +45,17 @@ def train(config: TrainConfig, outputs: Outputs, tell: Tell, ranks: Ranks | None
     """
     outputs.expect(len(config.seeds))
     device = device_of(config.loop.device, deterministic=config.loop.deterministic)
+    given = _given(config)
     tell("loading data")
-    dataset, spec = _data_and_spec(config)
+    dataset, spec = _data_and_spec(config, given)
     description = dataset.description
     dataset = dataset.to(device).hold_out(config.loop.validation)
     recipe = recipe_of(config.loop, spec, dataset, device)
     warn_of_emulation(config.loop.amp, device)
     warn_of_schedule(config.loop)
     user_model = config.model.name if spec.source == "user" else None
-    if config.loop.teacher == "dense":
-        raise UsageError("--teacher dense: what is trained here has no dense ancestor: give --teacher FILE")
-    teacher, teacher_sha256 = teacher_of(config.loop.teacher, Networks(config.data, user_model, device, tell), spec)
+    networks = Networks(config.data, user_model, device, tell)
+    teacher, teacher_sha256 = teacher_of(config.loop.teacher, networks, spec, dataset.names)
     runs = Runs(config.loop, outputs, tell, ranks or Ranks())
     for seed in config.seeds:
         trial = f".seed{seed}" if len(config.seeds) > 1 else ""
@@ -70,6 +73,7 @@ def train(config: TrainConfig, outputs: Outputs, tell: Tell, ranks: Ranks | None
             None,
             model=spec.as_dict(),
             data=description,
+            classes=list(dataset.names[: spec.num_classes]) or None,
             seed=seed,
             parent=_weights_link(config.weights, outputs.home_of(path)),
         )
@@ -77,9 +81,9 @@ def train(config: TrainConfig, outputs: Outputs, tell: Tell, ranks: Ranks | None
         if outputs.has(path, wanted):
             yield path
             continue
-        model = _beginning(config, spec, seed).to(device)
+        model = _beginning(config, spec, seed, given).to(device)
         result["model"]["last"] = last_layer(model, spec)
-        result["pruned"] = _zeros_of(model, path, result, config)
+        result["pruned"] = _zeros_of(model, path, result, config, given)
         run = Run(path, spec, dataset, recipe, seed, result, wanted, teacher)
         training = runs.train(model, run, masking=_holding(model, run))
         measured = training.metrics or runs.evaluate(model, run)
@@ -92,25 +96,68 @@ def train(config: TrainConfig, outputs: Outputs, tell: Tell, ranks: Ranks | None
         yield path
 
 
-def _beginning(config: TrainConfig, spec: ModelSpec, seed: int) -> nn.Module:
+@dataclass(frozen=True)
+class _Given:
+    """What ``--weights`` brings: tensors as the file has them, and what the file says of itself."""
+
+    tensors: Mapping[str, Tensor] = field(default_factory=dict)
+    lineage: lineages.Lineage | None = None
+
+    @property
+    def classes(self) -> list[str]:
+        """What its outputs mean; empty where that is not known."""
+        return (self.lineage or {}).get("classes") or []
+
+    def spec(self, name: str) -> ModelSpec | None:
+        """The network called ``name`` as the file says it is: what it takes and gives; None where it does not say."""
+        known = (self.lineage or {}).get("model")
+        spec = None if known is None else ModelSpec.from_dict(known)
+        return spec if spec and spec.name in (name, name.partition(":")[2], Path(name).name) else None
+
+
+def _given(config: TrainConfig) -> _Given:
+    """Read what the request names beside the data, so that what is wrong with it is told before these are read.
+
+    Raises:
+        UsageError: an unknown model, a file that is not there, a rename that it does not allow, or no dense network.
+        ApcliError: the weights cannot be read.
+    """
+    if config.loop.teacher == "dense":
+        raise UsageError("--teacher dense: what is trained here has no dense ancestor: give --teacher FILE")
+    if config.loop.teacher is not None:
+        read(find(config.loop.teacher))
+    check_model(config.model.name, pretrained=config.model.pretrained)
+    if config.weights is None:
+        return _Given()
+    path = Path(config.weights)
+    given = _Given(read_weights(path), lineage_of(path))
+    renamed(given.tensors, config.rename, config.weights)
+    if (given.lineage or {}).get("kept"):
+        raise UsageError(
+            f"--weights {config.weights} is a compact file, with fewer channels than {config.model.name} has: "
+            "give it to apcli finetune as it is"
+        )
+    return given
+
+
+def _beginning(config: TrainConfig, spec: ModelSpec, seed: int, given: _Given) -> nn.Module:
     """The network before its first step."""
     torch.manual_seed(seed)  # before the model exists: its initial weights are drawn here
     user_model = config.model.name if spec.source == "user" else None
     model = build(spec, pretrained=config.model.pretrained, user_model=user_model)
     if config.weights:
-        load_weights_(model, read_weights(Path(config.weights)), config.rename, config.weights)
+        load_weights_(model, given.tensors, config.rename, config.weights)
     return model
 
 
-def _zeros_of(model: nn.Module, path: Path, result: lineages.Lineage, config: TrainConfig) -> Promises:
+def _zeros_of(model: nn.Module, path: Path, result: lineages.Lineage, config: TrainConfig, given: _Given) -> Promises:
     """What is to be promised of the weights that training starts from; how they were pruned, where their file says."""
     if not (config.weights or config.model.pretrained):
         return {}
     told = config.weights or config.model.name
     entries = entries_of(model.state_dict())
     found = promises_of(Checkpoint(Path(told), path.parent, entries, result))
-    of_file = lineage_of(Path(config.weights)) if config.weights else None
-    said = {name: promise for name, promise in (of_file or {}).get("pruned", {}).items() if name in entries}
+    said = {name: promise for name, promise in (given.lineage or {}).get("pruned", {}).items() if name in entries}
     for name, promise in said.items():
         zeros, size = entries[name].zeros, entries[name].size
         if promise["zeros"] <= zeros and promise["size"] == size:
@@ -127,27 +174,31 @@ def _holding(model: nn.Module, run: Run) -> Masking:
     )
 
 
-def _data_and_spec(config: TrainConfig) -> tuple[Dataset, ModelSpec]:
+def _data_and_spec(config: TrainConfig, given: _Given) -> tuple[Dataset, ModelSpec]:
+    """The data, and the network: what options do not say of it is as the file of ``--weights`` says, if it does."""
     model, data = config.model, config.data
-    dataset = load(
-        data.name or DEFAULT_DATA,
-        Path(data.data_dir),
-        download=data.download,
-        size=model.input_size,
-        workers=data.workers,
-        cache=data.cache,
-    )
+    theirs = given.spec(model.name)
+    size = model.input_size or (theirs.input_size[1] if theirs else None)
+    how: dict[str, Any] = {"download": data.download, "workers": data.workers, "cache": data.cache}
+    dataset = load(data.name or DEFAULT_DATA, Path(data.data_dir), size=size, **how)
+    classes = model.num_classes
+    if dataset.names and given.classes:
+        if config.loop.epochs and None in places_of(dataset.names, given.classes):
+            log.info("the outputs of %s learn other classes: those of %s", config.weights, dataset.name)
+        else:
+            dataset = dataset.for_outputs(given.classes, str(config.weights))
+            classes = classes or (theirs.num_classes if theirs else None)
     spec = resolve(
         model.name,
         data_shape=dataset.shape,
         data_classes=dataset.classes,
         data_mean=dataset.mean,
         data_std=dataset.std,
-        num_classes=model.num_classes,
-        input_size=model.input_size,
+        num_classes=classes,
+        input_size=size,
         pretrained=model.pretrained,
-        mean=model.mean,
-        std=model.std,
+        mean=model.mean or (theirs.mean if theirs else None),
+        std=model.std or (theirs.std if theirs else None),
     )
     return dataset, spec
 
@@ -158,14 +209,5 @@ def _stem(spec: ModelSpec, dataset: Dataset) -> str:
 
 
 def _weights_link(weights: str | None, home: Path) -> dict[str, str | None] | None:
-    """How the lineage names the file that training started from.
-
-    Raises:
-        UsageError: there is no such file.
-    """
-    if weights is None:
-        return None
-    path = Path(weights)
-    if not path.is_file():
-        raise UsageError(f"no file {weights}: --weights expects a safetensors file or a .pt, .pth or .th state dict")
-    return {"path": relative(path, home), "sha256": sha256_of(path)}
+    """How the lineage names the file that training started from."""
+    return None if weights is None else {"path": relative(Path(weights), home), "sha256": sha256_of(Path(weights))}
