@@ -127,6 +127,7 @@ _REASONS = {
     "embeddings": _EMBEDDING,
 }
 _OF_MODULES = ("biases", "position tables", "norms", "gains and scales", "embeddings")
+_AUXILIARY = ("AuxLogits.", "aux1.", "aux2.")
 _ONE_EXTENT = "tensors of one extent, all others 1"
 _UNLIKE = "parameters that are called like no weight"
 _WHOLE = "tensors of a type that is not pruned"
@@ -135,6 +136,15 @@ _WHOLE = "tensors of a type that is not pruned"
 def judge(tensors: Tensors) -> dict[str, Verdict]:
     """What each tensor of a file is; those of fewer than two dimensions are no weights, without a reason."""
     return {name: _judged(name, dtype, shape, tensors) for name, (dtype, shape) in tensors.items()}
+
+
+def is_auxiliary(name: str) -> bool:
+    """Whether a tensor is of a head that helps to train googlenet or inception_v3, and takes no part in predictions.
+
+    One rule: such tensors are no layers and count as no parameters; a file that is pruned keeps them as they are, and
+    where the network is built they are left out.
+    """
+    return name.startswith(_AUXILIARY)
 
 
 def remedy_of(reason: str) -> str:
@@ -149,6 +159,8 @@ def _judged(name: str, dtype: str, shape: tuple[int, ...], tensors: Tensors) -> 
             return Verdict(Judgement.REFUSED, form.reason)
     if len(shape) < 2:
         return Verdict(Judgement.LEFT)
+    if is_auxiliary(name):
+        return Verdict(Judgement.LEFT, "auxiliary heads")
     owner, _, own = name.rpartition(".")
     reason = _reason(owner, own, shape, tensors)
     if dtype not in FLOATS:

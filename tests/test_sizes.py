@@ -5,10 +5,13 @@ import pytest
 import timm
 import torch
 import torchvision
+from safetensors.torch import save_file
 from torch import nn
 
+from apcli.checkpoints import read
 from apcli.entries import Entry
-from apcli.sizes import Sizes, is_buffer, sizes
+from apcli.layers import prunable, select
+from apcli.sizes import Sizes, counted, is_buffer, sizes, weights_of
 
 DTYPES = {torch.float32: "F32", torch.int64: "I64", torch.bool: "BOOL"}
 
@@ -72,3 +75,21 @@ def test_types_that_nobody_can_prune_count_as_parameters():
 def test_nothing_has_no_share():
     assert (Sizes(0, 0).sparsity, Sizes(0, 0).compression) == (None, None)
     assert (Sizes(4, 4).sparsity, Sizes(4, 4).compression) == (1.0, None)
+
+
+def test_auxiliary_heads_are_counted_by_no_stage(tmp_path):
+    """The file alone says what the network says that is built without them."""
+    with torch.device("meta"):
+        networks = [torchvision.models.googlenet(aux_logits=aux, init_weights=False) for aux in (True, False)]
+    files = []
+    for network in networks:
+        state = {name: t for name, t in network.state_dict().items() if name.startswith(("aux", "conv1", "fc"))}
+        small = {name: torch.zeros(tensor.shape, dtype=tensor.dtype) for name, tensor in state.items()}
+        files.append(tmp_path / f"{len(files)}.safetensors")
+        save_file(small, files[-1])
+    found = [read(path) for path in files]
+    assert len(found[0].entries) > len(found[1].entries)
+    assert [layer.name for layer in prunable(found[0])] == [layer.name for layer in prunable(found[1])]
+    known = [sizes(counted(checkpoint, checkpoint.entries), weights_of(checkpoint)) for checkpoint in found]
+    assert known[0] == known[1]
+    assert select(found[0], "aux1.fc1")  # by its own name it is to be had

@@ -13,16 +13,17 @@ from torch import Tensor, nn
 from apcli import checkpoints
 from apcli.errors import ApcliError, UsageError
 from apcli.lineage import Lineage
+from apcli.models.copies import emptied
 from apcli.shards import is_index
 from apcli.state_dicts import load
-from apcli.words import few
+from apcli.tensor_names import is_auxiliary
+from apcli.words import count, few
 
 log = logging.getLogger("apcli")
 
 _WRAPPERS = ("state_dict", "model_state_dict", "model_state", "model", "net", "network", "module", "weights")
 _PREFIXES = ("module.", "_orig_mod.")  # of DataParallel and torch.compile
 _COUNTER = ".num_batches_tracked"  # absent from files older than PyTorch 0.4.1; the model's own stays
-_AUXILIARY = ("AuxLogits.", "aux1.", "aux2.")  # heads that inception_v3 and googlenet are built without
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
@@ -79,9 +80,9 @@ def load_weights_(model: nn.Module, weights: Mapping[str, Tensor], rename: Seque
     """
     given = renamed(weights, rename, source)
     wanted = {name: tensor.shape for name, tensor in model.state_dict().items()}
-    unused = [name for name in given if name.startswith(_AUXILIARY) and name not in wanted]
+    unused = [name for name in given if is_auxiliary(name) and name not in wanted]
     if unused:
-        log.info("%s: %d tensors of auxiliary heads are left out", source, len(unused))
+        log.info("%s: left out: %s of auxiliary heads", source, count(len(unused), "tensor"))
         given = {name: tensor for name, tensor in given.items() if name not in unused}
     missing = [name for name in wanted if name not in given and not name.endswith(_COUNTER)]
     unexpected = [name for name in given if name not in wanted]
@@ -112,6 +113,21 @@ def renamed(weights: Mapping[str, Tensor], rename: Sequence[str], source: str) -
     for option in rename:
         given = _renamed(given, option, source)
     return given
+
+
+def needs_versions(model: nn.Module) -> bool:
+    """Whether the network does not take its own tensors from a plain dictionary, as those of a safetensors file are.
+
+    torch keeps in a state dict, beside the tensors, of which version each module's are. torchvision's MNASNets refuse a
+    state dict without, or build themselves anew as an earlier version; no file of tensors can hold it.
+    """
+    outline = emptied(model, "meta")
+    shapes = {name: tensor.shape for name, tensor in outline.state_dict().items()}
+    try:
+        outline.load_state_dict(dict(outline.state_dict()))
+    except (RuntimeError, ValueError, KeyError):
+        return True
+    return shapes != {name: tensor.shape for name, tensor in outline.state_dict().items()}
 
 
 def _load_pickle(path: Path) -> Any:

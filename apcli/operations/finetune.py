@@ -124,7 +124,8 @@ class Finetuner:
                 write(traces.path_beside(path), _trace_entries(training.snapshots), trace)
         self.runs.finish(training)
         before, after = (in_percent(metrics) for metrics in (result["history"][0], result["metrics"]))
-        log.info("%s: test accuracy %s before and %s after fine-tuning", self.outputs.label(path), before, after)
+        said = f"{before} before and {after} after fine-tuning" if recipe.epochs else f"{after}, without training"
+        log.info("%s: test accuracy %s", self.outputs.label(path), said)
         return path
 
     def _promises_of(self, source: Checkpoint) -> dict[str, dict[str, Any]]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import torchvision
 from huggingface_hub import save_torch_state_dict
 from safetensors.torch import load_file, save_file
 from torch import nn
@@ -15,7 +16,7 @@ from apcli import lineage as lineages
 from apcli.checkpoints import write
 from apcli.errors import ApcliError, UsageError
 from apcli.models.resnet_cifar import CifarResNet
-from apcli.models.weights import load_weights_, read_weights
+from apcli.models.weights import load_weights_, needs_versions, read_weights
 from apcli.state_dicts import entries_of
 
 
@@ -211,7 +212,7 @@ def test_heads_that_our_inception_has_not_are_left_out_and_said(caplog):
     source, model = small(), small()
     load_weights_(model, dict(source.state_dict()) | {"AuxLogits.fc.weight": torch.ones(2)}, [], "x.pt")
     assert torch.equal(model.fc.weight, source.fc.weight)
-    assert "1 tensors of auxiliary heads" in caplog.text
+    assert "left out: 1 tensor of auxiliary heads" in caplog.text
 
 
 def test_modules_that_ask_for_a_state_dict_s_version_get_todays():
@@ -228,3 +229,19 @@ def test_modules_that_ask_for_a_state_dict_s_version_get_todays():
     weights = {"0.weight": torch.ones(3, 2), "0.bias": torch.zeros(3)}
     load_weights_(model, weights, (), "file")
     assert (model[0].weight == 1).all()
+
+
+@pytest.mark.parametrize(("name", "wants"), [("mnasnet0_5", True), ("mnasnet1_0", True), ("resnet18", False)])
+def test_networks_that_want_versions_are_known(name, wants):
+    """And the way that is said of them works, where the plain one does not."""
+    model = torchvision.models.get_model(name, num_classes=3)
+    assert needs_versions(model) == wants
+    tensors = dict(model.state_dict())
+    again = torchvision.models.get_model(name, num_classes=3)
+    state = again.state_dict()
+    state.update(tensors)
+    again.load_state_dict(state)
+    assert all(torch.equal(tensor, tensors[key]) for key, tensor in again.state_dict().items())
+    if wants:
+        with pytest.raises(ValueError, match="version"):
+            again.load_state_dict(tensors)

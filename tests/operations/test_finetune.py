@@ -1,6 +1,7 @@
 """The fine-tune stage on the digits: zeros held, PD against separate evaluations, traces, strange files."""
 
 import json
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -138,6 +139,13 @@ def test_what_is_traced(pruned, trace, expected):
     found = traces.of(read(path))
     names = None if found is None else {name.partition(".")[0] for name in found.entries}
     assert names == expected
+
+
+def test_without_an_epoch_there_is_one_accuracy(pruned, caplog):
+    caplog.set_level(logging.INFO, "apcli")
+    run(pruned, loop={"epochs": 0})
+    (said,) = [record.message for record in caplog.records if "test accuracy" in record.message]
+    assert said.endswith("%, without training")
 
 
 def test_lineage(dense, pruned):
