@@ -130,6 +130,16 @@ def needs_versions(model: nn.Module) -> bool:
     return shapes != {name: tensor.shape for name, tensor in outline.state_dict().items()}
 
 
+def tell_versions(model: nn.Module, label: str) -> None:
+    """Say how the file called ``label`` is loaded outside apcli where that takes more than its tensors."""
+    if needs_versions(model):
+        log.info(
+            "%s: outside apcli, update a new network's state_dict() with the file's tensors and load that: it wants the "
+            "versions of its modules, which no safetensors file has",
+            label,
+        )
+
+
 def _load_pickle(path: Path) -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about pickle protocols: the file loads, or the error says why not

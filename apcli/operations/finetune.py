@@ -123,9 +123,7 @@ class Finetuner:
                 trace = {**result, "stage": "trace", "pruned": {}, "history": []}
                 write(traces.path_beside(path), _trace_entries(training.snapshots), trace)
         self.runs.finish(training)
-        before, after = (in_percent(metrics) for metrics in (result["history"][0], result["metrics"]))
-        said = f"{before} before and {after} after fine-tuning" if recipe.epochs else f"{after}, without training"
-        log.info("%s: test accuracy %s", self.outputs.label(path), said)
+        log.info("%s: test accuracy %s", self.outputs.label(path), _accuracies(result, recipe.epochs))
         return path
 
     def _promises_of(self, source: Checkpoint) -> dict[str, dict[str, Any]]:
@@ -311,3 +309,8 @@ def _dense_link(source: Checkpoint, dense: Checkpoint | None, home: Path) -> dic
     if dense is not None:
         return dense.link(home)
     return source.dense_link(home) if source.lineage and source.lineage["dense"] else None
+
+
+def _accuracies(result: dict[str, Any], epochs: int) -> str:
+    before, after = (in_percent(metrics) for metrics in (result["history"][0], result["metrics"]))
+    return f"{before} before and {after} after fine-tuning" if epochs else f"{after}, without training"

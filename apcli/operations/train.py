@@ -19,7 +19,7 @@ from apcli.devices import device_of
 from apcli.errors import UsageError
 from apcli.models.build import build, last_layer
 from apcli.models.spec import ModelSpec, check_model, code_of, resolve
-from apcli.models.weights import lineage_of, load_weights_, needs_versions, read_weights, renamed
+from apcli.models.weights import lineage_of, load_weights_, read_weights, renamed, tell_versions
 from apcli.operations import Tell
 from apcli.operations.held_zeros import Promises, promises_of
 from apcli.operations.networks import Networks
@@ -90,12 +90,7 @@ def train(config: TrainConfig, outputs: Outputs, tell: Tell, ranks: Ranks | None
         result["metrics"] = {split: measured[split] for split in dataset.splits}
         if runs.ranks.first:
             write(path, entries_of(training.evaluated.network.state_dict()), result)
-            if needs_versions(model):
-                log.info(
-                    "%s: outside apcli, update a new %s's state_dict() with the file's tensors and load that: the "
-                    "network wants the versions of its modules, which no safetensors file has",
-                    *(outputs.label(path), spec.name),
-                )
+            tell_versions(model, outputs.label(path))
         runs.finish(training)
         label, loss = outputs.label(path), result["metrics"]["test"]["loss"]
         log.info("%s: test accuracy %s, test loss %s", label, in_percent(result["metrics"]), loss and f"{loss:.5f}")

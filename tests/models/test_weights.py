@@ -16,7 +16,7 @@ from apcli import lineage as lineages
 from apcli.checkpoints import write
 from apcli.errors import ApcliError, UsageError
 from apcli.models.resnet_cifar import CifarResNet
-from apcli.models.weights import load_weights_, needs_versions, read_weights
+from apcli.models.weights import load_weights_, read_weights, tell_versions
 from apcli.state_dicts import entries_of
 
 
@@ -232,10 +232,12 @@ def test_modules_that_ask_for_a_state_dict_s_version_get_todays():
 
 
 @pytest.mark.parametrize(("name", "wants"), [("mnasnet0_5", True), ("mnasnet1_0", True), ("resnet18", False)])
-def test_networks_that_want_versions_are_known(name, wants):
+def test_networks_that_want_versions_are_known(name, wants, caplog):
     """And the way that is said of them works, where the plain one does not."""
     model = torchvision.models.get_model(name, num_classes=3)
-    assert needs_versions(model) == wants
+    caplog.set_level(logging.INFO, "apcli")
+    tell_versions(model, "net.safetensors")
+    assert ("net.safetensors: outside apcli, update" in caplog.text) == wants
     tensors = dict(model.state_dict())
     again = torchvision.models.get_model(name, num_classes=3)
     state = again.state_dict()
