@@ -134,8 +134,8 @@ def tell_versions(model: nn.Module, label: str) -> None:
     """Say how the file called ``label`` is loaded outside apcli where that takes more than its tensors."""
     if needs_versions(model):
         log.info(
-            "%s: outside apcli, update a new network's state_dict() with the file's tensors and load that: it wants the "
-            "versions of its modules, which no safetensors file has",
+            "%s: outside apcli, update a new network's state_dict() with the file's tensors and load that: it needs "
+            "the versions of its modules, which no safetensors file has",
             label,
         )
 
