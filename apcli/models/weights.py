@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from apcli import checkpoints
+from apcli.checkpoints import Checkpoint
 from apcli.errors import ApcliError, UsageError
-from apcli.lineage import Lineage
 from apcli.models.copies import emptied
 from apcli.shards import is_index
 from apcli.state_dicts import load
@@ -57,9 +57,9 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     return _without_prefixes(_unwrapped(content, path))
 
 
-def lineage_of(path: Path) -> Lineage | None:
-    """What a file of weights says of itself; None of one that another program made."""
-    return checkpoints.read(path).lineage if _is_safetensors(path) else None
+def checkpoint_of(path: Path) -> Checkpoint | None:
+    """The checkpoint that a file of weights is; None of a state dict, which says nothing of itself."""
+    return checkpoints.read(path) if _is_safetensors(path) else None
 
 
 def _is_safetensors(path: Path) -> bool:

@@ -110,7 +110,7 @@ class Finetuner:
         if self._is_there(path, wanted, traced):
             return path
         so_far = functools.partial(self._promises_so_far, growing)
-        run = Run(path, spec, dataset, recipe, seed, result, wanted, teacher, so_far)
+        run = Run(path, spec, dataset, recipe, seed, result, wanted, teacher, so_far, source)
         model = self.networks.network(spec, source)
         result["model"]["last"] = last_layer(model, spec)
         if dense is None:

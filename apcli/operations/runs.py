@@ -31,6 +31,7 @@ from apcli.words import few
 class Run:
     """One network's training: as what, on what, how, and where to. ``wanted`` is how ``result`` says it is made.
 
+    ``source`` is the file whose weights it starts from: what that says beside its lineage is handed on.
     ``promises_so_far`` gives, of the weights after an epoch, what they promise beside the result's ``pruned``.
     """
 
@@ -43,6 +44,7 @@ class Run:
     wanted: Mapping[str, Any]
     teacher: nn.Module | None = None
     promises_so_far: Callable[[Mapping[str, Tensor]], Mapping[str, Any]] = lambda weights: {}
+    source: Checkpoint | None = None
 
 
 class Runs:
@@ -113,7 +115,8 @@ class Runs:
         metrics = {split: last[split] for split in run.dataset.splits if split in last}
         history = [*run.result["history"], *training.history]
         pruned = {**run.result["pruned"], **run.promises_so_far(error.good)}
-        write(kept, entries_of(error.good), {**run.result, "history": history, "metrics": metrics, "pruned": pruned})
+        result = {**run.result, "history": history, "metrics": metrics, "pruned": pruned}
+        write(kept, entries_of(error.good), result, like=run.source)
         return ApcliError(f"{error}; the weights after epoch {last['epoch']} are kept in {kept}")
 
 

@@ -19,7 +19,7 @@ from apcli.devices import device_of
 from apcli.errors import UsageError
 from apcli.models.build import build, last_layer
 from apcli.models.spec import ModelSpec, check_model, code_of, resolve
-from apcli.models.weights import lineage_of, load_weights_, read_weights, renamed, tell_versions
+from apcli.models.weights import checkpoint_of, load_weights_, read_weights, renamed, tell_versions
 from apcli.operations import Tell
 from apcli.operations.held_zeros import Promises, promises_of
 from apcli.operations.networks import Networks
@@ -84,12 +84,12 @@ def train(config: TrainConfig, outputs: Outputs, tell: Tell, ranks: Ranks | None
         model = _beginning(config, spec, seed, given).to(device)
         result["model"]["last"] = last_layer(model, spec)
         result["pruned"] = _zeros_of(model, path, result, config, given)
-        run = Run(path, spec, dataset, recipe, seed, result, wanted, teacher)
+        run = Run(path, spec, dataset, recipe, seed, result, wanted, teacher, source=given.source)
         training = runs.train(model, run, masking=_holding(model, run))
         measured = training.metrics or runs.evaluate(model, run)
         result["metrics"] = {split: measured[split] for split in dataset.splits}
         if runs.ranks.first:
-            write(path, entries_of(training.evaluated.network.state_dict()), result)
+            write(path, entries_of(training.evaluated.network.state_dict()), result, like=given.source)
             tell_versions(model, outputs.label(path))
         runs.finish(training)
         label, loss = outputs.label(path), result["metrics"]["test"]["loss"]
@@ -99,10 +99,15 @@ def train(config: TrainConfig, outputs: Outputs, tell: Tell, ranks: Ranks | None
 
 @dataclass(frozen=True)
 class _Given:
-    """What ``--weights`` brings: tensors as the file has them, and what the file says of itself."""
+    """What ``--weights`` brings: tensors as the file has them; the checkpoint, where it is one and no state dict."""
 
     tensors: Mapping[str, Tensor] = field(default_factory=dict)
-    lineage: lineages.Lineage | None = None
+    source: Checkpoint | None = None
+
+    @property
+    def lineage(self) -> lineages.Lineage | None:
+        """What the file says of itself."""
+        return None if self.source is None else self.source.lineage
 
     @property
     def classes(self) -> list[str]:
@@ -131,7 +136,7 @@ def _given(config: TrainConfig) -> _Given:
     if config.weights is None:
         return _Given()
     path = Path(config.weights)
-    given = _Given(read_weights(path), lineage_of(path))
+    given = _Given(read_weights(path), checkpoint_of(path))
     renamed(given.tensors, config.rename, config.weights)
     if (given.lineage or {}).get("kept"):
         raise UsageError(

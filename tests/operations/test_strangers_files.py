@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from apcli.checkpoints import Checkpoint, read
 from apcli.configs.prune import PruneConfig
 from apcli.configs.shared import DataConfig
-from apcli.configs.training import FinetuneConfig, LoopConfig
+from apcli.configs.training import FinetuneConfig, LoopConfig, ModelConfig, TrainConfig
 from apcli.entries import Entry
 from apcli.models.build import build
 from apcli.models.spec import resolve
@@ -21,6 +21,7 @@ from apcli.operations.describe import describe
 from apcli.operations.finetune import Finetuner
 from apcli.operations.network_scores import NetworkScores
 from apcli.operations.prune import prune
+from apcli.operations.train import train
 from apcli.outputs import Outputs
 from apcli.safetensors_files import write_file
 
@@ -111,6 +112,9 @@ def test_fine_tuned_and_compact_files_keep_them_too(network, tmp_path):
     tuning = FinetuneConfig(DataConfig(), LoopConfig(epochs=0, device="cpu"), model="resnet20", trace="none")
     tuned = Finetuner(tuning, Outputs(tmp_path), quiet).finetune(read(network))
     assert said(tuned) == THEIRS
+    loop = LoopConfig(epochs=0, device="cpu")
+    (brought,) = train(TrainConfig(ModelConfig("resnet20"), loop=loop, weights=str(network)), Outputs(tmp_path), quiet)
+    assert said(brought) == THEIRS
 
 
 def sharded(folder: Path) -> Path:
