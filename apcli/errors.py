@@ -11,9 +11,14 @@ class ApcliError(Exception):
 
 
 class UsageError(ApcliError):
-    """The command cannot mean anything (exit 2): an unknown name, a value out of range, nothing to read."""
+    """The command cannot mean anything (exit 2): an unknown name, a value out of range, nothing to read.
+
+    Attributes:
+        everywhere: whether all processes that work together end with it, so that one of them says it.
+    """
 
     exit_code = 2
+    everywhere = True
 
 
 class VerificationError(ApcliError):

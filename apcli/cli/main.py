@@ -91,7 +91,8 @@ def main() -> None:
         if os.environ.get("APCLI_DEBUG") == "1":
             traceback.print_exc()
         sentence, code = explain(error)
-        told = code == UsageError.exit_code and not streams.is_first()  # the first process says the same
+        everywhere = code == UsageError.exit_code and getattr(error, "everywhere", True)
+        told = everywhere and not streams.is_first()  # the first process says the same
         if sentence and not signals.received and not told:  # a file closed half-way by a signal raises its own error
             streams.say_error(sentence)
     signal.setitimer(signal.ITIMER_REAL, 0)

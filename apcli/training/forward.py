@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from apcli.errors import ApcliError
 from apcli.models.spec import ModelSpec
+from apcli.training.parameters import main_head
 
 log = logging.getLogger("apcli")
 
@@ -48,7 +49,7 @@ class Forward:
         images = images.contiguous(memory_format=self.layout)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self._amp, cache_enabled=False):
             output = self._run(images)
-        logits = output[0] if isinstance(output, tuple) else output  # auxiliary heads come after the main one
+        logits = main_head(output)
         expected = (len(images), self.spec.num_classes)
         if not isinstance(logits, Tensor) or logits.shape != expected:
             found = tuple(getattr(logits, "shape", ())) or type(logits).__name__

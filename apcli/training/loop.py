@@ -5,6 +5,7 @@ import logging
 import math
 import signal
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from itertools import count
 from typing import Any, NoReturn
 
@@ -26,7 +27,7 @@ from apcli.training.losses import loss_of, mixing_of
 from apcli.training.masking import Masking
 from apcli.training.optimisers import load_, optimiser_of
 from apcli.training.pace import Pace
-from apcli.training.parameters import learn_, parameters_of, training_mode_
+from apcli.training.parameters import learn_, learns_in_part, parameters_of, training_mode_
 from apcli.training.ranks import Ranks
 from apcli.training.rates import Rates
 from apcli.training.recalibration import settle_
@@ -333,4 +334,4 @@ class Training:
 
     def _through(self, network: nn.Module) -> Callable[[Tensor], Any]:
         compiled: Any = torch.compile(network) if self.recipe.compile else network
-        return self.ranks.together(compiled)
+        return self.ranks.together(compiled, partial(learns_in_part, network, self.spec.input_size))

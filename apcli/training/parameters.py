@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
 
 from apcli.models.layer_weights import layer_weights
+from apcli.probes import undisturbed
 
 
 def parameters_of(network: nn.Module) -> dict[str, nn.Parameter]:
@@ -41,3 +43,22 @@ def training_mode_(network: nn.Module, *, frozen: bool) -> None:
         for module in network.modules():
             if isinstance(module, _NormBase):
                 module.eval()
+
+
+def main_head(output: object) -> object:
+    """The logits among what a network gives: auxiliary heads come after the main one."""
+    return output[0] if isinstance(output, tuple) else output
+
+
+def learns_in_part(network: nn.Module, input_size: tuple[int, int, int]) -> bool:
+    """Whether parameters that learn have no part in the logits: of an unused layer, or of an auxiliary head."""
+    learning = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    if not learning:
+        return False
+    blank = torch.zeros(2, *input_size, device=learning[0].device, dtype=learning[0].dtype)
+    with undisturbed(network), torch.enable_grad():
+        logits = main_head(network(blank))
+        if not isinstance(logits, Tensor) or not logits.requires_grad:
+            return False
+        found = torch.autograd.grad(logits.sum(), learning, allow_unused=True)
+    return any(gradient is None for gradient in found)

@@ -5,14 +5,21 @@ import os
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch.distributed.distributed_c10d import PrefixStore, Store
+from torch.distributed.rendezvous import rendezvous
 from torch.nn.parallel import DistributedDataParallel
 
 from apcli.devices import device_of
+from apcli.errors import UsageError
+from apcli.training.parameters import main_head
+
+_PATIENCE = timedelta(seconds=5)
 
 
 class Ranks:
@@ -42,13 +49,18 @@ class Ranks:
         """What this process's sum of losses counts in the average that is taken of all gradients."""
         return self.size / len(batch) if len(batch) > self.rank else 0.0
 
-    def together(self, network: nn.Module) -> Callable[[Tensor], Tensor]:
-        """The network's forward pass, whose gradients are those of all processes."""
+    def together(self, network: nn.Module, in_part: Callable[[], bool]) -> Callable[[Tensor], object]:
+        """The network's forward pass, of its main head, whose gradients are those of all processes.
+
+        Args:
+            in_part: says whether some of what learns has no part in the logits. It then learns nothing, as in one
+                process; to find out in every step which it is takes time, so it is not done in vain.
+        """
         if self.size == 1:
             return network
         # Kernels of one pixel lie alike channels-first and channels-last, but for their strides, which DDP compares.
         warnings.filterwarnings("ignore", "Grad strides do not match bucket view strides")
-        return DistributedDataParallel(network)
+        return DistributedDataParallel(_MainHead(network), find_unused_parameters=in_part())
 
     def any(self, flag: bool) -> bool:
         """Whether one of the processes says so; all wait for each other."""
@@ -85,6 +97,17 @@ class Ranks:
         return values
 
 
+class _MainHead(nn.Module):
+    """A network without the outputs that no loss is of, whose gradients would be waited for."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, images: Tensor) -> object:
+        return main_head(self.network(images))
+
+
 @contextmanager
 def joined(device: str) -> Iterator[Ranks]:
     """The processes that ``torchrun`` started with this one, connected while the context lasts.
@@ -96,12 +119,32 @@ def joined(device: str) -> Iterator[Ranks]:
         yield Ranks()
         return
     on_cuda = device_of(device).type == "cuda"
-    dist.init_process_group("nccl" if on_cuda else "gloo")
+    store, rank, size = next(rendezvous("env://"))
+    group = PrefixStore("group", store)
+    dist.init_process_group("nccl" if on_cuda else "gloo", store=group, rank=rank, world_size=size)
     try:
         flags = dist.new_group(backend="gloo")
         assert isinstance(flags, dist.ProcessGroup)
-        yield Ranks(dist.get_rank(), dist.get_world_size(), flags)
+        yield Ranks(rank, size, flags)
         dist.barrier(flags)  # who leaves first takes the connections of the others along
+    except UsageError as error:
+        error.everywhere = _is_said_by_first(store, rank, size, str(error))
+        raise
     finally:
         gc.collect()  # networks that are shared among processes hold on to the connections
         dist.destroy_process_group()
+
+
+def _is_said_by_first(store: Store, rank: int, size: int, sentence: str) -> bool:
+    """Whether the first process ends with this sentence too; it waits a little, so that the others can be told."""
+    try:
+        if rank == 0:
+            store.set("usage", sentence)
+            store.wait([f"heard {other}" for other in range(1, size)], _PATIENCE)
+            return True
+        store.wait(["usage"], _PATIENCE)
+        same = store.get("usage") == sentence.encode()
+        store.set(f"heard {rank}", "")
+    except dist.DistError:  # the others go on, or are gone
+        return rank == 0
+    return bool(same)

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -14,7 +15,7 @@ from safetensors.torch import load_file
 from apcli.checkpoints import read
 
 
-def together(shell: Any, command: str) -> list[tuple[int, str, str]]:
+def together(shell: Any, command: str, folders: tuple[str, str] = ("", "")) -> list[tuple[int, str, str]]:
     """Run a command in two processes that know of each other; the exit code, stdout and stderr of each."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -23,7 +24,7 @@ def together(shell: Any, command: str) -> list[tuple[int, str, str]]:
     processes = [
         subprocess.Popen(
             [sys.executable, "-m", "apcli", *command.split()],
-            cwd=shell.folder,
+            cwd=shell.folder / folders[rank],
             env={**shell.environment, **shared, "RANK": str(rank), "LOCAL_RANK": str(rank)},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -90,3 +91,51 @@ def test_what_many_processes_cannot_share_is_refused_once(shell: Any) -> None:
         assert words in first[2]
         assert len(first[2].splitlines()) == 1
     assert os.listdir(shell.folder) == []
+
+
+PARTLY = """
+import torch
+from torch import nn
+
+class Net(nn.Module):
+    def __init__(self, classes):
+        super().__init__()
+        self.body, self.head = nn.Linear(64, 32), nn.Linear(32, classes)
+        self.auxiliary, self.unused = nn.Linear(32, classes), nn.Linear(3, 3)
+
+    def forward(self, images):
+        hidden = torch.tanh(self.body(images.flatten(1)))
+        return (self.head(hidden), self.auxiliary(hidden)) if self.training else self.head(hidden)
+
+def net(num_classes=10):
+    return Net(num_classes)
+"""
+
+
+def test_parameters_outside_the_loss_stay_as_in_one_process(shell: Any) -> None:
+    """An unused layer, and an auxiliary head that only training has: no decay and no momentum moves them."""
+    (shell.folder / "net.py").write_text(PARTLY)
+    options = "--epochs 1 --batch-size 131 --augment none --lr 0.1 --momentum 0.9 --weight-decay 0.01"
+    first, second = together(shell, f"train net.py:net {options} -o two.safetensors")
+    assert first[:2] == (0, "two.safetensors\n"), first[2]
+    assert second == (0, "", "")
+    assert "find_unused" not in first[2]
+    shell(f"train net.py:net {options} -o one.safetensors --quiet")
+    same(shell.folder / "one.safetensors", shell.folder / "two.safetensors")
+    one, two = (load_file(shell.folder / f"{name}.safetensors") for name in ("one", "two"))
+    for name in ("unused.weight", "auxiliary.weight"):
+        assert torch.equal(one[name], two[name])
+
+
+@pytest.mark.long
+def test_a_usage_error_of_another_process_is_said(shell: Any) -> None:
+    """A machine that lacks what the first one has."""
+    command = "train fc5 --weights theirs.safetensors --epochs 1"
+    shell.save("first/theirs.safetensors", {"fc.weight": np.ones((2, 2), np.float32)})
+    (shell.folder / "second").mkdir()
+    (_, (code, out, said)) = together(shell, command, folders=("first", "second"))
+    assert (code, out) == (2, "")
+    assert said.splitlines()[-1] == (  # torch has its own words for a first process that is gone
+        "apcli: error: process 1: no file theirs.safetensors: --weights expects a safetensors file or a .pt, .pth or "
+        ".th state dict"
+    )
