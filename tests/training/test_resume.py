@@ -241,7 +241,7 @@ def test_a_reader_that_is_lost_anywhere(tmp_path, plain, monkeypatch, path):
     train, test = (Losing(split.images, split.labels) for split in (given.train, given.test))
     monkeypatch.setattr(sys.modules[__name__], "data", lambda: replace(given, train=train, test=test))
     run = Run({"ema": 0.7}, path and tmp_path / path)
-    losses = EPOCHS * (BATCHES + 2)
+    losses = EPOCHS * (2 * BATCHES + 2)  # the average's statistics are measured on the train split, then both splits
     for at in range(1, 1 + losses if path else 2):
         Losing.left = at
         kept = r"SIGKILL; what was learnt is in .*t\.resume\.pt: the same command goes on$" if path else "SIGKILL$"
