@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor, nn
 
 from apcli import lineage as lineages
@@ -76,7 +77,7 @@ class Finetuner:
         """
         config = self.config
         pruned = self._promises_of(source)
-        growing = self._growing(source)
+        growing = self._growing(source, pruned)
         traced = traced_layers(source, config.trace, {*pruned, *(layer.tensor for layer in growing)})
         dense = self._dense_of(source, pruned)
         spec, whole = self.networks.spec_and_data(source)
@@ -135,15 +136,18 @@ class Finetuner:
             raise UsageError(f"--update pruned: {source.label} has no pruned layer: prune first, or use --update all")
         return pruned
 
-    def _growing(self, source: Checkpoint) -> list[Layer]:
-        """The layers that ``--sparsity`` prunes further while they are trained; none without it."""
+    def _growing(self, source: Checkpoint, pruned: Collection[str]) -> list[Layer]:
+        """The layers that ``--sparsity`` prunes further while they are trained; none without it.
+
+        Zeros of a layer that is not pruned are where it starts, and learn like other weights.
+        """
         config = self.config
         if config.sparsity is None:
             return []
         layers = select(source, config.layers, config.exclude)
         for group in _ranked_together(layers, config.scope):
             size = sum(layer.size for layer in group)
-            zeros = sum(source.entries[layer.tensor].zeros for layer in group)
+            zeros = sum(source.entries[layer.tensor].zeros for layer in group if layer.tensor in pruned)
             if round(config.sparsity * size) < zeros:
                 what = group[0].name if config.scope == "layer" else "what --scope global ranks"
                 raise UsageError(
@@ -182,11 +186,12 @@ class Finetuner:
     def _masking(
         self, parameters: Mapping[str, nn.Parameter], held: Iterable[str], growing: list[Layer], steps: int
     ) -> Masking:
-        """Masks of the zeros that ``held`` and ``growing`` tensors have, and how they grow; tied weights share one."""
+        """Masks of ``held`` tensors' zeros, and how those of ``growing`` layers grow; tied weights share one."""
         tensors = dict.fromkeys([*held, *(layer.tensor for layer in growing)])
         for tensor in tensors.keys() - parameters.keys():
             raise UsageError(f"{tensor} is not learnt, so --sparsity cannot prune it in training: see --exclude")
-        masks = {id(parameters[tensor]): parameters[tensor].detach() == 0 for tensor in tensors}
+        masks = {id(parameters[tensor]): _none_of(parameters[tensor]) for tensor in tensors}
+        masks |= {id(parameters[tensor]): parameters[tensor].detach() == 0 for tensor in held}
         once = {id(parameters[layer.tensor]): layer for layer in growing}
         learns = "training" in self.method.row.needs
         growths = []
@@ -278,6 +283,11 @@ class Finetuner:
 
 def _ranked_together(layers: list[Layer], scope: str) -> list[list[Layer]]:
     return [[layer] for layer in layers] if scope == "layer" else [layers] if layers else []
+
+
+def _none_of(weight: Tensor) -> Tensor:
+    """A mask that removes nothing, in the weight's layout."""
+    return torch.zeros_like(weight, dtype=torch.bool, requires_grad=False)
 
 
 def traced_layers(source: Checkpoint, wanted: str, pruned: Collection[str]) -> list[Layer]:

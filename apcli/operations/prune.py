@@ -20,6 +20,7 @@ from apcli.operations.layer_masks import Mask, by_counts, by_pattern, by_scope, 
 from apcli.operations.prune_amounts import share_of_compression, tell
 from apcli.operations.prune_trials import Trial, check, needs_network, trials_of
 from apcli.operations.repack import only_repacks, repack
+from apcli.operations.zero_layers import check_masks_can_be_told
 from apcli.outputs import Outputs
 from apcli.rankings import MagnitudeRanking, ScoreRanking, common_dtype
 from apcli.selection import Ranking
@@ -75,6 +76,8 @@ class _Pruner:
         )
         if self.rewound is not None:
             self.rewound.check_finite()
+        if not config.is_filter:
+            check_masks_can_be_told(self.layers, source, self.rewound)
         self.last = ((source.lineage or {}).get("model") or {}).get("last")
 
     def results(self, hashed: Future[str]) -> Iterator[Path]:
@@ -278,7 +281,8 @@ class _Pruner:
             if found == entry.size > self.source.entries[tensor].zeros:
                 log.warning("%s: %s loses all its weights: see --min-keep", self.source.label, name)
             elif asked is not None and not pooled and found > round(asked * entry.size):
-                log.warning("%s: %s had more zeros than asked for: they stay", self.source.label, name)
+                where = self.source.label if self.rewound is None else f"--rewind-to {self.rewound.label}"
+                log.warning("%s: %s has more zeros than asked for: they stay", where, name)
             promises[tensor] = lineages.promise(found, entry.size, method, structured, trial.seed, asked)
         return promises
 
