@@ -93,11 +93,6 @@ def _on_data(config: DivergenceConfig, tell: Any) -> Any:
     from apcli.operations.divergence_choices import needs_data
 
     if not needs_data(config):
-        given = {"--data": config.data.name, "--model": config.model, "--images": config.images}
-        given["--split"] = config.split != DivergenceConfig.split
-        idle = [option for option, value in given.items() if value]
-        if idle:
-            raise UsageError(f"{idle[0]} is given, but no distribution of {config.dist} is measured on the network")
         return None
     from apcli.operations.data_projections import DataProjections
 
@@ -115,11 +110,9 @@ def _pairs(arguments: list[str], dense: str | None) -> Iterator[tuple[Any, Any]]
             raise UsageError(
                 f"{len(pair)} files came for a pair: expected - to be one file, or --dense FILE for several"
             )
-        if not (pair[0].lineage and pair[0].lineage["pruned"]):
-            yield pair[0], pair[1]
+        if not all(checkpoint.lineage and checkpoint.lineage["pruned"] for checkpoint in pair):
+            yield pair[0], pair[1]  # the operation refuses the wrong order
             return
-        if not (pair[1].lineage and pair[1].lineage["pruned"]):
-            raise UsageError(f"{pair[0].label} is pruned and {pair[1].label} is not: give the dense file first")
         arriving = iter(pair)
     else:
         arriving = streams.checkpoints_in(arguments)

@@ -56,6 +56,8 @@ class Divergences:
         self.estimator = ESTIMATORS.row(config.estimator)
         self.on_data = on_data
         check_choices(self.choices, self.measures, config)
+        if on_data is None and any(map(is_on_data, self.choices)):
+            raise ValueError(f"{config.dist} is measured on the network: pass DataProjections(config, tell)")
         drawn = config.estimator != "exact" or any(measure.name in _DRAWN for measure in self.measures)
         weights = [choice for choice in self.choices if not is_on_data(choice)]
         self.on_weights = WeightProjections(weights, self.measures, keep=drawn, level=config.level)
@@ -66,9 +68,11 @@ class Divergences:
         """Records of every distribution and measure, by layer and pooled, of the file and of every traced epoch.
 
         Raises:
-            UsageError: an unknown layer, or a distribution or measure that does not suit.
+            UsageError: the dense file is the pruned one, an unknown layer, or a distribution or measure does not suit.
             ApcliError: the two files' layers do not match, or a weight is NaN or Inf.
         """
+        if _is_pruned(dense) and not _is_pruned(pruned):
+            raise UsageError(f"{dense.label} is pruned and {pruned.label} is not: give the dense file first")
         hashes = self._threads.map(lambda checkpoint: checkpoint.sha256, (dense, pruned))
         check_input(pruned)
         layers = compared_layers(dense, pruned, self.config)
@@ -169,6 +173,11 @@ class Divergences:
             self._said.add((choice.spec, measure))
             what = "infinite" if math.isinf(value) else "beyond Monte Carlo (a few draws carry the average)"
             log.warning("%s of %s is %s for some layers: their records hold null", measure, choice.spec, what)
+
+
+def _is_pruned(checkpoint: Checkpoint) -> bool:
+    """Whether the lineage says so."""
+    return bool(checkpoint.lineage and checkpoint.lineage["pruned"])
 
 
 def compared_layers(dense: Checkpoint, pruned: Checkpoint, config: DivergenceConfig) -> list[Layer]:

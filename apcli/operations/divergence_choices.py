@@ -45,8 +45,15 @@ def check_choices(choices: Sequence[Choice], measures: Sequence[Choice], config:
     """Try every distribution with every measure on laws of one or two coordinates.
 
     Raises:
-        UsageError: a parameter is out of range, or a measure is not defined for a distribution or an estimator.
+        UsageError: a parameter is out of range, a measure is not defined for a distribution or an estimator, or an
+            option is given that nothing looks at.
     """
+    if not any(map(is_on_data, choices)):
+        given = {"--data": config.data.name, "--model": config.model, "--images": config.images}
+        given["--split"] = config.split != DivergenceConfig.split
+        idle = [option for option, value in given.items() if value]
+        if idle:
+            raise UsageError(f"{idle[0]} is given, but no distribution of {config.dist} is measured on the network")
     if config.estimator != "exact" and any(measure.name == "w2" for measure in measures):
         raise UsageError(f"--estimator {config.estimator}: w2 is no average over draws: use --estimator exact for it")
     for choice in (*choices, *measures):

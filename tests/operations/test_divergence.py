@@ -301,3 +301,24 @@ def test_files_are_left_as_they_are(tmp_path):
     run(*paths, "ap2,student-t,gaussian:cov=diag")
     assert [path.read_bytes() for path in paths] == before
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.safetensors", "b.safetensors"]
+
+
+@pytest.mark.parametrize(
+    "options, option", [({"images": 3}, "--images"), ({"model": "fc5"}, "--model"), ({"split": "train"}, "--split")]
+)
+def test_the_operation_refuses_what_nothing_looks_at(options, option):
+    with pytest.raises(UsageError, match=f"{option} is given, but no distribution of ap2"):
+        Divergences(DivergenceConfig("ap2", **options))
+
+
+def test_a_missing_network_is_said():
+    with pytest.raises(ValueError, match="predictive is measured on the network"):
+        Divergences(DivergenceConfig("predictive"))
+
+
+def test_the_operation_refuses_the_wrong_order(tmp_path):
+    save_file({"fc.weight": torch.randn(4, 6)}, tmp_path / "net.safetensors")
+    dense = read(tmp_path / "net.safetensors")
+    (pruned,) = prune(dense, PruneConfig((0.5,)), Outputs(tmp_path))
+    with pytest.raises(UsageError, match="give the dense file first"):
+        next(Divergences(DivergenceConfig("ap2")).records(read(pruned), dense))
