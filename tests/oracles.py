@@ -78,7 +78,7 @@ def shift_of(difference: Sequence[float], first: Sequence[Sequence[float]], seco
     bures2 = float(np.trace(s1 + s2 - 2 * linalg.sqrtm(root @ s1 @ root).real))
     traces = float(np.trace(s1)), float(np.trace(s2))
     distance = np.abs(basis.T @ inverse @ a)
-    return Shift(excess, np.ones(len(a), dtype=int), distance, float(np.linalg.norm(a)), traces, bures2)
+    return Shift(np.log1p(excess), np.ones(len(a), dtype=int), distance, float(np.linalg.norm(a)), traces, bures2)
 
 
 def _on_the_line(integrand: Callable[[mpmath.mpf], mpmath.mpf], low: mpmath.mpf, high: mpmath.mpf, digits: int):
@@ -94,7 +94,7 @@ def general_student_t_kl_digits(shift: Shift, df: float, other_df: float, digits
     with mpmath.workdps(digits + 25):
         n1, n2, dim = mpmath.mpf(df), mpmath.mpf(other_df), mpmath.mpf(shift.dim)
         lengths, counts = [mpmath.mpf(float(d)) ** 2 for d in shift.distance], [int(m) for m in shift.multiplicity]
-        scales = [1 + mpmath.mpf(float(e)) for e in shift.excess]
+        scales = [mpmath.exp(mpmath.mpf(float(log))) for log in shift.log_eigenvalues]
         ratios = [scale * n1 / n2 for scale in scales]
 
         def integrand(t: mpmath.mpf) -> mpmath.mpf:
@@ -119,7 +119,7 @@ def general_student_t_renyi_digits(shift: Shift, df: float, other_df: float, alp
     with mpmath.workdps(digits + 25):
         n1, n2, dim, al = mpmath.mpf(df), mpmath.mpf(other_df), mpmath.mpf(shift.dim), mpmath.mpf(alpha)
         lengths, counts = [mpmath.mpf(float(d)) ** 2 for d in shift.distance], [int(m) for m in shift.multiplicity]
-        scales = [1 + mpmath.mpf(float(e)) for e in shift.excess]
+        scales = [mpmath.exp(mpmath.mpf(float(log))) for log in shift.log_eigenvalues]
         a, b = al * (n1 + dim) / 2, (1 - al) * (n2 + dim) / 2
 
         def integrand(t: mpmath.mpf) -> mpmath.mpf:
@@ -140,6 +140,48 @@ def general_student_t_renyi_digits(shift: Shift, df: float, other_df: float, alp
         k2 = gamma((n2 + dim) / 2) - gamma(n2 / 2) - dim / 2 * mpmath.log(n2 * mpmath.pi)
         constant = dim / 2 * mpmath.log(mpmath.pi) + gamma(a + b - dim / 2) - gamma(a) - gamma(b)
         return float((al * k1 + (1 - al) * k2 + constant + mpmath.log(total)) / (al - 1))
+
+
+def radial_digits(
+    df: float, other_df: float, dim: int, scale: float, what: str | float, digits: int = 40
+) -> mpmath.mpf:
+    """Two Student-t laws about one centre, from their densities: integrals over log |z| on intervals that double.
+
+    Args:
+        df: of the first law, of size ``scale``; the second has ``other_df`` and the size 1; infinity is the Gaussian.
+        what: ``kl``, ``tv`` or the order of a Renyi divergence.
+    """
+    with mpmath.workdps(digits):
+        n1, n2, d, s = (mpmath.mpf(number) for number in (df, other_df, dim, scale))
+
+        def log_density(n: mpmath.mpf, square: mpmath.mpf) -> mpmath.mpf:
+            if n == mpmath.inf:
+                return -d / 2 * mpmath.log(2 * mpmath.pi) - square / 2
+            constant = mpmath.loggamma((n + d) / 2) - mpmath.loggamma(n / 2) - d / 2 * mpmath.log(n * mpmath.pi)
+            return constant - (n + d) / 2 * mpmath.log1p(square / n)
+
+        log_area = mpmath.log(2) + d / 2 * mpmath.log(mpmath.pi) - mpmath.loggamma(d / 2)
+
+        def integrand(t: mpmath.mpf) -> mpmath.mpf:
+            square, log_volume = mpmath.exp(2 * t), log_area + d * t
+            log_p, log_q = log_density(n1, square / s**2) - d * mpmath.log(s), log_density(n2, square)
+            if what == "kl":
+                return mpmath.exp(log_p + log_volume) * (log_p - log_q)
+            if what == "tv":
+                return abs(mpmath.exp(log_p + log_volume) - mpmath.exp(log_q + log_volume)) / 2
+            return mpmath.exp(what * log_p + (1 - what) * log_q + log_volume)
+
+        most = max((n for n in (n1, n2) if n != mpmath.inf), default=d)
+        reach = 500 / min(n1, n2, 1)
+        ends = set()
+        for centre in (mpmath.log(d) / 2, mpmath.log(d) / 2 + mpmath.log(s)):
+            length = mpmath.sqrt(1 / d + 1 / most)
+            while length < reach:
+                ends |= {centre, centre + length, *([centre - length] if length < 450 / d + 60 else [])}
+                length *= 2
+        parts = [mpmath.quad(integrand, part, method="gauss-legendre") for part in pairwise(sorted(ends))]
+        total = mpmath.fsum(parts)
+        return total if isinstance(what, str) else mpmath.log(total) / (what - 1)
 
 
 def on_the_line(log_p: Callable[[float], float], log_q: Callable[[float], float], points: Sequence[float]):

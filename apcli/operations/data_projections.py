@@ -20,7 +20,7 @@ from apcli.probes.predictions import log_probabilities
 from apcli.registry import Choice
 from apcli.state_dicts import tensor_of
 from apcli.theory import COVARIANCES
-from apcli.theory.covariances import excess_of_scales
+from apcli.theory.covariances import log_of_scales
 from apcli.theory.matrices import euclidean
 from apcli.theory.measures import Pair, number_or_same
 from apcli.theory.shifts import Shift
@@ -70,7 +70,7 @@ class DataProjections:
         scale = float(choice.parameters["scale"])
         try:
             pruned_scale = number_or_same(choice.parameters["pruned_scale"], scale, "pruned_scale")
-            excess = excess_of_scales(scale, pruned_scale)
+            log_scales = log_of_scales(scale, pruned_scale)
             squared = self._metric(choice).squared({name: d / unit for name, d in difference.items()})
         except ValueError as error:
             raise UsageError(f"--dist {choice.spec}: {error}") from None
@@ -81,7 +81,7 @@ class DataProjections:
             share = f"{100 * damping / squared:.0f} %"
             log.warning("--dist %s: damping makes %s of a value: the network hardly responds", choice.spec, share)
         size = np.array([sum(d.size for d in difference.values())])
-        return Shift(np.array([excess]), size, np.array([unit * math.sqrt(squared) / pruned_scale]), length)
+        return Shift(np.array([log_scales]), size, np.array([unit * math.sqrt(squared) / pruned_scale]), length)
 
     def predictive(self, choice: Choice, replaced: Mapping[str, Entry]) -> Pair:
         """The two networks' predictions for every image; ``replaced`` are tensors that differ from the pruned file's.

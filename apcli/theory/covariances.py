@@ -72,7 +72,7 @@ def diag(dense: Rows, pruned: Rows, scale: float, pruned_scale: float | str, *, 
     length = euclidean(apart)
     return _Different(
         whiten=lambda difference: difference / deviations,
-        excess=(variances - own) / own,
+        log_eigenvalues=log_ratio(variances, own),
         traces=(float(variances.sum()), float(own.sum())),
         bures2=length * length,
         scale=scales[0],
@@ -182,12 +182,12 @@ class _Shared:
 
     def shift(self, distances: np.ndarray, length: float, rows: int, columns: int) -> Shift:
         dim, trace = rows * columns, rows * columns * self.variance
-        excess = excess_of_scales(self.scale, self.pruned_scale)
+        logs = np.array([log_of_scales(self.scale, self.pruned_scale)])
         traces = self.scale * self.scale * trace, self.pruned_scale * self.pruned_scale * trace
         apart = self.scale - self.pruned_scale
         with np.errstate(over="ignore"):
             distances = distances / self.pruned_scale
-        return Shift(np.array([excess]), np.array([dim]), distances, length, traces, apart * apart * trace)
+        return Shift(logs, np.array([dim]), distances, length, traces, apart * apart * trace)
 
 
 @dataclass(frozen=True, eq=False)
@@ -196,13 +196,13 @@ class _Different:
 
     Args:
         whiten: with the pruned law's C, to the axes in which the dense law's is diagonal: [r, J] to [r, J].
-        excess: what that diagonal has above 1; float64 [J].
+        log_eigenvalues: the logarithm of that diagonal; float64 [J].
         traces: of both C.
         bures2: tr(S1 + S2 - 2 (S2^1/2 S1 S2^1/2)^1/2) of one row, scales included.
     """
 
     whiten: Whitener
-    excess: np.ndarray
+    log_eigenvalues: np.ndarray
     traces: tuple[float, float]
     bures2: float
     scale: float
@@ -213,17 +213,16 @@ class _Different:
         return column_lengths(self.whiten(difference))
 
     def shift(self, distances: np.ndarray, length: float, rows: int, columns: int) -> Shift:
-        size = len(self.excess)
+        size = len(self.log_eigenvalues)
         copies = rows * columns // size
-        of_scales = excess_of_scales(self.scale, self.pruned_scale)
-        excess = (1 + of_scales) * self.excess + of_scales
+        logs = self.log_eigenvalues + log_of_scales(self.scale, self.pruned_scale)
         traces = (
             copies * self.scale * self.scale * self.traces[0],
             copies * self.pruned_scale * self.pruned_scale * self.traces[1],
         )
         with np.errstate(over="ignore"):
             distances = distances / self.pruned_scale
-        return Shift(excess, np.full(size, copies), distances, length, traces, copies * self.bures2)
+        return Shift(logs, np.full(size, copies), distances, length, traces, copies * self.bures2)
 
 
 def _different(
@@ -249,7 +248,7 @@ def _different(
     apart = euclidean(roots[0] - roots[1] @ (left @ right))
     return _Different(
         whiten=lambda difference: difference.reshape(-1, len(directions)) @ directions,
-        excess=excess,
+        log_eigenvalues=np.log1p(excess),
         traces=(float(np.trace(first)), float(np.trace(second))),
         bures2=apart * apart,
         scale=scales[0],
@@ -264,15 +263,21 @@ def _ar1_whitened(difference: np.ndarray, rho: float) -> np.ndarray:
     return whitened
 
 
-def excess_of_scales(scale: float, pruned_scale: float) -> float:
-    """scale^2 / pruned_scale^2 - 1.
+def log_of_scales(scale: float, pruned_scale: float) -> float:
+    """log(scale^2 / pruned_scale^2).
 
     Raises:
         ValueError: the ratio is beyond double's range.
     """
     if not 1e-150 < scale / pruned_scale < 1e150:
         raise ValueError(f"scale is {scale:g} and pruned_scale {pruned_scale:g}: expected scales less far apart")
-    return (scale - pruned_scale) / pruned_scale * ((scale + pruned_scale) / pruned_scale)
+    return 2 * float(log_ratio(np.array(scale), np.array(pruned_scale)))
+
+
+def log_ratio(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """log(first / second), elementwise, with the digits of first - second where the two are close."""
+    apart = (first - second) / second
+    return np.asarray(np.where(np.abs(apart) < 0.5, np.log1p(np.maximum(apart, -0.5)), np.log(first / second)))
 
 
 def _scales(scale: float, pruned_scale: float | str, unit: float = 1.0) -> tuple[float, float]:
@@ -281,7 +286,7 @@ def _scales(scale: float, pruned_scale: float | str, unit: float = 1.0) -> tuple
     for name, value in zip(("scale", "pruned_scale"), scales, strict=True):
         if not 0 < value < math.inf:
             raise ValueError(f"{name} is {value:g}: expected a positive standard deviation")
-    excess_of_scales(*scales)
+    log_of_scales(*scales)
     return scales[0] * unit, scales[1] * unit
 
 

@@ -43,7 +43,7 @@ class GaussianPair:
         """1/2 [sum (e_i - log(1 + e_i)) + delta^2] (arXiv:2403.00155, equation (3)); no term is negative."""
         if beyond_comparison(self.shift):
             return math.inf
-        spread = float(self.shift.multiplicity @ log_gap(self.shift.excess, 0.0))
+        spread = float(self.shift.multiplicity @ log_gap(self.shift.log_eigenvalues, 1.0))
         return spread / 2 + kl(self.shift.delta)
 
     def renyi(self, alpha: float) -> float:
@@ -52,11 +52,13 @@ class GaussianPair:
         Infinite where a mixed covariance alpha S2 + (1 - alpha) S1 is not positive definite, which takes alpha > 1.
         Source: Gil, Alajaji & Linder 2013, doi:10.1016/j.ins.2013.06.018, table 2, in coordinates where S2 is 1.
         """
-        shift, x = self.shift, 1 - alpha
-        mixed = 1 + x * shift.excess
-        if beyond_comparison(shift) or np.any(mixed <= 0):
+        shift = self.shift
+        if beyond_comparison(shift):
             return math.inf
-        spread = float(shift.multiplicity @ log_gap(shift.excess, x))
+        mixed = alpha + (1 - alpha) * shift.eigenvalues
+        if np.any(mixed <= 0):
+            return math.inf
+        spread = float(shift.multiplicity @ log_gap(shift.log_eigenvalues, alpha))
         return spread / 2 + alpha * kl(float(np.hypot.reduce(shift.distance / np.sqrt(mixed))))
 
     def tv(self) -> float:
@@ -131,7 +133,7 @@ def beyond_comparison(shift: Shift) -> bool:
 
     Then every Kullback-Leibler and Renyi divergence of any two laws of this location and scale is infinite.
     """
-    return not (math.isfinite(shift.delta) and bool(np.all((shift.excess > -1) & (shift.excess < math.inf))))
+    return not (math.isfinite(shift.delta) and bool(np.all(np.isfinite(shift.log_eigenvalues))))
 
 
 def bures2(shift: Shift) -> float:
@@ -147,17 +149,29 @@ def bures2(shift: Shift) -> float:
     return shift.bures2
 
 
-def log_gap(excess: np.ndarray, x: float) -> np.ndarray:
-    """log(1 + e x) / x - log(1 + e), and e - log(1 + e) for x = 0: of second order in e, and computed so.
+def log_gap(log_eigenvalues: np.ndarray, alpha: float) -> np.ndarray:
+    """log(alpha + (1 - alpha) v) / (1 - alpha) - log v, and v - 1 - log v for alpha = 1: of second order in log v.
 
     Args:
-        excess: e, above -1 and such that 1 + e x > 0.
+        log_eigenvalues: log v, such that alpha + (1 - alpha) v > 0.
     """
-    if not excess.any():  # laws of one scale, the usual ones, do not wait for SciPy
-        return np.zeros_like(excess)
-    plain = (excess if x == 0 else np.log1p(excess * x) / x) - np.log1p(excess)
-    near = np.where(np.abs(excess) * max(1.0, abs(x)) < _NEAR, excess, 0.0)
-    series = excess_over_log(near) - (excess_over_log(near * x) / x if x != 0 else 0.0)
+    if not log_eigenvalues.any():  # laws of one scale, the usual ones, do not wait for SciPy
+        return np.zeros_like(log_eigenvalues)
+    if alpha < 0.5:  # from the other side, so that orders near 0 keep their digits
+        return alpha / (1 - alpha) * _log_gap(-log_eigenvalues, 1 - alpha, alpha)
+    return _log_gap(log_eigenvalues, alpha, 1 - alpha)
+
+
+def _log_gap(log_eigenvalues: np.ndarray, alpha: float, rest: float) -> np.ndarray:
+    """``log_gap``, ``rest`` being 1 - alpha."""
+    excess, eigenvalues = np.expm1(log_eigenvalues), np.exp(log_eigenvalues)
+    with np.errstate(divide="ignore"):  # where the other term is taken
+        log_mixed = np.where(
+            excess * rest > -0.5, np.log1p(np.maximum(excess * rest, -0.5)), np.log(alpha + rest * eigenvalues)
+        )
+    plain = (excess if rest == 0 else log_mixed / rest) - log_eigenvalues
+    near = np.where(np.abs(excess) * max(1.0, abs(rest)) < _NEAR, excess, 0.0)
+    series = excess_over_log(near) - (excess_over_log(near * rest) / rest if rest != 0 else 0.0)
     return np.asarray(np.where(near != 0, series, plain))
 
 

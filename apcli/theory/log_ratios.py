@@ -15,11 +15,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from scipy.special import gammaln
 
 from apcli.theory.gaussian import GaussianPair
 from apcli.theory.measures import NotDefined, Pair
 from apcli.theory.products import ProductPair
+from apcli.theory.radial import Radial
 from apcli.theory.shifts import Shift
 from apcli.theory.student_t import StudentTPair
 
@@ -28,6 +28,7 @@ from apcli.theory.student_t import StudentTPair
 _BLOCKS = {"cpu": 2**14, "cuda": 2**22}
 _NUMBERS = 10**11  # more than that in one estimate would take hours
 _FARTHEST = 1e150  # squares beyond it overflow
+_FEW = 0.2  # degrees of freedom below which a gamma variable may be smaller than floats
 
 
 def antithetic(pair: Pair, points: int, generator: torch.Generator) -> Iterator[torch.Tensor]:
@@ -79,7 +80,7 @@ def block_sizes(rows: int, width: int, numbers: int) -> Iterator[int]:
 
 def _check_near(shift: Shift) -> None:
     """Raise ValueError where the laws are too far apart, or too singular, for a log-ratio in double precision."""
-    if not (shift.delta < _FARTHEST and np.all(shift.excess > -1) and np.all(shift.excess < _FARTHEST)):
+    if not (shift.delta < _FARTHEST and np.all(np.abs(shift.log_eigenvalues) < math.log(_FARTHEST))):
         raise ValueError(
             f"the laws are {shift.delta:g} standard deviations apart, or one is singular: use --estimator exact"
         )
@@ -98,18 +99,18 @@ def _elliptical(
     dim, gaussian = shift.dim, math.isinf(df) and math.isinf(other_df)
     place: dict[str, Any] = {"dtype": torch.float64, "device": generator.device}
     excess, distance = torch.tensor(shift.excess, **place), torch.tensor(shift.distance, **place)
-    tilt = 2 * (1 + excess).sqrt() * distance
+    tilt = 2 * torch.tensor(shift.eigenvalues, **place).sqrt() * distance
     rest = torch.tensor(shift.multiplicity - 1, **place) / 2  # chi-square of k degrees is twice a gamma of k / 2
-    log_det = float(shift.multiplicity @ np.log1p(shift.excess))
+    log_det = float(shift.multiplicity @ shift.log_eigenvalues)
+    radial = Radial(df, other_df, dim, 0.0)
     for n in block_sizes(pairs, excess.numel(), block_of(generator.device)):
         normal = torch.randn(n, excess.numel(), generator=generator, **place)
         square = normal.square()
         if not (gaussian and shift.one_scale) and rest.any():  # else lengths do not matter, or are the normals alone
             wide = rest > 0
             square[:, wide] += 2 * torch._standard_gamma(rest[wide].expand(n, -1).contiguous(), generator)
-        mixing = torch.ones(n, **place)
-        if not math.isinf(df):
-            mixing = torch._standard_gamma(torch.full((n,), df / 2, **place), generator) * (2 / df)
+        log_mixing = _log_mixing(df, torch.ones(n, **place), generator)
+        mixing = log_mixing.exp()
         radius, even = square.sum(1), (square * excess).sum(1) + mixing * shift.delta**2
         odd = mixing.sqrt() * (normal * tilt).sum(1)
         growth = torch.stack([even + odd, even - odd], dim=1)  # (Q2 - Q1) t
@@ -118,17 +119,22 @@ def _elliptical(
         else:
             ratio = (other_df + dim) / 2 * torch.log1p(growth / (other_df * mixing + radius)[:, None])
         if df != other_df:
-            squared = (radius / mixing).clamp(max=_FARTHEST**2)  # a gamma of few degrees of freedom may underflow
-            ratio += (_surprisal(squared, other_df, dim) - _surprisal(squared, df, dim))[:, None]
+            log_square = (radius.log() - log_mixing).cpu().numpy()
+            ratio -= torch.tensor(radial.log_ratio(log_square), device=ratio.device)[:, None]
         yield ratio - log_det / 2
 
 
-def _surprisal(square: torch.Tensor, df: float, dim: int) -> torch.Tensor:
-    """-log density, up to dim/2 log(2 pi), of the standard law of ``df`` where the squared length is ``square``."""
+def _log_mixing(df: float, ones: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """log(2 g / df), g ~ Gamma(df / 2): by a power of a uniform variable where g itself may underflow."""
     if math.isinf(df):
-        return square / 2
-    constant = dim / 2 * math.log(df / 2) + gammaln(df / 2) - gammaln((df + dim) / 2)
-    return (df + dim) / 2 * torch.log1p(square / df) + constant
+        return torch.zeros_like(ones)
+    half, few = df / 2, df < _FEW
+    drawn = torch._standard_gamma(ones * (half + few), generator).log() - math.log(half)
+    return (
+        drawn + torch.rand(len(ones), generator=generator, dtype=ones.dtype, device=ones.device).log() / half
+        if few
+        else drawn
+    )
 
 
 def _product(pair: ProductPair, pairs: int, generator: torch.Generator) -> Iterator[torch.Tensor]:

@@ -151,7 +151,7 @@ def _infinite(pair: Pair, order: float) -> bool:
         return pair.family == "laplace" and bool(heavier)
     shift, df, other_df = elliptical_parameters(pair)
     if math.isinf(df) and math.isinf(other_df):
-        return bool(np.any(order + (1 - order) * (1 + shift.excess) <= 0))
+        return bool(np.any(order + (1 - order) * shift.eigenvalues <= 0))
     if math.isinf(other_df):
         return order > 1 or df <= 2
     return not math.isinf(df) and order * df + (1 - order) * other_df <= 0

@@ -64,7 +64,7 @@ def _elliptical(pair: Pair, device: torch.device) -> tuple[Any, Any]:
     axis = np.cumsum(shift.multiplicity) - shift.multiplicity  # the first of each eigenspace
     location = np.zeros(shift.dim)
     location[axis] = shift.distance
-    deviation = np.repeat(np.sqrt(1 + shift.excess), shift.multiplicity)
+    deviation = np.repeat(np.exp(shift.log_eigenvalues / 2), shift.multiplicity)
     dense = torch.tensor(location, device=device), torch.tensor(deviation, device=device).diag()
     pruned = torch.zeros_like(dense[0]), torch.eye(shift.dim, dtype=torch.float64, device=device)
 

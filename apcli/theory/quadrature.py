@@ -1,22 +1,27 @@
-"""The trapezoidal rule on the whole line: for smooth integrands that decay it converges geometrically.
+"""Integrals on the line: the trapezoidal rule for integrands of one width, Gauss's on panels for those of many.
 
-Source: Trefethen & Weideman 2014, The exponentially convergent trapezoidal rule, doi:10.1137/130932132.
+A Student-t law has a peak as narrow as 1 / sqrt(dim) beside a tail as long as 1 / df in the logarithm of the distance:
+panels that double in length from the peak on hold both, and those that a polynomial does not fit are halved.
 """
 
 from collections.abc import Callable
-from functools import partial
 
 import numpy as np
 
 from apcli.theory.measures import NoExactForm
 
 NEGLIGIBLE = 50.0  # nats below the peak: exp(-50) is 2e-22
-_TOLERANCE, _ROUNDING = 1e-13, 1e-8
+_ORDER = 16  # nodes of a panel
+_HALVINGS, _PANELS = 60, 2**13  # at most
+_LENGTHS = np.concatenate([2.0 ** np.arange(-1, 20), 2.0 ** np.arange(20, 1020, 4)])
+_SMOOTH, _ERROR = 1e-8, 1e-15  # of the whole integral: a panel's last coefficients, and the error that they stand for
+_X, _W = np.polynomial.legendre.leggauss(_ORDER)
 _SMALLEST = np.finfo(float).tiny
-_CELLS = 128
-_APART = 8  # cells between two modes: fewer may be rounding errors of a large exponent
-_NARROWEST = 1e-7  # no law of up to 1e14 dimensions or degrees of freedom has a narrower mode
-_POINTS, _MOST_POINTS = _CELLS + 1, 2**20 + 1
+_LEAST = -1e300  # in place of the log of 0
+_LAST = 3  # coefficients that show how fast the others fall
+_TO_COEFFICIENTS = (np.polynomial.legendre.legvander(_X, _ORDER - 1) * _W[:, None]) * (np.arange(_ORDER) + 0.5)
+
+Function = Callable[[np.ndarray], np.ndarray]
 
 
 def nodes(low: float, high: float, step: float) -> np.ndarray:
@@ -24,78 +29,106 @@ def nodes(low: float, high: float, step: float) -> np.ndarray:
     return low + step * np.arange(int(np.ceil((high - low) / step)) + 1)
 
 
-def modes(log_weight: Callable[[np.ndarray], np.ndarray], low: float, high: float) -> list[tuple[float, float]]:
-    """The intervals within [``low``, ``high``] outside which exp(``log_weight``) is negligible beside its peak.
+def graded(log_size: Function, mode: float, width: float) -> np.ndarray:
+    """Ends of panels from ``mode`` out, each twice as long as the one before, to where exp(``log_size``) is negligible.
 
-    Zooms in by 128 cells at a time. A local maximum of a grid is kept when its slopes, continued by a cell, reach what
-    is not negligible: so a narrow mode between two nodes is not lost, nor the second of two.
+    Args:
+        log_size: of float64 [n]; from some distance of the mode on it falls on either side.
+        width: a length, at most 1, over which a polynomial fits near the mode.
     """
-    intervals, width = [(low, high)], high - low
-    while True:
-        grids = [np.linspace(left, right, _CELLS + 1) for left, right in intervals]
-        values = [log_weight(t) for t in grids]
-        floor = max(value.max() for value in values) - NEGLIGIBLE
-        intervals = [run for t, value in zip(grids, values, strict=True) for run in _runs(t, value, floor)]
-        before, width = width, sum(right - left for left, right in intervals)
-        if width > 0.8 * before or width < _NARROWEST:
-            return intervals
+    sides: list[list[np.ndarray]] = [[np.array([mode])], [np.array([mode])]]
+    sizes = [log_size(np.array([mode]))] * 2
+    for lengths in np.split(_LENGTHS, [12, 30, 60]):
+        for side, ends in enumerate(sides):
+            ends.append(mode + (2 * side - 1) * width * lengths)
+            sizes[side] = np.concatenate([sizes[side], log_size(ends[-1])])
+        floor = max(float(size.max()) for size in sizes) - NEGLIGIBLE
+        if all(size[-1] < floor for size in sizes):
+            break
+    left, right = (
+        np.concatenate(ends)[: int(np.flatnonzero(size > floor).max(initial=0)) + 2]
+        for ends, size in zip(sides, sizes, strict=True)
+    )
+    return np.concatenate([left[:0:-1], right])
 
 
-def _runs(t: np.ndarray, value: np.ndarray, floor: float) -> list[tuple[float, float]]:
-    """The parts of a grid that may reach ``floor``, a cell more on either side."""
-    rise, fall = np.append(0, np.diff(value)), np.append(-np.diff(value), 0)
-    maximum = (rise >= 0) & (fall >= 0)
-    (kept,) = np.nonzero(value + np.where(maximum, np.maximum(rise, fall), 0) > floor)
-    runs = np.split(kept, np.nonzero(np.diff(kept) > _APART)[0] + 1) if len(kept) else []
-    return [(float(t[max(run[0] - 1, 0)]), float(t[min(run[-1] + 1, _CELLS)])) for run in runs]
+def on_panels(ends: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Nodes [n] and weights [n] of Gauss's rule on the panels between ``ends``."""
+    half = np.diff(ends) / 2
+    return (half[:, None] * (_X + 1) + ends[:-1, None]).ravel(), (half[:, None] * _W).ravel()
 
 
-def support(log_weight: Callable[[np.ndarray], np.ndarray], low: float, high: float) -> tuple[float, float]:
-    """The interval outside which exp(``log_weight``) is negligible: all ``modes`` and what is between."""
-    found = modes(log_weight, low, high)
-    return found[0][0], found[-1][1]
+def integrals(integrands: Function, ends: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The integrals of all ``integrands``, [functions, n] at n nodes, and the ends of the panels that this took.
 
-
-def highest(log_weight: Callable[[np.ndarray], np.ndarray], low: float, high: float) -> float:
-    """About the largest value of ``log_weight`` in an interval of ``modes``: close enough to scale by."""
-    return float(log_weight(np.linspace(low, high, _CELLS + 1)).max())
-
-
-def integrals(integrands: Callable[[np.ndarray], np.ndarray], low: float, high: float) -> np.ndarray:
-    """Integrals of several functions, ``integrands(t)`` being [functions, nodes], that vanish at ``low`` and ``high``.
-
-    The step is halved until no integral moves by more than 1e-13 of what it is without signs, or by little and not
-    less than before, which is rounding.
+    Args:
+        ends: of panels to begin with, that no peak is hidden between.
 
     Raises:
-        NoExactForm: a million nodes are too few.
+        NoExactForm: too many panels, or too short ones, would be needed.
     """
-    points, before = _POINTS, np.inf
-    t = np.linspace(low, high, points)
-    values = integrands(t)
-    total, scale = values.sum(axis=1), np.abs(values).sum(axis=1)
-    while True:
-        between = integrands((t[1:] + t[:-1]) / 2)
-        finer, scale = total + between.sum(axis=1), scale + np.abs(between).sum(axis=1)
-        points = 2 * points - 1
-        t = np.linspace(low, high, points)
-        moved = float(np.max(np.abs(finer - 2 * total) / np.maximum(scale, _SMALLEST)))
-        if moved <= _TOLERANCE or before / 10 < moved <= _ROUNDING:
-            return np.asarray(finer * (high - low) / (points - 1))
-        if points >= _MOST_POINTS:
-            raise NoExactForm(f"an integral from {low:g} to {high:g} does not converge within {points} nodes")
-        total, before = finer, moved
+    left, right = ends[:-1], ends[1:]
+    found, size, kept = np.zeros(1), np.zeros(1), []
+    for _ in range(_HALVINGS):
+        half = (right - left) / 2
+        values = integrands((half[:, None] * (_X + 1) + left[:, None]).ravel())
+        values = values.reshape(len(values), len(left), _ORDER)
+        size = np.maximum(size, (np.abs(values) @ _W * half).sum(-1))
+        fits = _fits(np.abs(values @ _TO_COEFFICIENTS) * half[:, None], size[:, None] + _SMALLEST, 0.0).all(0)
+        found = found + (values[:, fits] @ _W * half[fits]).sum(-1)
+        kept.append(np.stack([left[fits], right[fits]]))
+        left, half, right = left[~fits], half[~fits], right[~fits]
+        if not len(left):
+            panels = np.sort(np.concatenate(kept, axis=1), axis=1)
+            return found, np.append(panels[0], panels[1, -1])
+        left, right = np.concatenate([left, left + half]), np.concatenate([left + half, right])
+        if len(left) + sum(part.shape[1] for part in kept) > _PANELS:
+            break
+    raise NoExactForm(f"an integral from {ends[0]:g} to {ends[-1]:g} does not converge within {_PANELS} panels")
 
 
-def log_integral(log_integrand: Callable[[np.ndarray], np.ndarray], low: float, high: float) -> float:
-    """The log of the integral of exp(``log_integrand``), which may be far below the smallest float."""
-    total = -np.inf
-    for left, right in modes(log_integrand, low, high):
-        peak = highest(log_integrand, left, right)
-        (area,) = integrals(partial(_scaled, log_integrand, peak), left, right)
-        total = np.logaddexp(total, peak + np.log(area))
-    return float(total)
+def _fits(coefficients: np.ndarray, whole: np.ndarray | float, noise: float) -> np.ndarray:
+    """Whether a polynomial fits, by its coefficients' sizes, [..., orders]: the last are small and fall fast.
+
+    The rule integrates twice the order exactly: its error is about the square of theirs, in units of the largest.
+    """
+    last, largest = coefficients[..., -_LAST:].max(-1), coefficients.max(-1) + _SMALLEST
+    smooth = last <= max(_SMOOTH, noise) * whole
+    return np.asarray(smooth & (last * (last / largest) <= max(_ERROR, noise * noise) * whole))
 
 
-def _scaled(log_integrand: Callable[[np.ndarray], np.ndarray], peak: float, t: np.ndarray) -> np.ndarray:
-    return np.exp(np.minimum(log_integrand(t) - peak, 600.0))[None]  # above only by rounding of a huge exponent
+def log_integral(log_integrand: Function, ends: np.ndarray, noise: float = 0.0) -> float:
+    """The log of the integral of exp(``log_integrand``), which may be far below the smallest float.
+
+    Its peaks may lie anywhere and be narrow: a panel is halved, too, while it may hide one between two nodes.
+
+    Args:
+        noise: rounding error of ``log_integrand`` beyond its own size times machine epsilon.
+
+    Raises:
+        NoExactForm: too many panels, or too short ones, would be needed.
+    """
+    left, right = ends[:-1], ends[1:]
+    top, panels = -np.inf, 0
+    kept: list[float] = []
+    for _ in range(_HALVINGS):
+        half = (right - left) / 2
+        logs = np.maximum(log_integrand((half[:, None] * (_X + 1) + left[:, None]).ravel()), _LEAST).reshape(-1, _ORDER)
+        top = max(top, float(logs.max()))
+        steps = np.abs(np.diff(logs)).max(-1)
+        alive = logs.max(-1) + steps > top - NEGLIGIBLE
+        left, half, logs, steps = left[alive], half[alive], logs[alive], steps[alive]
+        values = np.exp(logs - top)
+        total = sum(float(np.exp(log - top)) for log in kept) + float((values @ _W * half).sum())
+        rough = 8 * np.finfo(float).eps * abs(top) + noise
+        fits = _fits(np.abs(values @ _TO_COEFFICIENTS) * half[:, None], total, rough) & (steps < NEGLIGIBLE)
+        areas = values[fits] @ _W * half[fits]
+        kept += [top + np.log(area) for area in areas[areas > 0]]
+        panels += len(areas)
+        left, half = left[~fits], half[~fits]
+        if not len(left):
+            return float(np.logaddexp.reduce(np.array(kept)))
+        left, right = np.concatenate([left, left + half]), np.concatenate([left + half, left + 2 * half])
+        if panels + len(left) > _PANELS:
+            break
+    raise NoExactForm(f"an integral from {ends[0]:g} to {ends[-1]:g} does not converge within {_PANELS} panels")

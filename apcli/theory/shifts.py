@@ -16,7 +16,8 @@ class Shift:
     eigenvalue, 1, and ``distance[0]`` is the Mahalanobis distance. Lengths, not their squares: those overflow.
 
     Args:
-        excess: lambda_i - 1, computed from S1 - S2 so that near-equal matrices keep their digits; float64 [m].
+        log_eigenvalues: log lambda_i: near-equal matrices keep their digits, and so do very unequal ones, whichever of
+            the two is the larger; float64 [m].
         multiplicity: how often lambda_i occurs; int64 [m], its sum is the dimension.
         distance: float64 [m], >= 0.
         length: |w - w~|, the plain Euclidean distance.
@@ -24,7 +25,7 @@ class Shift:
         bures2: tr(S1 + S2 - 2 (S2^1/2 S1 S2^1/2)^1/2), >= 0; None where not known.
     """
 
-    excess: np.ndarray
+    log_eigenvalues: np.ndarray
     multiplicity: np.ndarray
     distance: np.ndarray
     length: float
@@ -54,13 +55,13 @@ class Shift:
         bures = [shift.bures2 for shift in shifts if shift.bures2 is not None]
         traces = (sum(t[0] for t in known), sum(t[1] for t in known)) if len(known) == len(shifts) else None
         length = float(np.hypot.reduce([shift.length for shift in shifts]))
-        excess = np.concatenate([shift.excess for shift in shifts])
+        logs = np.concatenate([shift.log_eigenvalues for shift in shifts])
         multiplicity = np.concatenate([shift.multiplicity for shift in shifts])
         distance = np.concatenate([shift.distance for shift in shifts])
-        if np.all(excess == excess[0]):  # one eigenvalue for all
-            excess, multiplicity = excess[:1], multiplicity.sum(keepdims=True)
+        if np.all(logs == logs[0]):  # one eigenvalue for all
+            logs, multiplicity = logs[:1], multiplicity.sum(keepdims=True)
             distance = np.hypot.reduce(distance, keepdims=True)
-        return Shift(excess, multiplicity, distance, length, traces, sum(bures) if len(bures) == len(shifts) else None)
+        return Shift(logs, multiplicity, distance, length, traces, sum(bures) if len(bures) == len(shifts) else None)
 
     @property
     def dim(self) -> int:
@@ -69,7 +70,17 @@ class Shift:
     @property
     def one_scale(self) -> bool:
         """Whether the two laws have one scale matrix, and so differ in location only."""
-        return not self.excess.any()
+        return not self.log_eigenvalues.any()
+
+    @cached_property
+    def excess(self) -> np.ndarray:
+        """lambda_i - 1; float64 [m]."""
+        return np.expm1(self.log_eigenvalues)
+
+    @cached_property
+    def eigenvalues(self) -> np.ndarray:
+        """lambda_i; float64 [m]."""
+        return np.exp(self.log_eigenvalues)
 
     @cached_property
     def delta(self) -> float:
@@ -78,7 +89,7 @@ class Shift:
 
     def reversed(self) -> "Shift":
         """The same two laws, the pruned one first."""
-        eigenvalues = 1 + self.excess
         swapped = None if self.traces is None else self.traces[::-1]
-        distance = self.distance / np.sqrt(eigenvalues)
-        return Shift(-self.excess / eigenvalues, self.multiplicity, distance, self.length, swapped, self.bures2)
+        with np.errstate(over="ignore"):  # then they are infinitely far apart
+            distance = self.distance * np.exp(-self.log_eigenvalues / 2)
+        return Shift(-self.log_eigenvalues, self.multiplicity, distance, self.length, swapped, self.bures2)

@@ -11,11 +11,13 @@ import numpy as np
 from apcli.theory import gaussian, student_t_integrals, total_variation
 from apcli.theory.gaussian import GaussianPair
 from apcli.theory.measures import NoExactForm, NotDefined, number_or_same
-from apcli.theory.quadrature import nodes, support
+from apcli.theory.quadrature import graded, integrals, nodes
+from apcli.theory.radial import jensen_gap
 from apcli.theory.shifts import Shift
 
 _STEP = 0.125  # the trapezoidal rule converges geometrically here: at this step only rounding is left
 _FINE = 0.02  # the same for the Jensen-Shannon integrand, whose poles are nearer to the line
+_LIMIT = 1e20  # degrees of freedom from which on the law of one coordinate is the Gaussian in floats
 _ROWS = 64  # of the nodes of the outer integral, so that the inner ones take a few megabytes
 
 
@@ -133,7 +135,7 @@ class StudentTPair:
 
 def _variance(df: float) -> float:
     """df / (df - 2), also for infinite df."""
-    return 1 / (1 - 2 / df)
+    return 1.0 if math.isinf(df) else df / (df - 2)
 
 
 def kl(delta: float, df: float, dim: int) -> float:
@@ -160,7 +162,7 @@ def kl(delta: float, df: float, dim: int) -> float:
         raise ValueError(f"delta {delta}, df {df}, dim {dim}: expected delta >= 0, df > 0, dim >= 1")
     if delta == 0:
         return 0.0
-    if df >= student_t_integrals.GAUSSIAN or math.isinf(delta):
+    if df > _LIMIT * max(1.0, delta * delta) or math.isinf(delta):
         return gaussian.kl(delta)
     a = (df + dim) / 2
     log_c = 2 * math.log(delta) - math.log(df)
@@ -168,7 +170,9 @@ def kl(delta: float, df: float, dim: int) -> float:
     right = 3.0 + min(45 / a, 700.0)
     t = nodes(left, right, _STEP)
     log1p_exp = np.logaddexp(0, t)
-    decay = -np.expm1(-(df / 2) * np.logaddexp(0, log_c + t - 2 * log1p_exp))
+    log_part = log_c + t - 2 * log1p_exp
+    grown = np.exp(np.minimum(log_part, 0) + math.log(df / 2))  # log(1 + z) = z for tiny z, though df be huge
+    decay = -np.expm1(-np.where(log_part < -40, grown, df / 2 * np.logaddexp(0, log_part)))
     return float(a * _STEP * np.sum(np.exp(-a * log1p_exp) * decay))
 
 
@@ -179,16 +183,25 @@ def tv(delta: float, df: float) -> float:
     """
     from scipy import special
 
-    if math.isinf(df):
+    if df > _LIMIT:
         return gaussian.tv(delta)
-    half = delta / 2
-    if half == 0:
-        return 0.0
-    return float(special.betainc(0.5, df / 2, 1 / (1 + df / half / half)))
+    b, ratio = df / 2, delta / 2 / math.sqrt(df)
+    if ratio < 1:
+        return float(special.betainc(0.5, b, ratio * ratio / (1 + ratio * ratio)))
+    if ratio > 1e150:  # whose square overflows: P(|T| > t) falls like t^-df
+        excess = (
+            2 * math.log(2) * b
+            if b < 1e-8
+            else special.gammaln(1 + b) + special.gammaln(0.5) - special.gammaln(0.5 + b)
+        )
+        return float(-np.expm1(-df * math.log(ratio) - excess))
+    far = 1 / ratio / (1 / ratio + ratio)
+    beyond = float(special.betainc(b, 0.5, far))
+    return 1 - beyond if beyond < 0.5 else float(special.betaincc(b, 0.5, far))
 
 
 def js(delta: float, df: float, dim: int) -> float:
-    """Jensen-Shannon divergence of t_df(mu1, S) and t_df(mu2, S), nats, by one or two trapezoidal rules.
+    """Jensen-Shannon divergence of t_df(mu1, S) and t_df(mu2, S), nats: integrals along the shift and across it.
 
     Off the line through the locations both laws are one: rho, the squared distance from it, is such that
     rho / (df + rho) has a Beta((dim - 1) / 2, df / 2) law. Given rho the two are shifted laws on a line, with
@@ -196,38 +209,64 @@ def js(delta: float, df: float, dim: int) -> float:
     that on a line.
 
     Raises:
-        NoExactForm: the tails are too heavy for the rules, which takes dim 1 and df below 1.5.
+        NoExactForm: the tails are too heavy for the rules.
     """
-    if math.isinf(df):
+    if math.isinf(df) or math.isinf(delta):
         return gaussian.js(delta)
     if delta == 0:
         return 0.0
-    distances, weight = _distances_off_the_line(delta, df, dim)
-    rows = [_js_on_a_line(distances[i : i + _ROWS], df + dim - 1) for i in range(0, len(weight), _ROWS)]
-    fine_row, coarse_row = np.concatenate(rows, axis=1)
-    fine = float(weight @ fine_row / weight.sum())
-    coarse = float(weight[::2] @ coarse_row[::2] / weight[::2].sum())
-    # Halving the steps squares the error of a rule that converges geometrically: 1e-6 before is 1e-12 after. On a line,
-    # for heavy tails it need not: the other law's peak counts, and is narrower than the steps if it is far away.
-    if not abs(fine - coarse) <= (1e-6 if df + dim > 2.5 else 1e-10) * fine:
-        raise NoExactForm(f"js of Student-t laws of df {df:g} at distance {delta:g}: the integral does not converge")
-    return min(fine, math.log(2))
-
-
-def _distances_off_the_line(delta: float, df: float, dim: int) -> tuple[np.ndarray, np.ndarray]:
-    """delta sqrt(n / (df + rho)) at nodes of log(rho / df), which are an odd number, and the weights of these."""
     if dim == 1:
-        return np.array([delta]), np.ones(1)
-    n = df + dim - 1
+        return min(_js_of_one_dimension(delta, df), math.log(2))
+    n, log_odds = df + dim - 1, math.log(dim - 1) - math.log(df)
+
+    def distances(v: np.ndarray) -> np.ndarray:  # v = log(rho / df), less its mode
+        return delta * np.exp((math.log(n) - math.log(df) - np.logaddexp(0, v + log_odds)) / 2)
 
     def log_weight(v: np.ndarray) -> np.ndarray:
-        return student_t_integrals.log_beta_prime(v, (dim - 1) / 2, df / 2)
+        return -jensen_gap(n / 2, log_odds, v)
 
-    mode = min(0.0, math.log(dim / df))
-    low, high = support(log_weight, mode - 120.0 / (dim - 1) - 10, math.log(dim / df + 1) + 120 / df + 10)
-    v = np.linspace(low, high, 2 * max(80, math.ceil((high - low) / 0.4)) + 1)
-    distances = delta * np.exp((math.log(n) - math.log(df) - np.logaddexp(0, v)) / 2)
-    return distances, np.exp(log_weight(v) - log_weight(v).max())
+    def log_size(v: np.ndarray) -> np.ndarray:  # of what is far less than 1, the square of the distance
+        with np.errstate(divide="ignore"):
+            return np.asarray(log_weight(v) + np.minimum(0.0, 2 * np.log(distances(v))))
+
+    def terms(v: np.ndarray) -> np.ndarray:  # by two steps
+        rows = [_js_on_a_line(part, n) for part in np.array_split(distances(v), math.ceil(len(v) / _ROWS))]
+        return np.concatenate(rows, axis=1) * np.exp(log_weight(v))
+
+    width = min(1.0, math.sqrt(2 / (dim - 1) + 2 / df))
+    (mass,), _ = integrals(lambda v: np.exp(log_weight(v))[None], graded(log_weight, 0.0, width))
+    fine, coarse = integrals(terms, graded(log_size, 0.0, width))[0] / mass
+    # Halving the steps squares the error of a rule that converges geometrically: 1e-6 before is 1e-12 after. On a line,
+    # for heavy tails it need not: the other law's peak counts, and is narrower than the steps if it is far away.
+    if not abs(fine - coarse) <= (1e-6 if df + dim > 2.5 else 1e-11) * fine:
+        raise NoExactForm(f"js of Student-t laws of df {df:g} at distance {delta:g}: the integral does not converge")
+    return min(float(fine), math.log(2))
+
+
+def _js_of_one_dimension(delta: float, df: float) -> float:
+    """On a line, whatever the tails: the mean of ``js_kernel`` under the law at 0, the other at -delta."""
+    from scipy import special
+
+    def log_density(z: np.ndarray) -> np.ndarray:
+        with np.errstate(over="ignore"):
+            return np.asarray(-(df + 1) / 2 * np.log1p(z / df * z))
+
+    def terms(z: np.ndarray) -> np.ndarray:
+        with np.errstate(over="ignore"):
+            ratio = (df + 1) / 2 * np.log1p(delta / (df + z * z) * (2 * z + delta))
+        return np.asarray(np.exp(log_density(z)) * gaussian.js_kernel(ratio))
+
+    def log_size(z: np.ndarray) -> np.ndarray:
+        with np.errstate(divide="ignore"):
+            return np.log(terms(z))
+
+    width = min(1.0, math.sqrt(df))
+    ends = [graded(log_size, centre, width) for centre in (0.0, -delta)]
+    (mean,), _ = integrals(lambda z: terms(z)[None], np.unique(np.concatenate([*ends, [-delta / 2]])))
+    if df < 30:  # in closed form where a tail is long
+        return float(mean) / math.exp(math.log(df) / 2 + float(special.betaln(0.5, df / 2)))
+    (mass,), _ = integrals(lambda z: np.exp(log_density(z))[None], graded(log_density, 0.0, width))
+    return float(mean / mass)
 
 
 def _js_on_a_line(distances: np.ndarray, df: float) -> np.ndarray:

@@ -274,7 +274,7 @@ def test_identity_needs_no_rows():
     assert not found.by_rows
     assert found.distances(np.array([3.0, 4.0])) == found.distances(np.array([[3.0], [4.0]])) == [5.0]
     shift = found.shift(np.array([5.0]), 5.0, 3, 2)
-    assert (shift.excess[0], shift.delta, shift.dim) == (-0.75, 1.25, 6)
+    assert (shift.eigenvalues[0], shift.delta, shift.dim) == (pytest.approx(0.25, rel=1e-15), 1.25, 6)
     assert (shift.traces, shift.bures2) == ((24.0, 96.0), 24.0)
 
 

@@ -20,10 +20,10 @@ SHIFTS = {
     "far": Shift.of_one_scale(40.0, 3),
     "near": Shift.of_one_scale(1e-5, 100),
     "wide": Shift.of_one_scale(2.0, 10**6, 0.4, trace=3e4),
-    "sizes": Shift(np.array([0.8]), np.array([4]), np.array([0.5]), 0.5, (7.2, 4.0), 0.4),
-    "shapes": Shift(np.array([0.8, -0.7, 1e-7]), np.array([1, 2, 9]), np.array([0.5, 0, 2]), 1.0, (9.0, 8.0), 0.3),
-    "nearly one scale": Shift(np.array([1e-6, -2e-6]), np.array([5, 6]), np.array([1e-6, 0]), 1e-6, (11, 11), 1e-11),
-    "same place": Shift(np.array([3.0, -0.5]), np.array([2, 2]), np.zeros(2), 0.0, (9.0, 4.0), 1.0),
+    "sizes": Shift(np.log1p([0.8]), np.array([4]), np.array([0.5]), 0.5, (7.2, 4.0), 0.4),
+    "shapes": Shift(np.log1p([0.8, -0.7, 1e-7]), np.array([1, 2, 9]), np.array([0.5, 0, 2]), 1.0, (9.0, 8.0), 0.3),
+    "nearly one scale": Shift(np.log1p([1e-6, -2e-6]), np.array([5, 6]), np.array([1e-6, 0]), 1e-6, (11, 11), 1e-11),
+    "same place": Shift(np.log1p([3.0, -0.5]), np.array([2, 2]), np.zeros(2), 0.0, (9.0, 4.0), 1.0),
 }
 PAIRS = {f"gaussian, {name}": GaussianPair(shift) for name, shift in SHIFTS.items()} | {
     f"t {df:g} and {other:g}, {name}": StudentTPair(shift, df, other)

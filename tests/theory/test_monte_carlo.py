@@ -32,9 +32,9 @@ def z_score(found: Estimate, value: float) -> float:
 
 
 def shift(eigenvalues, distances, multiplicity=None) -> Shift:
-    excess, distance = np.array(eigenvalues) - 1, np.abs(np.array(distances, dtype=float))
+    logs, distance = np.log(np.array(eigenvalues)), np.abs(np.array(distances, dtype=float))
     ones = np.ones(len(distance), dtype=int) if multiplicity is None else np.array(multiplicity)
-    return Shift(excess, ones, distance, float(np.linalg.norm(distance)))
+    return Shift(logs, ones, distance, float(np.linalg.norm(distance)))
 
 
 def student(delta, df, dim) -> StudentTPair:

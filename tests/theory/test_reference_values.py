@@ -17,16 +17,15 @@ def shift(eigenvalues, along, multiplicity=None) -> Shift:
     """Laws whose relative scale has these eigenvalues, the shift along their axes."""
     eigenvalues, along = np.asarray(eigenvalues, float), np.asarray(along, float)
     copies = np.ones(len(along), int) if multiplicity is None else np.asarray(multiplicity)
-    return Shift(eigenvalues - 1, copies, np.abs(along), float(np.linalg.norm(along)))
+    return Shift(np.log(eigenvalues), copies, np.abs(along), float(np.linalg.norm(along)))
 
 
 def on_the_line(scale: float, pruned_scale: float, moved: float) -> Shift:
-    excess = (scale - pruned_scale) * (scale + pruned_scale) / pruned_scale**2
-    return Shift(np.array([excess]), np.array([1]), np.array([moved / pruned_scale]), moved)
+    return Shift(np.array([2 * math.log(scale / pruned_scale)]), np.array([1]), np.array([moved / pruned_scale]), moved)
 
 
 HUNDRED = np.arange(1, 101)
-CLOSE = Shift(np.array([1e-5, -2e-5]), np.array([1, 1]), np.array([1e-5, 2e-5]), math.hypot(1e-5, 2e-5))
+CLOSE = Shift(np.log1p([1e-5, -2e-5]), np.array([1, 1]), np.array([1e-5, 2e-5]), math.hypot(1e-5, 2e-5))
 KL = [  # (shift, df, pruned df, nats)
     (shift([1], [0.5]), 4, 4, 0.088119927027277),
     (shift([1.5, 0.6], [0.3, -1]), 4, 4, 0.49107229760918),

@@ -24,8 +24,8 @@ def layers():
 
 def same(found: Shift, expected: Shift) -> None:
     """Up to the order of the eigenvalues."""
-    mine, other = np.argsort(found.excess), np.argsort(expected.excess)
-    for name in ("excess", "multiplicity", "distance"):
+    mine, other = np.argsort(found.log_eigenvalues), np.argsort(expected.log_eigenvalues)
+    for name in ("log_eigenvalues", "multiplicity", "distance"):
         assert getattr(found, name)[mine] == pytest.approx(getattr(expected, name)[other], rel=1e-9, abs=1e-12)
     for name in ("length", "traces", "bures2", "delta", "dim"):
         assert getattr(found, name) == pytest.approx(getattr(expected, name), rel=1e-9)
@@ -67,7 +67,7 @@ def test_pooled_layers_of_one_scale_stay_of_one_scale():
     found = Shift.pooled(parts)
     same(found, Shift(np.zeros(1), np.array([15]), np.array([5.0]), 5.0, (3.0, 3.0), 0.0))
     assert found.one_scale
-    assert len(found.excess) == 1
+    assert len(found.log_eigenvalues) == 1
 
 
 def test_a_layer_of_unknown_scale_leaves_the_whole_unknown():

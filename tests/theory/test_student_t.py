@@ -261,11 +261,44 @@ def test_jensen_shannon_meets_the_gaussian_and_small_shifts_the_kl(dim, delta):
     assert js(1e-6, 4, dim) == pytest.approx(kl(1e-6, 4, dim) / 4, rel=1e-9)
 
 
-def test_jensen_shannon_of_heavy_tails_says_when_it_is_not_exact():
-    assert js(1.0, 0.5, 1) > 0
-    assert js(1e4, 0.5, 3) < math.log(2)
+# df, delta, in one dimension: mpmath, 40 digits, the integral of the definition on intervals that double from the peaks
+HEAVY = {
+    (1e-3, 1.0): 0.00144821095932843,
+    (0.01, 1e-6): 4.19435215942925e-14,
+    (0.01, 1e3): 0.05190325234035469,
+    (0.5, 1e3): 0.6595181402493312,
+    (1e6, 1.0): 0.1114212968637931,
+}
+
+
+def test_jensen_shannon_of_long_tails_on_a_line():
+    for (df, delta), expected in HEAVY.items():
+        assert js(delta, df, 1) == pytest.approx(expected, rel=1e-13)
+    assert js(1.0, 1e-3, 1) < js(1e4, 1e-3, 1) < js(1e300, 1e-3, 1) <= math.log(2)
+
+
+def test_jensen_shannon_of_long_tails_across_the_line():
+    """A quadrature of the densities in the plane, on intervals that double, gives as many digits."""
+    assert js(1.0, 0.01, 2) == pytest.approx(0.00971307406493755, rel=1e-12)
+    assert js(30.0, 0.1, 100) == pytest.approx(0.2281217979991, rel=1e-12)
     with pytest.raises(NoExactForm, match="does not converge"):
-        js(1e4, 0.5, 1)
+        js(1e5, 1e-3, 2)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("df", [1e-300, 1e-3, 0.3, 1.0, 1e15, 1e20, 1e300])
+def test_total_variation_at_the_ends(df):
+    """P(|T| < delta / 2) grows with the distance: for few df in proportion to them, for many as the normal law's."""
+    values = [tv(delta, df) for delta in (1e-12, 1e-3, 1.0, 8.0, 1e6, 1e150)]
+    assert all(0 < low <= high <= 1 for low, high in pairwise(values))
+    if df >= 1e15:
+        assert values == pytest.approx([gaussian.tv(delta) for delta in (1e-12, 1e-3, 1.0, 8.0, 1e6, 1e150)], rel=1e-13)
+    if df < 1e-5:  # df (log(delta) - log(df) / 2), whatever the rest
+        assert values[-1] == pytest.approx(df * (math.log(1e150) - math.log(df) / 2), rel=1e-3, abs=0)
+    if df == 1:
+        assert values == pytest.approx([2 / math.pi * math.atan(d / 2) for d in (1e-12, 1e-3, 1.0, 8.0, 1e6, 1e150)])
+    if df == 1e-3:  # 1 less the incomplete Beta function of (df / 2, 1 / 2) at 1e-3, by mpmath's series
+        assert tv(2 * math.sqrt(999 * 1e-3), df) == pytest.approx(0.0041377796, rel=1e-7)
 
 
 def test_infinite_degrees_of_freedom_are_the_gaussian_in_every_measure():

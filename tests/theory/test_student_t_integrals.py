@@ -1,13 +1,14 @@
 """Student-t laws of different scales and degrees of freedom against 30 digits, the definition, and their laws."""
 
 import math
-from itertools import product
+from itertools import combinations_with_replacement, product
 
 import numpy as np
 import pytest
 from oracles import general_student_t_kl_digits, general_student_t_renyi_digits, on_the_line, shift_of
 
-from apcli.theory import student_t
+from apcli.theory import measures, student_t
+from apcli.theory.covariances import identity
 from apcli.theory.gaussian import GaussianPair
 from apcli.theory.shifts import Shift
 from apcli.theory.student_t import StudentTPair
@@ -38,7 +39,9 @@ RENYI = {  # eigenvalues less 1, shift, df, pruned df, order
 
 def shift(excess, distance, multiplicity=None):
     counts = np.ones(len(excess), dtype=int) if multiplicity is None else np.array(multiplicity)
-    return Shift(np.array(excess, dtype=float), counts, np.array(distance, dtype=float), 1.0)
+    with np.errstate(divide="ignore"):  # an eigenvalue 0
+        logs = np.log1p(np.array(excess, dtype=float))
+    return Shift(logs, counts, np.array(distance, dtype=float), 1.0)
 
 
 def test_reference_values():
@@ -189,3 +192,123 @@ def test_hostile_distances(delta, df, pruned_df):
     found = StudentTPair(shift([0.0], [delta], [3]), df, pruned_df)
     for law in (found, found.reversed()):
         assert 0 < law.renyi(0.5) <= law.kl() * (1 + 1e-9)
+
+
+# Eigenvalues, shift, multiplicities, df, pruned df: KL, and Renyi's of order 0.5, of the oracles to 22 digits or more.
+AT_THE_ENDS = {
+    ((1.0,), (1.0,), (2,), 0.05, 4): (66.7119909021957, 2.1012447486594987),
+    ((1.0,), (1.0,), (2,), 4, 0.05): (2.4643724657133026, 2.1012447486594987),
+    ((0.25,), (3.0,), (100,), 0.1, 30): (240.0652248579338, 4.878530382760152),
+    ((2.0, 0.5), (1.0, 20.0), (3, 7), 0.05, 0.2): (5.604510804501532, 1.672860436107702),
+    ((1e12,), (1.0,), (10,), 4, 1): (13.510793259174875, 13.248812610270694),
+    ((1e-12,), (1e6,), (10,), 4, 1): (276.2380520989719, 118.11667847678025),
+    ((1.0,), (1e6,), (2,), 0.1, 0.1): (15.131600910362353, 2.715951493042899),
+    ((1.0,), (1e-6,), (100,), 0.05, 0.05): (4.902008819205342e-13, 2.4510044095971233e-13),
+    ((1.0,), (3.0,), (10**6,), 1e4, 1e20): (52.21074407241879, None),  # beyond the oracle
+    ((4.0,), (1e3,), (10**8,), 1e8, 0.5): (124853.15232208151, None),
+    ((2.5, 0.1), (1.0, 3.0), (60, 40), 1e20, 1e15): (50.5629799036551, None),
+}
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("case", AT_THE_ENDS)
+def test_reference_values_at_the_ends(case):
+    eigenvalues, distance, multiplicity, df, pruned_df = case
+    kl, renyi = AT_THE_ENDS[case]
+    found = StudentTPair(Shift(np.log(eigenvalues), np.array(multiplicity), np.array(distance), 1.0), df, pruned_df)
+    assert found.kl() == pytest.approx(kl, rel=1e-12)
+    if renyi is not None:
+        assert found.renyi(0.5) == pytest.approx(renyi, rel=1e-12)
+
+
+DFS = (1e-3, 0.05, 30.0, 1e15, 1e300, math.inf)
+PLACES = [  # eigenvalues, shift, multiplicities
+    ((2.89,), (0.0,), (100,)),
+    ((0.3,), (3.0,), (20480,)),
+    ((1e12,), (1e-12,), (2,)),
+    ((1e-12,), (1e6,), (3,)),
+    ((3.0, 0.2, 1.0), (0.5, 0.0, 2.0), (1, 40, 9)),
+]
+
+
+def place(eigenvalues, distance, multiplicity):
+    return Shift(np.log(eigenvalues), np.array(multiplicity), np.array(distance), 1.0)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("where", PLACES)
+def test_every_measure_at_the_ends_of_the_degrees_of_freedom(where):
+    """Symmetry, skew symmetry, and 2 BC <= R_0.9 <= KL: not one value is off by 1e-9."""
+    for df, pruned_df in combinations_with_replacement(DFS, 2):
+        found = StudentTPair(place(*where), df, pruned_df)
+        turned = found.reversed()
+        distance = measures.bhattacharyya(found)
+        assert distance == pytest.approx(measures.bhattacharyya(turned), rel=1e-11)
+        assert measures.hellinger(found) ** 2 == pytest.approx(-math.expm1(-distance), rel=1e-14)
+        high, kl = found.renyi(0.9), measures.kl(found)
+        assert high == pytest.approx(9 * turned.renyi(0.1), rel=1e-11)
+        assert 2 * distance * (1 - 1e-12) <= high <= kl * (1 + 1e-12)
+        assert measures.jeffreys(turned) == pytest.approx(kl + measures.reverse_kl(found), rel=1e-12)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("where", [PLACES[0], PLACES[1], PLACES[4]])  # elsewhere 1 - 1e-12 is not next to 1
+def test_orders_next_to_one_are_next_to_kl(where):
+    for df, pruned_df in ((0.05, 30.0), (30.0, 0.05), (1e-3, 1.0), (1e21, 1e15), (1e8, 1e300), (math.inf, 0.05)):
+        found = StudentTPair(place(*where), df, pruned_df)
+        assert found.renyi(1 - 1e-12) == pytest.approx(found.kl(), rel=1e-9)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(("df", "pruned_df"), [(1e15, 1e20), (1e21, 1e21), (1e300, 1e299), (1e25, math.inf)])
+def test_the_gaussian_limit_of_every_measure(df, pruned_df):
+    """What the tails add is of order (dim + shift^2)^2 / df in a log density."""
+    for eigenvalues, distance, multiplicity in PLACES[:2] + PLACES[4:]:
+        given = place(eigenvalues, distance, multiplicity)
+        found, limit = StudentTPair(given, df, pruned_df), GaussianPair(given)
+        off = max(1e-12, 100 * given.dim**2 / df)
+        for alpha in (1e-9, 0.1, 0.3, 0.5, 0.9, 1 - 1e-6):
+            assert found.renyi(alpha) == pytest.approx(limit.renyi(alpha), rel=off)
+        for measure in (
+            measures.kl,
+            measures.reverse_kl,
+            measures.jeffreys,
+            measures.bhattacharyya,
+            measures.hellinger,
+        ):
+            assert measure(found) == pytest.approx(measure(limit), rel=off)
+    one = Shift.of_one_scale(1.3, 1000)
+    found, limit = StudentTPair(one, df, df), GaussianPair(one)
+    for measure in (measures.kl, measures.tv, measures.js, measures.bhattacharyya, measures.w2):
+        assert measure(found) == pytest.approx(measure(limit), rel=max(1e-12, 1e6 / df))
+    assert found.tv_lower() == pytest.approx(limit.tv_lower(), rel=1e-12)
+
+
+@pytest.mark.parametrize("ratio", [1e-8, 1e-6, 1.0, 1e6, 1e8])
+def test_scales_far_apart_keep_their_digits_either_way(ratio):
+    """Eigenvalues of 1e-16 are not 1 less than one: once an infinite divergence, or one of four digits."""
+
+    def between(first, second):
+        given = identity(scale=first, pruned_scale=second)
+        return given.shift(given.distances(np.array([0.1])), 0.1, 2, 5)
+
+    for family in (GaussianPair, lambda laws: StudentTPair(laws, 4.0, 4.0)):
+        one, other = family(between(ratio, 1.0)), family(between(1.0, ratio)).reversed()
+        assert one.kl() == pytest.approx(other.kl(), rel=1e-13)
+        assert one.reversed().kl() == pytest.approx(other.reversed().kl(), rel=1e-13)
+        assert one.renyi(0.3) == pytest.approx(other.renyi(0.3), rel=1e-12)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("delta", [1e-12, 1e-3, 1.0, 1e6])
+@pytest.mark.parametrize("df", [1e-300, 1e-3, 0.5, 1e20, 1e300])
+def test_laws_of_one_scale_at_the_ends(df, delta):
+    for dim in (1, 10**8):
+        found = StudentTPair(Shift.of_one_scale(delta, dim), df, df)
+        assert 0 < found.renyi(0.5) <= found.renyi(0.9) * (1 + 1e-12) <= found.kl() * (1 + 2e-12)
+        assert found.kl() <= delta**2 / 2 * (1 + 1e-12)
+        assert (
+            measures.hellinger(found) ** 2 * (1 - 1e-12)
+            <= found.tv()
+            <= math.sqrt(2) * measures.hellinger(found) * (1 + 1e-12)
+        )
