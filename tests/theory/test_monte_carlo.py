@@ -32,7 +32,9 @@ def z_score(found: Estimate, value: float) -> float:
 
 
 def shift(eigenvalues, distances, multiplicity=None) -> Shift:
-    logs, distance = np.log(np.array(eigenvalues)), np.abs(np.array(distances, dtype=float))
+    with np.errstate(divide="ignore"):  # an eigenvalue 0
+        logs = np.log(np.array(eigenvalues))
+    distance = np.abs(np.array(distances, dtype=float))
     ones = np.ones(len(distance), dtype=int) if multiplicity is None else np.array(multiplicity)
     return Shift(logs, ones, distance, float(np.linalg.norm(distance)))
 
