@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: demo test test-long test-lowest lint readme install clean
+.PHONY: demo test test-long test-lowest lint readme gpu-check install clean
 
 demo: install
 	bash examples/quickstart.sh demo
@@ -28,6 +28,11 @@ lint: install
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+
+# What only a GPU can show; `make gpu-check DEVICE=cpu` is a dry run without one.
+DEVICE ?= cuda
+gpu-check: install
+	$(BIN)/python examples/gpu_check.py --device $(DEVICE)
 
 readme: install
 	$(BIN)/python tests/test_readme_tables.py

@@ -14,7 +14,7 @@ from apcli.devices import device_of
 from apcli.entries import Entry
 from apcli.errors import ApcliError, UsageError
 from apcli.operations import Tell
-from apcli.operations.networks import Networks, batches_of
+from apcli.operations.networks import Networks, batches_of, forward_batches
 from apcli.operations.weight_projections import Tensors
 from apcli.probes.predictions import log_probabilities
 from apcli.registry import Choice
@@ -109,6 +109,6 @@ class DataProjections:
         network = self.networks.network(self.spec, checkpoint)
         network.load_state_dict({name: tensor_of(entry) for name, entry in replaced.items()}, strict=False)
         try:
-            return log_probabilities(network, self._batches)
+            return log_probabilities(network, forward_batches(network, self._split, self.spec, self.config.batch_size))
         except ApcliError as error:
             raise ApcliError(f"{checkpoint.label}: {error}") from None

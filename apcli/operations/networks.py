@@ -17,7 +17,8 @@ from apcli.models.fit import fit_
 from apcli.models.spec import ModelSpec, is_user_model, resolve
 from apcli.models.weights import load_weights_
 from apcli.operations import Tell
-from apcli.probes import Batches
+from apcli.probes import Batches, undisturbed
+from apcli.probes.batch_size import images_at_once
 from apcli.state_dicts import load as load_tensors
 from apcli.state_dicts import load_outline
 
@@ -142,3 +143,10 @@ def _compact_shapes(model: nn.Module, checkpoint: Checkpoint) -> dict[str, list[
 def batches_of(split: Samples, spec: ModelSpec, size: int) -> Batches:
     """The split's images as the network takes them, in order and without augmentation, so many at a time."""
     return lambda: batches(split, size, **spec.scaling)
+
+
+def forward_batches(network: nn.Module, split: Samples, spec: ModelSpec, most: int) -> Batches:
+    """The same for a forward pass alone, whose results do not depend on how many images the device likes at a time."""
+    with undisturbed(network):
+        device = next((p.device for p in network.parameters()), torch.device("cpu"))
+        return batches_of(split, spec, images_at_once(network, spec.input_size, device, most))

@@ -9,23 +9,23 @@ from torch import Tensor
 
 from apcli.data.batches import feed
 from apcli.data.datasets import Dataset, Samples
+from apcli.probes.batch_size import images_at_once
 from apcli.training.forward import Forward
 from apcli.training.ranks import Ranks
 
 Metrics = dict[str, float | None]  # loss: mean cross-entropy in nats; accuracy, top5: percent
-_SHARE = 4  # no gradients are kept, so evaluation takes this many training batches at a time
+_SHARE = 4  # no gradients are kept, so evaluation takes this many training batches at a time, if memory likes it
 
 
 def evaluate(forward: Forward, dataset: Dataset, batch_size: int, ranks: Ranks | None = None) -> dict[str, Metrics]:
     """Loss and accuracy on the whole of every split, in evaluation mode, without augmentation."""
-    return {
-        name: _evaluate(forward, split, _SHARE * batch_size, ranks or Ranks()) for name, split in dataset.splits.items()
-    }
+    forward.network.eval()
+    size = images_at_once(forward, forward.spec.input_size, forward.device, _SHARE * batch_size)
+    return {name: _evaluate(forward, split, size, ranks or Ranks()) for name, split in dataset.splits.items()}
 
 
 @torch.no_grad()
 def _evaluate(forward: Forward, split: Samples, batch_size: int, ranks: Ranks) -> Metrics:
-    forward.network.eval()
     tally = Tally(forward.spec.num_classes, forward.device)
     spec = forward.spec
     mine = torch.arange(ranks.rank, len(split), ranks.size)
