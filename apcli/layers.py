@@ -8,26 +8,28 @@ import fnmatch
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 from apcli.checkpoints import Checkpoint
 from apcli.errors import UsageError, VerificationError
 from apcli.network_layers import EMBEDDING, OWN, NetworkLayers
 from apcli.registry import split_list
 from apcli.tensor_names import Judgement, Verdict, judge, remedy_of
-from apcli.words import few, join
+from apcli.words import count, few, join
 
 _SHOWN = 10  # layers that a message names, to choose from
 _OWN = re.compile(r"(^|\.)(?:parametrizations\.weight\.original\d?|weight_orig|weight_v|weight)$")
 _NOT_USED = "parameters that no layer multiplies by"
-_SECOND_NAME = "other names of tied weights"
+SECOND_NAME = "other names of tied weights"
 
 
 @dataclass(frozen=True)
 class Layer:
     """A prunable weight: ``name`` as a user says it (``fc``), ``tensor`` as the file has it (``fc.weight``).
 
-    ``tied`` are the file's other names of the same parameter; ``kind`` is one of ``apcli.network_layers.KINDS``.
+    ``tied`` are the file's other names of the same parameter; ``kind`` and ``through`` are what
+    ``apcli.network_layers`` says.
     """
 
     name: str
@@ -35,6 +37,7 @@ class Layer:
     shape: tuple[int, ...]
     kind: str = OWN
     tied: tuple[str, ...] = ()
+    through: str = ""
 
     @property
     def size(self) -> int:
@@ -115,9 +118,9 @@ def _by_network(checkpoint: Checkpoint, known: NetworkLayers, verdicts: Mapping[
         else:
             own, *tied = (other for other in weight.names if other in checkpoint.entries)
             if name != own:
-                left[name] = _SECOND_NAME
+                left[name] = SECOND_NAME
                 continue
-            layer = Layer(layer_name(own), own, entry.shape, weight.kind, tuple(tied))
+            layer = Layer(layer_name(own), own, entry.shape, weight.kind, tuple(tied), weight.through)
             (on_request if weight.kind == EMBEDDING else layers).append(layer)
             if weight.kind == EMBEDDING:
                 left[own] = "embeddings"
@@ -219,6 +222,11 @@ def _last(checkpoint: Checkpoint, known: Census, option: str) -> Layer:
     )
 
 
+def listed(checkpoint: Checkpoint) -> dict[str, Any] | None:
+    """The layers of the network as the lineage of what is made of ``checkpoint`` lists them; None where not known."""
+    return None if checkpoint.network_layers is None else checkpoint.network_layers.as_dict()
+
+
 def check_tied(checkpoint: Checkpoint, layers: Iterable[Layer]) -> None:
     """Hold a file to what its network can be: a parameter of several names has the same zeros under each.
 
@@ -240,6 +248,22 @@ def listing(layers: Iterable[Layer]) -> str:
     return few([layer.name for layer in layers], _SHOWN)
 
 
+def told(checkpoint: Checkpoint) -> str:
+    """How many layers there are, and what else of two or more dimensions; of a built network, what the file misses."""
+    known = census(checkpoint)
+    line = f"{checkpoint.label}: {count(len(known.layers), 'layer')}"
+    if known.left:
+        line += f"; {count(len(known.left), 'tensor')} of two or more dimensions left alone: {summary(known.left)}"
+    if checkpoint.built_layers is not None:
+        before = {layer.tensor for layer in census(replace(checkpoint, built_layers=None)).layers}
+        missed = [layer.name for layer in known.layers if before.isdisjoint(layer.tensors)]
+        added = [layer_name(name) for name in sorted(before - {layer.tensor for layer in known.layers})]
+        parts = [f"take {few(added)} too"] if added else []
+        parts += [f"leave {few(missed)} out"] if missed else []
+        line += f"; without --model it would {join(parts)}" if parts else ""
+    return line
+
+
 def summary(left: Mapping[str, str]) -> str:
-    """What the tensors are that were left alone, the most frequent first: ``12 position tables and 3 embeddings``."""
-    return join([f"{count} {reason}" for reason, count in Counter(left.values()).most_common()])
+    """What the tensors are that were left alone, the most frequent first: ``position tables (12) and norms (3)``."""
+    return join([f"{reason} ({number})" for reason, number in Counter(left.values()).most_common()])

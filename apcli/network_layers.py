@@ -11,6 +11,7 @@ from typing import Any
 
 LINEAR, CONVOLUTION, GROUPED = "linear", "convolution", "grouped convolution"
 ATTENTION, RECURRENT, EMBEDDING = "attention", "recurrent", "embedding"
+WEIGHT_NORM = "weight norm"
 OWN = "own"  # of a module that no library knows: its parameter is called and shaped like a weight
 KINDS = (LINEAR, CONVOLUTION, GROUPED, ATTENTION, RECURRENT, EMBEDDING, OWN)
 

@@ -203,7 +203,7 @@ def test_what_names_leave_alone_can_be_asked_for():
     assert "out" not in [x.name for x in select(bare, "all")]
     assert [x.name for x in select(bare, "out,table")] == ["out", "table"]
     assert summary(census(bare).left) == (
-        "1 norms, 1 tensors of one extent, all others 1 and 1 constants and statistics"
+        "norms (1), vectors in all but their number of dimensions (1) and constants and statistics (1)"
     )
-    with pytest.raises(UsageError, match=r"has no prunable layer: .*; left alone: 1 position tables$"):
+    with pytest.raises(UsageError, match=r"has no prunable layer: .*; left alone: position tables \(1\)$"):
         select(checkpoint({"pos_embed": (4, 4)}), "all")

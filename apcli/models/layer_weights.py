@@ -12,7 +12,7 @@ from apcli import network_layers as kinds
 from apcli.network_layers import LayerWeight, NetworkLayers
 from apcli.tensor_names import Judgement, judge
 
-_THROUGH = {"_WeightNorm": "weight norm", "_SpectralNorm": "spectral norm", "_Orthogonal": "an orthogonal matrix"}
+_THROUGH = {"_WeightNorm": kinds.WEIGHT_NORM, "_SpectralNorm": "spectral norm", "_Orthogonal": "an orthogonal matrix"}
 _RECURRENT = ("weight_ih", "weight_hh", "weight_hr")
 _IN_PROJECTIONS = ("in_proj_weight", "q_proj_weight", "k_proj_weight", "v_proj_weight")
 
@@ -87,7 +87,7 @@ def _stored(module: Any, own: str) -> Iterator[tuple[str, nn.Parameter, str, str
         return
     for stored, beside, through in (
         (own, "", ""),
-        (f"{own}_v", f"{own}_g", "weight norm"),
+        (f"{own}_v", f"{own}_g", kinds.WEIGHT_NORM),
         (f"{own}_orig", f"{own}_u", "spectral norm"),
         (f"{own}_orig", f"{own}_mask", "a mask of torch.nn.utils.prune"),
     ):
@@ -112,16 +112,18 @@ def _made_by(made: Any, own: str) -> Iterator[tuple[str, nn.Parameter, str, str]
 def _zeros_stay(made: Any, name: str) -> bool:
     """Whether zeros of one tensor are zeros of the weight that is made of it, in the same places."""
     draws = torch.Generator().manual_seed(0)
-    drawn: dict[str, Tensor] = {
-        other: torch.randn(parameter.shape, generator=draws).to(parameter)
-        for other, parameter in made.named_parameters(recurse=False)
-    }
+
+    def numbers(tensor: Tensor) -> Tensor:
+        found = torch.randn(tensor.shape, generator=draws).to(tensor.dtype)
+        return found if tensor.is_meta else found.to(tensor.device)
+
+    drawn = {other: numbers(parameter) for other, parameter in made.named_parameters(recurse=False)}
     zero = torch.rand(drawn[name].shape, generator=draws) < 0.5
     for dim in range(zero.dim()):  # a row of zeros has no length to divide by
         zero &= ~zero.movedim(dim, 0).flatten(1).all(1).reshape([-1, *[1] * (zero.dim() - 1)]).movedim(0, dim)
     zero = zero.to(drawn[name].device)
     drawn[name] = drawn[name].masked_fill(zero, 0)
-    buffers = {other: buffer.clone() for other, buffer in made.named_buffers()}
+    buffers = {name: numbers(old) if old.is_meta else old.clone() for name, old in made.named_buffers()}
     training = made.training
     try:
         made.eval()  # a spectral norm in training mode takes a step of its own

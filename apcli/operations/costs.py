@@ -14,6 +14,7 @@ from apcli.configs.describe import CostsConfig
 from apcli.configs.shared import DataConfig
 from apcli.devices import device_of
 from apcli.errors import ApcliError, UsageError
+from apcli.layers import SECOND_NAME
 from apcli.models.build import build, last_layer
 from apcli.models.spec import ModelSpec, is_user_model, resolve
 from apcli.operations import Tell
@@ -179,7 +180,8 @@ def with_macs(found: dict[str, Any], costs: Costs, dense_file: int, spec: ModelS
     """
     tensors, skipped = [], 0
     for tensor in found["tensors"]:
-        dense = costs.weights.get(tensor["name"])
+        uses = [costs.weights[name] for name in (tensor["name"], *tensor["tied"]) if name in costs.weights]
+        dense = sum(uses) if uses and tensor["left"] != SECOND_NAME else None
         of_zeros = (dense or 0) * (tensor["zeros"] or 0) // max(1, tensor["size"])
         skipped += of_zeros
         tensors.append({**tensor, "macs": dense, "nonzero_macs": None if dense is None else dense - of_zeros})

@@ -211,7 +211,7 @@ def _left_lines(others: Sequence[Description]) -> list[str]:
     for tensor in others:
         if tensor["left"] is not None:
             reasons.setdefault(tensor["left"], []).append(tensor["name"])
-    return [f"    {len(names)} {reason}: {few(names)}" for reason, names in reasons.items()]
+    return [f"    {reason} ({len(names)}): {few(names)}" for reason, names in reasons.items()]
 
 
 def _lineage_lines(lineage: dict[str, Any] | None) -> list[str]:

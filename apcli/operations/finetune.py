@@ -19,7 +19,7 @@ from apcli.criteria import IN_TRAINING, METHODS
 from apcli.devices import device_of
 from apcli.entries import Entry
 from apcli.errors import UsageError
-from apcli.layers import Layer, listing, prunable, select
+from apcli.layers import Layer, check_tied, every_layer, listed, listing, prunable, select
 from apcli.models.build import last_layer
 from apcli.models.spec import code_of
 from apcli.operations import Tell
@@ -76,6 +76,7 @@ class Finetuner:
             VerificationError: a zero was lost.
         """
         config = self.config
+        source = self._known(source)
         pruned = self._promises_of(source)
         growing = self._growing(source, pruned)
         traced = traced_layers(source, config.trace, {*pruned, *(layer.tensor for layer in growing)})
@@ -103,6 +104,7 @@ class Finetuner:
             data=whole.description,
             classes=list(whole.names) or (source.lineage or {}).get("classes"),
             seed=own_seed,
+            layers=listed(source),
             pruned=pruned,
             parent=source.link(home),
             dense=_dense_link(source, dense, home),
@@ -119,18 +121,23 @@ class Finetuner:
         result["dense_metrics"] = {} if dense is None else self._metrics_of(dense, run)
         training = self._train(model, run, traced, growing)
         if self.runs.ranks.first:
-            write(path, entries_of(training.evaluated.network.state_dict()), result, like=source)
-            if traced:
-                trace = {**result, "stage": "trace", "pruned": {}, "history": []}
-                write(traces.path_beside(path), _trace_entries(training.snapshots), trace)
+            _write(run, training, source, bool(traced))
         self.runs.finish(training)
         log.info("%s: test accuracy %s", self.outputs.label(path), _accuracies(result, recipe.epochs))
         return path
 
-    def _promises_of(self, source: Checkpoint) -> dict[str, dict[str, Any]]:
-        """What is promised of a source that is fit for fine-tuning."""
+    def _known(self, source: Checkpoint) -> Checkpoint:
+        """A source that is fit for fine-tuning, of which it is known which tensors are layers."""
         check_input(source)
         source.check_finite()
+        if source.network_layers is None:
+            spec, _ = self.networks.spec_and_data(source)
+            source = source.as_built(self.networks.layers_of(spec))
+        check_tied(source, every_layer(source))
+        return source
+
+    def _promises_of(self, source: Checkpoint) -> dict[str, dict[str, Any]]:
+        """What is promised of a source."""
         pruned = promises_of(source)
         if self.config.update == "pruned" and not pruned:
             raise UsageError(f"--update pruned: {source.label} has no pruned layer: prune first, or use --update all")
@@ -307,6 +314,14 @@ def traced_layers(source: Checkpoint, wanted: str, pruned: Collection[str]) -> l
     chosen = [layer for layer in prunable(source) if layer.tensor == last]
     log.warning("the pruned layers are too large to trace: traced is %s (see --trace)", listing(chosen) or "none")
     return chosen
+
+
+def _write(run: Run, training: Training, source: Checkpoint, traced: bool) -> None:
+    """Write the checkpoint, and the trace beside it where one is wanted."""
+    write(run.path, entries_of(training.evaluated.network.state_dict()), run.result, like=source)
+    if traced:
+        trace = {**run.result, "stage": "trace", "layers": None, "pruned": {}, "history": []}
+        write(traces.path_beside(run.path), _trace_entries(training.snapshots), trace)
 
 
 def _trace_entries(steps: Mapping[int, Mapping[str, Tensor]]) -> dict[str, Entry]:

@@ -52,4 +52,4 @@ def promises_of(source: Checkpoint) -> Promises:
 
 
 def _promises(found: dict[Layer, int]) -> Promises:
-    return {name: lineages.promise(count, layer.size) for layer, count in found.items() for name in layer.tensors}
+    return {layer.tensor: lineages.promise(count, layer.size) for layer, count in found.items()}

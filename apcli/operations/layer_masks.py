@@ -13,6 +13,7 @@ from apcli.allocations.shares import by_rows
 from apcli.entries import BLOCK
 from apcli.errors import UsageError
 from apcli.layers import Layer
+from apcli.network_layers import GROUPED
 from apcli.selection import Cut, Ranking, cuts, lowest_of_rows
 from apcli.words import few
 
@@ -191,7 +192,9 @@ def _ends_of(layers: Sequence[Layer], parameters: Mapping[str, object], last: st
         UsageError: the file does not say.
     """
     named = {key: str(value) for key, value in parameters.items()}
-    first = [layer for layer in layers if len(layer.shape) == 4 and layer.shape[1] in (1, 3) and layer.shape[2] > 1]
+    kernels = [x for x in layers if len(x.shape) == 4 and x.shape[2] > 1 and x.kind != GROUPED]
+    # Of a file alone, a depthwise convolution looks like one of grey images: colours go first.
+    first = [x for x in kernels if x.shape[1] == 3] or [x for x in kernels if x.shape[1] == 1]
     found = {"first": [layer.name for layer in first], "last": [x.name for x in layers if x.tensor == last]}
     for key, names in found.items():
         if named[key] == "auto":

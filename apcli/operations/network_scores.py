@@ -18,7 +18,7 @@ from apcli.operations import Tell
 from apcli.operations.filter_shares import Named, Shares
 from apcli.operations.filters import FilterPruner, FilterResult
 from apcli.operations.networks import Networks, batches_of
-from apcli.operations.prune_trials import Trial, needs_data
+from apcli.operations.prune_trials import Trial, needs_data, runs_network
 from apcli.registry import Choice
 from apcli.state_dicts import entry_of
 
@@ -36,6 +36,17 @@ class NetworkScores:
         self._origin: tuple[str, str] | None = None
         self._scores: dict[str, Scores] = {}
         self._filters: dict[str, FilterPruner] = {}
+
+    def as_built(self, source: Checkpoint) -> Checkpoint:
+        """The checkpoint with the layers that its network's modules say.
+
+        Raises:
+            UsageError: the network or its data is not known, or is another one.
+        """
+        if not runs_network(self.config):
+            return source.as_built(self.networks.layers_for(source))
+        self._begin(source)
+        return source.as_built(self.networks.layers_of(self._spec))
 
     def scores(
         self, source: Checkpoint, layers: Sequence[Layer], method: Choice, choose: Callable[[Scores, float], Masks]

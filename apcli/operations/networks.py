@@ -14,13 +14,16 @@ from apcli.errors import ApcliError, UsageError
 from apcli.models.build import build
 from apcli.models.copies import emptied
 from apcli.models.fit import fit_
+from apcli.models.layer_weights import layer_weights
 from apcli.models.spec import ModelSpec, is_user_model, resolve
 from apcli.models.weights import load_weights_
+from apcli.network_layers import NetworkLayers
 from apcli.operations import Tell
 from apcli.probes import Batches, undisturbed
 from apcli.probes.batch_size import images_at_once
 from apcli.state_dicts import load as load_tensors
 from apcli.state_dicts import load_outline
+from apcli.words import few
 
 
 class Networks:
@@ -83,6 +86,30 @@ class Networks:
                 f"--model is {self.model!r} but {source.label} says it is {spec.name!r}: leave --model out"
             )
         return spec
+
+    def layers_of(self, spec: ModelSpec) -> NetworkLayers:
+        """The weights of a network's layers."""
+        return layer_weights(self._built(spec))
+
+    def layers_for(self, source: Checkpoint) -> NetworkLayers:
+        """The weights of the layers of the network that ``source`` is, without its data: only names are asked for.
+
+        Raises:
+            UsageError: the network is not known, or ``source`` has not its layers.
+        """
+        spec = self.known_spec(source)
+        if spec is None:
+            if self.model is None:
+                raise UsageError(f"{source.label} does not say which network it is: give --model NAME")
+            shape, classes = (3, 32, 32), 10  # of networks that are made to measure; names do not depend on it
+            spec = resolve(self.model, data_shape=shape, data_classes=classes, data_mean=(0.0,), data_std=(1.0,))
+        layers = self.layers_of(spec)
+        missing = [w.tensor for w in layers.weights if source.entries.keys().isdisjoint(w.names)]
+        if missing:
+            raise UsageError(
+                f"{source.label} is no {spec.name}, which has {few(missing)}: give the --model that it was made for"
+            )
+        return layers
 
     def network(self, spec: ModelSpec, checkpoint: Checkpoint) -> nn.Module:
         """The network with the checkpoint's weights, on the device; of a compact checkpoint it has fewer channels.

@@ -15,9 +15,9 @@ from apcli.checkpoints import Checkpoint, check_input, write
 from apcli.configs.prune import PruneConfig
 from apcli.entries import Derived, Entry
 from apcli.errors import ApcliError
-from apcli.layers import Layer, select
+from apcli.layers import Layer, check_tied, every_layer, listed, select, told
 from apcli.operations.layer_masks import Mask, by_counts, by_pattern, by_scope, fitting_pattern
-from apcli.operations.prune_amounts import share_of_compression, tell
+from apcli.operations.prune_amounts import check_lengths, share_of_compression, tell
 from apcli.operations.prune_trials import Trial, check, needs_network, trials_of
 from apcli.operations.repack import only_repacks, repack
 from apcli.operations.zero_layers import check_masks_can_be_told
@@ -55,6 +55,8 @@ def prune(
     if only_repacks(source, config):
         yield repack(source, config, outputs)
         return
+    if network is not None:
+        source = network.as_built(source)
     with ThreadPoolExecutor(1) as hashing:
         hashed = hashing.submit(lambda: source.sha256)  # while the weights are ranked and written
         yield from _Pruner(source, config, outputs, network).results(hashed)
@@ -70,7 +72,9 @@ class _Pruner:
         self.layers = select(source, config.layers, config.exclude)
         if config.pattern:
             self.layers = fitting_pattern(self.layers, config.pattern, source.label)
+        check_tied(source, self.layers)
         source.check_finite()
+        self.names = {layer.tensor: layer.tensors for layer in every_layer(source)}
         self.rewound = (
             None if config.rewind_to is None else _fitting(config.rewind_to, "--rewind-to", source, source.entries)
         )
@@ -82,7 +86,7 @@ class _Pruner:
 
     def results(self, hashed: Future[str]) -> Iterator[Path]:
         source, config = self.source, self.config
-        parent = source.lineage
+        parent, unsaid = source.lineage, True
         for trial in trials_of(config, (parent or {}).get("seed") or 0):
             other = None if trial.other is None else _other(trial.other, config, source, self.layers)
             path = self.outputs.place(self._stem(trial, other), source)
@@ -90,14 +94,18 @@ class _Pruner:
             made = None if path.exists() else self._pruned(trial, other)
             sha256 = lineages.PENDING if made else hashed.result()
             links = {"parent": source.link(home, sha256), "dense": source.dense_link(home, sha256)}
-            result = lineages.make("prune", self._settings(trial, other), parent, **links)
+            result = lineages.make("prune", self._settings(trial, other), parent, layers=listed(source), **links)
             if not self.outputs.has(path, {key: result[key] for key in ("stage", "settings", "parent")}):
                 entries, zeros, kept, asked = made or self._pruned(trial, other)
+                check_lengths(source.label, self.layers, entries)
                 promises = self._promises(entries, zeros, asked, trial, other)
                 earlier = {tensor: promise for tensor, promise in result["pruned"].items() if tensor not in promises}
                 result["pruned"] = {**earlier, **promises}
                 result["kept"] = kept or {}
                 write(path, entries, result, packed=config.packed, like=source, pending=hashed.result)
+                if unsaid:
+                    log.info("%s", told(source))
+                unsaid = False
                 tell(self.outputs.label(path), promises, entries, source)
             yield path
 
@@ -169,14 +177,20 @@ class _Pruner:
             assert self.network is not None
             layers, removed = self._counts(trial)
             weights = self.network.reconstructed(source, layers, method, removed, config.pattern)
-            return {**source.entries, **weights}, dict.fromkeys(weights), earlier, {}
+            named = {name: entry for tensor, entry in weights.items() for name in self._names(tensor)}
+            return {**source.entries, **named}, dict.fromkeys(weights), earlier, {}
         masks = self._masks(trial, other)
         values = (self.rewound or source).entries
         before = (source.lineage or {}).get("pruned", {}) if self.rewound else {}  # zeros that rewinding must not fill
         held = {x: _where_not_zero(source.entries[x], source.entries[x]) for x in before}
-        masked = {tensor: _masked(values[tensor], mask) for tensor, mask in {**held, **masks}.items()}
+        by_name = {name: mask for tensor, mask in {**held, **masks}.items() for name in self._names(tensor)}
+        masked = {name: _masked(values[name], mask) for name, mask in by_name.items()}
         zeros = {x: None if self.rewound else mask.zeros for x, mask in masks.items()}
         return {**values, **masked}, zeros, earlier, {}
+
+    def _names(self, tensor: str) -> tuple[str, ...]:
+        """All names of a parameter: tied weights have one mask, and the same zeros under each name."""
+        return self.names.get(tensor, (tensor,))
 
     def _masks(self, trial: Trial, other: Checkpoint | None) -> dict[str, Mask]:
         source, method = self.source, trial.method

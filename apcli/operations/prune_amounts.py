@@ -4,11 +4,15 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from apcli.checkpoints import Checkpoint
 from apcli.entries import Entry
 from apcli.errors import UsageError
 from apcli.layers import Layer
+from apcli.network_layers import WEIGHT_NORM
 from apcli.sizes import counted, sizes, weights_of
+from apcli.words import count
 
 log = logging.getLogger("apcli")
 
@@ -30,6 +34,26 @@ def share_of_compression(source: Checkpoint, layers: Sequence[Layer], compressio
             f"{total} parameters, so at most {most:.4g}: choose less, or more layers"
         )
     return wanted / scope
+
+
+def check_lengths(label: str, layers: Sequence[Layer], entries: Mapping[str, Entry]) -> None:
+    """Refuse to take all weights of a row that weight norm divides by its length, which would be 0.
+
+    Raises:
+        UsageError: a row would be all zeros.
+    """
+    for layer in layers:
+        if layer.through != WEIGHT_NORM:
+            continue
+        stem = layer.tensor.removesuffix("1")
+        lengths = entries[f"{stem}0" if stem != layer.tensor else f"{layer.tensor.removesuffix('_v')}_g"]
+        dims = tuple(dim for dim in range(len(layer.shape)) if lengths.size == 1 or lengths.shape[dim] == 1)
+        empty = int(np.count_nonzero(~entries[layer.tensor].values.any(axis=dims)))
+        if empty:
+            raise UsageError(
+                f"{label}: {count(empty, 'row')} of {layer.name} would lose all weights, and weight norm divides by "
+                "the length of each: choose a lower sparsity, --scope output, or --structure n:m"
+            )
 
 
 def tell(

@@ -41,7 +41,12 @@ def check(config: PruneConfig, outputs: Outputs) -> None:
 
 
 def needs_network(config: PruneConfig) -> bool:
-    """Whether the network has to be built."""
+    """Whether the network has to be built: to be run, or for its modules to say which tensors are layers."""
+    return config.model is not None or runs_network(config)
+
+
+def runs_network(config: PruneConfig) -> bool:
+    """Whether the network itself says what goes."""
     if config.is_filter:
         return True
     return any(trial.method and "network" in trial.method.row.needs for trial in trials_of(config, 0))
@@ -72,8 +77,8 @@ def trials_of(config: PruneConfig, own_seed: int) -> Iterator[Trial]:
 
 def _check_unused(config: PruneConfig) -> None:
     """Raise UsageError where an option is given that nothing would look at."""
-    needed = {"network": needs_network(config), "images": needs_data(config)}
-    about = {"model": "network", "device": "network", "split": "images", "images": "images", "batch_size": "images"}
+    needed = {"network": runs_network(config), "images": needs_data(config)}
+    about = {"device": "network", "split": "images", "images": "images", "batch_size": "images"}
     given = [name for name in about if getattr(config, name) != getattr(PruneConfig, name)]
     for name in [*given, *(["data"] if config.data.name else [])]:
         what = about.get(name, "network")

@@ -17,7 +17,9 @@ from apcli.data.class_names import places_of
 from apcli.data.datasets import Dataset, load
 from apcli.devices import device_of
 from apcli.errors import UsageError
+from apcli.layers import check_tied, every_layer
 from apcli.models.build import build, last_layer
+from apcli.models.layer_weights import layer_weights
 from apcli.models.spec import ModelSpec, check_model, code_of, resolve
 from apcli.models.weights import checkpoint_of, load_weights_, read_weights, renamed, tell_versions
 from apcli.operations import Tell
@@ -83,6 +85,7 @@ def train(config: TrainConfig, outputs: Outputs, tell: Tell, ranks: Ranks | None
             continue
         model = _beginning(config, spec, seed, given).to(device)
         result["model"]["last"] = last_layer(model, spec)
+        result["layers"] = layer_weights(model).as_dict()
         result["pruned"] = _zeros_of(model, path, result, config, given)
         run = Run(path, spec, dataset, recipe, seed, result, wanted, teacher, source=given.source)
         training = runs.train(model, run, masking=_holding(model, run))
@@ -162,6 +165,10 @@ def _zeros_of(model: nn.Module, path: Path, result: lineages.Lineage, config: Tr
         return {}
     told = config.weights or config.model.name
     entries = entries_of(model.state_dict())
+    if config.weights:
+        theirs = entries_of(renamed(given.tensors, config.rename, config.weights))
+        source = Checkpoint(Path(told), path.parent, theirs, result)
+        check_tied(source, every_layer(source))
     found = promises_of(Checkpoint(Path(told), path.parent, entries, result))
     said = {name: promise for name, promise in (given.lineage or {}).get("pruned", {}).items() if name in entries}
     for name, promise in said.items():

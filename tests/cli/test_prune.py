@@ -112,7 +112,7 @@ def test_every_stage_reads_a_packed_file(digits):
         ("--sparsity 0.5 --structure filter", ("a.safetensors does not say which network it is", "--model")),
         ("--sparsity 0.5 --method taylor", ("a.safetensors does not say which network it is", "--model")),
         ("--sparsity 0.5 --data digits", ("--data", "needs no network")),
-        ("--sparsity 0.5 --model fc5", ("--model", "needs no network")),
+        ("--sparsity 0.5 --model fc6", ("fc6",)),
         ("--sparsity 0.5 --device cpu", ("--device", "needs no network")),
         ("--sparsity 0.5 --method lookahead --model fc5 --images 9", ("--images", "lookahead needs no images")),
         ("--sparsity 0.5 --method movement", ("--method movement", "use apcli finetune --method movement")),

@@ -109,6 +109,7 @@ def test_products_without_weights_are_not_spared():
             {"name": "bias", "size": 3, "zeros": 3},
         ]
     }
+    found["tensors"] = [{"tied": [], "left": None, **tensor} for tensor in found["tensors"]]
     costs = Costs(total=150, weights={"w": 100, "empty": 0, "whole": 40})
     extended = with_macs(found, costs, 300, FC5)
     assert extended["macs"] == {

@@ -113,7 +113,7 @@ def test_text_for_a_person(tmp_path):
         ("head", "F32", "2x2", "4", "2", "2", "0.5000"),
     }
     assert len({len(row) for row in table}) == 1
-    assert text.splitlines()[-1] == "    1 norms: norm.weight"
+    assert text.splitlines()[-1] == "    norms (1): norm.weight"
 
 
 def test_macs_have_columns_where_they_are_known(tmp_path):

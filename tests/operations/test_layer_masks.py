@@ -8,6 +8,7 @@ from apcli.allocations.shares import by_rows
 from apcli.entries import Entry
 from apcli.errors import UsageError
 from apcli.layers import Layer
+from apcli.network_layers import CONVOLUTION, GROUPED, OWN
 from apcli.operations import layer_masks
 from apcli.operations.layer_masks import by_counts, by_pattern, by_scope, fitting_pattern
 from apcli.rankings import ScoreRanking
@@ -158,3 +159,28 @@ def test_more_zeros_than_asked_stay():
         whole(by_counts(LAYERS, rankings_of(weights), dict.fromkeys(SHAPES, 0))),
     ):
         assert all((mask == (weights[name] != 0)).all() for name, mask in masks.items())
+
+
+COLOURS, GREY, DEPTHWISE = (8, 3, 3, 3), (8, 1, 3, 3), (16, 1, 3, 3)
+
+
+@pytest.mark.parametrize(
+    ("kernels", "first"),
+    [
+        ({"a": (COLOURS, CONVOLUTION), "b": (DEPTHWISE, GROUPED)}, "a"),
+        ({"b": (DEPTHWISE, GROUPED), "a": (GREY, CONVOLUTION)}, "a"),
+        ({"b": (DEPTHWISE, OWN), "a": (COLOURS, OWN)}, "a"),  # of a file alone
+        ({"a": (GREY, OWN), "b": (DEPTHWISE, OWN)}, None),  # which could be either
+        ({"b": (DEPTHWISE, GROUPED)}, None),
+    ],
+)
+def test_a_depthwise_convolution_is_no_first_layer(kernels, first):
+    layers = [Layer(name, f"{name}.weight", shape, kind) for name, (shape, kind) in kernels.items()]
+    layers.append(Layer("fc", "fc.weight", (40, 40)))
+    rankings = rankings_of({x.tensor: np.arange(1.0, x.size + 1).reshape(x.shape) for x in layers})
+    if first is None:
+        with pytest.raises(UsageError, match="which layer is first is not known"):
+            by_scope(layers, rankings, "uniform+", 0.1, 0, "fc.weight")
+        return
+    masks = by_scope(layers, rankings, "uniform+", 0.1, 0, "fc.weight")
+    assert {x.name for x in layers if masks[x.tensor].kept(0, x.size).all()} == {first}
