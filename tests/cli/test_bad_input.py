@@ -149,7 +149,7 @@ def test_a_lineage_with_nonsense_in_it(shell: Any, a: Path, command: str, key: s
     ],
 )
 def test_a_layer_that_does_not_exist(shell: Any, a: Path, b: Path, command: str, word: str) -> None:
-    shell.refuses(command, 2, word, "conv, fc1, fc2")
+    shell.refuses(command, 2, word, "conv, fc1 and fc2")
 
 
 def test_an_empty_layer_list(shell: Any, a: Path) -> None:
@@ -161,7 +161,7 @@ def test_every_layer_excluded(shell: Any, a: Path) -> None:
 
 
 def test_the_last_layer_of_a_file_that_does_not_say(shell: Any, a: Path) -> None:
-    shell.refuses(f"{PRUNE} a --layers last", 2, "does not say which layer is last", "conv, fc1, fc2")
+    shell.refuses(f"{PRUNE} a --layers last", 2, "does not say which layer is last", "conv, fc1 and fc2")
 
 
 @pytest.mark.parametrize(

@@ -204,7 +204,7 @@ def test_pairs_that_do_not_match(tmp_path, dense, pruned, words):
         ("gaussian:cov=rows:shrinkage=2", "shrinkage is '2'"),
         ("gaussian:cov=diag:pruned_cov=mine", "pruned_cov is 'mine'"),
         ("gaussian:pruned_scale=x", "pruned_scale is 'x'"),
-        ("student-t:pruned_df=0", "pruned_df is 0"),
+        ("student-t:pruned_df=0", "pruned_df is '0'"),
         ("laplace:scale=0", "scale is 0"),
         ("gaussian:groups=-3", "groups is -3"),
         ("gaussian:groups=2:cov=diag", "groups goes with cov=identity"),
