@@ -28,7 +28,7 @@ def kl(x: np.ndarray, scale: float, pruned_scale: float) -> np.ndarray:
     if near.any():
         few = u[near]
         shifted[near] = few * few * polyval(few, _KL_SERIES)
-    return scale / pruned_scale * shifted + float(excess_over_log(np.array((scale - pruned_scale) / pruned_scale)))
+    return scale / pruned_scale * shifted + _size_gap(scale, pruned_scale)
 
 
 def renyi(x: np.ndarray, alpha: float, scale: float, pruned_scale: float) -> np.ndarray:
@@ -41,11 +41,15 @@ def renyi(x: np.ndarray, alpha: float, scale: float, pruned_scale: float) -> np.
     first, second = alpha / scale, (1 - alpha) / pruned_scale
     if first + second <= 0:
         return np.full(x.shape, math.inf)
-    order, e = 1 - alpha, (scale - pruned_scale) / pruned_scale
+    order, of, by = 1 - alpha, scale, pruned_scale
     if alpha < 0.5:  # the same from the other side, which keeps the digits of orders near 0
-        order, e = alpha, (pruned_scale - scale) / scale
-    weighted, plain = excess_over_log(np.array([order * e, e]))
-    scales = float(weighted - order * plain)  # log I(0)
+        order, of, by = alpha, pruned_scale, scale
+    excess = (of - by) / by
+    if abs(excess) < 0.5:
+        weighted, plain = excess_over_log(np.array([order * excess, excess]))
+        scales = float(weighted - order * plain)  # log I(0)
+    else:
+        scales = order * math.log(of / by) - math.log1p(order * excess)
     return (_log_shifted(x, max(first, second), min(first, second)) + scales) / (alpha - 1)
 
 
@@ -72,6 +76,12 @@ def tv(x: float, scale: float, pruned_scale: float) -> float:
 def variance(scale: float) -> float:
     """2 b^2."""
     return 2 * scale * scale
+
+
+def _size_gap(of: float, by: float) -> float:
+    """r - 1 - log r of the ratio r of two scales, near 1 and far from it."""
+    excess = (of - by) / by
+    return float(excess_over_log(np.array(excess))) if abs(excess) < 0.5 else excess - math.log(of / by)
 
 
 def _log_shifted(x: np.ndarray, large: float, small: float) -> np.ndarray:

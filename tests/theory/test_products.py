@@ -4,6 +4,7 @@ import math
 import warnings
 from itertools import pairwise
 
+import mpmath
 import numpy as np
 import pytest
 import torch
@@ -11,6 +12,7 @@ from mpmath import mp
 from scipy import integrate, stats
 from torch.distributions import Laplace, kl_divergence
 
+from apcli.errors import UsageError
 from apcli.theory import MEASURES, measures
 from apcli.theory import cauchy as cauchy_law
 from apcli.theory import laplace as laplace_law
@@ -332,5 +334,18 @@ def test_what_is_refused():
             with pytest.raises(ValueError, match=message):
                 family(scale=scales[0], pruned_scale=scales[1])
         for alpha in ("1", "0", "-2", "inf", "nan"):
-            with pytest.raises(ValueError, match="renyi:alpha is"):
+            with pytest.raises((ValueError, UsageError), match="renyi:alpha is"):
                 family(scale=1.0, pruned_scale="same").reduction(MEASURES.parse_list(f"renyi:alpha={alpha}"), False)
+
+
+@pytest.mark.parametrize("ratio", [1e-12, 1e-6, 0.3, 1 - 1e-9, 1e6, 1e12])
+def test_laplace_scales_far_apart_and_close_keep_their_digits(ratio):
+    with mpmath.workdps(50):
+        r, x = mpmath.mpf(ratio), mpmath.mpf(1e-3)
+        kl = -mpmath.log(r) + x + r * mpmath.exp(-x / r) - 1
+        a, b = 1 / (2 * r), mpmath.mpf(1) / 2
+        mixed = (a * mpmath.exp(-b * x) - b * mpmath.exp(-a * x)) / (a - b) / (a + b) / mpmath.sqrt(r)
+        half = -2 * mpmath.log(mixed)
+    given = np.array([1e-3])
+    assert laplace_law.kl(given, ratio, 1.0)[0] == pytest.approx(float(kl), rel=1e-12)
+    assert laplace_law.renyi(given, 0.5, ratio, 1.0)[0] == pytest.approx(float(half), rel=1e-9)
