@@ -6,14 +6,17 @@ from typing import Any
 
 from apcli import records
 from apcli.cli import options, streams
+from apcli.cli.network_options import with_data, with_inputs
 from apcli.configs.divergence import DivergenceConfig
-from apcli.configs.shared import DataConfig
+from apcli.configs.shared import DataConfig, InputConfig
 from apcli.errors import UsageError
 from apcli.registry import Choice
 from apcli.theory import DISTRIBUTIONS, MEASURES
 from apcli.theory.caveats import of_projection
 
 
+@with_data
+@with_inputs
 def divergence(
     checkpoints: options.Checkpoints = None,
     dist: options.Dist = DivergenceConfig.dist,
@@ -28,11 +31,8 @@ def divergence(
     layers: options.ComparedLayers = DivergenceConfig.layers,
     exclude: options.Exclude = DivergenceConfig.exclude,
     model: options.Model = DivergenceConfig.model,
-    data: options.Data = None,
-    data_dir: options.DataDir = DataConfig.data_dir,
-    download: options.Download = False,
-    workers: options.Workers = DataConfig.workers,
-    cache: options.Cache = DataConfig.cache,
+    inputs: InputConfig = DivergenceConfig.inputs,
+    read: DataConfig = DataConfig(),
     split: options.Split = DivergenceConfig.split,
     images: options.Images = DivergenceConfig.images,
     batch_size: options.BatchSize = DivergenceConfig.batch_size,
@@ -62,8 +62,9 @@ def divergence(
         level=level,
         layers=layers,
         exclude=exclude,
-        data=DataConfig(data, data_dir, download, workers, cache),
+        data=read,
         model=model,
+        inputs=inputs,
         split=split,
         images=images,
         batch_size=batch_size,

@@ -6,22 +6,22 @@ import typer
 
 from apcli.cli import options, stages, streams
 from apcli.cli.loop_options import with_loop
-from apcli.configs.shared import DataConfig
+from apcli.cli.network_options import with_data, with_inputs
+from apcli.configs.shared import DataConfig, InputConfig
 from apcli.configs.training import FinetuneConfig, LoopConfig
 from apcli.criteria import IN_TRAINING
 from apcli.errors import UsageError
 from apcli.schedules import SPARSITY_SCHEDULES
 
 
+@with_data
+@with_inputs
 @with_loop(FinetuneConfig.loop)
 def finetune(
     checkpoints: options.Checkpoints = None,
     model: options.Model = FinetuneConfig.model,
-    data: options.Data = None,
-    data_dir: options.DataDir = DataConfig.data_dir,
-    download: options.Download = False,
-    workers: options.Workers = DataConfig.workers,
-    cache: options.Cache = DataConfig.cache,
+    inputs: InputConfig = FinetuneConfig.inputs,
+    read: DataConfig = DataConfig(),
     dense: options.Dense = FinetuneConfig.dense,
     update: Annotated[
         str,
@@ -66,9 +66,8 @@ def finetune(
         if trace not in (FinetuneConfig.trace, "none"):
             raise UsageError(f"--trace {trace} is a second file, which --output - cannot send: give --output a path")
         trace = "none"
-    read = DataConfig(data, data_dir, download, workers, cache)
     growth = (sparsity, schedule, method, scope, layers, exclude)
-    config = FinetuneConfig(read, loop, model, dense, update, trace, seed, recalibrate_bn, *growth)
+    config = FinetuneConfig(read, loop, model, dense, update, trace, seed, recalibrate_bn, *growth, inputs)
     from apcli.operations.finetune import Finetuner
     from apcli.training.ranks import joined
 

@@ -1,7 +1,5 @@
 """The training loop's options, each declared once, for every command that trains; defaults are ``LoopConfig``'s."""
 
-import functools
-import inspect
 from collections.abc import Callable
 from dataclasses import fields
 from typing import Annotated, Any
@@ -9,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from apcli.cli import options
+from apcli.cli.expanded import Command, expanded
 from apcli.configs.training import LoopConfig
 from apcli.data import AUGMENTATIONS
 from apcli.optim import OPTIMISERS, SCHEDULES
@@ -68,27 +67,7 @@ LOOP = {
 }
 
 
-def with_loop(defaults: LoopConfig) -> Callable[[Callable[..., None]], Callable[..., None]]:
+def with_loop(defaults: LoopConfig) -> Callable[[Command], Command]:
     """Give a command that takes ``loop``, a ``LoopConfig``, an option for each of its fields in that place."""
     assert list(LOOP) == [field.name for field in fields(LoopConfig)]
-
-    def decorate(command: Callable[..., None]) -> Callable[..., None]:
-        @functools.wraps(command)
-        def expanded(**given: Any) -> None:
-            loop = LoopConfig(**{name: given.pop(name) for name in LOOP})
-            command(**given, loop=loop)
-
-        signature = inspect.signature(command)
-        parameters: list[inspect.Parameter] = []
-        for parameter in signature.parameters.values():
-            if parameter.name != "loop":
-                parameters.append(parameter)
-                continue
-            for name, kind in LOOP.items():
-                default = getattr(defaults, name)
-                parameters.append(inspect.Parameter(name, parameter.kind, default=default, annotation=kind))
-        expanded.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
-        expanded.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
-        return expanded
-
-    return decorate
+    return expanded("loop", LOOP, LoopConfig, vars(defaults))

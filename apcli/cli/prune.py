@@ -6,9 +6,10 @@ import typer
 
 from apcli.allocations import SCOPES
 from apcli.cli import options, stages, streams
+from apcli.cli.network_options import with_data, with_inputs
 from apcli.cli.options import numbers, seeds
 from apcli.configs.prune import PruneConfig
-from apcli.configs.shared import DataConfig
+from apcli.configs.shared import DataConfig, InputConfig
 from apcli.criteria import FILTER_METHODS, METHODS
 from apcli.errors import UsageError
 from apcli.registry import split_list
@@ -16,6 +17,8 @@ from apcli.registry import split_list
 _METHODS = f"{', '.join(METHODS.names)}; of filters {', '.join(FILTER_METHODS.names)}; default lowest, l1"
 
 
+@with_data
+@with_inputs
 def prune(
     checkpoints: options.Checkpoints = None,
     sparsity: Annotated[
@@ -57,11 +60,8 @@ def prune(
         str, typer.Option("--storage", metavar="dense|bitmask", help="bitmask: smaller, for apcli alone to read")
     ] = PruneConfig.storage,
     model: options.Model = PruneConfig.model,
-    data: options.Data = None,
-    data_dir: options.DataDir = DataConfig.data_dir,
-    download: options.Download = False,
-    workers: options.Workers = DataConfig.workers,
-    cache: options.Cache = DataConfig.cache,
+    inputs: InputConfig = PruneConfig.inputs,
+    read: DataConfig = DataConfig(),
     split: options.Split = PruneConfig.split,
     images: options.Images = PruneConfig.images,
     batch_size: options.BatchSize = PruneConfig.batch_size,
@@ -87,12 +87,11 @@ def prune(
         "compression": () if compression is None else numbers(compression, "--compression", "2,4"),
         "layer_sparsity": _by_layer(layer_sparsity),
     }
-    network = DataConfig(data, data_dir, download, workers, cache)
     choice = {"method": method, "scope": scope, "layers": layers, "exclude": exclude, "min_keep": min_keep}
     files = {"like": like, "mask_from": mask_from, "rewind_to": rewind_to, "storage": storage}
     probed = {"model": model, "split": split, "images": images, "batch_size": batch_size, "device": device}
     structured = {"structure": structure, "compact": compact, "seeds": seeds(seed, several_seeds)}
-    config = PruneConfig(**amounts, **choice, **structured, **files, data=network, **probed)  # type: ignore[arg-type]
+    config = PruneConfig(**amounts, **choice, **structured, **files, data=read, inputs=inputs, **probed)  # type: ignore[arg-type]
     _prune(checkpoints or [], config, output, overwrite)
 
 

@@ -6,21 +6,20 @@ import typer
 
 from apcli.cli import options, stages, streams
 from apcli.cli.loop_options import with_loop
-from apcli.cli.options import numbers, seeds
-from apcli.configs.shared import DataConfig
+from apcli.cli.network_options import with_data, with_inputs
+from apcli.cli.options import seeds
+from apcli.configs.shared import DataConfig, InputConfig
 from apcli.configs.training import LoopConfig, ModelConfig, TrainConfig
 
 
+@with_data
+@with_inputs
 @with_loop(TrainConfig.loop)
 def train(
     model: Annotated[
         str, typer.Argument(metavar="MODEL", help="a name, torchvision:NAME, timm:NAME, or FILE.py:function")
     ],
-    data: options.Data = None,
-    data_dir: options.DataDir = DataConfig.data_dir,
-    download: options.Download = False,
-    workers: options.Workers = DataConfig.workers,
-    cache: options.Cache = DataConfig.cache,
+    read: DataConfig = DataConfig(),
     pretrained: Annotated[
         bool, typer.Option("--pretrained/--no-pretrained", help="start from published weights")
     ] = False,
@@ -30,12 +29,7 @@ def train(
     rename: Annotated[
         list[str] | None, typer.Option("--rename", metavar="OLD=NEW", help="tensor names in --weights that differ")
     ] = None,
-    num_classes: Annotated[int | None, typer.Option("--num-classes", metavar="N", help="default: the data's")] = None,
-    input_size: Annotated[
-        int | None, typer.Option("--input-size", metavar="N", help="pixels; default: the model's")
-    ] = None,
-    mean: Annotated[str | None, typer.Option("--mean", metavar="LIST", help="of each channel, in [0, 1]")] = None,
-    std: Annotated[str | None, typer.Option("--std", metavar="LIST", help="of each channel, in [0, 1]")] = None,
+    inputs: InputConfig = InputConfig(),
     loop: LoopConfig = TrainConfig.loop,
     seed: options.Seed = None,
     several_seeds: options.Seeds = None,
@@ -50,15 +44,8 @@ def train(
     """
     streams.start(quiet)
     config = TrainConfig(
-        model=ModelConfig(
-            name=model,
-            pretrained=pretrained,
-            num_classes=num_classes,
-            input_size=input_size,
-            mean=None if mean is None else numbers(mean, "--mean", "0.485,0.456,0.406"),
-            std=None if std is None else numbers(std, "--std", "0.229,0.224,0.225"),
-        ),
-        data=DataConfig(data, data_dir, download, workers, cache),
+        model=ModelConfig(model, pretrained, **vars(inputs)),
+        data=read,
         loop=loop,
         weights=weights,
         rename=tuple(rename or ()),

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from apcli.configs.shared import DataConfig, check_seeds, require
+from apcli.configs.shared import DataConfig, InputConfig, check_seeds, require
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,7 @@ class DivergenceConfig:
     images: int = 0
     batch_size: int = 512
     device: str = "auto"
+    inputs: InputConfig = InputConfig()
 
     def __post_init__(self) -> None:
         require(self.samples >= 8, "--samples", self.samples, "at least 8, or there is no standard error")

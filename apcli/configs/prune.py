@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from apcli.configs.shared import DataConfig, check_seeds, require
+from apcli.configs.shared import DataConfig, InputConfig, check_seeds, require
 from apcli.errors import UsageError
 
 
@@ -36,6 +36,7 @@ class PruneConfig:
     images: int = 1024
     batch_size: int = 128
     device: str = "auto"
+    inputs: InputConfig = InputConfig()
 
     def __post_init__(self) -> None:
         share = "the removed share of the weights, in [0, 1)"

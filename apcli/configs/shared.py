@@ -1,5 +1,6 @@
 """What several stages can be told: the data, and checks that every option's range is written with."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,3 +46,30 @@ class DataConfig:
     def __post_init__(self) -> None:
         require(self.workers >= 1, "--workers", self.workers, "at least 1")
         require(self.cache in ("auto", "memory", "none"), "--cache", repr(self.cache), "auto, memory or none")
+
+
+@dataclass(frozen=True, kw_only=True)
+class InputConfig:
+    """What a network takes and gives. None: as its file says, else as its library, its published weights or the data.
+
+    ``input_size`` is the side in pixels; ``mean`` and ``std`` are per channel, of pixels in [0, 1].
+    """
+
+    num_classes: int | None = None
+    input_size: int | None = None
+    mean: tuple[float, ...] | None = None
+    std: tuple[float, ...] | None = None
+
+    def __post_init__(self) -> None:
+        require(self.num_classes is None or self.num_classes >= 1, "--num-classes", self.num_classes, "at least 1")
+        require(self.input_size is None or self.input_size >= 1, "--input-size", self.input_size, "at least 1")
+        numbers = "finite numbers, one for each channel"
+        require(all(map(math.isfinite, self.mean or ())), "--mean", self.mean, numbers)
+        require(all(math.isfinite(s) and s > 0 for s in self.std or ()), "--std", self.std, f"positive, {numbers}")
+
+    @property
+    def said(self) -> list[str]:
+        """The options that are given."""
+        given = {"--num-classes": self.num_classes, "--input-size": self.input_size}
+        given |= {"--mean": self.mean, "--std": self.std}  # type: ignore[dict-item]
+        return [option for option, value in given.items() if value is not None]

@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from apcli.configs.shared import DataConfig, check_seeds, require
+from apcli.configs.shared import DataConfig, InputConfig, check_seeds, require
 
 
 @dataclass(frozen=True)
@@ -76,22 +76,11 @@ class LoopConfig:
 
 
 @dataclass(frozen=True)
-class ModelConfig:
-    """Which network: a name from the tables, or a user's ``path/to/file.py:function``."""
+class ModelConfig(InputConfig):
+    """Which network: a name from the tables, or a user's ``path/to/file.py:function``; and what it takes and gives."""
 
     name: str
     pretrained: bool = False
-    num_classes: int | None = None
-    input_size: int | None = None
-    mean: tuple[float, ...] | None = None
-    std: tuple[float, ...] | None = None
-
-    def __post_init__(self) -> None:
-        require(self.num_classes is None or self.num_classes >= 1, "--num-classes", self.num_classes, "at least 1")
-        require(self.input_size is None or self.input_size >= 1, "--input-size", self.input_size, "at least 1")
-        numbers = "finite numbers, one for each channel"
-        require(all(map(math.isfinite, self.mean or ())), "--mean", self.mean, numbers)
-        require(all(math.isfinite(s) and s > 0 for s in self.std or ()), "--std", self.std, f"positive, {numbers}")
 
 
 @dataclass(frozen=True)
@@ -140,6 +129,7 @@ class FinetuneConfig:
     scope: str = "layer"
     layers: str = "all"
     exclude: str | None = None
+    inputs: InputConfig = InputConfig()
 
     def __post_init__(self) -> None:
         for option in ("schedule", "method", "scope", "layers", "exclude") if self.sparsity is None else ():

@@ -3,10 +3,11 @@
 import hashlib
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from apcli.configs.shared import InputConfig
 from apcli.errors import ApcliError, UsageError
 from apcli.models import MODELS, sources
 
@@ -128,6 +129,8 @@ def resolve(
             expected_mean, expected_std = theirs.mean, theirs.std
     elif source == "apcli" and "three channels" in MODELS.row(plain).needs:
         size = (3, *data_shape[1:])
+    elif source == "user" and data_shape[0] == 1 and 3 in (len(mean or ()), len(std or ())):
+        size = (3, *data_shape[1:])  # as who gives three numbers says
     if input_size is not None:
         if input_size < least:
             raise UsageError(f"--input-size is {input_size}: {plain} needs images of {least} x {least} pixels or more")
@@ -139,6 +142,23 @@ def resolve(
         input_size=size,
         mean=_by_channel("--mean", mean or expected_mean, size[0]),
         std=_by_channel("--std", std or expected_std, size[0]),
+    )
+
+
+def overridden(spec: ModelSpec, given: InputConfig, label: str) -> ModelSpec:
+    """The network of a file called ``label`` that says what it is, but for what options say.
+
+    Raises:
+        UsageError: an option does not fit the network.
+    """
+    if given.num_classes not in (None, spec.num_classes):
+        raise UsageError(f"--num-classes is {given.num_classes}: {label} says {spec.num_classes}, leave the option out")
+    channels, height, width = spec.input_size
+    return replace(
+        spec,
+        input_size=(channels, given.input_size or height, given.input_size or width),
+        mean=_by_channel("--mean", given.mean or spec.mean, channels),
+        std=_by_channel("--std", given.std or spec.std, channels),
     )
 
 

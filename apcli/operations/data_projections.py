@@ -34,7 +34,7 @@ class DataProjections:
     def __init__(self, config: DivergenceConfig, tell: Tell) -> None:
         self.config = config
         self.tell = tell
-        self.networks = Networks(config.data, config.model, device_of(config.device), tell)
+        self.networks = Networks(config.data, config.model, device_of(config.device), tell, config.inputs)
         self._origin: tuple[Any, ...] = ()
         self._metrics: dict[tuple[tuple[str, ...], ...], Any] = {}
         self._dense: np.ndarray | None = None

@@ -51,7 +51,7 @@ def check_choices(choices: Sequence[Choice], measures: Sequence[Choice], config:
     if not any(map(is_on_data, choices)):
         given = {"--data": config.data.name, "--model": config.model, "--images": config.images}
         given["--split"] = config.split != DivergenceConfig.split
-        idle = [option for option, value in given.items() if value]
+        idle = [*(option for option, value in given.items() if value), *config.inputs.said]
         if idle:
             raise UsageError(f"{idle[0]} is given, but no distribution of {config.dist} is measured on the network")
     if config.estimator != "exact" and any(measure.name == "w2" for measure in measures):

@@ -57,7 +57,7 @@ class Finetuner:
         self.outputs = outputs
         self.tell = tell
         self.device = device_of(config.loop.device, deterministic=config.loop.deterministic)
-        self.networks = Networks(config.data, config.model, self.device, tell)
+        self.networks = Networks(config.data, config.model, self.device, tell, config.inputs)
         warn_of_emulation(config.loop.amp, self.device)
         warn_of_schedule(config.loop)
         self.runs = Runs(config.loop, outputs, tell, ranks or Ranks())

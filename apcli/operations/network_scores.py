@@ -31,7 +31,7 @@ class NetworkScores:
     def __init__(self, config: PruneConfig, tell: Tell) -> None:
         self.config = config
         self.tell = tell
-        self.networks = Networks(config.data, config.model, device_of(config.device), tell)
+        self.networks = Networks(config.data, config.model, device_of(config.device), tell, config.inputs)
         self._needs_data = needs_data(config)
         self._origin: tuple[str, str] | None = None
         self._scores: dict[str, Scores] = {}

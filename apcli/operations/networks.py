@@ -1,5 +1,7 @@
 """Which network a checkpoint is, and its data: what the command line says, else what the lineage says."""
 
+import logging
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -7,15 +9,17 @@ import torch
 from torch import Tensor, nn
 
 from apcli.checkpoints import Checkpoint
-from apcli.configs.shared import DEFAULT_DATA, DataConfig
+from apcli.configs.shared import DEFAULT_DATA, DataConfig, InputConfig
 from apcli.data.batches import batches
 from apcli.data.datasets import Dataset, Samples, load
 from apcli.errors import ApcliError, UsageError
-from apcli.models.build import build
+from apcli.models import MODELS
+from apcli.models.build import build, last_layer
 from apcli.models.copies import emptied
 from apcli.models.fit import fit_
+from apcli.models.inputs import for_its_channels, told
 from apcli.models.layer_weights import layer_weights
-from apcli.models.spec import ModelSpec, is_user_model, resolve
+from apcli.models.spec import ModelSpec, is_user_model, overridden, resolve
 from apcli.models.weights import load_weights_
 from apcli.network_layers import NetworkLayers
 from apcli.operations import Tell
@@ -25,6 +29,11 @@ from apcli.state_dicts import load as load_tensors
 from apcli.state_dicts import load_outline
 from apcli.words import few
 
+log = logging.getLogger("apcli")
+
+_AS_THEY_ARE = InputConfig()
+_CLASSES = 1000  # to build a stranger's network with, until its last layer has told how many there are
+
 
 class Networks:
     """Builds the networks of a stream of checkpoints on one device; each data set is read once.
@@ -32,13 +41,23 @@ class Networks:
     Args:
         model: ``--model``, for files that do not say what they are and for users' own networks.
         tell: shown one line of progress.
+        inputs: what options say that networks take and give.
     """
 
-    def __init__(self, data: DataConfig, model: str | None, device: torch.device, tell: Tell) -> None:
+    def __init__(
+        self,
+        data: DataConfig,
+        model: str | None,
+        device: torch.device,
+        tell: Tell,
+        inputs: InputConfig = _AS_THEY_ARE,
+    ) -> None:
         self.data = data
         self.model = model
         self.device = device
         self.tell = tell
+        self.inputs = inputs
+        self._told: set[str] = set()
         self._datasets: dict[tuple[str, int], Dataset] = {}
         self._outlines: dict[tuple[ModelSpec, str | None], nn.Module] = {}
 
@@ -53,23 +72,49 @@ class Networks:
             raise UsageError(
                 f"{source.label} was trained on {name}, a folder that a file cannot name: give --data folder:PATH"
             )
-        spec = self.known_spec(source)
-        dataset = self._dataset(name, spec.input_size[1] if spec else 0)
+        spec = known = self.known_spec(source)
+        inputs = self.inputs
+        if spec is None and self.model is None:
+            raise UsageError(f"{source.label} does not say which network it is: give --model NAME")
+        if guess := spec or self._guessed(source):
+            self.outline(guess, source)  # what does not fit is told before the data are read
+        dataset = self._dataset(name, inputs.input_size or (spec.input_size[1] if spec else 0))
         if spec is None:
-            if self.model is None:
-                raise UsageError(f"{source.label} does not say which network it is: give --model NAME")
             spec = resolve(
-                self.model,
+                str(self.model),
                 data_shape=dataset.shape,
                 data_classes=dataset.classes,
                 data_mean=dataset.mean,
                 data_std=dataset.std,
+                **vars(inputs),
             )
+            spec = for_its_channels(spec, self.model)
         dataset = dataset.for_outputs((source.lineage or {}).get("classes") or (), source.label)
         if spec.num_classes < dataset.classes:
             sizes = f"{spec.num_classes} outputs and {name} {dataset.classes} classes"
             raise UsageError(f"{source.label} has {sizes}: choose other --data")
+        sentence = told(spec, inputs, by_file=known is not None)
+        if sentence not in self._told:
+            log.info("%s", sentence)
+            self._told.add(sentence)
         return spec, dataset
+
+    def _guessed(self, source: Checkpoint) -> ModelSpec | None:
+        """The network that ``--model`` names, before the data are known; None where its weights depend on them."""
+        given = {**vars(self.inputs), "num_classes": self.inputs.num_classes or _CLASSES}
+        nothing: dict[str, Any] = {
+            "data_shape": (3, 32, 32),
+            "data_classes": 1,
+            "data_mean": (0.0,),
+            "data_std": (1.0,),
+        }
+        spec = resolve(str(self.model), **nothing, **given)
+        if spec.source == "user" or (spec.source == "apcli" and "three channels" not in MODELS.row(spec.name).needs):
+            return None
+        head = source.entries.get(last_layer(self._built(spec), spec))
+        if head is None or self.inputs.num_classes:
+            return spec
+        return replace(spec, num_classes=head.shape[0])
 
     def known_spec(self, source: Checkpoint) -> ModelSpec | None:
         """The network that the lineage of ``source`` names; None where it names none.
@@ -85,7 +130,7 @@ class Networks:
             raise UsageError(
                 f"--model is {self.model!r} but {source.label} says it is {spec.name!r}: leave --model out"
             )
-        return spec
+        return overridden(spec, self.inputs, source.label)
 
     def layers_of(self, spec: ModelSpec) -> NetworkLayers:
         """The weights of a network's layers."""

@@ -80,7 +80,8 @@ def _check_unused(config: PruneConfig) -> None:
     needed = {"network": runs_network(config), "images": needs_data(config)}
     about = {"device": "network", "split": "images", "images": "images", "batch_size": "images"}
     given = [name for name in about if getattr(config, name) != getattr(PruneConfig, name)]
-    for name in [*given, *(["data"] if config.data.name else [])]:
+    inputs = [option.removeprefix("--") for option in config.inputs.said]
+    for name in [*given, *(["data"] if config.data.name else []), *inputs]:
         what = about.get(name, "network")
         if not needed[what]:
             option = f"--{name.replace('_', '-')}"

@@ -19,6 +19,7 @@ from apcli.devices import device_of
 from apcli.errors import UsageError
 from apcli.layers import check_tied, every_layer
 from apcli.models.build import build, last_layer
+from apcli.models.inputs import for_its_channels, told
 from apcli.models.layer_weights import layer_weights
 from apcli.models.spec import ModelSpec, check_model, code_of, resolve
 from apcli.models.weights import checkpoint_of, load_weights_, read_weights, renamed, tell_versions
@@ -213,6 +214,8 @@ def _data_and_spec(config: TrainConfig, given: _Given) -> tuple[Dataset, ModelSp
         mean=model.mean or (theirs.mean if theirs else None),
         std=model.std or (theirs.std if theirs else None),
     )
+    spec = for_its_channels(spec, model.name)
+    log.info("%s", told(spec, model, by_file=theirs is not None, pretrained=model.pretrained))
     return dataset, spec
 
 

@@ -5,15 +5,18 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from apcli import lineage as lineages
 from apcli.checkpoints import read
-from apcli.configs.shared import DataConfig
+from apcli.configs.shared import DataConfig, InputConfig
 from apcli.configs.training import FinetuneConfig, LoopConfig, ModelConfig, TrainConfig
-from apcli.errors import UsageError
+from apcli.errors import ApcliError, UsageError
+from apcli.operations.describe import describe, to_text
 from apcli.operations.finetune import Finetuner
+from apcli.operations.networks import Networks
 from apcli.operations.train import train
 from apcli.outputs import Outputs
 
@@ -127,3 +130,85 @@ def test_a_teacher_and_a_dense_file_have_the_same_outputs(place, base, tmp_path)
         UsageError, match=r"tells ant, bee and zebra apart, in this order, where the outputs here are Z"
     ):
         evaluated(place, base, place / "first", tmp_path, teacher=str(other))
+
+
+def strangers(base: Path, folder: Path) -> Path:
+    """The same tensors, as another program writes them."""
+    save_file(load_file(base), folder / "theirs.safetensors")
+    return folder / "theirs.safetensors"
+
+
+def test_what_a_file_without_lineage_takes_can_be_said(place, base, tmp_path, caplog):
+    """A normalisation that was forgotten is wrong and said; given, it is right, and stands in what is made."""
+    data = write_classes(tmp_path / "dark", {"Zebra": 20, "ant": 120, "bee": 131})
+    theirs, known = strangers(base, tmp_path), read(base).lineage["model"]
+    found = {}
+    for name, inputs in {
+        "forgotten": InputConfig(input_size=4),
+        "given": InputConfig(input_size=4, num_classes=3, mean=tuple(known["mean"]), std=tuple(known["std"])),
+    }.items():
+        config = FinetuneConfig(
+            DataConfig(f"folder:{data}", workers=1),
+            LoopConfig(epochs=0, device="cpu"),
+            f"{place / 'net.py'}:net",
+            trace="none",
+            inputs=inputs,
+        )
+        with caplog.at_level("INFO", "apcli"):
+            path = Finetuner(config, Outputs(tmp_path / name), quiet).finetune(read(theirs))
+        found[name] = read(path).lineage
+    given, forgotten = found["given"]["model"], found["forgotten"]["model"]
+    assert (given["mean"], given["std"]) == (known["mean"], known["std"]) != (forgotten["mean"], forgotten["std"])
+    assert found["given"]["metrics"] != found["forgotten"]["metrics"]
+    assert "normalised   by mean 0.4867 and std 0.3393" in to_text(describe(read(path)))
+    assert "net.py:net takes images of 1x4x4 (by --input-size), normalised by mean" in caplog.text
+    assert "(by --mean and --std)" in caplog.text
+    assert "(by the data)" in caplog.text
+
+
+def test_an_option_goes_before_the_file(base, place):
+    networks = Networks(DataConfig(), f"{place / 'net.py'}:net", torch.device("cpu"), quiet, InputConfig(mean=(0.25,)))
+    assert networks.known_spec(read(base)).mean == (0.25,)
+    networks = Networks(DataConfig(), None, torch.device("cpu"), quiet, InputConfig(num_classes=7))
+    with pytest.raises(UsageError, match=r"--num-classes is 7: .*net-first.safetensors says 3"):
+        networks.known_spec(read(base))
+
+
+@pytest.mark.parametrize(
+    ("model", "inputs", "kind", "words"),
+    [
+        (None, {}, UsageError, "does not say which network it is: give --model"),
+        ("resnet21", {}, UsageError, "unknown model"),
+        ("resnet20", {}, ApcliError, "does not fit the model"),
+        ("torchvision:mobilenet_v2", {"mean": (0.1, 0.2)}, UsageError, "--mean has 2 values"),
+    ],
+)
+def test_what_is_wrong_is_told_before_the_data_are_read(base, tmp_path, monkeypatch, model, inputs, kind, words):
+    monkeypatch.setattr("apcli.operations.networks.load", lambda *_, **__: pytest.fail("data were read"))
+    networks = Networks(DataConfig("cifar10"), model, torch.device("cpu"), quiet, InputConfig(**inputs))
+    with pytest.raises(kind, match=words):
+        networks.spec_and_data(read(strangers(base, tmp_path)))
+
+
+def test_a_known_network_without_its_code_is_told_before_the_data_are_read(base, place, tmp_path, monkeypatch):
+    monkeypatch.setattr("apcli.operations.networks.load", lambda *_, **__: pytest.fail("data were read"))
+    networks = Networks(DataConfig("cifar10"), None, torch.device("cpu"), quiet)
+    with pytest.raises(UsageError, match="whose code is not in the file: give --model"):
+        networks.spec_and_data(read(base))
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"model": "resnet21"}, "unknown model"),
+        ({"weights": "nowhere.pt"}, "no file nowhere.pt"),
+        ({"loop": LoopConfig(teacher="dense")}, "--teacher dense"),
+        ({"loop": LoopConfig(teacher="nowhere")}, "no file nowhere"),
+    ],
+)
+def test_so_does_train(tmp_path, monkeypatch, options, words):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("apcli.operations.train.load", lambda *_, **__: pytest.fail("data were read"))
+    config = TrainConfig(ModelConfig(options.pop("model", "fc5")), **options)
+    with pytest.raises(UsageError, match=words):
+        list(train(config, Outputs(tmp_path), quiet))

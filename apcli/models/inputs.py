@@ -1,0 +1,60 @@
+"""What a network takes, where its file does not say: the channels of a user's own, and where each value comes from."""
+
+from dataclasses import replace
+
+import torch
+from torch import nn
+
+from apcli.configs.shared import InputConfig
+from apcli.errors import ApcliError
+from apcli.models.build import build
+from apcli.models.spec import ModelSpec
+
+
+def for_its_channels(spec: ModelSpec, user_model: str | None) -> ModelSpec:
+    """A user's network that takes three channels, where the data's images are grey: these are repeated then.
+
+    Raises:
+        ApcliError: it takes neither.
+    """
+    if spec.source != "user" or spec.input_size[0] != 1:
+        return spec
+    network = build(spec, user_model=user_model).eval()
+    wider = replace(spec, input_size=(3, *spec.input_size[1:]), mean=spec.mean * 3, std=spec.std * 3)
+    reasons = []
+    for one in (spec, wider):
+        reason = _failing(network, one)
+        if not reason:
+            return one
+        reasons.append(f"images of {'x'.join(map(str, one.input_size))} ({reason})")
+    raise ApcliError(f"{spec.name} takes neither {reasons[0]} nor {reasons[1]}: give another --input-size")
+
+
+def _failing(network: nn.Module, spec: ModelSpec) -> str:
+    """Why the network fails on such images; empty where it does not."""
+    parameter = next(network.parameters(), torch.empty(0))
+    try:
+        with torch.no_grad():
+            network(torch.zeros(2, *spec.input_size, dtype=parameter.dtype))
+    except (MemoryError, torch.OutOfMemoryError):
+        raise
+    except Exception as error:  # noqa: BLE001  # the user's code may raise anything
+        return (str(error).strip().splitlines() or [type(error).__name__])[0]
+    return ""
+
+
+def told(spec: ModelSpec, given: InputConfig, *, by_file: bool, pretrained: bool = False) -> str:
+    """A sentence of what the network takes, and which option, file, library or data set says so.
+
+    Args:
+        by_file: whether its file says what no option does.
+    """
+    library = spec.source if spec.source in ("torchvision", "timm") else "the data"
+    size = "--input-size" if given.input_size else "the file" if by_file else library
+    other = "the file" if by_file else "its published weights" if pretrained else "the data"
+    scaling = dict.fromkeys(["--mean" if given.mean else other, "--std" if given.std else other])
+    mean, std = (", ".join(f"{value:g}" for value in values) for values in (spec.mean, spec.std))
+    return (
+        f"{spec.name} takes images of {'x'.join(map(str, spec.input_size))} (by {size}), normalised by mean {mean} and "
+        f"std {std} (by {' and '.join(scaling)})"
+    )
