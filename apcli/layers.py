@@ -158,6 +158,7 @@ def select(checkpoint: Checkpoint, include: str, exclude: str | None = None, opt
         raise UsageError(
             f"{checkpoint.label} has no prunable layer: expected a floating-point weight of 2 or more dimensions"
             + (f"; left alone: {summary(known.left)}" if known.left else "")
+            + ("; --layers NAME takes those that are layers all the same" if known.on_request else "")
         )
     found = {layer.tensor: layer for layer in chosen}
     return [found[name] for name in checkpoint.entries if name in found]
