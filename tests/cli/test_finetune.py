@@ -61,7 +61,7 @@ def test_recalibration_as_a_step_of_its_own(digits):
             ["taught it anything", "give the schedule a later begin, or more --epochs"],
         ),
         ("--sparsity 0.5 --schedule cubic:power=3", ["cubic", "power"]),
-        ("--sparsity 0.5 --schedule cubic:begin=0.9:end=0.1", ["0 <= begin <= end <= 1"]),
+        ("--sparsity 0.5 --schedule cubic:begin=0.9:end=0.1", ["begin=0.9 and end=0.1", "no earlier"]),
         ("--sparsity 0.5 --scope erk", ["--scope is 'erk'", "layer or global"]),
         ("--sparsity 0.5 --epochs 0", ["--epochs is 0"]),
         ("--recalibrate-bn", ["fc5 has no batch norm"]),
