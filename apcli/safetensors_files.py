@@ -17,7 +17,7 @@ from typing import Any
 from safetensors import SafetensorError, safe_open
 
 from apcli.entries import Entry, Mapped, on_all_cores
-from apcli.errors import ApcliError
+from apcli.errors import ApcliError, UsageError
 
 # Bits of an element of every type that the format had with version 0.8 of the library.
 _WIDTHS = {
@@ -33,6 +33,7 @@ def opened(path: Path, label: str) -> tuple[Mapping[str, Any], dict[str, Entry]]
     """A file's metadata, and its tensors in the order in which they lie in it; ``label`` is what messages call it.
 
     Raises:
+        UsageError: it holds records.
         ApcliError: it is not a whole safetensors file.
     """
     unknown_type = False
@@ -43,6 +44,10 @@ def opened(path: Path, label: str) -> tuple[Mapping[str, Any], dict[str, Entry]]
         reason = str(error).removeprefix("Error while deserializing header: ")
         unknown_type = "unknown variant" in reason
         if not unknown_type:
+            if _holds_records(path):
+                raise UsageError(
+                    f"{label} holds records where a checkpoint was expected: records go to `apcli report`"
+                ) from None
             raise _not_whole(label, reason) from None
     mapping = Mapped(path)
     (length,) = struct.unpack("<Q", bytes(mapping.bytes[:8]))
@@ -56,6 +61,15 @@ def opened(path: Path, label: str) -> tuple[Mapping[str, Any], dict[str, Entry]]
         start, end = info["data_offsets"]
         entries[name] = Entry(info["dtype"], tuple(info["shape"]), data[start:end], mapping)
     return metadata, entries
+
+
+def _holds_records(path: Path) -> bool:
+    """Whether a file that does not load begins as JSON Lines do."""
+    try:
+        with path.open("rb") as file:
+            return file.read(2) == b'{"'
+    except OSError:
+        return False
 
 
 def _not_whole(label: str, reason: str) -> ApcliError:

@@ -128,7 +128,7 @@ _REASONS = {
 }
 _OF_MODULES = ("biases", "position tables", "norms", "gains and scales", "embeddings")
 _AUXILIARY = ("AuxLogits.", "aux1.", "aux2.")
-_ONE_EXTENT = "vectors in all but their number of dimensions"
+_ONE_EXTENT = "vectors (all extents 1 but one)"
 _UNLIKE = "parameters that are called like no weight"
 _WHOLE = "tensors of a type that is not pruned"
 

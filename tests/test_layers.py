@@ -203,7 +203,7 @@ def test_what_names_leave_alone_can_be_asked_for():
     assert "out" not in [x.name for x in select(bare, "all")]
     assert [x.name for x in select(bare, "out,table")] == ["out", "table"]
     assert summary(census(bare).left) == (
-        "norms (1), vectors in all but their number of dimensions (1) and constants and statistics (1)"
+        "norms (1), vectors (all extents 1 but one) (1) and constants and statistics (1)"
     )
     with pytest.raises(UsageError, match=r"no prunable layer: .*; left alone: position tables \(1\); --layers NAME"):
         select(checkpoint({"pos_embed": (4, 4)}), "all")

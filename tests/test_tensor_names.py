@@ -55,7 +55,7 @@ def test_weights(name):
     assert judge({name: ("F32", (8, 8))})[name].judgement is Judgement.LAYER
     assert judge({name: ("F32", (8,))})[name].judgement is Judgement.LEFT
     one = judge({name: ("BF16", (8, 1, 1))})[name]
-    assert (one.judgement, one.reason) == (Judgement.LEFT, "vectors in all but their number of dimensions")
+    assert (one.judgement, one.reason) == (Judgement.LEFT, "vectors (all extents 1 but one)")
     whole = judge({name: ("I8", (8, 8))})[name]
     assert (whole.judgement, whole.reason) == (Judgement.LEFT, "tensors of a type that is not pruned")
 

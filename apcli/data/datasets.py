@@ -164,9 +164,10 @@ class Dataset:
                 f"{label} has no output for {few(unknown)} of {self.name}: it tells {few(outputs)} apart; give --data "
                 "of these classes, or train a network on the new ones, from it with train --weights"
             )
+        lacking = [name for place, name in enumerate(outputs) if place not in places]
         log.info(
-            "%s has %d of the %d classes that %s tells apart, in another order or by other names: matched by name",
-            *(self.name, len(places), len(outputs), label),
+            "%s numbers its classes differently from the outputs of %s: matched by name%s",
+            *(self.name, label, f"; it lacks {few(lacking)}, so accuracy is over the others" if lacking else ""),
         )
         table = torch.tensor(places)
         renumbered: dict[str, Any] = {

@@ -16,6 +16,7 @@ from apcli.libraries import library
 from apcli.models import MODELS, sources
 from apcli.models.spec import ModelSpec, check_pretrained, default_lr, resolve, split_user_model
 from apcli.models.weights import load_weights_, read_weights
+from apcli.words import join
 
 __all__ = ["ModelSpec", "build", "default_lr", "last_layer", "load_weights_", "read_weights", "resolve"]
 
@@ -166,6 +167,10 @@ def _build_user(user_model: str, num_classes: int) -> nn.Module:
         raise UsageError(f"{path} has no function {function_name!r}: --model is path/to/file.py:function")
     if not isinstance(model, nn.Module):
         raise ApcliError(f"{user_model} gave a {type(model).__name__}: expected a torch.nn.Module")
+    others = {str(p.dtype).removeprefix("torch.") for p in model.parameters() if p.is_floating_point()} - {"float32"}
+    if others:
+        log.info("%s has weights in %s: apcli computes in float32", user_model, join(sorted(others)))
+        model.float()
     return model
 
 

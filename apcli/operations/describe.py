@@ -8,7 +8,7 @@ from apcli.configs.describe import CostsConfig
 from apcli.errors import ApcliError, UsageError
 from apcli.layers import census
 from apcli.sizes import counted, sizes, weights_of
-from apcli.words import few
+from apcli.words import count, few
 
 Description = dict[str, Any]
 
@@ -124,7 +124,7 @@ def to_text(found: Description) -> str:
             *_cost_lines(found),
             "",
             *_layer_lines([tensor for tensor in found["tensors"] if tensor["layer"] is not None]),
-            f"  and {len(others)} tensors that are not prunable, {sum(t['size'] for t in others):,} numbers",
+            f"  and {count(len(others), 'tensor')} not prunable, {sum(t['size'] for t in others):,} numbers",
             *_left_lines(others),
         ]
     )

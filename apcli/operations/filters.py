@@ -119,6 +119,11 @@ class FilterPruner:
                 for dim, indices in stay.items():
                     kept[name] = self._narrowed(name, kept.get(name, {}), dim, indices)
         channels = (sum(map(len, removed.values())), sum(group.size for group in groups))
+        if not channels[0] and any(share_of.values()):
+            log.warning(
+                "%s: no channel is removed: in every group the share asked for rounds to none, or --min-keep keeps all",
+                self.source.label,
+            )
         return FilterResult(entries, self._pruned(groups, cuts, share_of), kept or None, channels)
 
     def _pruned(

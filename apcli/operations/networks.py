@@ -70,7 +70,7 @@ class Networks:
         name = self.data.name or ((source.lineage or {}).get("data") or {}).get("name") or DEFAULT_DATA
         if self.data.name is None and name.startswith("folder:"):
             raise UsageError(
-                f"{source.label} was trained on {name}, a folder that a file cannot name: give --data folder:PATH"
+                f"{source.label} was trained on {name}, and a file keeps no paths: give --data folder:PATH"
             )
         spec = known = self.known_spec(source)
         inputs = self.inputs

@@ -64,8 +64,9 @@ def tell(
     size = sum(p["size"] for p in promises.values())
     found = sizes(counted(source, entries), weights_of(source) | promises.keys())
     log.info(
-        "%s: %d of %d weights in %d layers are zero (sparsity %.6g); of the model's %d parameters %d are kept "
+        "%s: %d of %d weights in %s are zero (sparsity %.6g); of the model's %d parameters %d are kept "
         "(sparsity %.6g, compression %s)",
-        *(label, zeros, size, len(promises), zeros / max(1, size), found.parameters, found.kept, found.sparsity or 0),
+        *(label, zeros, size, count(len(promises), "layer"), zeros / max(1, size)),
+        *(found.parameters, found.kept, found.sparsity or 0),
         "infinite" if found.compression is None else f"{found.compression:.4g}",
     )

@@ -175,6 +175,9 @@ def test_a_closed_stdin_is_an_error(shell: Any) -> None:
 def test_records_where_a_checkpoint_was_expected_are_named(shell: Any, a: Path, command: str) -> None:
     records = shell("divergence a a").raw
     shell.refuses(command, 2, "records where a checkpoint was expected", "apcli report", stdin=records)
+    (shell.folder / "records.jsonl").write_bytes(records)
+    named = "records.jsonl holds records where a checkpoint was expected"
+    shell.refuses(f"{command} records.jsonl", 2, named, "apcli report")
 
 
 @pytest.mark.parametrize("stdin", [b"a.safetensors\n", b"a\n"])

@@ -124,6 +124,16 @@ def mine(tmp_path):
     return file
 
 
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float64"])
+def test_a_users_network_of_another_precision_computes_in_float32(tmp_path, caplog, dtype):
+    """Images are float32, and so is all that is measured."""
+    caplog.set_level(logging.INFO, "apcli")
+    file = tmp_path / "narrow.py"
+    file.write_text(f"import torch\ndef net():\n    return torch.nn.Linear(3, 4).to(torch.{dtype})\n")
+    assert build(USER, user_model=f"{file}:net")(torch.zeros(2, 3)).dtype == torch.float32
+    assert f"has weights in {dtype}: apcli computes in float32" in caplog.text
+
+
 def test_a_users_function_gets_the_classes_and_may_import_beside_it(mine):
     model = build(USER, user_model=f"{mine}:net")
     assert model(torch.zeros(2, 3, 8, 8)).shape == (2, 4)

@@ -290,6 +290,14 @@ def test_channels_without_a_reader_go_first_and_in_any_case(tmp_path, caplog):
     assert "2 channels are removed where 1 were asked for: no layer reads the others" in caplog.text
 
 
+def test_a_share_that_removes_nothing_is_told(tmp_path, caplog):
+    pruner = chain_pruner(tmp_path, chain([1.0, 1.0], [2.0, 0.0], [0.5, 0.0], bias=1.0))
+    assert prune(pruner, sparsity=0).channels == (0, 3)
+    assert not caplog.records
+    assert prune(pruner, sparsity=0.1).channels == (0, 3)
+    assert "no channel is removed" in caplog.text
+
+
 def test_a_channel_without_rows_is_still_read(tmp_path):
     """Its bias reaches the next layer: it goes first, but not without being asked for."""
     model = chain([1.0, 1.0], [0.0, 0.0], [0.5, 0.0], bias=1.0)

@@ -450,7 +450,7 @@ def test_what_is_refused_writes_nothing(dense, pruned, tmp_path):
         ),
         (
             UsageError,
-            "a folder that a file cannot name",
+            "a file keeps no paths",
             spoilt(read(pruned), tmp_path / "folder.safetensors", data={"name": "folder:x", "classes": 10}),
             {},
         ),
