@@ -7,7 +7,7 @@ decides; else the names, shapes and types of the file do (``apcli.tensor_names``
 import fnmatch
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -83,13 +83,12 @@ def layer_name(tensor: str) -> str:
 def census(checkpoint: Checkpoint) -> Census:
     """Every tensor of the checkpoint, by its lineage's list of layers, else by names and shapes."""
     shapes = {name: (entry.dtype, entry.shape) for name, entry in checkpoint.entries.items()}
-    verdicts = judge(shapes)
     if checkpoint.network_layers is not None:
-        return _by_network(checkpoint, checkpoint.network_layers, verdicts)
+        return _by_network(checkpoint, checkpoint.network_layers, lambda: judge(shapes))
     layers: list[Layer] = []
     on_request: list[Layer] = []
     left, refused = {}, {}
-    for name, verdict in verdicts.items():
+    for name, verdict in judge(shapes).items():
         entry = checkpoint.entries[name]
         kind = EMBEDDING if verdict.judgement is Judgement.EMBEDDING else OWN
         layer = Layer(layer_name(name), name, entry.shape, kind)
@@ -104,7 +103,8 @@ def census(checkpoint: Checkpoint) -> Census:
     return Census(tuple(layers), tuple(on_request), left, refused, by_network=False)
 
 
-def _by_network(checkpoint: Checkpoint, known: NetworkLayers, verdicts: Mapping[str, Verdict]) -> Census:
+def _by_network(checkpoint: Checkpoint, known: NetworkLayers, verdicts: Callable[[], Mapping[str, Verdict]]) -> Census:
+    """``verdicts``: what names say, asked only for tensors that the network's layers do not use."""
     layers: list[Layer] = []
     on_request: list[Layer] = []
     left, refused = {}, {}
@@ -112,7 +112,7 @@ def _by_network(checkpoint: Checkpoint, known: NetworkLayers, verdicts: Mapping[
         weight = known.by_name.get(name)
         if weight is None or not entry.is_float or not entry.size:
             if len(entry.shape) > 1 and entry.size:
-                left[name] = verdicts[name].reason or _NOT_USED
+                left[name] = _NOT_USED
         elif weight.refused:
             refused[name] = weight.refused
         else:
@@ -124,6 +124,9 @@ def _by_network(checkpoint: Checkpoint, known: NetworkLayers, verdicts: Mapping[
             (on_request if weight.kind == EMBEDDING else layers).append(layer)
             if weight.kind == EMBEDDING:
                 left[own] = "embeddings"
+    if _NOT_USED in left.values():
+        by_name = verdicts()
+        left = {name: by_name[name].reason or why if why == _NOT_USED else why for name, why in left.items()}
     return Census(tuple(layers), tuple(on_request), left, refused, by_network=True)
 
 

@@ -36,13 +36,13 @@ class Format:
     """A way to store a weight in several tensors.
 
     Attributes:
-        member: matches the name of each; ``stem`` is what they have in common.
+        member: a pattern of the name of each; ``stem`` is what they have in common.
         witnesses: what has to be there, by name, so that a member is one.
         reason: what the members are.
         remedy: how to get plain weights.
     """
 
-    member: re.Pattern[str]
+    member: str
     witnesses: tuple[str, ...]
     reason: str
     remedy: str
@@ -50,7 +50,7 @@ class Format:
 
 def _format(own: str, parts: str, witnesses: tuple[str, ...], reason: str, remedy: str) -> Format:
     """``own``: what of the tensor's own name belongs to the stem; ``parts``: what follows the stem."""
-    return Format(re.compile(rf"^(?P<stem>(?:.*\.)?{own})(?:{parts})$"), witnesses, reason, remedy)
+    return Format(rf"(?P<stem>(?:.*\.)?{own})(?:{parts})", witnesses, reason, remedy)
 
 
 _TAKE_PLAIN = "take the model in float16 or float32, or dequantise it with the library that quantised it"
@@ -108,22 +108,21 @@ FORMATS = (
     ),
 )
 
+# Patterns are compiled when a file first asks for them: that takes as long as reading a small one.
 # The parameter's own name: what a weight is called, where a raw parameter of a module is one too (CLIP's ``proj``).
-_WEIGHT = re.compile(r"(?:\w+_)?(?:weight|kernel|proj|projection)|weight_[ih][hr](?:_l\d+)?(?:_reverse)?|[wW]\d?")
-_NORM = re.compile(r"\w*norm|bn|ln|gn")
-_MULTIPLIES = re.compile(r"lin(ear)?|fc|\w*conv\w*|\w*proj\w*|dense|mlp|head|qkv|kv|attn|expand|reduce|reduction")
-_EMBEDDING = re.compile(r"\w*embed\w*|\w*embs?|\w*tokens?|wte|wpe|shared|vocab\w*|codebooks?")
+_WEIGHT = r"(?:\w+_)?(?:weight|kernel|proj|projection)|weight_[ih][hr](?:_l\d+)?(?:_reverse)?|[wW]\d?"
+_NORM = r"\w*norm|bn|ln|gn"
+_MULTIPLIES = r"lin(ear)?|fc|\w*conv\w*|\w*proj\w*|dense|mlp|head|qkv|kv|attn|expand|reduce|reduction"
+_EMBEDDING = r"\w*embed\w*|\w*embs?|\w*tokens?|wte|wpe|shared|vocab\w*|codebooks?"
 # By a word of the parameter's name; the first that fits. Those of ``_OF_MODULES`` also by a word of the module's.
 _REASONS = {
-    "biases": re.compile(r"bias|biases"),
-    "position tables": re.compile(r"pos\w*|relative|rel|coords?|coordinates|rotary|rope|freqs?|grid|anchors?|wpe"),
-    "masks": re.compile(r"masks?"),
+    "biases": r"bias|biases",
+    "position tables": r"pos\w*|relative|rel|coords?|coordinates|rotary|rope|freqs?|grid|anchors?|wpe",
+    "masks": r"masks?",
     "norms": _NORM,
-    "gains and scales": re.compile(
-        r"gains?|gammas?|betas?|alphas?|lambdas?|taus?|ls|\w*scales?|scaling|temperatures?|strength"
-    ),
-    "tokens and queries": re.compile(r"tokens?|cls|latents?|probes?|prompts?|registers?|queries|query|seeds?"),
-    "constants and statistics": re.compile(r"running|mean|var|std|avg|ema|index|indices|table|buffer|count|cov"),
+    "gains and scales": r"gains?|gammas?|betas?|alphas?|lambdas?|taus?|ls|\w*scales?|scaling|temperatures?|strength",
+    "tokens and queries": r"tokens?|cls|latents?|probes?|prompts?|registers?|queries|query|seeds?",
+    "constants and statistics": r"running|mean|var|std|avg|ema|index|indices|table|buffer|count|cov",
     "embeddings": _EMBEDDING,
 }
 _OF_MODULES = ("biases", "position tables", "norms", "gains and scales", "embeddings")
@@ -154,7 +153,7 @@ def remedy_of(reason: str) -> str:
 
 def _judged(name: str, dtype: str, shape: tuple[int, ...], tensors: Tensors) -> Verdict:
     for form in FORMATS:
-        match = form.member.match(name)
+        match = re.fullmatch(form.member, name)
         if match and all(witness.format(**match.groupdict()) in tensors for witness in form.witnesses):
             return Verdict(Judgement.REFUSED, form.reason)
     if len(shape) < 2:
@@ -175,25 +174,30 @@ def _judged(name: str, dtype: str, shape: tuple[int, ...], tensors: Tensors) -> 
 def _reason(owner: str, own: str, shape: tuple[int, ...], tensors: Tensors) -> str:
     """Why a tensor is no layer's weight by its name; empty where it is one."""
     words = _words(own)
-    if not _WEIGHT.fullmatch(own) or _first(words[:-1], _REASONS):
+    if not re.fullmatch(_WEIGHT, own) or _first(words[:-1], _REASONS):
         return _first(words, _REASONS) or _UNLIKE
     words = _words(owner.rpartition(".")[2])
-    multiplies = any(map(_MULTIPLIES.fullmatch, words))
-    if words and (_NORM.fullmatch(words[-1]) or (_NORM.fullmatch(words[0]) and not multiplies)):
+    multiplies = _any(_MULTIPLIES, words)
+    if words and (re.fullmatch(_NORM, words[-1]) or (re.fullmatch(_NORM, words[0]) and not multiplies)):
         return "norms"
     bias = tensors.get(f"{owner}.bias" if owner else "bias")
     if multiplies or (bias is not None and bias[1] in (shape[:1], shape[1:2])):
         return ""
     if not words:  # a place in a list: what the list is called
-        words = [word for word in _words(owner.rstrip(".0123456789").rpartition(".")[2]) if _EMBEDDING.fullmatch(word)]
+        named = _words(owner.rstrip(".0123456789").rpartition(".")[2])
+        words = [word for word in named if re.fullmatch(_EMBEDDING, word)]
     # A table has two dimensions; what is called an embedding and has more is the convolution that makes one.
-    if any(map(_EMBEDDING.fullmatch, words)):
+    if _any(_EMBEDDING, words):
         return "embeddings" if len(shape) == 2 else ""
     return _first(words, _OF_MODULES)
 
 
 def _first(words: list[str], reasons: Iterable[str]) -> str:
-    return next((reason for reason in reasons if any(map(_REASONS[reason].fullmatch, words))), "")
+    return next((reason for reason in reasons if _any(_REASONS[reason], words)), "")
+
+
+def _any(pattern: str, words: list[str]) -> bool:
+    return any(re.fullmatch(pattern, word) for word in words)
 
 
 def _words(name: str) -> list[str]:
