@@ -253,19 +253,23 @@ def listing(layers: Iterable[Layer]) -> str:
 
 
 def told(checkpoint: Checkpoint) -> str:
-    """How many layers there are, and what else of two or more dimensions; of a built network, what the file misses."""
+    """How many layers there are, and what else of two or more dimensions; of a built network, what the file misses.
+
+    Empty where all of these are layers, with and without the network: there is nothing to be told.
+    """
     known = census(checkpoint)
-    line = f"{checkpoint.label}: {count(len(known.layers), 'layer')}"
+    parts = [count(len(known.layers), "layer")]
     if known.left:
-        line += f"; {count(len(known.left), 'tensor')} of two or more dimensions left alone: {summary(known.left)}"
+        left = count(len(known.left), "tensor")
+        parts.append(f"{left} of two or more dimensions left alone: {summary(known.left)}")
     if checkpoint.built_layers is not None:
         before = {layer.tensor for layer in census(replace(checkpoint, built_layers=None)).layers}
         missed = [layer.name for layer in known.layers if before.isdisjoint(layer.tensors)]
         added = [layer_name(name) for name in sorted(before - {layer.tensor for layer in known.layers})]
-        parts = [f"take {few(added)} too"] if added else []
-        parts += [f"leave {few(missed)} out"] if missed else []
-        line += f"; without --model it would {join(parts)}" if parts else ""
-    return line
+        differs = [f"take {few(added)} too"] if added else []
+        differs += [f"leave {few(missed)} out"] if missed else []
+        parts += [f"without --model it would {join(differs)}"] if differs else []
+    return f"{checkpoint.label}: {'; '.join(parts)}" if len(parts) > 1 else ""
 
 
 def summary(left: Mapping[str, str]) -> str:

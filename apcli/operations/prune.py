@@ -103,7 +103,7 @@ class _Pruner:
                 result["pruned"] = {**earlier, **promises}
                 result["kept"] = kept or {}
                 write(path, entries, result, packed=config.packed, like=source, pending=hashed.result)
-                if unsaid:
+                if unsaid and told(source):
                     log.info("%s", told(source))
                 unsaid = False
                 tell(self.outputs.label(path), promises, entries, source)
