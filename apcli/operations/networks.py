@@ -57,7 +57,8 @@ class Networks:
         self.device = device
         self.tell = tell
         self.inputs = inputs
-        self._told: set[str] = set()
+        self._sentences: dict[ModelSpec, str] = {}  # what each network takes, and who says so
+        self._said: set[str] = set()
         self._datasets: dict[tuple[str, int], Dataset] = {}
         self._outlines: dict[tuple[ModelSpec, str | None], nn.Module] = {}
 
@@ -93,10 +94,7 @@ class Networks:
         if spec.num_classes < dataset.classes:
             sizes = f"{spec.num_classes} outputs and {name} {dataset.classes} classes"
             raise UsageError(f"{source.label} has {sizes}: choose other --data")
-        sentence = told(spec, inputs, by_file=known is not None)
-        if sentence not in self._told:
-            log.info("%s", sentence)
-            self._told.add(sentence)
+        self._sentences[spec] = told(spec, inputs, by_file=known is not None)
         return spec, dataset
 
     def _guessed(self, source: Checkpoint) -> ModelSpec | None:
@@ -159,10 +157,17 @@ class Networks:
     def network(self, spec: ModelSpec, checkpoint: Checkpoint) -> nn.Module:
         """The network with the checkpoint's weights, on the device; of a compact checkpoint it has fewer channels.
 
+        What it takes is said once.
+
         Raises:
             ApcliError: the tensors do not fit the network.
         """
-        return self._loaded(emptied(self._built(spec), "cpu"), checkpoint, load_tensors(checkpoint)).to(self.device)
+        model = self._loaded(emptied(self._built(spec), "cpu"), checkpoint, load_tensors(checkpoint)).to(self.device)
+        sentence = self._sentences.get(spec)
+        if sentence and sentence not in self._said:
+            log.info("%s", sentence)
+            self._said.add(sentence)
+        return model
 
     def outline(self, spec: ModelSpec, checkpoint: Checkpoint) -> nn.Module:
         """The network without the checkpoint's weights (see ``models.copies``), on the CPU, for its structure.

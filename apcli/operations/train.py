@@ -34,7 +34,7 @@ from apcli.training.forward import Forward, warn_of_emulation
 from apcli.training.masking import Masking
 from apcli.training.parameters import parameters_of
 from apcli.training.ranks import Ranks
-from apcli.training.recipe import recipe_of, warn_of_schedule
+from apcli.training.recipe import Recipe, recipe_of, warn_of_schedule
 
 log = logging.getLogger("apcli")
 
@@ -60,19 +60,13 @@ def train(config: TrainConfig, outputs: Outputs, tell: Tell, ranks: Ranks | None
     networks = Networks(config.data, user_model, device, tell)
     teacher, teacher_sha256 = teacher_of(config.loop.teacher, networks, spec, dataset.names)
     runs = Runs(config.loop, outputs, tell, ranks or Ranks())
+    unsaid = [_inputs_of(spec, config, given)]
     for seed in config.seeds:
         trial = f".seed{seed}" if len(config.seeds) > 1 else ""
         path = outputs.place(f"{_stem(spec, dataset)}{trial}")
-        settings = {
-            **recipe.settings(),
-            "pretrained": config.model.pretrained,
-            "rename": config.rename,
-            "code": code_of(config.model.name),
-            "teacher": teacher_sha256,
-        }
         result = lineages.make(
             "train",
-            settings,
+            _settings(config, recipe, teacher_sha256),
             None,
             model=spec.as_dict(),
             data=description,
@@ -85,6 +79,8 @@ def train(config: TrainConfig, outputs: Outputs, tell: Tell, ranks: Ranks | None
             yield path
             continue
         model = _beginning(config, spec, seed, given).to(device)
+        while unsaid:
+            log.info("%s", unsaid.pop())
         result["model"]["last"] = last_layer(model, spec)
         result["layers"] = layer_weights(model).as_dict()
         result["pruned"] = _zeros_of(model, path, result, config, given)
@@ -188,6 +184,22 @@ def _holding(model: nn.Module, run: Run) -> Masking:
     )
 
 
+def _settings(config: TrainConfig, recipe: Recipe, teacher_sha256: str | None) -> dict[str, Any]:
+    return {
+        **recipe.settings(),
+        "pretrained": config.model.pretrained,
+        "rename": config.rename,
+        "code": code_of(config.model.name),
+        "teacher": teacher_sha256,
+    }
+
+
+def _inputs_of(spec: ModelSpec, config: TrainConfig, given: _Given) -> str:
+    """What the network takes, and who says so."""
+    by_file = given.spec(config.model.name) is not None
+    return told(spec, config.model, by_file=by_file, pretrained=config.model.pretrained)
+
+
 def _data_and_spec(config: TrainConfig, given: _Given) -> tuple[Dataset, ModelSpec]:
     """The data, and the network: what options do not say of it is as the file of ``--weights`` says, if it does."""
     model, data = config.model, config.data
@@ -215,7 +227,6 @@ def _data_and_spec(config: TrainConfig, given: _Given) -> tuple[Dataset, ModelSp
         std=model.std or (theirs.std if theirs else None),
     )
     spec = for_its_channels(spec, model.name)
-    log.info("%s", told(spec, model, by_file=theirs is not None, pretrained=model.pretrained))
     return dataset, spec
 
 

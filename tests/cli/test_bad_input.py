@@ -391,4 +391,4 @@ def test_a_file_that_does_not_say_its_model(shell: Any, a: Path) -> None:
 
 
 def test_a_loss_that_is_no_number(shell: Any) -> None:
-    shell.refuses("train fc5 --epochs 3 --lr 1e30", 1, "loss is no longer finite", "--lr")
+    shell.refuses("train fc5 --epochs 3 --lr 1e30 --quiet", 1, "loss is no longer finite", "--lr")

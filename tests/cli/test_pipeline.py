@@ -93,10 +93,13 @@ def link_or_copy(source: str, target: str) -> None:
 def test_every_stage_succeeds_and_says_a_line_for_each_checkpoint(pipeline: Run) -> None:
     assert (pipeline.folder / "codes").read_text().split() == ["0"] * 9
     assert pipeline.code == 0
-    assert [len(pipeline.said(stage)) for stage in STAGES] == [1, 6, 6, 0]
     for stage in ("train", "prune", "finetune"):
-        for path, line in zip(pipeline.gave(stage), pipeline.said(stage), strict=True):
+        lines = pipeline.said(stage)
+        if stage != "prune":
+            assert lines.pop(0).startswith("apcli: fc5 takes images of 1x8x8 ")
+        for path, line in zip(pipeline.gave(stage), lines, strict=True):
             assert line.startswith(f"apcli: {path}: ")
+    assert pipeline.said("divergence") == []
 
 
 def test_stages_print_the_paths_of_whole_files_and_nothing_else(pipeline: Run) -> None:
