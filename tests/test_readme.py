@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.long  # runs the whole pipelines of the README
+
 ROOT = Path(__file__).parents[1]
 BLOCK = re.compile(
     r"^<!-- test -->\n```sh\n(?P<commands>.*?)^```\n(?:\s*<!-- output -->\n```text\n(?P<output>.*?)^```$)?",

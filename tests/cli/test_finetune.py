@@ -18,6 +18,7 @@ def digits(tmp_path_factory: pytest.TempPathFactory, open_shell: Callable[[Path]
     return shell
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("options", "name"),
     [

@@ -42,6 +42,7 @@ def test_a_users_own_network_that_fails(shell: Any, net: str) -> None:
     shell.refuses(f"train {net} --epochs 1", 1, "my/net.py:3", "ZeroDivisionError", PYTHONDONTWRITEBYTECODE="1")
 
 
+@pytest.mark.long
 def test_a_checkpoint_is_tuned_alike_alone_and_after_another(shell: Any, net: str) -> None:
     """Dropout draws from torch's own generator, which building and evaluating other networks must not move."""
     (shell.folder / "my" / "net.py").write_text(NET.replace("nn.ReLU()", "nn.Dropout(0.5)"))

@@ -71,6 +71,7 @@ def test_a_method_that_asks_the_network_and_filters(digits):
     assert digits.tensors(name)["fc5.weight"].shape == (10, 50)
 
 
+@pytest.mark.long
 def test_every_stage_reads_a_packed_file(digits):
     packed = made(digits, "prune fc5-digits --method highest --sparsity 0.9 --storage bitmask")
     dense = made(digits, "prune fc5-digits --method highest --sparsity 0.9")

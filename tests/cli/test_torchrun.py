@@ -14,6 +14,8 @@ from safetensors.torch import load_file
 
 from apcli.checkpoints import read
 
+pytestmark = pytest.mark.long  # several processes import torch each
+
 
 def together(shell: Any, command: str, folders: tuple[str, str] = ("", "")) -> list[tuple[int, str, str]]:
     """Run a command in two processes that know of each other; the exit code, stdout and stderr of each."""
@@ -127,7 +129,6 @@ def test_parameters_outside_the_loss_stay_as_in_one_process(shell: Any) -> None:
         assert torch.equal(one[name], two[name])
 
 
-@pytest.mark.long
 def test_a_usage_error_of_another_process_is_said(shell: Any) -> None:
     """A machine that lacks what the first one has."""
     command = "train fc5 --weights theirs.safetensors --epochs 1"
