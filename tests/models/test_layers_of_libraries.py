@@ -60,9 +60,13 @@ def built(name: str) -> tuple[nn.Module, list[Any]]:
     if source == "timm":
         import timm
 
-        with torch.device("meta"):
+        try:
+            with torch.device("meta"):
+                network = timm.create_model(model)
+        except RuntimeError:  # older versions of timm compute with numbers while they build
             network = timm.create_model(model)
-            return network, [torch.zeros(1, *network.default_cfg["input_size"])]
+        device = next(network.parameters()).device
+        return network, [torch.zeros(1, *network.default_cfg["input_size"], device=device)]
     return of_torchvision(model)
 
 
