@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from apcli import checkpoints, shards
+from apcli import checkpoints, reading, shards
 from apcli.checkpoints import SUFFIX, Checkpoint
 from apcli.errors import ApcliError, UsageError
 
@@ -87,7 +87,7 @@ class Outputs:
         if not path.exists() or (self.overwrite and not made_by_this_run):
             return False
         try:
-            found = checkpoints.read(path)
+            found = reading.read(path)
         except ApcliError:
             found = None
         if found is not None and _agrees(found.lineage, json.loads(json.dumps(recipe))):

@@ -7,7 +7,7 @@ epoch 0 is the pruned network before any fine-tuning.
 from collections.abc import Iterable
 from pathlib import Path
 
-from apcli import checkpoints
+from apcli import reading
 from apcli.checkpoints import SUFFIX, Checkpoint
 from apcli.errors import VerificationError
 
@@ -34,7 +34,7 @@ def of(checkpoint: Checkpoint) -> Checkpoint | None:
     path = path_beside(checkpoint.path)
     if not path.is_file():
         return None
-    trace = checkpoints.read(path)
+    trace = reading.read(path)
     if any((trace.lineage or {}).get(key) != lineage[key] for key in ("settings", "parent")):
         raise VerificationError(
             f"{path} is not the trace of {checkpoint.label} (their lineages differ): fine-tune again, or remove it"

@@ -15,9 +15,11 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from apcli import lineage as lineages
-from apcli.checkpoints import Checkpoint, dense_ancestor, find, read, relative, verify_zeros, write
+from apcli.checkpoints import Checkpoint, relative, verify_zeros
 from apcli.entries import FLOATS, Entry
 from apcli.errors import ApcliError, UsageError, VerificationError
+from apcli.reading import dense_ancestor, find, read
+from apcli.writing import write
 
 PLAIN = lineages.make("train", {}, None)
 PROMISE = {"method": "lowest", "scope": "layer", "seed": 0, "requested": 0.5, "actual": 0.5, "zeros": 2, "size": 4}

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 import apcli
+from apcli.projections import DISTRIBUTIONS, ELLIPTICAL
 from apcli.registry import Row, Table
-from apcli.theory import DISTRIBUTIONS, ELLIPTICAL
 
 ROOT = Path(apcli.__file__).parent
 TESTS = Path(__file__).parent

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from apcli import checkpoints, records
+from apcli import checkpoints, reading, records
 from apcli import lineage as lineages
 from apcli.configs.divergence import DivergenceConfig
 from apcli.configs.prune import PruneConfig
@@ -157,9 +157,9 @@ def test_hostile(text, tmp_path):
         ],
         "describe": lambda file: to_text(describe(file)),
         "verify": checkpoints.verify_zeros,
-        "ancestor": checkpoints.dense_ancestor,
+        "ancestor": reading.dense_ancestor,
         "prune again": lambda file: list(prune(file, PruneConfig((0.5,)), Outputs(tmp_path))),
     }
-    ends = {name: end_of(lambda use=use: use(checkpoints.read(path))) for name, use in uses.items()}
+    ends = {name: end_of(lambda use=use: use(reading.read(path))) for name, use in uses.items()}
     assert not any("\n" in end for end in ends.values())
     assert "prune" in ends

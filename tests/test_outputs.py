@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 from apcli import lineage as lineages
-from apcli.checkpoints import read, write
 from apcli.entries import Entry
 from apcli.errors import UsageError, VerificationError
 from apcli.outputs import Outputs
+from apcli.reading import read
+from apcli.writing import write
 
 RECIPE = {"stage": "prune", "settings": [{"stage": "prune", "sparsity": 0.5, "layers": ("a", "b")}], "parent": None}
 

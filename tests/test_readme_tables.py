@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from apcli.allocations import SCOPES
+from apcli.allocations import SCOPES, SPARSITY_SCHEDULES
 from apcli.criteria import FILTER_METHODS, METHODS
 from apcli.data import AUGMENTATIONS, DATASETS
 from apcli.models import MODELS
 from apcli.optim import OPTIMISERS, SCHEDULES
+from apcli.projections import COVARIANCES, DISTRIBUTIONS
 from apcli.registry import Table
-from apcli.schedules import SPARSITY_SCHEDULES
-from apcli.theory import COVARIANCES, DISTRIBUTIONS, ESTIMATORS, MEASURES
+from apcli.theory import ESTIMATORS, MEASURES
 
 README = Path(__file__).parents[1] / "README.md"
 TABLES = [METHODS, FILTER_METHODS, SCOPES, SPARSITY_SCHEDULES, DISTRIBUTIONS, COVARIANCES, MEASURES, ESTIMATORS]

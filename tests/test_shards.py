@@ -14,12 +14,13 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from apcli import shards
-from apcli.checkpoints import dense_ancestor, find, read, write
 from apcli.configs.prune import PruneConfig
 from apcli.errors import ApcliError, UsageError, VerificationError
 from apcli.operations.prune import prune
 from apcli.operations.repack import repack
 from apcli.outputs import Outputs
+from apcli.reading import dense_ancestor, find, read
+from apcli.writing import write
 
 INDEX = "model.safetensors.index.json"
 

@@ -8,9 +8,9 @@ import torchvision
 from safetensors.torch import save_file
 from torch import nn
 
-from apcli.checkpoints import read
 from apcli.entries import Entry
 from apcli.layers import prunable, select
+from apcli.reading import read
 from apcli.sizes import Sizes, counted, is_buffer, sizes, weights_of
 
 DTYPES = {torch.float32: "F32", torch.int64: "I64", torch.bool: "BOOL"}

@@ -7,9 +7,10 @@ from safetensors.numpy import load_file, save_file
 from apcli import entries as entries_module
 from apcli import lineage as lineages
 from apcli import storage as storages
-from apcli.checkpoints import read, write
 from apcli.entries import BITS, FLOATS, Entry
 from apcli.errors import ApcliError
+from apcli.reading import read
+from apcli.writing import write
 
 PLAIN = lineages.make("train", {}, None)
 

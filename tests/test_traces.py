@@ -5,9 +5,11 @@ import pytest
 
 from apcli import lineage as lineages
 from apcli import traces
-from apcli.checkpoints import Checkpoint, read, write
+from apcli.checkpoints import Checkpoint
 from apcli.entries import Entry
 from apcli.errors import VerificationError
+from apcli.reading import read
+from apcli.writing import write
 
 ONE = Entry("F32", (1,), np.zeros(4, np.uint8))
 

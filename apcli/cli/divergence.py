@@ -5,13 +5,14 @@ from collections.abc import Iterator
 from typing import Any
 
 from apcli import records
-from apcli.cli import options, streams
+from apcli.cli import options, stdin, stdout, streams
 from apcli.cli.network_options import with_data, with_inputs
 from apcli.configs.divergence import DivergenceConfig
 from apcli.configs.shared import DataConfig, InputConfig
 from apcli.errors import UsageError
+from apcli.projections import DISTRIBUTIONS
 from apcli.registry import Choice
-from apcli.theory import DISTRIBUTIONS, MEASURES
+from apcli.theory import MEASURES
 from apcli.theory.caveats import of_projection
 
 
@@ -80,14 +81,14 @@ def _measure(checkpoints: list[str], dense: str | None, config: DivergenceConfig
         divergences = Divergences(config, _on_data(config, tell), tell)
         for before, after in _pairs(checkpoints, dense):
             found = divergences.records(before, after)
-            if streams.wants_table(as_json):
+            if stdout.wants_table(as_json):
                 records_of_pair = list(found)
                 tell("")
                 _emit_table(f"{before.label} (dense) and {after.label}", records_of_pair)
             else:
                 for record in found:
                     tell("")
-                    streams.emit_line(records.dump(record))
+                    stdout.emit_line(records.dump(record))
 
 
 def _on_data(config: DivergenceConfig, tell: Any) -> Any:
@@ -101,12 +102,12 @@ def _on_data(config: DivergenceConfig, tell: Any) -> Any:
 
 
 def _pairs(arguments: list[str], dense: str | None) -> Iterator[tuple[Any, Any]]:
-    from apcli.checkpoints import dense_ancestor
+    from apcli.reading import dense_ancestor
 
     if len(arguments) == 2 and dense is None:
         if arguments.count("-") == 2:
             raise UsageError("- is given twice: standard input can be one file of the pair")
-        pair = list(streams.checkpoints_in(arguments))
+        pair = list(stdin.checkpoints_in(arguments))
         if len(pair) != 2:
             raise UsageError(
                 f"{len(pair)} files came for a pair: expected - to be one file, or --dense FILE for several"
@@ -116,7 +117,7 @@ def _pairs(arguments: list[str], dense: str | None) -> Iterator[tuple[Any, Any]]
             return
         arriving = iter(pair)
     else:
-        arriving = streams.checkpoints_in(arguments)
+        arriving = stdin.checkpoints_in(arguments)
     for pruned in arriving:
         yield dense_ancestor(pruned, dense), pruned
 
@@ -141,7 +142,7 @@ def _emit_table(title: str, found: list[records.Record]) -> None:
     finite = [record for record in found if math.isfinite(record["value"])]
     said = {_spec(record): of_projection(record["dist"], record["params"]) for record in finite}
     caption = "\n".join(f"{spec} {words}" for spec, sentences in said.items() for words in sentences)
-    streams.emit_table(title, columns, rows, caption or None)
+    stdout.emit_table(title, columns, rows, caption or None)
 
 
 def _spec(record: records.Record) -> str:

@@ -4,14 +4,14 @@ from typing import Annotated
 
 import typer
 
-from apcli.cli import options, stages, streams
+from apcli.allocations import SPARSITY_SCHEDULES
+from apcli.cli import options, stages, stdin, streams
 from apcli.cli.loop_options import with_loop
 from apcli.cli.network_options import with_data, with_inputs
 from apcli.configs.shared import DataConfig, InputConfig
 from apcli.configs.training import FinetuneConfig, LoopConfig
 from apcli.criteria import IN_TRAINING
 from apcli.errors import UsageError
-from apcli.schedules import SPARSITY_SCHEDULES
 
 
 @with_data
@@ -77,5 +77,5 @@ def finetune(
         streams.progress() as tell,
     ):
         finetuner = Finetuner(config, places, tell, ranks)
-        for source in streams.checkpoints_in(checkpoints or []):
+        for source in stdin.checkpoints_in(checkpoints or []):
             send(finetuner.finetune(source))

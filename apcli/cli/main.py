@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from apcli import __version__
-from apcli.cli import divergence, finetune, prune, report, streams, train
+from apcli.cli import divergence, finetune, prune, report, stdout, streams, train
 from apcli.errors import ApcliError, UsageError
 
 app = typer.Typer(
@@ -30,7 +30,7 @@ for command in (train.train, prune.prune, finetune.finetune, divergence.divergen
 
 def _version(wanted: bool) -> None:
     if wanted:
-        streams.emit_line(f"apcli {__version__}")
+        stdout.emit_line(f"apcli {__version__}")
         raise typer.Exit()
 
 

@@ -5,8 +5,9 @@ from typing import Annotated
 import typer
 
 from apcli.errors import UsageError
+from apcli.projections import DISTRIBUTIONS
 from apcli.registry import split_list
-from apcli.theory import DISTRIBUTIONS, ESTIMATORS, MEASURES
+from apcli.theory import ESTIMATORS, MEASURES
 
 Checkpoints = Annotated[
     list[str] | None,

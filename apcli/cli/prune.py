@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from apcli.allocations import SCOPES
-from apcli.cli import options, stages, streams
+from apcli.cli import options, stages, stdin, streams
 from apcli.cli.network_options import with_data, with_inputs
 from apcli.cli.options import numbers, seeds
 from apcli.configs.prune import PruneConfig
@@ -106,7 +106,7 @@ def _prune(checkpoints: list[str], config: PruneConfig, output: str | None, over
             from apcli.operations.network_scores import NetworkScores
 
             network = NetworkScores(config, tell)
-        for source in streams.checkpoints_in(checkpoints):
+        for source in stdin.checkpoints_in(checkpoints):
             for path in operation.prune(source, config, places, network):
                 tell("")
                 send(path)

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from apcli import records
-from apcli.cli import options, streams
+from apcli.cli import options, stdin, stdout, streams
 from apcli.configs.describe import CostsConfig
 from apcli.errors import UsageError
 from apcli.registry import split_list
@@ -54,7 +54,7 @@ def report(
     size = None if input_size is None else _size(input_size)
     config = CostsConfig(macs, model, size, latency, dense, batch_size, warmup, runs, device)
     arguments = inputs or []
-    if any(streams.is_checkpoint(argument) for argument in arguments):
+    if any(stdin.is_checkpoint(argument) for argument in arguments):
         if output is not None or formats is not None or overwrite:
             raise UsageError("--output, --format and --overwrite go with records: what a checkpoint is goes to stdout")
         _describe(arguments, config, as_json)
@@ -64,7 +64,7 @@ def report(
     for field in fields(config):
         if getattr(config, field.name) != field.default:
             raise UsageError(f"--{field.name.replace('_', '-')} goes with checkpoints: records make a page")
-    _draw(list(streams.records_in(arguments)), output, formats, overwrite)
+    _draw(list(stdin.records_in(arguments)), output, formats, overwrite)
 
 
 def _size(text: str) -> tuple[int, ...]:
@@ -80,13 +80,13 @@ def _describe(arguments: list[str], config: CostsConfig, as_json: bool) -> None:
 
     costs: Any = None
     with streams.progress() as tell:
-        for checkpoint in streams.checkpoints_in(arguments):
+        for checkpoint in stdin.checkpoints_in(arguments):
             found = describe(checkpoint, config)
             if config.wants_network and found["macs_reason"] is None:
                 costs = costs or _costs(config, tell)
                 found = costs.extend(found, checkpoint)
             tell("")
-            streams.emit_line(records.dump(found) if as_json else streams.printable(to_text(found)))
+            stdout.emit_line(records.dump(found) if as_json else streams.printable(to_text(found)))
             verify_zeros(checkpoint)
 
 
@@ -107,8 +107,8 @@ def _draw(found: list[dict[str, Any]], output: str | None, formats: str | None, 
     if output == "-":
         if chosen != ["html"]:
             raise UsageError(f"--output - prints one HTML page: --format {formats} needs a file name")
-        streams.emit_line(report_page.html(found))
+        stdout.emit_line(report_page.html(found))
         return
     stem = path.with_suffix("") if ending in report_page.FORMATS else path
     for written in report_page.make(found, chosen, stem, overwrite):
-        streams.emit_path(written)
+        stdout.emit_path(written)

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from apcli.cli import streams
+from apcli.cli import stdout, streams
 from apcli.errors import UsageError
 from apcli.staging import temporary_folder
 
@@ -20,8 +20,8 @@ def outputs(output: str | None, overwrite: bool, inputs: list[str]) -> Iterator[
     if output != "-":
         places = Outputs(Path(output) if output else None, overwrite)
         places.expect(len(inputs))
-        yield places, streams.emit_path
+        yield places, stdout.emit_path
         return
-    streams.refuse_terminal()
+    stdout.refuse_terminal()
     with temporary_folder() as folder:
-        yield Outputs(folder, overwrite=True, home=Path()), streams.emit_bytes
+        yield Outputs(folder, overwrite=True, home=Path()), stdout.emit_bytes

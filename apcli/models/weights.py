@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from apcli import checkpoints
+from apcli import reading
 from apcli.checkpoints import Checkpoint
 from apcli.errors import ApcliError, UsageError
 from apcli.models.copies import emptied
@@ -41,7 +41,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         raise UsageError(f"no file {path}: --weights expects a safetensors file or a .pt, .pth or .th state dict")
     try:
         if _is_safetensors(path):
-            return _without_prefixes(load(checkpoints.read(path)))
+            return _without_prefixes(load(reading.read(path)))
         content = _load_pickle(path)
     except OSError as error:
         raise ApcliError(f"{path}: cannot be read ({error.strerror or error})") from error
@@ -59,7 +59,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
 
 def checkpoint_of(path: Path) -> Checkpoint | None:
     """The checkpoint that a file of weights is; None of a state dict, which says nothing of itself."""
-    return checkpoints.read(path) if _is_safetensors(path) else None
+    return reading.read(path) if _is_safetensors(path) else None
 
 
 def _is_safetensors(path: Path) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from apcli.checkpoints import Checkpoint, dense_ancestor
+from apcli.checkpoints import Checkpoint
 from apcli.configs.describe import CostsConfig
 from apcli.configs.shared import DataConfig
 from apcli.devices import device_of
@@ -17,10 +17,11 @@ from apcli.errors import ApcliError, UsageError
 from apcli.layers import SECOND_NAME
 from apcli.models.build import build, last_layer
 from apcli.models.spec import ModelSpec, is_user_model, resolve
-from apcli.operations import Tell
 from apcli.operations.networks import Networks
 from apcli.probes.costs import Costs, macs
 from apcli.probes.latency import Latency, latency
+from apcli.reading import dense_ancestor
+from apcli.training.pace import Tell
 
 log = logging.getLogger("apcli")
 

@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from typing import Any
 
-from apcli.checkpoints import Checkpoint, dense_ancestor
+from apcli.checkpoints import Checkpoint
 from apcli.configs.describe import CostsConfig
 from apcli.errors import ApcliError, UsageError
 from apcli.layers import census
+from apcli.reading import dense_ancestor
 from apcli.sizes import counted, sizes, weights_of
 from apcli.words import count, few
 

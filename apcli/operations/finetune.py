@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from apcli import lineage as lineages
 from apcli import traces
-from apcli.checkpoints import Checkpoint, check_input, dense_ancestor, write
+from apcli.allocations import SPARSITY_SCHEDULES
+from apcli.checkpoints import Checkpoint, check_input
 from apcli.configs.training import FinetuneConfig
 from apcli.criteria import IN_TRAINING, METHODS
 from apcli.devices import device_of
@@ -22,22 +23,23 @@ from apcli.errors import UsageError
 from apcli.layers import Layer, check_tied, every_layer, listed, listing, prunable, select
 from apcli.models.build import last_layer
 from apcli.models.spec import code_of
-from apcli.operations import Tell
 from apcli.operations.held_zeros import promises_of
 from apcli.operations.networks import Networks
 from apcli.operations.runs import Run, Runs, check_outputs, teacher_of
 from apcli.outputs import Outputs
-from apcli.schedules import SPARSITY_SCHEDULES
+from apcli.reading import dense_ancestor
 from apcli.state_dicts import entries_of, entry_of
 from apcli.theory import performance
 from apcli.training.evaluation import in_percent
 from apcli.training.forward import Forward, warn_of_emulation
 from apcli.training.loop import Training
 from apcli.training.masking import Growth, Masking
+from apcli.training.pace import Tell
 from apcli.training.parameters import parameters_of
 from apcli.training.ranks import Ranks
 from apcli.training.recalibration import recalibrate_
 from apcli.training.recipe import recipe_of, warn_of_schedule
+from apcli.writing import write
 
 log = logging.getLogger("apcli")
 

@@ -22,11 +22,11 @@ from apcli.models.layer_weights import layer_weights
 from apcli.models.spec import ModelSpec, is_user_model, overridden, resolve
 from apcli.models.weights import load_weights_
 from apcli.network_layers import NetworkLayers
-from apcli.operations import Tell
 from apcli.probes import Batches, undisturbed
 from apcli.probes.batch_size import images_at_once
 from apcli.state_dicts import load as load_tensors
 from apcli.state_dicts import load_outline
+from apcli.training.pace import Tell
 from apcli.words import few
 
 log = logging.getLogger("apcli")

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from apcli import checkpoints
 from apcli import lineage as lineages
+from apcli import reading
 from apcli.allocations import SCOPES
-from apcli.checkpoints import Checkpoint, check_input, write
+from apcli.checkpoints import Checkpoint, check_input
 from apcli.configs.prune import PruneConfig
 from apcli.entries import Derived, Entry
 from apcli.errors import ApcliError
@@ -24,6 +24,7 @@ from apcli.operations.zero_layers import check_masks_can_be_told
 from apcli.outputs import Outputs
 from apcli.rankings import MagnitudeRanking, ScoreRanking, common_dtype
 from apcli.selection import Ranking
+from apcli.writing import write
 
 if TYPE_CHECKING:  # it imports torch
     from apcli.operations.network_scores import NetworkScores
@@ -342,7 +343,7 @@ def _fitting(name: str, option: str, source: Checkpoint, tensors: Any) -> Checkp
     Raises:
         ApcliError: it has not.
     """
-    other = checkpoints.read(checkpoints.find(name))
+    other = reading.read(reading.find(name))
     for tensor in tensors:
         found, own = other.entries.get(tensor), source.entries[tensor]
         if found is None or found.shape != own.shape or found.is_float != own.is_float:

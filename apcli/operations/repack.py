@@ -4,10 +4,12 @@ import logging
 from pathlib import Path
 
 from apcli import lineage as lineages
-from apcli.checkpoints import Checkpoint, read, relative, write
+from apcli.checkpoints import Checkpoint, relative
 from apcli.configs.prune import PruneConfig
 from apcli.errors import UsageError
 from apcli.outputs import Outputs
+from apcli.reading import read
+from apcli.writing import write
 
 log = logging.getLogger("apcli")
 

@@ -8,13 +8,14 @@ from typing import Any
 from torch import Tensor, nn
 
 from apcli import lineage as lineages
-from apcli.checkpoints import Checkpoint, find, read, write
+from apcli.checkpoints import Checkpoint
 from apcli.configs.training import LoopConfig
 from apcli.data.datasets import Dataset
 from apcli.errors import ApcliError, UsageError
 from apcli.models.spec import ModelSpec
 from apcli.operations.networks import Networks
 from apcli.outputs import Outputs
+from apcli.reading import find, read
 from apcli.state_dicts import entries_of
 from apcli.training.evaluation import evaluate
 from apcli.training.forward import Forward
@@ -25,6 +26,7 @@ from apcli.training.ranks import Ranks
 from apcli.training.recipe import Recipe
 from apcli.training.resume import Resume
 from apcli.words import few
+from apcli.writing import write
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,9 @@ from apcli.checkpoints import not_finite
 from apcli.entries import BLOCK, Entry
 from apcli.errors import UsageError
 from apcli.layers import Layer
+from apcli.projections import COVARIANCES, ELLIPTICAL
 from apcli.records import POOLED
 from apcli.registry import Choice, Parameter
-from apcli.theory import COVARIANCES, ELLIPTICAL
 from apcli.theory.measures import Pair
 from apcli.theory.reductions import Distances, GroupMeans, Reduction
 from apcli.theory.row_samples import Rows

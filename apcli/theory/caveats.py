@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from apcli.theory import ISOTROPIC, SAME
+from apcli.projections import ISOTROPIC
+from apcli.theory import SAME
 
 NOT_PROVEN = (
     "Theorem 1 and Lemma 3 of arXiv:2403.00155 are not proven as stated: a bound on AP3 in one layer says nothing of "

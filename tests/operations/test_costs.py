@@ -9,8 +9,8 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from apcli import checkpoints, records
 from apcli import lineage as lineages
+from apcli import reading, records
 from apcli.checkpoints import Checkpoint
 from apcli.configs.describe import CostsConfig
 from apcli.errors import ApcliError, UsageError
@@ -52,7 +52,7 @@ def state_of(spec: ModelSpec) -> dict[str, Tensor]:
 
 def saved(path: Path, given: dict[str, Tensor], lineage: dict[str, Any] | None = None) -> Checkpoint:
     save_file(given, path, {} if lineage is None else {"apcli": lineages.dump(lineage)})
-    return checkpoints.read(path)
+    return reading.read(path)
 
 
 def trained(spec: ModelSpec) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from apcli import checkpoints, records
+from apcli import checkpoints, reading, records
 from apcli import lineage as lineages
 from apcli.configs.describe import CostsConfig
 from apcli.errors import UsageError
@@ -35,7 +35,7 @@ def tensors() -> dict[str, Tensor]:
 def saved(path: Path, given: dict[str, Tensor], lineage: dict[str, Any] | None = None) -> checkpoints.Checkpoint:
     metadata = {} if lineage is None else {"apcli": lineages.dump(lineage)}
     save_file(given, path, {"format": "pt", **metadata})
-    return checkpoints.read(path)
+    return reading.read(path)
 
 
 def test_counts(tmp_path):

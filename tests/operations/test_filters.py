@@ -15,7 +15,6 @@ from torchvision.models import convnext, densenet, resnet, shufflenetv2, swin_tr
 
 from apcli import lineage as lineages
 from apcli import traces
-from apcli.checkpoints import read, write
 from apcli.compaction import expanded
 from apcli.configs.divergence import DivergenceConfig
 from apcli.configs.shared import DataConfig
@@ -30,7 +29,9 @@ from apcli.operations.divergence import Divergences
 from apcli.operations.filter_shares import Named, Shares
 from apcli.operations.filters import FilterPruner
 from apcli.operations.networks import Networks
+from apcli.reading import read
 from apcli.state_dicts import entries_of, tensor_of
+from apcli.writing import write
 
 
 class Branches(nn.Module):

@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 
 from apcli import lineage as lineages
 from apcli import traces
-from apcli.checkpoints import Checkpoint, read, write
+from apcli.checkpoints import Checkpoint
 from apcli.configs.prune import PruneConfig
 from apcli.configs.shared import DataConfig
 from apcli.configs.training import FinetuneConfig, LoopConfig, ModelConfig, TrainConfig
@@ -23,9 +23,11 @@ from apcli.operations.finetune import Finetuner
 from apcli.operations.prune import prune
 from apcli.operations.train import train
 from apcli.outputs import Outputs
+from apcli.reading import read
 from apcli.state_dicts import entry_of
 from apcli.training.evaluation import evaluate
 from apcli.training.forward import Forward
+from apcli.writing import write
 
 DIGITS = load("digits", Path())
 BATCH = 128

@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from apcli import lineage as lineages
-from apcli.checkpoints import Checkpoint, read
+from apcli.checkpoints import Checkpoint
 from apcli.configs.prune import PruneConfig
 from apcli.configs.training import FinetuneConfig, LoopConfig, ModelConfig, TrainConfig
 from apcli.operations.finetune import Finetuner
@@ -16,6 +16,7 @@ from apcli.operations.held_zeros import promises_of
 from apcli.operations.prune import prune
 from apcli.operations.train import train
 from apcli.outputs import Outputs
+from apcli.reading import read
 from apcli.state_dicts import entries_of
 
 NET = """

@@ -10,7 +10,6 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from apcli import lineage as lineages
-from apcli.checkpoints import read
 from apcli.configs.shared import DataConfig, InputConfig
 from apcli.configs.training import FinetuneConfig, LoopConfig, ModelConfig, TrainConfig
 from apcli.errors import ApcliError, UsageError
@@ -19,6 +18,7 @@ from apcli.operations.finetune import Finetuner
 from apcli.operations.networks import Networks
 from apcli.operations.train import train
 from apcli.outputs import Outputs
+from apcli.reading import read
 
 LEVELS = {"Zebra": 20, "ant": 120, "bee": 230}  # what tells the classes apart is how bright they are
 NET = """

@@ -12,7 +12,6 @@ from safetensors.torch import load_file, save_file
 from scipy import stats
 
 from apcli import records, traces
-from apcli.checkpoints import read
 from apcli.configs.divergence import DivergenceConfig
 from apcli.configs.prune import PruneConfig
 from apcli.configs.shared import DataConfig
@@ -26,6 +25,7 @@ from apcli.operations.finetune import Finetuner
 from apcli.operations.prune import prune
 from apcli.operations.train import train
 from apcli.outputs import Outputs
+from apcli.reading import read
 
 SHAPES = {"conv.weight": (6, 3, 2, 2), "fc.weight": (5, 8)}
 Record = records.Record

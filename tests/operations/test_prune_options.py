@@ -12,7 +12,6 @@ from scipy import stats
 
 import apcli.operations.prune as prune_module
 from apcli import lineage as lineages
-from apcli.checkpoints import read, write
 from apcli.configs.divergence import DivergenceConfig
 from apcli.configs.prune import PruneConfig
 from apcli.configs.training import FinetuneConfig, LoopConfig, ModelConfig, TrainConfig
@@ -28,7 +27,9 @@ from apcli.operations.prune import prune
 from apcli.operations.prune_trials import check
 from apcli.operations.train import train
 from apcli.outputs import Outputs
+from apcli.reading import read
 from apcli.state_dicts import entries_of
+from apcli.writing import write
 
 SHAPES = {"conv.weight": (8, 4, 3, 3), "fc1.weight": (30, 40), "fc2.weight": (10, 30)}
 

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from apcli import traces
-from apcli.checkpoints import read
 from apcli.configs.prune import PruneConfig
 from apcli.configs.training import FinetuneConfig, LoopConfig, ModelConfig, TrainConfig
 from apcli.errors import UsageError
@@ -17,6 +16,7 @@ from apcli.operations.finetune import Finetuner
 from apcli.operations.prune import prune
 from apcli.operations.train import train
 from apcli.outputs import Outputs
+from apcli.reading import read
 from apcli.training.loop import Training
 
 NET = """

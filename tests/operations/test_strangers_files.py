@@ -10,7 +10,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from apcli.checkpoints import Checkpoint, read
+from apcli.checkpoints import Checkpoint
 from apcli.configs.prune import PruneConfig
 from apcli.configs.shared import DataConfig
 from apcli.configs.training import FinetuneConfig, LoopConfig, ModelConfig, TrainConfig
@@ -23,6 +23,7 @@ from apcli.operations.network_scores import NetworkScores
 from apcli.operations.prune import prune
 from apcli.operations.train import train
 from apcli.outputs import Outputs
+from apcli.reading import read
 from apcli.safetensors_files import write_file
 
 THEIRS = {"ss_network_dim": "4", "author": "someone", "format": "mlx"}

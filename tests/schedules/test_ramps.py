@@ -4,8 +4,8 @@ from fractions import Fraction
 
 import pytest
 
+from apcli.allocations import SPARSITY_SCHEDULES
 from apcli.errors import UsageError
-from apcli.schedules import SPARSITY_SCHEDULES
 
 POWERS = {"cubic": 3, "linear": 1}
 

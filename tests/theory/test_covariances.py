@@ -10,7 +10,8 @@ from safetensors.numpy import save_file
 from scipy import linalg
 from sklearn.covariance import ledoit_wolf
 
-from apcli.theory import COVARIANCES, row_samples
+from apcli.projections import COVARIANCES
+from apcli.theory import row_samples
 from apcli.theory.covariances import Covariances, _different, ar1, diag, full, identity, rows
 from apcli.theory.matrices import euclidean
 from apcli.theory.row_samples import Rows, RowSample

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from oracles import shift_of
 
-from apcli.theory import DISTRIBUTIONS, MEASURES, measures, total_variation
+from apcli.projections import DISTRIBUTIONS
+from apcli.theory import MEASURES, measures, total_variation
 from apcli.theory.gaussian import GaussianPair
 from apcli.theory.measures import NoExactForm, NotDefined, number_or_same
 from apcli.theory.shifts import Shift

@@ -8,7 +8,8 @@ import pytest
 import torch
 from scipy import stats
 
-from apcli.theory import DISTRIBUTIONS, MEASURES, log_ratios, measures, monte_carlo, naive, products
+from apcli.projections import DISTRIBUTIONS
+from apcli.theory import MEASURES, log_ratios, measures, monte_carlo, naive, products
 from apcli.theory.gaussian import GaussianPair
 from apcli.theory.measures import NotDefined
 from apcli.theory.monte_carlo import Estimate

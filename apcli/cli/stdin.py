@@ -1,0 +1,141 @@
+"""What a command is given: checkpoints and records, by arguments or on stdin."""
+
+import json
+import os
+import struct
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from io import BufferedReader
+from pathlib import Path
+from typing import Any, cast
+
+from apcli import shards
+from apcli.cli.incoming import CHUNK, TELLING, Incoming
+from apcli.cli.streams import is_alone
+from apcli.errors import ApcliError, UsageError
+from apcli.staging import temporary_folder
+
+_MAX_HEADER = 100_000_000  # the safetensors library's own limit
+
+
+def checkpoints_in(arguments: list[str]) -> Iterator[Any]:
+    """The checkpoints named by arguments, or (with none, or for ``-``) by standard input, as they arrive.
+
+    stdin holds path lines or raw safetensors bytes, back to back: the first bytes tell which. A checkpoint that came as
+    bytes lives in a temporary file until the next one is asked for.
+
+    Raises:
+        UsageError: no such file, nothing to read, or records where a checkpoint was expected.
+        ApcliError: a file is not a whole safetensors file.
+    """
+    from apcli import reading
+
+    for argument in arguments or ["-"]:
+        if argument == "-":
+            yield from _checkpoints_on_stdin()
+        else:
+            yield reading.read(reading.find(argument))
+
+
+def is_checkpoint(argument: str) -> bool:
+    """Whether an argument names a safetensors file, going by its first bytes, with or without the suffix."""
+    for name in (argument, f"{argument}.safetensors", f"{argument}{shards.SUFFIX}"):
+        if argument != "-" and Path(name).is_file():
+            with Path(name).open("rb") as file:
+                return name.endswith((".safetensors", shards.SUFFIX)) or b"\0" in file.read(8)
+    return False
+
+
+def _checkpoints_on_stdin() -> Iterator[Any]:
+    from apcli import reading
+
+    stdin = Incoming(_piped("a checkpoint", "give its path as an argument, or pipe paths in"))
+    found = False
+    while stdin.begun():
+        if b"\0" in stdin.buffer[:TELLING]:
+            with _spooled(stdin) as path:
+                yield reading.read(path, nameless=True)
+            found = True
+            continue
+        line = os.fsdecode(stdin.line()).rstrip("\r\n")
+        if line.lstrip().startswith("{"):
+            raise UsageError(
+                "standard input holds records where a checkpoint was expected: records go to `apcli report`"
+            )
+        if line.strip():
+            yield reading.read(reading.find(line))
+            found = True
+    if not found:
+        raise UsageError("standard input is empty: expected checkpoint paths; did the stage before this one fail?")
+
+
+def _piped(what: str, remedy: str) -> BufferedReader:
+    """stdin, unless it is a person's keyboard, or many processes would share it."""
+    if not is_alone():
+        raise UsageError(f"torchrun's processes cannot share standard input: expected {what} as an argument")
+    if sys.stdin is None or sys.stdin.isatty():
+        raise UsageError(f"nothing to read: expected {what}; {remedy}")
+    return cast(BufferedReader, sys.stdin.buffer)
+
+
+@contextmanager
+def _spooled(stdin: Incoming) -> Iterator[Path]:
+    """Copy one safetensors file from the stream to a temporary file: its header says where it ends."""
+    head = stdin.read(8)
+    (length,) = struct.unpack("<Q", head.ljust(8, b"\xff"))
+    if length > _MAX_HEADER:
+        raise ApcliError("standard input is neither checkpoint paths nor safetensors bytes: expected one of the two")
+    header = stdin.read(length)
+    try:
+        tensors = [info for name, info in json.loads(header).items() if name != "__metadata__"]
+        left = max((int(info["data_offsets"][1]) for info in tensors), default=0)
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError):
+        raise ApcliError("standard input is not a whole safetensors file: its header cannot be read") from None
+    with temporary_folder() as folder:
+        path = folder / "stdin.safetensors"
+        try:
+            with path.open("wb") as file:
+                file.write(head + header)
+                while left > 0 and (chunk := stdin.read(min(left, CHUNK))):
+                    file.write(chunk)
+                    left -= len(chunk)
+        except OSError as error:
+            raise ApcliError(f"cannot write standard input to {folder}: {error.strerror}: free space") from None
+        yield path
+
+
+def records_in(arguments: list[str]) -> Iterator[dict[str, Any]]:
+    """The records in the files that arguments name, or on standard input.
+
+    Raises:
+        UsageError: no such file, no record at all, or something that is no record.
+    """
+    from apcli import records
+
+    count = 0
+    for argument in arguments or ["-"]:
+        if argument == "-":
+            lines: Iterable[bytes] = _piped("records", "pipe `apcli divergence` in, or give a file of JSON Lines")
+            where = "standard input"
+        else:
+            path, where = Path(argument), argument
+            if not path.is_file():
+                raise UsageError(
+                    f"no file {argument}: expected JSON Lines from `apcli divergence --json`, or a checkpoint"
+                )
+            lines = path.open("rb")
+        for record in records.load(_text(lines, where), where):
+            count += 1
+            yield record
+    if not count:
+        raise UsageError("no record to report on: expected JSON Lines; did the stage before this one fail?")
+
+
+def _text(lines: Iterable[bytes], where: str) -> Iterator[str]:
+    for line in lines:
+        if b"\0" in line[:9]:
+            raise UsageError(
+                f"{where} holds a checkpoint's bytes where records were expected: give the file as an argument"
+            )
+        yield line.decode(errors="replace")

@@ -1,0 +1,99 @@
+"""What a command prints: paths, records, pages and tables, on stdout."""
+
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from io import TextIOWrapper
+from pathlib import Path
+from typing import TextIO, cast
+
+from apcli.cli.incoming import CHUNK
+from apcli.cli.streams import is_first, printable
+from apcli.errors import UsageError
+
+
+def _product() -> TextIO:
+    if sys.__stdout__ is None:
+        raise UsageError("standard output is closed: expected somewhere to send the result")
+    return sys.__stdout__
+
+
+def emit_line(text: str) -> None:
+    """Print one line of the product: in UTF-8, whatever the locale; a terminal gets what it can show, the rest escaped.
+
+    It is flushed. A closed downstream pipe ends the program quietly.
+    """
+    product = _product()
+    _emit(text.encode(product.encoding if product.isatty() else "utf-8", "backslashreplace"))
+
+
+def emit_path(path: Path) -> None:
+    """Print a path on a line of its own: to a pipe the bytes that the system knows it by, whatever they are."""
+    if _product().isatty():
+        emit_line(printable(str(path)))
+    else:
+        _emit(os.fsencode(path))
+
+
+def _emit(line: bytes) -> None:
+    if is_first():
+        with _downstream():
+            _product().buffer.write(line + b"\n")
+            _product().buffer.flush()
+
+
+def emit_bytes(path: Path) -> None:
+    """Write a temporary file's bytes to stdout, and remove it: the next one may have its name."""
+    with _downstream(), path.open("rb") as file:
+        while chunk := file.read(CHUNK):
+            _product().buffer.write(chunk)
+        _product().buffer.flush()
+    path.unlink()
+
+
+def refuse_terminal() -> None:
+    """Raise UsageError where checkpoint bytes would go to a terminal."""
+    if _product().isatty():
+        raise UsageError("--output - would write a checkpoint's bytes to the terminal: redirect it to a file or a pipe")
+
+
+def wants_table(as_json: bool) -> bool:
+    """Records are a table on a terminal and JSON Lines otherwise; ``--json`` forces JSON Lines."""
+    return _product().isatty() and not as_json
+
+
+def emit_table(title: str, columns: list[str], rows: Iterable[list[str]], caption: str | None = None) -> None:
+    """Print a table for a person on stdout; ``caption`` stands below it."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(
+        title=Text(printable(title)),
+        caption=caption and Text(caption),
+        box=box.SIMPLE_HEAD,
+        title_justify="left",
+        caption_justify="left",
+    )
+    for column in columns:
+        table.add_column(
+            column, justify="left" if column in ("layer", "dist", "measure", "file") else "right", overflow="fold"
+        )
+    for row in rows:
+        table.add_row(*(Text(printable(cell)) for cell in row))
+    product = _product()
+    cast(TextIOWrapper, product).reconfigure(errors="backslashreplace")  # what the terminal cannot show is escaped
+    with _downstream():
+        Console(file=product).print(table)
+
+
+@contextmanager
+def _downstream() -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError:
+        # Nobody reads any more: let the interpreter's last flush go nowhere instead of raising again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), _product().fileno())
+        raise SystemExit(0) from None

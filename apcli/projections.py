@@ -1,0 +1,153 @@
+"""Projections (``--dist``): a layer's weights become a distribution's parameters (arXiv:2403.00155, Definition 2).
+
+``COVARIANCES`` are the scale matrices of the elliptical ones. What needs ``data`` is measured on a network by
+``apcli.probes``.
+"""
+
+from dataclasses import replace
+
+from apcli.ranges import ANYTHING, NOT_NEGATIVE, POSITIVE, Allowed, Numbers, Words
+from apcli.registry import Parameter, Row, Table
+from apcli.theory import SAME
+
+ISOTROPIC = "identity"  # the ``cov`` with which AP3 is a strictly increasing function of AP2 (of the grouped weights)
+
+_CORRELATION = Numbers(-1, 1, over=True, under=True)
+_SCALES: dict[str, Allowed] = {"scale": POSITIVE, "pruned_scale": replace(POSITIVE, words=(SAME,))}
+_OWN = Words((SAME, "own"))
+
+COVARIANCES = Table(
+    "covariance",
+    (
+        Row(ISOTROPIC, "apcli.theory.covariances:identity", "one variance for all weights", "arXiv:2403.00155, 5.2"),
+        Row(
+            "diag",
+            "apcli.theory.covariances:diag",
+            "the variance of each column over the layer's rows (output units)",
+            "sample variance, shrunk as by one more observation",
+            ("weights",),
+            {"pruned_cov": SAME},
+            ranges={"pruned_cov": _OWN},
+        ),
+        Row(
+            "ar1",
+            "apcli.theory.covariances:ar1",
+            "correlation rho^|i-j| along each row",
+            "arXiv:2403.00155, 5.4 asks for non-diagonal covariances; AR(1) is the simplest",
+            (),
+            {"rho": 0.5, "pruned_rho": SAME},
+            ranges={"rho": _CORRELATION, "pruned_rho": replace(_CORRELATION, words=(SAME,))},
+        ),
+        Row(
+            "rows",
+            "apcli.theory.covariances:rows",
+            "full covariance of a row, estimated from the layer's rows with shrinkage",
+            "Ledoit & Wolf 2004, doi:10.1016/S0047-259X(03)00096-4",
+            ("weights",),
+            {"shrinkage": "auto", "pruned_cov": SAME},
+            ranges={"shrinkage": Numbers(0, 1, words=("auto",)), "pruned_cov": _OWN},
+        ),
+        Row(
+            "full",
+            "apcli.theory.covariances:full",
+            "full covariance of a row, or of the whole layer, from a file (safetensors or .npy)",
+            "given",
+            ("file",),
+            {"path": "", "pruned_path": SAME},
+            ranges={"path": ANYTHING, "pruned_path": ANYTHING},
+        ),
+        Row(
+            "activation",
+            "apcli.probes.activations:activation",
+            "precision = second moment of the layer's inputs (x) centring over outputs: 2 KL is the mean squared "
+            "centred change of the outputs",
+            "arXiv:2403.00155, 5.4 asks for it; second moment as in Martens & Grosse 2015, arXiv:1503.05671",
+            ("data",),
+        ),
+        Row(
+            "fisher",
+            "apcli.probes.curvature:fisher",
+            "precision = diagonal of the dense network's Fisher information, damped",
+            "Amari 1998; expectation over the network's own labels, or the data's",
+            ("data",),
+            {"labels": "model", "damping": 1e-6},
+            ranges={"labels": Words(("model", "data")), "damping": NOT_NEGATIVE},
+        ),
+        Row(
+            "gauss-newton",
+            "apcli.probes.curvature:gauss_newton",
+            "precision = the dense network's Gauss-Newton matrix, damped: KL is the second-order change of the loss",
+            "Schraudolph 2002, doi:10.1162/08997660260028683",
+            ("data",),
+            {"damping": 1e-6},
+            ranges={"damping": NOT_NEGATIVE},
+        ),
+    ),
+)
+
+
+# The parameters of every elliptical family's scale matrices; a family's others belong to the law itself.
+ELLIPTICAL: dict[str, Parameter] = {"cov": ISOTROPIC, "scale": 1.0, "pruned_scale": SAME, "groups": 0}
+_COVARIANCE = {"cov": COVARIANCES}
+_ELLIPTICAL_RANGES: dict[str, Allowed] = {**_SCALES, "groups": NOT_NEGATIVE}
+_DEGREES = Numbers(0, over=True, infinite=True)  # inf is the Gaussian
+
+DISTRIBUTIONS = Table(
+    "distribution",
+    (
+        Row(
+            "ap2",
+            "apcli.theory.gaussian:squared_distance",
+            "squared Euclidean distance of the dense and the pruned weights",
+            "arXiv:2403.00155, Definition 1",
+            ("weights",),
+            {"groups": 0},
+            ranges={"groups": NOT_NEGATIVE},
+        ),
+        Row(
+            "gaussian",
+            "apcli.theory.gaussian:pair",
+            "multivariate Gaussians",
+            "arXiv:2403.00155, Definition 2 and equation (3)",
+            ("weights",),
+            ELLIPTICAL,
+            _COVARIANCE,
+            _ELLIPTICAL_RANGES,
+        ),
+        Row(
+            "student-t",
+            "apcli.theory.student_t:pair",
+            "multivariate Student-t laws, by exact one-dimensional integrals",
+            "arXiv:2403.00155, section 5.3; integrals in theory/student_t.py",
+            ("weights",),
+            {"df": 4.0, "pruned_df": SAME, **ELLIPTICAL},
+            _COVARIANCE,
+            {"df": _DEGREES, "pruned_df": replace(_DEGREES, words=(SAME,)), **_ELLIPTICAL_RANGES},
+        ),
+        Row(
+            "laplace",
+            "apcli.theory.products:laplace",
+            "independent Laplace laws, one for each weight",
+            "Gil, Alajaji & Linder 2013, doi:10.1016/j.ins.2013.06.018",
+            ("weights",),
+            {"scale": 1.0, "pruned_scale": SAME},
+            ranges=_SCALES,
+        ),
+        Row(
+            "cauchy",
+            "apcli.theory.products:cauchy",
+            "independent Cauchy laws, one for each weight",
+            "Chyzak & Nielsen 2019, arXiv:1905.10965; Nielsen & Okamura 2022, arXiv:2101.12459",
+            ("weights",),
+            {"scale": 1.0, "pruned_scale": SAME},
+            ranges=_SCALES,
+        ),
+        Row(
+            "predictive",
+            "apcli.probes.predictions:predictive",
+            "the network's own p(y | x; weights), averaged over the data; whole network, any structure",
+            "arXiv:2403.00155, Definition 2 with the predictive distribution as the latent law",
+            ("data",),
+        ),
+    ),
+)

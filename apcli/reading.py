@@ -1,0 +1,108 @@
+"""Reading checkpoints: a name becomes a file, a file becomes its tensors and what it says."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from apcli import lineage as lineages
+from apcli import shards
+from apcli import storage as storages
+from apcli.checkpoints import SUFFIX, Checkpoint
+from apcli.entries import Entry
+from apcli.errors import ApcliError, UsageError, VerificationError
+from apcli.safetensors_files import opened
+
+_SHOWN = 200  # characters of a given name that a message repeats
+
+
+def find(name: str) -> Path:
+    """The checkpoint called ``name``, with or without the suffix of a file or of an index.
+
+    Raises:
+        UsageError: there is no such file.
+    """
+    shown = name if len(name) <= _SHOWN else f"{name[:_SHOWN]}..."
+    if not name:
+        raise UsageError("a checkpoint's path is empty: expected a safetensors file")
+    try:
+        for candidate in (Path(name), Path(name + SUFFIX), Path(name + shards.SUFFIX)):
+            if candidate.is_file():
+                return candidate
+        inside = sorted(Path(name).glob(f"*{shards.SUFFIX}")) if Path(name).is_dir() else None
+    except OSError:  # no file can have such a name
+        inside = None
+    if inside is not None:
+        example = inside[0] if inside else f"{shown.rstrip('/')}/*{SUFFIX}"
+        raise UsageError(f"{shown} is a folder: expected a safetensors file, as in {example}")
+    raise UsageError(f"no file {shown} (nor with {SUFFIX}): expected a safetensors checkpoint")
+
+
+def read(path: Path, *, nameless: bool = False) -> Checkpoint:
+    """Open a safetensors file, or all files of an index; their tensors are memory-mapped, read-only.
+
+    Raises:
+        ApcliError: a file is not whole, an index and its files disagree, or the lineage is malformed.
+    """
+    label = "standard input" if nameless else str(path)
+    metadata = {}
+    if shards.is_index(path):
+        metadata[path], found = _gathered(path)
+    else:
+        found = {path: opened(path, label)}
+    files = {}
+    for file, (said, entries) in found.items():
+        metadata[file], files[file] = said, entries
+    stored = {name: entry for entries in files.values() for name, entry in entries.items()}
+    text = metadata[path].get(lineages.KEY)
+    lineage = None if text is None else lineages.parse(str(text), label)
+    storage = lineage["storage"] if lineage else {}
+    there = storages.unpacked(stored, storage, label) if storage else stored
+    placed = {file: [storages.tensor_of(name, storage) for name in entries] for file, entries in files.items()}
+    own = placed if shards.is_index(path) else {}
+    checkpoint = Checkpoint(path, Path() if nameless else path.parent, there, lineage, nameless, own, metadata)
+    if nameless:
+        _ = checkpoint.sha256  # taken now: the temporary file that holds the bytes goes away
+    return checkpoint
+
+
+def _gathered(path: Path) -> tuple[Mapping[str, Any], dict[Path, tuple[Mapping[str, Any], dict[str, Entry]]]]:
+    """An index's metadata, and the metadata and tensors of its files."""
+    try:
+        index = shards.parse(path.read_bytes(), str(path))
+    except OSError as error:
+        raise ApcliError(f"cannot read {path}: {error.strerror}: expected the index of a sharded checkpoint") from None
+    files = {}
+    for name, tensors in index.files.items():
+        file = path.with_name(name)
+        if not file.is_file():
+            raise ApcliError(f"{path} names the shard {name}, which is not there: put it beside the index")
+        files[file] = opened(file, str(file))
+        differing = sorted(files[file][1].keys() ^ set(tensors))
+        if differing:
+            where = "only the index has it there" if differing[0] in tensors else "only the file has it"
+            raise ApcliError(f"{file} and {path.name} disagree on {differing[0]} ({where}): fetch or make both again")
+    return index.metadata, files
+
+
+def dense_ancestor(pruned: Checkpoint, given: str | None = None) -> Checkpoint:
+    """The dense checkpoint that ``pruned`` came from: ``given``, or what its lineage names, its SHA-256 compared.
+
+    Raises:
+        UsageError: the lineage names none, or the named file is not there.
+        VerificationError: the file there is another one than the lineage names.
+    """
+    if given is not None:
+        return read(find(given))
+    link = (pruned.lineage or {}).get("dense")
+    if link is None or link.get("path") is None:
+        raise UsageError(f"{pruned.label} does not say which dense file it came from: give it with --dense FILE")
+    path = Path(os.path.relpath(pruned.home.resolve() / str(link["path"])))
+    if not path.is_file():
+        raise UsageError(f"the dense file {path} of {pruned.label} is not there: give it with --dense FILE")
+    dense = read(path)
+    if dense.sha256 != link["sha256"]:
+        raise VerificationError(
+            f"{path} is not the dense file that {pruned.label} came from (SHA-256 differs): give that with --dense FILE"
+        )
+    return dense
