@@ -14,7 +14,7 @@ from typing import Any
 from apcli.checkpoints import Checkpoint
 from apcli.errors import UsageError, VerificationError
 from apcli.network_layers import EMBEDDING, OWN, NetworkLayers
-from apcli.registry import split_list
+from apcli.registry.tables import split_list
 from apcli.tensor_names import Judgement, Verdict, judge, remedy_of
 from apcli.words import count, few, join
 

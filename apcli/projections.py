@@ -6,8 +6,8 @@
 
 from dataclasses import replace
 
-from apcli.ranges import ANYTHING, NOT_NEGATIVE, POSITIVE, Allowed, Numbers, Words
-from apcli.registry import Parameter, Row, Table
+from apcli.registry.ranges import ANYTHING, NOT_NEGATIVE, POSITIVE, Allowed, Numbers, Words
+from apcli.registry.tables import Parameter, Row, Table
 from apcli.theory import SAME
 
 ISOTROPIC = "identity"  # the ``cov`` with which AP3 is a strictly increasing function of AP2 (of the grouped weights)

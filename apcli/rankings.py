@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from apcli.entries import BITS, BLOCK, FLOATS, Entry
-from apcli.registry import Choice
+from apcli.registry.tables import Choice
 
 
 def common_dtype(entries: Sequence[Entry]) -> str:

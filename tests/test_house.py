@@ -14,7 +14,7 @@ import pytest
 
 import apcli
 from apcli.projections import DISTRIBUTIONS, ELLIPTICAL
-from apcli.registry import Row, Table
+from apcli.registry.tables import Row, Table
 
 ROOT = Path(apcli.__file__).parent
 TESTS = Path(__file__).parent
@@ -23,9 +23,9 @@ TESTS = Path(__file__).parent
 # floors, and from its own floor only within its own package.
 FLOORS = [
     ["apcli"],
-    ["apcli.errors", "apcli.ranges"],
+    ["apcli.errors", "apcli.registry.ranges"],
     [
-        *["apcli.registry", "apcli.libraries", "apcli.devices", "apcli.words", "apcli.staging"],
+        *["apcli.registry.tables", "apcli.libraries", "apcli.devices", "apcli.words", "apcli.staging"],
         *["apcli.network_layers", "apcli.tensor_names"],
     ],
     ["apcli.lineage", "apcli.configs", "apcli.configs.*", "apcli.records", "apcli.shards"],

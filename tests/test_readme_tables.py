@@ -11,7 +11,7 @@ from apcli.data import AUGMENTATIONS, DATASETS
 from apcli.models import MODELS
 from apcli.optim import OPTIMISERS, SCHEDULES
 from apcli.projections import COVARIANCES, DISTRIBUTIONS
-from apcli.registry import Table
+from apcli.registry.tables import Table
 from apcli.theory import ESTIMATORS, MEASURES
 
 README = Path(__file__).parents[1] / "README.md"

@@ -8,8 +8,8 @@ the sparsity to go to before each step that has an update, steps counted from 0.
 steps, ``every`` is the number of steps from one update to the next.
 """
 
-from apcli.ranges import ANYTHING, ONE_OR_MORE, SHARE
-from apcli.registry import Row, Table
+from apcli.registry.ranges import ANYTHING, ONE_OR_MORE, SHARE
+from apcli.registry.tables import Row, Table
 
 SCOPES = Table(
     "scope",

@@ -11,7 +11,7 @@ from apcli.configs.divergence import DivergenceConfig
 from apcli.configs.shared import DataConfig, InputConfig
 from apcli.errors import UsageError
 from apcli.projections import DISTRIBUTIONS
-from apcli.registry import Choice
+from apcli.registry.tables import Choice
 from apcli.theory import MEASURES
 from apcli.theory.caveats import of_projection
 

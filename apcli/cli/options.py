@@ -6,7 +6,7 @@ import typer
 
 from apcli.errors import UsageError
 from apcli.projections import DISTRIBUTIONS
-from apcli.registry import split_list
+from apcli.registry.tables import split_list
 from apcli.theory import ESTIMATORS, MEASURES
 
 Checkpoints = Annotated[

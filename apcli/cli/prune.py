@@ -12,7 +12,7 @@ from apcli.configs.prune import PruneConfig
 from apcli.configs.shared import DataConfig, InputConfig
 from apcli.criteria import FILTER_METHODS, METHODS
 from apcli.errors import UsageError
-from apcli.registry import split_list
+from apcli.registry.tables import split_list
 
 _METHODS = f"{', '.join(METHODS.names)}; of filters {', '.join(FILTER_METHODS.names)}; default lowest, l1"
 

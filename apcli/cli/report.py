@@ -10,7 +10,7 @@ from apcli import records
 from apcli.cli import options, stdin, stdout, streams
 from apcli.configs.describe import CostsConfig
 from apcli.errors import UsageError
-from apcli.registry import split_list
+from apcli.registry.tables import split_list
 
 
 def report(

@@ -10,8 +10,8 @@ What a row's function is called with follows from what the row needs:
 - ``training``: scores, weights, their gradients and the learning rate of a step; changes the scores in place.
 """
 
-from apcli.ranges import NOT_NEGATIVE, ONE_OR_MORE, POSITIVE
-from apcli.registry import Row, Table
+from apcli.registry.ranges import NOT_NEGATIVE, ONE_OR_MORE, POSITIVE
+from apcli.registry.tables import Row, Table
 
 METHODS = Table(
     "method",

@@ -7,8 +7,8 @@ for a path follows its name.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from apcli.ranges import ANYTHING, NOT_NEGATIVE, ONE_OR_MORE, Numbers
-from apcli.registry import Row, Table
+from apcli.registry.ranges import ANYTHING, NOT_NEGATIVE, ONE_OR_MORE, Numbers
+from apcli.registry.tables import Row, Table
 
 Arguments = Mapping[str, bool | str]
 

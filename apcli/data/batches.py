@@ -8,7 +8,7 @@ from torch import Generator, Tensor
 
 from apcli.data.datasets import Samples
 from apcli.errors import UsageError
-from apcli.registry import Choice
+from apcli.registry.tables import Choice
 
 
 def batches(

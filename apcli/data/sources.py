@@ -11,7 +11,7 @@ from typing import Any
 from apcli.data import DatasetRow
 from apcli.errors import ApcliError, UsageError
 from apcli.libraries import library
-from apcli.registry import Choice
+from apcli.registry.tables import Choice
 
 log = logging.getLogger("apcli")
 

@@ -3,7 +3,7 @@
 A row's function is called with ``num_classes`` and ``input_size`` (channels, height, width).
 """
 
-from apcli.registry import Row, Table
+from apcli.registry.tables import Row, Table
 
 _RESNET = "He et al. 2016, Deep Residual Learning for Image Recognition (arXiv:1512.03385), section 4.2"
 _FC = "Zhang et al. 2024, How Sparse Can We Prune a Deep Network (arXiv:2306.05857), the fully connected networks"

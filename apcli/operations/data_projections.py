@@ -17,7 +17,7 @@ from apcli.operations.networks import Networks, batches_of, forward_batches
 from apcli.operations.weight_projections import Tensors
 from apcli.probes.predictions import log_probabilities
 from apcli.projections import COVARIANCES
-from apcli.registry import Choice
+from apcli.registry.tables import Choice
 from apcli.state_dicts import tensor_of
 from apcli.theory.covariances import log_of_scales
 from apcli.theory.matrices import euclidean

@@ -18,7 +18,7 @@ from apcli.operations.divergence_choices import check_choices, choices_of, is_on
 from apcli.operations.divergence_records import Value, context_of, metrics_of, pruning_of, record_of, tv_bounds_of
 from apcli.operations.weight_projections import Tensors, WeightProjections, pair_of
 from apcli.records import POOLED, Record
-from apcli.registry import Choice
+from apcli.registry.tables import Choice
 from apcli.theory import ESTIMATORS, MEASURES
 from apcli.theory.measures import NoExactForm, Pair
 from apcli.theory.shifts import Shift

@@ -10,7 +10,7 @@ from apcli.configs.divergence import DivergenceConfig
 from apcli.errors import UsageError
 from apcli.operations.weight_projections import check_groups, pair_of
 from apcli.projections import COVARIANCES, DISTRIBUTIONS
-from apcli.registry import Choice, split_list
+from apcli.registry.tables import Choice, split_list
 from apcli.theory import MEASURES
 from apcli.theory.categorical import CategoricalPair
 from apcli.theory.covariances import identity

@@ -9,7 +9,7 @@ from apcli import records
 from apcli.checkpoints import Checkpoint
 from apcli.layers import Layer
 from apcli.records import Record
-from apcli.registry import Choice, Parameter
+from apcli.registry.tables import Choice, Parameter
 from apcli.theory import performance
 from apcli.theory.measures import Pair
 from apcli.theory.total_variation import bretagnolle_huber, pinsker

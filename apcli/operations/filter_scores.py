@@ -17,7 +17,7 @@ from apcli.errors import ApcliError, UsageError
 from apcli.models.channels import ChannelGroup, Part
 from apcli.models.copies import copy_of
 from apcli.probes import Batches, logits_of, undisturbed
-from apcli.registry import Choice
+from apcli.registry.tables import Choice
 
 
 class Filters:

@@ -24,7 +24,7 @@ from apcli.operations.filter_scores import FilterScores
 from apcli.operations.filter_shares import SCOPES, Shares, masks_of, share_of_groups
 from apcli.operations.filter_trials import Cuts, Removed, Trial, cuts_of, kept_of
 from apcli.probes import Batches
-from apcli.registry import Choice
+from apcli.registry.tables import Choice
 from apcli.words import few
 
 log = logging.getLogger("apcli")

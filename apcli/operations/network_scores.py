@@ -18,7 +18,7 @@ from apcli.operations.filter_shares import Named, Shares
 from apcli.operations.filters import FilterPruner, FilterResult
 from apcli.operations.networks import Networks, batches_of
 from apcli.operations.prune_trials import Trial, needs_data, runs_network
-from apcli.registry import Choice
+from apcli.registry.tables import Choice
 from apcli.state_dicts import entry_of
 from apcli.training.pace import Tell
 

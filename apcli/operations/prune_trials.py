@@ -9,7 +9,7 @@ from apcli.configs.prune import PruneConfig
 from apcli.criteria import FILTER_METHODS, METHODS
 from apcli.errors import UsageError
 from apcli.outputs import Outputs
-from apcli.registry import Choice, split_list
+from apcli.registry.tables import Choice, split_list
 
 
 @dataclass(frozen=True)

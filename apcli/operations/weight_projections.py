@@ -14,7 +14,7 @@ from apcli.errors import UsageError
 from apcli.layers import Layer
 from apcli.projections import COVARIANCES, ELLIPTICAL
 from apcli.records import POOLED
-from apcli.registry import Choice, Parameter
+from apcli.registry.tables import Choice, Parameter
 from apcli.theory.measures import Pair
 from apcli.theory.reductions import Distances, GroupMeans, Reduction
 from apcli.theory.row_samples import Rows

@@ -1,7 +1,7 @@
 """Optimisers and learning-rate schedules of torch, by name."""
 
-from apcli.ranges import INSIDE, NOT_NEGATIVE, ONE_OR_MORE, POSITIVE, Allowed, Numbers, Sums
-from apcli.registry import Row, Table
+from apcli.registry.ranges import INSIDE, NOT_NEGATIVE, ONE_OR_MORE, POSITIVE, Allowed, Numbers, Sums
+from apcli.registry.tables import Row, Table
 
 _MOMENTUM = ("momentum",)  # takes one; fused: all of a step in one kernel; capturable: can be in a CUDA graph
 _FUSED = ("fused",)

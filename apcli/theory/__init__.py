@@ -1,7 +1,7 @@
 """The mathematics: numbers in, numbers out. No file, no model, no choice of a device."""
 
-from apcli.ranges import Numbers
-from apcli.registry import Row, Table
+from apcli.registry.ranges import Numbers
+from apcli.registry.tables import Row, Table
 
 SAME = "same"  # the pruned law has what the dense one has
 

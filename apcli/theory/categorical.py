@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from apcli.registry import Choice
+from apcli.registry.tables import Choice
 from apcli.theory import measures
 from apcli.theory.measures import NotDefined
 

@@ -7,7 +7,7 @@ the formulas of a family stand in its own file.
 import math
 from typing import Any, Protocol, Self
 
-from apcli.registry import Choice
+from apcli.registry.tables import Choice
 
 
 class NotDefined(ValueError):

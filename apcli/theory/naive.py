@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from apcli.devices import device_of
-from apcli.registry import Choice
+from apcli.registry.tables import Choice
 from apcli.theory.log_ratios import block_sizes, elliptical_parameters
 from apcli.theory.measures import Pair
 from apcli.theory.monte_carlo import Estimate, from_draws

@@ -11,7 +11,7 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from apcli.registry import Choice
+from apcli.registry.tables import Choice
 from apcli.theory import cauchy as cauchy_law
 from apcli.theory import laplace as laplace_law
 from apcli.theory.matrices import euclidean

@@ -12,7 +12,7 @@ from apcli.data.datasets import Dataset
 from apcli.errors import UsageError
 from apcli.models.spec import ModelSpec, default_lr
 from apcli.optim import OPTIMISERS, SCHEDULES
-from apcli.registry import Choice
+from apcli.registry.tables import Choice
 
 log = logging.getLogger("apcli")
 

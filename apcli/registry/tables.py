@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from apcli.errors import UsageError
-from apcli.ranges import Allowed
+from apcli.registry.ranges import Allowed
 
 Parameter = int | float | str
 

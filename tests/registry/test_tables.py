@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from apcli.errors import UsageError
-from apcli.registry import Choice, Row, Table, split_list
+from apcli.registry.tables import Choice, Row, Table, split_list
 
 ROWS = (
     Row("plain", "math:hypot", "no parameters", "here"),

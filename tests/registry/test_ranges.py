@@ -9,8 +9,8 @@ import pytest
 
 import apcli
 from apcli.errors import UsageError
-from apcli.ranges import INSIDE, NOT_NEGATIVE, ONE_OR_MORE, POSITIVE, SHARE, Anything, Numbers, Sums, Words
-from apcli.registry import Row, Table
+from apcli.registry.ranges import INSIDE, NOT_NEGATIVE, ONE_OR_MORE, POSITIVE, SHARE, Anything, Numbers, Sums, Words
+from apcli.registry.tables import Row, Table
 
 TABLE = Table(
     "thing",
