@@ -17,11 +17,11 @@ from apcli.errors import ApcliError, UsageError
 from apcli.layers import SECOND_NAME
 from apcli.models.build import build, last_layer
 from apcli.models.spec import ModelSpec, is_user_model, resolve
-from apcli.operations.networks import Networks
+from apcli.networks import Networks
 from apcli.probes.costs import Costs, macs
 from apcli.probes.latency import Latency, latency
+from apcli.progress import Tell
 from apcli.reading import dense_ancestor
-from apcli.training.pace import Tell
 
 log = logging.getLogger("apcli")
 

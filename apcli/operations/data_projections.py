@@ -13,9 +13,10 @@ from apcli.data.datasets import evenly
 from apcli.devices import device_of
 from apcli.entries import Entry
 from apcli.errors import ApcliError, UsageError
-from apcli.operations.networks import Networks, batches_of, forward_batches
+from apcli.networks import Networks, batches_of, forward_batches
 from apcli.operations.weight_projections import Tensors
 from apcli.probes.predictions import log_probabilities
+from apcli.progress import Tell
 from apcli.projections import COVARIANCES
 from apcli.registry.tables import Choice
 from apcli.state_dicts import tensor_of
@@ -23,7 +24,6 @@ from apcli.theory.covariances import log_of_scales
 from apcli.theory.matrices import euclidean
 from apcli.theory.measures import Pair, number_or_same
 from apcli.theory.shifts import Shift
-from apcli.training.pace import Tell
 
 log = logging.getLogger("apcli")
 

@@ -17,12 +17,12 @@ from apcli.layers import Layer, prunable, select
 from apcli.operations.divergence_choices import check_choices, choices_of, is_on_data, what_is_defined
 from apcli.operations.divergence_records import Value, context_of, metrics_of, pruning_of, record_of, tv_bounds_of
 from apcli.operations.weight_projections import Tensors, WeightProjections, pair_of
+from apcli.progress import Tell
 from apcli.records import POOLED, Record
 from apcli.registry.tables import Choice
 from apcli.theory import ESTIMATORS, MEASURES
 from apcli.theory.measures import NoExactForm, Pair
 from apcli.theory.shifts import Shift
-from apcli.training.pace import Tell
 
 if TYPE_CHECKING:  # it imports torch
     from apcli.operations.data_projections import DataProjections

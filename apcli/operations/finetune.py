@@ -23,10 +23,11 @@ from apcli.errors import UsageError
 from apcli.layers import Layer, check_tied, every_layer, listed, listing, prunable, select
 from apcli.models.build import last_layer
 from apcli.models.spec import code_of
+from apcli.networks import Networks
 from apcli.operations.held_zeros import promises_of
-from apcli.operations.networks import Networks
 from apcli.operations.runs import Run, Runs, check_outputs, teacher_of
 from apcli.outputs import Outputs
+from apcli.progress import Tell
 from apcli.reading import dense_ancestor
 from apcli.state_dicts import entries_of, entry_of
 from apcli.theory import performance
@@ -34,7 +35,6 @@ from apcli.training.evaluation import in_percent
 from apcli.training.forward import Forward, warn_of_emulation
 from apcli.training.loop import Training
 from apcli.training.masking import Growth, Masking
-from apcli.training.pace import Tell
 from apcli.training.parameters import parameters_of
 from apcli.training.ranks import Ranks
 from apcli.training.recalibration import recalibrate_

@@ -14,13 +14,13 @@ from apcli.devices import device_of
 from apcli.entries import Entry
 from apcli.errors import ApcliError
 from apcli.layers import Layer, select
+from apcli.networks import Networks, batches_of
 from apcli.operations.filter_shares import Named, Shares
 from apcli.operations.filters import FilterPruner, FilterResult
-from apcli.operations.networks import Networks, batches_of
 from apcli.operations.prune_trials import Trial, needs_data, runs_network
+from apcli.progress import Tell
 from apcli.registry.tables import Choice
 from apcli.state_dicts import entry_of
-from apcli.training.pace import Tell
 
 _BY_LAYER = "--layer-sparsity"
 

@@ -13,15 +13,15 @@ from apcli.configs.training import LoopConfig
 from apcli.data.datasets import Dataset
 from apcli.errors import ApcliError, UsageError
 from apcli.models.spec import ModelSpec
-from apcli.operations.networks import Networks
+from apcli.networks import Networks
 from apcli.outputs import Outputs
+from apcli.progress import Pace, Tell
 from apcli.reading import find, read
 from apcli.state_dicts import entries_of
 from apcli.training.evaluation import evaluate
 from apcli.training.forward import Forward
 from apcli.training.logs import Logs
 from apcli.training.loop import Diverged, Training
-from apcli.training.pace import Pace, Tell
 from apcli.training.ranks import Ranks
 from apcli.training.recipe import Recipe
 from apcli.training.resume import Resume

@@ -23,16 +23,16 @@ from apcli.models.inputs import for_its_channels, told
 from apcli.models.layer_weights import layer_weights
 from apcli.models.spec import ModelSpec, check_model, code_of, resolve
 from apcli.models.weights import checkpoint_of, load_weights_, read_weights, renamed, tell_versions
+from apcli.networks import Networks
 from apcli.operations.held_zeros import Promises, promises_of
-from apcli.operations.networks import Networks
 from apcli.operations.runs import Run, Runs, teacher_of
 from apcli.outputs import Outputs
+from apcli.progress import Tell
 from apcli.reading import find, read
 from apcli.state_dicts import entries_of
 from apcli.training.evaluation import in_percent
 from apcli.training.forward import Forward, warn_of_emulation
 from apcli.training.masking import Masking
-from apcli.training.pace import Tell
 from apcli.training.parameters import parameters_of
 from apcli.training.ranks import Ranks
 from apcli.training.recipe import Recipe, recipe_of, warn_of_schedule

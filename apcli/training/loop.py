@@ -17,6 +17,7 @@ from apcli.data.batches import feed
 from apcli.data.datasets import Dataset
 from apcli.errors import ApcliError, UsageError
 from apcli.models.spec import ModelSpec
+from apcli.progress import Pace
 from apcli.training.averages import Average
 from apcli.training.captured import Captured
 from apcli.training.draws import order_of, seed_of
@@ -26,7 +27,6 @@ from apcli.training.interrupts import Interrupts, held_back
 from apcli.training.losses import loss_of, mixing_of
 from apcli.training.masking import Masking
 from apcli.training.optimisers import load_, optimiser_of
-from apcli.training.pace import Pace
 from apcli.training.parameters import learn_, learns_in_part, parameters_of, training_mode_
 from apcli.training.ranks import Ranks
 from apcli.training.rates import Rates

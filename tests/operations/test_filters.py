@@ -25,10 +25,10 @@ from apcli.models.copies import emptied
 from apcli.models.fully_connected import fc5
 from apcli.models.resnet_cifar import resnet20
 from apcli.models.spec import ModelSpec
+from apcli.networks import Networks
 from apcli.operations.divergence import Divergences
 from apcli.operations.filter_shares import Named, Shares
 from apcli.operations.filters import FilterPruner
-from apcli.operations.networks import Networks
 from apcli.reading import read
 from apcli.state_dicts import entries_of, tensor_of
 from apcli.writing import write
@@ -127,7 +127,7 @@ def fitted(build, tmp_path, result):
     compact = saved(tmp_path / "compact.safetensors", result.entries, kept=result.kept)
     networks = Networks(DataConfig(), None, torch.device("cpu"), lambda text, share=None: None)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("apcli.operations.networks.build", lambda spec, user_model: build())
+        patch.setattr("apcli.networks.build", lambda spec, user_model: build())
         return networks.network(spec_of(8), compact).eval()
 
 

@@ -19,10 +19,10 @@ from apcli.data.datasets import load
 from apcli.errors import ApcliError, UsageError
 from apcli.models.build import build
 from apcli.models.spec import resolve
+from apcli.networks import Networks
 from apcli.operations.divergence import Divergences
 from apcli.operations.finetune import Finetuner
 from apcli.operations.network_scores import NetworkScores
-from apcli.operations.networks import Networks
 from apcli.operations.prune import prune
 from apcli.operations.prune_trials import check
 from apcli.operations.train import train

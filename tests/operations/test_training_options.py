@@ -283,7 +283,7 @@ def test_without_tensorboard_the_remedy_is_told(tmp_path, monkeypatch):
 
 def test_many_checkpoints_are_as_one_alone_and_built_once(pruned, dense, tmp_path, monkeypatch):
     built = []
-    monkeypatch.setattr("apcli.operations.networks.build", lambda *a, **k: built.append(a) or build(*a, **k))
+    monkeypatch.setattr("apcli.networks.build", lambda *a, **k: built.append(a) or build(*a, **k))
     (other,) = prune(read(dense), PruneConfig((0.7,), layers="fc5"), Outputs(tmp_path))
     tuner = Finetuner(FinetuneConfig(DataConfig(), LoopConfig(**CPU, epochs=1)), Outputs(tmp_path / "both"), quiet)
     together = [tuner.finetune(read(source)).read_bytes() for source in (pruned, other)]

@@ -2,14 +2,14 @@
 
 import pytest
 
-from apcli.training import pace
-from apcli.training.pace import Pace, in_time
+from apcli import progress
+from apcli.progress import Pace, in_time
 
 
 @pytest.fixture
 def clock(monkeypatch):
     now = [100.0]
-    monkeypatch.setattr(pace.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
     return now
 
 
@@ -34,7 +34,7 @@ def test_it_speaks_now_and_then_only(clock):
 
 
 def test_without_a_listener_nothing_is_done(monkeypatch):
-    monkeypatch.setattr(pace.time, "monotonic", None)
+    monkeypatch.setattr(progress.time, "monotonic", None)
     assert Pace().step(0, 0.5, 10) is None
     assert Pace().say("nobody hears") is None
 

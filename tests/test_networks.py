@@ -13,9 +13,9 @@ from apcli import lineage as lineages
 from apcli.configs.shared import DataConfig, InputConfig
 from apcli.configs.training import FinetuneConfig, LoopConfig, ModelConfig, TrainConfig
 from apcli.errors import ApcliError, UsageError
+from apcli.networks import Networks
 from apcli.operations.describe import describe, to_text
 from apcli.operations.finetune import Finetuner
-from apcli.operations.networks import Networks
 from apcli.operations.train import train
 from apcli.outputs import Outputs
 from apcli.reading import read
@@ -187,14 +187,14 @@ def test_an_option_goes_before_the_file(base, place):
     ],
 )
 def test_what_is_wrong_is_told_before_the_data_are_read(base, tmp_path, monkeypatch, model, inputs, kind, words):
-    monkeypatch.setattr("apcli.operations.networks.load", lambda *_, **__: pytest.fail("data were read"))
+    monkeypatch.setattr("apcli.networks.load", lambda *_, **__: pytest.fail("data were read"))
     networks = Networks(DataConfig("cifar10"), model, torch.device("cpu"), quiet, InputConfig(**inputs))
     with pytest.raises(kind, match=words):
         networks.spec_and_data(read(strangers(base, tmp_path)))
 
 
 def test_a_known_network_without_its_code_is_told_before_the_data_are_read(base, place, tmp_path, monkeypatch):
-    monkeypatch.setattr("apcli.operations.networks.load", lambda *_, **__: pytest.fail("data were read"))
+    monkeypatch.setattr("apcli.networks.load", lambda *_, **__: pytest.fail("data were read"))
     networks = Networks(DataConfig("cifar10"), None, torch.device("cpu"), quiet)
     with pytest.raises(UsageError, match="whose code is not in the file: give --model"):
         networks.spec_and_data(read(base))

@@ -24,9 +24,9 @@ from apcli.models.weights import load_weights_
 from apcli.network_layers import NetworkLayers
 from apcli.probes import Batches, undisturbed
 from apcli.probes.batch_size import images_at_once
+from apcli.progress import Tell
 from apcli.state_dicts import load as load_tensors
 from apcli.state_dicts import load_outline
-from apcli.training.pace import Tell
 from apcli.words import few
 
 log = logging.getLogger("apcli")
