@@ -8,7 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from apcli.checkpoints import Checkpoint
+from apcli.checkpoints.checkpoint import Checkpoint
+from apcli.checkpoints.layers.network_layers import NetworkLayers
+from apcli.checkpoints.state_dicts import load as load_tensors
+from apcli.checkpoints.state_dicts import load_outline
 from apcli.configs.shared import DEFAULT_DATA, DataConfig, InputConfig
 from apcli.data.batches import batches
 from apcli.data.datasets import Dataset, Samples, load
@@ -21,12 +24,9 @@ from apcli.models.inputs import for_its_channels, told
 from apcli.models.layer_weights import layer_weights
 from apcli.models.spec import ModelSpec, is_user_model, overridden, resolve
 from apcli.models.weights import load_weights_
-from apcli.network_layers import NetworkLayers
 from apcli.probes import Batches, undisturbed
 from apcli.probes.batch_size import images_at_once
 from apcli.progress import Tell
-from apcli.state_dicts import load as load_tensors
-from apcli.state_dicts import load_outline
 from apcli.words import few
 
 log = logging.getLogger("apcli")

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from apcli import checkpoints, reading, shards
-from apcli.checkpoints import SUFFIX, Checkpoint
+from apcli.checkpoints import checkpoint, reading
+from apcli.checkpoints.checkpoint import SUFFIX, Checkpoint
+from apcli.checkpoints.files import shards
 from apcli.errors import ApcliError, UsageError
 
 log = logging.getLogger("apcli")
@@ -91,7 +92,7 @@ class Outputs:
         except ApcliError:
             found = None
         if found is not None and _agrees(found.lineage, json.loads(json.dumps(recipe))):
-            checkpoints.verify_zeros(found)
+            checkpoint.verify_zeros(found)
             if say:
                 log.info("%s is already there, made the same way: kept", path)
             return True

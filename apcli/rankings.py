@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from apcli.entries import BITS, BLOCK, FLOATS, Entry
+from apcli.checkpoints.files.entries import BITS, BLOCK, FLOATS, Entry
 from apcli.registry.tables import Choice
 
 

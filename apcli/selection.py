@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from apcli.entries import BLOCK, on_all_cores
+from apcli.checkpoints.files.entries import BLOCK, on_all_cores
 
 _DIGIT = 16  # bits that a counting pass looks at: the table of counts stays in the cache
 _SAMPLE = 1 << 21  # a bracket is guessed from about half as many ranks

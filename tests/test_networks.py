@@ -9,7 +9,8 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
-from apcli import lineage as lineages
+from apcli.checkpoints import lineage as lineages
+from apcli.checkpoints.reading import read
 from apcli.configs.shared import DataConfig, InputConfig
 from apcli.configs.training import FinetuneConfig, LoopConfig, ModelConfig, TrainConfig
 from apcli.errors import ApcliError, UsageError
@@ -18,7 +19,6 @@ from apcli.operations.describe import describe, to_text
 from apcli.operations.finetune import Finetuner
 from apcli.operations.train import train
 from apcli.outputs import Outputs
-from apcli.reading import read
 
 LEVELS = {"Zebra": 20, "ant": 120, "bee": 230}  # what tells the classes apart is how bright they are
 NET = """

@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from apcli import lineage as lineages
-from apcli.entries import Entry
+from apcli.checkpoints import lineage as lineages
+from apcli.checkpoints.files.entries import Entry
+from apcli.checkpoints.reading import read
+from apcli.checkpoints.writing import write
 from apcli.errors import UsageError, VerificationError
 from apcli.outputs import Outputs
-from apcli.reading import read
-from apcli.writing import write
 
 RECIPE = {"stage": "prune", "settings": [{"stage": "prune", "sparsity": 0.5, "layers": ("a", "b")}], "parent": None}
 

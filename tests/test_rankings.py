@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from apcli import rankings
+from apcli.checkpoints.files.entries import FLOATS, Entry
 from apcli.criteria import METHODS
-from apcli.entries import FLOATS, Entry
 from apcli.rankings import MagnitudeRanking, ScoreRanking, common_dtype, magnitudes
 
 

@@ -102,7 +102,7 @@ def _on_data(config: DivergenceConfig, tell: Any) -> Any:
 
 
 def _pairs(arguments: list[str], dense: str | None) -> Iterator[tuple[Any, Any]]:
-    from apcli.reading import dense_ancestor
+    from apcli.checkpoints.reading import dense_ancestor
 
     if len(arguments) == 2 and dense is None:
         if arguments.count("-") == 2:

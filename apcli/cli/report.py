@@ -75,7 +75,7 @@ def _size(text: str) -> tuple[int, ...]:
 
 
 def _describe(arguments: list[str], config: CostsConfig, as_json: bool) -> None:
-    from apcli.checkpoints import verify_zeros
+    from apcli.checkpoints.checkpoint import verify_zeros
     from apcli.operations.describe import describe, to_text
 
     costs: Any = None

@@ -5,9 +5,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from apcli.checkpoints.files.staging import temporary_folder
 from apcli.cli import stdout, streams
 from apcli.errors import UsageError
-from apcli.staging import temporary_folder
 
 
 @contextmanager

@@ -10,11 +10,11 @@ from io import BufferedReader
 from pathlib import Path
 from typing import Any, cast
 
-from apcli import shards
+from apcli.checkpoints.files import shards
+from apcli.checkpoints.files.staging import temporary_folder
 from apcli.cli.incoming import CHUNK, TELLING, Incoming
 from apcli.cli.streams import is_alone
 from apcli.errors import ApcliError, UsageError
-from apcli.staging import temporary_folder
 
 _MAX_HEADER = 100_000_000  # the safetensors library's own limit
 
@@ -29,7 +29,7 @@ def checkpoints_in(arguments: list[str]) -> Iterator[Any]:
         UsageError: no such file, nothing to read, or records where a checkpoint was expected.
         ApcliError: a file is not a whole safetensors file.
     """
-    from apcli import reading
+    from apcli.checkpoints import reading
 
     for argument in arguments or ["-"]:
         if argument == "-":
@@ -48,7 +48,7 @@ def is_checkpoint(argument: str) -> bool:
 
 
 def _checkpoints_on_stdin() -> Iterator[Any]:
-    from apcli import reading
+    from apcli.checkpoints import reading
 
     stdin = Incoming(_piped("a checkpoint", "give its path as an argument, or pipe paths in"))
     found = False

@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from apcli.checkpoints.layers.prunable import layer_name
 from apcli.criteria.subject import Subject
 from apcli.errors import ApcliError, UsageError
-from apcli.layers import layer_name
 from apcli.probes.activations import LARGEST, SecondMoment, SquareSums, inputs
 
 # What goes of some columns: scores [G, K/G, columns], and the first of the columns, to bool, True = removed.

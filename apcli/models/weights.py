@@ -10,13 +10,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from apcli import reading
-from apcli.checkpoints import Checkpoint
+from apcli.checkpoints import reading
+from apcli.checkpoints.checkpoint import Checkpoint
+from apcli.checkpoints.files.shards import is_index
+from apcli.checkpoints.layers.tensor_names import is_auxiliary
+from apcli.checkpoints.state_dicts import load
 from apcli.errors import ApcliError, UsageError
 from apcli.models.copies import emptied
-from apcli.shards import is_index
-from apcli.state_dicts import load
-from apcli.tensor_names import is_auxiliary
 from apcli.words import count, few
 
 log = logging.getLogger("apcli")

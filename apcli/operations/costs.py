@@ -9,19 +9,19 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from apcli.checkpoints import Checkpoint
+from apcli.checkpoints.checkpoint import Checkpoint
+from apcli.checkpoints.layers.prunable import SECOND_NAME
+from apcli.checkpoints.reading import dense_ancestor
 from apcli.configs.describe import CostsConfig
 from apcli.configs.shared import DataConfig
 from apcli.devices import device_of
 from apcli.errors import ApcliError, UsageError
-from apcli.layers import SECOND_NAME
 from apcli.models.build import build, last_layer
 from apcli.models.spec import ModelSpec, is_user_model, resolve
 from apcli.networks import Networks
 from apcli.probes.costs import Costs, macs
 from apcli.probes.latency import Latency, latency
 from apcli.progress import Tell
-from apcli.reading import dense_ancestor
 
 log = logging.getLogger("apcli")
 

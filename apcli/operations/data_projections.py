@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from apcli.checkpoints import Checkpoint
+from apcli.checkpoints.checkpoint import Checkpoint
+from apcli.checkpoints.files.entries import Entry
+from apcli.checkpoints.state_dicts import tensor_of
 from apcli.configs.divergence import DivergenceConfig
 from apcli.data.datasets import evenly
 from apcli.devices import device_of
-from apcli.entries import Entry
 from apcli.errors import ApcliError, UsageError
 from apcli.networks import Networks, batches_of, forward_batches
 from apcli.operations.weight_projections import Tensors
@@ -19,7 +20,6 @@ from apcli.probes.predictions import log_probabilities
 from apcli.progress import Tell
 from apcli.projections import COVARIANCES
 from apcli.registry.tables import Choice
-from apcli.state_dicts import tensor_of
 from apcli.theory.covariances import log_of_scales
 from apcli.theory.matrices import euclidean
 from apcli.theory.measures import Pair, number_or_same

@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from typing import Any
 
-from apcli.checkpoints import Checkpoint
+from apcli.checkpoints.checkpoint import Checkpoint
+from apcli.checkpoints.layers.prunable import census
+from apcli.checkpoints.reading import dense_ancestor
+from apcli.checkpoints.sizes import counted, sizes, weights_of
 from apcli.configs.describe import CostsConfig
 from apcli.errors import ApcliError, UsageError
-from apcli.layers import census
-from apcli.reading import dense_ancestor
-from apcli.sizes import counted, sizes, weights_of
 from apcli.words import count, few
 
 Description = dict[str, Any]
@@ -20,7 +20,7 @@ def describe(checkpoint: Checkpoint, config: CostsConfig = _DEFAULT) -> Descript
     """The file's sizes, lineage and tensors, with the zeros counted now (not taken from the lineage).
 
     ``parameters``, of which ``kept`` were not removed, ``model_sparsity`` and ``compression`` are those of
-    ``apcli.sizes``; ``sparsity`` and ``density`` are of the prunable weights; of a tensor of two or more dimensions
+    ``apcli.checkpoints.sizes``; ``sparsity`` and ``density`` are of the prunable weights; of a tensor of two or more dimensions
     that is no layer's weight ``left`` says why. ``dense_bytes`` is the size of the dense file that this one came from,
     its own if it came from none, null if that is not there. What only the network tells (``macs``, ``latency``) is
     null; ``macs_reason`` says what is missing to build it, null if nothing.

@@ -7,13 +7,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from apcli import traces
-from apcli.checkpoints import Checkpoint, check_input
-from apcli.compaction import expanded
+from apcli.checkpoints import traces
+from apcli.checkpoints.checkpoint import Checkpoint, check_input
+from apcli.checkpoints.files.entries import Entry
+from apcli.checkpoints.kept_channels import expanded
+from apcli.checkpoints.layers.prunable import Layer, prunable, select
 from apcli.configs.divergence import DivergenceConfig
-from apcli.entries import Entry
 from apcli.errors import ApcliError, UsageError, VerificationError
-from apcli.layers import Layer, prunable, select
 from apcli.operations.divergence_choices import check_choices, choices_of, is_on_data, what_is_defined
 from apcli.operations.divergence_records import Value, context_of, metrics_of, pruning_of, record_of, tv_bounds_of
 from apcli.operations.weight_projections import Tensors, WeightProjections, pair_of

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from apcli import records
-from apcli.checkpoints import Checkpoint
-from apcli.layers import Layer
+from apcli.checkpoints.checkpoint import Checkpoint
+from apcli.checkpoints.layers.prunable import Layer
 from apcli.records import Record
 from apcli.registry.tables import Choice, Parameter
 from apcli.theory import performance

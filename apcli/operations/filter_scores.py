@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn import functional as F
 
-from apcli.checkpoints import Checkpoint
+from apcli.checkpoints.checkpoint import Checkpoint
+from apcli.checkpoints.files.entries import BITS
 from apcli.criteria.filters import BLOCK, FilterWeights
-from apcli.entries import BITS
 from apcli.errors import ApcliError, UsageError
 from apcli.models.channels import ChannelGroup, Part
 from apcli.models.copies import copy_of

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from apcli.checkpoints.layers.prunable import layer_name
 from apcli.errors import UsageError
-from apcli.layers import layer_name
 from apcli.masks import keep_highest
 from apcli.models.channels import ChannelGroup
 from apcli.operations.layer_masks import least

@@ -13,11 +13,11 @@ import numpy as np
 import torch
 from torch import nn
 
-from apcli.checkpoints import Checkpoint
-from apcli.compaction import Kept, narrowed
-from apcli.entries import Derived, Entry
+from apcli.checkpoints.checkpoint import Checkpoint
+from apcli.checkpoints.files.entries import Derived, Entry
+from apcli.checkpoints.kept_channels import Kept, narrowed
+from apcli.checkpoints.layers.prunable import Layer
 from apcli.errors import UsageError, VerificationError
-from apcli.layers import Layer
 from apcli.models.channels import ChannelGroup, channel_groups
 from apcli.models.spec import ModelSpec
 from apcli.operations.filter_scores import FilterScores
@@ -38,7 +38,7 @@ class FilterResult:
         entries: its tensors, in the source's order; made from the source's when they are read.
         pruned: the weights that have a part in the groups' channels, and the share of channels that was asked of them;
             None where they have parts in groups of different shares.
-        kept: for the lineage of a compact file, see ``apcli.compaction``; None where no tensor became smaller.
+        kept: for the lineage of a compact file, see ``apcli.checkpoints.kept_channels``; None where no tensor became smaller.
         channels: how many were removed, and of how many.
     """
 

@@ -11,16 +11,19 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from apcli import lineage as lineages
-from apcli import traces
 from apcli.allocations import SPARSITY_SCHEDULES
-from apcli.checkpoints import Checkpoint, check_input
+from apcli.checkpoints import lineage as lineages
+from apcli.checkpoints import traces
+from apcli.checkpoints.checkpoint import Checkpoint, check_input
+from apcli.checkpoints.files.entries import Entry
+from apcli.checkpoints.layers.prunable import Layer, check_tied, every_layer, listed, listing, prunable, select
+from apcli.checkpoints.reading import dense_ancestor
+from apcli.checkpoints.state_dicts import entries_of, entry_of
+from apcli.checkpoints.writing import write
 from apcli.configs.training import FinetuneConfig
 from apcli.criteria import IN_TRAINING, METHODS
 from apcli.devices import device_of
-from apcli.entries import Entry
 from apcli.errors import UsageError
-from apcli.layers import Layer, check_tied, every_layer, listed, listing, prunable, select
 from apcli.models.build import last_layer
 from apcli.models.spec import code_of
 from apcli.networks import Networks
@@ -28,8 +31,6 @@ from apcli.operations.held_zeros import promises_of
 from apcli.operations.runs import Run, Runs, check_outputs, teacher_of
 from apcli.outputs import Outputs
 from apcli.progress import Tell
-from apcli.reading import dense_ancestor
-from apcli.state_dicts import entries_of, entry_of
 from apcli.theory import performance
 from apcli.training.evaluation import in_percent
 from apcli.training.forward import Forward, warn_of_emulation
@@ -39,7 +40,6 @@ from apcli.training.parameters import parameters_of
 from apcli.training.ranks import Ranks
 from apcli.training.recalibration import recalibrate_
 from apcli.training.recipe import recipe_of, warn_of_schedule
-from apcli.writing import write
 
 log = logging.getLogger("apcli")
 

@@ -7,9 +7,9 @@ A pruned network comes from anywhere: a safetensors file with or without a linea
 import logging
 from typing import Any
 
-from apcli import lineage as lineages
-from apcli.checkpoints import Checkpoint
-from apcli.layers import Layer, prunable
+from apcli.checkpoints import lineage as lineages
+from apcli.checkpoints.checkpoint import Checkpoint
+from apcli.checkpoints.layers.prunable import Layer, prunable
 from apcli.words import few
 
 log = logging.getLogger("apcli")

@@ -10,10 +10,10 @@ import numpy as np
 
 from apcli.allocations import SCOPES
 from apcli.allocations.shares import by_rows
-from apcli.entries import BLOCK
+from apcli.checkpoints.files.entries import BLOCK
+from apcli.checkpoints.layers.network_layers import GROUPED
+from apcli.checkpoints.layers.prunable import Layer
 from apcli.errors import UsageError
-from apcli.layers import Layer
-from apcli.network_layers import GROUPED
 from apcli.selection import Cut, Ranking, cuts, lowest_of_rows
 from apcli.words import few
 

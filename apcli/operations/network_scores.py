@@ -6,21 +6,21 @@ from typing import Any
 import numpy as np
 import torch
 
-from apcli.checkpoints import Checkpoint
+from apcli.checkpoints.checkpoint import Checkpoint
+from apcli.checkpoints.files.entries import Entry
+from apcli.checkpoints.layers.prunable import Layer, select
+from apcli.checkpoints.state_dicts import entry_of
 from apcli.configs.prune import PruneConfig
 from apcli.criteria.subject import Masks, Scores, Subject
 from apcli.data.datasets import evenly
 from apcli.devices import device_of
-from apcli.entries import Entry
 from apcli.errors import ApcliError
-from apcli.layers import Layer, select
 from apcli.networks import Networks, batches_of
 from apcli.operations.filter_shares import Named, Shares
 from apcli.operations.filters import FilterPruner, FilterResult
 from apcli.operations.prune_trials import Trial, needs_data, runs_network
 from apcli.progress import Tell
 from apcli.registry.tables import Choice
-from apcli.state_dicts import entry_of
 
 _BY_LAYER = "--layer-sparsity"
 

@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from apcli import lineage as lineages
-from apcli import reading
 from apcli.allocations import SCOPES
-from apcli.checkpoints import Checkpoint, check_input
+from apcli.checkpoints import lineage as lineages
+from apcli.checkpoints import reading
+from apcli.checkpoints.checkpoint import Checkpoint, check_input
+from apcli.checkpoints.files.entries import Derived, Entry
+from apcli.checkpoints.layers.prunable import Layer, check_tied, every_layer, listed, select, told
+from apcli.checkpoints.writing import write
 from apcli.configs.prune import PruneConfig
-from apcli.entries import Derived, Entry
 from apcli.errors import ApcliError
-from apcli.layers import Layer, check_tied, every_layer, listed, select, told
 from apcli.operations.layer_masks import Mask, by_counts, by_pattern, by_scope, fitting_pattern
 from apcli.operations.prune_amounts import check_lengths, share_of_compression, tell
 from apcli.operations.prune_trials import Trial, check, needs_network, trials_of
@@ -24,7 +25,6 @@ from apcli.operations.zero_layers import check_masks_can_be_told
 from apcli.outputs import Outputs
 from apcli.rankings import MagnitudeRanking, ScoreRanking, common_dtype
 from apcli.selection import Ranking
-from apcli.writing import write
 
 if TYPE_CHECKING:  # it imports torch
     from apcli.operations.network_scores import NetworkScores

@@ -6,19 +6,19 @@ from typing import Any
 
 import numpy as np
 
-from apcli.checkpoints import Checkpoint
-from apcli.entries import Entry
+from apcli.checkpoints.checkpoint import Checkpoint
+from apcli.checkpoints.files.entries import Entry
+from apcli.checkpoints.layers.network_layers import WEIGHT_NORM
+from apcli.checkpoints.layers.prunable import Layer
+from apcli.checkpoints.sizes import counted, sizes, weights_of
 from apcli.errors import UsageError
-from apcli.layers import Layer
-from apcli.network_layers import WEIGHT_NORM
-from apcli.sizes import counted, sizes, weights_of
 from apcli.words import count
 
 log = logging.getLogger("apcli")
 
 
 def share_of_compression(source: Checkpoint, layers: Sequence[Layer], compression: float) -> float:
-    """The sparsity of ``layers`` that leaves one of ``compression`` parameters of the whole model, see ``apcli.sizes``.
+    """The sparsity of ``layers`` that leaves one of ``compression`` parameters of the whole model, see ``apcli.checkpoints.sizes``.
 
     Raises:
         UsageError: the layers cannot give that compression.

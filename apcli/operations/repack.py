@@ -3,13 +3,13 @@
 import logging
 from pathlib import Path
 
-from apcli import lineage as lineages
-from apcli.checkpoints import Checkpoint, relative
+from apcli.checkpoints import lineage as lineages
+from apcli.checkpoints.checkpoint import Checkpoint, relative
+from apcli.checkpoints.reading import read
+from apcli.checkpoints.writing import write
 from apcli.configs.prune import PruneConfig
 from apcli.errors import UsageError
 from apcli.outputs import Outputs
-from apcli.reading import read
-from apcli.writing import write
 
 log = logging.getLogger("apcli")
 

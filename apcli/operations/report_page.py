@@ -8,6 +8,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from apcli import __version__, figures
+from apcli.checkpoints.files.staging import staged
 from apcli.errors import UsageError
 from apcli.operations import report_accuracy, report_figures, report_tables
 from apcli.operations.report import Group, Report, Trial, build, file_name
@@ -17,7 +18,6 @@ from apcli.operations.report_quantities import Quantity, Record
 from apcli.operations.report_ranking import rankings, sentences
 from apcli.operations.report_tables import Table
 from apcli.operations.report_tiles import facts, tiles
-from apcli.staging import staged
 from apcli.words import count
 
 log = logging.getLogger("apcli")

@@ -7,8 +7,11 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from apcli import lineage as lineages
-from apcli.checkpoints import Checkpoint
+from apcli.checkpoints import lineage as lineages
+from apcli.checkpoints.checkpoint import Checkpoint
+from apcli.checkpoints.reading import find, read
+from apcli.checkpoints.state_dicts import entries_of
+from apcli.checkpoints.writing import write
 from apcli.configs.training import LoopConfig
 from apcli.data.datasets import Dataset
 from apcli.errors import ApcliError, UsageError
@@ -16,8 +19,6 @@ from apcli.models.spec import ModelSpec
 from apcli.networks import Networks
 from apcli.outputs import Outputs
 from apcli.progress import Pace, Tell
-from apcli.reading import find, read
-from apcli.state_dicts import entries_of
 from apcli.training.evaluation import evaluate
 from apcli.training.forward import Forward
 from apcli.training.logs import Logs
@@ -26,7 +27,6 @@ from apcli.training.ranks import Ranks
 from apcli.training.recipe import Recipe
 from apcli.training.resume import Resume
 from apcli.words import few
-from apcli.writing import write
 
 
 @dataclass(frozen=True)

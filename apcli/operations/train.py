@@ -9,15 +9,18 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from apcli import lineage as lineages
-from apcli.checkpoints import Checkpoint, relative, sha256_of
+from apcli.checkpoints import lineage as lineages
+from apcli.checkpoints.checkpoint import Checkpoint, relative, sha256_of
+from apcli.checkpoints.layers.prunable import check_tied, every_layer
+from apcli.checkpoints.reading import find, read
+from apcli.checkpoints.state_dicts import entries_of
+from apcli.checkpoints.writing import write
 from apcli.configs.shared import DEFAULT_DATA
 from apcli.configs.training import TrainConfig
 from apcli.data.class_names import places_of
 from apcli.data.datasets import Dataset, load
 from apcli.devices import device_of
 from apcli.errors import UsageError
-from apcli.layers import check_tied, every_layer
 from apcli.models.build import build, last_layer
 from apcli.models.inputs import for_its_channels, told
 from apcli.models.layer_weights import layer_weights
@@ -28,15 +31,12 @@ from apcli.operations.held_zeros import Promises, promises_of
 from apcli.operations.runs import Run, Runs, teacher_of
 from apcli.outputs import Outputs
 from apcli.progress import Tell
-from apcli.reading import find, read
-from apcli.state_dicts import entries_of
 from apcli.training.evaluation import in_percent
 from apcli.training.forward import Forward, warn_of_emulation
 from apcli.training.masking import Masking
 from apcli.training.parameters import parameters_of
 from apcli.training.ranks import Ranks
 from apcli.training.recipe import Recipe, recipe_of, warn_of_schedule
-from apcli.writing import write
 
 log = logging.getLogger("apcli")
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from apcli.checkpoints import not_finite
-from apcli.entries import BLOCK, Entry
+from apcli.checkpoints.checkpoint import not_finite
+from apcli.checkpoints.files.entries import BLOCK, Entry
+from apcli.checkpoints.layers.prunable import Layer
 from apcli.errors import UsageError
-from apcli.layers import Layer
 from apcli.projections import COVARIANCES, ELLIPTICAL
 from apcli.records import POOLED
 from apcli.registry.tables import Choice, Parameter

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable
 
-from apcli.checkpoints import Checkpoint
-from apcli.entries import Entry
+from apcli.checkpoints.checkpoint import Checkpoint
+from apcli.checkpoints.files.entries import Entry
+from apcli.checkpoints.layers.prunable import Layer, layer_name
 from apcli.errors import UsageError
-from apcli.layers import Layer, layer_name
 from apcli.words import MANY, few
 
 _GLANCE = 4096  # elements that almost always show that a tensor is not all zero

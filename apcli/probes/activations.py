@@ -9,8 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from apcli.checkpoints.layers.prunable import layer_name
 from apcli.errors import ApcliError, UsageError
-from apcli.layers import layer_name
 from apcli.probes import Batches, undisturbed
 
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)

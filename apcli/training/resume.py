@@ -9,9 +9,9 @@ from zipfile import ZipFile
 
 import torch
 
+from apcli.checkpoints.files.staging import remove_stale, staged
 from apcli.data.streaming import ReaderLost
 from apcli.errors import UsageError
-from apcli.staging import remove_stale, staged
 
 RESUME_SUFFIX = ".resume.pt"
 

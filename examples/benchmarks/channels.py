@@ -17,11 +17,11 @@ from pathlib import Path
 
 import torch
 
-from apcli import lineage as lineages
+from apcli.checkpoints import lineage as lineages
+from apcli.checkpoints.state_dicts import entries_of
+from apcli.checkpoints.writing import write
 from apcli.models.build import build
 from apcli.models.spec import ModelSpec
-from apcli.state_dicts import entries_of
-from apcli.writing import write
 
 APCLI = str(Path(sys.executable).with_name("apcli"))
 TINY = {"torchvision": "squeezenet1_1", "timm": "test_resnet"}

@@ -21,6 +21,7 @@ from torch.utils.data import DataLoader, Subset
 from torchvision import transforms
 from torchvision.datasets import CIFAR10
 
+from apcli.checkpoints.reading import read
 from apcli.configs.shared import DataConfig
 from apcli.configs.training import LoopConfig, ModelConfig, TrainConfig
 from apcli.data.datasets import Dataset
@@ -28,7 +29,6 @@ from apcli.devices import device_of
 from apcli.models.build import build, resolve
 from apcli.operations import train as stage
 from apcli.outputs import Outputs
-from apcli.reading import read
 
 LR, DECAY, BATCH = 0.1, 1e-4, 128
 MEAN, STD = (0.4914, 0.4822, 0.4465), (0.247, 0.2435, 0.2616)

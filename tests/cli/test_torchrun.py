@@ -12,7 +12,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from apcli.reading import read
+from apcli.checkpoints.reading import read
 
 pytestmark = pytest.mark.long  # several processes import torch each
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from apcli.checkpoints.files.entries import BITS, Entry
 from apcli.criteria import METHODS
 from apcli.criteria.lamp import lamp
-from apcli.entries import BITS, Entry
 from apcli.rankings import MagnitudeRanking, ScoreRanking
 from apcli.selection import cuts
 

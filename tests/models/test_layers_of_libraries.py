@@ -11,8 +11,8 @@ import torch
 from product_oracle import multiplied
 from torch import nn
 
+from apcli.checkpoints.layers.tensor_names import Judgement, judge
 from apcli.models.layer_weights import layer_weights
-from apcli.tensor_names import Judgement, judge
 
 UNRUN, TABLE, NAMELESS = "modules, not oracle", "oracle, not modules", "modules, not names"
 # Every difference there is: who finds it and who does not, the network, the tensors, and why it is so.

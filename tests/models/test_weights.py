@@ -12,12 +12,12 @@ from huggingface_hub import save_torch_state_dict
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from apcli import lineage as lineages
+from apcli.checkpoints import lineage as lineages
+from apcli.checkpoints.state_dicts import entries_of
+from apcli.checkpoints.writing import write
 from apcli.errors import ApcliError, UsageError
 from apcli.models.resnet_cifar import CifarResNet
 from apcli.models.weights import load_weights_, read_weights, tell_versions
-from apcli.state_dicts import entries_of
-from apcli.writing import write
 
 
 def small() -> nn.Module:

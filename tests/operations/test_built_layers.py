@@ -8,6 +8,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from apcli.checkpoints.reading import read
 from apcli.configs.prune import PruneConfig
 from apcli.configs.training import FinetuneConfig, LoopConfig, ModelConfig, TrainConfig
 from apcli.criteria import METHODS
@@ -20,7 +21,6 @@ from apcli.operations.prune import prune
 from apcli.operations.train import train
 from apcli.outputs import Outputs
 from apcli.probes.costs import macs
-from apcli.reading import read
 
 NETS = """
 import torch

@@ -9,9 +9,10 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from apcli import lineage as lineages
-from apcli import reading, records
-from apcli.checkpoints import Checkpoint
+from apcli import records
+from apcli.checkpoints import lineage as lineages
+from apcli.checkpoints import reading
+from apcli.checkpoints.checkpoint import Checkpoint
 from apcli.configs.describe import CostsConfig
 from apcli.errors import ApcliError, UsageError
 from apcli.models.build import build

@@ -8,8 +8,9 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from apcli import checkpoints, reading, records
-from apcli import lineage as lineages
+from apcli import records
+from apcli.checkpoints import checkpoint, reading
+from apcli.checkpoints import lineage as lineages
 from apcli.configs.describe import CostsConfig
 from apcli.errors import UsageError
 from apcli.operations.describe import describe, to_text
@@ -32,7 +33,7 @@ def tensors() -> dict[str, Tensor]:
     }
 
 
-def saved(path: Path, given: dict[str, Tensor], lineage: dict[str, Any] | None = None) -> checkpoints.Checkpoint:
+def saved(path: Path, given: dict[str, Tensor], lineage: dict[str, Any] | None = None) -> checkpoint.Checkpoint:
     metadata = {} if lineage is None else {"apcli": lineages.dump(lineage)}
     save_file(given, path, {"format": "pt", **metadata})
     return reading.read(path)
@@ -76,7 +77,7 @@ def test_shares_of_nothing_are_unknown(tmp_path, given, known):
     assert to_text(found)
 
 
-def dense_and_pruned(folder: Path) -> tuple[checkpoints.Checkpoint, checkpoints.Checkpoint]:
+def dense_and_pruned(folder: Path) -> tuple[checkpoint.Checkpoint, checkpoint.Checkpoint]:
     base = lineages.make("train", {}, None, model=MODEL, data={"name": "digits"}, seed=0)
     dense = saved(folder / "dense.safetensors", {"fc.weight": torch.ones(3, 72)}, base)
     promised = lineages.promise(108, 216)

@@ -10,18 +10,19 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from apcli import lineage as lineages
-from apcli import records, traces
+from apcli import records
+from apcli.checkpoints import lineage as lineages
+from apcli.checkpoints import traces
+from apcli.checkpoints.reading import read
+from apcli.checkpoints.state_dicts import entries_of, entry_of
+from apcli.checkpoints.writing import write
 from apcli.configs.divergence import DivergenceConfig
 from apcli.configs.prune import PruneConfig
 from apcli.errors import ApcliError, UsageError, VerificationError
 from apcli.operations.divergence import Divergences
 from apcli.operations.prune import prune
 from apcli.outputs import Outputs
-from apcli.reading import read
-from apcli.state_dicts import entries_of, entry_of
 from apcli.theory import student_t
-from apcli.writing import write
 
 SHAPES = {"conv.weight": (6, 3, 2, 2), "fc.weight": (5, 8)}
 SCORES = {"loss": 0.5, "accuracy": 90.0, "top5": 99.0}

@@ -13,14 +13,17 @@ from torch import nn
 from torch.nn import functional as F
 from torchvision.models import convnext, densenet, resnet, shufflenetv2, swin_transformer, vgg, vision_transformer
 
-from apcli import lineage as lineages
-from apcli import traces
-from apcli.compaction import expanded
+from apcli.checkpoints import lineage as lineages
+from apcli.checkpoints import traces
+from apcli.checkpoints.kept_channels import expanded
+from apcli.checkpoints.layers.prunable import prunable
+from apcli.checkpoints.reading import read
+from apcli.checkpoints.state_dicts import entries_of, tensor_of
+from apcli.checkpoints.writing import write
 from apcli.configs.divergence import DivergenceConfig
 from apcli.configs.shared import DataConfig
 from apcli.criteria import FILTER_METHODS
 from apcli.errors import ApcliError, UsageError, VerificationError
-from apcli.layers import prunable
 from apcli.models.copies import emptied
 from apcli.models.fully_connected import fc5
 from apcli.models.resnet_cifar import resnet20
@@ -29,9 +32,6 @@ from apcli.networks import Networks
 from apcli.operations.divergence import Divergences
 from apcli.operations.filter_shares import Named, Shares
 from apcli.operations.filters import FilterPruner
-from apcli.reading import read
-from apcli.state_dicts import entries_of, tensor_of
-from apcli.writing import write
 
 
 class Branches(nn.Module):

@@ -9,9 +9,12 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from apcli import lineage as lineages
-from apcli import traces
-from apcli.checkpoints import Checkpoint
+from apcli.checkpoints import lineage as lineages
+from apcli.checkpoints import traces
+from apcli.checkpoints.checkpoint import Checkpoint
+from apcli.checkpoints.reading import read
+from apcli.checkpoints.state_dicts import entry_of
+from apcli.checkpoints.writing import write
 from apcli.configs.prune import PruneConfig
 from apcli.configs.shared import DataConfig
 from apcli.configs.training import FinetuneConfig, LoopConfig, ModelConfig, TrainConfig
@@ -23,11 +26,8 @@ from apcli.operations.finetune import Finetuner
 from apcli.operations.prune import prune
 from apcli.operations.train import train
 from apcli.outputs import Outputs
-from apcli.reading import read
-from apcli.state_dicts import entry_of
 from apcli.training.evaluation import evaluate
 from apcli.training.forward import Forward
-from apcli.writing import write
 
 DIGITS = load("digits", Path())
 BATCH = 128

@@ -7,8 +7,10 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from apcli import lineage as lineages
-from apcli.checkpoints import Checkpoint
+from apcli.checkpoints import lineage as lineages
+from apcli.checkpoints.checkpoint import Checkpoint
+from apcli.checkpoints.reading import read
+from apcli.checkpoints.state_dicts import entries_of
 from apcli.configs.prune import PruneConfig
 from apcli.configs.training import FinetuneConfig, LoopConfig, ModelConfig, TrainConfig
 from apcli.operations.finetune import Finetuner
@@ -16,8 +18,6 @@ from apcli.operations.held_zeros import promises_of
 from apcli.operations.prune import prune
 from apcli.operations.train import train
 from apcli.outputs import Outputs
-from apcli.reading import read
-from apcli.state_dicts import entries_of
 
 NET = """
 from torch import nn

@@ -5,10 +5,10 @@ import pytest
 
 from apcli.allocations import SCOPES
 from apcli.allocations.shares import by_rows
-from apcli.entries import Entry
+from apcli.checkpoints.files.entries import Entry
+from apcli.checkpoints.layers.network_layers import CONVOLUTION, GROUPED, OWN
+from apcli.checkpoints.layers.prunable import Layer
 from apcli.errors import UsageError
-from apcli.layers import Layer
-from apcli.network_layers import CONVOLUTION, GROUPED, OWN
 from apcli.operations import layer_masks
 from apcli.operations.layer_masks import by_counts, by_pattern, by_scope, fitting_pattern
 from apcli.rankings import ScoreRanking

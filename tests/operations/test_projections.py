@@ -11,7 +11,9 @@ import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 from scipy import stats
 
-from apcli import records, traces
+from apcli import records
+from apcli.checkpoints import traces
+from apcli.checkpoints.reading import read
 from apcli.configs.divergence import DivergenceConfig
 from apcli.configs.prune import PruneConfig
 from apcli.configs.shared import DataConfig
@@ -25,7 +27,6 @@ from apcli.operations.finetune import Finetuner
 from apcli.operations.prune import prune
 from apcli.operations.train import train
 from apcli.outputs import Outputs
-from apcli.reading import read
 
 SHAPES = {"conv.weight": (6, 3, 2, 2), "fc.weight": (5, 8)}
 Record = records.Record

@@ -17,17 +17,17 @@ from safetensors.torch import load_file, save_file
 from scipy import stats
 from torch import nn
 
-from apcli import lineage as lineages
 from apcli.allocations import SCOPES
 from apcli.allocations.shares import by_rows
+from apcli.checkpoints import lineage as lineages
+from apcli.checkpoints.reading import read
+from apcli.checkpoints.writing import write
 from apcli.configs.prune import PruneConfig
 from apcli.criteria import METHODS
 from apcli.errors import ApcliError, UsageError
 from apcli.operations.prune import prune
 from apcli.operations.prune_trials import check
 from apcli.outputs import Outputs
-from apcli.reading import read
-from apcli.writing import write
 
 DTYPES = {"f64": torch.float64, "f32": torch.float32, "f16": torch.float16, "bf16": torch.bfloat16}
 SPARSITIES = (0.0, 0.1, 0.3, 0.5, 0.61, 0.8, 0.999)

@@ -8,11 +8,14 @@ import torch
 from safetensors.torch import load_file
 
 from apcli.allocations import SCOPES
+from apcli.checkpoints.layers.prunable import prunable
+from apcli.checkpoints.reading import read
+from apcli.checkpoints.state_dicts import entries_of
+from apcli.checkpoints.writing import write
 from apcli.configs.prune import PruneConfig
 from apcli.configs.training import LoopConfig, ModelConfig, TrainConfig
 from apcli.criteria import METHODS
 from apcli.errors import UsageError
-from apcli.layers import prunable
 from apcli.models.build import build
 from apcli.models.spec import ModelSpec
 from apcli.operations.network_scores import NetworkScores
@@ -20,9 +23,6 @@ from apcli.operations.prune import prune
 from apcli.operations.prune_trials import check, needs_data, needs_network
 from apcli.operations.train import train
 from apcli.outputs import Outputs
-from apcli.reading import read
-from apcli.state_dicts import entries_of
-from apcli.writing import write
 
 OF_NETWORK = [row.name for row in METHODS if "network" in row.needs]
 SCORING = [name for name in OF_NETWORK if "reconstruction" not in METHODS.row(name).needs]

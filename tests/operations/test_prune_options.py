@@ -11,7 +11,10 @@ from safetensors.torch import load_file, save_file
 from scipy import stats
 
 import apcli.operations.prune as prune_module
-from apcli import lineage as lineages
+from apcli.checkpoints import lineage as lineages
+from apcli.checkpoints.reading import read
+from apcli.checkpoints.state_dicts import entries_of
+from apcli.checkpoints.writing import write
 from apcli.configs.divergence import DivergenceConfig
 from apcli.configs.prune import PruneConfig
 from apcli.configs.training import FinetuneConfig, LoopConfig, ModelConfig, TrainConfig
@@ -27,9 +30,6 @@ from apcli.operations.prune import prune
 from apcli.operations.prune_trials import check
 from apcli.operations.train import train
 from apcli.outputs import Outputs
-from apcli.reading import read
-from apcli.state_dicts import entries_of
-from apcli.writing import write
 
 SHAPES = {"conv.weight": (8, 4, 3, 3), "fc1.weight": (30, 40), "fc2.weight": (10, 30)}
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from apcli import traces
+from apcli.checkpoints import traces
+from apcli.checkpoints.reading import read
 from apcli.configs.prune import PruneConfig
 from apcli.configs.training import FinetuneConfig, LoopConfig, ModelConfig, TrainConfig
 from apcli.errors import UsageError
@@ -16,7 +17,6 @@ from apcli.operations.finetune import Finetuner
 from apcli.operations.prune import prune
 from apcli.operations.train import train
 from apcli.outputs import Outputs
-from apcli.reading import read
 from apcli.training.loop import Training
 
 NET = """

@@ -10,11 +10,13 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from apcli.checkpoints import Checkpoint
+from apcli.checkpoints.checkpoint import Checkpoint
+from apcli.checkpoints.files.entries import Entry
+from apcli.checkpoints.files.safetensors_files import write_file
+from apcli.checkpoints.reading import read
 from apcli.configs.prune import PruneConfig
 from apcli.configs.shared import DataConfig
 from apcli.configs.training import FinetuneConfig, LoopConfig, ModelConfig, TrainConfig
-from apcli.entries import Entry
 from apcli.models.build import build
 from apcli.models.spec import resolve
 from apcli.operations.describe import describe
@@ -23,8 +25,6 @@ from apcli.operations.network_scores import NetworkScores
 from apcli.operations.prune import prune
 from apcli.operations.train import train
 from apcli.outputs import Outputs
-from apcli.reading import read
-from apcli.safetensors_files import write_file
 
 THEIRS = {"ss_network_dim": "4", "author": "someone", "format": "mlx"}
 

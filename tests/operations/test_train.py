@@ -7,7 +7,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from apcli import lineage as lineages
+from apcli.checkpoints import lineage as lineages
+from apcli.checkpoints.reading import read
 from apcli.configs.shared import DataConfig
 from apcli.configs.training import LoopConfig, ModelConfig, TrainConfig
 from apcli.data.datasets import load
@@ -16,7 +17,6 @@ from apcli.models.build import build
 from apcli.models.spec import ModelSpec
 from apcli.operations.train import train
 from apcli.outputs import Outputs
-from apcli.reading import read
 from apcli.training.evaluation import evaluate
 from apcli.training.forward import Forward
 

@@ -13,6 +13,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from torch.nn.functional import kl_div
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from apcli.checkpoints.reading import read
 from apcli.cli.finetune import finetune as finetune_command
 from apcli.cli.loop_options import LOOP
 from apcli.cli.train import train as train_command
@@ -27,7 +28,6 @@ from apcli.operations.finetune import Finetuner
 from apcli.operations.prune import prune
 from apcli.operations.train import train
 from apcli.outputs import Outputs
-from apcli.reading import read
 from apcli.training.loop import Training
 
 CPU = {"device": "cpu", "batch_size": 300}

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from safetensors.torch import load_file, save_file
 
+from apcli.checkpoints.reading import read
 from apcli.configs.prune import PruneConfig
 from apcli.configs.training import FinetuneConfig, LoopConfig, ModelConfig, TrainConfig
 from apcli.errors import UsageError
@@ -12,7 +13,6 @@ from apcli.operations.finetune import Finetuner
 from apcli.operations.prune import prune
 from apcli.operations.train import train
 from apcli.outputs import Outputs
-from apcli.reading import read
 
 NET = """
 from torch import nn

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from apcli.checkpoints.files.staging import remove_stale, staged, temporary_folder
 from apcli.errors import ApcliError
-from apcli.staging import remove_stale, staged, temporary_folder
 
 
 def leftovers(folder: Path) -> list[str]:
@@ -51,7 +51,7 @@ def test_a_full_disk_leaves_no_file(tmp_path):
 
 def left_by_a_kill(folder: Path, script: str) -> None:
     """Run ``script``, which begins to write below ``folder`` and says so, and kill it."""
-    program = f"import time\nfrom pathlib import Path\nfrom apcli.staging import *\n{script}"
+    program = f"import time\nfrom pathlib import Path\nfrom apcli.checkpoints.files.staging import *\n{script}"
     environment = {**os.environ, "TMPDIR": str(folder)}
     command = [sys.executable, "-c", program, str(folder)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment, text=True) as process:

@@ -10,10 +10,10 @@ import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from apcli.checkpoints import Checkpoint
-from apcli.entries import Entry
-from apcli.layers import every_layer, prunable
-from apcli.tensor_names import is_auxiliary
+from apcli.checkpoints.checkpoint import Checkpoint
+from apcli.checkpoints.files.entries import Entry
+from apcli.checkpoints.layers.prunable import every_layer, prunable
+from apcli.checkpoints.layers.tensor_names import is_auxiliary
 
 # Types of indices, counters and switches: no optimiser steps through them.
 _COUNTING = ("BOOL", "I64")
@@ -63,7 +63,7 @@ def weights_of(checkpoint: Checkpoint) -> set[str]:
 def counted(checkpoint: Checkpoint, entries: Mapping[str, Entry]) -> dict[str, Entry]:
     """Those of ``entries`` that are a parameter's first name: tied weights are one parameter, and count once.
 
-    Auxiliary heads are no part of the network (``apcli.tensor_names.is_auxiliary``) unless it is known to use them.
+    Auxiliary heads are no part of the network (``apcli.checkpoints.layers.tensor_names.is_auxiliary``) unless it is known to use them.
     """
     if checkpoint.network_layers is None:
         entries = {name: entry for name, entry in entries.items() if not is_auxiliary(name)}

@@ -5,13 +5,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from apcli import lineage as lineages
-from apcli import shards
-from apcli import storage as storages
-from apcli.checkpoints import SUFFIX, Checkpoint
-from apcli.entries import Entry
+from apcli.checkpoints import lineage as lineages
+from apcli.checkpoints.checkpoint import SUFFIX, Checkpoint
+from apcli.checkpoints.files import bitmask as storages
+from apcli.checkpoints.files import shards
+from apcli.checkpoints.files.entries import Entry
+from apcli.checkpoints.files.safetensors_files import opened
 from apcli.errors import ApcliError, UsageError, VerificationError
-from apcli.safetensors_files import opened
 
 _SHOWN = 200  # characters of a given name that a message repeats
 

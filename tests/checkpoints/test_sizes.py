@@ -8,10 +8,10 @@ import torchvision
 from safetensors.torch import save_file
 from torch import nn
 
-from apcli.entries import Entry
-from apcli.layers import prunable, select
-from apcli.reading import read
-from apcli.sizes import Sizes, counted, is_buffer, sizes, weights_of
+from apcli.checkpoints.files.entries import Entry
+from apcli.checkpoints.layers.prunable import prunable, select
+from apcli.checkpoints.reading import read
+from apcli.checkpoints.sizes import Sizes, counted, is_buffer, sizes, weights_of
 
 DTYPES = {torch.float32: "F32", torch.int64: "I64", torch.bool: "BOOL"}
 

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from apcli import lineage, shards
+from apcli.checkpoints import lineage
+from apcli.checkpoints.files import shards
 
 _COUNTS = ("total_size", "total_parameters")  # what an index says of all its files: bytes, and numbers
 

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from apcli.compaction import expanded, narrowed, parsed, written
-from apcli.entries import Entry
+from apcli.checkpoints.files.entries import Entry
+from apcli.checkpoints.kept_channels import expanded, narrowed, parsed, written
 from apcli.errors import ApcliError
 
 INDICES = st.sets(st.integers(0, 40), min_size=1).map(sorted)

@@ -5,14 +5,14 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from apcli import headers, shards
-from apcli import lineage as lineages
-from apcli import storage as storages
-from apcli.checkpoints import Checkpoint, verify_zeros
-from apcli.entries import Entry
-from apcli.lineage import Lineage
-from apcli.safetensors_files import opened, write_file
-from apcli.staging import staged
+from apcli.checkpoints import lineage as lineages
+from apcli.checkpoints.checkpoint import Checkpoint, verify_zeros
+from apcli.checkpoints.files import bitmask as storages
+from apcli.checkpoints.files import headers, shards
+from apcli.checkpoints.files.entries import Entry
+from apcli.checkpoints.files.safetensors_files import opened, write_file
+from apcli.checkpoints.files.staging import staged
+from apcli.checkpoints.lineage import Lineage
 
 
 def write(
@@ -31,7 +31,7 @@ def write(
 
     Args:
         path: of a file, or of an index.
-        packed: tensors that are smaller so are stored as a bit mask and values, see ``apcli.storage``.
+        packed: tensors that are smaller so are stored as a bit mask and values, see ``apcli.checkpoints.files.bitmask``.
         like: the checkpoint that this one is made from: what its metadata say, beside the lineage, is kept, and an
             index's files hold the tensors that its files hold.
         pending: gives, once the tensors are written, the SHA-256 that the lineage has as ``PENDING``.

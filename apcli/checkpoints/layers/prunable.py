@@ -1,7 +1,7 @@
 """Which tensors of a checkpoint are layers, which of them an option selects, and why the others are left alone.
 
-Where the lineage lists the weights of the network's layers (``apcli.network_layers``), or the network was built, that
-decides; else the names, shapes and types of the file do (``apcli.tensor_names``).
+Where the lineage lists the weights of the network's layers (``apcli.checkpoints.layers.network_layers``), or the network was built, that
+decides; else the names, shapes and types of the file do (``apcli.checkpoints.layers.tensor_names``).
 """
 
 import fnmatch
@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from apcli.checkpoints import Checkpoint
+from apcli.checkpoints.checkpoint import Checkpoint
+from apcli.checkpoints.layers.network_layers import EMBEDDING, OWN, NetworkLayers
+from apcli.checkpoints.layers.tensor_names import Judgement, Verdict, judge, remedy_of
 from apcli.errors import UsageError, VerificationError
-from apcli.network_layers import EMBEDDING, OWN, NetworkLayers
 from apcli.registry.tables import split_list
-from apcli.tensor_names import Judgement, Verdict, judge, remedy_of
 from apcli.words import count, few, join
 
 _SHOWN = 10  # layers that a message names, to choose from
@@ -29,7 +29,7 @@ class Layer:
     """A prunable weight: ``name`` as a user says it (``fc``), ``tensor`` as the file has it (``fc.weight``).
 
     ``tied`` are the file's other names of the same parameter; ``kind`` and ``through`` are what
-    ``apcli.network_layers`` says.
+    ``apcli.checkpoints.layers.network_layers`` says.
     """
 
     name: str

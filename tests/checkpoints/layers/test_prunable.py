@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from apcli.checkpoints import Checkpoint
-from apcli.entries import Entry
+from apcli.checkpoints.checkpoint import Checkpoint
+from apcli.checkpoints.files.entries import Entry
+from apcli.checkpoints.layers.network_layers import EMBEDDING, LINEAR, LayerWeight, NetworkLayers
+from apcli.checkpoints.layers.prunable import Layer, census, check_tied, layer_name, prunable, select, summary
 from apcli.errors import UsageError, VerificationError
-from apcli.layers import Layer, census, check_tied, layer_name, prunable, select, summary
-from apcli.network_layers import EMBEDDING, LINEAR, LayerWeight, NetworkLayers
 
 
 def checkpoint(

@@ -7,8 +7,8 @@ epoch 0 is the pruned network before any fine-tuning.
 from collections.abc import Iterable
 from pathlib import Path
 
-from apcli import reading
-from apcli.checkpoints import SUFFIX, Checkpoint
+from apcli.checkpoints import reading
+from apcli.checkpoints.checkpoint import SUFFIX, Checkpoint
 from apcli.errors import VerificationError
 
 TRACE_SUFFIX = ".trace.safetensors"

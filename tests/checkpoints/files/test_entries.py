@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from apcli import entries
-from apcli.entries import BITS, Derived, Entry
+from apcli.checkpoints.files import entries
+from apcli.checkpoints.files.entries import BITS, Derived, Entry
 
 
 @pytest.mark.parametrize("dtype", BITS)

@@ -14,12 +14,12 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from apcli import lineage as lineages
-from apcli.checkpoints import Checkpoint, relative, verify_zeros
-from apcli.entries import FLOATS, Entry
+from apcli.checkpoints import lineage as lineages
+from apcli.checkpoints.checkpoint import Checkpoint, relative, verify_zeros
+from apcli.checkpoints.files.entries import FLOATS, Entry
+from apcli.checkpoints.reading import dense_ancestor, find, read
+from apcli.checkpoints.writing import write
 from apcli.errors import ApcliError, UsageError, VerificationError
-from apcli.reading import dense_ancestor, find, read
-from apcli.writing import write
 
 PLAIN = lineages.make("train", {}, None)
 PROMISE = {"method": "lowest", "scope": "layer", "seed": 0, "requested": 0.5, "actual": 0.5, "zeros": 2, "size": 4}
@@ -235,7 +235,7 @@ def resident(path: Path) -> int:
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.float16, torch.bfloat16], ids=str)
 def test_runs_are_all_the_elements_in_order(tmp_path, monkeypatch, dtype):
-    monkeypatch.setattr("apcli.entries.BLOCK", 7)
+    monkeypatch.setattr("apcli.checkpoints.files.entries.BLOCK", 7)
     tensor = ((torch.arange(45) - 22) / 8).to(dtype).reshape(5, 9)
     save_file({"a": torch.ones(3, dtype=torch.uint8), "w": tensor}, tmp_path / "x.safetensors")
     entry = read(tmp_path / "x.safetensors").entries["w"]

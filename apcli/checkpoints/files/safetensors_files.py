@@ -16,7 +16,7 @@ from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
-from apcli.entries import Entry, Mapped, on_all_cores
+from apcli.checkpoints.files.entries import Entry, Mapped, on_all_cores
 from apcli.errors import ApcliError, UsageError
 
 # Bits of an element of every type that the format had with version 0.8 of the library.

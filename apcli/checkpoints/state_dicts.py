@@ -5,8 +5,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from apcli.checkpoints import Checkpoint
-from apcli.entries import Entry
+from apcli.checkpoints.checkpoint import Checkpoint
+from apcli.checkpoints.files.entries import Entry
 from apcli.errors import ApcliError
 
 _DTYPES = {

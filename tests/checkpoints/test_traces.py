@@ -3,13 +3,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from apcli import lineage as lineages
-from apcli import traces
-from apcli.checkpoints import Checkpoint
-from apcli.entries import Entry
+from apcli.checkpoints import lineage as lineages
+from apcli.checkpoints import traces
+from apcli.checkpoints.checkpoint import Checkpoint
+from apcli.checkpoints.files.entries import Entry
+from apcli.checkpoints.reading import read
+from apcli.checkpoints.writing import write
 from apcli.errors import VerificationError
-from apcli.reading import read
-from apcli.writing import write
 
 ONE = Entry("F32", (1,), np.zeros(4, np.uint8))
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from apcli.entries import Entry
+from apcli.checkpoints.files.entries import Entry
 from apcli.errors import ApcliError
 
 Kept = dict[str, dict[str, str]]  # by tensor and dimension

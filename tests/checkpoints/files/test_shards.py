@@ -13,14 +13,14 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from apcli import shards
+from apcli.checkpoints.files import shards
+from apcli.checkpoints.reading import dense_ancestor, find, read
+from apcli.checkpoints.writing import write
 from apcli.configs.prune import PruneConfig
 from apcli.errors import ApcliError, UsageError, VerificationError
 from apcli.operations.prune import prune
 from apcli.operations.repack import repack
 from apcli.outputs import Outputs
-from apcli.reading import dense_ancestor, find, read
-from apcli.writing import write
 
 INDEX = "model.safetensors.index.json"
 

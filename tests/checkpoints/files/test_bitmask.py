@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from apcli import entries as entries_module
-from apcli import lineage as lineages
-from apcli import storage as storages
-from apcli.entries import BITS, FLOATS, Entry
+from apcli.checkpoints import lineage as lineages
+from apcli.checkpoints.files import bitmask as storages
+from apcli.checkpoints.files import entries as entries_module
+from apcli.checkpoints.files.entries import BITS, FLOATS, Entry
+from apcli.checkpoints.reading import read
+from apcli.checkpoints.writing import write
 from apcli.errors import ApcliError
-from apcli.reading import read
-from apcli.writing import write
 
 PLAIN = lineages.make("train", {}, None)
 

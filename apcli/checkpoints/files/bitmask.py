@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from apcli.entries import BITS, BLOCK, FLOATS, Derived, Entry
+from apcli.checkpoints.files.entries import BITS, BLOCK, FLOATS, Derived, Entry
 from apcli.errors import ApcliError
 
 NAMES = ("dense", "bitmask")

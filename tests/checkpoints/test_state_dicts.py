@@ -4,8 +4,8 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
-from apcli import lineage as lineages
-from apcli import reading, state_dicts, writing
+from apcli.checkpoints import lineage as lineages
+from apcli.checkpoints import reading, state_dicts, writing
 from apcli.errors import ApcliError
 
 DTYPES = [

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from apcli import checkpoints, reading, records
-from apcli import lineage as lineages
+from apcli import records
+from apcli.checkpoints import checkpoint, reading
+from apcli.checkpoints import lineage as lineages
 from apcli.configs.divergence import DivergenceConfig
 from apcli.configs.prune import PruneConfig
 from apcli.errors import ApcliError
@@ -156,7 +157,7 @@ def test_hostile(text, tmp_path):
             records.dump(found) for found in Divergences(DivergenceConfig()).records(file, file)
         ],
         "describe": lambda file: to_text(describe(file)),
-        "verify": checkpoints.verify_zeros,
+        "verify": checkpoint.verify_zeros,
         "ancestor": reading.dense_ancestor,
         "prune again": lambda file: list(prune(file, PruneConfig((0.5,)), Outputs(tmp_path))),
     }

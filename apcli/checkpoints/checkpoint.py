@@ -1,4 +1,4 @@
-"""Checkpoints: what a file, or several with an index (``apcli.shards``), holds of a network, and what it promises.
+"""Checkpoints: what a file, or several with an index (``apcli.checkpoints.files.shards``), holds of a network, and what it promises.
 
 Neither torch nor a model is needed: a tensor is its name, dtype, shape and bytes.
 """
@@ -11,11 +11,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from apcli import safetensors_files, shards
-from apcli.entries import Entry
+from apcli.checkpoints.files import safetensors_files, shards
+from apcli.checkpoints.files.entries import Entry
+from apcli.checkpoints.layers.network_layers import NetworkLayers
+from apcli.checkpoints.lineage import Lineage
 from apcli.errors import ApcliError, UsageError, VerificationError
-from apcli.lineage import Lineage
-from apcli.network_layers import NetworkLayers
 
 SUFFIX = ".safetensors"
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from apcli.headers import of_index, of_one_file, ordered
+from apcli.checkpoints.files.headers import of_index, of_one_file, ordered
 
 
 def test_format_is_first_the_others_are_sorted_and_the_lineage_is_not_among_them():

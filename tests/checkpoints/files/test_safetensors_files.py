@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from safetensors import safe_open
 
-from apcli import entries as entries_module
+from apcli.checkpoints.files import entries as entries_module
+from apcli.checkpoints.files.safetensors_files import _WIDTHS, opened, write_file
 from apcli.errors import ApcliError
-from apcli.safetensors_files import _WIDTHS, opened, write_file
 
 FUTURE = "F2_E1M0"
 
