@@ -41,15 +41,15 @@ FLOORS = [
         "apcli.records",
         "apcli.checkpoints.files.shards",
     ],
-    ["apcli.masks", "apcli.checkpoints.files.headers"],
+    ["apcli.selection.masks", "apcli.checkpoints.files.headers"],
     [
         *["apcli.theory", "apcli.criteria", "apcli.allocations", "apcli.optim", "apcli.data", "apcli.models"],
         *["apcli.schedules", "apcli.theory.*", "apcli.allocations.*", "apcli.optim.*", "apcli.schedules.*"],
     ],
     ["apcli.checkpoints.files.entries"],
     [
-        "apcli.selection",
-        "apcli.rankings",
+        "apcli.selection.exact",
+        "apcli.selection.rankings",
         "apcli.checkpoints.files.bitmask",
         "apcli.checkpoints.files.safetensors_files",
     ],

@@ -7,9 +7,9 @@ import numpy as np
 
 from apcli.checkpoints.layers.prunable import layer_name
 from apcli.errors import UsageError
-from apcli.masks import keep_highest
 from apcli.models.channels import ChannelGroup
-from apcli.operations.layer_masks import least
+from apcli.selection.layer_masks import least
+from apcli.selection.masks import keep_highest
 from apcli.words import few
 
 SCOPES = ("layer", "global")

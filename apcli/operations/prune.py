@@ -17,14 +17,14 @@ from apcli.checkpoints.layers.prunable import Layer, check_tied, every_layer, li
 from apcli.checkpoints.writing import write
 from apcli.configs.prune import PruneConfig
 from apcli.errors import ApcliError
-from apcli.operations.layer_masks import Mask, by_counts, by_pattern, by_scope, fitting_pattern
 from apcli.operations.prune_amounts import check_lengths, share_of_compression, tell
 from apcli.operations.prune_trials import Trial, check, needs_network, trials_of
 from apcli.operations.repack import only_repacks, repack
 from apcli.operations.zero_layers import check_masks_can_be_told
 from apcli.outputs import Outputs
-from apcli.rankings import MagnitudeRanking, ScoreRanking, common_dtype
-from apcli.selection import Ranking
+from apcli.selection.exact import Ranking
+from apcli.selection.layer_masks import Mask, by_counts, by_pattern, by_scope, fitting_pattern
+from apcli.selection.rankings import MagnitudeRanking, ScoreRanking, common_dtype
 
 if TYPE_CHECKING:  # it imports torch
     from apcli.operations.network_scores import NetworkScores

@@ -7,8 +7,8 @@ from scipy import stats
 from apcli.checkpoints.files.entries import BITS, Entry
 from apcli.criteria import METHODS
 from apcli.criteria.lamp import lamp
-from apcli.rankings import MagnitudeRanking, ScoreRanking
-from apcli.selection import cuts
+from apcli.selection.exact import cuts
+from apcli.selection.rankings import MagnitudeRanking, ScoreRanking
 
 DTYPES = {"F16": np.float16, "F32": np.float32, "F64": np.float64}
 MAGNITUDES = [row for row in METHODS if "magnitudes" in row.needs]

@@ -7,13 +7,12 @@ import pytest
 from safetensors.numpy import load_file, save_file
 from scipy import stats
 
-from apcli import rankings, selection
 from apcli.checkpoints.files import entries
 from apcli.checkpoints.reading import read
 from apcli.configs.prune import PruneConfig
-from apcli.operations import layer_masks
 from apcli.operations.prune import prune
 from apcli.outputs import Outputs
+from apcli.selection import layer_masks, rankings
 
 BLOCK = 16  # so that layers span several blocks, and none ends with one
 SHAPES = {"a.weight": (9, 11), "b.weight": (5, 6, 2, 1), "c.weight": (9, 11), "d.weight": (3, 3)}

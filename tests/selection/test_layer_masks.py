@@ -9,9 +9,9 @@ from apcli.checkpoints.files.entries import Entry
 from apcli.checkpoints.layers.network_layers import CONVOLUTION, GROUPED, OWN
 from apcli.checkpoints.layers.prunable import Layer
 from apcli.errors import UsageError
-from apcli.operations import layer_masks
-from apcli.operations.layer_masks import by_counts, by_pattern, by_scope, fitting_pattern
-from apcli.rankings import ScoreRanking
+from apcli.selection import layer_masks
+from apcli.selection.layer_masks import by_counts, by_pattern, by_scope, fitting_pattern
+from apcli.selection.rankings import ScoreRanking
 
 SHAPES = {"conv": (8, 3, 3, 3), "mid": (16, 8), "fc": (5, 16)}
 LAYERS = [Layer(name, f"{name}.weight", shape) for name, shape in SHAPES.items()]

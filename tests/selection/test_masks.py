@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from oracles import removed_by_sort
 
-from apcli.masks import keep_highest
+from apcli.selection.masks import keep_highest
 
 FEW = st.sampled_from([-np.inf, -1.0, -0.0, 0.0, 5e-324, 1e-310, 1.0, 1.0, np.inf])  # many ties
 ANY = st.floats(allow_nan=False)

@@ -14,7 +14,7 @@ from apcli.checkpoints.files.entries import BLOCK
 from apcli.checkpoints.layers.network_layers import GROUPED
 from apcli.checkpoints.layers.prunable import Layer
 from apcli.errors import UsageError
-from apcli.selection import Cut, Ranking, cuts, lowest_of_rows
+from apcli.selection.exact import Cut, Ranking, cuts, lowest_of_rows
 from apcli.words import few
 
 log = logging.getLogger("apcli")

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from apcli import rankings
 from apcli.checkpoints.files.entries import FLOATS, Entry
 from apcli.criteria import METHODS
-from apcli.rankings import MagnitudeRanking, ScoreRanking, common_dtype, magnitudes
+from apcli.selection import rankings
+from apcli.selection.rankings import MagnitudeRanking, ScoreRanking, common_dtype, magnitudes
 
 
 def entry(values, dtype="F32"):

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from oracles import removed_by_sort
 
-from apcli import selection
-from apcli.selection import cuts, lowest_of_rows
+from apcli.selection import exact
+from apcli.selection.exact import cuts, lowest_of_rows
 
 TYPES = {16: np.uint16, 32: np.uint32, 64: np.uint64}
 
@@ -21,8 +21,8 @@ class Ranks:
 
 
 def kept_of(ranking, cut):
-    blocks = range(0, ranking.size, selection.BLOCK)
-    return [keep for at in blocks for keep in cut.kept(ranking.ranks(at, min(at + selection.BLOCK, ranking.size)), at)]
+    blocks = range(0, ranking.size, exact.BLOCK)
+    return [keep for at in blocks for keep in cut.kept(ranking.ranks(at, min(at + exact.BLOCK, ranking.size)), at)]
 
 
 @pytest.mark.parametrize("bits", TYPES)
@@ -34,10 +34,10 @@ def test_cuts_remove_what_a_stable_sort_removes(bits, data):
     removed = data.draw(st.integers(0, len(pooled)))
     rankings = [Ranks(layer, bits) for layer in layers]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(selection, "BLOCK", 8)
-        patch.setattr(selection, "_SAMPLE", data.draw(st.sampled_from([1, 4, 1 << 20])))
-        patch.setattr(selection, "_DEVIATIONS", data.draw(st.sampled_from([0, 1, 5])))
-        patch.setattr(selection, "_GATHERED", data.draw(st.sampled_from([1, 16])))
+        patch.setattr(exact, "BLOCK", 8)
+        patch.setattr(exact, "_SAMPLE", data.draw(st.sampled_from([1, 4, 1 << 20])))
+        patch.setattr(exact, "_DEVIATIONS", data.draw(st.sampled_from([0, 1, 5])))
+        patch.setattr(exact, "_GATHERED", data.draw(st.sampled_from([1, 16])))
         found = cuts(rankings, removed)
         kept = [keep for pair in zip(rankings, found, strict=True) for keep in kept_of(*pair)]
     assert sum(cut.removed for cut in found) == removed
@@ -49,7 +49,7 @@ def test_cuts_remove_what_a_stable_sort_removes(bits, data):
 @pytest.mark.parametrize("bits", TYPES)
 @pytest.mark.parametrize("rank", [0, 1, 65535])
 def test_equal_ranks_go_by_index_across_layers(bits, rank, monkeypatch):
-    monkeypatch.setattr(selection, "BLOCK", 8)
+    monkeypatch.setattr(exact, "BLOCK", 8)
     rankings = [Ranks([rank] * size, bits) for size in (5, 20, 9)]
     for removed in range(35):
         found = cuts(rankings, removed)
@@ -70,8 +70,8 @@ def passes(rankings, removed):
 def test_a_sample_saves_passes_and_what_misleads_it_costs_them(share, monkeypatch):
     """Normal weights take two passes and a block; alike ones, sorted ones and a sample that lies are still exact."""
     draw = np.random.default_rng(3)
-    monkeypatch.setattr(selection, "BLOCK", 1 << 16)
-    monkeypatch.setattr(selection, "_SAMPLE", 1 << 16)
+    monkeypatch.setattr(exact, "BLOCK", 1 << 16)
+    monkeypatch.setattr(exact, "_SAMPLE", 1 << 16)
     size = 1 << 20
     removed = round(share * size)
     normal = np.abs(draw.standard_normal(size, np.float32)).view(np.uint32)
