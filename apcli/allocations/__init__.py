@@ -57,7 +57,7 @@ SPARSITY_SCHEDULES = Table(
     (
         Row(
             "cubic",
-            "apcli.schedules.ramps:cubic",
+            "apcli.allocations.ramps:cubic",
             "fast at first, then ever slower: the gap to the final sparsity falls as (1 - t)^3",
             "Zhu & Gupta 2017, arXiv:1710.01878, equation (1)",
             (),
@@ -66,7 +66,7 @@ SPARSITY_SCHEDULES = Table(
         ),
         Row(
             "linear",
-            "apcli.schedules.ramps:linear",
+            "apcli.allocations.ramps:linear",
             "a straight line to the final sparsity",
             "Zhu & Gupta 2017, arXiv:1710.01878, equation (1) with power 1",
             (),
@@ -75,7 +75,7 @@ SPARSITY_SCHEDULES = Table(
         ),
         Row(
             "one-shot",
-            "apcli.schedules.ramps:one_shot",
+            "apcli.allocations.ramps:one_shot",
             "the final sparsity at once",
             "Han et al. 2015, arXiv:1506.02626, without its iterations",
             (),
