@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from apcli.channels.resize import fit_
 from apcli.checkpoints.checkpoint import Checkpoint
 from apcli.checkpoints.layers.network_layers import NetworkLayers
 from apcli.checkpoints.state_dicts import load as load_tensors
@@ -19,7 +20,6 @@ from apcli.errors import ApcliError, UsageError
 from apcli.models import MODELS
 from apcli.models.build import build, last_layer
 from apcli.models.copies import emptied
-from apcli.models.fit import fit_
 from apcli.models.inputs import for_its_channels, told
 from apcli.models.layer_weights import layer_weights
 from apcli.models.spec import ModelSpec, is_user_model, overridden, resolve

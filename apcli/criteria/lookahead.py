@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from apcli.channels.flows import flows
 from apcli.criteria.subject import Scores, Subject
-from apcli.models.flows import flows
 from apcli.probes import undisturbed
 
 _Side = tuple[str, int, bool]  # a weight, a dimension of it, and whether what stands before it is meant

@@ -10,11 +10,11 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn import functional as F
 
+from apcli.channels.groups import ChannelGroup, Part
 from apcli.checkpoints.checkpoint import Checkpoint
 from apcli.checkpoints.files.entries import BITS
 from apcli.criteria.filters import BLOCK, FilterWeights
 from apcli.errors import ApcliError, UsageError
-from apcli.models.channels import ChannelGroup, Part
 from apcli.models.copies import copy_of
 from apcli.probes import Batches, logits_of, undisturbed
 from apcli.registry.tables import Choice

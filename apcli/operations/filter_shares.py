@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from apcli.channels.groups import ChannelGroup
 from apcli.checkpoints.layers.prunable import layer_name
 from apcli.errors import UsageError
-from apcli.models.channels import ChannelGroup
 from apcli.selection.layer_masks import least
 from apcli.selection.masks import keep_highest
 from apcli.words import few

@@ -13,16 +13,16 @@ import numpy as np
 import torch
 from torch import nn
 
+from apcli.channels.groups import ChannelGroup, channel_groups
+from apcli.channels.trials import Cuts, Removed, Trial, cuts_of, kept_of
 from apcli.checkpoints.checkpoint import Checkpoint
 from apcli.checkpoints.files.entries import Derived, Entry
 from apcli.checkpoints.kept_channels import Kept, narrowed
 from apcli.checkpoints.layers.prunable import Layer
 from apcli.errors import UsageError, VerificationError
-from apcli.models.channels import ChannelGroup, channel_groups
 from apcli.models.spec import ModelSpec
 from apcli.operations.filter_scores import FilterScores
 from apcli.operations.filter_shares import SCOPES, Shares, masks_of, share_of_groups
-from apcli.operations.filter_trials import Cuts, Removed, Trial, cuts_of, kept_of
 from apcli.probes import Batches
 from apcli.registry.tables import Choice
 from apcli.words import few

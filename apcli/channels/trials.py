@@ -13,10 +13,10 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.utils._pytree import tree_map
 
+from apcli.channels.groups import ChannelGroup
+from apcli.channels.resize import fit_
 from apcli.errors import ApcliError
-from apcli.models.channels import ChannelGroup
 from apcli.models.copies import copy_of, emptied, holds_numbers
-from apcli.models.fit import fit_
 from apcli.probes import logits_of
 
 Removed = Mapping[str, np.ndarray]  # by group, the channels that go

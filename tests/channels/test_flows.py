@@ -4,7 +4,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from apcli.models.flows import flows
+from apcli.channels.flows import flows
 
 
 class Stream(nn.Module):

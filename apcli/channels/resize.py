@@ -5,8 +5,8 @@ from typing import Any
 
 from torch import nn
 
+from apcli.channels.graph import is_depthwise
 from apcli.errors import ApcliError
-from apcli.models.channel_graph import is_depthwise
 
 
 def fit_(model: nn.Module, shapes: Mapping[str, Sequence[int]]) -> None:

@@ -7,7 +7,7 @@ from torch import nn
 from torch.nn import functional as F
 from torch.nn.utils.parametrizations import weight_norm
 
-from apcli.models.channels import channel_groups
+from apcli.channels.groups import channel_groups
 from apcli.models.resnet_cifar import resnet20
 
 

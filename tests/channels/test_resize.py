@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import nn
 
+from apcli.channels.resize import fit_
 from apcli.errors import ApcliError
-from apcli.models.fit import fit_
 
 
 class Small(nn.Module):

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor, nn
 
-from apcli.models.channel_graph import is_depthwise, is_weighing, obstacle, onwards_from
-from apcli.models.channels import TensorsOf, traced
+from apcli.channels.graph import is_depthwise, is_weighing, obstacle, onwards_from
+from apcli.channels.groups import TensorsOf, traced
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from apcli.channels.graph import Reached, graph_of, is_depthwise, obstacle, reached_from
 from apcli.checkpoints.layers.prunable import layer_name
 from apcli.errors import ApcliError
-from apcli.models.channel_graph import Reached, graph_of, is_depthwise, obstacle, reached_from
 from apcli.models.copies import emptied, holds_numbers
 
 
