@@ -19,10 +19,15 @@ _OWN = Words((SAME, "own"))
 COVARIANCES = Table(
     "covariance",
     (
-        Row(ISOTROPIC, "apcli.theory.covariances:identity", "one variance for all weights", "arXiv:2403.00155, 5.2"),
+        Row(
+            ISOTROPIC,
+            "apcli.theory.covariances.families:identity",
+            "one variance for all weights",
+            "arXiv:2403.00155, 5.2",
+        ),
         Row(
             "diag",
-            "apcli.theory.covariances:diag",
+            "apcli.theory.covariances.families:diag",
             "the variance of each column over the layer's rows (output units)",
             "sample variance, shrunk as by one more observation",
             ("weights",),
@@ -31,7 +36,7 @@ COVARIANCES = Table(
         ),
         Row(
             "ar1",
-            "apcli.theory.covariances:ar1",
+            "apcli.theory.covariances.families:ar1",
             "correlation rho^|i-j| along each row",
             "arXiv:2403.00155, 5.4 asks for non-diagonal covariances; AR(1) is the simplest",
             (),
@@ -40,7 +45,7 @@ COVARIANCES = Table(
         ),
         Row(
             "rows",
-            "apcli.theory.covariances:rows",
+            "apcli.theory.covariances.families:rows",
             "full covariance of a row, estimated from the layer's rows with shrinkage",
             "Ledoit & Wolf 2004, doi:10.1016/S0047-259X(03)00096-4",
             ("weights",),
@@ -49,7 +54,7 @@ COVARIANCES = Table(
         ),
         Row(
             "full",
-            "apcli.theory.covariances:full",
+            "apcli.theory.covariances.families:full",
             "full covariance of a row, or of the whole layer, from a file (safetensors or .npy)",
             "given",
             ("file",),
@@ -97,7 +102,7 @@ DISTRIBUTIONS = Table(
     (
         Row(
             "ap2",
-            "apcli.theory.gaussian:squared_distance",
+            "apcli.theory.distributions.gaussian:squared_distance",
             "squared Euclidean distance of the dense and the pruned weights",
             "arXiv:2403.00155, Definition 1",
             ("weights",),
@@ -106,7 +111,7 @@ DISTRIBUTIONS = Table(
         ),
         Row(
             "gaussian",
-            "apcli.theory.gaussian:pair",
+            "apcli.theory.distributions.gaussian:pair",
             "multivariate Gaussians",
             "arXiv:2403.00155, Definition 2 and equation (3)",
             ("weights",),
@@ -116,9 +121,9 @@ DISTRIBUTIONS = Table(
         ),
         Row(
             "student-t",
-            "apcli.theory.student_t:pair",
+            "apcli.theory.distributions.student_t:pair",
             "multivariate Student-t laws, by exact one-dimensional integrals",
-            "arXiv:2403.00155, section 5.3; integrals in theory/student_t.py",
+            "arXiv:2403.00155, section 5.3; integrals in theory/distributions/student_t.py",
             ("weights",),
             {"df": 4.0, "pruned_df": SAME, **ELLIPTICAL},
             _COVARIANCE,
@@ -126,7 +131,7 @@ DISTRIBUTIONS = Table(
         ),
         Row(
             "laplace",
-            "apcli.theory.products:laplace",
+            "apcli.theory.distributions.products:laplace",
             "independent Laplace laws, one for each weight",
             "Gil, Alajaji & Linder 2013, doi:10.1016/j.ins.2013.06.018",
             ("weights",),
@@ -135,7 +140,7 @@ DISTRIBUTIONS = Table(
         ),
         Row(
             "cauchy",
-            "apcli.theory.products:cauchy",
+            "apcli.theory.distributions.products:cauchy",
             "independent Cauchy laws, one for each weight",
             "Chyzak & Nielsen 2019, arXiv:1905.10965; Nielsen & Okamura 2022, arXiv:2101.12459",
             ("weights",),

@@ -28,9 +28,10 @@ from apcli.data.datasets import Dataset, Split, load
 from apcli.devices import device_of
 from apcli.models.build import build, resolve
 from apcli.models.spec import ModelSpec
-from apcli.theory import MEASURES, monte_carlo
-from apcli.theory.shifts import Shift
-from apcli.theory.student_t import StudentTPair
+from apcli.theory import MEASURES
+from apcli.theory.distributions.shifts import Shift
+from apcli.theory.distributions.student_t import StudentTPair
+from apcli.theory.sampling import monte_carlo
 from apcli.training import loop
 from apcli.training.captured import Captured
 from apcli.training.evaluation import evaluate

@@ -8,7 +8,7 @@ import mpmath
 import numpy as np
 from scipy import integrate, linalg, stats
 
-from apcli.theory.shifts import Shift
+from apcli.theory.distributions.shifts import Shift
 
 
 def removed_by_sort(scores: Sequence[float], removed: int) -> set[int]:
@@ -23,7 +23,7 @@ def student_t_kl_digits(delta: float, df: float, dim: int, digits: int = 30) -> 
 
         KL = a int_0^inf [(1+y)^(-df/2) - (1+y)^(-a) (1 + c y/(1+y)^2)^(-df/2)] dy/y  -  a [psi(a) - psi(df/2)],
 
-    whose two parts cancel: hence the digits. Its integrand is not the one of ``apcli.theory.student_t``.
+    whose two parts cancel: hence the digits. Its integrand is not the one of ``apcli.theory.distributions.student_t``.
     """
     with mpmath.workdps(digits + 20):
         half, a, c = mpmath.mpf(df) / 2, (mpmath.mpf(df) + dim) / 2, mpmath.mpf(delta) ** 2 / mpmath.mpf(df)

@@ -20,10 +20,10 @@ from apcli.probes.predictions import log_probabilities
 from apcli.progress import Tell
 from apcli.projections import COVARIANCES
 from apcli.registry.tables import Choice
-from apcli.theory.covariances import log_of_scales
-from apcli.theory.matrices import euclidean
+from apcli.theory.covariances.families import log_of_scales
+from apcli.theory.distributions.shifts import Shift
 from apcli.theory.measures import Pair, number_or_same
-from apcli.theory.shifts import Shift
+from apcli.theory.numerics.matrices import euclidean
 
 log = logging.getLogger("apcli")
 

@@ -21,8 +21,8 @@ from apcli.progress import Tell
 from apcli.records import POOLED, Record
 from apcli.registry.tables import Choice
 from apcli.theory import ESTIMATORS, MEASURES
+from apcli.theory.distributions.shifts import Shift
 from apcli.theory.measures import NoExactForm, Pair
-from apcli.theory.shifts import Shift
 
 if TYPE_CHECKING:  # it imports torch
     from apcli.operations.data_projections import DataProjections

@@ -12,10 +12,10 @@ from apcli.operations.weight_projections import check_groups, pair_of
 from apcli.projections import COVARIANCES, DISTRIBUTIONS
 from apcli.registry.tables import Choice, split_list
 from apcli.theory import MEASURES
-from apcli.theory.categorical import CategoricalPair
-from apcli.theory.covariances import identity
+from apcli.theory.covariances.families import identity
+from apcli.theory.covariances.row_samples import Rows
+from apcli.theory.distributions.categorical import CategoricalPair
 from apcli.theory.measures import NoExactForm, NotDefined, Pair
-from apcli.theory.row_samples import Rows
 
 
 def choices_of(config: DivergenceConfig) -> list[Choice]:

@@ -10,8 +10,8 @@ from apcli.checkpoints.checkpoint import Checkpoint
 from apcli.checkpoints.layers.prunable import Layer
 from apcli.records import Record
 from apcli.registry.tables import Choice, Parameter
-from apcli.theory import performance
 from apcli.theory.measures import Pair
+from apcli.theory.statistics import performance
 from apcli.theory.total_variation import bretagnolle_huber, pinsker
 
 

@@ -31,7 +31,7 @@ from apcli.operations.held_zeros import promises_of
 from apcli.operations.runs import Run, Runs, check_outputs, teacher_of
 from apcli.outputs import Outputs
 from apcli.progress import Tell
-from apcli.theory import performance
+from apcli.theory.statistics import performance
 from apcli.training.evaluation import in_percent
 from apcli.training.forward import Forward, warn_of_emulation
 from apcli.training.loop import Training

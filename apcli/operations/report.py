@@ -17,7 +17,7 @@ from typing import Any
 from apcli.errors import ApcliError
 from apcli.operations.report_quantities import PD_LOSS, Key, Quantity, Record, key_of, measures_of
 from apcli.records import POOLED
-from apcli.theory.performance import SPLITS
+from apcli.theory.statistics.performance import SPLITS
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from apcli.theory import SAME
-from apcli.theory.performance import SPLITS
+from apcli.theory.statistics.performance import SPLITS
 
 Record = Mapping[str, Any]
 Key = tuple[str, ...]

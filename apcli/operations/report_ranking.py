@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from apcli.operations.report import Group
 from apcli.operations.report_order import FINAL, JUST_PRUNED, Agreement, moment_name
 from apcli.operations.report_quantities import Quantity
-from apcli.theory import kendall
+from apcli.theory.statistics import kendall
 from apcli.words import count, few, join
 
 LOWER, UNRESOLVED, UNKNOWN = "lower", "not distinguishable", "too few runs"

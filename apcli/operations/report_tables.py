@@ -10,7 +10,7 @@ from apcli.operations.report import Group, Report, Run, Stat
 from apcli.operations.report_order import Agreement, agreements, bracketed, caveats, moment_name, signed, verdict
 from apcli.operations.report_quantities import PD, Key, Quantity, Record
 from apcli.operations.report_ranking import Ranking, rankings, sentences
-from apcli.theory.performance import SPLITS
+from apcli.theory.statistics.performance import SPLITS
 from apcli.words import join
 
 UNKNOWN = "–"

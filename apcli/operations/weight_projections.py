@@ -15,10 +15,10 @@ from apcli.errors import UsageError
 from apcli.projections import COVARIANCES, ELLIPTICAL
 from apcli.records import POOLED
 from apcli.registry.tables import Choice, Parameter
+from apcli.theory.covariances.row_samples import Rows
+from apcli.theory.distributions.shifts import Shift
 from apcli.theory.measures import Pair
 from apcli.theory.reductions import Distances, GroupMeans, Reduction
-from apcli.theory.row_samples import Rows
-from apcli.theory.shifts import Shift
 
 _LONG_ROWS = 8  # blocks at a time
 _THREADS = 8  # each holds a few blocks; more would wait for memory

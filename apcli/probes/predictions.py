@@ -6,7 +6,7 @@ from torch import nn
 
 from apcli.errors import ApcliError
 from apcli.probes import Batches, logits_of, undisturbed
-from apcli.theory.categorical import CategoricalPair
+from apcli.theory.distributions.categorical import CategoricalPair
 
 
 def log_probabilities(model: nn.Module, batches: Batches) -> np.ndarray:

@@ -10,9 +10,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from apcli.theory.covariances import Covariances, identity
-from apcli.theory.matrices import euclidean
-from apcli.theory.shifts import Shift
+from apcli.theory.covariances.families import Covariances, identity
+from apcli.theory.distributions.shifts import Shift
+from apcli.theory.numerics.matrices import euclidean
 
 
 class Reduction(Protocol):

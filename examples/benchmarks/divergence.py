@@ -70,8 +70,8 @@ def markdown(header: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
 def measure_here(method: str, delta: float, samples: int, rounds: int) -> dict[str, float]:
     """Value, standard error, median seconds, and peak memory beyond that after the imports, in this process."""
     from apcli.theory import ESTIMATORS, MEASURES
-    from apcli.theory.shifts import Shift
-    from apcli.theory.student_t import StudentTPair
+    from apcli.theory.distributions.shifts import Shift
+    from apcli.theory.distributions.student_t import StudentTPair
 
     if method == "mc-naive":
         import pyro.distributions  # noqa: F401
@@ -126,8 +126,8 @@ def estimators(quick: bool) -> None:
 
 def whole_range(quick: bool) -> None:
     from apcli.theory import MEASURES, measures
-    from apcli.theory.shifts import Shift
-    from apcli.theory.student_t import StudentTPair
+    from apcli.theory.distributions.shifts import Shift
+    from apcli.theory.distributions.student_t import StudentTPair
 
     kl, rounds = MEASURES.parse("kl"), 20
     chosen = QUICK_RANGE if quick else RANGE

@@ -22,7 +22,7 @@ from apcli.errors import ApcliError, UsageError, VerificationError
 from apcli.operations.divergence import Divergences
 from apcli.operations.prune import prune
 from apcli.outputs import Outputs
-from apcli.theory import student_t
+from apcli.theory.distributions import student_t
 
 SHAPES = {"conv.weight": (6, 3, 2, 2), "fc.weight": (5, 8)}
 SCORES = {"loss": 0.5, "accuracy": 90.0, "top5": 99.0}

@@ -9,10 +9,10 @@ from oracles import shift_of
 
 from apcli.projections import DISTRIBUTIONS
 from apcli.theory import MEASURES, measures, total_variation
-from apcli.theory.gaussian import GaussianPair
+from apcli.theory.distributions.gaussian import GaussianPair
+from apcli.theory.distributions.shifts import Shift
+from apcli.theory.distributions.student_t import StudentTPair
 from apcli.theory.measures import NoExactForm, NotDefined, number_or_same
-from apcli.theory.shifts import Shift
-from apcli.theory.student_t import StudentTPair
 
 DRAW = np.random.default_rng(7)
 DFS = [(0.7, 0.7), (4, 4), (3, 8), (1e4, 1e4), (5, math.inf), (math.inf, 2)]

@@ -5,10 +5,10 @@ import math
 import numpy as np
 import pytest
 
-from apcli.theory.covariances import ar1, diag, identity
-from apcli.theory.matrices import euclidean
+from apcli.theory.covariances.families import ar1, diag, identity
+from apcli.theory.covariances.row_samples import Rows
+from apcli.theory.numerics.matrices import euclidean
 from apcli.theory.reductions import Distances, GroupMeans, dimension
-from apcli.theory.row_samples import Rows
 
 DRAW = np.random.default_rng(3)
 DENSE, PRUNED = DRAW.normal(size=(2, 12, 5))

@@ -5,10 +5,10 @@ import math
 import numpy as np
 import pytest
 
-from apcli.theory import gaussian, student_t
-from apcli.theory.covariances import full
-from apcli.theory.row_samples import Rows
-from apcli.theory.shifts import Shift
+from apcli.theory.covariances.families import full
+from apcli.theory.covariances.row_samples import Rows
+from apcli.theory.distributions import gaussian, student_t
+from apcli.theory.distributions.shifts import Shift
 
 INF = math.inf
 

@@ -16,12 +16,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from apcli.theory.gaussian import GaussianPair
+from apcli.theory.distributions.gaussian import GaussianPair
+from apcli.theory.distributions.products import ProductPair
+from apcli.theory.distributions.radial import Radial
+from apcli.theory.distributions.shifts import Shift
+from apcli.theory.distributions.student_t import StudentTPair
 from apcli.theory.measures import NotDefined, Pair
-from apcli.theory.products import ProductPair
-from apcli.theory.radial import Radial
-from apcli.theory.shifts import Shift
-from apcli.theory.student_t import StudentTPair
 
 # Numbers drawn at once, the unit in which the generator is read, by the kind of device: on a CPU they stay in a core's
 # own cache; on CUDA each block costs some 20 launches and waits for their sums, whatever its size.

@@ -9,7 +9,7 @@ import math
 import numpy as np
 from numpy.polynomial.polynomial import polyval
 
-from apcli.theory.gaussian import excess_over_log
+from apcli.theory.distributions.gaussian import excess_over_log
 from apcli.theory.measures import NoExactForm
 
 _SMALL = 0.25  # below it, series of _TERMS terms; above it, the direct formulas lose no more than a digit

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from oracles import on_the_line, shift_of, student_t_kl_digits, student_t_kl_in_the_plane, student_t_kl_on_the_line
 from pyro.distributions import MultivariateStudentT
 
-from apcli.theory import gaussian
-from apcli.theory.gaussian import GaussianPair
+from apcli.theory.distributions import gaussian
+from apcli.theory.distributions.gaussian import GaussianPair
+from apcli.theory.distributions.shifts import Shift
+from apcli.theory.distributions.student_t import StudentTPair, js, kl, pair, tv
 from apcli.theory.measures import NoExactForm, NotDefined
-from apcli.theory.shifts import Shift
-from apcli.theory.student_t import StudentTPair, js, kl, pair, tv
 
 # mpmath, 32 digits, 16 printed: per (dim, df), at delta = 1e-3, 0.1, 1, 10, 1e3
 DELTAS = (1e-3, 0.1, 1.0, 10.0, 1e3)

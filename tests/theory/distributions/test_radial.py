@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from oracles import radial_digits
 
-from apcli.theory.radial import Radial, half, jensen_gap
+from apcli.theory.distributions.radial import Radial, half, jensen_gap
 
 INF = math.inf
 # Both laws' degrees of freedom, dimension, first scale (the second is 1): KL, and Renyi's of orders 0.5 and 0.9, by

@@ -9,13 +9,15 @@ import torch
 from scipy import stats
 
 from apcli.projections import DISTRIBUTIONS
-from apcli.theory import MEASURES, log_ratios, measures, monte_carlo, naive, products
-from apcli.theory.gaussian import GaussianPair
+from apcli.theory import MEASURES, measures
+from apcli.theory.distributions import products
+from apcli.theory.distributions.gaussian import GaussianPair
+from apcli.theory.distributions.products import ProductPair
+from apcli.theory.distributions.shifts import Shift
+from apcli.theory.distributions.student_t import StudentTPair
 from apcli.theory.measures import NotDefined
-from apcli.theory.monte_carlo import Estimate
-from apcli.theory.products import ProductPair
-from apcli.theory.shifts import Shift
-from apcli.theory.student_t import StudentTPair
+from apcli.theory.sampling import log_ratios, monte_carlo, naive
+from apcli.theory.sampling.monte_carlo import Estimate
 
 ALL = ["kl", "reverse-kl", "jeffreys", "renyi:alpha=0.3", "bhattacharyya", "hellinger", "tv", "js"]
 INF = math.inf

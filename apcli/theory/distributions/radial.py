@@ -11,8 +11,8 @@ from functools import cached_property
 
 import numpy as np
 
-from apcli.theory.gaussian import excess_over_log
-from apcli.theory.quadrature import graded, integrals, log_integral, on_panels
+from apcli.theory.distributions.gaussian import excess_over_log
+from apcli.theory.numerics.quadrature import graded, integrals, log_integral, on_panels
 
 INFINITE = 1e280  # half the degrees of freedom that stand for infinitely many: no divergence can tell
 _FAR = 700.0  # beyond it exponentials overflow

@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from apcli.theory import MEASURES
-from apcli.theory.log_ratios import antithetic
-from apcli.theory.monte_carlo import estimate
-from apcli.theory.shifts import Shift
-from apcli.theory.student_t import StudentTPair
+from apcli.theory.distributions.shifts import Shift
+from apcli.theory.distributions.student_t import StudentTPair
+from apcli.theory.sampling.log_ratios import antithetic
+from apcli.theory.sampling.monte_carlo import estimate
 
 INF = math.inf
 ENDS = [  # df, pruned df, dimension, shift, log of the relative eigenvalue

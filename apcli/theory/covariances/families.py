@@ -14,10 +14,10 @@ from typing import Protocol
 import numpy as np
 
 from apcli.theory import SAME
-from apcli.theory.matrices import cholesky, column_lengths, euclidean, matrix_of
+from apcli.theory.covariances.row_samples import Rows, RowSample, row_whitener
+from apcli.theory.distributions.shifts import Shift
 from apcli.theory.measures import number_or_same
-from apcli.theory.row_samples import Rows, RowSample, row_whitener
-from apcli.theory.shifts import Shift
+from apcli.theory.numerics.matrices import cholesky, column_lengths, euclidean, matrix_of
 
 LARGEST = 4096  # weights of a row whose covariance is compared with another one as a matrix
 

@@ -7,7 +7,7 @@ import pytest
 from scipy import special
 
 from apcli.theory.measures import NoExactForm
-from apcli.theory.quadrature import graded, integrals, log_integral, nodes, on_panels
+from apcli.theory.numerics.quadrature import graded, integrals, log_integral, nodes, on_panels
 
 
 def normal(mean: float, deviation: float, height: float = 0.0):

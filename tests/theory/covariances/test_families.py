@@ -11,11 +11,11 @@ from scipy import linalg
 from sklearn.covariance import ledoit_wolf
 
 from apcli.projections import COVARIANCES
-from apcli.theory import row_samples
-from apcli.theory.covariances import Covariances, _different, ar1, diag, full, identity, rows
-from apcli.theory.matrices import euclidean
-from apcli.theory.row_samples import Rows, RowSample
-from apcli.theory.shifts import Shift
+from apcli.theory.covariances import row_samples
+from apcli.theory.covariances.families import Covariances, _different, ar1, diag, full, identity, rows
+from apcli.theory.covariances.row_samples import Rows, RowSample
+from apcli.theory.distributions.shifts import Shift
+from apcli.theory.numerics.matrices import euclidean
 
 K, J = 6, 4
 

@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 from oracles import general_student_t_kl_digits, general_student_t_renyi_digits, on_the_line, shift_of
 
-from apcli.theory import measures, student_t
-from apcli.theory.covariances import identity
-from apcli.theory.gaussian import GaussianPair
-from apcli.theory.shifts import Shift
-from apcli.theory.student_t import StudentTPair
+from apcli.theory import measures
+from apcli.theory.covariances.families import identity
+from apcli.theory.distributions import student_t
+from apcli.theory.distributions.gaussian import GaussianPair
+from apcli.theory.distributions.shifts import Shift
+from apcli.theory.distributions.student_t import StudentTPair
 
 I100 = np.arange(1, 101)
 REFERENCE = {  # eigenvalues less 1, shift, df, pruned df: KL

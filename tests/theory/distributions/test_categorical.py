@@ -9,8 +9,9 @@ import torch
 from scipy.special import log_softmax
 from scipy.stats import entropy
 
-from apcli.theory import MEASURES, categorical, measures
-from apcli.theory.categorical import CategoricalPair
+from apcli.theory import MEASURES, measures
+from apcli.theory.distributions import categorical
+from apcli.theory.distributions.categorical import CategoricalPair
 from apcli.theory.measures import NotDefined
 
 ORDERS = (1e-9, 1e-4, 0.3, 0.5, 0.9, 0.9999999, 1.0000001, 1.5, 2.0, 7.0)

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from apcli.theory import total_variation
+from apcli.theory.distributions.shifts import Shift
 from apcli.theory.measures import NoExactForm, NotDefined
-from apcli.theory.quadrature import nodes
-from apcli.theory.shifts import Shift
+from apcli.theory.numerics.quadrature import nodes
 
 _NEAR = 0.25  # below this, eigenvalues' logarithms are taken by series: they differ from the eigenvalues too little
 

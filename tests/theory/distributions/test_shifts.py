@@ -7,7 +7,7 @@ import pytest
 from oracles import shift_of
 from scipy.linalg import block_diag
 
-from apcli.theory.shifts import Shift
+from apcli.theory.distributions.shifts import Shift
 
 DRAW = np.random.default_rng(5)
 

@@ -17,10 +17,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from apcli.theory.gaussian import excess_over_log, log_gap
-from apcli.theory.quadrature import NEGLIGIBLE, graded, integrals, log_integral, nodes
-from apcli.theory.radial import Radial, half, jensen_gap, share_of
-from apcli.theory.shifts import Shift
+from apcli.theory.distributions.gaussian import excess_over_log, log_gap
+from apcli.theory.distributions.radial import Radial, half, jensen_gap, share_of
+from apcli.theory.distributions.shifts import Shift
+from apcli.theory.numerics.quadrature import NEGLIGIBLE, graded, integrals, log_integral, nodes
 
 _STEP = 0.1
 _ORDERS = 15  # of the series in e_i x, where |e_i| x < 1/16

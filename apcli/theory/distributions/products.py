@@ -12,10 +12,10 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from apcli.registry.tables import Choice
-from apcli.theory import cauchy as cauchy_law
-from apcli.theory import laplace as laplace_law
-from apcli.theory.matrices import euclidean
+from apcli.theory.distributions import cauchy as cauchy_law
+from apcli.theory.distributions import laplace as laplace_law
 from apcli.theory.measures import NoExactForm, check_order, number_or_same
+from apcli.theory.numerics.matrices import euclidean
 from apcli.theory.total_variation import lemma_1, lemma_1_best
 
 _CHUNK = 1 << 13  # elements worked on at a time, so that all intermediate arrays stay in the processor's cache

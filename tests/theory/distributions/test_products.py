@@ -14,10 +14,10 @@ from torch.distributions import Laplace, kl_divergence
 
 from apcli.errors import UsageError
 from apcli.theory import MEASURES, measures
-from apcli.theory import cauchy as cauchy_law
-from apcli.theory import laplace as laplace_law
+from apcli.theory.distributions import cauchy as cauchy_law
+from apcli.theory.distributions import laplace as laplace_law
+from apcli.theory.distributions.products import ProductPair, ProductReduction, cauchy, laplace
 from apcli.theory.measures import NoExactForm, NotDefined
-from apcli.theory.products import ProductPair, ProductReduction, cauchy, laplace
 from apcli.theory.total_variation import lemma_1, lemma_1_best
 
 FAMILIES = {"laplace": (laplace, laplace_law, stats.laplace), "cauchy": (cauchy, cauchy_law, stats.cauchy)}

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.stats import kendalltau
 
-from apcli.theory.kendall import RESAMPLES, bootstrap, interval, tau_b
+from apcli.theory.statistics.kendall import RESAMPLES, bootstrap, interval, tau_b
 
 RANDOM = np.random.default_rng(7)
 

@@ -14,9 +14,9 @@ import torch
 
 from apcli.devices import device_of
 from apcli.registry.tables import Choice
-from apcli.theory.log_ratios import antithetic, elliptical_parameters
+from apcli.theory.distributions.products import ProductPair
 from apcli.theory.measures import NotDefined, Pair, check_order
-from apcli.theory.products import ProductPair
+from apcli.theory.sampling.log_ratios import antithetic, elliptical_parameters
 
 # Log-ratios log(first / second) [n, k] at points of the first law, k antithetic points to a row, ``points`` in all.
 _CARRIED = 0.1  # relative error of a mean of exponentials at which about 100 draws carry it

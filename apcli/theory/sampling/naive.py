@@ -14,10 +14,10 @@ import torch
 
 from apcli.devices import device_of
 from apcli.registry.tables import Choice
-from apcli.theory.log_ratios import block_sizes, elliptical_parameters
+from apcli.theory.distributions.products import ProductPair
 from apcli.theory.measures import Pair
-from apcli.theory.monte_carlo import Estimate, from_draws
-from apcli.theory.products import ProductPair
+from apcli.theory.sampling.log_ratios import block_sizes, elliptical_parameters
+from apcli.theory.sampling.monte_carlo import Estimate, from_draws
 
 _LARGEST = 4096  # dimensions: a scale matrix of 128 MiB; drawing and evaluating take a few copies of it
 _NUMBERS = 2**20  # Pyro copies the scale matrix for each vector: 8 MiB of copies at once

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from apcli.theory.matrices import cholesky, euclidean
+from apcli.theory.numerics.matrices import cholesky, euclidean
 
 _PANEL = 1 << 23  # elements of a layer held at once where columns are gathered over all rows: 64 MB
 

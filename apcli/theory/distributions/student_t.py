@@ -8,12 +8,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from apcli.theory import gaussian, student_t_integrals, total_variation
-from apcli.theory.gaussian import GaussianPair
+from apcli.theory import total_variation
+from apcli.theory.distributions import gaussian, student_t_integrals
+from apcli.theory.distributions.gaussian import GaussianPair
+from apcli.theory.distributions.radial import jensen_gap
+from apcli.theory.distributions.shifts import Shift
 from apcli.theory.measures import NoExactForm, NotDefined, number_or_same
-from apcli.theory.quadrature import graded, integrals, nodes
-from apcli.theory.radial import jensen_gap
-from apcli.theory.shifts import Shift
+from apcli.theory.numerics.quadrature import graded, integrals, nodes
 
 _STEP = 0.125  # the trapezoidal rule converges geometrically here: at this step only rounding is left
 _FINE = 0.02  # the same for the Jensen-Shannon integrand, whose poles are nearer to the line

@@ -11,9 +11,9 @@ from oracles import on_the_line, shift_of
 from torch.distributions import Independent, MultivariateNormal, Normal, kl_divergence
 
 from apcli.theory import measures
-from apcli.theory.gaussian import GaussianPair, js, kl, pair, squared_distance, tv
+from apcli.theory.distributions.gaussian import GaussianPair, js, kl, pair, squared_distance, tv
+from apcli.theory.distributions.shifts import Shift
 from apcli.theory.measures import NoExactForm, NotDefined
-from apcli.theory.shifts import Shift
 
 D = [0.1, -0.2, 0.3]
 A = np.diag([1.0, 2.0, 4.0])
