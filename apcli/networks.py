@@ -24,8 +24,8 @@ from apcli.models.inputs import for_its_channels, told
 from apcli.models.layer_weights import layer_weights
 from apcli.models.spec import ModelSpec, is_user_model, overridden, resolve
 from apcli.models.weights import load_weights_
-from apcli.probes import Batches, undisturbed
 from apcli.probes.batch_size import images_at_once
+from apcli.probes.undisturbed import Batches, undisturbed
 from apcli.progress import Tell
 from apcli.words import few
 

@@ -1,7 +1,7 @@
 """Projections (``--dist``): a layer's weights become a distribution's parameters (arXiv:2403.00155, Definition 2).
 
 ``COVARIANCES`` are the scale matrices of the elliptical ones. What needs ``data`` is measured on a network by
-``apcli.probes``.
+``apcli.probes.undisturbed``.
 """
 
 from dataclasses import replace

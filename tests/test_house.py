@@ -63,7 +63,7 @@ FLOORS = [
     ],
     ["apcli.checkpoints.sizes"],
     ["apcli.data.*", "apcli.models.*"],
-    ["apcli.figures", "apcli.figures.*", "apcli.probes", "apcli.probes.*"],
+    ["apcli.figures", "apcli.figures.*", "apcli.probes.undisturbed", "apcli.probes.undisturbed.*"],
     ["apcli.criteria.*"],
     ["apcli.training", "apcli.training.*"],
     ["apcli.operations"],

@@ -17,7 +17,7 @@ from apcli.channels.groups import ChannelGroup
 from apcli.channels.resize import fit_
 from apcli.errors import ApcliError
 from apcli.models.copies import copy_of, emptied, holds_numbers
-from apcli.probes import logits_of
+from apcli.probes.undisturbed import logits_of
 
 Removed = Mapping[str, np.ndarray]  # by group, the channels that go
 Cuts = Mapping[int, np.ndarray]  # by dimension of a tensor, the indices that go

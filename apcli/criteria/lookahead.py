@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from apcli.channels.flows import flows
 from apcli.criteria.subject import Scores, Subject
-from apcli.probes import undisturbed
+from apcli.probes.undisturbed import undisturbed
 
 _Side = tuple[str, int, bool]  # a weight, a dimension of it, and whether what stands before it is meant
 

@@ -16,7 +16,7 @@ from apcli.checkpoints.layers.prunable import layer_name
 from apcli.criteria.subject import Scores, Subject
 from apcli.errors import ApcliError, UsageError
 from apcli.models.copies import copy_of
-from apcli.probes import logits_of, undisturbed
+from apcli.probes.undisturbed import logits_of, undisturbed
 from apcli.words import few
 
 log = logging.getLogger("apcli")

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from torch import nn
 
-from apcli.probes import Batches
+from apcli.probes.undisturbed import Batches
 
 Scores = dict[str, np.ndarray]  # by tensor name: floats of the weight's shape, larger = keep
 Masks = Mapping[str, np.ndarray]  # by tensor name: bool of the weight's shape, True = kept

@@ -16,7 +16,7 @@ from apcli.checkpoints.files.entries import BITS
 from apcli.criteria.filters import BLOCK, FilterWeights
 from apcli.errors import ApcliError, UsageError
 from apcli.models.copies import copy_of
-from apcli.probes import Batches, logits_of, undisturbed
+from apcli.probes.undisturbed import Batches, logits_of, undisturbed
 from apcli.registry.tables import Choice
 
 

@@ -23,7 +23,7 @@ from apcli.errors import UsageError, VerificationError
 from apcli.models.spec import ModelSpec
 from apcli.operations.filter_scores import FilterScores
 from apcli.operations.filter_shares import SCOPES, Shares, masks_of, share_of_groups
-from apcli.probes import Batches
+from apcli.probes.undisturbed import Batches
 from apcli.registry.tables import Choice
 from apcli.words import few
 

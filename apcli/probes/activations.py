@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from apcli.checkpoints.layers.prunable import layer_name
 from apcli.errors import ApcliError, UsageError
-from apcli.probes import Batches, undisturbed
+from apcli.probes.undisturbed import Batches, undisturbed
 
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 LARGEST = 1 << 29  # elements of a second moment: 4 GiB

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.utils.flop_counter import FlopCounterMode, flop_registry
 
-from apcli.probes import undisturbed
+from apcli.probes.undisturbed import undisturbed
 
 _VECTORS = {  # products that the counter has no formula for
     torch.ops.aten.mv: lambda matrix, vector, **_: 2 * matrix.numel(),

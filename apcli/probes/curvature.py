@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, jvp, vjp, vmap
 
 from apcli.errors import ApcliError
-from apcli.probes import Batches, logits_of, undisturbed
+from apcli.probes.undisturbed import Batches, logits_of, undisturbed
 
 log = logging.getLogger("apcli")
 

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from apcli.errors import ApcliError
-from apcli.probes import Batches, logits_of, undisturbed
+from apcli.probes.undisturbed import Batches, logits_of, undisturbed
 from apcli.theory.distributions.categorical import CategoricalPair
 
 

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
 
 from apcli.models.layer_weights import layer_weights
-from apcli.probes import undisturbed
+from apcli.probes.undisturbed import undisturbed
 
 
 def parameters_of(network: nn.Module) -> dict[str, nn.Parameter]:

@@ -11,8 +11,8 @@ import torchvision
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from apcli.probes import undisturbed
 from apcli.probes.costs import Costs, macs
+from apcli.probes.undisturbed import undisturbed
 
 _MODULES = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
