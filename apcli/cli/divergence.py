@@ -11,9 +11,9 @@ from apcli.configs.divergence import DivergenceConfig
 from apcli.configs.shared import DataConfig, InputConfig
 from apcli.errors import UsageError
 from apcli.projections import DISTRIBUTIONS
+from apcli.projections.caveats import of_projection
 from apcli.registry.tables import Choice
 from apcli.theory import MEASURES
-from apcli.theory.caveats import of_projection
 
 
 @with_data
@@ -96,7 +96,7 @@ def _on_data(config: DivergenceConfig, tell: Any) -> Any:
 
     if not needs_data(config):
         return None
-    from apcli.operations.data_projections import DataProjections
+    from apcli.projections.network import DataProjections
 
     return DataProjections(config, tell)
 

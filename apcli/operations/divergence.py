@@ -16,8 +16,8 @@ from apcli.configs.divergence import DivergenceConfig
 from apcli.errors import ApcliError, UsageError, VerificationError
 from apcli.operations.divergence_choices import check_choices, choices_of, is_on_data, what_is_defined
 from apcli.operations.divergence_records import Value, context_of, metrics_of, pruning_of, record_of, tv_bounds_of
-from apcli.operations.weight_projections import Tensors, WeightProjections, pair_of
 from apcli.progress import Tell
+from apcli.projections.weights import Tensors, WeightProjections, pair_of
 from apcli.records import POOLED, Record
 from apcli.registry.tables import Choice
 from apcli.theory import ESTIMATORS, MEASURES
@@ -25,7 +25,7 @@ from apcli.theory.distributions.shifts import Shift
 from apcli.theory.measures import NoExactForm, Pair
 
 if TYPE_CHECKING:  # it imports torch
-    from apcli.operations.data_projections import DataProjections
+    from apcli.projections.network import DataProjections
 
 log = logging.getLogger("apcli")
 

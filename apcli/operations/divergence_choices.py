@@ -8,8 +8,8 @@ import numpy as np
 
 from apcli.configs.divergence import DivergenceConfig
 from apcli.errors import UsageError
-from apcli.operations.weight_projections import check_groups, pair_of
 from apcli.projections import COVARIANCES, DISTRIBUTIONS
+from apcli.projections.weights import check_groups, pair_of
 from apcli.registry.tables import Choice, split_list
 from apcli.theory import MEASURES
 from apcli.theory.covariances.families import identity

@@ -7,7 +7,7 @@ from itertools import combinations
 
 from apcli.operations.report import Group, Run, Stat
 from apcli.operations.report_quantities import PD_LOSS, Quantity
-from apcli.theory.caveats import NOT_PROVEN, of_projection
+from apcli.projections.caveats import NOT_PROVEN, of_projection
 from apcli.theory.statistics import kendall
 from apcli.words import MANY, count, few, join
 

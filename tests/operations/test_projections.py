@@ -20,13 +20,13 @@ from apcli.configs.shared import DataConfig
 from apcli.configs.training import FinetuneConfig, LoopConfig, ModelConfig, TrainConfig
 from apcli.data.datasets import load
 from apcli.errors import ApcliError, UsageError
-from apcli.operations.data_projections import DataProjections
 from apcli.operations.divergence import Divergences
 from apcli.operations.divergence_choices import needs_data
 from apcli.operations.finetune import Finetuner
 from apcli.operations.prune import prune
 from apcli.operations.train import train
 from apcli.outputs import Outputs
+from apcli.projections.network import DataProjections
 
 SHAPES = {"conv.weight": (6, 3, 2, 2), "fc.weight": (5, 8)}
 Record = records.Record
@@ -79,7 +79,7 @@ def test_elementwise_families_are_sums_over_the_weights(plain):
 def test_blocks_of_any_size_give_the_same_numbers(plain, monkeypatch, blocks):
     dists = "ap2:groups=7,gaussian:cov=diag,student-t:cov=rows:shrinkage=0.5,gaussian:cov=ar1:rho=0.3,laplace"
     wanted = measured(*plain, dists)
-    monkeypatch.setattr("apcli.operations.weight_projections.BLOCK", blocks)
+    monkeypatch.setattr("apcli.projections.weights.BLOCK", blocks)
     found = measured(*plain, dists)
     assert [r["value"] for r in found] == pytest.approx([r["value"] for r in wanted], rel=1e-12)
 

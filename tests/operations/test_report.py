@@ -19,7 +19,7 @@ from apcli.operations.report_order import (
 )
 from apcli.operations.report_quantities import PD_LOSS, measures_of
 from apcli.operations.report_ranking import LOWER, UNKNOWN, UNRESOLVED, rankings, sentences
-from apcli.theory.caveats import PREDICTIVE, SAME_ORDER
+from apcli.projections.caveats import PREDICTIVE, SAME_ORDER
 from apcli.theory.statistics import kendall
 
 (AP2,) = measures_of([{"dist": "ap2", "params": {}, "measure": "ap2", "estimator": "exact"}])

@@ -15,10 +15,10 @@ from apcli.data.datasets import evenly
 from apcli.devices import device_of
 from apcli.errors import ApcliError, UsageError
 from apcli.networks import Networks, batches_of, forward_batches
-from apcli.operations.weight_projections import Tensors
 from apcli.probes.predictions import log_probabilities
 from apcli.progress import Tell
 from apcli.projections import COVARIANCES
+from apcli.projections.weights import Tensors
 from apcli.registry.tables import Choice
 from apcli.theory.covariances.families import log_of_scales
 from apcli.theory.distributions.shifts import Shift

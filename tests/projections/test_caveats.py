@@ -1,9 +1,8 @@
 import numpy as np
 import pytest
 
-from apcli.projections import COVARIANCES, DISTRIBUTIONS
-from apcli.theory import caveats
-from apcli.theory.caveats import of_projection, same_order
+from apcli.projections import COVARIANCES, DISTRIBUTIONS, caveats
+from apcli.projections.caveats import of_projection, same_order
 
 
 @pytest.mark.parametrize(
