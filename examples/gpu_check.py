@@ -38,7 +38,7 @@ from apcli.training.evaluation import evaluate
 from apcli.training.forward import Forward
 from apcli.training.loop import Training
 from apcli.training.masking import Growth, Masking
-from apcli.training.parameters import parameters_of
+from apcli.training.optim.parameters import parameters_of
 from apcli.training.recipe import recipe_of
 from apcli.training.resume import Resume
 

@@ -43,8 +43,8 @@ FLOORS = [
     ],
     ["apcli.selection.masks", "apcli.checkpoints.files.headers"],
     [
-        *["apcli.theory", "apcli.criteria", "apcli.allocations", "apcli.optim", "apcli.data", "apcli.models"],
-        *["apcli.schedules", "apcli.theory.*", "apcli.allocations.*", "apcli.optim.*", "apcli.schedules.*"],
+        *["apcli.theory", "apcli.criteria", "apcli.allocations", "apcli.training.optim", "apcli.data", "apcli.models"],
+        *["apcli.schedules", "apcli.theory.*", "apcli.allocations.*", "apcli.training.optim.*", "apcli.schedules.*"],
     ],
     ["apcli.checkpoints.files.entries"],
     [
@@ -90,7 +90,7 @@ LIGHT = [
     ),
 ]
 TABLES = [
-    *["apcli.criteria", "apcli.allocations", "apcli.schedules", "apcli.optim", "apcli.theory", "apcli.data"],
+    *["apcli.criteria", "apcli.allocations", "apcli.schedules", "apcli.training.optim", "apcli.theory", "apcli.data"],
     "apcli.models",
 ]
 LINES_OF_A_FUNCTION, LINES_OF_A_COMMAND, LINES_OF_A_FILE = 60, 80, 360  # a command's signature is its options

@@ -9,10 +9,10 @@ from apcli.allocations import SCOPES, SPARSITY_SCHEDULES
 from apcli.criteria import FILTER_METHODS, METHODS
 from apcli.data import AUGMENTATIONS, DATASETS
 from apcli.models import MODELS
-from apcli.optim import OPTIMISERS, SCHEDULES
 from apcli.projections import COVARIANCES, DISTRIBUTIONS
 from apcli.registry.tables import Table
 from apcli.theory import ESTIMATORS, MEASURES
+from apcli.training.optim import OPTIMISERS, SCHEDULES
 
 README = Path(__file__).parents[1] / "README.md"
 TABLES = [METHODS, FILTER_METHODS, SCOPES, SPARSITY_SCHEDULES, DISTRIBUTIONS, COVARIANCES, MEASURES, ESTIMATORS]

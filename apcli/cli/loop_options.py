@@ -10,7 +10,7 @@ from apcli.cli import options
 from apcli.cli.expanded import Command, expanded
 from apcli.configs.training import LoopConfig
 from apcli.data import AUGMENTATIONS
-from apcli.optim import OPTIMISERS, SCHEDULES
+from apcli.training.optim import OPTIMISERS, SCHEDULES
 
 
 def _option(kind: Any, *names: str, metavar: str | None = None, help: str | None = None) -> Any:

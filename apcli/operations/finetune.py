@@ -36,7 +36,7 @@ from apcli.training.evaluation import in_percent
 from apcli.training.forward import Forward, warn_of_emulation
 from apcli.training.loop import Training
 from apcli.training.masking import Growth, Masking
-from apcli.training.parameters import parameters_of
+from apcli.training.optim.parameters import parameters_of
 from apcli.training.ranks import Ranks
 from apcli.training.recalibration import recalibrate_
 from apcli.training.recipe import recipe_of, warn_of_schedule

@@ -34,7 +34,7 @@ from apcli.progress import Tell
 from apcli.training.evaluation import in_percent
 from apcli.training.forward import Forward, warn_of_emulation
 from apcli.training.masking import Masking
-from apcli.training.parameters import parameters_of
+from apcli.training.optim.parameters import parameters_of
 from apcli.training.ranks import Ranks
 from apcli.training.recipe import Recipe, recipe_of, warn_of_schedule
 

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from apcli.errors import ApcliError
 from apcli.models.spec import ModelSpec
-from apcli.training.parameters import main_head
+from apcli.training.optim.parameters import main_head
 
 log = logging.getLogger("apcli")
 

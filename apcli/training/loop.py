@@ -18,18 +18,18 @@ from apcli.data.datasets import Dataset
 from apcli.errors import ApcliError, UsageError
 from apcli.models.spec import ModelSpec
 from apcli.progress import Pace
-from apcli.training.averages import Average
 from apcli.training.captured import Captured
 from apcli.training.draws import order_of, seed_of
 from apcli.training.evaluation import Tally, evaluate
 from apcli.training.forward import Forward
 from apcli.training.interrupts import Interrupts, held_back
-from apcli.training.losses import loss_of, mixing_of
 from apcli.training.masking import Masking
-from apcli.training.optimisers import load_, optimiser_of
-from apcli.training.parameters import learn_, learns_in_part, parameters_of, training_mode_
+from apcli.training.optim.averages import Average
+from apcli.training.optim.losses import loss_of, mixing_of
+from apcli.training.optim.optimisers import load_, optimiser_of
+from apcli.training.optim.parameters import learn_, learns_in_part, parameters_of, training_mode_
+from apcli.training.optim.rates import Rates
 from apcli.training.ranks import Ranks
-from apcli.training.rates import Rates
 from apcli.training.recalibration import settle_
 from apcli.training.recipe import Recipe
 from apcli.training.resume import Resume

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.optim import Adam
 
-from apcli.training.optimisers import load_
+from apcli.training.optim.optimisers import load_
 
 
 @dataclass(frozen=True)

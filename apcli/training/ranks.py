@@ -17,7 +17,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from apcli.devices import device_of
 from apcli.errors import UsageError
-from apcli.training.parameters import main_head
+from apcli.training.optim.parameters import main_head
 
 _PATIENCE = timedelta(seconds=5)
 

@@ -11,8 +11,8 @@ from apcli.data import AUGMENTATIONS
 from apcli.data.datasets import Dataset
 from apcli.errors import UsageError
 from apcli.models.spec import ModelSpec, default_lr
-from apcli.optim import OPTIMISERS, SCHEDULES
 from apcli.registry.tables import Choice
+from apcli.training.optim import OPTIMISERS, SCHEDULES
 
 log = logging.getLogger("apcli")
 

@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn.utils import parametrizations, prune
 
 from apcli.models.copies import copy_of, emptied
-from apcli.training.averages import Average
+from apcli.training.optim.averages import Average
 
 warnings.filterwarnings("ignore", message=".*weight_norm. is deprecated")
 

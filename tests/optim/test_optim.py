@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from apcli.errors import UsageError
-from apcli.optim import OPTIMISERS, SCHEDULES
+from apcli.training.optim import OPTIMISERS, SCHEDULES
 
 EPOCHS = 12
 FORMS = {

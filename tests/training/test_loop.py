@@ -16,12 +16,12 @@ from apcli.data.datasets import Dataset, Split
 from apcli.devices import device_of
 from apcli.errors import ApcliError, UsageError
 from apcli.models.spec import ModelSpec
-from apcli.optim import OPTIMISERS
 from apcli.training.evaluation import evaluate
 from apcli.training.forward import Forward
 from apcli.training.loop import Training
 from apcli.training.masking import Growth, Masking
-from apcli.training.parameters import parameters_of
+from apcli.training.optim import OPTIMISERS
+from apcli.training.optim.parameters import parameters_of
 from apcli.training.recalibration import recalibrate_
 from apcli.training.recipe import Recipe, recipe_of
 

@@ -11,11 +11,11 @@ from torch import Tensor, nn
 
 from apcli.data.datasets import Dataset, Split
 from apcli.models.spec import ModelSpec
-from apcli.optim import OPTIMISERS, SCHEDULES
 from apcli.training.draws import order_of
 from apcli.training.loop import Training
 from apcli.training.masking import Masking
-from apcli.training.parameters import parameters_of
+from apcli.training.optim import OPTIMISERS, SCHEDULES
+from apcli.training.optim.parameters import parameters_of
 from apcli.training.recipe import Recipe
 
 SPEC = ModelSpec("net.py:net", "user", 4, (1, 4, 4), (0.5,), (0.25,))

@@ -23,10 +23,10 @@ from apcli.data.datasets import Dataset, Split
 from apcli.data.streaming import ReaderLost
 from apcli.errors import ApcliError, UsageError
 from apcli.models.spec import ModelSpec
-from apcli.optim import OPTIMISERS, SCHEDULES
 from apcli.training.loop import Training
 from apcli.training.masking import Growth, Masking
-from apcli.training.parameters import parameters_of
+from apcli.training.optim import OPTIMISERS, SCHEDULES
+from apcli.training.optim.parameters import parameters_of
 from apcli.training.recipe import recipe_of
 from apcli.training.resume import Resume
 

@@ -17,12 +17,12 @@ from apcli.configs.training import LoopConfig
 from apcli.criteria.movement import movement
 from apcli.data.datasets import Dataset, Split
 from apcli.models.spec import ModelSpec
-from apcli.optim import OPTIMISERS, SCHEDULES
 from apcli.training import loop
 from apcli.training.captured import Captured
 from apcli.training.loop import Training
 from apcli.training.masking import Growth, Masking
-from apcli.training.optimisers import load_, optimiser_of
+from apcli.training.optim import OPTIMISERS, SCHEDULES
+from apcli.training.optim.optimisers import load_, optimiser_of
 from apcli.training.recipe import Recipe, recipe_of
 
 CUDA = torch.device("cuda:0")

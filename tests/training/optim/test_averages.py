@@ -4,9 +4,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from apcli.training.averages import Average
 from apcli.training.masking import Masking
-from apcli.training.parameters import parameters_of
+from apcli.training.optim.averages import Average
+from apcli.training.optim.parameters import parameters_of
 
 
 def test_it_is_the_exponential_average_of_the_weights_and_the_last_buffers():

@@ -7,9 +7,9 @@ import torch
 from torch import nn
 
 from apcli.errors import UsageError
-from apcli.optim import OPTIMISERS, SCHEDULES
-from apcli.training.optimisers import load_, optimiser_of
-from apcli.training.rates import Rates
+from apcli.training.optim import OPTIMISERS, SCHEDULES
+from apcli.training.optim.optimisers import load_, optimiser_of
+from apcli.training.optim.rates import Rates
 
 
 def network() -> nn.Module:

@@ -36,7 +36,7 @@ SCHEDULES = Table(
     (
         Row(
             "cosine",
-            "apcli.optim.schedules:cosine",
+            "apcli.training.optim.lr_schedules:cosine",
             "half a cosine, from the rate to min_lr",
             "Loshchilov & Hutter 2017, arXiv:1608.03983",
             (),
@@ -45,7 +45,7 @@ SCHEDULES = Table(
         ),
         Row(
             "step",
-            "apcli.optim.schedules:step",
+            "apcli.training.optim.lr_schedules:step",
             "times gamma at each milestone, given as 80+120 (epochs)",
             "He et al. 2016, arXiv:1512.03385, section 4.2",
             (),
@@ -54,7 +54,7 @@ SCHEDULES = Table(
         ),
         Row(
             "exponential",
-            "apcli.optim.schedules:exponential",
+            "apcli.training.optim.lr_schedules:exponential",
             "times gamma each epoch",
             "torch.optim.lr_scheduler.ExponentialLR",
             (),
@@ -63,13 +63,13 @@ SCHEDULES = Table(
         ),
         Row(
             "linear",
-            "apcli.optim.schedules:linear",
+            "apcli.training.optim.lr_schedules:linear",
             "a straight line from the rate to 0",
             "torch.optim.lr_scheduler.LinearLR",
         ),
         Row(
             "polynomial",
-            "apcli.optim.schedules:polynomial",
+            "apcli.training.optim.lr_schedules:polynomial",
             "(1 - epoch / epochs) ^ power",
             "torch.optim.lr_scheduler.PolynomialLR",
             (),
@@ -78,7 +78,7 @@ SCHEDULES = Table(
         ),
         Row(
             "one-cycle",
-            "apcli.optim.schedules:one_cycle",
+            "apcli.training.optim.lr_schedules:one_cycle",
             "by step: up to the rate for a share of all steps, then down to almost nothing; momentum goes against it",
             "Smith & Topin 2018, arXiv:1708.07120",
             ("steps",),
@@ -87,7 +87,7 @@ SCHEDULES = Table(
         ),
         Row(
             "plateau",
-            "apcli.optim.schedules:plateau",
+            "apcli.training.optim.lr_schedules:plateau",
             "times factor where the loss (of --validation, else of train) has not fallen for patience epochs",
             "torch.optim.lr_scheduler.ReduceLROnPlateau",
             (),
@@ -96,7 +96,7 @@ SCHEDULES = Table(
         ),
         Row(
             "constant",
-            "apcli.optim.schedules:constant",
+            "apcli.training.optim.lr_schedules:constant",
             "the rate as given",
             "torch.optim.lr_scheduler.ConstantLR",
         ),

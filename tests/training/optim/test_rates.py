@@ -9,8 +9,8 @@ from torch.optim import SGD, Adam
 
 from apcli.configs.training import LoopConfig
 from apcli.errors import UsageError
-from apcli.training.optimisers import optimiser_of
-from apcli.training.rates import Rates
+from apcli.training.optim.optimisers import optimiser_of
+from apcli.training.optim.rates import Rates
 from apcli.training.recipe import warn_of_schedule
 
 STEPS = 5  # an epoch

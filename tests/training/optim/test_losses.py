@@ -5,7 +5,7 @@ import pytest
 import torch
 from scipy.special import log_softmax
 
-from apcli.training.losses import loss_of, mixing_of
+from apcli.training.optim.losses import loss_of, mixing_of
 
 DRAW = np.random.default_rng(0)
 LOGITS, TEACHER, LABELS = DRAW.normal(size=(5, 4)), DRAW.normal(size=(5, 4)), np.array([0, 3, 1, 1, 2])

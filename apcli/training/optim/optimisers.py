@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from apcli.errors import UsageError
-from apcli.training.parameters import decaying
+from apcli.training.optim.parameters import decaying
 from apcli.training.recipe import Recipe
 
 _BUILT = ("capturable", "foreach", "fused")  # how an optimiser computes: its own, not the saved state's
