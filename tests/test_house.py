@@ -264,10 +264,10 @@ def test_only_the_command_line_speaks():
     """Elsewhere messages go through ``logging``; nothing but ``streams`` writes to stdout."""
     for name, node in nodes(ast.Call):
         if isinstance(node.func, ast.Name) and node.func.id in {"print", "input", "breakpoint", "exec", "eval"}:
-            assert name == "apcli.cli.streams", f"{name}:{node.lineno}: {node.func.id}"
+            assert name == "apcli.cli.streams.terminal", f"{name}:{node.lineno}: {node.func.id}"
     for name, node in nodes(ast.Attribute):
         if isinstance(node.value, ast.Name) and node.value.id == "sys" and node.attr in {"stdin", "stdout", "stderr"}:
-            assert name == "apcli.cli.streams", f"{name}:{node.lineno}: sys.{node.attr}"
+            assert name == "apcli.cli.streams.terminal", f"{name}:{node.lineno}: sys.{node.attr}"
 
 
 # Handlers of any error that run no network on a device: what is too large there is told by its own library.

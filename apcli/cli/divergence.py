@@ -5,8 +5,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from apcli import records
-from apcli.cli import options, stdin, stdout, streams
-from apcli.cli.network_options import with_data, with_inputs
+from apcli.cli.options import shared
+from apcli.cli.options.network import with_data, with_inputs
+from apcli.cli.streams import stdin, stdout, terminal
 from apcli.configs.divergence import DivergenceConfig
 from apcli.configs.shared import DataConfig, InputConfig
 from apcli.errors import UsageError
@@ -19,27 +20,27 @@ from apcli.theory import MEASURES
 @with_data
 @with_inputs
 def divergence(
-    checkpoints: options.Checkpoints = None,
-    dist: options.Dist = DivergenceConfig.dist,
-    measure: options.Measure = DivergenceConfig.measure,
-    estimator: options.Estimator = DivergenceConfig.estimator,
-    samples: options.Samples = DivergenceConfig.samples,
-    repeats: options.Repeats = DivergenceConfig.repeats,
-    seed: options.DrawSeed = DivergenceConfig.seed,
-    groups: options.Groups = DivergenceConfig.groups,
-    level: options.Level = DivergenceConfig.level,
-    dense: options.Dense = None,
-    layers: options.ComparedLayers = DivergenceConfig.layers,
-    exclude: options.Exclude = DivergenceConfig.exclude,
-    model: options.Model = DivergenceConfig.model,
+    checkpoints: shared.Checkpoints = None,
+    dist: shared.Dist = DivergenceConfig.dist,
+    measure: shared.Measure = DivergenceConfig.measure,
+    estimator: shared.Estimator = DivergenceConfig.estimator,
+    samples: shared.Samples = DivergenceConfig.samples,
+    repeats: shared.Repeats = DivergenceConfig.repeats,
+    seed: shared.DrawSeed = DivergenceConfig.seed,
+    groups: shared.Groups = DivergenceConfig.groups,
+    level: shared.Level = DivergenceConfig.level,
+    dense: shared.Dense = None,
+    layers: shared.ComparedLayers = DivergenceConfig.layers,
+    exclude: shared.Exclude = DivergenceConfig.exclude,
+    model: shared.Model = DivergenceConfig.model,
     inputs: InputConfig = DivergenceConfig.inputs,
     read: DataConfig = DataConfig(),
-    split: options.Split = DivergenceConfig.split,
-    images: options.Images = DivergenceConfig.images,
-    batch_size: options.BatchSize = DivergenceConfig.batch_size,
-    device: options.Device = DivergenceConfig.device,
-    as_json: options.Json = False,
-    quiet: options.Quiet = False,
+    split: shared.Split = DivergenceConfig.split,
+    images: shared.Images = DivergenceConfig.images,
+    batch_size: shared.BatchSize = DivergenceConfig.batch_size,
+    device: shared.Device = DivergenceConfig.device,
+    as_json: shared.Json = False,
+    quiet: shared.Quiet = False,
 ) -> None:
     """Measure how far pruned weights moved: AP2 and AP3 (nats), per layer and pooled (*), beside PD.
 
@@ -51,7 +52,7 @@ def divergence(
       apcli divergence a b --dist gaussian:cov=activation,predictive --data digits
       apcli divergence a b --dist student-t:df=3 --measure js,tv --estimator mc
     """
-    streams.start(quiet)
+    terminal.start(quiet)
     config = DivergenceConfig(
         dist=dist,
         measure=measure,
@@ -77,7 +78,7 @@ def divergence(
 def _measure(checkpoints: list[str], dense: str | None, config: DivergenceConfig, as_json: bool) -> None:
     from apcli.operations.divergence import Divergences
 
-    with streams.progress() as tell:
+    with terminal.progress() as tell:
         divergences = Divergences(config, _on_data(config, tell), tell)
         for before, after in _pairs(checkpoints, dense):
             found = divergences.records(before, after)

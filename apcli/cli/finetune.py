@@ -5,9 +5,11 @@ from typing import Annotated
 import typer
 
 from apcli.allocations import SPARSITY_SCHEDULES
-from apcli.cli import options, stages, stdin, streams
-from apcli.cli.loop_options import with_loop
-from apcli.cli.network_options import with_data, with_inputs
+from apcli.cli import results
+from apcli.cli.options import shared
+from apcli.cli.options.loop import with_loop
+from apcli.cli.options.network import with_data, with_inputs
+from apcli.cli.streams import stdin, terminal
 from apcli.configs.shared import DataConfig, InputConfig
 from apcli.configs.training import FinetuneConfig, LoopConfig
 from apcli.criteria import IN_TRAINING
@@ -18,11 +20,11 @@ from apcli.errors import UsageError
 @with_inputs
 @with_loop(FinetuneConfig.loop)
 def finetune(
-    checkpoints: options.Checkpoints = None,
-    model: options.Model = FinetuneConfig.model,
+    checkpoints: shared.Checkpoints = None,
+    model: shared.Model = FinetuneConfig.model,
     inputs: InputConfig = FinetuneConfig.inputs,
     read: DataConfig = DataConfig(),
-    dense: options.Dense = FinetuneConfig.dense,
+    dense: shared.Dense = FinetuneConfig.dense,
     update: Annotated[
         str,
         typer.Option("--update", metavar="all|pruned", help="which weights learn: all, or the pruned layers' alone"),
@@ -42,16 +44,16 @@ def finetune(
     scope: Annotated[
         str, typer.Option("--scope", metavar="layer|global", help="over what weights are ranked")
     ] = FinetuneConfig.scope,
-    layers: options.Layers = FinetuneConfig.layers,
-    exclude: options.Exclude = FinetuneConfig.exclude,
+    layers: shared.Layers = FinetuneConfig.layers,
+    exclude: shared.Exclude = FinetuneConfig.exclude,
     recalibrate_bn: Annotated[
         bool, typer.Option("--recalibrate-bn", help="first measure batch-norm statistics anew on the training images")
     ] = False,
     loop: LoopConfig = FinetuneConfig.loop,
-    seed: options.Seed = None,
-    output: options.Output = None,
-    overwrite: options.Overwrite = False,
-    quiet: options.Quiet = False,
+    seed: shared.Seed = None,
+    output: shared.Output = None,
+    overwrite: shared.Overwrite = False,
+    quiet: shared.Quiet = False,
 ) -> None:
     """Train pruned networks on, their zeros held after every step; prints each checkpoint's path.
 
@@ -61,7 +63,7 @@ def finetune(
       apcli prune model.safetensors --sparsity 0.5,0.8 | apcli finetune --epochs 20 --lr 0.01
       apcli finetune model.safetensors --sparsity 0.9 --schedule cubic:end=0.5 --epochs 20
     """
-    streams.start(quiet)
+    terminal.start(quiet)
     if output == "-":
         if trace not in (FinetuneConfig.trace, "none"):
             raise UsageError(f"--trace {trace} is a second file, which --output - cannot send: give --output a path")
@@ -73,8 +75,8 @@ def finetune(
 
     with (
         joined(loop.device) as ranks,
-        stages.outputs(output, overwrite, checkpoints or []) as (places, send),
-        streams.progress() as tell,
+        results.outputs(output, overwrite, checkpoints or []) as (places, send),
+        terminal.progress() as tell,
     ):
         finetuner = Finetuner(config, places, tell, ranks)
         for source in stdin.checkpoints_in(checkpoints or []):

@@ -10,7 +10,8 @@ from typing import Annotated
 import typer
 
 from apcli import __version__
-from apcli.cli import divergence, finetune, prune, report, stdout, streams, train
+from apcli.cli import divergence, finetune, prune, report, train
+from apcli.cli.streams import stdout, terminal
 from apcli.errors import ApcliError, UsageError
 
 app = typer.Typer(
@@ -92,15 +93,15 @@ def main() -> None:
             traceback.print_exc()
         sentence, code = explain(error)
         everywhere = code == UsageError.exit_code and getattr(error, "everywhere", True)
-        told = everywhere and not streams.is_first()  # the first process says the same
+        told = everywhere and not terminal.is_first()  # the first process says the same
         if sentence and not signals.received and not told:  # a file closed half-way by a signal raises its own error
-            streams.say_error(sentence)
+            terminal.say_error(sentence)
     signal.setitimer(signal.ITIMER_REAL, 0)
     if signals.received:
         code = 128 + signals.received
         word = _WORDS[signal.Signals(signals.received)]
-        if streams.is_first():
-            streams.say_error(f"{word}: finished files are kept, run the same command again to go on")
+        if terminal.is_first():
+            terminal.say_error(f"{word}: finished files are kept, run the same command again to go on")
     sys.exit(code)
 
 

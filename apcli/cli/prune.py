@@ -5,9 +5,11 @@ from typing import Annotated, Any
 import typer
 
 from apcli.allocations import SCOPES
-from apcli.cli import options, stages, stdin, streams
-from apcli.cli.network_options import with_data, with_inputs
-from apcli.cli.options import numbers, seeds
+from apcli.cli import results
+from apcli.cli.options import shared
+from apcli.cli.options.network import with_data, with_inputs
+from apcli.cli.options.shared import numbers, seeds
+from apcli.cli.streams import stdin, terminal
 from apcli.configs.prune import PruneConfig
 from apcli.configs.shared import DataConfig, InputConfig
 from apcli.criteria import FILTER_METHODS, METHODS
@@ -20,7 +22,7 @@ _METHODS = f"{', '.join(METHODS.names)}; of filters {', '.join(FILTER_METHODS.na
 @with_data
 @with_inputs
 def prune(
-    checkpoints: options.Checkpoints = None,
+    checkpoints: shared.Checkpoints = None,
     sparsity: Annotated[
         str | None, typer.Option("--sparsity", metavar="LIST", help="removed share of the weights, each in [0, 1)")
     ] = None,
@@ -34,8 +36,8 @@ def prune(
     scope: Annotated[
         str, typer.Option("--scope", help=f"over what weights are ranked: {', '.join(SCOPES.names)}")
     ] = PruneConfig.scope,
-    layers: options.Layers = PruneConfig.layers,
-    exclude: options.Exclude = PruneConfig.exclude,
+    layers: shared.Layers = PruneConfig.layers,
+    exclude: shared.Exclude = PruneConfig.exclude,
     layer_sparsity: Annotated[
         str | None, typer.Option("--layer-sparsity", metavar="LIST", help="of single layers: conv1=0.2,fc*=0.8")
     ] = None,
@@ -59,18 +61,18 @@ def prune(
     storage: Annotated[
         str, typer.Option("--storage", metavar="dense|bitmask", help="bitmask: smaller, for apcli alone to read")
     ] = PruneConfig.storage,
-    model: options.Model = PruneConfig.model,
+    model: shared.Model = PruneConfig.model,
     inputs: InputConfig = PruneConfig.inputs,
     read: DataConfig = DataConfig(),
-    split: options.Split = PruneConfig.split,
-    images: options.Images = PruneConfig.images,
-    batch_size: options.BatchSize = PruneConfig.batch_size,
-    device: options.Device = PruneConfig.device,
-    seed: options.Seed = None,
-    several_seeds: options.Seeds = None,
-    output: options.Output = None,
-    overwrite: options.Overwrite = False,
-    quiet: options.Quiet = False,
+    split: shared.Split = PruneConfig.split,
+    images: shared.Images = PruneConfig.images,
+    batch_size: shared.BatchSize = PruneConfig.batch_size,
+    device: shared.Device = PruneConfig.device,
+    seed: shared.Seed = None,
+    several_seeds: shared.Seeds = None,
+    output: shared.Output = None,
+    overwrite: shared.Overwrite = False,
+    quiet: shared.Quiet = False,
 ) -> None:
     """Set a share of the weights to exact zeros; prints each pruned file's path.
 
@@ -81,7 +83,7 @@ def prune(
       apcli prune model.safetensors --method taylor --scope global --sparsity 0.5,0.9 --data cifar10
       apcli prune model.safetensors --structure filter --sparsity 0.5 --compact
     """
-    streams.start(quiet)
+    terminal.start(quiet)
     amounts = {
         "sparsity": () if sparsity is None else numbers(sparsity, "--sparsity", "0.1,0.3"),
         "compression": () if compression is None else numbers(compression, "--compression", "2,4"),
@@ -99,7 +101,7 @@ def _prune(checkpoints: list[str], config: PruneConfig, output: str | None, over
     from apcli.operations import prune as operation
     from apcli.operations.prune_trials import check, needs_network
 
-    with stages.outputs(output, overwrite, checkpoints) as (places, send), streams.progress() as tell:
+    with results.outputs(output, overwrite, checkpoints) as (places, send), terminal.progress() as tell:
         check(config, places)
         network: Any = None
         if needs_network(config):

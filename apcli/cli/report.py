@@ -7,7 +7,8 @@ from typing import Annotated, Any
 import typer
 
 from apcli import records
-from apcli.cli import options, stdin, stdout, streams
+from apcli.cli.options import shared
+from apcli.cli.streams import stdin, stdout, terminal
 from apcli.configs.describe import CostsConfig
 from apcli.errors import UsageError
 from apcli.registry.tables import split_list
@@ -24,24 +25,24 @@ def report(
     formats: Annotated[
         str | None, typer.Option("--format", metavar="LIST", help="html, md, csv, png, svg; default: by --output")
     ] = None,
-    overwrite: options.Overwrite = False,
+    overwrite: shared.Overwrite = False,
     as_json: Annotated[bool, typer.Option("--json", help="describe checkpoints as JSON Lines")] = False,
     macs: Annotated[
         bool | None, typer.Option("--macs/--no-macs", help="multiply-adds; default: where the network is known")
     ] = CostsConfig.macs,
-    model: options.Model = CostsConfig.model,
+    model: shared.Model = CostsConfig.model,
     input_size: Annotated[
         str | None, typer.Option("--input-size", metavar="SIDE|C,H,W", help="default: the file's, else the model's own")
     ] = None,
     latency: Annotated[
         bool, typer.Option("--latency", help="time the network here, beside its dense file")
     ] = CostsConfig.latency,
-    dense: options.Dense = CostsConfig.dense,
-    batch_size: options.BatchSize = CostsConfig.batch_size,
+    dense: shared.Dense = CostsConfig.dense,
+    batch_size: shared.BatchSize = CostsConfig.batch_size,
     warmup: Annotated[int, typer.Option("--warmup", metavar="N", help="runs before those timed")] = CostsConfig.warmup,
     runs: Annotated[int, typer.Option("--runs", metavar="N", help="timed runs")] = CostsConfig.runs,
-    device: options.Device = CostsConfig.device,
-    quiet: options.Quiet = False,
+    device: shared.Device = CostsConfig.device,
+    quiet: shared.Quiet = False,
 ) -> None:
     """Draw divergence records as one self-contained HTML page; or print what a checkpoint is.
 
@@ -50,7 +51,7 @@ def report(
       apcli report model.safetensors
       apcli report resnet50.safetensors --model torchvision:resnet50 --latency --batch-size 32
     """
-    streams.start(quiet)
+    terminal.start(quiet)
     size = None if input_size is None else _size(input_size)
     config = CostsConfig(macs, model, size, latency, dense, batch_size, warmup, runs, device)
     arguments = inputs or []
@@ -79,14 +80,14 @@ def _describe(arguments: list[str], config: CostsConfig, as_json: bool) -> None:
     from apcli.operations.describe import describe, to_text
 
     costs: Any = None
-    with streams.progress() as tell:
+    with terminal.progress() as tell:
         for checkpoint in stdin.checkpoints_in(arguments):
             found = describe(checkpoint, config)
             if config.wants_network and found["macs_reason"] is None:
                 costs = costs or _costs(config, tell)
                 found = costs.extend(found, checkpoint)
             tell("")
-            stdout.emit_line(records.dump(found) if as_json else streams.printable(to_text(found)))
+            stdout.emit_line(records.dump(found) if as_json else terminal.printable(to_text(found)))
             verify_zeros(checkpoint)
 
 

@@ -4,10 +4,12 @@ from typing import Annotated
 
 import typer
 
-from apcli.cli import options, stages, streams
-from apcli.cli.loop_options import with_loop
-from apcli.cli.network_options import with_data, with_inputs
-from apcli.cli.options import seeds
+from apcli.cli import results
+from apcli.cli.options import shared
+from apcli.cli.options.loop import with_loop
+from apcli.cli.options.network import with_data, with_inputs
+from apcli.cli.options.shared import seeds
+from apcli.cli.streams import terminal
 from apcli.configs.shared import DataConfig, InputConfig
 from apcli.configs.training import LoopConfig, ModelConfig, TrainConfig
 
@@ -31,18 +33,18 @@ def train(
     ] = None,
     inputs: InputConfig = InputConfig(),
     loop: LoopConfig = TrainConfig.loop,
-    seed: options.Seed = None,
-    several_seeds: options.Seeds = None,
-    output: options.Output = None,
-    overwrite: options.Overwrite = False,
-    quiet: options.Quiet = False,
+    seed: shared.Seed = None,
+    several_seeds: shared.Seeds = None,
+    output: shared.Output = None,
+    overwrite: shared.Overwrite = False,
+    quiet: shared.Quiet = False,
 ) -> None:
     """Train a dense network; prints the checkpoint's path.
 
     apcli train resnet20 --data digits --epochs 30
     apcli train resnet20 --data cifar10 --weights theirs.th --rename linear=fc --epochs 0
     """
-    streams.start(quiet)
+    terminal.start(quiet)
     config = TrainConfig(
         model=ModelConfig(model, pretrained, **vars(inputs)),
         data=read,
@@ -56,8 +58,8 @@ def train(
 
     with (
         joined(loop.device) as ranks,
-        stages.outputs(output, overwrite, []) as (places, send),
-        streams.progress() as tell,
+        results.outputs(output, overwrite, []) as (places, send),
+        terminal.progress() as tell,
     ):
         for path in operation.train(config, places, tell, ranks):
             send(path)

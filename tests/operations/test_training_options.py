@@ -15,7 +15,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from apcli.checkpoints.reading import read
 from apcli.cli.finetune import finetune as finetune_command
-from apcli.cli.loop_options import LOOP
+from apcli.cli.options.loop import LOOP
 from apcli.cli.train import train as train_command
 from apcli.configs.prune import PruneConfig
 from apcli.configs.shared import DataConfig

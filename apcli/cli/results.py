@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from apcli.checkpoints.files.staging import temporary_folder
-from apcli.cli import stdout, streams
+from apcli.cli.streams import stdout, terminal
 from apcli.errors import UsageError
 
 
@@ -15,7 +15,7 @@ def outputs(output: str | None, overwrite: bool, inputs: list[str]) -> Iterator[
     """The stage's ``Outputs``, and the function that sends a finished file on: its path, or with ``-o -`` its bytes."""
     from apcli.outputs import Outputs
 
-    if output == "-" and not streams.is_alone():
+    if output == "-" and not terminal.is_alone():
         raise UsageError("--output - is of one process, and torchrun started several: expected a file or a folder")
     if output != "-":
         places = Outputs(Path(output) if output else None, overwrite)

@@ -12,8 +12,8 @@ from typing import Any, cast
 
 from apcli.checkpoints.files import shards
 from apcli.checkpoints.files.staging import temporary_folder
-from apcli.cli.incoming import CHUNK, TELLING, Incoming
-from apcli.cli.streams import is_alone
+from apcli.cli.streams.incoming import CHUNK, TELLING, Incoming
+from apcli.cli.streams.terminal import is_alone
 from apcli.errors import ApcliError, UsageError
 
 _MAX_HEADER = 100_000_000  # the safetensors library's own limit

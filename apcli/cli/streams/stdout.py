@@ -8,8 +8,8 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import TextIO, cast
 
-from apcli.cli.incoming import CHUNK
-from apcli.cli.streams import is_first, printable
+from apcli.cli.streams.incoming import CHUNK
+from apcli.cli.streams.terminal import is_first, printable
 from apcli.errors import UsageError
 
 

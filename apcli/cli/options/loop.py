@@ -6,8 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
-from apcli.cli import options
 from apcli.cli.expanded import Command, expanded
+from apcli.cli.options import shared
 from apcli.configs.training import LoopConfig
 from apcli.data import AUGMENTATIONS
 from apcli.training.optim import OPTIMISERS, SCHEDULES
@@ -20,7 +20,7 @@ def _option(kind: Any, *names: str, metavar: str | None = None, help: str | None
 # By the field's name, in the order of the fields.
 LOOP = {
     "epochs": _option(int, "--epochs", metavar="N", help="0 only evaluates"),
-    "batch_size": options.BatchSize,
+    "batch_size": shared.BatchSize,
     "opt": _option(str, "--opt", metavar="NAME", help=f"optimiser of torch.optim: {', '.join(OPTIMISERS.names)}"),
     "lr": _option(float | None, "--lr", metavar="RATE", help="default 0.1; 0.01 for AlexNet, VGG, fc5 and fc12"),
     "momentum": _option(float | None, "--momentum", metavar="M", help="default 0.9, for sgd and rmsprop"),
@@ -57,7 +57,7 @@ LOOP = {
         "--cuda-graph/--no-cuda-graph",
         help="record a step once and launch it whole; default: on CUDA, if the step can be captured",
     ),
-    "device": options.Device,
+    "device": shared.Device,
     "deterministic": _option(bool, "--deterministic/--no-deterministic", help="on CUDA: only kernels that repeat"),
     "checkpoint_every": _option(
         float, "--checkpoint-every", metavar="N", help="epochs, or 0.1 of one, between saved states; 0: when stopped"

@@ -4,9 +4,9 @@ from typing import Annotated, Any
 
 import typer
 
-from apcli.cli import options
 from apcli.cli.expanded import expanded
-from apcli.cli.options import numbers
+from apcli.cli.options import shared
+from apcli.cli.options.shared import numbers
 from apcli.configs.shared import DataConfig, InputConfig
 
 
@@ -15,11 +15,11 @@ def _option(kind: Any, name: str, metavar: str, help: str) -> Any:
 
 
 DATA = {
-    "data": options.Data,
-    "data_dir": options.DataDir,
-    "download": options.Download,
-    "workers": options.Workers,
-    "cache": options.Cache,
+    "data": shared.Data,
+    "data_dir": shared.DataDir,
+    "download": shared.Download,
+    "workers": shared.Workers,
+    "cache": shared.Cache,
 }
 INPUTS = {
     "num_classes": _option(int | None, "--num-classes", "N", "the outputs; default: the file's, else the data's"),
