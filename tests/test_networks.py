@@ -15,10 +15,10 @@ from apcli.configs.shared import DataConfig, InputConfig
 from apcli.configs.training import FinetuneConfig, LoopConfig, ModelConfig, TrainConfig
 from apcli.errors import ApcliError, UsageError
 from apcli.networks import Networks
-from apcli.operations.describe import describe, to_text
-from apcli.operations.finetune import Finetuner
-from apcli.operations.train import train
-from apcli.outputs import Outputs
+from apcli.stages.describe.description import describe, to_text
+from apcli.stages.finetune import Finetuner
+from apcli.stages.outputs import Outputs
+from apcli.stages.train import train
 
 LEVELS = {"Zebra": 20, "ant": 120, "bee": 230}  # what tells the classes apart is how bright they are
 NET = """
@@ -211,7 +211,7 @@ def test_a_known_network_without_its_code_is_told_before_the_data_are_read(base,
 )
 def test_so_does_train(tmp_path, monkeypatch, options, words):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("apcli.operations.train.load", lambda *_, **__: pytest.fail("data were read"))
+    monkeypatch.setattr("apcli.stages.train.load", lambda *_, **__: pytest.fail("data were read"))
     config = TrainConfig(ModelConfig(options.pop("model", "fc5")), **options)
     with pytest.raises(UsageError, match=words):
         list(train(config, Outputs(tmp_path), quiet))

@@ -76,7 +76,7 @@ def divergence(
 
 
 def _measure(checkpoints: list[str], dense: str | None, config: DivergenceConfig, as_json: bool) -> None:
-    from apcli.operations.divergence import Divergences
+    from apcli.stages.divergence.stage import Divergences
 
     with terminal.progress() as tell:
         divergences = Divergences(config, _on_data(config, tell), tell)
@@ -93,7 +93,7 @@ def _measure(checkpoints: list[str], dense: str | None, config: DivergenceConfig
 
 
 def _on_data(config: DivergenceConfig, tell: Any) -> Any:
-    from apcli.operations.divergence_choices import needs_data
+    from apcli.stages.divergence.choices import needs_data
 
     if not needs_data(config):
         return None

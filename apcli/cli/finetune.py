@@ -70,7 +70,7 @@ def finetune(
         trace = "none"
     growth = (sparsity, schedule, method, scope, layers, exclude)
     config = FinetuneConfig(read, loop, model, dense, update, trace, seed, recalibrate_bn, *growth, inputs)
-    from apcli.operations.finetune import Finetuner
+    from apcli.stages.finetune import Finetuner
     from apcli.training.ranks import joined
 
     with (

@@ -98,14 +98,14 @@ def prune(
 
 
 def _prune(checkpoints: list[str], config: PruneConfig, output: str | None, overwrite: bool) -> None:
-    from apcli.operations import prune as operation
-    from apcli.operations.prune_trials import check, needs_network
+    from apcli.stages.prune import stage as operation
+    from apcli.stages.prune.requests import check, needs_network
 
     with results.outputs(output, overwrite, checkpoints) as (places, send), terminal.progress() as tell:
         check(config, places)
         network: Any = None
         if needs_network(config):
-            from apcli.operations.network_scores import NetworkScores
+            from apcli.stages.prune.network import NetworkScores
 
             network = NetworkScores(config, tell)
         for source in stdin.checkpoints_in(checkpoints):

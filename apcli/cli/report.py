@@ -77,7 +77,7 @@ def _size(text: str) -> tuple[int, ...]:
 
 def _describe(arguments: list[str], config: CostsConfig, as_json: bool) -> None:
     from apcli.checkpoints.checkpoint import verify_zeros
-    from apcli.operations.describe import describe, to_text
+    from apcli.stages.describe.description import describe, to_text
 
     costs: Any = None
     with terminal.progress() as tell:
@@ -92,13 +92,13 @@ def _describe(arguments: list[str], config: CostsConfig, as_json: bool) -> None:
 
 
 def _costs(config: CostsConfig, tell: Any) -> Any:
-    from apcli.operations.costs import NetworkCosts  # imports torch: not for files whose network is unknown
+    from apcli.stages.describe.costs import NetworkCosts  # imports torch: not for files whose network is unknown
 
     return NetworkCosts(config, tell)
 
 
 def _draw(found: list[dict[str, Any]], output: str | None, formats: str | None, overwrite: bool) -> None:
-    from apcli.operations import report_page
+    from apcli.stages.report.page import document
 
     path = Path("report.html" if output is None or output == "-" else output)
     if path.is_dir() or (output or "").endswith("/"):
@@ -108,8 +108,8 @@ def _draw(found: list[dict[str, Any]], output: str | None, formats: str | None, 
     if output == "-":
         if chosen != ["html"]:
             raise UsageError(f"--output - prints one HTML page: --format {formats} needs a file name")
-        stdout.emit_line(report_page.html(found))
+        stdout.emit_line(document.html(found))
         return
-    stem = path.with_suffix("") if ending in report_page.FORMATS else path
-    for written in report_page.make(found, chosen, stem, overwrite):
+    stem = path.with_suffix("") if ending in document.FORMATS else path
+    for written in document.make(found, chosen, stem, overwrite):
         stdout.emit_path(written)

@@ -13,7 +13,7 @@ from apcli.errors import UsageError
 @contextmanager
 def outputs(output: str | None, overwrite: bool, inputs: list[str]) -> Iterator[tuple[Any, Any]]:
     """The stage's ``Outputs``, and the function that sends a finished file on: its path, or with ``-o -`` its bytes."""
-    from apcli.outputs import Outputs
+    from apcli.stages.outputs import Outputs
 
     if output == "-" and not terminal.is_alone():
         raise UsageError("--output - is of one process, and torchrun started several: expected a file or a folder")

@@ -53,7 +53,7 @@ def train(
         rename=tuple(rename or ()),
         seeds=seeds(seed, several_seeds) or TrainConfig.seeds,
     )
-    from apcli.operations import train as operation
+    from apcli.stages import train as operation
     from apcli.training.ranks import joined
 
     with (

@@ -27,8 +27,8 @@ from apcli.configs.training import LoopConfig, ModelConfig, TrainConfig
 from apcli.data.datasets import Dataset
 from apcli.devices import device_of
 from apcli.models.build import build, resolve
-from apcli.operations import train as stage
-from apcli.outputs import Outputs
+from apcli.stages import train as stage
+from apcli.stages.outputs import Outputs
 
 LR, DECAY, BATCH = 0.1, 1e-4, 128
 MEAN, STD = (0.4914, 0.4822, 0.4465), (0.247, 0.2435, 0.2616)

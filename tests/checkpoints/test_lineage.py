@@ -14,10 +14,10 @@ from apcli.checkpoints import lineage as lineages
 from apcli.configs.divergence import DivergenceConfig
 from apcli.configs.prune import PruneConfig
 from apcli.errors import ApcliError
-from apcli.operations.describe import describe, to_text
-from apcli.operations.divergence import Divergences
-from apcli.operations.prune import prune
-from apcli.outputs import Outputs
+from apcli.stages.describe.description import describe, to_text
+from apcli.stages.divergence.stage import Divergences
+from apcli.stages.outputs import Outputs
+from apcli.stages.prune.stage import prune
 
 SCORES = {"loss": 0.1, "accuracy": 97.5, "top5": None}
 LINK = {"path": "base.safetensors", "sha256": "0" * 64}

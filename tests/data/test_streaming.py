@@ -19,8 +19,8 @@ from apcli.data import images, streaming
 from apcli.data.datasets import Split, evenly, load
 from apcli.data.streaming import ReaderLost, Streamed
 from apcli.errors import ApcliError
-from apcli.operations.train import train
-from apcli.outputs import Outputs
+from apcli.stages.outputs import Outputs
+from apcli.stages.train import train
 
 
 def write_pictures(folder: Path, mode: str = "RGB") -> None:

@@ -13,14 +13,14 @@ from apcli.configs.prune import PruneConfig
 from apcli.configs.training import FinetuneConfig, LoopConfig, ModelConfig, TrainConfig
 from apcli.criteria import METHODS
 from apcli.errors import UsageError, VerificationError
-from apcli.operations.costs import with_macs
-from apcli.operations.describe import describe
-from apcli.operations.finetune import Finetuner
-from apcli.operations.network_scores import NetworkScores
-from apcli.operations.prune import prune
-from apcli.operations.train import train
-from apcli.outputs import Outputs
 from apcli.probes.costs import macs
+from apcli.stages.describe.costs import with_macs
+from apcli.stages.describe.description import describe
+from apcli.stages.finetune import Finetuner
+from apcli.stages.outputs import Outputs
+from apcli.stages.prune.network import NetworkScores
+from apcli.stages.prune.stage import prune
+from apcli.stages.train import train
 
 NETS = """
 import torch

@@ -20,13 +20,13 @@ from apcli.configs.shared import DataConfig
 from apcli.configs.training import FinetuneConfig, LoopConfig, ModelConfig, TrainConfig
 from apcli.data.datasets import load
 from apcli.errors import ApcliError, UsageError
-from apcli.operations.divergence import Divergences
-from apcli.operations.divergence_choices import needs_data
-from apcli.operations.finetune import Finetuner
-from apcli.operations.prune import prune
-from apcli.operations.train import train
-from apcli.outputs import Outputs
 from apcli.projections.network import DataProjections
+from apcli.stages.divergence.choices import needs_data
+from apcli.stages.divergence.stage import Divergences
+from apcli.stages.finetune import Finetuner
+from apcli.stages.outputs import Outputs
+from apcli.stages.prune.stage import prune
+from apcli.stages.train import train
 
 SHAPES = {"conv.weight": (6, 3, 2, 2), "fc.weight": (5, 8)}
 Record = records.Record

@@ -18,11 +18,11 @@ from apcli.criteria import METHODS
 from apcli.errors import UsageError
 from apcli.models.build import build
 from apcli.models.spec import ModelSpec
-from apcli.operations.network_scores import NetworkScores
-from apcli.operations.prune import prune
-from apcli.operations.prune_trials import check, needs_data, needs_network
-from apcli.operations.train import train
-from apcli.outputs import Outputs
+from apcli.stages.outputs import Outputs
+from apcli.stages.prune.network import NetworkScores
+from apcli.stages.prune.requests import check, needs_data, needs_network
+from apcli.stages.prune.stage import prune
+from apcli.stages.train import train
 
 OF_NETWORK = [row.name for row in METHODS if "network" in row.needs]
 SCORING = [name for name in OF_NETWORK if "reconstruction" not in METHODS.row(name).needs]

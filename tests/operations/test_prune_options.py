@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from scipy import stats
 
-import apcli.operations.prune as prune_module
+import apcli.stages.prune.stage as prune_module
 from apcli.checkpoints import lineage as lineages
 from apcli.checkpoints.reading import read
 from apcli.checkpoints.state_dicts import entries_of
@@ -23,13 +23,13 @@ from apcli.errors import ApcliError, UsageError
 from apcli.models.build import build
 from apcli.models.spec import resolve
 from apcli.networks import Networks
-from apcli.operations.divergence import Divergences
-from apcli.operations.finetune import Finetuner
-from apcli.operations.network_scores import NetworkScores
-from apcli.operations.prune import prune
-from apcli.operations.prune_trials import check
-from apcli.operations.train import train
-from apcli.outputs import Outputs
+from apcli.stages.divergence.stage import Divergences
+from apcli.stages.finetune import Finetuner
+from apcli.stages.outputs import Outputs
+from apcli.stages.prune.network import NetworkScores
+from apcli.stages.prune.requests import check
+from apcli.stages.prune.stage import prune
+from apcli.stages.train import train
 
 SHAPES = {"conv.weight": (8, 4, 3, 3), "fc1.weight": (30, 40), "fc2.weight": (10, 30)}
 

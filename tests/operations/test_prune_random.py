@@ -10,9 +10,9 @@ from scipy import stats
 from apcli.checkpoints.files import entries
 from apcli.checkpoints.reading import read
 from apcli.configs.prune import PruneConfig
-from apcli.operations.prune import prune
-from apcli.outputs import Outputs
 from apcli.selection import layer_masks, rankings
+from apcli.stages.outputs import Outputs
+from apcli.stages.prune.stage import prune
 
 BLOCK = 16  # so that layers span several blocks, and none ends with one
 SHAPES = {"a.weight": (9, 11), "b.weight": (5, 6, 2, 1), "c.weight": (9, 11), "d.weight": (3, 3)}

@@ -13,10 +13,10 @@ from apcli.checkpoints.reading import read
 from apcli.configs.prune import PruneConfig
 from apcli.configs.training import FinetuneConfig, LoopConfig, ModelConfig, TrainConfig
 from apcli.errors import UsageError
-from apcli.operations.finetune import Finetuner
-from apcli.operations.prune import prune
-from apcli.operations.train import train
-from apcli.outputs import Outputs
+from apcli.stages.finetune import Finetuner
+from apcli.stages.outputs import Outputs
+from apcli.stages.prune.stage import prune
+from apcli.stages.train import train
 from apcli.training.loop import Training
 
 NET = """

@@ -19,12 +19,12 @@ from apcli.configs.shared import DataConfig
 from apcli.configs.training import FinetuneConfig, LoopConfig, ModelConfig, TrainConfig
 from apcli.models.build import build
 from apcli.models.spec import resolve
-from apcli.operations.describe import describe
-from apcli.operations.finetune import Finetuner
-from apcli.operations.network_scores import NetworkScores
-from apcli.operations.prune import prune
-from apcli.operations.train import train
-from apcli.outputs import Outputs
+from apcli.stages.describe.description import describe
+from apcli.stages.finetune import Finetuner
+from apcli.stages.outputs import Outputs
+from apcli.stages.prune.network import NetworkScores
+from apcli.stages.prune.stage import prune
+from apcli.stages.train import train
 
 THEIRS = {"ss_network_dim": "4", "author": "someone", "format": "mlx"}
 

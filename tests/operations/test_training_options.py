@@ -24,10 +24,10 @@ from apcli.data.datasets import Samples, load
 from apcli.errors import ApcliError, UsageError
 from apcli.models.build import build
 from apcli.models.spec import ModelSpec
-from apcli.operations.finetune import Finetuner
-from apcli.operations.prune import prune
-from apcli.operations.train import train
-from apcli.outputs import Outputs
+from apcli.stages.finetune import Finetuner
+from apcli.stages.outputs import Outputs
+from apcli.stages.prune.stage import prune
+from apcli.stages.train import train
 from apcli.training.loop import Training
 
 CPU = {"device": "cpu", "batch_size": 300}

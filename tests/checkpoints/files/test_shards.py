@@ -18,9 +18,9 @@ from apcli.checkpoints.reading import dense_ancestor, find, read
 from apcli.checkpoints.writing import write
 from apcli.configs.prune import PruneConfig
 from apcli.errors import ApcliError, UsageError, VerificationError
-from apcli.operations.prune import prune
-from apcli.operations.repack import repack
-from apcli.outputs import Outputs
+from apcli.stages.outputs import Outputs
+from apcli.stages.prune.repack import repack
+from apcli.stages.prune.stage import prune
 
 INDEX = "model.safetensors.index.json"
 

@@ -1,0 +1,280 @@
+"""Divergence: how far the pruned weights' law moved from the dense one's, beside how far the performance moved."""
+
+import logging
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from apcli.checkpoints import traces
+from apcli.checkpoints.checkpoint import Checkpoint, check_input
+from apcli.checkpoints.files.entries import Entry
+from apcli.checkpoints.kept_channels import expanded
+from apcli.checkpoints.layers.prunable import Layer, prunable, select
+from apcli.configs.divergence import DivergenceConfig
+from apcli.errors import ApcliError, UsageError, VerificationError
+from apcli.progress import Tell
+from apcli.projections.weights import Tensors, WeightProjections, pair_of
+from apcli.records import POOLED, Record
+from apcli.registry.tables import Choice
+from apcli.stages.divergence.choices import check_choices, choices_of, is_on_data, what_is_defined
+from apcli.stages.divergence.records import Value, context_of, metrics_of, pruning_of, record_of, tv_bounds_of
+from apcli.theory import ESTIMATORS, MEASURES
+from apcli.theory.distributions.shifts import Shift
+from apcli.theory.measures import NoExactForm, Pair
+
+if TYPE_CHECKING:  # it imports torch
+    from apcli.projections.network import DataProjections
+
+log = logging.getLogger("apcli")
+
+_DRAWN = ("tv", "js")  # measures of independent weights that only Monte Carlo gives
+
+
+class Divergences:
+    """Measures the pairs of a stream; what depends on a dense file alone is had once for all its pruned files.
+
+    Args:
+        on_data: makes projections that need the network; None where ``divergence_choices.needs_data`` is false.
+        tell: shown one line of progress.
+
+    Raises:
+        UsageError: an unknown name, or a parameter out of range: before anything is read.
+    """
+
+    def __init__(
+        self,
+        config: DivergenceConfig,
+        on_data: "DataProjections | None" = None,
+        tell: Tell = lambda text, share=None: None,
+    ) -> None:
+        self.config = config
+        self.tell = tell
+        self.choices = choices_of(config)
+        self.measures = MEASURES.parse_list(config.measure)
+        self.estimator = ESTIMATORS.row(config.estimator)
+        self.on_data = on_data
+        check_choices(self.choices, self.measures, config)
+        if on_data is None and any(map(is_on_data, self.choices)):
+            raise ValueError(f"{config.dist} is measured on the network: pass DataProjections(config, tell)")
+        drawn = config.estimator != "exact" or any(measure.name in _DRAWN for measure in self.measures)
+        weights = [choice for choice in self.choices if not is_on_data(choice)]
+        self.on_weights = WeightProjections(weights, self.measures, keep=drawn, level=config.level)
+        self._threads = ThreadPoolExecutor(2)
+        self._said: set[tuple[str, str]] = set()  # what was warned of
+
+    def records(self, dense: Checkpoint, pruned: Checkpoint) -> Iterator[Record]:
+        """Records of every distribution and measure, by layer and pooled, of the file and of every traced epoch.
+
+        Raises:
+            UsageError: the dense file is the pruned one, an unknown layer, or a distribution or measure does not suit.
+            ApcliError: the two files' layers do not match, or a weight is NaN or Inf.
+        """
+        if _is_pruned(dense) and not _is_pruned(pruned):
+            raise UsageError(f"{dense.label} is pruned and {pruned.label} is not: give the dense file first")
+        hashes = self._threads.map(lambda checkpoint: checkpoint.sha256, (dense, pruned))
+        check_input(pruned)
+        layers = compared_layers(dense, pruned, self.config)
+        list(hashes)  # both are known now
+        shared = context_of(dense, pruned)
+        evaluated = None
+        if self.on_data is not None:
+            evaluated = self.on_data.start(dense, pruned, [layer.tensor for layer in layers])
+        zeros = {layer: _zeros(pruned.entries[layer.tensor], layer) for layer in layers}
+        pruning = {layer.name: pruning_of(pruned, {layer: zeros[layer]}) for layer in layers}
+        pruning[POOLED] = pruning_of(pruned, zeros)
+        for epoch, after in _steps(pruned, layers):
+            tensors = [
+                Tensors(layer, dense.entries[layer.tensor], _whole(pruned, layer, after), (dense.label, pruned.label))
+                for layer in layers
+                if layer.tensor in after
+            ]
+            replaced = after if epoch is not None else {}
+            projected = self._project(tensors, dense, pruned, replaced, whole=len(tensors) == len(layers))
+            metrics = metrics_of(dense, pruned, epoch)
+            for choice in self.choices:
+                for name, found in projected[choice.spec].items():
+                    about = {**shared, **pruning[name], "layer": name, "epoch": epoch, "metrics": metrics}
+                    about["evaluated"] = evaluated if is_on_data(choice) else None
+                    yield from self._measured(choice, found, about)
+
+    def _project(
+        self,
+        tensors: Sequence[Tensors],
+        dense: Checkpoint,
+        pruned: Checkpoint,
+        replaced: Mapping[str, Entry],
+        *,
+        whole: bool,
+    ) -> dict[str, dict[str, Shift | Pair]]:
+        """By spec and layer; ``replaced`` is what a traced epoch has in place of the file's tensors.
+
+        An epoch whose trace lacks a layer has nothing pooled, and no predictions.
+        """
+        level = self.config.level
+        found = self.on_weights.of(tensors, dense.sha256, whole=whole)
+        for choice in self.choices:
+            if not is_on_data(choice):
+                continue
+            assert self.on_data is not None
+            mine: dict[str, Shift | Pair] = {}
+            if "cov" in choice.parameters:
+                if level != "network":
+                    mine |= {t.layer.name: self.on_data.shift(choice, [t]) for t in tensors}
+                if level != "layer" and whole:
+                    alone = mine.get(tensors[0].layer.name) if len(tensors) == 1 else None
+                    mine[POOLED] = alone or self.on_data.shift(choice, tensors)
+            elif not replaced or (whole and _only_pruned_learnt(pruned, tensors)):
+                mine[POOLED] = self.on_data.predictive(choice, replaced)
+            found[choice.spec] = mine
+        return found
+
+    def _measured(self, choice: Choice, found: Shift | Pair, about: Record) -> Iterator[Record]:
+        """A record for each measure of one pair of laws."""
+        if choice.name == "ap2":
+            value = choice.row.load()(found)
+            self._warn(choice, choice.name, value)
+            yield record_of(about, choice, None, found.dim, Value(value))
+            return
+        pair = pair_of(choice, found)
+        for measure in self.measures:
+            try:
+                yield record_of(about, choice, measure, pair.dim, self._estimated(choice, measure, pair))
+            except ValueError as error:
+                where = f"--dist {choice.spec}: measure {measure.spec} of layer {about['layer']}"
+                defined = what_is_defined(pair, error) if self.estimator.name == "exact" else ""
+                raise UsageError(f"{where}: {error}{defined}") from None
+
+    def _estimated(self, choice: Choice, measure: Choice, pair: Any) -> Value:
+        """The measure's value by the estimator that was asked for; without an exact form, by Monte Carlo."""
+        bounded = measure.name == "kl"
+        exact = choice.name == "predictive"  # of which there is nothing to draw
+        row = ESTIMATORS.row("exact") if exact else self.estimator
+        if row.name == "exact":
+            try:
+                value = row.load()(pair, measure)
+            except NoExactForm:
+                row = ESTIMATORS.row("mc")
+            else:
+                self._warn(choice, measure.spec, value)
+                bounds = tv_bounds_of(pair, value) if bounded else None
+                # A mean over data has the standard error of that mean; all else has none.
+                return Value(value, pair.std_error(measure) if exact else 0.0, tv_bounds=bounds)
+        how = {"samples": self.config.samples, "repeats": self.config.repeats, "seed": self.config.seed}
+        self.tell(f"{measure.spec} of {choice.spec}: {how['samples'] * how['repeats']} draws")
+        drawn = row.load()(pair, measure, device=self.config.device, **how)
+        self._warn(choice, measure.spec, drawn.value)
+        return Value(drawn.value, drawn.std_error, row.name, how, tv_bounds_of(pair, pair.kl()) if bounded else None)
+
+    def _warn(self, choice: Choice, measure: str, value: float) -> None:
+        """Say once of a distribution and measure that a value is no number that a record can hold."""
+        if not math.isfinite(value) and (choice.spec, measure) not in self._said:
+            self._said.add((choice.spec, measure))
+            what = "infinite" if math.isinf(value) else "beyond Monte Carlo (a few draws carry the average)"
+            log.warning("%s of %s is %s for some layers: their records hold null", measure, choice.spec, what)
+
+
+def _is_pruned(checkpoint: Checkpoint) -> bool:
+    """Whether the lineage says so."""
+    return bool(checkpoint.lineage and checkpoint.lineage["pruned"])
+
+
+def compared_layers(dense: Checkpoint, pruned: Checkpoint, config: DivergenceConfig) -> list[Layer]:
+    """The layers both files have, by ``--layers`` (default: those the lineage says were pruned, else all).
+
+    A layer of a compact file has the shape that it has in the dense one.
+
+    Raises:
+        ApcliError: a layer is missing on one side or of another shape; the first difference is named.
+    """
+    layers = select(pruned, config.layers or "all", config.exclude)
+    promised = (pruned.lineage or {}).get("pruned")
+    if config.layers is None and promised:
+        layers = [layer for layer in layers if layer.tensor in promised]
+    elif config.layers is None and config.exclude is None:
+        for layer in prunable(dense):
+            if layer.tensor not in pruned.entries:
+                raise _mismatch(f"{dense.label} has {layer.name}, {pruned.label} does not")
+    if not layers:
+        raise UsageError(f"no layer of {pruned.label} is left to compare: choose other --layers and --exclude")
+    kept = _kept(pruned)
+    for number, layer in enumerate(layers):
+        entry = dense.entries.get(layer.tensor)
+        if entry is None:
+            raise _mismatch(f"{pruned.label} has {layer.name}, {dense.label} does not")
+        if layer.tensor in kept and entry.is_float and _smaller(layer.shape, entry.shape):
+            layers[number] = replace(layer, shape=entry.shape)
+        elif entry.shape != layer.shape or not entry.is_float:
+            shapes = f"{_size(entry.shape)} in {dense.label}, {_size(layer.shape)} in {pruned.label}"
+            hint = (
+                "; which rows of a smaller layer are whose is not known" if _smaller(layer.shape, entry.shape) else ""
+            )
+            raise _mismatch(f"{layer.name} is {shapes}{hint}")
+    return layers
+
+
+def _steps(pruned: Checkpoint, layers: Sequence[Layer]) -> list[tuple[int | None, Mapping[str, Entry]]]:
+    """The file's weights (epoch None), then those that its trace holds of each epoch.
+
+    Raises:
+        VerificationError: the trace holds other tensors than the layers'.
+        ApcliError: a traced weight is NaN or Inf. Both are found before the first step.
+    """
+    file = {layer.tensor: pruned.entries[layer.tensor] for layer in layers}
+    steps: list[tuple[int | None, Mapping[str, Entry]]] = [(None, file)]
+    trace = traces.of(pruned)
+    if trace is not None:
+        shapes = {tensor: entry.shape for tensor, entry in file.items()}
+        trace.check_finite()
+        for epoch, names in traces.epochs(trace, shapes).items():
+            found = {name: trace.entries[traces.tensor_name(name, epoch)] for name in names}
+            for name, entry in found.items():
+                if entry.shape != shapes[name] or not entry.is_float:
+                    what = f"{traces.tensor_name(name, epoch)} as {entry.dtype} {_size(entry.shape)}"
+                    wanted = f"expected floats, {_size(shapes[name])}: fine-tune again, or remove it"
+                    raise VerificationError(f"{trace.label} holds {what}: {wanted}")
+            if found:
+                steps.append((epoch, found))
+    return steps
+
+
+def _kept(pruned: Checkpoint) -> Mapping[str, Mapping[str, str]]:
+    """Which of the dense tensors' entries a compact file still has, by tensor and dimension."""
+    return (pruned.lineage or {}).get("kept") or {}
+
+
+def _whole(pruned: Checkpoint, layer: Layer, after: Mapping[str, Entry]) -> Entry:
+    """A layer's tensor in the dense shape: what a compact file has not is zero."""
+    entry = after[layer.tensor]
+    if entry.shape == layer.shape:
+        return entry
+    try:
+        return expanded(entry, _kept(pruned)[layer.tensor], layer.shape)
+    except ApcliError as error:
+        raise ApcliError(f"{pruned.label}: {layer.name}: {error}") from None
+
+
+def _zeros(entry: Entry, layer: Layer) -> int:
+    """The zeros of a layer's tensor in the dense shape."""
+    return entry.zeros + layer.size - entry.size
+
+
+def _only_pruned_learnt(pruned: Checkpoint, tensors: Sequence[Tensors]) -> bool:
+    """Whether a traced epoch's whole network is known: nothing moved but layers that the trace holds."""
+    lineage = pruned.lineage or {}
+    how = lineage["settings"][-1] if lineage.get("settings") else {}
+    alone = how.get("update") == "pruned" or how.get("epochs") == 0
+    return alone and set(lineage["pruned"]) <= {t.layer.tensor for t in tensors}
+
+
+def _mismatch(difference: str) -> ApcliError:
+    return ApcliError(f"layers do not match: {difference}: give two files of one network, or name layers with --layers")
+
+
+def _smaller(shape: tuple[int, ...], dense: tuple[int, ...]) -> bool:
+    return len(shape) == len(dense) and all(own <= full for own, full in zip(shape, dense, strict=True))
+
+
+def _size(shape: tuple[int, ...]) -> str:
+    return "x".join(map(str, shape))

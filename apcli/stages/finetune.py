@@ -1,0 +1,343 @@
+"""Fine-tune: train a network on, its zeros held or made more, and follow how its performance comes back."""
+
+import functools
+import logging
+import math
+from collections.abc import Collection, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from apcli.allocations import SPARSITY_SCHEDULES
+from apcli.checkpoints import lineage as lineages
+from apcli.checkpoints import traces
+from apcli.checkpoints.checkpoint import Checkpoint, check_input
+from apcli.checkpoints.files.entries import Entry
+from apcli.checkpoints.layers.prunable import Layer, check_tied, every_layer, listed, listing, prunable, select
+from apcli.checkpoints.reading import dense_ancestor
+from apcli.checkpoints.state_dicts import entries_of, entry_of
+from apcli.checkpoints.writing import write
+from apcli.configs.training import FinetuneConfig
+from apcli.criteria import IN_TRAINING, METHODS
+from apcli.devices import device_of
+from apcli.errors import UsageError
+from apcli.models.build import last_layer
+from apcli.models.spec import code_of
+from apcli.networks import Networks
+from apcli.progress import Tell
+from apcli.stages.held_zeros import promises_of
+from apcli.stages.outputs import Outputs
+from apcli.stages.training_runs import Run, Runs, check_outputs, teacher_of
+from apcli.theory.statistics import performance
+from apcli.training.evaluation import in_percent
+from apcli.training.forward import Forward, warn_of_emulation
+from apcli.training.loop import Training
+from apcli.training.masking import Growth, Masking
+from apcli.training.optim.parameters import parameters_of
+from apcli.training.ranks import Ranks
+from apcli.training.recalibration import recalibrate_
+from apcli.training.recipe import recipe_of, warn_of_schedule
+
+log = logging.getLogger("apcli")
+
+# `--trace auto` keeps the pruned layers up to this many weights an epoch, else the last layer.
+_TRACED_WEIGHTS = 1 << 22
+
+
+class Finetuner:
+    """Fine-tunes the checkpoints of a stream one after another; data and dense networks' metrics are had once.
+
+    Args:
+        tell: shown one line of progress.
+    """
+
+    def __init__(self, config: FinetuneConfig, outputs: Outputs, tell: Tell, ranks: Ranks | None = None) -> None:
+        self.config = config
+        self.outputs = outputs
+        self.tell = tell
+        self.device = device_of(config.loop.device, deterministic=config.loop.deterministic)
+        self.networks = Networks(config.data, config.model, self.device, tell, config.inputs)
+        warn_of_emulation(config.loop.amp, self.device)
+        warn_of_schedule(config.loop)
+        self.runs = Runs(config.loop, outputs, tell, ranks or Ranks())
+        self._dense_metrics: dict[tuple[str, str], dict[str, Any]] = {}
+        self.method, self.schedule = METHODS.parse(config.method), SPARSITY_SCHEDULES.parse(config.schedule or "cubic")
+        if self.method.name not in IN_TRAINING:
+            known = ", ".join(IN_TRAINING)
+            raise UsageError(f"--method {self.method.name} is not one that prunes while training: expected {known}")
+
+    def finetune(self, source: Checkpoint) -> Path:
+        """Fine-tune one checkpoint, write it and its trace, and return its path.
+
+        Raises:
+            UsageError: the network or its data is not known, or another file is in the way.
+            ApcliError: the weights do not fit the model, or the loss is no longer finite.
+            VerificationError: a zero was lost.
+        """
+        config = self.config
+        source = self._known(source)
+        pruned = self._promises_of(source)
+        growing = self._growing(source, pruned)
+        traced = traced_layers(source, config.trace, {*pruned, *(layer.tensor for layer in growing)})
+        dense = self._dense_of(source, pruned)
+        spec, whole = self.networks.spec_and_data(source)
+        dataset = whole.hold_out(config.loop.validation)
+        recipe = recipe_of(config.loop, spec, dataset, self.device)
+        teacher, teacher_sha256 = teacher_of(config.loop.teacher, self.networks, spec, whole.names, dense)
+        own_seed = (source.lineage or {}).get("seed") or 0
+        seed = own_seed if config.seed is None else config.seed
+        path = self.outputs.place(self._stem(source), source)
+        home = self.outputs.home_of(path)
+        settings = {
+            **recipe.settings(),
+            **self._settings(),
+            "seed": seed,
+            "dense": None if dense is None else dense.sha256,
+            "teacher": teacher_sha256,
+        }
+        result = lineages.make(
+            "finetune",
+            settings,
+            source.lineage,
+            model=spec.as_dict(),
+            data=whole.description,
+            classes=list(whole.names) or (source.lineage or {}).get("classes"),
+            seed=own_seed,
+            layers=listed(source),
+            pruned=pruned,
+            parent=source.link(home),
+            dense=_dense_link(source, dense, home),
+        )
+        wanted = {key: result[key] for key in ("stage", "settings", "model", "data", "parent")}
+        if self._is_there(path, wanted, traced):
+            return path
+        so_far = functools.partial(self._promises_so_far, growing)
+        run = Run(path, spec, dataset, recipe, seed, result, wanted, teacher, so_far, source)
+        model = self.networks.network(spec, source)
+        result["model"]["last"] = last_layer(model, spec)
+        if dense is None:
+            log.warning("%s: its dense network is not there, so PD is not known: give --dense FILE", source.label)
+        result["dense_metrics"] = {} if dense is None else self._metrics_of(dense, run)
+        training = self._train(model, run, traced, growing)
+        if self.runs.ranks.first:
+            _write(run, training, source, bool(traced))
+        self.runs.finish(training)
+        log.info("%s: test accuracy %s", self.outputs.label(path), _accuracies(result, recipe.epochs))
+        return path
+
+    def _known(self, source: Checkpoint) -> Checkpoint:
+        """A source that is fit for fine-tuning, of which it is known which tensors are layers."""
+        check_input(source)
+        source.check_finite()
+        if source.network_layers is None:
+            spec, _ = self.networks.spec_and_data(source)
+            source = source.as_built(self.networks.layers_of(spec))
+        check_tied(source, every_layer(source))
+        return source
+
+    def _promises_of(self, source: Checkpoint) -> dict[str, dict[str, Any]]:
+        """What is promised of a source."""
+        pruned = promises_of(source)
+        if self.config.update == "pruned" and not pruned:
+            raise UsageError(f"--update pruned: {source.label} has no pruned layer: prune first, or use --update all")
+        return pruned
+
+    def _growing(self, source: Checkpoint, pruned: Collection[str]) -> list[Layer]:
+        """The layers that ``--sparsity`` prunes further while they are trained; none without it.
+
+        Zeros of a layer that is not pruned are where it starts, and learn like other weights.
+        """
+        config = self.config
+        if config.sparsity is None:
+            return []
+        layers = select(source, config.layers, config.exclude)
+        for group in _ranked_together(layers, config.scope):
+            size = sum(layer.size for layer in group)
+            zeros = sum(source.entries[layer.tensor].zeros for layer in group if layer.tensor in pruned)
+            if round(config.sparsity * size) < zeros:
+                what = group[0].name if config.scope == "layer" else "what --scope global ranks"
+                raise UsageError(
+                    f"--sparsity {config.sparsity:g}: {what} in {source.label} has {zeros / size:.4g} already: "
+                    "give no less, or leave the layer out with --exclude"
+                )
+        return layers
+
+    def _stem(self, source: Checkpoint) -> str:
+        if self.config.sparsity is None:
+            return f"{source.stem}.finetuned"
+        share = np.format_float_positional(self.config.sparsity, trim="-")
+        schedule = self.schedule.spec.replace(":", "-")
+        return f"{source.stem}.{self.method.spec.replace(':', '-')}-{share}-{schedule}.finetuned"
+
+    def _settings(self) -> dict[str, Any]:
+        config = self.config
+        always = {
+            "update": config.update,
+            "trace": config.trace,
+            "recalibrate_bn": config.recalibrate_bn,
+            "code": code_of(config.model),
+        }
+        if config.sparsity is None:
+            return always
+        return {
+            **always,
+            "sparsity": config.sparsity,
+            "schedule": self.schedule.spec,
+            "method": self.method.spec,
+            "scope": config.scope,
+            "layers": config.layers,
+            "exclude": config.exclude,
+        }
+
+    def _masking(
+        self, parameters: Mapping[str, nn.Parameter], held: Iterable[str], growing: list[Layer], steps: int
+    ) -> Masking:
+        """Masks of ``held`` tensors' zeros, and how those of ``growing`` layers grow; tied weights share one."""
+        tensors = dict.fromkeys([*held, *(layer.tensor for layer in growing)])
+        for tensor in tensors.keys() - parameters.keys():
+            raise UsageError(f"{tensor} is not learnt, so --sparsity cannot prune it in training: see --exclude")
+        masks = {id(parameters[tensor]): _none_of(parameters[tensor]) for tensor in tensors}
+        masks |= {id(parameters[tensor]): parameters[tensor].detach() == 0 for tensor in held}
+        once = {id(parameters[layer.tensor]): layer for layer in growing}
+        learns = "training" in self.method.row.needs
+        growths = []
+        for group in _ranked_together(list(once.values()), self.config.scope):
+            size = sum(layer.size for layer in group)
+            zeros = sum(int(masks[id(parameters[layer.tensor])].sum()) for layer in group)
+            ramp = self.schedule(steps, zeros / size, self.config.sparsity)
+            wanted = {step: max(zeros, round(sparsity * size)) for step, sparsity in ramp.items()}
+            if learns and wanted.get(0, zeros) > zeros:
+                raise UsageError(
+                    f"--method {self.method.name} with --schedule {self.schedule.spec} of {steps} steps: weights would "
+                    "go before the first has taught it anything: give the schedule a later begin, or more --epochs"
+                )
+            growths.append(Growth(tuple(layer.tensor for layer in group), wanted))
+        learn = self.method if learns else None
+        return Masking(parameters, {tensor: masks[id(parameters[tensor])] for tensor in tensors}, growths, learn)
+
+    def _train(self, model: nn.Module, run: Run, traced: list[Layer], growing: list[Layer]) -> Training:
+        """Train ``model`` in place and fill in the history, metrics and promises of the result."""
+        recipe, result = run.recipe, run.result
+        before = self.runs.evaluate(model, run)  # lays the weights out, before masks are made like them
+        parameters = parameters_of(model)
+        batches = math.ceil(len(run.dataset.train) / recipe.batch_size)
+        learnt = [tensor for tensor in result["pruned"] if tensor in parameters]  # a pruned buffer never changes
+        masking = self._masking(parameters, learnt, growing, recipe.epochs * batches)
+        result["history"].append({"epoch": 0, **before})
+        names = [layer.tensor for layer in traced]
+        start = {name: model.state_dict()[name].to("cpu", copy=True) for name in names}
+        if self.config.recalibrate_bn:
+            recalibrate_(Forward(model, run.spec), run.dataset, recipe.batch_size, run.seed)
+            before = self.runs.evaluate(model, run)
+        only = learnt if self.config.update == "pruned" else None
+        training = self.runs.train(model, run, masking=masking, only=only, traced=names)
+        training.snapshots[0] = start
+        for entry in result["history"]:
+            entry["pd"] = performance.difference(result["dense_metrics"], entry)
+        now = training.metrics or before
+        result["metrics"] = {split: now[split] for split in run.dataset.splits}
+        for layer in growing:
+            zeros = int(masking.removed[layer.tensor].sum())
+            result["pruned"][layer.tensor] = self._promise(layer, zeros, self.config.sparsity)
+            if zeros == layer.size:
+                log.warning("%s loses all its weights: see --scope and --exclude", layer.name)
+        return training
+
+    def _promise(self, layer: Layer, zeros: int, requested: float | None = None) -> dict[str, Any]:
+        method = f"{self.method.spec} {self.schedule.name}"  # not what the method does to a trained network at once
+        return lineages.promise(zeros, layer.size, method, self.config.scope, requested=requested)
+
+    def _promises_so_far(self, growing: list[Layer], weights: Mapping[str, Tensor]) -> dict[str, dict[str, Any]]:
+        """What is to be promised of weights from the middle of a run: the zeros that they have by then."""
+        zeros = {layer: int((weights[layer.tensor] == 0).sum()) for layer in growing}
+        return {layer.tensor: self._promise(layer, count) for layer, count in zeros.items() if count}
+
+    def _is_there(self, path: Path, wanted: dict[str, Any], traced: list[Layer]) -> bool:
+        """Whether the checkpoint, and the trace where one is wanted, are already there and made the same way.
+
+        Raises:
+            UsageError: another file is in the way of either.
+        """
+        trace = traces.path_beside(path)
+        if not traced and trace.exists():
+            if not self.outputs.overwrite:
+                raise UsageError(f"{trace} is of another run: --overwrite removes it, --output names another place")
+            trace.unlink()
+        made = self.outputs.has(path, wanted)
+        return (not traced or self.outputs.has(trace, {**wanted, "stage": "trace"}, say=False)) and made
+
+    def _dense_of(self, source: Checkpoint, pruned: Mapping[str, Any]) -> Checkpoint | None:
+        """The network that PD is set against: ``--dense``, the dense ancestor, or a dense source itself; else None."""
+        if self.config.dense is None and not pruned:
+            return source
+        try:
+            return dense_ancestor(source, self.config.dense)
+        except UsageError:
+            if self.config.dense is not None:
+                raise
+            return None
+
+    def _metrics_of(self, dense: Checkpoint, run: Run) -> dict[str, Any]:
+        """The dense network's metrics, measured here, on the same data as the pruned network's."""
+        key = (dense.sha256, run.dataset.name)
+        if key not in self._dense_metrics:
+            self.tell(f"evaluating {dense.label}")
+            check_outputs(dense, run.dataset.names)
+            self._dense_metrics[key] = self.runs.evaluate(self.networks.network(run.spec, dense), run)
+        return self._dense_metrics[key]
+
+
+def _ranked_together(layers: list[Layer], scope: str) -> list[list[Layer]]:
+    return [[layer] for layer in layers] if scope == "layer" else [layers] if layers else []
+
+
+def _none_of(weight: Tensor) -> Tensor:
+    """A mask that removes nothing, in the weight's layout."""
+    return torch.zeros_like(weight, dtype=torch.bool, requires_grad=False)
+
+
+def traced_layers(source: Checkpoint, wanted: str, pruned: Collection[str]) -> list[Layer]:
+    """The layers that ``--trace`` means: ``none``, ``auto`` (the pruned, up to a size, else the last), or a selection.
+
+    Raises:
+        UsageError: no such layer.
+    """
+    if wanted == "none":
+        return []
+    if wanted != "auto":
+        return select(source, wanted, option="--trace")
+    chosen = [layer for layer in prunable(source) if layer.tensor in pruned]
+    if sum(layer.size for layer in chosen) <= _TRACED_WEIGHTS:
+        return chosen
+    last = ((source.lineage or {}).get("model") or {}).get("last")
+    chosen = [layer for layer in prunable(source) if layer.tensor == last]
+    log.warning("the pruned layers are too large to trace: traced is %s (see --trace)", listing(chosen) or "none")
+    return chosen
+
+
+def _write(run: Run, training: Training, source: Checkpoint, traced: bool) -> None:
+    """Write the checkpoint, and the trace beside it where one is wanted."""
+    write(run.path, entries_of(training.evaluated.network.state_dict()), run.result, like=source)
+    if traced:
+        trace = {**run.result, "stage": "trace", "layers": None, "pruned": {}, "history": []}
+        write(traces.path_beside(run.path), _trace_entries(training.snapshots), trace)
+
+
+def _trace_entries(steps: Mapping[int, Mapping[str, Tensor]]) -> dict[str, Entry]:
+    ordered = sorted(steps.items())
+    return {traces.tensor_name(name, epoch): entry_of(value) for epoch, step in ordered for name, value in step.items()}
+
+
+def _dense_link(source: Checkpoint, dense: Checkpoint | None, home: Path) -> dict[str, str | None] | None:
+    """How the lineage names the dense network: as found, or as the source's lineage had it where it was not found."""
+    if dense is not None:
+        return dense.link(home)
+    return source.dense_link(home) if source.lineage and source.lineage["dense"] else None
+
+
+def _accuracies(result: dict[str, Any], epochs: int) -> str:
+    before, after = (in_percent(metrics) for metrics in (result["history"][0], result["metrics"]))
+    return f"{before} before and {after} after fine-tuning" if epochs else f"{after}, without training"

@@ -1,0 +1,279 @@
+"""Divergence records, grouped into runs: numbers only.
+
+A *trial* is one pruned file beside its dense ancestor; a *run* is the trials that differ in their seed alone;
+a *group* is the runs of one model on one data set, the only runs whose numbers are set side by side.
+A number that is not known is None everywhere, and never counted as zero.
+"""
+
+import statistics
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import zip_longest
+from pathlib import PurePath
+from typing import Any
+
+from apcli.errors import ApcliError
+from apcli.records import POOLED
+from apcli.stages.report.quantities import PD_LOSS, Key, Quantity, Record, key_of, measures_of
+from apcli.theory.statistics.performance import SPLITS
+
+
+@dataclass(frozen=True)
+class Stat:
+    """Mean and sample standard deviation (n − 1 below; None for a single value) of ``n`` known values.
+
+    ``error`` is the mean's standard error where the values are estimates, by Monte Carlo or over data; None where they
+    are exact. It is the mean of their errors, which are not independent (seeds share draws and data): an upper bound.
+    """
+
+    mean: float
+    sd: float | None
+    n: int
+    error: float | None = None
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One pruned file: values, and the standard errors of those that are estimates, by (key, epoch).
+
+    Epoch None is the file as it stands.
+    """
+
+    seed: int | None
+    mask_seed: int | None
+    dense: Mapping[str, Any]
+    pruned: Mapping[str, Any]
+    actual: float | None
+    layers: tuple[str, ...]
+    values: Mapping[tuple[Key, int | None], float]
+    errors: Mapping[tuple[Key, int | None], float]
+
+    @property
+    def name(self) -> str:
+        return file_name(self.pruned)
+
+    def at(self, key: Key, epoch: int | None) -> float | None:
+        return self.values.get((key, epoch))
+
+    def last(self, key: Key) -> int | None:
+        """The epoch of the final value: None for the file's own; without that, the last traced one."""
+        if (key, None) in self.values:
+            return None
+        return max((e for k, e in self.values if k == key and e is not None), default=None)
+
+    def final(self, key: Key) -> float | None:
+        return self.at(key, self.last(key))
+
+
+@dataclass(frozen=True)
+class Run:
+    """The trials of one method at one sparsity. ``method`` is a label: with the scope or the file where needed."""
+
+    method: str
+    sparsity: float | None
+    trials: tuple[Trial, ...]
+
+    @property
+    def name(self) -> str:
+        return self.method if self.sparsity is None else f"{self.method} at {self.sparsity:g}"
+
+    @property
+    def actual(self) -> Stat | None:
+        return stat(trial.actual for trial in self.trials)
+
+    @cached_property
+    def epochs(self) -> list[int]:
+        return sorted({epoch for trial in self.trials for _, epoch in trial.values if epoch is not None})
+
+    def at(self, key: Key, epoch: int | None) -> Stat | None:
+        return self._stat([(key, epoch)] * len(self.trials))
+
+    def final(self, key: Key) -> Stat | None:
+        return self._stat([(key, trial.last(key)) for trial in self.trials])
+
+    def tv_bounds(self, key: Key) -> tuple[Stat | None, Stat | None]:
+        """The best lower and upper bound on total variation that the final records of a KL measure state."""
+        return self.final((*key, "tv lower")), self.final((*key, "tv upper"))
+
+    def _stat(self, places: Sequence[tuple[Key, int | None]]) -> Stat | None:
+        at = list(zip(self.trials, places, strict=True))
+        return stat([t.values.get(place) for t, place in at], [t.errors.get(place) for t, place in at])
+
+    def accuracy(self, state: str) -> Stat | None:
+        """Top-1 accuracy on the test split, in percent; ``state`` is dense, before (fine-tuning) or pruned."""
+        key = (state, "test", "accuracy")
+        traced = ("pruned", "test", "accuracy")
+        if state == "before":
+            values = [trial.final(key) for trial in self.trials]
+            return stat(t.at(traced, 0) if v is None else v for t, v in zip(self.trials, values, strict=True))
+        return self.final(key)
+
+
+@dataclass(frozen=True)
+class Group:
+    """The runs of one model on one data set, with the AP measures found in their records."""
+
+    model: str | None
+    data: str | None
+    runs: tuple[Run, ...]
+    measures: tuple[Quantity, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def title(self) -> str:
+        return f"{self.model or 'unnamed model'} on {self.data or 'unnamed data'}"
+
+    @property
+    def methods(self) -> list[str]:
+        return list(dict.fromkeys(run.method for run in self.runs))
+
+    @property
+    def sparsities(self) -> list[float]:
+        return sorted({run.sparsity for run in self.runs if run.sparsity is not None})
+
+    @property
+    def traced(self) -> bool:
+        return any(run.epochs for run in self.runs)
+
+    @property
+    def quantities(self) -> list[Quantity]:
+        """The AP measures, then those of PD's losses that are known for some run."""
+        return [*self.measures, *(q for q in PD_LOSS if any(run.final(q.key) for run in self.runs))]
+
+
+@dataclass(frozen=True)
+class Report:
+    """All groups, and the records they were made from."""
+
+    groups: tuple[Group, ...]
+    records: tuple[Record, ...]
+
+    @property
+    def title(self) -> str:
+        return " · ".join(group.title for group in self.groups)
+
+
+def build(records: Iterable[Record]) -> Report:
+    """Group divergence records (design: one JSON object per layer, epoch and distribution) into runs.
+
+    Records of another kind are left out; a record met twice counts once.
+
+    Raises:
+        ApcliError: there is no divergence record.
+    """
+    kept = tuple(record for record in records if record.get("kind", "divergence") == "divergence")
+    if not kept:
+        raise ApcliError("no divergence record to report on: expected JSON Lines from 'apcli divergence'")
+    groups: dict[tuple[Any, Any], list[Record]] = {}
+    for record in kept:
+        groups.setdefault((record.get("model"), record.get("data")), []).append(record)
+    return Report(tuple(_group(model, data, members) for (model, data), members in groups.items()), kept)
+
+
+def stat(values: Iterable[float | None], errors: Iterable[float | None] = ()) -> Stat | None:
+    """Mean and sample sd of the values that are known, with their standard errors if any; None when none is."""
+    pairs = [(value, error) for value, error in zip_longest(values, errors) if value is not None]
+    if not pairs:
+        return None
+    known = [value for value, _ in pairs]
+    error = statistics.fmean(error or 0.0 for _, error in pairs) or None
+    return Stat(statistics.fmean(known), statistics.stdev(known) if len(known) > 1 else None, len(known), error)
+
+
+def file_name(file: Mapping[str, Any] | None) -> str:
+    """The last part of a record's path, for people."""
+    return PurePath(str((file or {}).get("path") or "unnamed file")).name
+
+
+def _group(model: str | None, data: str | None, records: Sequence[Record]) -> Group:
+    notes: list[str] = []
+    files: dict[tuple[Any, ...], list[Record]] = {}
+    for record in records:
+        files.setdefault(_identity(record), []).append(record)
+    trials: dict[tuple[Any, ...], list[Trial]] = {}
+    for members in files.values():
+        said = next((record for record in members if record.get("layer") == POOLED), members[0])
+        choice = (said.get("method"), said.get("scope"), (said.get("sparsity") or {}).get("requested"))
+        trials.setdefault(choice, []).append(_trial(members, said, notes))
+    scopes = {scope for method, scope, _ in trials if method is not None}
+    runs = [run for choice, found in trials.items() for run in _runs(choice, found, len(scopes) > 1, notes)]
+    order = {method: index for index, method in enumerate(dict.fromkeys(run.method for run in runs))}
+    runs.sort(key=lambda run: (order[run.method], -1.0 if run.sparsity is None else run.sparsity))
+    shown = [record for record in records if record.get("layer") == POOLED] or records
+    return Group(model, data, tuple(runs), measures_of(shown), tuple(dict.fromkeys(notes)))
+
+
+def _identity(record: Record) -> tuple[Any, ...]:
+    """What makes two records speak of the same pair of files."""
+    files = [record.get(side) or {} for side in ("dense", "pruned")]
+    return (*(file.get("sha256") or file.get("path") for file in files), record.get("seed"), record.get("mask_seed"))
+
+
+def _trial(records: Sequence[Record], said: Record, notes: list[str]) -> Trial:
+    layers = list(dict.fromkeys(record.get("layer") for record in records))
+    chosen = POOLED if POOLED in layers else layers[0]
+    if POOLED not in layers and len(layers) > 1:
+        name = file_name(said.get("pruned"))
+        notes.append(f"{name}: {len(layers)} layers and no pooled record (layer '*'), so no single AP for this file")
+        chosen = ...
+    values: dict[tuple[Key, int | None], float] = {}
+    errors: dict[tuple[Key, int | None], float] = {}
+    for record in records:
+        known, epoch = list(_performance(record)), record.get("epoch")
+        if record.get("layer") == chosen:
+            key = key_of(record)
+            known += [(key, record.get("value")), *_tv_bounds(key, record)]
+            errors |= {(key, epoch): record["std_error"]} if record.get("std_error") else {}
+        values |= {(key, epoch): number for key, number in known if number is not None}
+    return Trial(
+        seed=said.get("seed"),
+        mask_seed=said.get("mask_seed"),
+        dense=said.get("dense") or {},
+        pruned=said.get("pruned") or {},
+        actual=(said.get("sparsity") or {}).get("actual"),
+        layers=tuple(str(layer) for layer in layers if layer not in (POOLED, None)),
+        values=values,
+        errors=errors,
+    )
+
+
+def _tv_bounds(key: Key, record: Record) -> Iterator[tuple[Key, float]]:
+    """The larger of the known lower bounds and the smaller of the upper ones."""
+    said = record.get("tv_bounds") or {}
+    for side, best, names in (
+        ("tv lower", max, ("lemma_1", "lemma_1_best")),
+        ("tv upper", min, ("pinsker", "bretagnolle_huber")),
+    ):
+        known = [said[name] for name in names if said.get(name) is not None]
+        if known:
+            yield (*key, side), best(known)
+
+
+def _performance(record: Record) -> Iterator[tuple[Key, float | None]]:
+    metrics = record.get("metrics") or {}
+    for split in SPLITS:
+        for what in ("loss", "accuracy"):
+            yield ("pd", split, what), ((record.get("pd") or {}).get(split) or {}).get(what)
+            for state in ("dense", "before", "pruned"):
+                yield (state, split, what), ((metrics.get(state) or {}).get(split) or {}).get(what)
+
+
+def _runs(choice: tuple[Any, ...], trials: list[Trial], several_scopes: bool, notes: list[str]) -> list[Run]:
+    """One run of all trials, or one for each where they cannot be told to differ in their seed alone."""
+    method, scope, requested = choice
+    label = f"{method} ({scope})" if several_scopes and scope is not None else str(method)
+    known = method is not None and requested is not None
+    if known and max(Counter((trial.seed, trial.mask_seed) for trial in trials).values()) == 1:
+        return [Run(label, requested, tuple(sorted(trials, key=lambda t: (t.seed or 0, t.mask_seed or 0))))]
+    if known:
+        notes.append(
+            f"{label} at {requested:g}: several files of the same seed, shown apart by name and not averaged; "
+            "are they steps of the same network, or pruned in other layers?"
+        )
+    names = [trial.name for trial in trials]
+    if len(set(names)) < len(names):
+        names = [str(trial.pruned.get("path")) for trial in trials]
+    labels = names if method is None else [f"{label} ({name})" for name in names]
+    return [Run(name, requested, (trial,)) for name, trial in zip(labels, trials, strict=True)]

@@ -1,0 +1,129 @@
+"""Which projection orders PD best? Measures by Kendall's tau over all runs, and which differences are resolved."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from apcli.stages.report.agreement import FINAL, JUST_PRUNED, Agreement, moment_name
+from apcli.stages.report.experiment import Group
+from apcli.stages.report.quantities import Quantity
+from apcli.theory.statistics import kendall
+from apcli.words import count, few, join
+
+LOWER, UNRESOLVED, UNKNOWN = "lower", "not distinguishable", "too few runs"
+
+
+@dataclass(frozen=True)
+class Place:
+    """Measures that order the runs alike, and how far their tau is below that of the best.
+
+    ``below`` is the interval of the difference, from resamples shared with the best measure; None for the best itself,
+    and where there are too few runs. ``pairs`` counts, of the pairs of runs at one sparsity, those that agree, and all.
+    """
+
+    measures: tuple[Quantity, ...]
+    agreement: Agreement
+    difference: float
+    below: tuple[float, float] | None
+    pairs: tuple[int, int]
+
+    @property
+    def names(self) -> str:
+        return join([measure.label for measure in self.measures])
+
+    @property
+    def verdict(self) -> str:
+        if self.below is None:
+            return UNKNOWN
+        return LOWER if self.below[0] > 0 else UNRESOLVED
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """The measures by tau against one PD at one moment: the best place first."""
+
+    target: Quantity
+    moment: str
+    places: tuple[Place, ...]
+
+    @property
+    def best(self) -> Place:
+        return self.places[0]
+
+
+def rankings(found: Sequence[Agreement]) -> list[Ranking]:
+    """A ranking for each moment and PD at which measures differ in their order.
+
+    Only measures known for the same runs are ranked, as many as there are: a tau over fewer runs is no match for it.
+    """
+    made = []
+    for moment in (FINAL, JUST_PRUNED):
+        for target in dict.fromkeys(a.target for a in found):
+            there = [a for a in found if (a.moment, a.target) == (moment, target)]
+            overall = [a for a in there if a.sparsity is None and a.tau is not None]
+            runs = max((_runs(a) for a in overall), key=len, default=())
+            alike: dict[tuple[object, ...], list[Agreement]] = {}
+            for a in sorted(overall, key=lambda a: -(a.tau or 0.0)):
+                if _runs(a) == runs:
+                    alike.setdefault(_order(a), []).append(a)
+            if len(alike) > 1:
+                best = next(iter(alike.values()))[0]
+                places = tuple(_place(best, members, there) for members in alike.values())
+                made.append(Ranking(target, moment, places))
+    return made
+
+
+def sentences(group: Group, made: Iterable[Ranking]) -> list[str]:
+    """Which measure comes first, and from which others it cannot be told apart."""
+    lines = []
+    for ranking in made:
+        when = moment_name(group, ranking.moment)
+        best, others = ranking.best, ranking.places[1:]
+        verb = "orders" if len(best.measures) == 1 else "order"
+        named = few([measure.label for measure in best.measures])
+        start = f"{when[0].upper()}{when[1:]}, {named} {verb} PD in {ranking.target.words} best"
+        lines.append(f"{start} (τ = {best.agreement.words}); {_rest(others, best.agreement.cells)}.")
+    if any(place.below for ranking in made for place in ranking.places):
+        lines.append(
+            "Two measures are not distinguishable where the 95 % bootstrap interval of the difference of their τ, over "
+            "the same resampled runs, holds 0. The best was picked from the same runs and the comparisons are several, "
+            "so take a difference that is only just resolved as a hint."
+        )
+    return lines
+
+
+def _rest(others: Sequence[Place], runs: int) -> str:
+    if others[0].below is None:
+        return f"{count(runs, 'run')} are too few to say which differences are more than chance"
+    parts = []
+    for verdict in (UNRESOLVED, LOWER):
+        labels = [m.label for place in others if place.verdict == verdict for m in place.measures]
+        named = few(labels)
+        if labels:
+            verb = "is" if len(labels) == 1 else "are"
+            parts.append(f"{named} {verb} {'not distinguishable from it' if verdict == UNRESOLVED else 'lower'}")
+    return "; ".join(parts)
+
+
+def _runs(a: Agreement) -> tuple[str, ...]:
+    return tuple(cell.name for cell in a.compared)
+
+
+def _order(a: Agreement) -> tuple[int, ...]:
+    """The same for measures that put the runs in the same order."""
+    values = [cell.ap.mean for cell in a.compared]
+    ranks = {value: rank for rank, value in enumerate(sorted(set(values)))}
+    return tuple(ranks[value] for value in values)
+
+
+def _place(best: Agreement, members: Sequence[Agreement], there: Sequence[Agreement]) -> Place:
+    own = members[0]
+    fixed = [a for a in there if a.sparsity is not None and a.measure == own.measure]
+    pairs = sum(a.agree for a in fixed), sum(a.pairs for a in fixed)
+    difference = (best.tau or 0.0) - (own.tau or 0.0)
+    below = None
+    if own is not best and own.interval is not None:
+        theirs, ours = (
+            kendall.bootstrap([c.ap.mean for c in a.compared], [c.pd.mean for c in a.compared]) for a in (best, own)
+        )
+        below = kendall.interval(theirs - ours)
+    return Place(tuple(a.measure for a in members), own, difference, below, pairs)

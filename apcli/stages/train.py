@@ -1,0 +1,242 @@
+"""Train: a dense network from scratch, from published weights, or from a file made elsewhere."""
+
+import logging
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from apcli.checkpoints import lineage as lineages
+from apcli.checkpoints.checkpoint import Checkpoint, relative, sha256_of
+from apcli.checkpoints.layers.prunable import check_tied, every_layer
+from apcli.checkpoints.reading import find, read
+from apcli.checkpoints.state_dicts import entries_of
+from apcli.checkpoints.writing import write
+from apcli.configs.shared import DEFAULT_DATA
+from apcli.configs.training import TrainConfig
+from apcli.data.class_names import places_of
+from apcli.data.datasets import Dataset, load
+from apcli.devices import device_of
+from apcli.errors import UsageError
+from apcli.models.build import build, last_layer
+from apcli.models.inputs import for_its_channels, told
+from apcli.models.layer_weights import layer_weights
+from apcli.models.spec import ModelSpec, check_model, code_of, resolve
+from apcli.models.weights import checkpoint_of, load_weights_, read_weights, renamed, tell_versions
+from apcli.networks import Networks
+from apcli.progress import Tell
+from apcli.stages.held_zeros import Promises, promises_of
+from apcli.stages.outputs import Outputs
+from apcli.stages.training_runs import Run, Runs, teacher_of
+from apcli.training.evaluation import in_percent
+from apcli.training.forward import Forward, warn_of_emulation
+from apcli.training.masking import Masking
+from apcli.training.optim.parameters import parameters_of
+from apcli.training.ranks import Ranks
+from apcli.training.recipe import Recipe, recipe_of, warn_of_schedule
+
+log = logging.getLogger("apcli")
+
+
+def train(config: TrainConfig, outputs: Outputs, tell: Tell, ranks: Ranks | None = None) -> Iterator[Path]:
+    """Train one network per seed; yields each file when it is whole. ``tell`` is shown one line of progress.
+
+    Raises:
+        UsageError: an unknown name, missing data or weights, or another file is in the way.
+        ApcliError: weights that do not fit, or a loss that is no longer finite.
+    """
+    outputs.expect(len(config.seeds))
+    device = device_of(config.loop.device, deterministic=config.loop.deterministic)
+    given = _given(config)
+    tell("loading data")
+    dataset, spec = _data_and_spec(config, given)
+    description = dataset.description
+    dataset = dataset.to(device).hold_out(config.loop.validation)
+    recipe = recipe_of(config.loop, spec, dataset, device)
+    warn_of_emulation(config.loop.amp, device)
+    warn_of_schedule(config.loop)
+    user_model = config.model.name if spec.source == "user" else None
+    networks = Networks(config.data, user_model, device, tell)
+    teacher, teacher_sha256 = teacher_of(config.loop.teacher, networks, spec, dataset.names)
+    runs = Runs(config.loop, outputs, tell, ranks or Ranks())
+    unsaid = [_inputs_of(spec, config, given)]
+    for seed in config.seeds:
+        trial = f".seed{seed}" if len(config.seeds) > 1 else ""
+        path = outputs.place(f"{_stem(spec, dataset)}{trial}")
+        result = lineages.make(
+            "train",
+            _settings(config, recipe, teacher_sha256),
+            None,
+            model=spec.as_dict(),
+            data=description,
+            classes=list(dataset.names[: spec.num_classes]) or None,
+            seed=seed,
+            parent=_weights_link(config.weights, outputs.home_of(path)),
+        )
+        wanted = {key: result[key] for key in ("stage", "settings", "model", "data", "seed", "parent")}
+        if outputs.has(path, wanted):
+            yield path
+            continue
+        model = _beginning(config, spec, seed, given).to(device)
+        while unsaid:
+            log.info("%s", unsaid.pop())
+        result["model"]["last"] = last_layer(model, spec)
+        result["layers"] = layer_weights(model).as_dict()
+        result["pruned"] = _zeros_of(model, path, result, config, given)
+        run = Run(path, spec, dataset, recipe, seed, result, wanted, teacher, source=given.source)
+        training = runs.train(model, run, masking=_holding(model, run))
+        measured = training.metrics or runs.evaluate(model, run)
+        result["metrics"] = {split: measured[split] for split in dataset.splits}
+        if runs.ranks.first:
+            write(path, entries_of(training.evaluated.network.state_dict()), result, like=given.source)
+            tell_versions(model, outputs.label(path))
+        runs.finish(training)
+        label, loss = outputs.label(path), result["metrics"]["test"]["loss"]
+        log.info("%s: test accuracy %s, test loss %s", label, in_percent(result["metrics"]), loss and f"{loss:.5f}")
+        yield path
+
+
+@dataclass(frozen=True)
+class _Given:
+    """What ``--weights`` brings: tensors as the file has them; the checkpoint, where it is one and no state dict."""
+
+    tensors: Mapping[str, Tensor] = field(default_factory=dict)
+    source: Checkpoint | None = None
+
+    @property
+    def lineage(self) -> lineages.Lineage | None:
+        """What the file says of itself."""
+        return None if self.source is None else self.source.lineage
+
+    @property
+    def classes(self) -> list[str]:
+        """What its outputs mean; empty where that is not known."""
+        return (self.lineage or {}).get("classes") or []
+
+    def spec(self, name: str) -> ModelSpec | None:
+        """The network called ``name`` as the file says it is: what it takes and gives; None where it does not say."""
+        known = (self.lineage or {}).get("model")
+        spec = None if known is None else ModelSpec.from_dict(known)
+        return spec if spec and spec.name in (name, name.partition(":")[2], Path(name).name) else None
+
+
+def _given(config: TrainConfig) -> _Given:
+    """Read what the request names beside the data, so that what is wrong with it is told before these are read.
+
+    Raises:
+        UsageError: an unknown model, a file that is not there, a rename that it does not allow, or no dense network.
+        ApcliError: the weights cannot be read.
+    """
+    if config.loop.teacher == "dense":
+        raise UsageError("--teacher dense: what is trained here has no dense ancestor: give --teacher FILE")
+    if config.loop.teacher is not None:
+        read(find(config.loop.teacher))
+    check_model(config.model.name, pretrained=config.model.pretrained)
+    if config.weights is None:
+        return _Given()
+    path = Path(config.weights)
+    given = _Given(read_weights(path), checkpoint_of(path))
+    renamed(given.tensors, config.rename, config.weights)
+    if (given.lineage or {}).get("kept"):
+        raise UsageError(
+            f"--weights {config.weights} is a compact file, with fewer channels than {config.model.name} has: "
+            "give it to apcli finetune as it is"
+        )
+    return given
+
+
+def _beginning(config: TrainConfig, spec: ModelSpec, seed: int, given: _Given) -> nn.Module:
+    """The network before its first step."""
+    torch.manual_seed(seed)  # before the model exists: its initial weights are drawn here
+    user_model = config.model.name if spec.source == "user" else None
+    model = build(spec, pretrained=config.model.pretrained, user_model=user_model)
+    if config.weights:
+        load_weights_(model, given.tensors, config.rename, config.weights)
+    return model
+
+
+def _zeros_of(model: nn.Module, path: Path, result: lineages.Lineage, config: TrainConfig, given: _Given) -> Promises:
+    """What is to be promised of the weights that training starts from; how they were pruned, where their file says."""
+    if not (config.weights or config.model.pretrained):
+        return {}
+    told = config.weights or config.model.name
+    entries = entries_of(model.state_dict())
+    if config.weights:
+        theirs = entries_of(renamed(given.tensors, config.rename, config.weights))
+        source = Checkpoint(Path(told), path.parent, theirs, result)
+        check_tied(source, every_layer(source))
+    found = promises_of(Checkpoint(Path(told), path.parent, entries, result))
+    said = {name: promise for name, promise in (given.lineage or {}).get("pruned", {}).items() if name in entries}
+    for name, promise in said.items():
+        zeros, size = entries[name].zeros, entries[name].size
+        if promise["zeros"] <= zeros and promise["size"] == size:
+            found[name] = {**promise, "zeros": zeros, "actual": zeros / size}
+    return found
+
+
+def _holding(model: nn.Module, run: Run) -> Masking:
+    """Masks of the zeros that are promised."""
+    Forward(model, run.spec)  # lays the weights out, before masks are made like them
+    parameters = parameters_of(model)
+    return Masking(
+        parameters, {name: parameters[name].detach() == 0 for name in run.result["pruned"] if name in parameters}
+    )
+
+
+def _settings(config: TrainConfig, recipe: Recipe, teacher_sha256: str | None) -> dict[str, Any]:
+    return {
+        **recipe.settings(),
+        "pretrained": config.model.pretrained,
+        "rename": config.rename,
+        "code": code_of(config.model.name),
+        "teacher": teacher_sha256,
+    }
+
+
+def _inputs_of(spec: ModelSpec, config: TrainConfig, given: _Given) -> str:
+    """What the network takes, and who says so."""
+    by_file = given.spec(config.model.name) is not None
+    return told(spec, config.model, by_file=by_file, pretrained=config.model.pretrained)
+
+
+def _data_and_spec(config: TrainConfig, given: _Given) -> tuple[Dataset, ModelSpec]:
+    """The data, and the network: what options do not say of it is as the file of ``--weights`` says, if it does."""
+    model, data = config.model, config.data
+    theirs = given.spec(model.name)
+    size = model.input_size or (theirs.input_size[1] if theirs else None)
+    how: dict[str, Any] = {"download": data.download, "workers": data.workers, "cache": data.cache}
+    dataset = load(data.name or DEFAULT_DATA, Path(data.data_dir), size=size, **how)
+    classes = model.num_classes
+    if dataset.names and given.classes:
+        if config.loop.epochs and None in places_of(dataset.names, given.classes):
+            log.info("the outputs of %s learn other classes: those of %s", config.weights, dataset.name)
+        else:
+            dataset = dataset.for_outputs(given.classes, str(config.weights))
+            classes = classes or (theirs.num_classes if theirs else None)
+    spec = resolve(
+        model.name,
+        data_shape=dataset.shape,
+        data_classes=dataset.classes,
+        data_mean=dataset.mean,
+        data_std=dataset.std,
+        num_classes=classes,
+        input_size=size,
+        pretrained=model.pretrained,
+        mean=model.mean or (theirs.mean if theirs else None),
+        std=model.std or (theirs.std if theirs else None),
+    )
+    spec = for_its_channels(spec, model.name)
+    return dataset, spec
+
+
+def _stem(spec: ModelSpec, dataset: Dataset) -> str:
+    model = spec.name.partition(":")[0].removesuffix(".py")
+    return f"{model}-{dataset.name.removeprefix('folder:').replace(':', '-')}"
+
+
+def _weights_link(weights: str | None, home: Path) -> dict[str, str | None] | None:
+    """How the lineage names the file that training started from."""
+    return None if weights is None else {"path": relative(Path(weights), home), "sha256": sha256_of(Path(weights))}

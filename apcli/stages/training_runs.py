@@ -1,0 +1,169 @@
+"""What the stages that train share: where a run's state lies, how it is followed, what is left of a lost one."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+
+from apcli.checkpoints import lineage as lineages
+from apcli.checkpoints.checkpoint import Checkpoint
+from apcli.checkpoints.reading import find, read
+from apcli.checkpoints.state_dicts import entries_of
+from apcli.checkpoints.writing import write
+from apcli.configs.training import LoopConfig
+from apcli.data.datasets import Dataset
+from apcli.errors import ApcliError, UsageError
+from apcli.models.spec import ModelSpec
+from apcli.networks import Networks
+from apcli.progress import Pace, Tell
+from apcli.stages.outputs import Outputs
+from apcli.training.evaluation import evaluate
+from apcli.training.forward import Forward
+from apcli.training.logs import Logs
+from apcli.training.loop import Diverged, Training
+from apcli.training.ranks import Ranks
+from apcli.training.recipe import Recipe
+from apcli.training.resume import Resume
+from apcli.words import few
+
+
+@dataclass(frozen=True)
+class Run:
+    """One network's training: as what, on what, how, and where to. ``wanted`` is how ``result`` says it is made.
+
+    ``source`` is the file whose weights it starts from: what that says beside its lineage is handed on.
+    ``promises_so_far`` gives, of the weights after an epoch, what they promise beside the result's ``pruned``.
+    """
+
+    path: Path
+    spec: ModelSpec
+    dataset: Dataset
+    recipe: Recipe
+    seed: int
+    result: lineages.Lineage
+    wanted: Mapping[str, Any]
+    teacher: nn.Module | None = None
+    promises_so_far: Callable[[Mapping[str, Tensor]], Mapping[str, Any]] = lambda weights: {}
+    source: Checkpoint | None = None
+
+
+class Runs:
+    """Trains the networks of one stage, one after another.
+
+    Args:
+        tell: shown one line of progress, and the share that is done.
+    """
+
+    def __init__(self, config: LoopConfig, outputs: Outputs, tell: Tell, ranks: Ranks) -> None:
+        self.config = config
+        self.outputs = outputs
+        self.tell = tell
+        self.ranks = ranks
+
+    def train(self, network: nn.Module, run: Run, **how: Any) -> Training:
+        """Train ``network`` in place, from where an earlier run was stopped; the result's history is filled in.
+
+        Args:
+            how: further arguments of ``Training``.
+
+        Raises:
+            UsageError: the state that was kept is of another run.
+            ApcliError: the loss is no longer finite.
+        """
+        place = None if self.outputs.home else run.path
+        resume = Resume(place, run.wanted, self.config.checkpoint_every, fresh=not self.config.resume)
+        pace = Pace(self.tell if self.ranks.first else None, run.path.name, run.recipe.epochs)
+        training = Training(
+            network,
+            run.spec,
+            run.dataset,
+            run.recipe,
+            seed=run.seed,
+            teacher=run.teacher,
+            resume=resume,
+            ranks=self.ranks,
+            pace=pace,
+            **how,
+        )
+        logs = Logs(self.config.log_dir if self.ranks.first else None, run.path.stem, training.epoch)
+        try:
+            for entry in training.run():
+                logs.write(entry)
+        except Diverged as error:
+            raise self._lost(error, training, run) from None
+        finally:
+            logs.close()
+        run.result["history"] += training.history
+        return training
+
+    def evaluate(self, network: nn.Module, run: Run) -> dict[str, Any]:
+        """The network's metrics on the run's data."""
+        return evaluate(Forward(network, run.spec), run.dataset, run.recipe.batch_size, self.ranks)
+
+    def finish(self, training: Training) -> None:
+        """The result is written: nothing is left to go on with."""
+        if self.ranks.first:
+            training.resume.remove()
+        self.ranks.any(False)  # the others go on when that is so
+
+    def _lost(self, error: Diverged, training: Training, run: Run) -> ApcliError:
+        """Keep the last good weights in a file of their own, and say so."""
+        if error.good is None or self.outputs.home or not self.ranks.first:
+            return error
+        kept = run.path.with_name(f"{run.path.name.split('.safetensors')[0]}.last-good.safetensors")
+        last = training.history[-1]
+        metrics = {split: last[split] for split in run.dataset.splits if split in last}
+        history = [*run.result["history"], *training.history]
+        pruned = {**run.result["pruned"], **run.promises_so_far(error.good)}
+        result = {**run.result, "history": history, "metrics": metrics, "pruned": pruned}
+        write(kept, entries_of(error.good), result, like=run.source)
+        return ApcliError(f"{error}; the weights after epoch {last['epoch']} are kept in {kept}")
+
+
+def teacher_of(
+    name: str | None,
+    networks: Networks,
+    spec: ModelSpec,
+    classes: Sequence[str],
+    dense: Checkpoint | None = None,
+) -> tuple[nn.Module | None, str | None]:
+    """The network that ``--teacher`` means, and its file's SHA-256.
+
+    Args:
+        classes: what the outputs of the network that learns mean; empty where it is not known.
+        dense: what ``dense`` means; None where there is no such network.
+
+    Raises:
+        UsageError: it is not there, or takes or gives something else than the network that learns.
+    """
+    if name is None:
+        return None, None
+    if name == "dense" and dense is None:
+        raise UsageError("--teacher dense: the dense network is not there: give --dense FILE, or --teacher FILE")
+    source = dense if name == "dense" and dense is not None else read(find(name))
+    theirs = networks.known_spec(source)
+    if theirs is None:
+        theirs = spec
+    if (theirs.num_classes, theirs.scaling) != (spec.num_classes, spec.scaling):
+        raise UsageError(
+            f"--teacher {name} takes other images or tells other classes than {spec.name}: expected a network of the "
+            "same classes, input size, mean and std"
+        )
+    check_outputs(source, classes)
+    return networks.network(theirs, source), source.sha256
+
+
+def check_outputs(other: Checkpoint, classes: Sequence[str]) -> None:
+    """Hold a network that is set beside another one to the same outputs, where both are known.
+
+    Raises:
+        UsageError: its outputs mean other classes, or in another order.
+    """
+    theirs = (other.lineage or {}).get("classes")
+    if theirs and classes and theirs != list(classes):
+        raise UsageError(
+            f"{other.label} tells {few(theirs)} apart, in this order, where the outputs here are {few(classes)}: "
+            "expected a network of the same outputs"
+        )

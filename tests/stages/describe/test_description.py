@@ -1,0 +1,182 @@
+"""What a file is, counted: sizes, zeros and shares; and its text."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from apcli import records
+from apcli.checkpoints import checkpoint, reading
+from apcli.checkpoints import lineage as lineages
+from apcli.configs.describe import CostsConfig
+from apcli.errors import UsageError
+from apcli.stages.describe.description import describe, to_text
+
+MODEL = {"name": "net.py:small", "source": "user", "num_classes": 3, "input_size": [2, 6, 6], "mean": [0.0] * 2}
+
+
+def tensors() -> dict[str, Tensor]:
+    """10 of 32 prunable weights, and 13 of 38 parameters are zero."""
+    return {
+        "conv.weight": torch.tensor([[[[0.0, -0.0], [1.0, 2.0]]]]).repeat(1, 2, 1, 1).half(),  # 4 of 8
+        "bn.weight": torch.tensor([0.0, 3.0]),  # 1 of 2
+        "bn.running_mean": torch.zeros(2),
+        "bn.running_var": torch.ones(2),
+        "bn.num_batches_tracked": torch.tensor(0),
+        "norm.weight": torch.tensor([[0.0]]),  # 1 of 1: no layer, whatever its shape
+        "fc.weight": torch.arange(20.0).reshape(4, 5).remainder(5).bfloat16(),  # 4 of 20
+        "head.weight": torch.tensor([[0.0, -0.0], [1e-45, 5.0]]),  # 2 of 4, and a number below float32's normal ones
+        "fc.bias": torch.tensor([1.0, 0.0, 2.0]),  # 1 of 3
+    }
+
+
+def saved(path: Path, given: dict[str, Tensor], lineage: dict[str, Any] | None = None) -> checkpoint.Checkpoint:
+    metadata = {} if lineage is None else {"apcli": lineages.dump(lineage)}
+    save_file(given, path, {"format": "pt", **metadata})
+    return reading.read(path)
+
+
+def test_counts(tmp_path):
+    given = tensors()
+    found = describe(saved(tmp_path / "a.safetensors", given))
+    parameters = {n: t for n, t in given.items() if "running" not in n and t.is_floating_point()}
+    layers = [given[name] for name in ("conv.weight", "fc.weight", "head.weight")]
+    size = sum(t.numel() for t in parameters.values())
+    kept = size - sum(int((t == 0).sum()) for t in layers)  # a norm's and a bias's own zeros were not removed
+    left, of = sum(int(t.count_nonzero()) for t in layers), sum(t.numel() for t in layers)
+    numbers = sum(t.numel() for t in given.values())
+    assert (found["numbers"], found["parameters"], found["kept"]) == (numbers, size, kept)
+    assert (found["prunable"], found["prunable_nonzero"]) == (of, left) == (32, 22)
+    assert (found["model_sparsity"], found["model_density"]) == (pytest.approx(1 - kept / size), kept / size)
+    assert (found["sparsity"], found["density"]) == (10 / 32, 22 / 32)
+    assert found["compression"] == size / kept
+    assert found["bytes"] == found["dense_bytes"] == (tmp_path / "a.safetensors").stat().st_size
+    for tensor in found["tensors"]:
+        whole = tensor["dtype"] == "I64"
+        assert tensor["nonzero"] == (None if whole else int(given[tensor["name"]].count_nonzero()))
+        assert tensor["zeros"] == (None if whole else tensor["size"] - tensor["nonzero"])
+    assert found["macs"] is found["latency"] is None
+    assert records.dump(found)
+
+
+@pytest.mark.parametrize(
+    ("given", "known"),
+    [
+        ({"steps": torch.tensor(3)}, (0, None, None, None)),
+        ({"fc.weight": torch.zeros(2, 2)}, (4, 1.0, None, 1.0)),
+        ({"fc.weight": torch.zeros(0, 2)}, (0, None, None, None)),
+        ({"bias": torch.ones(2)}, (2, 0.0, 1.0, None)),
+    ],
+)
+def test_shares_of_nothing_are_unknown(tmp_path, given, known):
+    found = describe(saved(tmp_path / "a.safetensors", given))
+    assert (found["parameters"], found["model_sparsity"], found["compression"], found["sparsity"]) == known
+    assert to_text(found)
+
+
+def dense_and_pruned(folder: Path) -> tuple[checkpoint.Checkpoint, checkpoint.Checkpoint]:
+    base = lineages.make("train", {}, None, model=MODEL, data={"name": "digits"}, seed=0)
+    dense = saved(folder / "dense.safetensors", {"fc.weight": torch.ones(3, 72)}, base)
+    promised = lineages.promise(108, 216)
+    lineage = lineages.make("prune", {}, base, pruned={"fc.weight": promised}, dense=dense.link(folder))
+    weight = torch.ones(3, 72)
+    weight[:, ::2] = 0
+    return dense, saved(folder / "pruned.safetensors", {"fc.weight": weight}, lineage)
+
+
+def test_bytes_beside_those_of_the_dense_file(tmp_path):
+    dense, pruned = dense_and_pruned(tmp_path)
+    assert describe(dense)["dense_bytes"] == dense.path.stat().st_size
+    found = describe(pruned)
+    assert found["dense_bytes"] == dense.path.stat().st_size < found["bytes"]
+    assert f"{found['bytes']:,} bytes (dense: {found['dense_bytes']:,})" in to_text(found)
+    dense.path.write_bytes(dense.path.read_bytes()[:-4] + b"\0\0\0\0")  # another file by now
+    found = describe(pruned)
+    assert found["dense_bytes"] is None
+    assert "the dense file is not at hand" in to_text(found)
+    dense.path.unlink()
+    assert describe(pruned)["dense_bytes"] is None
+
+
+def test_text_for_a_person(tmp_path):
+    text = to_text(describe(saved(tmp_path / "a.safetensors", tensors())))
+    assert "parameters   38, 28 kept: sparsity 0.263158, density 0.736842, compression 1.357x" in text
+    assert "prunable     32, 22 nonzero: sparsity 0.3125, density 0.6875" in text
+    assert "MACs         not counted: " in text
+    table = text.splitlines()[-6:-2]
+    assert table[0].split() == ["layer", "dtype", "shape", "weights", "zeros", "nonzero", "sparsity"]
+    assert {tuple(row.split()) for row in table[1:]} == {
+        ("conv", "F16", "1x2x2x2", "8", "4", "4", "0.5000"),
+        ("fc", "BF16", "4x5", "20", "4", "16", "0.2000"),
+        ("head", "F32", "2x2", "4", "2", "2", "0.5000"),
+    }
+    assert len({len(row) for row in table}) == 1
+    assert text.splitlines()[-1] == "    norms (1): norm.weight"
+
+
+def test_macs_have_columns_where_they_are_known(tmp_path):
+    found = describe(saved(tmp_path / "a.safetensors", tensors()))
+    known = {"conv.weight": (1_000_000, 500_000), "fc.weight": (20, 16)}
+    for tensor in found["tensors"]:
+        tensor["macs"], tensor["nonzero_macs"] = known.get(tensor["name"], (None, None))
+    found["macs"] = {
+        "input_size": [2, 6, 6],
+        "dense": 1_000_100,
+        "nonzero": 500_096,
+        "without_weights": 80,
+        "dense_file": 2_000_200,
+        "theoretical_speedup": 3.99963,
+    }
+    found["macs_reason"] = None
+    text = to_text(found)
+    assert "MACs         1,000,100 dense, 500,096 nonzero, 2,000,200 of the dense file, for one image of 2x6x6" in text
+    assert "speed-up 4x in theory" in text
+    assert "80 of them in products without a layer's weights" in text
+    table = text.splitlines()[-6:-2]
+    assert table[0].endswith("sparsity       MACs  nonzero MACs")
+    ends = {row.split()[0]: row.split()[-2:] for row in table[1:]}
+    assert ends == {"conv": ["1,000,000", "500,000"], "fc": ["20", "16"], "head": ["-", "-"]}
+    assert len({len(row) for row in table}) == 1
+
+
+def test_latency_says_what_it_is(tmp_path):
+    found = describe(saved(tmp_path / "a.safetensors", tensors()))
+    times = {"median": 0.002, "low": 0.0019, "high": 0.0025}
+    setting = {"runs": 50, "warmup": 10, "batch_size": 8, "device": "cpu", "device_name": None, "threads": 1}
+    found["latency"] = {**times, **setting, "dtype": "float32", "dense": None, "speedup": None, "note": "Mind."}
+    line = "2 ms median, quartiles 1.9 to 2.5 ms; 50 runs, batch 8, cpu (1 thread), float32"
+    assert f"  latency      {line}\n               Mind.\n" in to_text(found)
+    found["latency"] |= {"dense": {"path": "dense.safetensors", **times}, "speedup": 1.0, "device_name": "a GPU"}
+    text = to_text(found)
+    assert "batch 8, a GPU, float32" in text
+    assert "of dense     2 ms median, quartiles 1.9 to 2.5 ms: speed-up 1x measured (dense.safetensors)" in text
+
+
+REASONS = [
+    ({"name": "x", "stage": "train", "model": None}, None, "give --model NAME"),
+    ({"name": "x", "stage": "train", "model": MODEL}, None, "net.py:small: give --model FILE.py:function"),
+    ({"name": "x", "stage": "trace", "model": MODEL}, "net.py:small", "a trace of another checkpoint's layers"),
+    ({"name": "x", "stage": "train", "model": MODEL}, "net.py:small", None),
+    ({"name": "x", "stage": "train", "model": {**MODEL, "source": "apcli"}}, None, None),
+]
+
+
+@pytest.mark.parametrize(("said", "model", "words"), REASONS)
+def test_what_is_missing_to_build_the_network(tmp_path, said, model, words):
+    lineage = lineages.make(said["stage"], {}, None, model=said["model"])
+    file = saved(tmp_path / "a.safetensors", {"fc.weight": torch.ones(2, 2)}, lineage)
+    if model is None:
+        found = describe(file)
+        assert (words or "") in (found["macs_reason"] or "")
+        assert (found["macs_reason"] is None) == (words is None)
+        assert describe(file, CostsConfig(macs=False))["macs_reason"] is None
+    for needed in (CostsConfig(macs=True, model=model), CostsConfig(latency=True, model=model)):
+        if words is None:
+            assert describe(file, needed)["macs_reason"] is None
+        else:
+            with pytest.raises(UsageError, match=words) as caught:
+                describe(file, needed)
+            assert str(file.path) in str(caught.value)

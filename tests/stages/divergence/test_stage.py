@@ -1,0 +1,326 @@
+"""The divergence stage on real files: values, which layers, what the records say, and bad pairs."""
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from apcli import records
+from apcli.checkpoints import lineage as lineages
+from apcli.checkpoints import traces
+from apcli.checkpoints.reading import read
+from apcli.checkpoints.state_dicts import entries_of, entry_of
+from apcli.checkpoints.writing import write
+from apcli.configs.divergence import DivergenceConfig
+from apcli.configs.prune import PruneConfig
+from apcli.errors import ApcliError, UsageError, VerificationError
+from apcli.stages.divergence.stage import Divergences
+from apcli.stages.outputs import Outputs
+from apcli.stages.prune.stage import prune
+from apcli.theory.distributions import student_t
+
+SHAPES = {"conv.weight": (6, 3, 2, 2), "fc.weight": (5, 8)}
+SCORES = {"loss": 0.5, "accuracy": 90.0, "top5": 99.0}
+
+
+def state(seed: int, dtype: torch.dtype = torch.float32) -> dict[str, torch.Tensor]:
+    draw = torch.Generator().manual_seed(seed)
+    found = {name: torch.randn(shape, generator=draw).to(dtype) for name, shape in SHAPES.items()}
+    return {**found, "fc.bias": torch.zeros(5, dtype=dtype), "steps": torch.tensor(seed)}
+
+
+def file(path: Path, tensors: dict[str, torch.Tensor]) -> Path:
+    save_file(tensors, path)
+    return path
+
+
+def run(dense: Path, pruned: Path, dist: str = "ap2", **options: Any) -> list[records.Record]:
+    return list(Divergences(DivergenceConfig(dist, **options)).records(read(dense), read(pruned)))
+
+
+def by_layer(found: list[records.Record]) -> dict[str, float]:
+    return {record["layer"]: record["value"] for record in found}
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.float16, torch.bfloat16], ids=str)
+def test_values_are_those_of_the_weights_in_float64(tmp_path, dtype):
+    before, after = state(0, dtype), state(1, dtype)
+    paths = file(tmp_path / "a.safetensors", before), file(tmp_path / "b.safetensors", after)
+    squares = {
+        name.removesuffix(".weight"): float((before[name].double() - after[name].double()).square().sum())
+        for name in SHAPES
+    }
+    squares["*"] = squares["conv"] + squares["fc"]
+    dims = {"conv": 72, "fc": 40, "*": 112}
+    found = run(*paths, "ap2,gaussian:scale=2,student-t:df=3")
+    assert [(r["dist"], r["layer"]) for r in found] == [
+        (dist, layer) for dist in ("ap2", "gaussian", "student-t") for layer in ("conv", "fc", "*")
+    ]
+    for record in found:
+        square = squares[record["layer"]]
+        expected = {
+            "ap2": square,
+            "gaussian": square / 8,
+            "student-t": student_t.kl(math.sqrt(square), 3, dims[record["layer"]]),
+        }
+        assert record["value"] == pytest.approx(expected[record["dist"]], rel=1e-12)
+        assert record["dim"] == dims[record["layer"]]
+
+
+def test_a_record_is_the_contract(tmp_path):
+    source = file(tmp_path / "a.safetensors", state(0))
+    (pruned,) = prune(read(source), PruneConfig((0.5,), "random", layers="fc", seeds=(3,)), Outputs())
+    (first, *_) = run(source, pruned, "student-t:df=5:groups=7")
+    assert json.loads(records.dump(first)) == first
+    value, bounds = first.pop("value"), first.pop("tv_bounds")
+    assert value > 0
+    assert 0 < bounds["lemma_1"] <= bounds["lemma_1_best"] < min(bounds["pinsker"], bounds["bretagnolle_huber"])
+    assert first == {
+        "kind": "divergence",
+        "version": 1,
+        "model": None,
+        "data": None,
+        "seed": None,
+        "dense": {"path": str(source), "sha256": read(source).sha256},
+        "pruned": {"path": str(pruned), "sha256": read(pruned).sha256},
+        "method": "random",
+        "scope": "layer",
+        "mask_seed": 3,
+        "sparsity": {"requested": 0.5, "actual": 0.5},
+        "layer": "fc",
+        "dim": 8,  # blocks of 5 of 40 weights
+        "epoch": None,
+        "dist": "student-t",
+        "params": {
+            "df": 5.0,
+            "pruned_df": "same",
+            "cov": "identity",
+            "scale": 1.0,
+            "pruned_scale": "same",
+            "groups": 7,
+        },
+        "measure": "kl",
+        "measure_params": {},
+        "estimator": "exact",
+        "draws": None,
+        "evaluated": None,
+        "std_error": 0.0,
+        "pd": {"test": None, "train": None},
+        "metrics": {"dense": None, "before": None, "pruned": None},
+    }
+    assert run(source, pruned)[0]["measure"] == "ap2"
+
+
+def test_only_the_pruned_layers_unless_asked(tmp_path):
+    source = file(tmp_path / "a.safetensors", state(0))
+    (pruned,) = prune(read(source), PruneConfig((0.5,), layers="fc"), Outputs())
+    assert by_layer(run(source, pruned)).keys() == {"fc", "*"}
+    every = by_layer(run(source, pruned, layers="all"))
+    assert every["conv"] == 0.0
+    assert every["*"] == every["fc"] > 0
+    assert by_layer(run(source, pruned, layers="all", exclude="fc")) == {"conv": 0.0, "*": 0.0}
+    stranger = file(tmp_path / "b.safetensors", load_file(pruned))
+    assert by_layer(run(source, stranger)).keys() == {"conv", "fc", "*"}
+
+
+def test_excluding_every_pruned_layer_is_refused(tmp_path):
+    source = file(tmp_path / "a.safetensors", state(0))
+    (pruned,) = prune(read(source), PruneConfig((0.5,), layers="fc"), Outputs())
+    with pytest.raises(UsageError, match=r"no layer .*--exclude"):
+        run(source, pruned, exclude="fc")
+
+
+def test_the_pooled_law_is_that_of_one_long_vector(tmp_path):
+    before, after = state(0), state(1)
+    paths = file(tmp_path / "a.safetensors", before), file(tmp_path / "b.safetensors", after)
+    whole = [
+        file(tmp_path / f"{n}.safetensors", {"w.weight": torch.cat([t[name].flatten() for name in SHAPES])[None]})
+        for n, t in (("c", before), ("d", after))
+    ]
+    for dist in ("ap2", "gaussian", "student-t:df=2", "student-t:groups=10"):
+        assert by_layer(run(*paths, dist))["*"] == pytest.approx(
+            by_layer(run(*whole, dist, layers="w"))["*"], rel=1e-13
+        )
+
+
+def test_diagonal_covariance_is_that_of_the_dense_layer_s_rows(tmp_path):
+    before, after = state(0, torch.float64), state(1, torch.float64)
+    paths = file(tmp_path / "a.safetensors", before), file(tmp_path / "b.safetensors", after)
+    found = by_layer(run(*paths, "gaussian:cov=diag"))
+    total = 0.0
+    for name in SHAPES:
+        rows, shift = before[name].flatten(1).numpy(), (before[name] - after[name]).flatten(1).numpy()
+        spread = rows.var(0, ddof=1)
+        variance = ((len(rows) - 1) * spread + spread.mean()) / len(rows)
+        expected = 0.5 * np.sum(shift**2 / variance)
+        assert found[name.removesuffix(".weight")] == pytest.approx(expected, rel=1e-12)
+        total += expected
+    assert found["*"] == pytest.approx(total, rel=1e-12)
+
+
+def test_no_difference_is_exactly_nothing(tmp_path):
+    source = file(tmp_path / "a.safetensors", state(0))
+    found = run(source, source, "ap2,gaussian,student-t,gaussian:cov=diag")
+    assert len(found) == 12
+    assert [record["value"] for record in found] == [0.0] * 12
+
+
+def with_layers(changes: dict[str, torch.Tensor | None]) -> dict[str, torch.Tensor]:
+    return {name: tensor for name, tensor in {**state(1), **changes}.items() if tensor is not None}
+
+
+@pytest.mark.parametrize(
+    ("dense", "pruned", "words"),
+    [
+        ({}, {"fc.weight": None}, r"a\.safetensors has fc, .*b\.safetensors does not"),
+        ({"fc.weight": None}, {}, r"b\.safetensors has fc, .*a\.safetensors does not"),
+        ({}, {"fc.weight": torch.zeros(8, 5)}, r"fc is 5x8 in .*a\.safetensors, 8x5 in .*b\.safetensors"),
+        ({"conv.weight": torch.zeros(72, 1)}, {}, "conv is 72x1 in .*6x3x2x2 in"),
+        ({"fc.weight": torch.full((5, 8), math.nan)}, {}, r"a\.safetensors: tensor fc\.weight holds 40 NaN"),
+        ({}, {"fc.weight": torch.full((5, 8), math.inf)}, r"b\.safetensors: tensor fc\.weight holds 40 NaN or Inf"),
+    ],
+)
+def test_pairs_that_do_not_match(tmp_path, dense, pruned, words):
+    paths = (file(tmp_path / f"{n}.safetensors", with_layers(t)) for n, t in (("a", dense), ("b", pruned)))
+    with pytest.raises(ApcliError, match=words) as caught:
+        run(*paths)
+    assert type(caught.value) is ApcliError
+
+
+@pytest.mark.parametrize(
+    ("dist", "words"),
+    [
+        ("ap3", "unknown distribution 'ap3'"),
+        ("gaussian:df=3", "no parameter 'df'"),
+        ("ap2,", "empty distribution"),
+        ("gaussian:scale=0", "scale is 0"),
+        ("student-t:df=-1", "df is -1"),
+        ("gaussian:cov=banded", "unknown covariance 'banded'"),
+        ("gaussian:rho=0.5", "no parameter 'rho'"),
+        ("gaussian:cov=ar1:rho=1", "rho is 1"),
+        ("gaussian:cov=rows:shrinkage=2", "shrinkage is '2'"),
+        ("gaussian:cov=diag:pruned_cov=mine", "pruned_cov is 'mine'"),
+        ("gaussian:pruned_scale=x", "pruned_scale is 'x'"),
+        ("student-t:pruned_df=0", "pruned_df is '0'"),
+        ("laplace:scale=0", "scale is 0"),
+        ("gaussian:groups=-3", "groups is -3"),
+        ("gaussian:groups=2:cov=diag", "groups goes with cov=identity"),
+    ],
+)
+def test_wrong_distributions_are_refused_before_anything_is_read(dist, words):
+    with pytest.raises(UsageError, match=words):
+        Divergences(DivergenceConfig(dist))
+
+
+def test_too_many_groups_are_refused_before_the_first_record(tmp_path):
+    """Of 72 + 40 weights the second layer has too few: half a table would look like a whole one."""
+    paths = file(tmp_path / "a.safetensors", state(0)), file(tmp_path / "b.safetensors", state(1))
+    found = Divergences(DivergenceConfig("gaussian:groups=50")).records(*map(read, paths))
+    with pytest.raises(UsageError, match=r"groups=50: .*fc .*40 weights"):
+        next(found)
+
+
+def tuned(folder: Path, traced: dict[int, dict[str, torch.Tensor]]) -> tuple[Path, Path]:
+    """A dense file, and one that says it was fine-tuned from its pruned self, with a trace."""
+    dense = file(folder / "dense.safetensors", state(0))
+    (pruned,) = prune(read(dense), PruneConfig((0.5,), "highest"), Outputs())
+    origin = read(pruned).lineage
+    history = [{"epoch": e, "test": {**SCORES, "loss": 1.0 - e / 10}, "train": None} for e in sorted(traced)]
+    link = read(pruned).link(folder)
+    lineage = lineages.make("finetune", {"epochs": 2}, origin, parent=link, history=history)
+    lineage |= {"metrics": {"test": SCORES, "train": SCORES}, "dense_metrics": {"test": SCORES, "train": None}}
+    tensors = {f"{name}@{epoch}": tensor for epoch, step in traced.items() for name, tensor in step.items()}
+    path = folder / "tuned.safetensors"
+    write(path, entries_of(load_file(pruned)), lineage)
+    trace = {**lineage, "stage": "trace", "pruned": {}, "history": []}
+    write(traces.path_beside(path), {name: entry_of(tensor) for name, tensor in tensors.items()}, trace)
+    return dense, path
+
+
+def test_a_trace_adds_a_record_for_each_epoch(tmp_path):
+    steps = {epoch: {name: state(epoch + 5)[name] for name in SHAPES} for epoch in (0, 1, 10)}
+    dense, path = tuned(tmp_path, steps)
+    found = run(dense, path, "ap2,gaussian")
+    assert [r["epoch"] for r in found] == [None] * 6 + [0] * 6 + [1] * 6 + [10] * 6
+    for epoch, step in steps.items():
+        values = by_layer([r for r in found if r["epoch"] == epoch and r["dist"] == "ap2"])
+        for name in SHAPES:
+            expected = (state(0)[name].double() - step[name].double()).square().sum().item()
+            assert values[name.removesuffix(".weight")] == pytest.approx(expected, rel=1e-12)
+        assert values["*"] == pytest.approx(values["conv"] + values["fc"], rel=1e-12)
+        (record, *_) = [r for r in found if r["epoch"] == epoch]
+        assert record["pd"] == {
+            "test": pytest.approx({"loss": abs(0.5 - (1 - epoch / 10)), "accuracy": 0.0}),
+            "train": None,
+        }
+        assert record["metrics"]["before"]["test"]["loss"] == 1.0
+    assert found[0]["pd"] == {"test": {"loss": 0.0, "accuracy": 0.0}, "train": None}
+
+
+def test_a_trace_of_some_layers_has_no_pooled_record(tmp_path):
+    dense, path = tuned(tmp_path, {1: {"fc.weight": state(5)["fc.weight"]}, 2: {}})
+    assert [(r["layer"], r["epoch"]) for r in run(dense, path)] == [
+        ("conv", None),
+        ("fc", None),
+        ("*", None),
+        ("fc", 1),
+    ]
+    assert [(r["layer"], r["epoch"]) for r in run(dense, path, layers="fc")][2:] == [("fc", 1), ("*", 1)]
+    assert [(r["layer"], r["epoch"]) for r in run(dense, path, layers="conv")] == [("conv", None), ("*", None)]
+
+
+def test_nan_in_a_trace_is_named_before_the_first_record(tmp_path):
+    dense, path = tuned(tmp_path, {1: {"fc.weight": torch.full((5, 8), math.nan)}})
+    found = Divergences(DivergenceConfig("ap2")).records(read(dense), read(path))
+    with pytest.raises(ApcliError, match=r"tuned\.trace\.safetensors: tensor fc\.weight@1 holds 40 NaN"):
+        next(found)
+
+
+@pytest.mark.parametrize("tensor", [torch.zeros(10, 8), torch.zeros(5, 4), torch.zeros(5, 8, dtype=torch.int32)])
+def test_a_trace_of_other_tensors_is_refused(tmp_path, tensor):
+    dense, path = tuned(tmp_path, {1: {"fc.weight": tensor}})
+    with pytest.raises(VerificationError, match=r"holds fc\.weight@1 as .*: expected floats, 5x8"):
+        run(dense, path)
+
+
+def test_the_trace_of_another_run_is_refused(tmp_path):
+    dense, path = tuned(tmp_path, {1: {"fc.weight": state(5)["fc.weight"]}})
+    lineage = read(path).lineage
+    lineage["settings"][-1]["epochs"] = 3
+    write(path, dict(read(path).entries), lineage)
+    with pytest.raises(VerificationError, match="is not the trace"):
+        run(dense, path)
+
+
+def test_files_are_left_as_they_are(tmp_path):
+    paths = file(tmp_path / "a.safetensors", state(0)), file(tmp_path / "b.safetensors", state(1))
+    before = [path.read_bytes() for path in paths]
+    run(*paths, "ap2,student-t,gaussian:cov=diag")
+    assert [path.read_bytes() for path in paths] == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.safetensors", "b.safetensors"]
+
+
+@pytest.mark.parametrize(
+    "options, option", [({"images": 3}, "--images"), ({"model": "fc5"}, "--model"), ({"split": "train"}, "--split")]
+)
+def test_the_operation_refuses_what_nothing_looks_at(options, option):
+    with pytest.raises(UsageError, match=f"{option} is given, but no distribution of ap2"):
+        Divergences(DivergenceConfig("ap2", **options))
+
+
+def test_a_missing_network_is_said():
+    with pytest.raises(ValueError, match="predictive is measured on the network"):
+        Divergences(DivergenceConfig("predictive"))
+
+
+def test_the_operation_refuses_the_wrong_order(tmp_path):
+    save_file({"fc.weight": torch.randn(4, 6)}, tmp_path / "net.safetensors")
+    dense = read(tmp_path / "net.safetensors")
+    (pruned,) = prune(dense, PruneConfig((0.5,)), Outputs(tmp_path))
+    with pytest.raises(UsageError, match="give the dense file first"):
+        next(Divergences(DivergenceConfig("ap2")).records(read(pruned), dense))

@@ -1,0 +1,626 @@
+"""Structured pruning: masked and compact networks compute the same; counts, order and bits are what was asked for."""
+
+import copy
+import logging
+from functools import partial
+
+import numpy as np
+import pytest
+import timm
+import torch
+import torchvision
+from torch import nn
+from torch.nn import functional as F
+from torchvision.models import convnext, densenet, resnet, shufflenetv2, swin_transformer, vgg, vision_transformer
+
+from apcli.checkpoints import lineage as lineages
+from apcli.checkpoints import traces
+from apcli.checkpoints.kept_channels import expanded
+from apcli.checkpoints.layers.prunable import prunable
+from apcli.checkpoints.reading import read
+from apcli.checkpoints.state_dicts import entries_of, tensor_of
+from apcli.checkpoints.writing import write
+from apcli.configs.divergence import DivergenceConfig
+from apcli.configs.shared import DataConfig
+from apcli.criteria import FILTER_METHODS
+from apcli.errors import ApcliError, UsageError, VerificationError
+from apcli.models.copies import emptied
+from apcli.models.fully_connected import fc5
+from apcli.models.resnet_cifar import resnet20
+from apcli.models.spec import ModelSpec
+from apcli.networks import Networks
+from apcli.stages.divergence.stage import Divergences
+from apcli.stages.prune.channel_shares import Named, Shares
+from apcli.stages.prune.channels import FilterPruner
+
+
+class Branches(nn.Module):
+    """A user's network: two branches that are joined, a sum, a gate, and a hidden layer."""
+
+    def __init__(self, classes=5):
+        super().__init__()
+        self.stem = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.BatchNorm2d(8), nn.ReLU())
+        self.left = nn.Sequential(nn.Conv2d(8, 6, 3, padding=1), nn.BatchNorm2d(6), nn.ReLU())
+        self.right = nn.Sequential(nn.Conv2d(8, 4, 1), nn.PReLU(4))
+        self.mix = nn.Conv2d(10, 8, 1)
+        self.fc = nn.Sequential(nn.Linear(8 * 16, 12), nn.ReLU(), nn.Linear(12, classes))
+
+    def forward(self, x):
+        x = F.max_pool2d(self.stem(x), 2)
+        x = x + self.mix(torch.cat([self.left(x), self.right(x)], 1))
+        return self.fc(F.adaptive_avg_pool2d(x, 4).flatten(1))
+
+
+def make_vgg():
+    features = vgg.make_layers([8, "M", 16, "M"], batch_norm=True)
+    classifier = nn.Sequential(nn.Linear(64, 24), nn.ReLU(), nn.Dropout(), nn.Linear(24, 5))
+    return nn.Sequential(features, nn.AdaptiveAvgPool2d(2), nn.Flatten(), classifier)
+
+
+NETWORKS = {  # builder, input size, the least share of parameters that half of the channels are
+    "resnet18": (partial(torchvision.models.resnet18, num_classes=5), 32, 0.7),
+    "bottleneck": (partial(resnet.ResNet, resnet.Bottleneck, [1, 2, 1, 1], num_classes=5), 32, 0.7),
+    "resnext": (partial(resnet.ResNet, resnet.Bottleneck, [1, 1, 1, 1], 5, groups=4, width_per_group=16), 32, 0.2),
+    "vgg_bn": (make_vgg, 16, 0.7),
+    "densenet": (partial(densenet.DenseNet, 6, (2, 2), 8, num_classes=5), 32, 0.6),
+    "mobilenet_v3": (partial(torchvision.models.mobilenet_v3_small, num_classes=5), 32, 0.7),
+    "shufflenet": (partial(shufflenetv2.ShuffleNetV2, [2, 2, 2], [8, 16, 16, 16, 24], num_classes=5), 32, 0.3),
+    "convnext": (
+        partial(convnext.ConvNeXt, [convnext.CNBlockConfig(8, 16, 2), convnext.CNBlockConfig(16, None, 2)], 0, 1e-6, 5),
+        32,
+        0.25,
+    ),
+    "vit": (partial(vision_transformer.VisionTransformer, 32, 8, 2, 2, 16, 32, num_classes=5), 32, 0.1),
+    "swin": (partial(swin_transformer.SwinTransformer, [4, 4], 12, [2, 1], [2, 2], [4, 4], num_classes=5), 32, 0.2),
+    "timm efficientnet": (partial(timm.create_model, "test_efficientnet", num_classes=5), 32, 0.6),
+    "timm vit": (partial(timm.create_model, "test_vit", num_classes=5, img_size=32), 32, 0.2),
+    "timm convnext": (partial(timm.create_model, "test_convnext", num_classes=5), 32, 0.3),
+    "timm nfnet": (partial(timm.create_model, "test_nfnet", num_classes=5), 32, 0.1),
+    "resnet20": (partial(resnet20, 5, (3, 32, 32)), 32, 0.45),
+    "fc5": (partial(fc5, 5, (1, 8, 8)), 8, 0.5),
+    "user": (Branches, 16, 0.6),
+}  # fmt: skip
+
+
+def generic(model, seed=0):
+    """Weights, scales and statistics drawn, none at a value of its own; the network is in evaluation mode."""
+    torch.manual_seed(seed)
+    for name, tensor in model.state_dict().items():
+        if tensor.is_floating_point() and name.endswith("running_var"):
+            tensor.uniform_(0.5, 1.5)
+        elif tensor.is_floating_point() and tensor.dim():
+            tensor.normal_(0, (2 / max(1, tensor[0].numel())) ** 0.5 if tensor.dim() > 1 else 1)
+    return model.eval()
+
+
+def spec_of(size, channels=3, classes=5):
+    return ModelSpec("net.py:net", "user", classes, (channels, size, size), (0.0,) * channels, (1.0,) * channels)
+
+
+def saved(path, tensors, **lineage):
+    """A checkpoint of tensors by name or of entries, read back."""
+    entries = tensors if not isinstance(next(iter(tensors.values())), torch.Tensor) else entries_of(tensors)
+    origin = lineages.make("train", {}, None)
+    write(path, entries, {**origin, **lineage})
+    return read(path)
+
+
+def pruner_of(tmp_path, model, size=16, layers=None, batches=None, excluded=(), **lineage):
+    source = saved(tmp_path / "source.safetensors", model.state_dict(), **lineage)
+    chosen = [layer for layer in prunable(source) if layers is None or layer.name in layers]
+    return FilterPruner(source, model, spec_of(size), chosen, batches, excluded)
+
+
+def prune(pruner, method="l1", sparsity=0.5, scope="layer", seed=0, min_keep=1, compact=False, named=()):
+    return pruner.prune(FILTER_METHODS.parse(method), Shares(sparsity, named), scope, seed, min_keep, compact)
+
+
+def loaded(build, entries):
+    """A network built anew that takes the tensors strictly, as anyone's loader does."""
+    model = build()
+    model.load_state_dict({name: tensor_of(entry) for name, entry in entries.items()})
+    return model.eval()
+
+
+def fitted(build, tmp_path, result):
+    """The network that a compact file becomes, from its name and the shapes in the file."""
+    compact = saved(tmp_path / "compact.safetensors", result.entries, kept=result.kept)
+    networks = Networks(DataConfig(), None, torch.device("cpu"), lambda text, share=None: None)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("apcli.networks.build", lambda spec, user_model: build())
+        return networks.network(spec_of(8), compact).eval()
+
+
+def close(one, other, images):
+    with torch.no_grad():
+        one, other = (model.double()(images.double()) for model in (one, other))
+    assert one.abs().max() > 1e-6
+    assert (one - other).abs().max() < 1e-10 * one.abs().max()
+
+
+def weights_in(model):
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_zeros_and_compact_compute_the_same(tmp_path, name):
+    build, size, share = NETWORKS[name]
+    channels = 1 if name == "fc5" else 3
+    model = generic(build())
+    source = saved(tmp_path / "source.safetensors", model.state_dict())
+    pruner = FilterPruner(source, model, spec_of(size, channels), prunable(source), None)
+    zeros, compact = prune(pruner), prune(pruner, compact=True)
+    masked, small = loaded(build, zeros.entries), fitted(build, tmp_path, compact)
+    close(masked, small, torch.randn(2, channels, size, size))
+    assert zeros.channels == compact.channels
+    assert 0 < zeros.channels[0] <= zeros.channels[1] / 2
+    assert 1 - weights_in(small) / weights_in(model) > share
+    assert zeros.kept is None
+    assert set(zeros.pruned.values()) == {0.5}
+    for tensor in zeros.pruned:
+        assert zeros.entries[tensor].zeros == int((tensor_of(zeros.entries[tensor]) == 0).sum())
+        shape = source.entries[tensor].shape
+        whole = expanded(compact.entries[tensor], compact.kept[tensor], shape) if tensor in compact.kept else None
+        np.testing.assert_array_equal((whole or compact.entries[tensor]).bits, zeros.entries[tensor].bits)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64], ids=str)
+def test_what_stays_has_its_bits_and_what_goes_is_plus_zero(tmp_path, dtype):
+    model = generic(Branches()).to(dtype)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.view(-1)[::5] = -0.0
+    result = prune(pruner_of(tmp_path, model))
+    state, gone = model.state_dict(), 0
+    for name, entry in result.entries.items():
+        tensor, old = tensor_of(entry), state[name]
+        assert (tensor.dtype, tensor.shape) == (old.dtype, old.shape)
+        same = tensor.view(-1).view(torch.uint8) == old.reshape(-1).view(torch.uint8)
+        changed = ~same.view(old.numel(), -1).all(dim=1) if old.numel() else same
+        assert not tensor.view(-1)[changed].any()
+        assert not tensor.view(-1)[changed].signbit().any()
+        gone += int(changed.sum())
+        if old.dim() < 2:
+            assert not changed.any()
+    assert gone > 100
+
+
+@pytest.mark.parametrize(
+    ("sparsity", "min_keep"), [(0, 1), (0.1, 1), (0.25, 1), (0.5, 7), (0.99, 1), (0.99, 3), (0.3, 99)]
+)
+def test_every_group_loses_its_share_and_keeps_the_least(tmp_path, sparsity, min_keep):
+    pruner = pruner_of(tmp_path, generic(Branches()))
+    result = prune(pruner, sparsity=sparsity, min_keep=min_keep, compact=True)
+    removed = 0
+    for group in pruner.groups:
+        lost = max(0, min(round(sparsity * group.size), group.size - min_keep))
+        for part in group.producers:
+            assert len(tensor_of(result.entries[part.tensor])) == model_rows(pruner, part.tensor) - lost
+        removed += lost
+    assert result.channels == (removed, sum(group.size for group in pruner.groups))
+
+
+def model_rows(pruner, tensor):
+    return pruner.source.entries[tensor].shape[0]
+
+
+def rows_left(result, tensor="0.weight"):
+    weight = tensor_of(result.entries[tensor])
+    return [row for row in range(len(weight)) if weight[row].any()]
+
+
+def chain(*filters, bias=0.0):
+    """A layer of these filters, and one that reads its channels."""
+    model = nn.Sequential(nn.Linear(2, len(filters)), nn.ReLU(), nn.Linear(len(filters), 5))
+    with torch.no_grad():
+        model[0].weight.copy_(torch.tensor(filters))
+        model[0].bias.fill_(bias)
+        model[2].weight.fill_(1.0)
+    return nn.Sequential(nn.Flatten(), *model)
+
+
+def chain_pruner(tmp_path, model, **options):
+    source = saved(tmp_path / "source.safetensors", model.state_dict())
+    spec = ModelSpec("net.py:net", "user", 5, (2, 1, 1), (0.0,) * 2, (1.0,) * 2)
+    return FilterPruner(source, model, spec, prunable(source), None, **options)
+
+
+def test_equal_scores_go_by_index(tmp_path):
+    model = chain(*[[1.0, -1.0], [-1.0, 1.0], [3.0, 0.0], [2.0, 0.0], [0.0, 2.0]])
+    pruner = chain_pruner(tmp_path, model)
+    assert rows_left(prune(pruner, "l1", 0.2), "1.weight") == [1, 2, 3, 4]
+    assert rows_left(prune(pruner, "l1", 0.6), "1.weight") == [2, 4]
+    assert rows_left(prune(pruner, "l2", 0.4), "1.weight") == [2, 3, 4]
+    assert rows_left(prune(pruner, "highest", 0.4), "1.weight") == [1, 3, 4]
+
+
+def test_channels_of_several_layers_are_judged_by_all_that_makes_them(tmp_path):
+    model = generic(torchvision.models.resnet.ResNet(resnet.BasicBlock, [1, 1, 1, 1], num_classes=5))
+    pruner = pruner_of(tmp_path, model, 32)
+    result = prune(pruner, "l1", 0.25)
+    state = {name: tensor.double() for name, tensor in model.state_dict().items()}
+    makers = ["layer2.0.conv2.weight", "layer2.0.downsample.0.weight"]
+    scores = sum(state[name].abs().sum((1, 2, 3)) for name in makers)
+    expected = sorted(scores.argsort(stable=True)[32:].tolist())
+    for name in makers:
+        assert rows_left(result, name) == expected
+    for reader in ("layer3.0.conv1.weight", "layer3.0.downsample.0.weight"):
+        weight = tensor_of(result.entries[reader])
+        assert [c for c in range(128) if weight[:, c].any()] == expected
+
+
+@pytest.mark.parametrize("sparsity", [0.0, 0.2, 0.5, 0.9])
+@pytest.mark.parametrize("min_keep", [1, 4])
+def test_globally_the_total_is_exact_and_the_excess_goes_to_the_next(tmp_path, sparsity, min_keep):
+    model = generic(Branches())
+    with torch.no_grad():
+        model.left[0].weight.mul_(1e-3)  # all of it ranks lowest
+    pruner = pruner_of(tmp_path, model)
+    result = prune(pruner, "l2", sparsity, scope="global", min_keep=min_keep)
+    ranked = []
+    for number, group in enumerate(pruner.groups):
+        makers = [model.state_dict()[part.tensor][part.positions[:, 0]].flatten(1).double() for part in group.producers]
+        scores = torch.cat(makers, dim=1).norm(dim=1)
+        ranked += [(float(score), number, channel) for channel, score in enumerate(scores)]
+    left = {number: group.size for number, group in enumerate(pruner.groups)}
+    wanted = min(round(sparsity * len(ranked)), sum(max(0, size - min_keep) for size in left.values()))
+    for _, number, _ in sorted(ranked):
+        if wanted and left[number] > min_keep:
+            left[number], wanted = left[number] - 1, wanted - 1
+    for number, group in enumerate(pruner.groups):
+        weight = tensor_of(result.entries[group.producers[0].tensor])[group.producers[0].positions[:, 0]]
+        assert int(weight.flatten(1).any(1).sum()) == left[number]
+    assert result.channels[0] == len(ranked) - sum(left.values())
+
+
+def test_channels_without_a_reader_go_first_and_in_any_case(tmp_path, caplog):
+    model = chain(*[[float(c), 1.0] for c in range(6)], bias=1.0)
+    with torch.no_grad():
+        model[3].weight[:, [4, 5]] = 0.0
+        model[3].weight[0, 5] = -0.0
+    pruner = chain_pruner(tmp_path, model)
+    result = prune(pruner, sparsity=0, compact=True)
+    assert result.kept == {"1.weight": {"0": "0-3"}, "1.bias": {"0": "0-3"}, "3.weight": {"1": "0-3"}}
+    assert result.channels == (2, 6)
+    assert not caplog.records  # 0 asks for just that
+    assert rows_left(prune(pruner, sparsity=0.5), "1.weight") == [1, 2, 3]
+    assert rows_left(prune(pruner, sparsity=0, scope="global"), "1.weight") == [0, 1, 2, 3]
+    assert rows_left(prune(pruner, "random", 0.5), "1.weight") != []
+    assert not caplog.records
+    prune(pruner, sparsity=0.2)
+    assert "2 channels are removed where 1 were asked for: no layer reads the others" in caplog.text
+
+
+def test_a_share_that_removes_nothing_is_told(tmp_path, caplog):
+    pruner = chain_pruner(tmp_path, chain([1.0, 1.0], [2.0, 0.0], [0.5, 0.0], bias=1.0))
+    assert prune(pruner, sparsity=0).channels == (0, 3)
+    assert not caplog.records
+    assert prune(pruner, sparsity=0.1).channels == (0, 3)
+    assert "no channel is removed" in caplog.text
+
+
+def test_a_channel_without_rows_is_still_read(tmp_path):
+    """Its bias reaches the next layer: it goes first, but not without being asked for."""
+    model = chain([1.0, 1.0], [0.0, 0.0], [0.5, 0.0], bias=1.0)
+    pruner = chain_pruner(tmp_path, model)
+    assert prune(pruner, sparsity=0, compact=True).kept is None
+    assert rows_left(prune(pruner, "highest", 0.34), "1.weight") == [0, 2]
+    assert not tensor_of(prune(pruner, "highest", 0.34).entries["3.weight"])[:, 1].any()
+
+
+def test_at_least_one_channel_stays_where_none_is_read(tmp_path):
+    model = chain(*[[1.0, 1.0]] * 3)
+    nn.init.zeros_(model[3].weight)
+    for scope in ("layer", "global"):
+        result = prune(chain_pruner(tmp_path, model), sparsity=0, scope=scope, compact=True)
+        assert tensor_of(result.entries["1.weight"]).shape == (1, 2)
+
+
+def test_a_fine_tuned_masked_file_becomes_compact_without_further_loss(tmp_path):
+    model = generic(Branches())
+    zeros = prune(pruner_of(tmp_path, model), sparsity=0.4)
+    tuned = loaded(Branches, zeros.entries)
+    held = {name: parameter != 0 for name, parameter in tuned.named_parameters() if parameter.dim() > 1}
+    with torch.no_grad():
+        for name, parameter in tuned.named_parameters():
+            parameter.add_(0.1 * torch.randn_like(parameter) * held.get(name, torch.ones(())))
+    result = prune(pruner_of(tmp_path, tuned), sparsity=0, compact=True)
+    assert result.channels == zeros.channels
+    close(tuned, fitted(Branches, tmp_path, result), torch.randn(2, 3, 16, 16))
+
+
+def test_compact_twice_refers_to_the_dense_tensors(tmp_path):
+    model = generic(Branches())
+    dense = model.state_dict()
+    first = prune(pruner_of(tmp_path, model), "random", 0.3, compact=True)
+    small = fitted(Branches, tmp_path, first)
+    source = saved(tmp_path / "first.safetensors", first.entries, kept=first.kept)
+    again = FilterPruner(source, small, spec_of(16), prunable(source), None)
+    second = prune(again, "random", 0.5, seed=1, compact=True)
+    for name, by_dim in second.kept.items():
+        whole = tensor_of(expanded(second.entries[name], by_dim, tuple(dense[name].shape)))
+        stays = torch.ones_like(whole, dtype=torch.bool)
+        for dim, text in by_dim.items():
+            index = expanded_index(text, dense[name].shape[int(dim)])
+            stays &= index.view([-1 if d == int(dim) else 1 for d in range(whole.dim())])
+        assert torch.equal(whole, torch.where(stays, dense[name], torch.zeros(())))
+    assert prune(again, sparsity=0.5).kept == first.kept  # zeros in a compact file
+
+
+def expanded_index(text, size):
+    stays = torch.zeros(size, dtype=torch.bool)
+    for run in text.split(","):
+        first, _, last = run.partition("-")
+        stays[int(first) : int(last or first) + 1] = True
+    return stays
+
+
+def test_a_kept_list_that_does_not_fit_is_not_believed(tmp_path):
+    pruner = pruner_of(tmp_path, generic(Branches()), kept={"stem.0.weight": {"0": "0-4"}})
+    with pytest.raises(VerificationError, match=r"kept channels of stem\.0\.weight are wrong"):
+        prune(pruner, compact=True)
+
+
+def test_layers_and_exclude_choose_groups(tmp_path):
+    model = generic(Branches())
+    result = prune(pruner_of(tmp_path, model, layers=["left.0"]))
+    assert set(result.pruned) == {"left.0.weight", "mix.weight"}
+    # The stream is made by two layers: one of them takes the other along, unless that is excluded.
+    result = prune(pruner_of(tmp_path, model, layers=["mix"]))
+    assert set(result.pruned) == {"stem.0.weight", "mix.weight", "left.0.weight", "right.0.weight", "fc.0.weight"}
+    with pytest.raises(UsageError, match=r"stem\.0: a layer of --exclude makes them"):
+        pruner_of(tmp_path, model, layers=["mix"], excluded=["stem.0.weight"])
+
+
+def test_without_a_channel_to_remove_the_reasons_are_given(tmp_path):
+    model = generic(NETWORKS["vit"][0]())
+    with pytest.raises(UsageError) as caught:
+        pruner_of(tmp_path, model, 32, layers=["conv_proj", "heads.head"])
+    assert "heads.head: they are the network's output" in str(caught.value)
+    assert "conv_proj: they are joined with others along another dimension" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+class Misleading(nn.Module):
+    """What the graph cannot know: the images join ``first``, and ``second`` is averaged over its channels."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.second, self.third = nn.Conv2d(3, 3, 1), nn.Conv2d(3, 8, 1), nn.Conv2d(8, 8, 1)
+        self.fourth, self.fc = nn.Conv2d(8, 6, 1), nn.Linear(6, 5)
+
+    def forward(self, x):
+        x = self.second(self.first(x) + x).relu()
+        x = self.third(x - x.mean(1, keepdim=True)).relu()
+        return self.fc(self.fourth(x).relu().mean((2, 3)))
+
+
+def test_what_the_graph_has_wrong_is_found_and_left_whole(tmp_path, caplog):
+    model = generic(Misleading())
+    pruner = pruner_of(tmp_path, model)
+    for compact in (False, True):
+        result = prune(pruner, compact=compact)
+        assert result.channels == (7, 14)
+    assert {name for name in result.kept if name.endswith("weight")} == {"third.weight", "fourth.weight", "fc.weight"}
+    warnings = [record.message for record in caplog.records if record.levelno == logging.WARNING]
+    assert len(warnings) == 1
+    assert "the network is not the same without channels of first and second: they keep them" in warnings[0]
+    with pytest.raises(UsageError, match="no channel can be removed"):
+        pruner_of(tmp_path, model, layers=["first", "second"])
+
+
+class OwnNumbers(Branches):
+    """It makes numbers of a fixed type, so it does not run in float64."""
+
+    def forward(self, x):
+        half = torch.full((x.shape[1], x.shape[1]), 0.5, dtype=torch.float32)
+        return super().forward(torch.einsum("bchw,cd->bdhw", x, half))
+
+
+def test_a_network_that_runs_in_single_precision_alone(tmp_path):
+    model = generic(OwnNumbers())
+    pruner = pruner_of(tmp_path, model)
+    assert pruner.trial.tolerance == 1e-3
+    assert len(pruner.groups) == 4
+    small = fitted(OwnNumbers, tmp_path, prune(pruner, compact=True))
+    images = torch.randn(2, 3, 16, 16)
+    expected = loaded(OwnNumbers, prune(pruner).entries)(images)
+    torch.testing.assert_close(small(images), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_a_network_that_does_not_run_says_so(tmp_path):
+    with pytest.raises(ApcliError, match="cannot be traced") as caught:
+        pruner_of(tmp_path, generic(make_vgg()), 1)
+    assert "\n" not in str(caught.value)
+
+
+class OnlyEven(nn.Module):
+    """Whether it runs depends on how many channels are left."""
+
+    def __init__(self):
+        super().__init__()
+        self.a, self.b, self.fc = nn.Conv2d(3, 8, 1), nn.Conv2d(8, 8, 1), nn.Linear(8, 5)
+
+    def forward(self, x):
+        x = self.a(x).relu()
+        if x.shape[1] % 2:
+            raise ValueError("odd")
+        return self.fc(self.b(x).relu().mean((2, 3)))
+
+
+@pytest.mark.parametrize(("scope", "sparsity", "removed"), [("layer", 1 / 8, 1), ("global", 3 / 16, 2)])
+def test_a_plan_that_fails_is_made_again_without_the_group(tmp_path, scope, sparsity, removed, caplog):
+    model = generic(OnlyEven())
+    with torch.no_grad():
+        model.a.weight.mul_(1e-3)  # all of it ranks lowest
+    pruner = pruner_of(tmp_path, model)
+    assert [group.name for group in pruner.groups] == ["a", "b"]
+    result = prune(pruner, sparsity=sparsity, scope=scope)
+    assert "without channels of a: they keep them" in caplog.text
+    assert result.channels == (removed, 8)
+    assert len(rows_left(result, "a.weight")) == 8
+    assert len(rows_left(result, "b.weight")) == 8 - removed
+
+
+def test_what_was_pruned_before_changes_nothing(tmp_path):
+    """A group that fails at one sparsity takes part at the next: each file is that of a command of its own."""
+    model = generic(OnlyEven())
+
+    def written(pruner, number, sparsity):
+        path = tmp_path / f"{number}-{sparsity}.safetensors"
+        result = prune(pruner, sparsity=sparsity)
+        write(path, result.entries, lineages.make("prune", {}, None))
+        return path.read_bytes(), result.channels
+
+    one, order = pruner_of(tmp_path, model), (1 / 8, 1 / 4, 3 / 8, 1 / 2)
+    together = [written(one, 0, sparsity) for sparsity in order]
+    alone = [written(pruner_of(tmp_path, model), 1, sparsity) for sparsity in order]
+    assert [channels for _, channels in together] == [(1, 8), (4, 16), (3, 8), (8, 16)]
+    assert together == alone
+
+
+def named(*pairs):
+    return [Named(f"{tensor}={share}", share, frozenset({f"{tensor}.weight"})) for tensor, share in pairs]
+
+
+def sizes_left(pruner, result):
+    return {group.name: len(tensor_of(result.entries[group.producers[0].tensor])) for group in pruner.groups}
+
+
+def test_each_named_group_loses_its_own_share(tmp_path):
+    pruner = pruner_of(tmp_path, generic(Branches()))
+    assert {group.name: group.size for group in pruner.groups} == {"stem.0": 8, "left.0": 6, "right.0": 4, "fc.0": 12}
+    result = prune(pruner, named=named(("left.0", 1 / 3), ("mix", 0.25), ("fc.0", 0.0)), sparsity=0.5, compact=True)
+    assert sizes_left(pruner, result) == {"stem.0": 6, "left.0": 4, "right.0": 2, "fc.0": 12}
+    # Of tensors that lie in groups of several shares no one share was asked.
+    asked = {"stem.0.weight": 0.25, "mix.weight": None, "left.0.weight": None, "fc.2.weight": 0.0}
+    assert asked.items() <= result.pruned.items()
+    alone = prune(pruner, named=named(("left.0", 1 / 3), ("left.0", 0.5)), sparsity=None, compact=True)
+    assert sizes_left(pruner, alone) == {"stem.0": 8, "left.0": 3, "right.0": 4, "fc.0": 12}
+    assert set(alone.pruned) == {"left.0.weight", "mix.weight"}
+    assert alone.channels == (3, 6)
+
+
+def test_shares_that_cannot_be_are_refused_in_a_line(tmp_path):
+    pruner = pruner_of(tmp_path, generic(Branches()), layers=["stem.0", "mix", "fc.0", "fc.2"])
+    for pairs, said in [
+        ([("stem.0", 0.5), ("mix", 0.25)], r"make the same channels \(stem\.0 0\.5 and mix 0\.25\): give them one"),
+        ([("fc.2", 0.5)], r"fc\.2=0\.5: no channel .* can be removed \(they are the network's output\)"),
+        ([("left.0", 0.5)], r"left\.0=0\.5: no channel .* can be removed: --layers leaves them out"),
+    ]:
+        with pytest.raises(UsageError, match=said) as caught:
+            prune(pruner, named=named(*pairs), sparsity=None)
+        assert "\n" not in str(caught.value)
+    result = prune(pruner, named=named(("stem.0", 0.5), ("mix", 0.5)), sparsity=None)
+    assert result.channels == (4, 8)
+
+
+def test_a_least_share_of_channels_stays(tmp_path):
+    pruner = pruner_of(tmp_path, generic(Branches()))
+    result = prune(pruner, sparsity=0.9, min_keep=0.3, compact=True)
+    assert sizes_left(pruner, result) == {"stem.0": 3, "left.0": 2, "right.0": 2, "fc.0": 4}
+
+
+def test_an_outline_is_pruned_as_the_network_is(tmp_path):
+    model = generic(Branches())
+    source = saved(tmp_path / "source.safetensors", model.state_dict())
+    found = [
+        prune(FilterPruner(source, network, spec_of(16), prunable(source), None), "l2", 0.4)
+        for network in (model, emptied(model, "meta"))
+    ]
+    for name, entry in found[0].entries.items():
+        np.testing.assert_array_equal(entry.data, found[1].entries[name].data)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
+def test_taylor_is_the_mean_of_squared_sums_over_batches(tmp_path, dtype):
+    model = generic(Branches()).to(dtype).train()
+    torch.manual_seed(1)
+    data = [(torch.randn(4, 3, 16, 16).to(dtype), torch.randint(5, (4,))) for _ in range(3)]
+    pruner = pruner_of(tmp_path, model, batches=lambda: iter(data))
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    result = prune(pruner, "taylor", 0.5)
+    assert model.training
+    assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
+    assert all(parameter.grad is None for parameter in model.parameters())
+    oracle = copy.deepcopy(model).double().eval()
+    total = torch.zeros(8, dtype=torch.float64)
+    for images, labels in data:
+        oracle.zero_grad()
+        F.cross_entropy(oracle(images.double()), labels).backward()
+        makers = (oracle.stem[0].weight, oracle.mix.weight)
+        total += sum((weight * weight.grad).detach().sum((1, 2, 3)) for weight in makers).square() / 3
+    assert rows_left(result, "mix.weight") == sorted(total.argsort()[4:].tolist())
+
+
+def test_taylor_without_data_and_with_infinite_gradients(tmp_path):
+    with pytest.raises(UsageError, match="give --data"):
+        prune(pruner_of(tmp_path, generic(Branches())), "taylor")
+    data = [(torch.full((2, 3, 16, 16), torch.inf), torch.tensor([0, 1]))]
+    with pytest.raises(ApcliError, match="NaN or Inf"):
+        prune(pruner_of(tmp_path, generic(Branches()), batches=lambda: iter(data)), "taylor")
+
+
+def test_the_scale_of_the_batch_norm_decides(tmp_path):
+    model = generic(Branches())
+    result = prune(pruner_of(tmp_path, model, layers=["left.0"]), "bn-scale", 0.5)
+    assert rows_left(result, "left.0.weight") == sorted(model.left[1].weight.abs().argsort()[3:].tolist())
+    with pytest.raises(UsageError, match=r"no batch norm takes the channels of right\.0"):
+        prune(pruner_of(tmp_path, model, layers=["right.0"]), "bn-scale", 0.5)
+
+
+def test_draws_depend_on_the_seed_and_the_group_alone(tmp_path):
+    model = generic(Branches())
+    every, one = pruner_of(tmp_path, model), pruner_of(tmp_path, model, layers=["fc.0"])
+    left = [
+        rows_left(prune(pruner, "random", 0.5, seed=seed), "fc.0.weight") for pruner in (every, one) for seed in (3, 4)
+    ]
+    assert left[0] == left[2] != left[1] == left[3]
+
+
+def test_other_scopes_are_refused(tmp_path):
+    with pytest.raises(UsageError, match="--scope is 'erk': channels are ranked by layer or global"):
+        prune(pruner_of(tmp_path, generic(Branches())), scope="erk")
+
+
+def test_other_numbers_of_classes_are_named_as_ever(tmp_path):
+    result = prune(pruner_of(tmp_path, generic(Branches())), compact=True)
+    with pytest.raises(ApcliError, match=r"fc\.2\.weight \(5x6 in the file, 7x6 in the model\)"):
+        fitted(partial(Branches, 7), tmp_path, result)
+    with pytest.raises(ApcliError, match=r"compact\.safetensors does not fit the model: without 0\.0\.weight"):
+        fitted(make_vgg, tmp_path, result)
+
+
+@pytest.mark.parametrize("traced", [False, True])
+def test_divergence_of_a_compact_file_is_that_of_the_masked_one(tmp_path, traced):
+    model = generic(Branches())
+    pruner = pruner_of(tmp_path, model)
+    paths = []
+    for compact in (False, True):
+        result = prune(pruner, sparsity=0.4, compact=compact)
+        weights = {name: result.entries[name] for name in result.pruned}
+        promises = {n: lineages.promise(entry.zeros, entry.size, "l1", "layer") for n, entry in weights.items()}
+        lineage = lineages.make("finetune", {}, None, pruned=promises, history=[])
+        lineage |= {"kept": result.kept or {}}
+        paths.append(tmp_path / f"{compact}.safetensors")
+        write(paths[-1], result.entries, lineage)
+        if traced:
+            steps = {f"{name}@{epoch}": entry for name, entry in weights.items() for epoch in (0, 2)}
+            write(traces.path_beside(paths[-1]), steps, {**lineage, "stage": "trace", "pruned": {}})
+    dense = read(tmp_path / "source.safetensors")
+    config = DivergenceConfig("ap2,gaussian,student-t,student-t:groups=9")
+    masked, compact = (list(Divergences(config).records(dense, read(path))) for path in paths)
+    assert {record["epoch"] for record in masked} == ({None, 0, 2} if traced else {None})
+    assert len({record["layer"] for record in masked}) == 7
+    different = [key for one, other in zip(masked, compact, strict=True) for key in one if one[key] != other[key]]
+    assert set(different) == {"pruned"}
+
+
+def test_a_compact_file_and_a_dense_one_that_do_not_belong_together(tmp_path):
+    model = generic(Branches())
+    result = prune(pruner_of(tmp_path, model), compact=True)
+    kept = {**result.kept, "stem.0.weight": {"0": "0-2,9"}}
+    wrong = saved(tmp_path / "wrong.safetensors", result.entries, kept=kept)
+    measured = Divergences(DivergenceConfig("ap2")).records(read(tmp_path / "source.safetensors"), wrong)
+    with pytest.raises(ApcliError, match=r"wrong\.safetensors: stem\.0: which channels .* give the dense file"):
+        next(measured)

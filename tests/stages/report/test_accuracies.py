@@ -1,0 +1,114 @@
+"""Accuracy over sparsity: which runs are compared, what the table and the figure say, and which lines are controls."""
+
+import statistics
+
+import pytest
+
+from apcli.stages.report.accuracies import compared, dense_accuracy, is_control, moments
+from apcli.stages.report.experiment import build
+from apcli.stages.report.page.document import html
+from apcli.stages.report.page.pictures import drawings
+from apcli.stages.report.tables.rows import accuracy_table, accuracy_words, to_markdown
+
+
+def only_group(records):
+    (group,) = build(records).groups
+    return group
+
+
+def mean_accuracy(records, state, method, sparsity):
+    """Of the files' own records, each file once."""
+    found = {
+        r["pruned"]["sha256"]: r["metrics"][state]["test"]["accuracy"]
+        for r in records
+        if (r["method"], r["sparsity"]["requested"], r["epoch"]) == (method, sparsity, None)
+    }
+    return statistics.fmean(found.values()), statistics.stdev(found.values())
+
+
+def test_the_table_says_both_moments_and_who_is_highest(records):
+    group = only_group(records)
+    head, rows = accuracy_table(group)
+    assert head == ["method", "0.1", "0.3", "0.5", "0.8"]
+    assert [row[0] for row in rows] == ["lowest", "random", "highest", "highest accuracy"]
+    for row in rows[:3]:
+        for sparsity, cell in zip((0.1, 0.3, 0.5, 0.8), row[1:], strict=True):
+            before, _ = mean_accuracy(records, "before", row[0], sparsity)
+            after, sd = mean_accuracy(records, "pruned", row[0], sparsity)
+            assert cell == f"{before:.2f} → {after:.2f} ± {sd:.2f}"
+    for column, sparsity in enumerate((0.1, 0.3, 0.5, 0.8), 1):
+        best = max((row[0] for row in rows[:3]), key=lambda m: mean_accuracy(records, "pruned", m, sparsity)[0])
+        assert rows[3][column] == best
+    dense = statistics.fmean(
+        {r["dense"]["sha256"]: r["metrics"]["dense"]["test"]["accuracy"] for r in records}.values()
+    )
+    assert f"just pruned → after fine-tuning; dense {dense:.2f} %" in accuracy_words(group)
+    assert "### Accuracy over sparsity" in to_markdown(build(records))
+    assert f"dense {dense:.2f} %" in html(records)
+
+
+def figure_of(records):
+    (found,) = (drawing for drawing in drawings(build(records)) if drawing.name == "accuracy")
+    return found
+
+
+def test_a_panel_for_each_moment_and_dotted_controls(records):
+    drawing = figure_of(records)
+    axes = drawing.figure.axes
+    assert [axis.get_title() for axis in axes] == ["just pruned", "after fine-tuning"]
+    for axis, state in zip(axes, ("before", "pruned"), strict=True):
+        assert axis.get_xscale() == "log"
+        assert [label.get_text() for label in axis.get_xticklabels()] == ["0.1", "0.3", "0.5", "0.8"]
+        containers = {container.get_label(): container for container in axis.containers}
+        assert containers.keys() == {"lowest", "random", "highest"}
+        for method, container in containers.items():
+            line = container.lines[0]
+            assert line.get_linestyle() == (":" if method == "random" else "-")
+            expected = [mean_accuracy(records, state, method, s)[0] for s in (0.1, 0.3, 0.5, 0.8)]
+            assert line.get_ydata() == pytest.approx(expected)
+            assert line.get_xdata() == pytest.approx([1 / (1 - s) for s in (0.1, 0.3, 0.5, 0.8)])
+        assert "dense" in [line.get_label() for line in axis.lines]
+    assert "± 1 sd over seeds" in drawing.caption
+
+
+def test_one_panel_where_nothing_was_trained_between(make_grid):
+    records = make_grid(seeds=(0,), epochs=0)
+    assert moments(compared(only_group(records))) == {"pruned": "pruned"}
+    drawing = figure_of(records)
+    assert [axis.get_title() for axis in drawing.figure.axes] == ["pruned"]
+    assert "sd" not in drawing.caption
+    assert "→" not in str(accuracy_table(only_group(records)))
+
+
+def test_nothing_is_shown_without_a_comparison(make_grid):
+    one = make_grid(seeds=(0,), epochs=0, sparsities=(0.3,))
+    assert compared(only_group(one)) == []
+    unknown = [{**r, "metrics": None} for r in make_grid(seeds=(0,), epochs=0)]
+    assert compared(only_group(unknown)) == []
+    for records in (one, unknown):
+        assert "Accuracy over sparsity" not in html(records) + to_markdown(build(records))
+
+
+def test_a_dense_network_counts_once_and_a_gap_is_a_gap(make_grid):
+    records = make_grid(seeds=(0, 1), epochs=0)
+    records = [r for r in records if not (r["method"] == "random" and r["sparsity"]["requested"] > 0.4)]
+    group = only_group(records)
+    assert dense_accuracy(compared(group)) == pytest.approx(91.5 - 0.15)
+    head, rows = accuracy_table(group)
+    assert rows[1][head.index("0.5")] == "–"
+    assert len(figure_of(records).figure.axes[0].containers[1].lines[0].get_xdata()) == 2
+
+
+@pytest.mark.parametrize(
+    ("label", "control"),
+    [
+        ("random", True),
+        ("random (global)", True),
+        ("random-same-layers of lowest (layer)", True),
+        ("lowest", False),
+        ("randomised.safetensors", False),
+        ("synflow:iterations=3 (global)", False),
+    ],
+)
+def test_what_removes_at_random_is_a_control(label, control):
+    assert is_control(label) is control
