@@ -1,4 +1,4 @@
-"""Checkpoints: what a file, or several with an index (``apcli.checkpoints.files.shards``), holds of a network, and what it promises.
+"""A checkpoint: what a file, or several with an index (``files.shards``), holds of a network, and what it promises.
 
 Neither torch nor a model is needed: a tensor is its name, dtype, shape and bytes.
 """

@@ -6,11 +6,11 @@ a name in it is looked up in a table, never imported or executed, and a path in 
 Keys: ``version`` (of this format), ``apcli`` (the program's version), ``stage``, ``model``, ``data``, ``seed``,
 ``settings`` (one object per stage that led here, in order), ``history`` (one object per epoch of this stage),
 ``metrics`` (final, per split), ``dense_metrics`` (the dense ancestor's, on the same data), ``pruned`` (per tensor),
-``layers`` (which tensors are layers' weights, and which are one parameter: see ``apcli.checkpoints.layers.network_layers``; null: the
-network has not been built),
+``layers`` (which tensors are layers' weights, and which are one parameter: ``layers.network_layers``; null: the network
+has not been built),
 ``classes`` (what the outputs mean, in their order; null: not known),
-``kept`` (of a compact file, which channels of each tensor are left: see ``apcli.checkpoints.kept_channels``), ``storage`` (packed
-tensors: see ``apcli.checkpoints.files.bitmask``), ``parent`` and ``dense`` (relative path and SHA-256).
+``kept`` (of a compact file, which channels of each tensor are left: ``kept_channels``), ``storage`` (packed tensors:
+``files.bitmask``), ``parent`` and ``dense`` (relative path and SHA-256).
 No clock time, absolute path or host name is in it: the same command gives the same bytes.
 """
 

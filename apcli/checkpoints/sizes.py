@@ -63,7 +63,7 @@ def weights_of(checkpoint: Checkpoint) -> set[str]:
 def counted(checkpoint: Checkpoint, entries: Mapping[str, Entry]) -> dict[str, Entry]:
     """Those of ``entries`` that are a parameter's first name: tied weights are one parameter, and count once.
 
-    Auxiliary heads are no part of the network (``apcli.checkpoints.layers.tensor_names.is_auxiliary``) unless it is known to use them.
+    Auxiliary heads are no part of the network (``tensor_names.is_auxiliary``) unless it is known to use them.
     """
     if checkpoint.network_layers is None:
         entries = {name: entry for name, entry in entries.items() if not is_auxiliary(name)}

@@ -31,7 +31,7 @@ def write(
 
     Args:
         path: of a file, or of an index.
-        packed: tensors that are smaller so are stored as a bit mask and values, see ``apcli.checkpoints.files.bitmask``.
+        packed: tensors that are smaller so are stored as a bit mask and values, see ``files.bitmask``.
         like: the checkpoint that this one is made from: what its metadata say, beside the lineage, is kept, and an
             index's files hold the tensors that its files hold.
         pending: gives, once the tensors are written, the SHA-256 that the lineage has as ``PENDING``.

@@ -1,0 +1,1 @@
+"""The command line: options in, stages called, paths and records out."""

@@ -2,7 +2,7 @@
 
 What a row's function is called with follows from what the row needs:
 
-- ``magnitudes``: a run of a layer's |w| as ordered integers, and a generator; gives ranks (see ``apcli.selection.exact``);
+- ``magnitudes``: a run of a layer's |w| as ordered integers, and a generator; gives ranks (``apcli.selection``);
 - ``layer``: a layer's whole weight; gives scores;
 - ``network``: a ``Subject``; gives scores by tensor name. With ``data`` the subject's batches are images and labels;
   with ``reconstruction`` it gives new weights, whose zeros are the mask; with ``steps`` it prunes a little at a time;

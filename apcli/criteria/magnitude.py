@@ -1,4 +1,4 @@
-"""Criteria of single weights' magnitudes. They give ranks, see ``apcli.selection.exact``: lower goes first, 0 is a zero."""
+"""Criteria of single weights' magnitudes. They give ranks, see ``apcli.selection``: lower goes first, 0 is a zero."""
 
 import numpy as np
 

@@ -1,0 +1,1 @@
+"""The tables that name methods, distributions and the like."""

@@ -1,0 +1,1 @@
+"""Selection: which weights go, by exact counts and without a sort."""

@@ -1,0 +1,1 @@
+"""Which tensors of a checkpoint are layers' weights."""

@@ -1,7 +1,7 @@
 """Which tensors of a checkpoint are layers, which of them an option selects, and why the others are left alone.
 
-Where the lineage lists the weights of the network's layers (``apcli.checkpoints.layers.network_layers``), or the network was built, that
-decides; else the names, shapes and types of the file do (``apcli.checkpoints.layers.tensor_names``).
+Where the lineage lists the weights of the network's layers (``network_layers``), or the network was built, that
+decides; else the names, shapes and types of the file do (``tensor_names``).
 """
 
 import fnmatch

@@ -1,0 +1,1 @@
+"""Standard input, output and error: the whole contract of the pipe, here only."""

@@ -1,0 +1,1 @@
+"""What ``report FILE`` does: one checkpoint, described."""

@@ -20,9 +20,9 @@ def describe(checkpoint: Checkpoint, config: CostsConfig = _DEFAULT) -> Descript
     """The file's sizes, lineage and tensors, with the zeros counted now (not taken from the lineage).
 
     ``parameters``, of which ``kept`` were not removed, ``model_sparsity`` and ``compression`` are those of
-    ``apcli.checkpoints.sizes``; ``sparsity`` and ``density`` are of the prunable weights; of a tensor of two or more dimensions
-    that is no layer's weight ``left`` says why. ``dense_bytes`` is the size of the dense file that this one came from,
-    its own if it came from none, null if that is not there. What only the network tells (``macs``, ``latency``) is
+    ``checkpoints.sizes``; ``sparsity`` and ``density`` are of the prunable weights; of a tensor of two or more
+    dimensions that is no layer's weight ``left`` says why. ``dense_bytes`` is the size of the dense file that this one
+    came from, its own if it came from none, null if that is not there. What only the network tells (``macs``, ``latency``) is
     null; ``macs_reason`` says what is missing to build it, null if nothing.
 
     Raises:

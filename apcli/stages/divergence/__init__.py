@@ -1,0 +1,1 @@
+"""What ``divergence`` does: pairs of checkpoints become records."""

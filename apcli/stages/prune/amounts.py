@@ -18,7 +18,7 @@ log = logging.getLogger("apcli")
 
 
 def share_of_compression(source: Checkpoint, layers: Sequence[Layer], compression: float) -> float:
-    """The sparsity of ``layers`` that leaves one of ``compression`` parameters of the whole model, see ``apcli.checkpoints.sizes``.
+    """The sparsity of ``layers`` that leaves 1 of ``compression`` parameters of the whole model (``checkpoints.sizes``).
 
     Raises:
         UsageError: the layers cannot give that compression.

@@ -38,7 +38,7 @@ class FilterResult:
         entries: its tensors, in the source's order; made from the source's when they are read.
         pruned: the weights that have a part in the groups' channels, and the share of channels that was asked of them;
             None where they have parts in groups of different shares.
-        kept: for the lineage of a compact file, see ``apcli.checkpoints.kept_channels``; None where no tensor became smaller.
+        kept: for the lineage of a compact file, see ``kept_channels``; None where no tensor became smaller.
         channels: how many were removed, and of how many.
     """
 

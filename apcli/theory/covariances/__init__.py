@@ -1,0 +1,1 @@
+"""Scale matrices of elliptical distributions."""

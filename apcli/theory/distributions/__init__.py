@@ -1,0 +1,1 @@
+"""Pairs of distributions, the dense weights' and the pruned weights', and their exact divergences."""

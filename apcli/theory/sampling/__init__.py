@@ -1,0 +1,1 @@
+"""Divergences estimated by Monte Carlo."""

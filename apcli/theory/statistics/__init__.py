@@ -1,0 +1,1 @@
+"""Statistics over runs: rank agreement, and performance differences."""

@@ -10,7 +10,7 @@ from scipy import stats
 from apcli.checkpoints.files import entries
 from apcli.checkpoints.reading import read
 from apcli.configs.prune import PruneConfig
-from apcli.selection import layer_masks, rankings
+from apcli.selection import exact, layer_masks, rankings
 from apcli.stages.outputs import Outputs
 from apcli.stages.prune.stage import prune
 
@@ -24,7 +24,7 @@ LIKELY = (1e-4, 1 - 1e-4)  # for each of the statistics here
 @pytest.fixture(scope="module", autouse=True)
 def small_blocks():
     with pytest.MonkeyPatch.context() as patch:
-        for module in (entries, rankings, selection, layer_masks):
+        for module in (entries, rankings, exact, layer_masks):
             patch.setattr(module, "BLOCK", BLOCK)
         yield
 
