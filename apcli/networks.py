@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from apcli.channels.resize import fit_
 from apcli.checkpoints.checkpoint import Checkpoint
-from apcli.checkpoints.layers.network_layers import NetworkLayers
+from apcli.checkpoints.network_layers import NetworkLayers
 from apcli.checkpoints.state_dicts import load as load_tensors
 from apcli.checkpoints.state_dicts import load_outline
 from apcli.configs.shared import DEFAULT_DATA, DataConfig, InputConfig

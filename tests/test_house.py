@@ -19,79 +19,48 @@ from apcli.registry.tables import Row, Table
 ROOT = Path(apcli.__file__).parent
 TESTS = Path(__file__).parent
 
-# Lowest first. A name stands for one module, ``name.*`` for all modules inside a package. A module imports from lower
-# floors, and from its own floor only within its own package.
-FLOORS = [
-    ["apcli"],
-    ["apcli.errors", "apcli.registry.ranges"],
-    [
-        *[
-            "apcli.registry.tables",
-            "apcli.libraries",
-            "apcli.devices",
-            "apcli.words",
-            "apcli.checkpoints.files.staging",
-        ],
-        *["apcli.checkpoints.layers.network_layers", "apcli.checkpoints.layers.tensor_names"],
-    ],
-    [
-        "apcli.checkpoints.lineage",
-        "apcli.configs",
-        "apcli.configs.*",
-        "apcli.records",
-        "apcli.checkpoints.files.shards",
-    ],
-    ["apcli.selection.masks", "apcli.checkpoints.files.headers"],
-    [
-        *["apcli.theory", "apcli.criteria", "apcli.allocations", "apcli.training.optim", "apcli.data", "apcli.models"],
-        *["apcli.schedules", "apcli.theory.*", "apcli.allocations.*", "apcli.training.optim.*", "apcli.schedules.*"],
-    ],
-    ["apcli.checkpoints.files.entries"],
-    [
-        "apcli.selection.exact",
-        "apcli.selection.rankings",
-        "apcli.checkpoints.files.bitmask",
-        "apcli.checkpoints.files.safetensors_files",
-    ],
-    ["apcli.checkpoints.checkpoint"],
-    [
-        "apcli.checkpoints.layers.prunable",
-        "apcli.checkpoints.state_dicts",
-        "apcli.checkpoints.traces",
-        "apcli.stages.outputs",
-        "apcli.checkpoints.kept_channels",
-    ],
-    ["apcli.checkpoints.sizes"],
-    ["apcli.data.*", "apcli.models.*"],
-    ["apcli.figures", "apcli.figures.*", "apcli.probes.undisturbed", "apcli.probes.undisturbed.*"],
-    ["apcli.criteria.*"],
-    ["apcli.training", "apcli.training.*"],
-    ["apcli.stages"],
-    ["apcli.stages.*"],
-    ["apcli.cli", "apcli.cli.*"],
-    ["apcli.__main__"],
-]
+# The rooms, lowest first: a folder, or a loose module. A name stands for all that no longer name is found for. A module
+# imports from the lines above its own, and from its own room; rooms of one line do not know each other. "tables" are
+# the light ``__init__`` modules that hold a table, whatever room they open.
+ROOMS = """
+errors words progress
+registry
+devices libraries records
+configs
+checkpoints.files
+checkpoints
+tables
+theory.measures theory.total_variation theory.statistics
+theory.numerics
+theory.distributions
+theory.covariances theory.sampling
+theory
+data allocations
+selection models
+probes figures
+channels
+criteria
+training.recipe
+training.optim
+training
+networks
+projections
+stages.outputs stages.held_zeros stages.zero_layers
+stages.training_runs
+stages stages.prune stages.divergence stages.describe stages.report
+cli.options cli.streams
+cli.results
+cli
+cli.main
+__main__
+"""
+FLOORS = {room: floor for floor, rooms in enumerate(ROOMS.split("\n")) for room in rooms.split()}
+FILES_OF_A_ROOM, LOOSE_MODULES = 12, 8
+FAMILIES = ("criteria", "theory/distributions", "figures")  # one function a file: as many as there are
 HEAVY = {"torch", "torchvision", "timm", "numpy", "scipy", "matplotlib", "pyro", "rich", "safetensors"}
 LIGHT = [
-    "apcli",
-    *(
-        f"apcli.{name}"
-        for name in [
-            "errors",
-            "registry",
-            "lineage",
-            "network_layers",
-            "tensor_names",
-            "configs",
-            "configs.training",
-            "records",
-            "cli.main",
-        ]
-    ),
-]
-TABLES = [
-    *["apcli.criteria", "apcli.allocations", "apcli.schedules", "apcli.training.optim", "apcli.theory", "apcli.data"],
-    "apcli.models",
+    *["apcli", "apcli.errors", "apcli.records", "apcli.configs", "apcli.configs.training", "apcli.cli.main"],
+    *["apcli.registry.tables", "apcli.checkpoints.lineage", "apcli.checkpoints.tensor_names"],
 ]
 LINES_OF_A_FUNCTION, LINES_OF_A_COMMAND, LINES_OF_A_FILE = 60, 80, 360  # a command's signature is its options
 
@@ -119,18 +88,34 @@ def imports(name: str) -> dict[str, int]:
     return {target: line for target, line in found.items() if target in TREES}
 
 
+TABLES = [
+    name
+    for name, tree in TREES.items()
+    if (ROOT.parent / name.replace(".", "/") / "__init__.py").exists()
+    and any(isinstance(n, ast.Call) and ast.unparse(n.func) == "Table" for n in ast.walk(tree))
+]
+
+
+def room_of(name: str) -> str:
+    """The longest entry of ``ROOMS`` that a module's name begins with."""
+    parts = name.split(".")[1:]
+    for end in range(len(parts), 0, -1):
+        if ".".join(parts[:end]) in FLOORS:
+            return ".".join(parts[:end])
+    assert not parts, f"{name} is in no room: add it to ROOMS"
+    return ""
+
+
 def floor(name: str) -> int:
-    package = name.rpartition(".")[0]
-    for wanted in (name, f"{package}.*"):
-        for number, names in enumerate(FLOORS):
-            if wanted in names:
-                return number
-    raise AssertionError(f"{name} stands on no floor: add it to FLOORS")
+    """Where a module stands; the package itself, which all import, is below everything."""
+    return FLOORS["tables"] if name in TABLES else FLOORS.get(room_of(name), -1)
 
 
-def package_of(name: str) -> str:
-    """``apcli.data`` for itself and for its modules; a module that is in no package is one of its own."""
-    return ".".join(name.split(".")[:2])
+def allowed(name: str, target: str) -> bool:
+    """Whether ``name`` may import ``target``."""
+    if floor(target) == floor(name):
+        return target in TABLES or room_of(target) == room_of(name)
+    return floor(target) < floor(name)
 
 
 def nodes(*kinds: type[ast.AST]) -> Iterator[tuple[str, ast.AST]]:
@@ -140,12 +125,19 @@ def nodes(*kinds: type[ast.AST]) -> Iterator[tuple[str, ast.AST]]:
                 yield name, node
 
 
+def tables_of(name: str) -> list[Table]:
+    return [value for value in vars(importlib.import_module(name)).values() if isinstance(value, Table)]
+
+
+def rows_of(name: str) -> list[Row]:
+    return [row for table in tables_of(name) for row in table]
+
+
 def rows() -> Iterator[tuple[str, Table, Row]]:
     for name in TABLES:
-        for table in vars(importlib.import_module(name)).values():
-            if isinstance(table, Table):
-                for row in table:
-                    yield f"{table.kind} {row.name}", table, row
+        for table in tables_of(name):
+            for row in table:
+                yield f"{table.kind} {row.name}", table, row
 
 
 ROWS = list(rows())
@@ -167,22 +159,36 @@ def modules_after(code: str) -> set[str]:
     return set(run.stderr.split())
 
 
-def test_every_module_stands_on_a_floor_and_every_floor_is_used():
-    used = {floor(name) for name in TREES}
-    assert used == set(range(len(FLOORS)))
-    for names in FLOORS:
-        for name in names:
-            assert name.removesuffix(".*") in TREES, f"no module {name}"
+def test_every_room_is_there_and_holds_modules():
+    used = {room_of(name) for name in TREES if name not in TABLES} | {"", "tables"}
+    assert used == set(FLOORS) | {""}
+
+
+def test_no_room_is_full():
+    """A reader takes in a folder at a glance."""
+    folders = {path.parent.relative_to(ROOT).as_posix() for path in ROOT.rglob("*.py")} - set(FAMILIES)
+    held = {name: [p for p in (ROOT / name).glob("*.py") if not p.stem.startswith("__")] for name in folders}
+    assert len(held.pop(".")) <= LOOSE_MODULES
+    assert {name: len(files) for name, files in held.items() if len(files) > FILES_OF_A_ROOM} == {}
 
 
 @pytest.mark.parametrize("name", TREES)
 def test_imports_go_down(name):
-    wrong = [
-        f"line {line}: {target}"
-        for target, line in imports(name).items()
-        if floor(target) > floor(name) or (floor(target) == floor(name) and package_of(target) != package_of(name))
-    ]
+    wrong = [f"line {line}: {target}" for target, line in imports(name).items() if not allowed(name, target)]
     assert not wrong, f"{name} imports {', '.join(wrong)}: on a higher floor, or a neighbour"
+
+
+def test_rows_name_functions_of_their_room_or_below():
+    """A row's target is text, and an import nevertheless: of the room whose table it stands in."""
+    wrong = [
+        f"{table} row {row.name}: {row.target}"
+        for table in TABLES
+        for row in rows_of(table)
+        if row.target.startswith("apcli.")
+        and room_of(table) != room_of(target := row.target.partition(":")[0])
+        and FLOORS[room_of(target)] >= FLOORS[room_of(table)]
+    ]
+    assert wrong == []
 
 
 def components(graph: dict[str, set[str]]) -> list[set[str]]:
@@ -264,10 +270,10 @@ def test_only_the_command_line_speaks():
     """Elsewhere messages go through ``logging``; nothing but ``streams`` writes to stdout."""
     for name, node in nodes(ast.Call):
         if isinstance(node.func, ast.Name) and node.func.id in {"print", "input", "breakpoint", "exec", "eval"}:
-            assert name == "apcli.cli.streams.terminal", f"{name}:{node.lineno}: {node.func.id}"
+            assert room_of(name) == "cli.streams", f"{name}:{node.lineno}: {node.func.id}"
     for name, node in nodes(ast.Attribute):
         if isinstance(node.value, ast.Name) and node.value.id == "sys" and node.attr in {"stdin", "stdout", "stderr"}:
-            assert name == "apcli.cli.streams.terminal", f"{name}:{node.lineno}: sys.{node.attr}"
+            assert room_of(name) == "cli.streams", f"{name}:{node.lineno}: sys.{node.attr}"
 
 
 # Handlers of any error that run no network on a device: what is too large there is told by its own library.
@@ -448,14 +454,21 @@ def test_every_test_asserts():
     assert silent == []
 
 
+WHOLE = {"house", "readme", "docs", "examples", "changelog"}  # tests of the project itself
+
+
 def test_tests_mirror_the_house():
-    """A test file is named after the module, package or stage that it tests."""
-    known = {name.removeprefix("apcli.").replace(".", "/") for name in TREES}
+    """A test file stands where its module or package does, ``test_X.py`` or ``test_X_more_words.py`` for ``X.py``.
+
+    Tests of whole processes stand in ``cli/processes``.
+    """
     strange = []
     for path in sorted(TESTS.rglob("test_*.py")):
-        relative = path.relative_to(TESTS).with_suffix("")
-        place = (relative.parent / relative.name.removeprefix("test_")).as_posix()
-        within = relative.parent.as_posix() in known
-        of_the_project = place.partition("_")[0] in {"house", "readme", "examples", "changelog"}
-        strange += [] if place in known or within or of_the_project else [place]
+        folder, stem = path.relative_to(TESTS).parent, path.stem.removeprefix("test_")
+        words = stem.split("_")
+        names = {"_".join(words[:end]) for end in range(1, len(words) + 1)}
+        mirrors = any((ROOT / folder / f"{name}.py").is_file() for name in names) or stem == folder.name
+        of_the_project = folder == Path() and words[0] in WHOLE
+        if not (mirrors or of_the_project or folder == Path("cli/processes")):
+            strange.append(path.relative_to(TESTS).as_posix())
     assert strange == []

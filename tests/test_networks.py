@@ -10,6 +10,7 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from apcli.checkpoints import lineage as lineages
+from apcli.checkpoints.files.headers import KEY
 from apcli.checkpoints.reading import read
 from apcli.configs.shared import DataConfig, InputConfig
 from apcli.configs.training import FinetuneConfig, LoopConfig, ModelConfig, TrainConfig
@@ -116,7 +117,7 @@ def test_files_without_names_are_as_they_were(place, base, tmp_path):
     """Those of an earlier apcli: outputs are the folder's classes in their order, right or wrong."""
     lineage = {key: value for key, value in read(base).lineage.items() if key != "classes"}
     older = tmp_path / "older.safetensors"
-    save_file(load_file(base), older, {"format": "pt", lineages.KEY: lineages.dump(lineage)})
+    save_file(load_file(base), older, {"format": "pt", KEY: lineages.dump(lineage)})
     assert read(older).lineage["classes"] is None
     assert accuracy(evaluated(place, older, place / "first", tmp_path / "a")) == 100
     data = write_classes(tmp_path / "renamed", {"zebra": 20, "ant": 120, "bee": 230})

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from apcli.channels.graph import Reached, graph_of, is_depthwise, obstacle, reached_from
-from apcli.checkpoints.layers.prunable import layer_name
+from apcli.checkpoints.layers import layer_name
 from apcli.errors import ApcliError
 from apcli.models.copies import emptied, holds_numbers
 

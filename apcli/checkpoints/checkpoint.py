@@ -13,8 +13,8 @@ from typing import Any
 
 from apcli.checkpoints.files import safetensors_files, shards
 from apcli.checkpoints.files.entries import Entry
-from apcli.checkpoints.layers.network_layers import NetworkLayers
 from apcli.checkpoints.lineage import Lineage
+from apcli.checkpoints.network_layers import NetworkLayers
 from apcli.errors import ApcliError, UsageError, VerificationError
 
 SUFFIX = ".safetensors"

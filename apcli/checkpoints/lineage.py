@@ -19,10 +19,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from apcli import __version__
-from apcli.checkpoints.layers import network_layers
+from apcli.checkpoints import network_layers
+from apcli.checkpoints.files.headers import KEY
 from apcli.errors import ApcliError
 
-KEY = "apcli"
 VERSION = 1
 PENDING = "?" * 64  # a parent's SHA-256 that is still being computed
 

@@ -7,8 +7,7 @@ from typing import Any
 
 from apcli.checkpoints import lineage as lineages
 from apcli.checkpoints.checkpoint import SUFFIX, Checkpoint
-from apcli.checkpoints.files import bitmask as storages
-from apcli.checkpoints.files import shards
+from apcli.checkpoints.files import bitmask, headers, shards
 from apcli.checkpoints.files.entries import Entry
 from apcli.checkpoints.files.safetensors_files import opened
 from apcli.errors import ApcliError, UsageError, VerificationError
@@ -54,11 +53,11 @@ def read(path: Path, *, nameless: bool = False) -> Checkpoint:
     for file, (said, entries) in found.items():
         metadata[file], files[file] = said, entries
     stored = {name: entry for entries in files.values() for name, entry in entries.items()}
-    text = metadata[path].get(lineages.KEY)
+    text = metadata[path].get(headers.KEY)
     lineage = None if text is None else lineages.parse(str(text), label)
     storage = lineage["storage"] if lineage else {}
-    there = storages.unpacked(stored, storage, label) if storage else stored
-    placed = {file: [storages.tensor_of(name, storage) for name in entries] for file, entries in files.items()}
+    there = bitmask.unpacked(stored, storage, label) if storage else stored
+    placed = {file: [bitmask.tensor_of(name, storage) for name in entries] for file, entries in files.items()}
     own = placed if shards.is_index(path) else {}
     checkpoint = Checkpoint(path, Path() if nameless else path.parent, there, lineage, nameless, own, metadata)
     if nameless:

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 from apcli.checkpoints.checkpoint import Checkpoint
 from apcli.checkpoints.files.entries import Entry
-from apcli.checkpoints.layers.prunable import every_layer, prunable
-from apcli.checkpoints.layers.tensor_names import is_auxiliary
+from apcli.checkpoints.layers import every_layer, prunable
+from apcli.checkpoints.tensor_names import is_auxiliary
 
 # Types of indices, counters and switches: no optimiser steps through them.
 _COUNTING = ("BOOL", "I64")

@@ -7,8 +7,7 @@ from typing import Any
 
 from apcli.checkpoints import lineage as lineages
 from apcli.checkpoints.checkpoint import Checkpoint, verify_zeros
-from apcli.checkpoints.files import bitmask as storages
-from apcli.checkpoints.files import headers, shards
+from apcli.checkpoints.files import bitmask, headers, shards
 from apcli.checkpoints.files.entries import Entry
 from apcli.checkpoints.files.safetensors_files import opened, write_file
 from apcli.checkpoints.files.staging import staged
@@ -42,13 +41,13 @@ def write(
     """
     stored = dict(entries)
     if packed:
-        stored, storage = storages.packed(entries)
+        stored, storage = bitmask.packed(entries)
         lineage = {**lineage, "storage": storage}
     text = lineages.dump(lineage)
 
     def about(said: Mapping[str, Any]) -> dict[str, Any]:
         return headers.ordered(said) | {
-            lineages.KEY: text if pending is None else text.replace(lineages.PENDING, pending())
+            headers.KEY: text if pending is None else text.replace(lineages.PENDING, pending())
         }
 
     with ExitStack() as stack:
@@ -56,7 +55,7 @@ def write(
         temporary = stack.enter_context(staged(path))
         if like is None or not shards.is_index(path):
             said = {} if like is None else headers.of_one_file(like.metadata)
-            write_file(temporary, stored, headers.ordered(said) | {lineages.KEY: text}, lambda: about(said))
+            write_file(temporary, stored, headers.ordered(said) | {headers.KEY: text}, lambda: about(said))
             _, written = opened(temporary, str(path))
         else:
             groups = _groups(stored, lineage["storage"], like)
@@ -70,7 +69,7 @@ def write(
             said = headers.of_index(like.metadata[like.path], _numbers(like.entries) == _numbers(entries))
             placed = {file.name: names for file, names in files.items()}
             temporary.write_bytes(shards.dump(total | about(said), placed))
-        there = storages.unpacked(written, lineage["storage"], str(path))
+        there = bitmask.unpacked(written, lineage["storage"], str(path))
         verify_zeros(Checkpoint(path, path.parent, there, lineage))
 
 
@@ -84,5 +83,5 @@ def _groups(stored: Iterable[str], storage: Mapping[str, Any], like: Checkpoint)
     last = list(like.shards)[-1]
     groups: dict[Path, list[str]] = {file: [] for file in like.shards}
     for name in stored:
-        groups[places.get(storages.tensor_of(name, storage), last)].append(name)
+        groups[places.get(bitmask.tensor_of(name, storage), last)].append(name)
     return {file: names for file, names in groups.items() if names}

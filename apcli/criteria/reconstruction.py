@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from apcli.checkpoints.layers.prunable import layer_name
+from apcli.checkpoints.layers import layer_name
 from apcli.criteria.subject import Subject
 from apcli.errors import ApcliError, UsageError
 from apcli.probes.activations import LARGEST, SecondMoment, SquareSums, inputs

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn import functional as F
 
-from apcli.checkpoints.layers.prunable import layer_name
+from apcli.checkpoints.layers import layer_name
 from apcli.criteria.subject import Scores, Subject
 from apcli.errors import ApcliError, UsageError
 from apcli.models.copies import copy_of

@@ -8,9 +8,9 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn.utils import parametrize
 
-from apcli.checkpoints.layers import network_layers as kinds
-from apcli.checkpoints.layers.network_layers import LayerWeight, NetworkLayers
-from apcli.checkpoints.layers.tensor_names import Judgement, judge
+from apcli.checkpoints import network_layers as kinds
+from apcli.checkpoints.network_layers import LayerWeight, NetworkLayers
+from apcli.checkpoints.tensor_names import Judgement, judge
 
 _THROUGH = {"_WeightNorm": kinds.WEIGHT_NORM, "_SpectralNorm": "spectral norm", "_Orthogonal": "an orthogonal matrix"}
 _RECURRENT = ("weight_ih", "weight_hh", "weight_hr")

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from apcli.checkpoints import reading
 from apcli.checkpoints.checkpoint import Checkpoint
 from apcli.checkpoints.files.shards import is_index
-from apcli.checkpoints.layers.tensor_names import is_auxiliary
 from apcli.checkpoints.state_dicts import load
+from apcli.checkpoints.tensor_names import is_auxiliary
 from apcli.errors import ApcliError, UsageError
 from apcli.models.copies import emptied
 from apcli.words import count, few

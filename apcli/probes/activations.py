@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from apcli.checkpoints.layers.prunable import layer_name
+from apcli.checkpoints.layers import layer_name
 from apcli.errors import ApcliError, UsageError
 from apcli.probes.undisturbed import Batches, undisturbed
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from apcli.checkpoints.checkpoint import not_finite
 from apcli.checkpoints.files.entries import BLOCK, Entry
-from apcli.checkpoints.layers.prunable import Layer
+from apcli.checkpoints.layers import Layer
 from apcli.errors import UsageError
 from apcli.projections import COVARIANCES, ELLIPTICAL
 from apcli.records import POOLED

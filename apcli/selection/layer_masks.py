@@ -11,8 +11,8 @@ import numpy as np
 from apcli.allocations import SCOPES
 from apcli.allocations.shares import by_rows
 from apcli.checkpoints.files.entries import BLOCK
-from apcli.checkpoints.layers.network_layers import GROUPED
-from apcli.checkpoints.layers.prunable import Layer
+from apcli.checkpoints.layers import Layer
+from apcli.checkpoints.network_layers import GROUPED
 from apcli.errors import UsageError
 from apcli.selection.exact import Cut, Ranking, cuts, lowest_of_rows
 from apcli.words import few

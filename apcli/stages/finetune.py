@@ -16,7 +16,7 @@ from apcli.checkpoints import lineage as lineages
 from apcli.checkpoints import traces
 from apcli.checkpoints.checkpoint import Checkpoint, check_input
 from apcli.checkpoints.files.entries import Entry
-from apcli.checkpoints.layers.prunable import Layer, check_tied, every_layer, listed, listing, prunable, select
+from apcli.checkpoints.layers import Layer, check_tied, every_layer, listed, listing, prunable, select
 from apcli.checkpoints.reading import dense_ancestor
 from apcli.checkpoints.state_dicts import entries_of, entry_of
 from apcli.checkpoints.writing import write

@@ -9,7 +9,7 @@ from typing import Any
 
 from apcli.checkpoints import lineage as lineages
 from apcli.checkpoints.checkpoint import Checkpoint
-from apcli.checkpoints.layers.prunable import Layer, prunable
+from apcli.checkpoints.layers import Layer, prunable
 from apcli.words import few
 
 log = logging.getLogger("apcli")

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from apcli.checkpoints import lineage as lineages
 from apcli.checkpoints.checkpoint import Checkpoint, relative, sha256_of
-from apcli.checkpoints.layers.prunable import check_tied, every_layer
+from apcli.checkpoints.layers import check_tied, every_layer
 from apcli.checkpoints.reading import find, read
 from apcli.checkpoints.state_dicts import entries_of
 from apcli.checkpoints.writing import write

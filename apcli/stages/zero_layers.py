@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from apcli.checkpoints.checkpoint import Checkpoint
 from apcli.checkpoints.files.entries import Entry
-from apcli.checkpoints.layers.prunable import Layer, layer_name
+from apcli.checkpoints.layers import Layer, layer_name
 from apcli.errors import UsageError
 from apcli.words import MANY, few
 

@@ -9,7 +9,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from apcli.checkpoints.files.entries import Entry
-from apcli.checkpoints.layers.prunable import prunable, select
+from apcli.checkpoints.layers import prunable, select
 from apcli.checkpoints.reading import read
 from apcli.checkpoints.sizes import Sizes, counted, is_buffer, sizes, weights_of
 

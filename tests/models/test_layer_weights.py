@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.nn.utils import parametrizations, parametrize, prune
 
-from apcli.checkpoints.layers import network_layers as kinds
+from apcli.checkpoints import network_layers as kinds
 from apcli.models.layer_weights import layer_weights
 
 warnings.filterwarnings("ignore", message=".*weight_norm. is deprecated")

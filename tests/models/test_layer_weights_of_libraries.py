@@ -11,7 +11,7 @@ import torch
 from product_oracle import multiplied
 from torch import nn
 
-from apcli.checkpoints.layers.tensor_names import Judgement, judge
+from apcli.checkpoints.tensor_names import Judgement, judge
 from apcli.models.layer_weights import layer_weights
 
 UNRUN, TABLE, NAMELESS = "modules, not oracle", "oracle, not modules", "modules, not names"

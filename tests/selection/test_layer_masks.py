@@ -6,8 +6,8 @@ import pytest
 from apcli.allocations import SCOPES
 from apcli.allocations.shares import by_rows
 from apcli.checkpoints.files.entries import Entry
-from apcli.checkpoints.layers.network_layers import CONVOLUTION, GROUPED, OWN
-from apcli.checkpoints.layers.prunable import Layer
+from apcli.checkpoints.layers import Layer
+from apcli.checkpoints.network_layers import CONVOLUTION, GROUPED, OWN
 from apcli.errors import UsageError
 from apcli.selection import layer_masks
 from apcli.selection.layer_masks import by_counts, by_pattern, by_scope, fitting_pattern

@@ -9,6 +9,7 @@ from safetensors.torch import load_file, save_file
 
 from apcli.checkpoints import lineage as lineages
 from apcli.checkpoints.checkpoint import Checkpoint
+from apcli.checkpoints.files.headers import KEY
 from apcli.checkpoints.reading import read
 from apcli.checkpoints.state_dicts import entries_of
 from apcli.configs.prune import PruneConfig
@@ -137,7 +138,7 @@ def test_a_file_that_was_taken_in_before_its_zeros_were_promised(net, sparse, tm
 def without_promises(path: Path) -> Path:
     text = lineages.dump({**read(path).lineage, "pruned": {}})
     older = path.with_name("older.safetensors")
-    save_file(load_file(path), older, {"format": "pt", lineages.KEY: text})
+    save_file(load_file(path), older, {"format": "pt", KEY: text})
     return older
 
 

@@ -8,15 +8,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from apcli.checkpoints import lineage
 from apcli.checkpoints.files import shards
 
+KEY = "apcli"  # the metadata that holds the lineage
 _COUNTS = ("total_size", "total_parameters")  # what an index says of all its files: bytes, and numbers
 
 
 def ordered(said: Mapping[str, Any]) -> dict[str, Any]:
     """``format`` first, which loaders look for, ``pt`` where ``said`` has none; the other keys sorted; no lineage."""
-    others = {key: said[key] for key in sorted(said) if key not in ("format", lineage.KEY)}
+    others = {key: said[key] for key in sorted(said) if key not in ("format", KEY)}
     return {"format": said.get("format", "pt"), **others}
 
 

@@ -6,8 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
-from apcli.cli.expanded import Command, expanded
 from apcli.cli.options import shared
+from apcli.cli.options.expanded import Command, expanded
 from apcli.configs.training import LoopConfig
 from apcli.data import AUGMENTATIONS
 from apcli.training.optim import OPTIMISERS, SCHEDULES

@@ -4,8 +4,8 @@ from typing import Annotated, Any
 
 import typer
 
-from apcli.cli.expanded import expanded
 from apcli.cli.options import shared
+from apcli.cli.options.expanded import expanded
 from apcli.cli.options.shared import numbers
 from apcli.configs.shared import DataConfig, InputConfig
 

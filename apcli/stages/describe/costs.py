@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from apcli.checkpoints.checkpoint import Checkpoint
-from apcli.checkpoints.layers.prunable import SECOND_NAME
+from apcli.checkpoints.layers import SECOND_NAME
 from apcli.checkpoints.reading import dense_ancestor
 from apcli.configs.describe import CostsConfig
 from apcli.configs.shared import DataConfig

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from apcli.checkpoints.checkpoint import Checkpoint
-from apcli.checkpoints.layers.prunable import census
+from apcli.checkpoints.layers import census
 from apcli.checkpoints.reading import dense_ancestor
 from apcli.checkpoints.sizes import counted, sizes, weights_of
 from apcli.configs.describe import CostsConfig
@@ -22,8 +22,8 @@ def describe(checkpoint: Checkpoint, config: CostsConfig = _DEFAULT) -> Descript
     ``parameters``, of which ``kept`` were not removed, ``model_sparsity`` and ``compression`` are those of
     ``checkpoints.sizes``; ``sparsity`` and ``density`` are of the prunable weights; of a tensor of two or more
     dimensions that is no layer's weight ``left`` says why. ``dense_bytes`` is the size of the dense file that this one
-    came from, its own if it came from none, null if that is not there. What only the network tells (``macs``, ``latency``) is
-    null; ``macs_reason`` says what is missing to build it, null if nothing.
+    came from, its own if it came from none, null if that is not there. What only the network tells (``macs``,
+    ``latency``) is null; ``macs_reason`` says what is missing to build it, null if nothing.
 
     Raises:
         UsageError: something is, and an option needs the network.

@@ -7,7 +7,7 @@ from typing import Any
 
 from apcli import records
 from apcli.checkpoints.checkpoint import Checkpoint
-from apcli.checkpoints.layers.prunable import Layer
+from apcli.checkpoints.layers import Layer
 from apcli.records import Record
 from apcli.registry.tables import Choice, Parameter
 from apcli.theory.measures import Pair

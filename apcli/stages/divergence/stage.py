@@ -11,7 +11,7 @@ from apcli.checkpoints import traces
 from apcli.checkpoints.checkpoint import Checkpoint, check_input
 from apcli.checkpoints.files.entries import Entry
 from apcli.checkpoints.kept_channels import expanded
-from apcli.checkpoints.layers.prunable import Layer, prunable, select
+from apcli.checkpoints.layers import Layer, prunable, select
 from apcli.configs.divergence import DivergenceConfig
 from apcli.errors import ApcliError, UsageError, VerificationError
 from apcli.progress import Tell

@@ -8,8 +8,8 @@ import numpy as np
 
 from apcli.checkpoints.checkpoint import Checkpoint
 from apcli.checkpoints.files.entries import Entry
-from apcli.checkpoints.layers.network_layers import WEIGHT_NORM
-from apcli.checkpoints.layers.prunable import Layer
+from apcli.checkpoints.layers import Layer
+from apcli.checkpoints.network_layers import WEIGHT_NORM
 from apcli.checkpoints.sizes import counted, sizes, weights_of
 from apcli.errors import UsageError
 from apcli.words import count
@@ -18,7 +18,7 @@ log = logging.getLogger("apcli")
 
 
 def share_of_compression(source: Checkpoint, layers: Sequence[Layer], compression: float) -> float:
-    """The sparsity of ``layers`` that leaves 1 of ``compression`` parameters of the whole model (``checkpoints.sizes``).
+    """The sparsity of ``layers`` that leaves 1 of ``compression`` of the model's parameters (``checkpoints.sizes``).
 
     Raises:
         UsageError: the layers cannot give that compression.

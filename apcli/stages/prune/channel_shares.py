@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from apcli.channels.groups import ChannelGroup
-from apcli.checkpoints.layers.prunable import layer_name
+from apcli.checkpoints.layers import layer_name
 from apcli.errors import UsageError
 from apcli.selection.layer_masks import least
 from apcli.selection.masks import keep_highest

@@ -18,7 +18,7 @@ from apcli.channels.trials import Cuts, Removed, Trial, cuts_of, kept_of
 from apcli.checkpoints.checkpoint import Checkpoint
 from apcli.checkpoints.files.entries import Derived, Entry
 from apcli.checkpoints.kept_channels import Kept, narrowed
-from apcli.checkpoints.layers.prunable import Layer
+from apcli.checkpoints.layers import Layer
 from apcli.errors import UsageError, VerificationError
 from apcli.models.spec import ModelSpec
 from apcli.probes.undisturbed import Batches

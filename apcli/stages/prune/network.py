@@ -8,7 +8,7 @@ import torch
 
 from apcli.checkpoints.checkpoint import Checkpoint
 from apcli.checkpoints.files.entries import Entry
-from apcli.checkpoints.layers.prunable import Layer, select
+from apcli.checkpoints.layers import Layer, select
 from apcli.checkpoints.state_dicts import entry_of
 from apcli.configs.prune import PruneConfig
 from apcli.criteria.subject import Masks, Scores, Subject

@@ -13,7 +13,7 @@ from apcli.checkpoints import lineage as lineages
 from apcli.checkpoints import reading
 from apcli.checkpoints.checkpoint import Checkpoint, check_input
 from apcli.checkpoints.files.entries import Derived, Entry
-from apcli.checkpoints.layers.prunable import Layer, check_tied, every_layer, listed, select, told
+from apcli.checkpoints.layers import Layer, check_tied, every_layer, listed, select, told
 from apcli.checkpoints.writing import write
 from apcli.configs.prune import PruneConfig
 from apcli.errors import ApcliError

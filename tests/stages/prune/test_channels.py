@@ -16,7 +16,7 @@ from torchvision.models import convnext, densenet, resnet, shufflenetv2, swin_tr
 from apcli.checkpoints import lineage as lineages
 from apcli.checkpoints import traces
 from apcli.checkpoints.kept_channels import expanded
-from apcli.checkpoints.layers.prunable import prunable
+from apcli.checkpoints.layers import prunable
 from apcli.checkpoints.reading import read
 from apcli.checkpoints.state_dicts import entries_of, tensor_of
 from apcli.checkpoints.writing import write

@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import load_file
 
 from apcli.allocations import SCOPES
-from apcli.checkpoints.layers.prunable import prunable
+from apcli.checkpoints.layers import prunable
 from apcli.checkpoints.reading import read
 from apcli.checkpoints.state_dicts import entries_of
 from apcli.checkpoints.writing import write

@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from apcli.checkpoints.checkpoint import Checkpoint
-from apcli.checkpoints.layers.network_layers import EMBEDDING, OWN, NetworkLayers
-from apcli.checkpoints.layers.tensor_names import Judgement, Verdict, judge, remedy_of
+from apcli.checkpoints.network_layers import EMBEDDING, OWN, NetworkLayers
+from apcli.checkpoints.tensor_names import Judgement, Verdict, judge, remedy_of
 from apcli.errors import UsageError, VerificationError
 from apcli.registry.tables import split_list
 from apcli.words import count, few, join
@@ -29,7 +29,7 @@ class Layer:
     """A prunable weight: ``name`` as a user says it (``fc``), ``tensor`` as the file has it (``fc.weight``).
 
     ``tied`` are the file's other names of the same parameter; ``kind`` and ``through`` are what
-    ``apcli.checkpoints.layers.network_layers`` says.
+    ``apcli.checkpoints.network_layers`` says.
     """
 
     name: str

@@ -2,7 +2,7 @@
 
 import pytest
 
-from apcli.checkpoints.layers.tensor_names import FORMATS, Judgement, judge, remedy_of
+from apcli.checkpoints.tensor_names import FORMATS, Judgement, judge, remedy_of
 
 LAYERS = [
     *("fc.weight", "classifier.6.weight", "layer3.0.downsample.0.weight", "features.0.0.weight", "head.fc.weight"),

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from apcli.checkpoints.layers.network_layers import ATTENTION, CONVOLUTION, LINEAR, LayerWeight, NetworkLayers, is_valid
+from apcli.checkpoints.network_layers import ATTENTION, CONVOLUTION, LINEAR, LayerWeight, NetworkLayers, is_valid
 
 LAYERS = NetworkLayers(
     (

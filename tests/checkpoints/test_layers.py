@@ -7,8 +7,8 @@ import pytest
 
 from apcli.checkpoints.checkpoint import Checkpoint
 from apcli.checkpoints.files.entries import Entry
-from apcli.checkpoints.layers.network_layers import EMBEDDING, LINEAR, LayerWeight, NetworkLayers
-from apcli.checkpoints.layers.prunable import Layer, census, check_tied, layer_name, prunable, select, summary
+from apcli.checkpoints.layers import Layer, census, check_tied, layer_name, prunable, select, summary
+from apcli.checkpoints.network_layers import EMBEDDING, LINEAR, LayerWeight, NetworkLayers
 from apcli.errors import UsageError, VerificationError
 
 

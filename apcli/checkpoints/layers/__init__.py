@@ -1,1 +1,0 @@
-"""Which tensors of a checkpoint are layers' weights."""
