@@ -1,21 +1,24 @@
-# `make demo` and `make test` need Python 3.11 or newer and make; everything else is installed into .venv.
+# Needs Python 3.11 or newer and make; everything else is installed into .venv. `make help` lists the targets.
 PYTHON ?= python3
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: demo test test-long test-lowest lint readme gpu-check install clean
+.PHONY: help demo test test-long test-lowest lint docs gpu-check install clean
 
-demo: install
+help:  ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*  ## /make \1\t/p' Makefile | expand -t 18
+
+demo: install  ## run a whole experiment on real data, into demo/
 	bash examples/quickstart.sh demo
 
-test: install lint
+test: install lint  ## lint, then all tests but the long ones
 	$(BIN)/python -m pytest -n 2
 
-test-long: install
+test-long: install  ## tests that take minutes: whole pipelines, the commands of the pages
 	$(BIN)/python -m pytest -n 2 -m long
 
-# The same tests with the oldest versions that pyproject.toml allows of what it names, in an environment of their own.
-test-lowest: .venv-lowest/installed
+# In an environment of their own, of the oldest versions that pyproject.toml allows.
+test-lowest: .venv-lowest/installed  ## the tests with the oldest versions that are allowed
 	.venv-lowest/bin/python -m pytest -n 2
 
 .venv-lowest/installed: pyproject.toml
@@ -24,20 +27,20 @@ test-lowest: .venv-lowest/installed
 	VIRTUAL_ENV=$(CURDIR)/.venv-lowest .venv-lowest/bin/uv pip install --quiet --resolution lowest-direct --editable '.[dev]'
 	touch $@
 
-lint: install
+lint: install  ## ruff and mypy
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 
-# What only a GPU can show; `make gpu-check DEVICE=cpu` is a dry run without one.
+# `make gpu-check DEVICE=cpu` is a dry run without a GPU.
 DEVICE ?= cuda
-gpu-check: install
+gpu-check: install  ## what only a GPU can show, in ten minutes
 	$(BIN)/python examples/gpu_check.py --device $(DEVICE)
 
-readme: install
-	$(BIN)/python tests/test_readme_tables.py
+docs: install  ## write the pages of docs/ that come from the code
+	$(BIN)/python docs/generate.py
 
-install: .venv/installed
+install: .venv/installed  ## install apcli and its tools into .venv
 
 .venv/installed: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "apcli needs Python 3.11 or newer: make PYTHON=python3.11")'
@@ -45,5 +48,5 @@ install: .venv/installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	touch $@
 
-clean:
+clean:  ## remove the environments and the demo
 	rm -rf .venv .venv-lowest demo

@@ -1,0 +1,60 @@
+"""The pages that come from the code (``docs/generate.py``) are what the code says now."""
+
+import re
+import runpy
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from apcli.registry.tables import Row, Table
+
+GENERATE = runpy.run_path(str(Path(__file__).parents[1] / "docs" / "generate.py"))
+PAGES = GENERATE["pages"]()
+WITHOUT_HELP = {"--batch-size", "--weight-decay"}
+PARAMETERS = [
+    pytest.param(name, parameter, id=f"{name} {parameter.opts[0]}")
+    for name, command, context in GENERATE["commands"]()
+    for parameter in command.get_params(context)
+]
+
+
+def cells(line: str) -> list[str]:
+    """The cells of a table's line as GitHub counts them: at bars without a backslash before them."""
+    return [cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+def test_the_page_is_up_to_date(path: Path) -> None:
+    assert path.read_text() == PAGES[path], f"{path.name} is out of date: run `make docs`"
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+def test_every_line_of_a_table_has_the_cells_of_its_head(path: Path) -> None:
+    tables = re.findall(r"(?:^\|.*\n)+", PAGES[path], re.MULTILINE)
+    assert tables
+    for table in tables:
+        head, *lines = map(cells, table.splitlines())
+        assert {len(line) for line in lines} == {len(head)}
+
+
+def test_a_bar_stays_in_its_cell() -> None:
+    table = Table("thing", (Row("name", "m:f", "|w| of p(y | x)", "a|b", (), {"key": 1}),))
+    line = GENERATE["method_table"](table).splitlines()[2]
+    assert cells(line) == ["`name`", r"\|w\| of p(y \| x)", "`key=1`", r"a\|b"]
+
+
+@pytest.mark.parametrize(("name", "parameter"), PARAMETERS)
+def test_every_option_is_documented(name: str, parameter: Any) -> None:
+    shown, meaning, _ = GENERATE["described"](parameter)
+    assert meaning or parameter.opts[0] in WITHOUT_HELP, f"{name} {parameter.opts[0]} has no help"
+    section = re.search(rf"^## {name}\n.*?(?=^## |\Z)", PAGES[GENERATE["FOLDER"] / "cli.md"], re.MULTILINE | re.DOTALL)
+    assert section is not None
+    rows = [cells(line) for line in section[0].splitlines() if line.startswith("|")]
+    assert [GENERATE["escaped"](cell) for cell in (shown, meaning)] in [row[:2] for row in rows]
+
+
+def test_all_commands_are_found() -> None:
+    names = [name for name, _, _ in GENERATE["commands"]()]
+    assert names[0] == "apcli"
+    assert {"apcli train", "apcli prune", "apcli finetune", "apcli divergence", "apcli report"} <= set(names)
