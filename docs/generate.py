@@ -5,7 +5,7 @@ Usage: python docs/generate.py      (or: make docs)
 
 import re
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -101,7 +101,7 @@ def method_table(table: Table) -> str:
     return markdown(rows)
 
 
-def markdown(rows: list[tuple[str, ...]]) -> str:
+def markdown(rows: Sequence[tuple[str, ...]]) -> str:
     """A Markdown table; the first row is its head."""
     lines = [rows[0], ("---",) * len(rows[0]), *rows[1:]]
     return "".join(f"| {' | '.join(map(escaped, cells))} |\n".replace("|  |", "| |") for cells in lines)
@@ -118,8 +118,8 @@ def cli_page() -> str:
 
 
 def commands() -> Iterator[tuple[str, Any, Any]]:
-    """``apcli`` itself and its commands: name, Typer's command, and a context to ask it for its help in."""
-    root = typer.main.get_command(app)
+    """``apcli`` itself and its commands: name, Typer's command, and its context."""
+    root: Any = typer.main.get_command(app)
     context = root.make_context("apcli", [], resilient_parsing=True)
     yield "apcli", root, context
     for name in root.list_commands(context):
