@@ -1,3 +1,44 @@
-"""apcli explains what pruning does to a neural network."""
+"""apcli explains what pruning does to a neural network.
+
+Its functions, and what they raise and give, are imported when they are first asked for: ``import apcli`` costs nothing.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from apcli.api import describe, divergence, finetune, prune, report, report_html, train
+    from apcli.checkpoints.checkpoint import Checkpoint
+    from apcli.errors import ApcliError, UsageError, VerificationError
 
 __version__ = "0.1.0"
+__all__ = [
+    "ApcliError",
+    "Checkpoint",
+    "UsageError",
+    "VerificationError",
+    "__version__",
+    "describe",
+    "divergence",
+    "finetune",
+    "prune",
+    "report",
+    "report_html",
+    "train",
+]
+
+_HOMES = {
+    **dict.fromkeys(("train", "prune", "finetune", "divergence", "report", "report_html", "describe"), "apcli.api"),
+    **dict.fromkeys(("ApcliError", "UsageError", "VerificationError"), "apcli.errors"),
+    "Checkpoint": "apcli.checkpoints.checkpoint",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

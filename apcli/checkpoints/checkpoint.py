@@ -24,10 +24,10 @@ SUFFIX = ".safetensors"
 class Checkpoint:
     """A safetensors file, opened: ``path`` to read it from, ``home`` the folder its lineage's paths start from.
 
-    ``nameless`` is true of bytes that came through a pipe: they have no path that a lineage could name. ``shards`` are
-    the files of a sharded checkpoint and the model's tensors in each; of one file alone there are none. ``metadata`` is
-    what each file, an index too, says beside the tensors, whoever wrote it. ``built_layers`` is what the network itself
-    says, where it has been built.
+    Where a path is expected, it stands for its own. ``nameless`` is true of bytes that came through a pipe: they have
+    no path that a lineage could name. ``shards`` are the files of a sharded checkpoint and the model's tensors in each;
+    of one file alone there are none. ``metadata`` is what each file, an index too, says beside the tensors, whoever
+    wrote it. ``built_layers`` is what the network itself says, where it has been built.
     """
 
     path: Path
@@ -51,6 +51,9 @@ class Checkpoint:
         if "sha256" in vars(self):  # of bytes that are gone, or long to read
             vars(told)["sha256"] = self.sha256
         return told
+
+    def __fspath__(self) -> str:
+        return str(self.path)
 
     @cached_property
     def sha256(self) -> str:

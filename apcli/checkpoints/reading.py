@@ -1,15 +1,14 @@
 """Reading checkpoints: a name becomes a file, a file becomes its tensors and what it says."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from apcli.checkpoints import lineage as lineages
 from apcli.checkpoints.checkpoint import SUFFIX, Checkpoint
-from apcli.checkpoints.files import bitmask, headers, shards
+from apcli.checkpoints.files import bitmask, headers, safetensors_files, shards
 from apcli.checkpoints.files.entries import Entry
-from apcli.checkpoints.files.safetensors_files import opened
 from apcli.errors import ApcliError, UsageError, VerificationError
 
 _SHOWN = 200  # characters of a given name that a message repeats
@@ -48,7 +47,7 @@ def read(path: Path, *, nameless: bool = False) -> Checkpoint:
     if shards.is_index(path):
         metadata[path], found = _gathered(path)
     else:
-        found = {path: opened(path, label)}
+        found = {path: safetensors_files.opened(path, label)}
     files = {}
     for file, (said, entries) in found.items():
         metadata[file], files[file] = said, entries
@@ -65,6 +64,30 @@ def read(path: Path, *, nameless: bool = False) -> Checkpoint:
     return checkpoint
 
 
+def opened(given: Iterable[Any]) -> list[Checkpoint]:
+    """The checkpoints at paths, and those that are open already, of lists in lists too.
+
+    Raises:
+        UsageError: no such file, something else, or none at all.
+    """
+    found = list(_each_opened(given))
+    if not found:
+        raise UsageError("no checkpoint is given: expected at least one")
+    return found
+
+
+def _each_opened(given: Iterable[Any]) -> Iterator[Checkpoint]:
+    for one in given:
+        if isinstance(one, Checkpoint):
+            yield one
+        elif isinstance(one, str | os.PathLike):
+            yield read(find(os.fsdecode(one)))
+        elif isinstance(one, Iterable):
+            yield from _each_opened(one)
+        else:
+            raise UsageError(f"a checkpoint is {one!r}: expected a path, or a Checkpoint")
+
+
 def _gathered(path: Path) -> tuple[Mapping[str, Any], dict[Path, tuple[Mapping[str, Any], dict[str, Entry]]]]:
     """An index's metadata, and the metadata and tensors of its files."""
     try:
@@ -76,7 +99,7 @@ def _gathered(path: Path) -> tuple[Mapping[str, Any], dict[Path, tuple[Mapping[s
         file = path.with_name(name)
         if not file.is_file():
             raise ApcliError(f"{path} names the shard {name}, which is not there: put it beside the index")
-        files[file] = opened(file, str(file))
+        files[file] = safetensors_files.opened(file, str(file))
         differing = sorted(files[file][1].keys() ^ set(tensors))
         if differing:
             where = "only the index has it there" if differing[0] in tensors else "only the file has it"

@@ -2,43 +2,50 @@
 
 import math
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING
 
-from apcli import records
+from apcli import api, records
 from apcli.cli.options import shared
-from apcli.cli.options.network import with_data, with_inputs
+from apcli.cli.options.expanded import Options, with_options
+from apcli.cli.options.network import DATA, INPUTS
 from apcli.cli.streams import stdin, stdout, terminal
 from apcli.configs.divergence import DivergenceConfig
-from apcli.configs.shared import DataConfig, InputConfig
+from apcli.configs.values import config_of
 from apcli.errors import UsageError
 from apcli.projections import DISTRIBUTIONS
 from apcli.projections.caveats import of_projection
 from apcli.registry.tables import Choice
 from apcli.theory import MEASURES
 
+if TYPE_CHECKING:
+    from apcli.checkpoints.checkpoint import Checkpoint
 
-@with_data
-@with_inputs
+OPTIONS = {
+    "dist": shared.Dist,
+    "measure": shared.Measure,
+    "estimator": shared.Estimator,
+    "samples": shared.Samples,
+    "repeats": shared.Repeats,
+    "seed": shared.DrawSeed,
+    "groups": shared.Groups,
+    "level": shared.Level,
+    "layers": shared.ComparedLayers,
+    "exclude": shared.Exclude,
+    "model": shared.Model,
+    **INPUTS,
+    **DATA,
+    "split": shared.Split,
+    "images": shared.Images,
+    "batch_size": shared.BatchSize,
+    "device": shared.Device,
+}
+
+
+@with_options(OPTIONS, DivergenceConfig)
 def divergence(
+    options: Options,
     checkpoints: shared.Checkpoints = None,
-    dist: shared.Dist = DivergenceConfig.dist,
-    measure: shared.Measure = DivergenceConfig.measure,
-    estimator: shared.Estimator = DivergenceConfig.estimator,
-    samples: shared.Samples = DivergenceConfig.samples,
-    repeats: shared.Repeats = DivergenceConfig.repeats,
-    seed: shared.DrawSeed = DivergenceConfig.seed,
-    groups: shared.Groups = DivergenceConfig.groups,
-    level: shared.Level = DivergenceConfig.level,
     dense: shared.Dense = None,
-    layers: shared.ComparedLayers = DivergenceConfig.layers,
-    exclude: shared.Exclude = DivergenceConfig.exclude,
-    model: shared.Model = DivergenceConfig.model,
-    inputs: InputConfig = DivergenceConfig.inputs,
-    read: DataConfig = DataConfig(),
-    split: shared.Split = DivergenceConfig.split,
-    images: shared.Images = DivergenceConfig.images,
-    batch_size: shared.BatchSize = DivergenceConfig.batch_size,
-    device: shared.Device = DivergenceConfig.device,
     as_json: shared.Json = False,
     quiet: shared.Quiet = False,
 ) -> None:
@@ -53,35 +60,9 @@ def divergence(
       apcli divergence a b --dist student-t:df=3 --measure js,tv --estimator mc
     """
     terminal.start(quiet)
-    config = DivergenceConfig(
-        dist=dist,
-        measure=measure,
-        estimator=estimator,
-        samples=samples,
-        repeats=repeats,
-        seed=seed,
-        groups=groups,
-        level=level,
-        layers=layers,
-        exclude=exclude,
-        data=read,
-        model=model,
-        inputs=inputs,
-        split=split,
-        images=images,
-        batch_size=batch_size,
-        device=device,
-    )
-    _measure(checkpoints or [], dense, config, as_json)
-
-
-def _measure(checkpoints: list[str], dense: str | None, config: DivergenceConfig, as_json: bool) -> None:
-    from apcli.stages.divergence.stage import Divergences
-
+    config = config_of(DivergenceConfig, options)
     with terminal.progress() as tell:
-        divergences = Divergences(config, _on_data(config, tell), tell)
-        for before, after in _pairs(checkpoints, dense):
-            found = divergences.records(before, after)
+        for before, after, found in api.divergence_each(config, _pairs(checkpoints or [], dense), tell):
             if stdout.wants_table(as_json):
                 records_of_pair = list(found)
                 tell("")
@@ -92,35 +73,12 @@ def _measure(checkpoints: list[str], dense: str | None, config: DivergenceConfig
                     stdout.emit_line(records.dump(record))
 
 
-def _on_data(config: DivergenceConfig, tell: Any) -> Any:
-    from apcli.stages.divergence.choices import needs_data
+def _pairs(arguments: list[str], dense: str | None) -> "Iterator[tuple[Checkpoint, Checkpoint]]":
+    from apcli.stages.divergence.pairs import pairs_of
 
-    if not needs_data(config):
-        return None
-    from apcli.projections.network import DataProjections
-
-    return DataProjections(config, tell)
-
-
-def _pairs(arguments: list[str], dense: str | None) -> Iterator[tuple[Any, Any]]:
-    from apcli.checkpoints.reading import dense_ancestor
-
-    if len(arguments) == 2 and dense is None:
-        if arguments.count("-") == 2:
-            raise UsageError("- is given twice: standard input can be one file of the pair")
-        pair = list(stdin.checkpoints_in(arguments))
-        if len(pair) != 2:
-            raise UsageError(
-                f"{len(pair)} files came for a pair: expected - to be one file, or --dense FILE for several"
-            )
-        if not all(checkpoint.lineage and checkpoint.lineage["pruned"] for checkpoint in pair):
-            yield pair[0], pair[1]  # the operation refuses the wrong order
-            return
-        arriving = iter(pair)
-    else:
-        arriving = stdin.checkpoints_in(arguments)
-    for pruned in arriving:
-        yield dense_ancestor(pruned, dense), pruned
+    if arguments.count("-") == 2 and len(arguments) == 2 and dense is None:
+        raise UsageError("- is given twice: standard input can be one file of the pair")
+    return pairs_of(stdin.checkpoints_in(arguments), dense, pair=len(arguments) == 2)
 
 
 def _emit_table(title: str, found: list[records.Record]) -> None:

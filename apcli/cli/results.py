@@ -1,17 +1,22 @@
 """What the commands that make checkpoints share: where results go, and how they leave."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from apcli.checkpoints.files.staging import temporary_folder
 from apcli.cli.streams import stdout, terminal
 from apcli.errors import UsageError
 
+if TYPE_CHECKING:
+    from apcli.stages.outputs import Outputs
+
 
 @contextmanager
-def outputs(output: str | None, overwrite: bool, inputs: list[str]) -> Iterator[tuple[Any, Any]]:
+def outputs(
+    output: str | None, overwrite: bool, inputs: list[str]
+) -> "Iterator[tuple[Outputs, Callable[[Path], None]]]":
     """The stage's ``Outputs``, and the function that sends a finished file on: its path, or with ``-o -`` its bytes."""
     from apcli.stages.outputs import Outputs
 

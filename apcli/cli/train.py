@@ -4,37 +4,36 @@ from typing import Annotated
 
 import typer
 
+from apcli import api
 from apcli.cli import results
 from apcli.cli.options import shared
-from apcli.cli.options.loop import with_loop
-from apcli.cli.options.network import with_data, with_inputs
-from apcli.cli.options.shared import seeds
+from apcli.cli.options.expanded import Options, with_options
+from apcli.cli.options.loop import LOOP
+from apcli.cli.options.network import DATA, INPUTS
 from apcli.cli.streams import terminal
-from apcli.configs.shared import DataConfig, InputConfig
-from apcli.configs.training import LoopConfig, ModelConfig, TrainConfig
+from apcli.configs.training import TrainConfig
+from apcli.configs.values import config_of
+
+OPTIONS = {
+    **DATA,
+    "pretrained": Annotated[bool, typer.Option("--pretrained/--no-pretrained", help="start from published weights")],
+    "weights": Annotated[str | None, typer.Option("--weights", metavar="FILE", help="start from a file's weights")],
+    "rename": Annotated[
+        list[str] | None, typer.Option("--rename", metavar="OLD=NEW", help="tensor names in --weights that differ")
+    ],
+    **INPUTS,
+    **LOOP,
+    "seed": shared.Seed,
+    "seeds": shared.Seeds,
+}
 
 
-@with_data
-@with_inputs
-@with_loop(TrainConfig.loop)
+@with_options(OPTIONS, TrainConfig)
 def train(
     model: Annotated[
         str, typer.Argument(metavar="MODEL", help="a name, torchvision:NAME, timm:NAME, or FILE.py:function")
     ],
-    read: DataConfig = DataConfig(),
-    pretrained: Annotated[
-        bool, typer.Option("--pretrained/--no-pretrained", help="start from published weights")
-    ] = False,
-    weights: Annotated[
-        str | None, typer.Option("--weights", metavar="FILE", help="start from a file's weights")
-    ] = None,
-    rename: Annotated[
-        list[str] | None, typer.Option("--rename", metavar="OLD=NEW", help="tensor names in --weights that differ")
-    ] = None,
-    inputs: InputConfig = InputConfig(),
-    loop: LoopConfig = TrainConfig.loop,
-    seed: shared.Seed = None,
-    several_seeds: shared.Seeds = None,
+    options: Options,
     output: shared.Output = None,
     overwrite: shared.Overwrite = False,
     quiet: shared.Quiet = False,
@@ -45,21 +44,7 @@ def train(
     apcli train resnet20 --data cifar10 --weights theirs.th --rename linear=fc --epochs 0
     """
     terminal.start(quiet)
-    config = TrainConfig(
-        model=ModelConfig(model, pretrained, **vars(inputs)),
-        data=read,
-        loop=loop,
-        weights=weights,
-        rename=tuple(rename or ()),
-        seeds=seeds(seed, several_seeds) or TrainConfig.seeds,
-    )
-    from apcli.stages import train as operation
-    from apcli.training.ranks import joined
-
-    with (
-        joined(loop.device) as ranks,
-        results.outputs(output, overwrite, []) as (places, send),
-        terminal.progress() as tell,
-    ):
-        for path in operation.train(config, places, tell, ranks):
+    config = config_of(TrainConfig, {"model": model, **options})
+    with results.outputs(output, overwrite, []) as (places, send), terminal.progress() as tell:
+        for path in api.train_each(config, places, tell):
             send(path)

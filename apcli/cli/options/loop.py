@@ -1,14 +1,10 @@
-"""The training loop's options, each declared once, for every command that trains; defaults are ``LoopConfig``'s."""
+"""The training loop's options, each declared once, for every command that trains."""
 
-from collections.abc import Callable
-from dataclasses import fields
 from typing import Annotated, Any
 
 import typer
 
 from apcli.cli.options import shared
-from apcli.cli.options.expanded import Command, expanded
-from apcli.configs.training import LoopConfig
 from apcli.data import AUGMENTATIONS
 from apcli.training.optim import OPTIMISERS, SCHEDULES
 
@@ -17,7 +13,7 @@ def _option(kind: Any, *names: str, metavar: str | None = None, help: str | None
     return Annotated[kind, typer.Option(*names, metavar=metavar, help=help)]
 
 
-# By the field's name, in the order of the fields.
+# By keyword.
 LOOP = {
     "epochs": _option(int, "--epochs", metavar="N", help="0 only evaluates"),
     "batch_size": shared.BatchSize,
@@ -65,9 +61,3 @@ LOOP = {
     "resume": _option(bool, "--resume/--no-resume", help="go on from the state that a stopped run left, if any"),
     "log_dir": _option(str | None, "--log-dir", metavar="DIR", help="write TensorBoard logs there"),
 }
-
-
-def with_loop(defaults: LoopConfig) -> Callable[[Command], Command]:
-    """Give a command that takes ``loop``, a ``LoopConfig``, an option for each of its fields in that place."""
-    assert list(LOOP) == [field.name for field in fields(LoopConfig)]
-    return expanded("loop", LOOP, LoopConfig, vars(defaults))

@@ -5,9 +5,6 @@ from typing import Annotated, Any
 import typer
 
 from apcli.cli.options import shared
-from apcli.cli.options.expanded import expanded
-from apcli.cli.options.shared import numbers
-from apcli.configs.shared import DataConfig, InputConfig
 
 
 def _option(kind: Any, name: str, metavar: str, help: str) -> Any:
@@ -27,21 +24,3 @@ INPUTS = {
     "mean": _option(str | None, "--mean", "LIST", "of each channel, in [0, 1]; default: the file's, else the data's"),
     "std": _option(str | None, "--std", "LIST", "likewise"),
 }
-
-
-def _data(data: str | None, **how: Any) -> DataConfig:
-    return DataConfig(data, **how)
-
-
-def _inputs(num_classes: int | None, input_size: int | None, mean: str | None, std: str | None) -> InputConfig:
-    return InputConfig(
-        num_classes=num_classes,
-        input_size=input_size,
-        mean=None if mean is None else numbers(mean, "--mean", "0.485,0.456,0.406"),
-        std=None if std is None else numbers(std, "--std", "0.229,0.224,0.225"),
-    )
-
-
-# Each gives a command that takes its parameter an option for each field, in that place.
-with_data = expanded("read", DATA, _data, {**vars(DataConfig()), "data": DataConfig.name})
-with_inputs = expanded("inputs", INPUTS, _inputs, vars(InputConfig()))

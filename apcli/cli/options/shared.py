@@ -1,12 +1,10 @@
-"""The command line's options, each declared once; defaults come from ``apcli.configs``."""
+"""The command line's options, each declared once; defaults are those of the configs."""
 
 from typing import Annotated
 
 import typer
 
-from apcli.errors import UsageError
 from apcli.projections import DISTRIBUTIONS
-from apcli.registry.tables import split_list
 from apcli.theory import ESTIMATORS, MEASURES
 
 Checkpoints = Annotated[
@@ -70,31 +68,3 @@ BatchSize = Annotated[int, typer.Option("--batch-size", "-b", metavar="N")]
 Device = Annotated[str, typer.Option("--device", metavar="NAME", help="auto, cpu, cuda or cuda:N")]
 Seed = Annotated[int | None, typer.Option("--seed", metavar="N", help="seed of every draw")]
 Seeds = Annotated[str | None, typer.Option("--seeds", metavar="LIST", help="several seeds, a file for each")]
-
-
-def numbers(text: str, option: str, example: str) -> tuple[float, ...]:
-    """Read a comma list of numbers.
-
-    Raises:
-        UsageError: a member is not a number.
-    """
-    try:
-        return tuple(float(member) for member in split_list(text, option))
-    except ValueError:
-        raise UsageError(f"{option} is {text!r}: expected numbers separated by commas, as in {example}") from None
-
-
-def seeds(one: int | None, several: str | None) -> tuple[int, ...] | None:
-    """What ``--seed`` or ``--seeds`` says; None where neither is given.
-
-    Raises:
-        UsageError: both are given, or a seed is not a whole number.
-    """
-    if several is None:
-        return None if one is None else (one,)
-    if one is not None:
-        raise UsageError("--seed and --seeds are both given: expected one of the two")
-    try:
-        return tuple(int(member) for member in split_list(several, "--seeds"))
-    except ValueError:
-        raise UsageError(f"--seeds is {several!r}: expected whole numbers separated by commas, as in 0,1,2") from None

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from io import BufferedReader
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from apcli.checkpoints.files import shards
 from apcli.checkpoints.files.staging import temporary_folder
@@ -16,10 +16,13 @@ from apcli.cli.streams.incoming import CHUNK, TELLING, Incoming
 from apcli.cli.streams.terminal import is_alone
 from apcli.errors import ApcliError, UsageError
 
+if TYPE_CHECKING:
+    from apcli.checkpoints.checkpoint import Checkpoint
+
 _MAX_HEADER = 100_000_000  # the safetensors library's own limit
 
 
-def checkpoints_in(arguments: list[str]) -> Iterator[Any]:
+def checkpoints_in(arguments: list[str]) -> "Iterator[Checkpoint]":
     """The checkpoints named by arguments, or (with none, or for ``-``) by standard input, as they arrive.
 
     stdin holds path lines or raw safetensors bytes, back to back: the first bytes tell which. A checkpoint that came as
@@ -47,7 +50,7 @@ def is_checkpoint(argument: str) -> bool:
     return False
 
 
-def _checkpoints_on_stdin() -> Iterator[Any]:
+def _checkpoints_on_stdin() -> "Iterator[Checkpoint]":
     from apcli.checkpoints import reading
 
     stdin = Incoming(_piped("a checkpoint", "give its path as an argument, or pipe paths in"))

@@ -10,7 +10,8 @@ import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+
+from apcli.progress import Tell
 
 
 def is_alone() -> bool:
@@ -55,17 +56,8 @@ def say_error(sentence: str) -> None:
         print(printable(f"apcli: error: {who}{' '.join(sentence.split())}"), file=sys.stderr)
 
 
-# ---- stdout
-
-
-# ---- stdin and arguments
-
-
-# ---- stderr while something runs
-
-
 @contextmanager
-def progress() -> Iterator[Any]:
+def progress() -> Iterator[Tell]:
     """A function ``tell(text, share)`` that shows one line of progress on stderr while it is a terminal, else nothing.
 
     With a ``share`` in [0, 1] a bar stands before it.

@@ -1,0 +1,340 @@
+"""The stages as Python calls them: ``import apcli; apcli.prune("model.safetensors", sparsity=0.5)``.
+
+Keywords, defaults and errors are those of the command line, whose commands call the functions named ``..._each``: they
+take what they work on as it arrives, and give each result when it is whole. Messages go to the logger ``apcli``.
+A stage is imported when it runs, so that the package and its help load quickly.
+"""
+
+import os
+from collections.abc import Iterable, Iterator
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, Unpack
+
+from apcli.configs.describe import CostsConfig
+from apcli.configs.divergence import DivergenceConfig
+from apcli.configs.keywords import (
+    CostsKeywords,
+    DivergenceKeywords,
+    File,
+    Files,
+    FinetuneKeywords,
+    Names,
+    PruneKeywords,
+    TrainKeywords,
+    with_keywords,
+)
+from apcli.configs.prune import PruneConfig
+from apcli.configs.training import FinetuneConfig, TrainConfig
+from apcli.configs.values import config_of, text
+from apcli.errors import UsageError
+from apcli.progress import Tell
+from apcli.registry.tables import split_list
+
+if TYPE_CHECKING:
+    from apcli.checkpoints.checkpoint import Checkpoint
+    from apcli.records import Record
+    from apcli.stages.describe.description import Description
+    from apcli.stages.outputs import Outputs
+
+# ---- train
+
+
+@with_keywords(TrainKeywords, TrainConfig)
+def train(
+    model: str, *, output: File | None = None, overwrite: bool = False, **keywords: Unpack[TrainKeywords]
+) -> "list[Checkpoint]":
+    """Train a dense network, one for each seed; gives the checkpoints that were written.
+
+    Args:
+        model: a name, ``torchvision:NAME``, ``timm:NAME``, or ``path/to/file.py:function``.
+        output: the file, or the folder; default: the working folder.
+
+    Raises:
+        UsageError: a value makes no sense, or another file is in the way.
+        ApcliError: weights do not fit, or the loss is no longer finite.
+
+    >>> import apcli
+    >>> [dense] = apcli.train("fc5", data="digits", epochs=1, batch_size=512, device="cpu")
+    >>> dense.path.name
+    'fc5-digits.safetensors'
+    """
+    config = config_of(TrainConfig, {"model": model, **keywords})
+    return _read(train_each(config, _outputs(output, overwrite), _silent))
+
+
+def train_each(config: TrainConfig, outputs: "Outputs", tell: Tell) -> Iterator[Path]:
+    """Train a network for each seed; yields each file's path."""
+    from apcli.stages.train import train
+    from apcli.training.ranks import joined
+
+    with joined(config.loop.device) as ranks:
+        yield from train(config, outputs, tell, ranks)
+
+
+# ---- prune
+
+
+@with_keywords(PruneKeywords, PruneConfig)
+def prune(
+    *checkpoints: Files, output: File | None = None, overwrite: bool = False, **keywords: Unpack[PruneKeywords]
+) -> "list[Checkpoint]":
+    """Set a share of the weights to exact zeros, by each method, sparsity and seed; gives the checkpoints written.
+
+    Args:
+        checkpoints: paths, ``Checkpoint`` objects, or iterables of these.
+        output: the file, or the folder; default: beside each input.
+
+    Raises:
+        UsageError: a value makes no sense, or another file is in the way.
+        ApcliError: a weight is NaN or Inf.
+        VerificationError: a file has fewer zeros than promised.
+
+    >>> pruned = apcli.prune(dense, sparsity=[0.5, 0.9])
+    >>> [checkpoint.path.name for checkpoint in pruned]
+    ['fc5-digits.lowest-0.5.safetensors', 'fc5-digits.lowest-0.9.safetensors']
+    """
+    from apcli.checkpoints.reading import opened
+
+    config = config_of(PruneConfig, keywords)
+    sources = opened(checkpoints)
+    return _read(prune_each(config, sources, _outputs(output, overwrite, len(sources)), _silent))
+
+
+def prune_each(config: PruneConfig, sources: "Iterable[Checkpoint]", outputs: "Outputs", tell: Tell) -> Iterator[Path]:
+    """Prune checkpoints as they arrive; yields each file's path."""
+    from apcli.stages.prune.requests import check, needs_network
+    from apcli.stages.prune.stage import prune
+
+    check(config, outputs)  # before anything is read
+    network = None
+    if needs_network(config):
+        from apcli.stages.prune.network import NetworkScores
+
+        network = NetworkScores(config, tell)
+    for source in sources:
+        yield from prune(source, config, outputs, network)
+
+
+# ---- finetune
+
+
+@with_keywords(FinetuneKeywords, FinetuneConfig)
+def finetune(
+    *checkpoints: Files,
+    output: File | None = None,
+    overwrite: bool = False,
+    **keywords: Unpack[FinetuneKeywords],
+) -> "list[Checkpoint]":
+    """Train pruned networks on, their zeros held after every step; gives the checkpoints that were written.
+
+    Args:
+        checkpoints: paths, ``Checkpoint`` objects, or iterables of these.
+        output: the file, or the folder; default: beside each input.
+
+    Raises:
+        UsageError: a value makes no sense, or another file is in the way.
+        ApcliError: weights do not fit, or the loss is no longer finite.
+        VerificationError: a file has lost zeros.
+
+    >>> tuned = apcli.finetune(pruned, epochs=1, batch_size=512, device="cpu")
+    >>> [checkpoint.path.name for checkpoint in tuned]
+    ['fc5-digits.lowest-0.5.finetuned.safetensors', 'fc5-digits.lowest-0.9.finetuned.safetensors']
+    """
+    from apcli.checkpoints.reading import opened
+
+    config = config_of(FinetuneConfig, keywords)
+    sources = opened(checkpoints)
+    return _read(finetune_each(config, sources, _outputs(output, overwrite, len(sources)), _silent))
+
+
+def finetune_each(
+    config: FinetuneConfig, sources: "Iterable[Checkpoint]", outputs: "Outputs", tell: Tell
+) -> Iterator[Path]:
+    """Fine-tune checkpoints as they arrive; yields each file's path."""
+    from apcli.stages.finetune import Finetuner
+    from apcli.training.ranks import joined
+
+    with joined(config.loop.device) as ranks:
+        finetuner = Finetuner(config, outputs, tell, ranks)
+        for source in sources:
+            yield finetuner.finetune(source)
+
+
+# ---- divergence
+
+
+@with_keywords(DivergenceKeywords, DivergenceConfig)
+def divergence(
+    *checkpoints: Files, dense: File | None = None, **keywords: Unpack[DivergenceKeywords]
+) -> "Iterator[Record]":
+    """Measure how far pruned weights moved, per layer and pooled (``*``), beside the performance; yields records.
+
+    Args:
+        checkpoints: paths, ``Checkpoint`` objects, or iterables of these. Two are a pair, the dense one first; several,
+            or two that are both pruned, are each set against ``dense`` or the dense ancestor that its lineage names.
+
+    Raises:
+        UsageError: a value makes no sense, or the dense file is not there: at once, before the first record.
+        ApcliError: the layers of the two files do not match, or a weight is NaN or Inf.
+
+    >>> for record in apcli.divergence(dense, pruned[0], dist="gaussian", level="network"):
+    ...     print(record["layer"], record["dist"], record["value"] > 0)
+    * gaussian True
+    """
+    from apcli.checkpoints.reading import opened
+    from apcli.stages.divergence.pairs import pairs_of
+
+    config = config_of(DivergenceConfig, keywords)
+    sources = opened(checkpoints)
+    pairs = pairs_of(sources, None if dense is None else text("--dense", dense), pair=len(sources) == 2)
+    found = divergence_each(config, pairs, _silent)
+    return chain.from_iterable(records for _, _, records in found)
+
+
+def divergence_each(
+    config: DivergenceConfig, pairs: "Iterable[tuple[Checkpoint, Checkpoint]]", tell: Tell
+) -> "Iterator[tuple[Checkpoint, Checkpoint, Iterator[Record]]]":
+    """Measure pairs, dense and pruned, as they arrive; gives each pair with an iterator of its records.
+
+    Raises:
+        UsageError: the request makes no sense: at once, before anything is read.
+    """
+    from apcli.stages.divergence.choices import needs_data
+    from apcli.stages.divergence.stage import Divergences
+
+    on_data = None
+    if needs_data(config):
+        from apcli.projections.network import DataProjections
+
+        on_data = DataProjections(config, tell)
+    divergences = Divergences(config, on_data, tell)
+    return ((before, after, divergences.records(before, after)) for before, after in pairs)
+
+
+# ---- report
+
+
+def report(
+    records: "File | Iterable[Record]",
+    *,
+    output: File | None = None,
+    format: Names | None = None,
+    overwrite: bool = False,
+) -> list[Path]:
+    """Draw divergence records as one self-contained page, and more; gives the files that were written.
+
+    Args:
+        records: from ``divergence``, or a file of them as ``apcli divergence --json`` prints them.
+        output: the page, default ``report.html``.
+        format: of html, md, csv, png, svg; default: by the ending of ``output``.
+
+    Raises:
+        UsageError: an unknown format, or another file is in the way.
+        ApcliError: there is no record, or one is malformed.
+
+    >>> [page] = apcli.report(apcli.divergence(tuned, level="network"), output="page.html")
+    >>> page.name
+    'page.html'
+    """
+    from apcli.stages.report.page import document
+
+    if output == "-":
+        raise UsageError("--output - is for the command line: apcli.report_html gives the page as text")
+    place = "report.html" if output is None else text("--output", output)
+    path = Path(place)
+    if path.is_dir() or place.endswith("/"):
+        path = path / "report.html"
+    ending = path.suffix.removeprefix(".")
+    chosen = [ending or "html"] if format is None else split_list(text("--format", format), "format")
+    stem = path.with_suffix("") if ending in document.FORMATS else path
+    return document.make(_records_in(records), chosen, stem, overwrite)
+
+
+def report_html(records: "File | Iterable[Record]") -> str:
+    """The page of ``report`` as text: for a notebook, or a server.
+
+    >>> apcli.report_html(apcli.divergence(tuned, level="network"))[:15]
+    '<!DOCTYPE html>'
+    """
+    from apcli.stages.report.page import document
+
+    return document.html(_records_in(records))
+
+
+def _records_in(given: "File | Iterable[Record]") -> "Iterable[Record]":
+    from apcli import records
+
+    if not isinstance(given, str | os.PathLike):
+        return given
+    path = Path(given)
+    if not path.is_file():
+        raise UsageError(f"no file {path}: expected JSON Lines from `apcli divergence --json`")
+    with path.open(encoding="utf-8", errors="replace") as lines:
+        return list(records.load(lines, str(path)))
+
+
+# ---- describe
+
+
+@with_keywords(CostsKeywords, CostsConfig)
+def describe(checkpoint: File, **keywords: Unpack[CostsKeywords]) -> "Description":
+    """What a checkpoint is, as ``apcli report CHECKPOINT --json`` prints it: its sizes, zeros, lineage and costs.
+
+    Args:
+        checkpoint: a path, or a ``Checkpoint``.
+
+    Raises:
+        UsageError: an option needs the network, and the file does not say which it is.
+        VerificationError: the file has fewer zeros than its lineage promises.
+
+    >>> facts = apcli.describe(pruned[1], macs=False)
+    >>> round(facts["sparsity"], 3)
+    0.9
+    """
+    from apcli.checkpoints.reading import opened
+
+    config = config_of(CostsConfig, keywords)
+    (found,) = describe_each(config, opened([checkpoint]), _silent)
+    return found
+
+
+def describe_each(config: CostsConfig, sources: "Iterable[Checkpoint]", tell: Tell) -> "Iterator[Description]":
+    """Describe checkpoints as they arrive; one that has lost zeros ends it, after its description."""
+    from apcli.checkpoints.checkpoint import verify_zeros
+    from apcli.stages.describe.description import describe
+
+    costs = None
+    for checkpoint in sources:
+        found = describe(checkpoint, config)
+        if config.wants_network and found["macs_reason"] is None:
+            if costs is None:
+                from apcli.stages.describe.costs import NetworkCosts  # imports torch: only where a network is known
+
+                costs = NetworkCosts(config, tell)
+            found = costs.extend(found, checkpoint)
+        yield found
+        verify_zeros(checkpoint)
+
+
+# ---- files
+
+
+def _silent(text: str, share: float | None = None) -> None:
+    """Show no progress."""
+
+
+def _outputs(output: File | None, overwrite: bool, count: int = 1) -> "Outputs":
+    from apcli.stages.outputs import Outputs
+
+    if output == "-":
+        raise UsageError("--output - is for the command line: expected a file or a folder")
+    outputs = Outputs(None if output is None else Path(output), overwrite)
+    outputs.expect(count)
+    return outputs
+
+
+def _read(paths: Iterable[Path]) -> "list[Checkpoint]":
+    from apcli.checkpoints import reading
+
+    return [reading.read(path) for path in paths]

@@ -1,0 +1,185 @@
+"""What Python's functions take by keyword: the command line's options, with their types.
+
+Defaults stand in the configs. None means the default, or what the config says of it. A list may be given as one member,
+as an iterable, or as the command line's comma text.
+"""
+
+import functools
+import inspect
+import os
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypedDict, TypeVar
+
+from apcli.configs.values import defaults_of
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+File = str | os.PathLike[str]  # a path, or a Checkpoint
+Names = str | Iterable[str]
+Files = File | Iterable[File]
+Numbers = float | Iterable[float] | str
+WholeNumbers = int | Iterable[int] | str
+
+
+class DataKeywords(TypedDict, total=False):
+    """Where images come from."""
+
+    data: File | None
+    data_dir: File
+    download: bool
+    workers: int
+    cache: str
+
+
+class InputKeywords(TypedDict, total=False):
+    """What a network takes and gives."""
+
+    num_classes: int | None
+    input_size: int | None
+    mean: Numbers | None
+    std: Numbers | None
+
+
+class LoopKeywords(TypedDict, total=False):
+    """How a network is trained."""
+
+    epochs: int
+    batch_size: int
+    opt: str
+    lr: float | None
+    momentum: float | None
+    weight_decay: float
+    decay: str
+    clip_grad: float | None
+    sched: str
+    warmup_epochs: float
+    augment: Names | None
+    mixup: float
+    cutmix: float
+    label_smoothing: float
+    teacher: File | None
+    distill: float
+    temperature: float
+    ema: float | None
+    validation: float
+    patience: int | None
+    eval_every: int
+    amp: bool | None
+    compile: bool
+    cuda_graph: bool | None
+    device: str
+    deterministic: bool
+    checkpoint_every: float
+    resume: bool
+    log_dir: File | None
+
+
+class TrainKeywords(DataKeywords, InputKeywords, LoopKeywords, total=False):
+    """``apcli train``."""
+
+    pretrained: bool
+    weights: File | None
+    rename: Names | Mapping[str, str] | None
+    seed: int | None
+    seeds: WholeNumbers | None
+
+
+class FinetuneKeywords(DataKeywords, InputKeywords, LoopKeywords, total=False):
+    """``apcli finetune``."""
+
+    model: str | None
+    dense: File | None
+    update: str
+    trace: Names
+    sparsity: float | None
+    schedule: str | None
+    method: str
+    scope: str
+    layers: Names
+    exclude: Names | None
+    recalibrate_bn: bool
+    seed: int | None
+
+
+class PruneKeywords(DataKeywords, InputKeywords, total=False):
+    """``apcli prune``."""
+
+    sparsity: Numbers | None
+    compression: Numbers | None
+    method: Names | None
+    scope: str
+    layers: Names
+    exclude: Names | None
+    layer_sparsity: str | Mapping[str, float] | None
+    min_keep: float
+    structure: str
+    compact: bool
+    like: Files | None
+    mask_from: Files | None
+    rewind_to: File | None
+    storage: str
+    model: str | None
+    split: str
+    images: int
+    batch_size: int
+    device: str
+    seed: int | None
+    seeds: WholeNumbers | None
+
+
+class DivergenceKeywords(DataKeywords, InputKeywords, total=False):
+    """``apcli divergence``."""
+
+    dist: Names
+    measure: Names
+    estimator: str
+    samples: int
+    repeats: int
+    seed: int
+    groups: int
+    level: str
+    layers: Names | None
+    exclude: Names | None
+    model: str | None
+    split: str
+    images: int
+    batch_size: int
+    device: str
+
+
+class CostsKeywords(TypedDict, total=False):
+    """``apcli report CHECKPOINT``."""
+
+    macs: bool | None
+    model: str | None
+    input_size: WholeNumbers | None
+    latency: bool
+    dense: File | None
+    batch_size: int
+    warmup: int
+    runs: int
+    device: str
+
+
+def with_keywords(keywords: type, config: type) -> Callable[[Function], Function]:
+    """Let a function's signature show each keyword of a config, with its type and default, and refuse all others."""
+
+    types, defaults = inspect.get_annotations(keywords), defaults_of(config)
+
+    def decorate(function: Function) -> Function:
+        *own, _ = inspect.signature(function).parameters.values()
+        kind = inspect.Parameter.KEYWORD_ONLY
+        shown = [
+            inspect.Parameter(name, kind, default=value, annotation=types[name]) for name, value in defaults.items()
+        ]
+        signature = inspect.signature(function).replace(parameters=[*own, *shown])
+
+        @functools.wraps(function)
+        def checked(*args: Any, **given: Any) -> Any:
+            signature.bind(*args, **given)  # raises TypeError, as Python does for a keyword that there is not
+            return function(*args, **given)
+
+        checked.__signature__ = signature  # type: ignore[attr-defined]
+        return checked  # type: ignore[return-value]
+
+    return decorate

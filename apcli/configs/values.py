@@ -1,0 +1,184 @@
+"""Keywords become a stage's config: the same names, defaults and refusals for Python and for the command line.
+
+A config's fields are its keywords. Those of a config inside it stand beside them, and its ``name`` is called as the
+field that holds it is (``data``, ``model``); ``seeds`` may be given as one ``seed``.
+"""
+
+import os
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import MISSING, Field, fields, is_dataclass
+from numbers import Integral, Real
+from types import NoneType
+from typing import Any, TypeVar, get_args
+
+from apcli.errors import UsageError
+from apcli.registry.tables import split_list
+
+Config = TypeVar("Config")
+
+_EXAMPLES = {
+    "--sparsity": "0.1,0.3",
+    "--compression": "2,4",
+    "--mean": "0.485,0.456,0.406",
+    "--std": "0.229,0.224,0.225",
+    "--seeds": "0,1,2",
+    "--input-size": "224 or 3,32,32",
+}
+
+
+def option_of(keyword: str) -> str:
+    """What the command line calls a keyword: messages name it so, for Python too."""
+    return f"--{keyword.replace('_', '-')}"
+
+
+def defaults_of(config: type) -> dict[str, Any]:
+    """The default of every keyword that ``config_of`` takes; of lists None, which is the config's own."""
+    return _defaults(config, "", MISSING)
+
+
+def _defaults(config: type, holder: str, held: Any) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for field in fields(config):
+        default = field.default if held is MISSING else getattr(held, field.name)
+        if is_dataclass(field.type):
+            found |= _defaults(field.type, field.name, default)  # type: ignore[arg-type]
+        elif field.name == "seeds":
+            found |= {"seed": None, "seeds": None}
+        elif default is not MISSING:
+            found[_keyword(field, holder)] = None if default == () else default
+    return found
+
+
+def config_of(config: type[Config], given: Mapping[str, Any]) -> Config:
+    """The config that keywords describe; what is not given is as by default.
+
+    Raises:
+        UsageError: a value is not of its keyword's type or out of its range.
+    """
+    return _config(config, given, "", MISSING)
+
+
+def _config(config: type[Config], given: Mapping[str, Any], holder: str, held: Any) -> Config:
+    values: dict[str, Any] = {} if held is MISSING else dict(vars(held))
+    for field in fields(config):  # type: ignore[arg-type]
+        keyword = _keyword(field, holder)
+        if is_dataclass(field.type):
+            values[field.name] = _config(field.type, given, field.name, field.default)  # type: ignore[arg-type]
+        elif field.name == "seeds":
+            values |= _seeds(given)
+        elif keyword in given and not (given[keyword] is None and field.default == ()):
+            values[field.name] = _value(option_of(keyword), given[keyword], field.type)
+    return config(**values)
+
+
+def _keyword(field: Field[Any], holder: str) -> str:
+    return holder if holder and field.name == "name" else field.name
+
+
+def _seeds(given: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
+    one, several = given.get("seed"), given.get("seeds")
+    if one is not None and several is not None:
+        raise UsageError("--seed and --seeds are both given: expected one of the two")
+    if one is not None:
+        return {"seeds": (_whole("--seed", one),)}
+    return {} if several is None else {"seeds": _wholes("--seeds", several)}
+
+
+def _value(option: str, given: Any, kind: Any) -> Any:
+    """A value as the config wants it: ``kind`` is the type of its field."""
+    kinds = set(get_args(kind)) if isinstance(kind, type(int | None)) else {kind}
+    if given is None and NoneType in kinds:
+        return None
+    (read,) = (_READERS[one] for one in kinds - {NoneType})
+    return read(option, given)
+
+
+def text(option: str, given: Any) -> str:
+    """Text, a path or a checkpoint as the command line has it; of several, a comma list.
+
+    Raises:
+        UsageError: it is something else, or a list of nothing.
+    """
+    if isinstance(given, str | os.PathLike):
+        return os.fsdecode(given)
+    if not isinstance(given, Iterable):
+        raise UsageError(f"{option} is {given!r}: expected text, a path, or a list of these")
+    members = [text(option, member) for member in given]
+    if not members:
+        raise UsageError(f"{option} is an empty list: leave it out, or give a member")
+    return ",".join(members)
+
+
+def _flag(option: str, given: Any) -> bool:
+    if not isinstance(given, bool):
+        raise UsageError(f"{option} is {given!r}: expected True or False")
+    return given
+
+
+def _whole(option: str, given: Any) -> int:
+    if isinstance(given, bool) or not isinstance(given, Integral):
+        raise UsageError(f"{option} is {given!r}: expected a whole number")
+    return int(given)
+
+
+def _number(option: str, given: Any) -> float:
+    if isinstance(given, bool) or not isinstance(given, Real):
+        raise UsageError(f"{option} is {given!r}: expected a number")
+    return float(given)
+
+
+def _wholes(option: str, given: Any) -> tuple[int, ...]:
+    return _members(option, given, int, _whole, "whole numbers")
+
+
+def _numbers(option: str, given: Any) -> tuple[float, ...]:
+    return _members(option, given, float, _number, "numbers")
+
+
+def _members(option: str, given: Any, of_text: type, of_one: Callable[[str, Any], Any], noun: str) -> tuple[Any, ...]:
+    """One or several numbers, or a comma list as the command line has it."""
+    if isinstance(given, str):
+        try:
+            return tuple(of_text(member) for member in split_list(given, option))
+        except ValueError:
+            commas = "" if option == "--input-size" else " separated by commas"
+            raise UsageError(f"{option} is {given!r}: expected {noun}{commas}, as in {_EXAMPLES[option]}") from None
+    found = tuple(of_one(option, member) for member in (given if isinstance(given, Iterable) else [given]))
+    if not found:
+        raise UsageError(f"{option} is an empty list: expected {noun}, as in {_EXAMPLES[option]}")
+    return found
+
+
+def _pairs(option: str, given: Any) -> tuple[tuple[str, float], ...]:
+    """Shares by layer: a mapping, pairs, or ``conv1=0.2,fc=0.8``."""
+    if not isinstance(given, str):
+        shares = dict(given)
+        return tuple((text(option, layer), _number(f"{option} {layer}", share)) for layer, share in shares.items())
+    found = []
+    for member in split_list(given, "layer"):
+        layer, _, share = member.partition("=")
+        try:
+            found.append((layer.strip(), float(share)))
+        except ValueError:
+            raise UsageError(f"{option} has {member!r}: expected LAYER=SHARE, as in conv1=0.2,fc=0.8") from None
+    return tuple(found)
+
+
+def _renames(option: str, given: Any) -> tuple[str, ...]:
+    """``OLD=NEW``, several of them, or a mapping."""
+    if isinstance(given, Mapping):
+        return tuple(f"{old}={new}" for old, new in given.items())
+    return tuple(text(option, one) for one in ([given] if isinstance(given, str) else given))
+
+
+# By the type that a config's field has.
+_READERS: dict[Any, Callable[[str, Any], Any]] = {
+    bool: _flag,
+    int: _whole,
+    float: _number,
+    str: text,
+    tuple[int, ...]: _wholes,
+    tuple[float, ...]: _numbers,
+    tuple[str, ...]: _renames,
+    tuple[tuple[str, float], ...]: _pairs,
+}

@@ -1,0 +1,201 @@
+"""The Python door: it is light, it takes and refuses what the command line does, and its examples run."""
+
+import doctest
+import inspect
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file, save_file
+
+import apcli
+from apcli import api
+from apcli.cli import divergence, finetune, prune, report, train
+from apcli.configs import keywords
+
+FUNCTIONS = ("train", "prune", "finetune", "divergence", "report", "report_html", "describe")
+# A command's parameters that a function has under another name, or has no use for.
+SAID = {"inputs": "records", "formats": "format"}
+OF_THE_COMMAND_LINE = {"quiet", "as_json"}
+
+
+@pytest.fixture
+def dense(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A plain file ``dense.safetensors`` in the working folder."""
+    monkeypatch.chdir(tmp_path)
+    draw = np.random.default_rng(5)
+    weights = {name: draw.standard_normal(shape) for name, shape in {"a.weight": (8, 6), "b.weight": (4, 8)}.items()}
+    save_file({name: weight.astype(np.float32) for name, weight in weights.items()}, "dense.safetensors")
+    return Path("dense.safetensors")
+
+
+def test_the_examples_run_one_after_another(tmp_path, monkeypatch):
+    """Each goes on where the one before it ended, as a reader would."""
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {}
+    for function in FUNCTIONS:
+        text = inspect.getdoc(getattr(api, function))
+        example = doctest.DocTestParser().get_doctest(text or "", names, function, None, None)
+        assert example.examples, function
+        runner = doctest.DocTestRunner(verbose=False)
+        said: list[str] = []
+        runner.run(example, out=said.append, clear_globs=False)
+        assert runner.failures == 0, "".join(said)
+        names = example.globs
+
+
+def test_importing_it_loads_nothing():
+    code = "import apcli, sys; print([n for n in sys.modules if n.partition('.')[0] in ('apcli', 'numpy', 'torch')])"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout == "['apcli']\n"
+
+
+def test_it_names_what_it_holds():
+    assert set(dir(apcli)) >= {*FUNCTIONS, "Checkpoint", "UsageError", "ApcliError", "VerificationError"}
+    assert all(getattr(apcli, name) is not None for name in apcli.__all__)
+    assert issubclass(apcli.UsageError, apcli.ApcliError)
+    with pytest.raises(AttributeError, match="prunes"):
+        _ = apcli.prunes
+
+
+def keywords_of(function: Callable[..., Any], renamed: dict[str, str]) -> dict[str, Any]:
+    parameters = inspect.signature(function).parameters.values()
+    return {renamed.get(p.name, p.name): p.default for p in parameters if p.name not in OF_THE_COMMAND_LINE}
+
+
+@pytest.mark.parametrize(
+    ("command", "functions"),
+    [
+        (train.train, ["train"]),
+        (prune.prune, ["prune"]),
+        (finetune.finetune, ["finetune"]),
+        (divergence.divergence, ["divergence"]),
+        (report.report, ["report", "describe"]),
+    ],
+)
+def test_commands_and_functions_take_the_same(command, functions):
+    given = keywords_of(command, SAID)
+    taken = {key: value for name in functions for key, value in keywords_of(getattr(api, name), {}).items()}
+    for positional in ("model", "checkpoints", "checkpoint", "records"):
+        if taken.get(positional) is inspect.Parameter.empty:
+            del taken[positional]
+            given.pop(positional, None)
+    assert taken == given
+
+
+@pytest.mark.parametrize(
+    ("function", "kind"),
+    [
+        ("train", keywords.TrainKeywords),
+        ("prune", keywords.PruneKeywords),
+        ("finetune", keywords.FinetuneKeywords),
+        ("divergence", keywords.DivergenceKeywords),
+        ("describe", keywords.CostsKeywords),
+    ],
+)
+def test_every_keyword_has_a_type(function, kind):
+    parameters = inspect.signature(getattr(api, function)).parameters
+    assert parameters.keys() >= set(kind.__annotations__)
+    assert all(parameter.annotation is not inspect.Parameter.empty for parameter in parameters.values())
+
+
+@pytest.mark.parametrize("sparsity", ["0.5,0.75", [0.5, 0.75], (0.5, np.float32(0.75)), iter([0.5, 0.75])])
+def test_a_list_is_a_list_or_text(dense, sparsity):
+    assert [c.path.name for c in apcli.prune(dense, sparsity=sparsity)] == [
+        "dense.lowest-0.5.safetensors",
+        "dense.lowest-0.75.safetensors",
+    ]
+
+
+def test_a_checkpoint_is_a_path(dense):
+    [pruned] = apcli.prune("dense", sparsity=0.5, scope="global")
+    [control] = apcli.prune([dense], method="random-same-layers", like=pruned, seed=1, output=Path("controls/"))
+    assert control.path == Path("controls/dense.random-same-layers.lowest-0.5.safetensors")
+    zeros = [{name: int((weight == 0).sum()) for name, weight in load_file(c).items()} for c in (pruned, control)]
+    assert zeros[0] == zeros[1]
+    [one, other] = apcli.prune(dense, layer_sparsity={"a": 0.5}), apcli.prune(dense, layer_sparsity="a=0.5")
+    assert one[0].sha256 == other[0].sha256
+
+
+def test_records_are_those_of_each_pair(dense):
+    pruned = apcli.prune(dense, method=["lowest", "highest"], sparsity=0.5)
+    records = list(apcli.divergence(pruned, dist=["ap2", "gaussian"], level="network"))
+    assert [(r["method"], r["dist"]) for r in records] == [
+        (method, dist) for method in ("lowest", "highest") for dist in ("ap2", "gaussian")
+    ]
+    again = list(apcli.divergence(dense, pruned[0], dist="ap2,gaussian", level="network"))
+    assert [r["value"] for r in again] == [r["value"] for r in records[:2]]
+
+
+def test_a_report_is_files_or_a_page(dense):
+    from apcli import records
+
+    found = list(apcli.divergence(dense, apcli.prune(dense, sparsity=0.5), dist="ap2"))
+    page = apcli.report_html(found)
+    assert page.startswith("<!DOCTYPE html>")
+    Path("found.jsonl").write_text("".join(f"{records.dump(record)}\n" for record in found))
+    assert apcli.report("found.jsonl", format=["md", "csv"], output="here/") == [
+        Path("here/report.md"),
+        Path("here/report.csv"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"sparsity": 1.5}, "--sparsity is 1.5: expected the removed share of the weights, in [0, 1)"),
+        ({"sparsity": "a half"}, "--sparsity is 'a half': expected numbers separated by commas, as in 0.1,0.3"),
+        ({"sparsity": True}, "--sparsity is True: expected a number"),
+        ({"sparsity": []}, "--sparsity is an empty list: expected numbers, as in 0.1,0.3"),
+        ({}, "how much to remove is not given"),
+        ({"sparsity": 0.5, "method": "lowset"}, "unknown method 'lowset': did you mean 'lowest'?"),
+        ({"sparsity": 0.5, "method": []}, "--method is an empty list"),
+        ({"sparsity": 0.5, "method": 3}, "--method is 3: expected text"),
+        ({"sparsity": 0.5, "seed": 1}, "--seed or --seeds is given but lowest draws nothing"),
+        ({"sparsity": 0.5, "method": "random", "seed": 1.5}, "--seed is 1.5: expected a whole number"),
+        ({"sparsity": 0.5, "method": "random", "seed": 1, "seeds": [2]}, "--seed and --seeds are both given"),
+        ({"sparsity": 0.5, "images": 3.0}, "--images is 3.0: expected a whole number"),
+        ({"sparsity": 0.5, "compact": "no"}, "--compact is 'no': expected True or False"),
+        ({"sparsity": 0.5, "images": 64}, "--images is given, but this needs no images: leave it out"),
+        ({"sparsity": 0.5, "output": "-"}, "--output - is for the command line"),
+        ({"sparsity": [0.5, 0.6], "output": "one.safetensors"}, "one file but several checkpoints come out"),
+    ],
+)
+def test_a_wrong_call_is_refused_and_writes_nothing(dense, options, words):
+    with pytest.raises(apcli.UsageError) as error:
+        apcli.prune(dense, **options)
+    assert words in str(error.value)
+    assert "\n" not in str(error.value)
+    assert [path.name for path in Path().iterdir()] == ["dense.safetensors"]
+
+
+def test_a_keyword_that_there_is_not(dense):
+    with pytest.raises(TypeError, match="'sparsities'"):
+        apcli.prune(dense, sparsities=[0.5])
+
+
+@pytest.mark.parametrize("given", [[], [[], []], ["nowhere"], [3], [None]])
+def test_no_checkpoint_is_refused(dense, given):
+    with pytest.raises(apcli.UsageError):
+        apcli.prune(*given, sparsity=0.5)
+
+
+def test_a_wrong_request_to_measure_is_refused_at_once(dense):
+    """Not when the first record is taken."""
+    with pytest.raises(apcli.UsageError, match="unknown distribution"):
+        apcli.divergence(dense, dense, dist="gausian")
+    with pytest.raises(apcli.UsageError, match="twice"):
+        apcli.divergence(dense, dense, dist=["ap2", "ap2"])
+
+
+def test_a_file_that_lost_its_zeros_is_not_described(dense):
+    [pruned] = apcli.prune(dense, sparsity=0.5)
+    whole = {name: np.ones_like(weight) for name, weight in load_file(pruned).items()}
+    save_file(whole, "lost.safetensors", {"apcli": pruned.metadata[pruned.path]["apcli"]})
+    assert apcli.describe(pruned)["sparsity"] == 0.5
+    with pytest.raises(apcli.VerificationError):
+        apcli.describe("lost")
