@@ -33,7 +33,8 @@ from apcli.registry.tables import split_list
 
 if TYPE_CHECKING:
     from apcli.checkpoints.checkpoint import Checkpoint
-    from apcli.records import Record
+    from apcli.records.divergence import DivergenceRecord
+    from apcli.records.json_objects import Record
     from apcli.stages.describe.description import Description
     from apcli.stages.outputs import Outputs
 
@@ -167,7 +168,7 @@ def finetune_each(
 @with_keywords(DivergenceKeywords, DivergenceConfig)
 def divergence(
     *checkpoints: Files, dense: File | None = None, **keywords: Unpack[DivergenceKeywords]
-) -> "Iterator[Record]":
+) -> "Iterator[DivergenceRecord]":
     """Measure how far pruned weights moved, per layer and pooled (``*``), beside the performance; yields records.
 
     Args:
@@ -179,7 +180,7 @@ def divergence(
         ApcliError: the layers of the two files do not match, or a weight is NaN or Inf.
 
     >>> for record in apcli.divergence(dense, pruned[0], dist="gaussian", level="network"):
-    ...     print(record["layer"], record["dist"], record["value"] > 0)
+    ...     print(record.layer, record.dist, record.value > 0)
     * gaussian True
     """
     from apcli.checkpoints.reading import opened
@@ -194,7 +195,7 @@ def divergence(
 
 def divergence_each(
     config: DivergenceConfig, pairs: "Iterable[tuple[Checkpoint, Checkpoint]]", tell: Tell
-) -> "Iterator[tuple[Checkpoint, Checkpoint, Iterator[Record]]]":
+) -> "Iterator[tuple[Checkpoint, Checkpoint, Iterator[DivergenceRecord]]]":
     """Measure pairs, dense and pruned, as they arrive; gives each pair with an iterator of its records.
 
     Raises:
@@ -263,15 +264,15 @@ def report_html(records: "File | Iterable[Record]") -> str:
 
 
 def _records_in(given: "File | Iterable[Record]") -> "Iterable[Record]":
-    from apcli import records
+    from apcli.records import lines
 
     if not isinstance(given, str | os.PathLike):
         return given
     path = Path(given)
     if not path.is_file():
         raise UsageError(f"no file {path}: expected JSON Lines from `apcli divergence --json`")
-    with path.open(encoding="utf-8", errors="replace") as lines:
-        return list(records.load(lines, str(path)))
+    with path.open(encoding="utf-8", errors="replace") as file:
+        return list(lines.load(file, str(path)))
 
 
 # ---- describe

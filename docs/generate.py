@@ -1,4 +1,4 @@
-"""Writes the pages that come from the code: `methods.md` from the tables, `cli.md` from the commands.
+"""Writes the pages that come from the code: `methods.md` and `records.md` from the tables, `cli.md` from the commands.
 
 Usage: python docs/generate.py      (or: make docs)
 """
@@ -17,7 +17,9 @@ from apcli.criteria import FILTER_METHODS, METHODS
 from apcli.data import AUGMENTATIONS, DATASETS
 from apcli.models import MODELS
 from apcli.projections import COVARIANCES, DISTRIBUTIONS
-from apcli.registry.tables import Table
+from apcli.records import KINDS
+from apcli.records.json_objects import documented
+from apcli.registry.tables import Row, Table
 from apcli.theory import ESTIMATORS, MEASURES
 from apcli.training.optim import OPTIMISERS, SCHEDULES
 
@@ -56,6 +58,12 @@ Everything that can be named on the command line. Parameters follow the name: `n
 name is answered with a list of the known ones.
 """
 
+RECORDS_INTRO = """
+What the stages print as JSON Lines: one object per line, the fields in this order. A number that is not known, or is
+infinite, is null. A reader leaves out fields that it does not know, and takes an absent one for its default. The
+columns of `report --format csv` are these fields, those of an object spread over several columns.
+"""
+
 CLI_INTRO = """
 Every command and every option, as `apcli COMMAND --help` prints them. A comma list (`LIST`) multiplies: one result for
 each combination. Exit codes are on the page of the [checkpoint format](checkpoint-format.md#exit-codes).
@@ -84,7 +92,7 @@ def main() -> None:
 
 def pages() -> dict[Path, str]:
     """The text of each generated page."""
-    return {FOLDER / "methods.md": methods_page(), FOLDER / "cli.md": cli_page()}
+    return {FOLDER / "methods.md": methods_page(), FOLDER / "records.md": records_page(), FOLDER / "cli.md": cli_page()}
 
 
 def methods_page() -> str:
@@ -99,6 +107,17 @@ def method_table(table: Table) -> str:
         parameters = ", ".join(f"{key}={value}" for key, value in row.parameters.items())
         rows.append((f"`{row.name}`", row.summary, f"`{parameters}`" if parameters else "", row.source))
     return markdown(rows)
+
+
+def records_page() -> str:
+    return f"{NOTE}\n# Records\n{RECORDS_INTRO}{''.join(map(record_section, KINDS))}"
+
+
+def record_section(row: Row) -> str:
+    """One kind of record: what it says and who writes it, and its fields in their order."""
+    kind: Any = row.load()
+    rows = [("field", "type", "meaning"), *((f"`{name}`", *words) for name, *words in documented(kind))]
+    return f"\n## {row.name}\n\nWritten by `{row.source}`: {row.summary}.\n\n{markdown(rows)}"
 
 
 def markdown(rows: Sequence[tuple[str, ...]]) -> str:

@@ -124,20 +124,20 @@ def test_a_checkpoint_is_a_path(dense):
 def test_records_are_those_of_each_pair(dense):
     pruned = apcli.prune(dense, method=["lowest", "highest"], sparsity=0.5)
     records = list(apcli.divergence(pruned, dist=["ap2", "gaussian"], level="network"))
-    assert [(r["method"], r["dist"]) for r in records] == [
+    assert [(r.method, r.dist) for r in records] == [
         (method, dist) for method in ("lowest", "highest") for dist in ("ap2", "gaussian")
     ]
     again = list(apcli.divergence(dense, pruned[0], dist="ap2,gaussian", level="network"))
-    assert [r["value"] for r in again] == [r["value"] for r in records[:2]]
+    assert [r.value for r in again] == [r.value for r in records[:2]]
 
 
 def test_a_report_is_files_or_a_page(dense):
-    from apcli import records
+    from apcli.records import lines
 
     found = list(apcli.divergence(dense, apcli.prune(dense, sparsity=0.5), dist="ap2"))
     page = apcli.report_html(found)
     assert page.startswith("<!DOCTYPE html>")
-    Path("found.jsonl").write_text("".join(f"{records.dump(record)}\n" for record in found))
+    Path("found.jsonl").write_text("".join(f"{lines.dump(record.to_json())}\n" for record in found))
     assert apcli.report("found.jsonl", format=["md", "csv"], output="here/") == [
         Path("here/report.md"),
         Path("here/report.csv"),

@@ -25,11 +25,12 @@ TESTS = Path(__file__).parent
 ROOMS = """
 errors words progress
 registry
-devices libraries records
+devices libraries
 configs
 checkpoints.files
 checkpoints
 tables
+records
 theory.measures theory.total_variation theory.statistics
 theory.numerics
 theory.distributions
@@ -64,7 +65,8 @@ LIGHT = [
         "apcli",
         "apcli.api",
         "apcli.errors",
-        "apcli.records",
+        "apcli.records.lines",
+        "apcli.records.divergence",
         "apcli.configs",
         "apcli.configs.training",
         "apcli.cli.main",

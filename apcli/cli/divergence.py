@@ -2,9 +2,9 @@
 
 import math
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeGuard
 
-from apcli import api, records
+from apcli import api
 from apcli.cli.options import shared
 from apcli.cli.options.expanded import Options, with_options
 from apcli.cli.options.network import DATA, INPUTS
@@ -14,6 +14,8 @@ from apcli.configs.values import config_of
 from apcli.errors import UsageError
 from apcli.projections import DISTRIBUTIONS
 from apcli.projections.caveats import of_projection
+from apcli.records import lines
+from apcli.records.divergence import Difference, DivergenceRecord
 from apcli.registry.tables import Choice
 from apcli.theory import MEASURES
 
@@ -70,7 +72,7 @@ def divergence(
             else:
                 for record in found:
                     tell("")
-                    stdout.emit_line(records.dump(record))
+                    stdout.emit_line(lines.dump(record.to_json()))
 
 
 def _pairs(arguments: list[str], dense: str | None) -> "Iterator[tuple[Checkpoint, Checkpoint]]":
@@ -81,44 +83,39 @@ def _pairs(arguments: list[str], dense: str | None) -> "Iterator[tuple[Checkpoin
     return pairs_of(stdin.checkpoints_in(arguments), dense, pair=len(arguments) == 2)
 
 
-def _emit_table(title: str, found: list[records.Record]) -> None:
+def _emit_table(title: str, found: list[DivergenceRecord]) -> None:
     columns = ["epoch", "layer", "dim", "dist", "measure", "value", "PD loss (test)", "PD accuracy (test)"]
     rows = []
     for record in found:
-        pd = record["pd"]["test"] or {}
-        rows.append(
-            [
-                _text(record["epoch"], "d"),
-                record["layer"],
-                str(record["dim"]),
-                _spec(record),
-                _measure_name(record),
-                _value(record),
-                _text(pd.get("loss"), ".4f"),
-                _text(pd.get("accuracy"), ".2f"),
-            ]
-        )
-    finite = [record for record in found if math.isfinite(record["value"])]
-    said = {_spec(record): of_projection(record["dist"], record["params"]) for record in finite}
+        pd = record.pd.test or Difference()
+        named = (record.layer, str(record.dim), _spec(record), _measure_name(record), _value(record))
+        rows.append([_text(record.epoch, "d"), *named, _text(pd.loss, ".4f"), _text(pd.accuracy, ".2f")])
+    finite = [record for record in found if _is_finite(record.value)]
+    said = {_spec(record): of_projection(record.dist, record.params) for record in finite}
     caption = "\n".join(f"{spec} {words}" for spec, sentences in said.items() for words in sentences)
     stdout.emit_table(title, columns, rows, caption or None)
 
 
-def _spec(record: records.Record) -> str:
-    return Choice(DISTRIBUTIONS.row(record["dist"]), record["params"]).spec
+def _spec(record: DivergenceRecord) -> str:
+    return Choice(DISTRIBUTIONS.row(record.dist), record.params).spec
 
 
-def _measure_name(record: records.Record) -> str:
-    if record["measure"] == "ap2":
-        return "ap2"
-    spec = Choice(MEASURES.row(record["measure"]), record["measure_params"]).spec
-    return spec if record["draws"] is None else f"{spec} ({record['estimator']})"
+def _measure_name(record: DivergenceRecord) -> str:
+    name = str(record.measure)
+    if name not in MEASURES:  # AP2 is its own
+        return name
+    spec = Choice(MEASURES.row(name), record.measure_params).spec
+    return spec if record.draws is None else f"{spec} ({record.estimator})"
 
 
-def _value(record: records.Record) -> str:
-    if not math.isfinite(record["value"]):
+def _value(record: DivergenceRecord) -> str:
+    if not _is_finite(record.value):
         return "-"
-    return f"{record['value']:.6g}" + (f" ± {record['std_error']:.2g}" if record["std_error"] else "")
+    return f"{record.value:.6g}" + (f" ± {record.std_error:.2g}" if record.std_error else "")
+
+
+def _is_finite(value: float | None) -> TypeGuard[float]:
+    return value is not None and math.isfinite(value)
 
 
 def _text(value: float | None, form: str) -> str:

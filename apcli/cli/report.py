@@ -4,13 +4,14 @@ from typing import Annotated
 
 import typer
 
-from apcli import api, records
+from apcli import api
 from apcli.cli.options import shared
 from apcli.cli.options.expanded import Options, with_options
 from apcli.cli.streams import stdin, stdout, terminal
 from apcli.configs.describe import CostsConfig
 from apcli.configs.values import config_of, defaults_of, option_of
 from apcli.errors import UsageError
+from apcli.records import lines
 
 OPTIONS = {
     "macs": Annotated[
@@ -83,4 +84,4 @@ def _describe(arguments: list[str], config: CostsConfig, as_json: bool) -> None:
     with terminal.progress() as tell:
         for found in api.describe_each(config, stdin.checkpoints_in(arguments), tell):
             tell("")
-            stdout.emit_line(records.dump(found) if as_json else terminal.printable(to_text(found)))
+            stdout.emit_line(lines.dump(found) if as_json else terminal.printable(to_text(found)))

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from apcli import records
 from apcli.checkpoints import checkpoint, reading
 from apcli.checkpoints import lineage as lineages
 from apcli.configs.divergence import DivergenceConfig
 from apcli.configs.prune import PruneConfig
 from apcli.errors import ApcliError
+from apcli.records import lines
 from apcli.stages.describe.description import describe, to_text
 from apcli.stages.divergence.stage import Divergences
 from apcli.stages.outputs import Outputs
@@ -154,7 +154,7 @@ def test_hostile(text, tmp_path):
     uses = {
         "prune": lambda file: list(prune(file, PruneConfig((0.5,), "random"), Outputs(tmp_path / "out"))),
         "divergence": lambda file: [
-            records.dump(found) for found in Divergences(DivergenceConfig()).records(file, file)
+            lines.dump(found.to_json()) for found in Divergences(DivergenceConfig()).records(file, file)
         ],
         "describe": lambda file: to_text(describe(file)),
         "verify": checkpoint.verify_zeros,

@@ -11,7 +11,6 @@ import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 from scipy import stats
 
-from apcli import records
 from apcli.checkpoints import traces
 from apcli.checkpoints.reading import read
 from apcli.configs.divergence import DivergenceConfig
@@ -21,6 +20,8 @@ from apcli.configs.training import FinetuneConfig, LoopConfig, ModelConfig, Trai
 from apcli.data.datasets import load
 from apcli.errors import ApcliError, UsageError
 from apcli.projections.network import DataProjections
+from apcli.records import lines
+from apcli.records.divergence import DivergenceRecord
 from apcli.stages.divergence.choices import needs_data
 from apcli.stages.divergence.stage import Divergences
 from apcli.stages.finetune import Finetuner
@@ -29,21 +30,20 @@ from apcli.stages.prune.stage import prune
 from apcli.stages.train import train
 
 SHAPES = {"conv.weight": (6, 3, 2, 2), "fc.weight": (5, 8)}
-Record = records.Record
 
 
 def quiet(text: str, share: float | None = None) -> None:
     assert text
 
 
-def measured(dense: Path, pruned: Path, dist: str, **options: Any) -> list[Record]:
+def measured(dense: Path, pruned: Path, dist: str, **options: Any) -> list[DivergenceRecord]:
     config = DivergenceConfig(dist, **options)
     on_data = DataProjections(config, quiet) if needs_data(config) else None
     return list(Divergences(config, on_data).records(read(dense), read(pruned)))
 
 
-def values(found: list[Record]) -> dict[str, float]:
-    return {record["layer"]: record["value"] for record in found}
+def values(found: list[DivergenceRecord]) -> dict[str, float]:
+    return {record.layer: record.value for record in found}
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +81,7 @@ def test_blocks_of_any_size_give_the_same_numbers(plain, monkeypatch, blocks):
     wanted = measured(*plain, dists)
     monkeypatch.setattr("apcli.projections.weights.BLOCK", blocks)
     found = measured(*plain, dists)
-    assert [r["value"] for r in found] == pytest.approx([r["value"] for r in wanted], rel=1e-12)
+    assert [r.value for r in found] == pytest.approx([r.value for r in wanted], rel=1e-12)
 
 
 def test_two_covariances_are_those_of_the_two_laws_by_brute_force(plain):
@@ -101,7 +101,7 @@ def test_two_covariances_are_those_of_the_two_laws_by_brute_force(plain):
     )
     dist = "gaussian:cov=ar1:rho=0.2:pruned_rho=0.6:pruned_scale=2"
     (record,) = measured(*plain, dist, layers="fc", level="layer")
-    assert record["value"] == pytest.approx(kl, rel=1e-11)
+    assert record.value == pytest.approx(kl, rel=1e-11)
     drawn = np.random.default_rng(0).multivariate_normal(before.ravel(), first, 40_000)
     laws = stats.multivariate_normal(before.ravel(), first), stats.multivariate_normal(after.ravel(), second)
     ratio = laws[0].logpdf(drawn) - laws[1].logpdf(drawn)
@@ -116,8 +116,8 @@ def test_a_covariance_from_a_file(plain, tmp_path):
     d = before - after
     wanted = 0.5 * np.einsum("ki,ij,kj->", d, np.linalg.inv(matrix), d)
     (record,) = measured(*plain, f"gaussian:cov=full:path={tmp_path / 'c.npy'}", layers="fc", level="network")
-    assert record["layer"] == "*"
-    assert record["value"] == pytest.approx(float(wanted), rel=1e-11)
+    assert record.layer == "*"
+    assert record.value == pytest.approx(float(wanted), rel=1e-11)
     with pytest.raises(UsageError, match=r"layer conv cannot use .*\(8, 8\), expected \(12, 12\)"):
         measured(*plain, f"gaussian:cov=full:path={tmp_path / 'c.npy'}")
 
@@ -125,9 +125,9 @@ def test_a_covariance_from_a_file(plain, tmp_path):
 def test_all_measures_of_one_pair_hold_together(plain):
     names = "kl,reverse-kl,jeffreys,renyi:alpha=0.3,bhattacharyya,hellinger,tv,js,w2"
     found = measured(*plain, "ap2,student-t:df=5:scale=3", measure=names, level="network")
-    assert [r["measure"] for r in found] == ["ap2", *(n.partition(":")[0] for n in names.split(","))]
-    assert found[4]["measure_params"] == {"alpha": 0.3}
-    ap2, kl, reverse, jeffreys, renyi, bhattacharyya, hellinger, tv, js, w2 = (r["value"] for r in found)
+    assert [r.measure for r in found] == ["ap2", *(n.partition(":")[0] for n in names.split(","))]
+    assert found[4].measure_params == {"alpha": 0.3}
+    ap2, kl, reverse, jeffreys, renyi, bhattacharyya, hellinger, tv, js, w2 = (r.value for r in found)
     assert kl == pytest.approx(reverse)
     assert jeffreys == pytest.approx(kl + reverse)
     assert 0 < renyi < kl
@@ -136,22 +136,22 @@ def test_all_measures_of_one_pair_hold_together(plain):
     assert tv == pytest.approx(2 * stats.t(5).cdf(math.sqrt(ap2) / 6) - 1)
     assert 0 < js < math.log(2)
     assert w2 == pytest.approx(math.sqrt(ap2))
-    assert all(r["estimator"] == "exact" and r["std_error"] == 0 and r["draws"] is None for r in found)
-    assert [r["tv_bounds"] is None for r in found] == [r["measure"] != "kl" for r in found]
-    bounds = found[1]["tv_bounds"]
-    assert bounds["lemma_1"] < bounds["lemma_1_best"] < tv < min(bounds["pinsker"], bounds["bretagnolle_huber"])
+    assert all(r.estimator == "exact" and r.std_error == 0 and r.draws is None for r in found)
+    assert [r.tv_bounds is None for r in found] == [r.measure != "kl" for r in found]
+    bounds = found[1].tv_bounds
+    assert bounds.lemma_1 < bounds.lemma_1_best < tv < min(bounds.pinsker, bounds.bretagnolle_huber)
 
 
 def test_what_has_no_closed_form_is_drawn_and_says_so(plain):
     how = {"measure": "tv", "samples": 20_000, "repeats": 2, "seed": 3, "level": "network"}
     (record,) = measured(*plain, "student-t:scale=2:pruned_scale=3", **how)
-    assert (record["estimator"], record["draws"]) == ("mc", {"samples": 20_000, "repeats": 2, "seed": 3})
-    assert 0 < record["value"] < 1
-    assert 0 < record["std_error"] < 0.02
+    assert (record.estimator, record.draws) == ("mc", {"samples": 20_000, "repeats": 2, "seed": 3})
+    assert 0 < record.value < 1
+    assert 0 < record.std_error < 0.02
     assert measured(*plain, "student-t:scale=2:pruned_scale=3", **how) == [record]
     (other,) = measured(*plain, "student-t:scale=2:pruned_scale=3", **{**how, "seed": 4})
-    assert other["value"] != record["value"]
-    assert abs(other["value"] - record["value"]) < 5 * math.hypot(other["std_error"], record["std_error"])
+    assert other.value != record.value
+    assert abs(other.value - record.value) < 5 * math.hypot(other.std_error, record.std_error)
 
 
 @pytest.mark.parametrize("estimator", ["mc", "mc-naive"])
@@ -159,16 +159,16 @@ def test_what_has_no_closed_form_is_drawn_and_says_so(plain):
 def test_estimates_meet_the_exact_value(plain, estimator, dist):
     (exact,) = measured(*plain, dist, layers="fc", level="layer")
     (drawn,) = measured(*plain, dist, layers="fc", level="layer", estimator=estimator, samples=40_000)
-    assert (drawn["estimator"], drawn["tv_bounds"]) == (estimator, exact["tv_bounds"])
+    assert (drawn.estimator, drawn.tv_bounds) == (estimator, exact.tv_bounds)
     # Antithetic points of two Gaussians of one covariance have no variance left: then only rounding is.
-    assert abs(drawn["value"] - exact["value"]) < 4 * drawn["std_error"] + 1e-12 * exact["value"]
-    assert drawn["std_error"] < exact["value"] / 5
+    assert abs(drawn.value - exact.value) < 4 * drawn.std_error + 1e-12 * exact.value
+    assert drawn.std_error < exact.value / 5
 
 
 def test_groups_for_all_that_have_them(plain):
     found = measured(*plain, "ap2,student-t,gaussian:groups=3,laplace", groups=10, level="network")
-    assert [r["params"].get("groups") for r in found] == [10, 10, 3, None]
-    assert [r["dim"] for r in found] == [math.ceil(112 / 11), math.ceil(112 / 11), math.ceil(112 / 37), 112]
+    assert [r.params.get("groups") for r in found] == [10, 10, 3, None]
+    assert [r.dim for r in found] == [math.ceil(112 / 11), math.ceil(112 / 11), math.ceil(112 / 37), 112]
     with pytest.raises(UsageError, match="--groups 10: no distribution of laplace,cauchy"):
         measured(*plain, "laplace,cauchy", groups=10)
 
@@ -179,9 +179,9 @@ def test_groups_for_all_that_have_them(plain):
 def test_levels(plain, level, layers):
     dists = "ap2,gaussian:cov=rows,laplace,ap2:groups=3"
     found = measured(*plain, dists, level=level)
-    assert [r["layer"] for r in found] == layers * 4
-    whole = {(r["dist"], str(r["params"]), r["layer"]): r["value"] for r in measured(*plain, dists)}
-    assert all(whole[r["dist"], str(r["params"]), r["layer"]] == r["value"] for r in found)
+    assert [r.layer for r in found] == layers * 4
+    whole = {(r.dist, str(r.params), r.layer): r.value for r in measured(*plain, dists)}
+    assert all(whole[r.dist, str(r.params), r.layer] == r.value for r in found)
 
 
 @pytest.mark.parametrize(
@@ -215,18 +215,18 @@ def test_what_cannot_be_is_refused_before_anything_is_read(options, words):
 
 def test_groups_can_be_said_of_one_distribution(plain):
     found = measured(*plain, "ap2,ap2:groups=0,gaussian:cov=diag:groups=0", groups=10, level="network")
-    assert [r["params"]["groups"] for r in found] == [10, 0, 0]
+    assert [r.params["groups"] for r in found] == [10, 0, 0]
 
 
 def test_a_renyi_divergence_that_draws_cannot_tell_is_not_told(plain, caplog):
     """Far apart, a few draws in a million carry the average: its error, estimated from them, means nothing."""
     (record,) = measured(*plain, "student-t:df=3:scale=0.02", measure="renyi:alpha=2", level="network", samples=20_000)
-    assert math.isnan(record["value"])
-    assert record["std_error"] is None
-    assert '"value": null' in records.dump(record)
+    assert math.isnan(record.value)
+    assert record.std_error is None
+    assert '"value": null' in lines.dump(record.to_json())
     assert ["beyond Monte Carlo" in r.message for r in caplog.records] == [True]
     (near,) = measured(*plain, "student-t:df=3:scale=90", measure="renyi:alpha=2", level="network", samples=20_000)
-    assert 0 < near["std_error"] < near["value"] / 10
+    assert 0 < near.std_error < near.value / 10
 
 
 def test_unknown_estimators_and_levels_that_cannot_be():
@@ -256,7 +256,7 @@ def test_a_weight_that_is_no_number_is_named_whatever_the_covariance(plain, tmp_
 
 def test_infinite_is_null_and_said_once(plain, caplog):
     found = measured(*plain, "student-t:df=2:pruned_df=inf")
-    assert [r["value"] for r in found] == [math.inf] * 3
+    assert [r.value for r in found] == [math.inf] * 3
     assert [r.message for r in caplog.records] == [
         "kl of student-t:df=2.0:pruned_df=inf is infinite for some layers: their records hold null"
     ]
@@ -296,18 +296,18 @@ def inputs() -> torch.Tensor:
 def test_predictions_are_compared_for_every_image_and_epoch(tuned):
     dense, pruned = tuned
     found = measured(dense, pruned, "predictive", measure="kl,tv")
-    assert [(r["epoch"], r["layer"], r["dim"]) for r in found[::2]] == [(e, "*", 10) for e in (None, 0, 1, 2)]
+    assert [(r.epoch, r.layer, r.dim) for r in found[::2]] == [(e, "*", 10) for e in (None, 0, 1, 2)]
     p, q = log_p(dense, inputs()), log_p(pruned, inputs())
     each = (p.exp() * (p - q)).sum(1)
     kl, tv = found[:2]
-    assert kl["value"] == pytest.approx(each.mean().item(), rel=1e-4)
-    assert kl["std_error"] == pytest.approx(each.std().item() / math.sqrt(355), rel=1e-4)
-    assert tv["value"] == pytest.approx((p.exp() - q.exp()).abs().sum(1).mean().item() / 2, rel=1e-4)
-    assert kl["evaluated"] == {"data": "digits", "split": "test", "images": 355}
-    assert found[6]["value"] == pytest.approx(kl["value"], rel=1e-12)  # the last epoch is the file
+    assert kl.value == pytest.approx(each.mean().item(), rel=1e-4)
+    assert kl.std_error == pytest.approx(each.std().item() / math.sqrt(355), rel=1e-4)
+    assert tv.value == pytest.approx((p.exp() - q.exp()).abs().sum(1).mean().item() / 2, rel=1e-4)
+    assert kl.evaluated == {"data": "digits", "split": "test", "images": 355}
+    assert found[6].value == pytest.approx(kl.value, rel=1e-12)  # the last epoch is the file
     (drawn,) = measured(dense, pruned, "predictive", estimator="mc", images=50)[:1]
-    assert drawn["estimator"] == "exact"
-    assert found[2]["value"] > 2 * kl["value"]  # just pruned it was further away
+    assert drawn.estimator == "exact"
+    assert found[2].value > 2 * kl.value  # just pruned it was further away
 
 
 def test_where_other_layers_learn_too_an_epoch_has_no_predictions(tuned, tmp_path):
@@ -317,12 +317,12 @@ def test_where_other_layers_learn_too_an_epoch_has_no_predictions(tuned, tmp_pat
     )
     path = tuner.finetune(read(dense.with_name("net.highest-0.5.safetensors")))
     assert traces.path_beside(path).exists()
-    assert [r["epoch"] for r in measured(dense, path, "predictive")] == [None]
+    assert [r.epoch for r in measured(dense, path, "predictive")] == [None]
     config = FinetuneConfig(loop=LoopConfig(epochs=0, device="cpu"))
     tuner = Finetuner(config, Outputs(tmp_path / "as-it-is.safetensors"), quiet)
     still = tuner.finetune(read(dense.with_name("net.highest-0.5.safetensors")))
     (file, epoch_0) = measured(dense, still, "predictive")
-    assert (epoch_0["epoch"], epoch_0["value"]) == (0, file["value"])
+    assert (epoch_0.epoch, epoch_0.value) == (0, file.value)
     assert pruned.exists()
 
 
@@ -335,10 +335,10 @@ def test_the_metric_of_the_outputs_is_the_mean_squared_change_of_the_logits(tune
         x = F.linear(x, tensors[0][f"fc{i}.weight"], tensors[0][f"fc{i}.bias"]).relu()
     change = x.double() @ (tensors[0]["fc5.weight"].double() - tensors[1]["fc5.weight"].double()).T
     squared = (change - change.mean(1, keepdim=True)).square().sum(1).mean().item()
-    assert found[0]["value"] == pytest.approx(squared / 2 / 0.25, rel=1e-5)
-    assert found[0]["evaluated"]["images"] == 100
-    assert 0 < found[2]["value"] < squared / 2
-    assert found[0]["tv_bounds"]["lemma_1"] is None
+    assert found[0].value == pytest.approx(squared / 2 / 0.25, rel=1e-5)
+    assert found[0].evaluated["images"] == 100
+    assert 0 < found[2].value < squared / 2
+    assert found[0].tv_bounds.lemma_1 is None
 
 
 def test_curvature_is_the_second_order_change_of_the_predictions(tuned, tmp_path):
@@ -353,10 +353,10 @@ def test_curvature_is_the_second_order_change_of_the_predictions(tuned, tmp_path
     save_file(near, tmp_path / "near.safetensors")
     dists = "gaussian:cov=gauss-newton:damping=0,predictive,gaussian:cov=fisher:damping=0"
     found = measured(dense, tmp_path / "near.safetensors", dists, level="network", layers="fc5")
-    newton, predictive, fisher = (r["value"] for r in found)
+    newton, predictive, fisher = (r.value for r in found)
     assert newton == pytest.approx(predictive, rel=0.02)
     assert fisher > 0
-    assert measured(dense, dense, dists, level="network", layers="fc5")[0]["value"] == 0
+    assert measured(dense, dense, dists, level="network", layers="fc5")[0].value == 0
 
 
 def test_the_network_must_be_known(plain):

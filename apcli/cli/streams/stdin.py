@@ -8,13 +8,15 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from io import BufferedReader
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 from apcli.checkpoints.files import shards
 from apcli.checkpoints.files.staging import temporary_folder
 from apcli.cli.streams.incoming import CHUNK, TELLING, Incoming
 from apcli.cli.streams.terminal import is_alone
 from apcli.errors import ApcliError, UsageError
+from apcli.records.json_objects import Record
+from apcli.records.lines import load
 
 if TYPE_CHECKING:
     from apcli.checkpoints.checkpoint import Checkpoint
@@ -108,14 +110,12 @@ def _spooled(stdin: Incoming) -> Iterator[Path]:
         yield path
 
 
-def records_in(arguments: list[str]) -> Iterator[dict[str, Any]]:
+def records_in(arguments: list[str]) -> Iterator[Record]:
     """The records in the files that arguments name, or on standard input.
 
     Raises:
         UsageError: no such file, no record at all, or something that is no record.
     """
-    from apcli import records
-
     count = 0
     for argument in arguments or ["-"]:
         if argument == "-":
@@ -128,7 +128,7 @@ def records_in(arguments: list[str]) -> Iterator[dict[str, Any]]:
                     f"no file {argument}: expected JSON Lines from `apcli divergence --json`, or a checkpoint"
                 )
             lines = path.open("rb")
-        for record in records.load(_text(lines, where), where):
+        for record in load(_text(lines, where), where):
             count += 1
             yield record
     if not count:

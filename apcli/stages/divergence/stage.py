@@ -16,10 +16,11 @@ from apcli.configs.divergence import DivergenceConfig
 from apcli.errors import ApcliError, UsageError, VerificationError
 from apcli.progress import Tell
 from apcli.projections.weights import Tensors, WeightProjections, pair_of
-from apcli.records import POOLED, Record
+from apcli.records import POOLED
+from apcli.records.divergence import DivergenceRecord
 from apcli.registry.tables import Choice
 from apcli.stages.divergence.choices import check_choices, choices_of, is_on_data, what_is_defined
-from apcli.stages.divergence.records import Value, context_of, metrics_of, pruning_of, record_of, tv_bounds_of
+from apcli.stages.divergence.records import Compared, Value, metrics_of, pruning_of, record_of, tv_bounds_of
 from apcli.theory import ESTIMATORS, MEASURES
 from apcli.theory.distributions.shifts import Shift
 from apcli.theory.measures import NoExactForm, Pair
@@ -64,7 +65,7 @@ class Divergences:
         self._threads = ThreadPoolExecutor(2)
         self._said: set[tuple[str, str]] = set()  # what was warned of
 
-    def records(self, dense: Checkpoint, pruned: Checkpoint) -> Iterator[Record]:
+    def records(self, dense: Checkpoint, pruned: Checkpoint) -> Iterator[DivergenceRecord]:
         """Records of every distribution and measure, by layer and pooled, of the file and of every traced epoch.
 
         Raises:
@@ -77,7 +78,6 @@ class Divergences:
         check_input(pruned)
         layers = compared_layers(dense, pruned, self.config)
         list(hashes)  # both are known now
-        shared = context_of(dense, pruned)
         evaluated = None
         if self.on_data is not None:
             evaluated = self.on_data.start(dense, pruned, [layer.tensor for layer in layers])
@@ -95,9 +95,9 @@ class Divergences:
             metrics = metrics_of(dense, pruned, epoch)
             for choice in self.choices:
                 for name, found in projected[choice.spec].items():
-                    about = {**shared, **pruning[name], "layer": name, "epoch": epoch, "metrics": metrics}
-                    about["evaluated"] = evaluated if is_on_data(choice) else None
-                    yield from self._measured(choice, found, about)
+                    on = evaluated if is_on_data(choice) else None
+                    compared = Compared(dense, pruned, pruning[name], name, epoch, metrics, on)
+                    yield from self._measured(choice, found, compared)
 
     def _project(
         self,
@@ -130,19 +130,19 @@ class Divergences:
             found[choice.spec] = mine
         return found
 
-    def _measured(self, choice: Choice, found: Shift | Pair, about: Record) -> Iterator[Record]:
+    def _measured(self, choice: Choice, found: Shift | Pair, compared: Compared) -> Iterator[DivergenceRecord]:
         """A record for each measure of one pair of laws."""
         if choice.name == "ap2":
             value = choice.row.load()(found)
             self._warn(choice, choice.name, value)
-            yield record_of(about, choice, None, found.dim, Value(value))
+            yield record_of(compared, choice, None, found.dim, Value(value))
             return
         pair = pair_of(choice, found)
         for measure in self.measures:
             try:
-                yield record_of(about, choice, measure, pair.dim, self._estimated(choice, measure, pair))
+                yield record_of(compared, choice, measure, pair.dim, self._estimated(choice, measure, pair))
             except ValueError as error:
-                where = f"--dist {choice.spec}: measure {measure.spec} of layer {about['layer']}"
+                where = f"--dist {choice.spec}: measure {measure.spec} of layer {compared.layer}"
                 defined = what_is_defined(pair, error) if self.estimator.name == "exact" else ""
                 raise UsageError(f"{where}: {error}{defined}") from None
 

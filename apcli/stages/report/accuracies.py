@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from apcli.criteria import FILTER_METHODS, METHODS
 from apcli.stages.report.experiment import Group, Run
+from apcli.stages.report.quantities import ScoreKey
 
 TITLE = "Accuracy over sparsity"
 _CONTROLS = {row.name for table in (METHODS, FILTER_METHODS) for row in table if "seed" in row.needs}
@@ -23,8 +24,8 @@ def moments(runs: Sequence[Run]) -> dict[str, str]:
 
 def dense_accuracy(runs: Sequence[Run]) -> float | None:
     """In percent, the mean over the dense networks, each counted once."""
-    trials = {str(trial.dense.get("sha256")): trial for run in runs for trial in run.trials}
-    found = [trial.final(("dense", "test", "accuracy")) for trial in trials.values()]
+    trials = {str(trial.dense.sha256): trial for run in runs for trial in run.trials}
+    found = [trial.final(ScoreKey("dense", "test", "accuracy")) for trial in trials.values()]
     known = [value for value in found if value is not None]
     return sum(known) / len(known) if known else None
 

@@ -7,7 +7,7 @@ from itertools import combinations
 
 from apcli.projections.caveats import NOT_PROVEN, of_projection
 from apcli.stages.report.experiment import Group, Run, Stat
-from apcli.stages.report.quantities import PD_LOSS, Quantity
+from apcli.stages.report.quantities import PD_LOSS, ApMeasure, Quantity
 from apcli.theory.statistics import kendall
 from apcli.words import MANY, count, few, join
 
@@ -52,7 +52,7 @@ class Agreement:
     ``interval`` is tau's bootstrap interval over the cells (95 %, percentile); None for fewer than ``kendall.LEAST``.
     """
 
-    measure: Quantity
+    measure: ApMeasure
     target: Quantity
     moment: str
     sparsity: float | None
@@ -68,7 +68,7 @@ class Agreement:
         return len(self.compared)
 
     @property
-    def about(self) -> tuple[str, Quantity, Quantity]:
+    def about(self) -> tuple[str, ApMeasure, Quantity]:
         """What is set against what, and when; not over which runs."""
         return self.moment, self.measure, self.target
 
@@ -103,7 +103,7 @@ def agreements(group: Group) -> list[Agreement]:
 
 
 def agreement(
-    cells: Sequence[Cell], measure: Quantity, target: Quantity, moment: str = FINAL, sparsity: float | None = None
+    cells: Sequence[Cell], measure: ApMeasure, target: Quantity, moment: str = FINAL, sparsity: float | None = None
 ) -> Agreement:
     """Kendall's tau-b between the cells' AP and PD (None where either is constant), and the pairs behind it."""
     aps, pds = [c.ap.mean for c in cells], [c.pd.mean for c in cells]
@@ -161,7 +161,7 @@ def caveats(groups: Iterable[Group]) -> list[str]:
     return [*lines, NOT_PROVEN]
 
 
-def _cells(runs: Sequence[Run], measure: Quantity, target: Quantity, moment: str) -> list[Cell]:
+def _cells(runs: Sequence[Run], measure: ApMeasure, target: Quantity, moment: str) -> list[Cell]:
     cells = []
     for run in runs:
         ap, pd = (run.final(q.key) if moment == FINAL else run.at(q.key, 0) for q in (measure, target))

@@ -5,6 +5,7 @@ a *group* is the runs of one model on one data set, the only runs whose numbers 
 A number that is not known is None everywhere, and never counted as zero.
 """
 
+import logging
 import statistics
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -16,8 +17,23 @@ from typing import Any
 
 from apcli.errors import ApcliError
 from apcli.records import POOLED
-from apcli.stages.report.quantities import PD_LOSS, Key, Quantity, Record, key_of, measures_of
+from apcli.records.divergence import DivergenceRecord, File
+from apcli.records.json_objects import Record
+from apcli.stages.report.quantities import (
+    PD_LOSS,
+    ApKey,
+    ApMeasure,
+    BoundKey,
+    Key,
+    Quantity,
+    ScoreKey,
+    key_of,
+    measures_of,
+)
 from apcli.theory.statistics.performance import SPLITS
+from apcli.words import count
+
+log = logging.getLogger("apcli")
 
 
 @dataclass(frozen=True)
@@ -43,8 +59,8 @@ class Trial:
 
     seed: int | None
     mask_seed: int | None
-    dense: Mapping[str, Any]
-    pruned: Mapping[str, Any]
+    dense: File
+    pruned: File
     actual: float | None
     layers: tuple[str, ...]
     values: Mapping[tuple[Key, int | None], float]
@@ -93,9 +109,9 @@ class Run:
     def final(self, key: Key) -> Stat | None:
         return self._stat([(key, trial.last(key)) for trial in self.trials])
 
-    def tv_bounds(self, key: Key) -> tuple[Stat | None, Stat | None]:
+    def tv_bounds(self, key: ApKey) -> tuple[Stat | None, Stat | None]:
         """The best lower and upper bound on total variation that the final records of a KL measure state."""
-        return self.final((*key, "tv lower")), self.final((*key, "tv upper"))
+        return self.final(BoundKey(key, "lower")), self.final(BoundKey(key, "upper"))
 
     def _stat(self, places: Sequence[tuple[Key, int | None]]) -> Stat | None:
         at = list(zip(self.trials, places, strict=True))
@@ -103,8 +119,8 @@ class Run:
 
     def accuracy(self, state: str) -> Stat | None:
         """Top-1 accuracy on the test split, in percent; ``state`` is dense, before (fine-tuning) or pruned."""
-        key = (state, "test", "accuracy")
-        traced = ("pruned", "test", "accuracy")
+        key = ScoreKey(state, "test", "accuracy")
+        traced = ScoreKey("pruned", "test", "accuracy")
         if state == "before":
             values = [trial.final(key) for trial in self.trials]
             return stat(t.at(traced, 0) if v is None else v for t, v in zip(self.trials, values, strict=True))
@@ -118,7 +134,7 @@ class Group:
     model: str | None
     data: str | None
     runs: tuple[Run, ...]
-    measures: tuple[Quantity, ...]
+    measures: tuple[ApMeasure, ...]
     notes: tuple[str, ...]
 
     @property
@@ -148,7 +164,7 @@ class Report:
     """All groups, and the records they were made from."""
 
     groups: tuple[Group, ...]
-    records: tuple[Record, ...]
+    records: tuple[DivergenceRecord, ...]
 
     @property
     def title(self) -> str:
@@ -156,20 +172,27 @@ class Report:
 
 
 def build(records: Iterable[Record]) -> Report:
-    """Group divergence records (design: one JSON object per layer, epoch and distribution) into runs.
+    """Group divergence records into runs.
 
-    Records of another kind are left out; a record met twice counts once.
+    Records of another kind are left out, which is said once for each kind; a record met twice counts once.
 
     Raises:
         ApcliError: there is no divergence record.
     """
-    kept = tuple(record for record in records if record.get("kind", "divergence") == "divergence")
+    kept, others = [], Counter[str]()
+    for record in records:
+        if isinstance(record, DivergenceRecord):
+            kept.append(record)
+        else:
+            others[record.kind] += 1
+    for kind, number in others.items():
+        log.warning("%s of kind %s left out: the report has no section for them", count(number, "record"), kind)
     if not kept:
         raise ApcliError("no divergence record to report on: expected JSON Lines from 'apcli divergence'")
-    groups: dict[tuple[Any, Any], list[Record]] = {}
+    groups: dict[tuple[str | None, str | None], list[DivergenceRecord]] = {}
     for record in kept:
-        groups.setdefault((record.get("model"), record.get("data")), []).append(record)
-    return Report(tuple(_group(model, data, members) for (model, data), members in groups.items()), kept)
+        groups.setdefault((record.model, record.data), []).append(record)
+    return Report(tuple(_group(model, data, members) for (model, data), members in groups.items()), tuple(kept))
 
 
 def stat(values: Iterable[float | None], errors: Iterable[float | None] = ()) -> Stat | None:
@@ -182,82 +205,82 @@ def stat(values: Iterable[float | None], errors: Iterable[float | None] = ()) ->
     return Stat(statistics.fmean(known), statistics.stdev(known) if len(known) > 1 else None, len(known), error)
 
 
-def file_name(file: Mapping[str, Any] | None) -> str:
+def file_name(file: File) -> str:
     """The last part of a record's path, for people."""
-    return PurePath(str((file or {}).get("path") or "unnamed file")).name
+    return PurePath(file.path or "unnamed file").name
 
 
-def _group(model: str | None, data: str | None, records: Sequence[Record]) -> Group:
+def _group(model: str | None, data: str | None, records: Sequence[DivergenceRecord]) -> Group:
     notes: list[str] = []
-    files: dict[tuple[Any, ...], list[Record]] = {}
+    files: dict[tuple[Any, ...], list[DivergenceRecord]] = {}
     for record in records:
         files.setdefault(_identity(record), []).append(record)
     trials: dict[tuple[Any, ...], list[Trial]] = {}
     for members in files.values():
-        said = next((record for record in members if record.get("layer") == POOLED), members[0])
-        choice = (said.get("method"), said.get("scope"), (said.get("sparsity") or {}).get("requested"))
+        said = next((record for record in members if record.layer == POOLED), members[0])
+        choice = (said.method, said.scope, said.sparsity.requested)
         trials.setdefault(choice, []).append(_trial(members, said, notes))
     scopes = {scope for method, scope, _ in trials if method is not None}
     runs = [run for choice, found in trials.items() for run in _runs(choice, found, len(scopes) > 1, notes)]
     order = {method: index for index, method in enumerate(dict.fromkeys(run.method for run in runs))}
     runs.sort(key=lambda run: (order[run.method], -1.0 if run.sparsity is None else run.sparsity))
-    shown = [record for record in records if record.get("layer") == POOLED] or records
+    shown = [record for record in records if record.layer == POOLED] or records
     return Group(model, data, tuple(runs), measures_of(shown), tuple(dict.fromkeys(notes)))
 
 
-def _identity(record: Record) -> tuple[Any, ...]:
+def _identity(record: DivergenceRecord) -> tuple[Any, ...]:
     """What makes two records speak of the same pair of files."""
-    files = [record.get(side) or {} for side in ("dense", "pruned")]
-    return (*(file.get("sha256") or file.get("path") for file in files), record.get("seed"), record.get("mask_seed"))
+    files = (file.sha256 or file.path for file in (record.dense, record.pruned))
+    return (*files, record.seed, record.mask_seed)
 
 
-def _trial(records: Sequence[Record], said: Record, notes: list[str]) -> Trial:
-    layers = list(dict.fromkeys(record.get("layer") for record in records))
-    chosen = POOLED if POOLED in layers else layers[0]
+def _trial(records: Sequence[DivergenceRecord], said: DivergenceRecord, notes: list[str]) -> Trial:
+    layers = list(dict.fromkeys(record.layer for record in records))
+    chosen: str | None = POOLED if POOLED in layers else layers[0]
     if POOLED not in layers and len(layers) > 1:
-        name = file_name(said.get("pruned"))
+        name = file_name(said.pruned)
         notes.append(f"{name}: {len(layers)} layers and no pooled record (layer '*'), so no single AP for this file")
-        chosen = ...
+        chosen = None
     values: dict[tuple[Key, int | None], float] = {}
     errors: dict[tuple[Key, int | None], float] = {}
     for record in records:
-        known, epoch = list(_performance(record)), record.get("epoch")
-        if record.get("layer") == chosen:
+        known: list[tuple[Key, float | None]] = [*_performance(record)]
+        if record.layer == chosen:
             key = key_of(record)
-            known += [(key, record.get("value")), *_tv_bounds(key, record)]
-            errors |= {(key, epoch): record["std_error"]} if record.get("std_error") else {}
-        values |= {(key, epoch): number for key, number in known if number is not None}
+            known += [(key, record.value), *_tv_bounds(key, record)]
+            errors |= {(key, record.epoch): record.std_error} if record.std_error else {}
+        values |= {(key, record.epoch): number for key, number in known if number is not None}
     return Trial(
-        seed=said.get("seed"),
-        mask_seed=said.get("mask_seed"),
-        dense=said.get("dense") or {},
-        pruned=said.get("pruned") or {},
-        actual=(said.get("sparsity") or {}).get("actual"),
-        layers=tuple(str(layer) for layer in layers if layer not in (POOLED, None)),
+        seed=said.seed,
+        mask_seed=said.mask_seed,
+        dense=said.dense,
+        pruned=said.pruned,
+        actual=said.sparsity.actual,
+        layers=tuple(layer for layer in layers if layer != POOLED),
         values=values,
         errors=errors,
     )
 
 
-def _tv_bounds(key: Key, record: Record) -> Iterator[tuple[Key, float]]:
+def _tv_bounds(key: ApKey, record: DivergenceRecord) -> Iterator[tuple[BoundKey, float]]:
     """The larger of the known lower bounds and the smaller of the upper ones."""
-    said = record.get("tv_bounds") or {}
-    for side, best, names in (
-        ("tv lower", max, ("lemma_1", "lemma_1_best")),
-        ("tv upper", min, ("pinsker", "bretagnolle_huber")),
-    ):
-        known = [said[name] for name in names if said.get(name) is not None]
+    said = record.tv_bounds
+    if said is None:
+        return
+    lower, upper = (said.lemma_1, said.lemma_1_best), (said.pinsker, said.bretagnolle_huber)
+    for side, best, bounds in (("lower", max, lower), ("upper", min, upper)):
+        known = [bound for bound in bounds if bound is not None]
         if known:
-            yield (*key, side), best(known)
+            yield BoundKey(key, side), best(known)
 
 
-def _performance(record: Record) -> Iterator[tuple[Key, float | None]]:
-    metrics = record.get("metrics") or {}
-    for split in SPLITS:
-        for what in ("loss", "accuracy"):
-            yield ("pd", split, what), ((record.get("pd") or {}).get(split) or {}).get(what)
-            for state in ("dense", "before", "pruned"):
-                yield (state, split, what), ((metrics.get(state) or {}).get(split) or {}).get(what)
+def _performance(record: DivergenceRecord) -> Iterator[tuple[ScoreKey, float | None]]:
+    metrics = record.metrics
+    known = {"pd": record.pd, "dense": metrics.dense, "before": metrics.before, "pruned": metrics.pruned}
+    for kind, scores in known.items():
+        for split in SPLITS:
+            for what in ("loss", "accuracy"):
+                yield ScoreKey(kind, split, what), getattr(getattr(scores, split, None), what, None)
 
 
 def _runs(choice: tuple[Any, ...], trials: list[Trial], several_scopes: bool, notes: list[str]) -> list[Run]:
@@ -274,6 +297,6 @@ def _runs(choice: tuple[Any, ...], trials: list[Trial], several_scopes: bool, no
         )
     names = [trial.name for trial in trials]
     if len(set(names)) < len(names):
-        names = [str(trial.pruned.get("path")) for trial in trials]
+        names = [str(trial.pruned.path) for trial in trials]
     labels = names if method is None else [f"{label} ({name})" for name in names]
     return [Run(name, requested, (trial,)) for name, trial in zip(labels, trials, strict=True)]

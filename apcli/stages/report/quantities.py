@@ -3,13 +3,11 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
+from apcli.records.divergence import DivergenceRecord
 from apcli.theory import SAME
 from apcli.theory.statistics.performance import SPLITS
-
-Record = Mapping[str, Any]
-Key = tuple[str, ...]
 
 NATS = frozenset({"kl", "reverse-kl", "jeffreys", "js", "renyi", "bhattacharyya"})
 UNITS = {"ap2": "squared distance", "w2": "distance", "tv": "total variation", "hellinger": "Hellinger distance"}
@@ -17,30 +15,72 @@ PLAIN = ("kl", "ap2")  # measures that a label does not name
 
 
 @dataclass(frozen=True)
-class Quantity:
-    """Something measured per trial and epoch: an AP measure or a performance difference.
+class ApKey:
+    """What two AP values must share to stand in one column: distribution, measure and estimator, with all parameters.
 
-    ``record`` is one record of an AP measure: what it says of the laws, of the measure and of how it was had holds for
-    all of them.
+    Parameters, draws and data are JSON texts with sorted keys.
     """
 
-    key: Key
+    kind: ClassVar[str] = "ap"
+
+    dist: str
+    measure: str
+    estimator: str
+    params: str
+    measure_params: str
+    draws: str
+    evaluated: str
+
+
+@dataclass(frozen=True)
+class BoundKey:
+    """The best bound on total variation that the records of a KL value state: ``lower`` or ``upper``."""
+
+    of: ApKey
+    side: str
+
+
+@dataclass(frozen=True)
+class ScoreKey:
+    """A loss or an accuracy on one split: of a network (``dense``, ``before`` or ``pruned``), or PD (``pd``)."""
+
+    kind: str
+    split: str
+    what: str
+
+
+Key = ApKey | BoundKey | ScoreKey
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """Something measured per trial and epoch, by name and unit."""
+
+    key: ApKey | ScoreKey
     label: str
     unit: str
-    record: Record = field(default_factory=dict, compare=False)
 
     @property
     def kind(self) -> str:
-        return self.key[0]
+        """``ap`` or ``pd``."""
+        return self.key.kind
 
     @property
     def words(self) -> str:
         """What is measured, without the family's name: test loss."""
         return self.label.removeprefix("PD, ")
 
+
+@dataclass(frozen=True)
+class ApMeasure(Quantity):
+    """An AP measure. ``record`` is one of its records: what it says of how the value was computed holds for all."""
+
+    key: ApKey
+    record: DivergenceRecord = field(compare=False)
+
     @property
     def dist(self) -> str:
-        return str(self.record.get("dist"))
+        return self.record.dist
 
     @property
     def params(self) -> dict[str, Any]:
@@ -49,79 +89,74 @@ class Quantity:
     @property
     def settings(self) -> list[str]:
         """For a table: distribution, its parameters, divergence, estimator, and the data it was measured on."""
-        record, draws, on = self.record, _part(self.record, "draws"), _part(self.record, "evaluated")
+        record, on = self.record, self.record.evaluated or {}
         counts = [f"{value} {key}" for key, value in on.items() if key not in ("data", "split")]
         names = [str(on[key]) for key in ("data", "split") if on.get(key) is not None]
         return [
-            str(record.get("dist") or "unknown"),
+            record.dist,
             _pairs(self.params) or "none",
             _measure(record),
-            ", ".join(filter(None, [str(record.get("estimator") or "unknown"), _pairs(draws)])),
+            ", ".join(filter(None, [record.estimator or "unknown", _pairs(record.draws or {})])),
             ", ".join([*names, *counts]) or "weights alone",
         ]
 
 
 PD = tuple(
-    Quantity(("pd", split, what), f"PD, {split} {what}", unit)
+    Quantity(ScoreKey("pd", split, what), f"PD, {split} {what}", unit)
     for what, unit in (("loss", "nats"), ("accuracy", "percentage points"))
     for split in SPLITS
 )
 PD_LOSS = PD[:2]
 
 
-def key_of(record: Record) -> Key:
+def key_of(record: DivergenceRecord) -> ApKey:
     """Two records of one key measure the same, and their numbers may stand in one column."""
-    named = (str(record.get(name) or "unknown") for name in ("dist", "measure", "estimator"))
-    parts = (params_of(record), *(_part(record, name) for name in ("measure_params", "draws", "evaluated")))
-    return ("ap", *named, *(json.dumps(part, sort_keys=True) for part in parts))
+    parts = (params_of(record), record.measure_params, record.draws or {}, record.evaluated or {})
+    named = (record.dist, record.measure or "unknown", record.estimator or "unknown")
+    return ApKey(*named, *(json.dumps(part, sort_keys=True) for part in parts))
 
 
-def params_of(record: Record) -> dict[str, Any]:
+def params_of(record: DivergenceRecord) -> dict[str, Any]:
     """The parameters of the laws, less those that say what holds without them too, as in older records.
 
     A pruned law as the dense one, and weights that are not grouped.
     """
-    return {k: v for k, v in _part(record, "params").items() if v != SAME and (k, v) != ("groups", 0)}
+    return {k: v for k, v in record.params.items() if v != SAME and (k, v) != ("groups", 0)}
 
 
-def measures_of(records: Sequence[Record]) -> tuple[Quantity, ...]:
+def measures_of(records: Sequence[DivergenceRecord]) -> tuple[ApMeasure, ...]:
     """The AP measures in order of appearance, each labelled by the first things that tell it from the others."""
-    found: dict[Key, Record] = {}
+    found: dict[ApKey, DivergenceRecord] = {}
     for record in records:
         found.setdefault(key_of(record), record)
     traits = {key: _traits(record) for key, record in found.items()}
     measures = []
     for key, record in found.items():
-        rivals = [other for k, other in traits.items() if k[1] == key[1] and k != key]
+        rivals = [other for k, other in traits.items() if k.dist == key.dist and k != key]
         apart = []
         for name, text in traits[key].items():
             if name == "measure":
-                apart += [text] if key[2] not in PLAIN else []
+                apart += [text] if key.measure not in PLAIN else []
             elif any(other.get(name) != text for other in rivals):
                 apart.append(text)
             rivals = [other for other in rivals if other.get(name) == text]
-        label = "AP2" if key[1] == "ap2" else f"AP3 {key[1]}"
-        unit = "nats" if key[2] in NATS else UNITS.get(key[2], key[2])
-        measures.append(Quantity(key, f"{label} ({', '.join(apart)})" if apart else label, unit, record))
+        label = "AP2" if key.dist == "ap2" else f"AP3 {key.dist}"
+        unit = "nats" if key.measure in NATS else UNITS.get(key.measure, key.measure)
+        measures.append(ApMeasure(key, f"{label} ({', '.join(apart)})" if apart else label, unit, record))
     return tuple(measures)
 
 
-def _traits(record: Record) -> dict[str, str]:
+def _traits(record: DivergenceRecord) -> dict[str, str]:
     """By name, what a label can say of a measure, the most telling first."""
     traits = {f"params {key}": f"{key}={value}" for key, value in params_of(record).items()}
-    traits |= {"measure": _measure(record), "estimator": str(record.get("estimator") or "unknown")}
-    for part, prefix in (("draws", "draws "), ("evaluated", "")):
-        traits |= {f"{part} {key}": f"{prefix}{key}={value}" for key, value in _part(record, part).items()}
-    return traits
+    traits |= {"measure": _measure(record), "estimator": record.estimator or "unknown"}
+    traits |= {f"draws {key}": f"draws {key}={value}" for key, value in (record.draws or {}).items()}
+    return traits | {f"evaluated {key}": f"{key}={value}" for key, value in (record.evaluated or {}).items()}
 
 
-def _measure(record: Record) -> str:
-    pairs = [f"{key}={value}" for key, value in _part(record, "measure_params").items()]
-    return " ".join([str(record.get("measure") or "unknown"), *pairs])
-
-
-def _part(record: Record, name: str) -> Mapping[str, Any]:
-    return record.get(name) or {}
+def _measure(record: DivergenceRecord) -> str:
+    pairs = [f"{key}={value}" for key, value in record.measure_params.items()]
+    return " ".join([record.measure or "unknown", *pairs])
 
 
 def _pairs(values: Mapping[str, Any]) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from apcli.stages.report.agreement import FINAL, JUST_PRUNED, Agreement, moment_name
 from apcli.stages.report.experiment import Group
-from apcli.stages.report.quantities import Quantity
+from apcli.stages.report.quantities import ApMeasure, Quantity
 from apcli.theory.statistics import kendall
 from apcli.words import count, few, join
 
@@ -20,7 +20,7 @@ class Place:
     and where there are too few runs. ``pairs`` counts, of the pairs of runs at one sparsity, those that agree, and all.
     """
 
-    measures: tuple[Quantity, ...]
+    measures: tuple[ApMeasure, ...]
     agreement: Agreement
     difference: float
     below: tuple[float, float] | None

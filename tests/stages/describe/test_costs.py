@@ -9,7 +9,6 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from apcli import records
 from apcli.checkpoints import lineage as lineages
 from apcli.checkpoints import reading
 from apcli.checkpoints.checkpoint import Checkpoint
@@ -19,6 +18,7 @@ from apcli.models.build import build
 from apcli.models.spec import ModelSpec
 from apcli.probes.costs import Costs
 from apcli.probes.latency import Latency
+from apcli.records import lines
 from apcli.stages.describe import costs as module
 from apcli.stages.describe.costs import NetworkCosts, with_macs
 from apcli.stages.describe.description import describe, to_text
@@ -63,7 +63,7 @@ def trained(spec: ModelSpec) -> dict[str, Any]:
 def described(file: Checkpoint, **options: Any) -> dict[str, Any]:
     config = CostsConfig(**options)
     found = NetworkCosts(config, lambda text, share=None: None).extend(describe(file, config), file)
-    assert records.dump(found)
+    assert lines.dump(found)
     assert to_text(found)
     return found
 

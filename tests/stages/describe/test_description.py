@@ -8,11 +8,11 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from apcli import records
 from apcli.checkpoints import checkpoint, reading
 from apcli.checkpoints import lineage as lineages
 from apcli.configs.describe import CostsConfig
 from apcli.errors import UsageError
+from apcli.records import lines
 from apcli.stages.describe.description import describe, to_text
 
 MODEL = {"name": "net.py:small", "source": "user", "num_classes": 3, "input_size": [2, 6, 6], "mean": [0.0] * 2}
@@ -59,7 +59,7 @@ def test_counts(tmp_path):
         assert tensor["nonzero"] == (None if whole else int(given[tensor["name"]].count_nonzero()))
         assert tensor["zeros"] == (None if whole else tensor["size"] - tensor["nonzero"])
     assert found["macs"] is found["latency"] is None
-    assert records.dump(found)
+    assert lines.dump(found)
 
 
 @pytest.mark.parametrize(

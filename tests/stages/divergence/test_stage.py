@@ -10,7 +10,6 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from apcli import records
 from apcli.checkpoints import lineage as lineages
 from apcli.checkpoints import traces
 from apcli.checkpoints.reading import read
@@ -19,6 +18,8 @@ from apcli.checkpoints.writing import write
 from apcli.configs.divergence import DivergenceConfig
 from apcli.configs.prune import PruneConfig
 from apcli.errors import ApcliError, UsageError, VerificationError
+from apcli.records import lines
+from apcli.records.divergence import Difference, DivergenceRecord, PerformanceDifference
 from apcli.stages.divergence.stage import Divergences
 from apcli.stages.outputs import Outputs
 from apcli.stages.prune.stage import prune
@@ -39,12 +40,12 @@ def file(path: Path, tensors: dict[str, torch.Tensor]) -> Path:
     return path
 
 
-def run(dense: Path, pruned: Path, dist: str = "ap2", **options: Any) -> list[records.Record]:
+def run(dense: Path, pruned: Path, dist: str = "ap2", **options: Any) -> list[DivergenceRecord]:
     return list(Divergences(DivergenceConfig(dist, **options)).records(read(dense), read(pruned)))
 
 
-def by_layer(found: list[records.Record]) -> dict[str, float]:
-    return {record["layer"]: record["value"] for record in found}
+def by_layer(found: list[DivergenceRecord]) -> dict[str, float]:
+    return {record.layer: record.value for record in found}
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.float16, torch.bfloat16], ids=str)
@@ -58,29 +59,30 @@ def test_values_are_those_of_the_weights_in_float64(tmp_path, dtype):
     squares["*"] = squares["conv"] + squares["fc"]
     dims = {"conv": 72, "fc": 40, "*": 112}
     found = run(*paths, "ap2,gaussian:scale=2,student-t:df=3")
-    assert [(r["dist"], r["layer"]) for r in found] == [
+    assert [(r.dist, r.layer) for r in found] == [
         (dist, layer) for dist in ("ap2", "gaussian", "student-t") for layer in ("conv", "fc", "*")
     ]
     for record in found:
-        square = squares[record["layer"]]
+        square = squares[record.layer]
         expected = {
             "ap2": square,
             "gaussian": square / 8,
-            "student-t": student_t.kl(math.sqrt(square), 3, dims[record["layer"]]),
+            "student-t": student_t.kl(math.sqrt(square), 3, dims[record.layer]),
         }
-        assert record["value"] == pytest.approx(expected[record["dist"]], rel=1e-12)
-        assert record["dim"] == dims[record["layer"]]
+        assert record.value == pytest.approx(expected[record.dist], rel=1e-12)
+        assert record.dim == dims[record.layer]
 
 
 def test_a_record_is_the_contract(tmp_path):
     source = file(tmp_path / "a.safetensors", state(0))
     (pruned,) = prune(read(source), PruneConfig((0.5,), "random", layers="fc", seeds=(3,)), Outputs())
     (first, *_) = run(source, pruned, "student-t:df=5:groups=7")
-    assert json.loads(records.dump(first)) == first
-    value, bounds = first.pop("value"), first.pop("tv_bounds")
+    line = json.loads(lines.dump(first.to_json()))
+    assert line == first.to_json()
+    value, bounds = line.pop("value"), line.pop("tv_bounds")
     assert value > 0
     assert 0 < bounds["lemma_1"] <= bounds["lemma_1_best"] < min(bounds["pinsker"], bounds["bretagnolle_huber"])
-    assert first == {
+    assert line == {
         "kind": "divergence",
         "version": 1,
         "model": None,
@@ -113,7 +115,7 @@ def test_a_record_is_the_contract(tmp_path):
         "pd": {"test": None, "train": None},
         "metrics": {"dense": None, "before": None, "pruned": None},
     }
-    assert run(source, pruned)[0]["measure"] == "ap2"
+    assert run(source, pruned)[0].measure == "ap2"
 
 
 def test_only_the_pruned_layers_unless_asked(tmp_path):
@@ -167,7 +169,7 @@ def test_no_difference_is_exactly_nothing(tmp_path):
     source = file(tmp_path / "a.safetensors", state(0))
     found = run(source, source, "ap2,gaussian,student-t,gaussian:cov=diag")
     assert len(found) == 12
-    assert [record["value"] for record in found] == [0.0] * 12
+    assert [record.value for record in found] == [0.0] * 12
 
 
 def with_layers(changes: dict[str, torch.Tensor | None]) -> dict[str, torch.Tensor]:
@@ -246,32 +248,30 @@ def test_a_trace_adds_a_record_for_each_epoch(tmp_path):
     steps = {epoch: {name: state(epoch + 5)[name] for name in SHAPES} for epoch in (0, 1, 10)}
     dense, path = tuned(tmp_path, steps)
     found = run(dense, path, "ap2,gaussian")
-    assert [r["epoch"] for r in found] == [None] * 6 + [0] * 6 + [1] * 6 + [10] * 6
+    assert [r.epoch for r in found] == [None] * 6 + [0] * 6 + [1] * 6 + [10] * 6
     for epoch, step in steps.items():
-        values = by_layer([r for r in found if r["epoch"] == epoch and r["dist"] == "ap2"])
+        values = by_layer([r for r in found if r.epoch == epoch and r.dist == "ap2"])
         for name in SHAPES:
             expected = (state(0)[name].double() - step[name].double()).square().sum().item()
             assert values[name.removesuffix(".weight")] == pytest.approx(expected, rel=1e-12)
         assert values["*"] == pytest.approx(values["conv"] + values["fc"], rel=1e-12)
-        (record, *_) = [r for r in found if r["epoch"] == epoch]
-        assert record["pd"] == {
-            "test": pytest.approx({"loss": abs(0.5 - (1 - epoch / 10)), "accuracy": 0.0}),
-            "train": None,
-        }
-        assert record["metrics"]["before"]["test"]["loss"] == 1.0
-    assert found[0]["pd"] == {"test": {"loss": 0.0, "accuracy": 0.0}, "train": None}
+        (record, *_) = [r for r in found if r.epoch == epoch]
+        assert record.pd.test.loss == pytest.approx(abs(0.5 - (1 - epoch / 10)))
+        assert (record.pd.test.accuracy, record.pd.train) == (0.0, None)
+        assert record.metrics.before.test.loss == 1.0
+    assert found[0].pd == PerformanceDifference(test=Difference(0.0, 0.0))
 
 
 def test_a_trace_of_some_layers_has_no_pooled_record(tmp_path):
     dense, path = tuned(tmp_path, {1: {"fc.weight": state(5)["fc.weight"]}, 2: {}})
-    assert [(r["layer"], r["epoch"]) for r in run(dense, path)] == [
+    assert [(r.layer, r.epoch) for r in run(dense, path)] == [
         ("conv", None),
         ("fc", None),
         ("*", None),
         ("fc", 1),
     ]
-    assert [(r["layer"], r["epoch"]) for r in run(dense, path, layers="fc")][2:] == [("fc", 1), ("*", 1)]
-    assert [(r["layer"], r["epoch"]) for r in run(dense, path, layers="conv")] == [("conv", None), ("*", None)]
+    assert [(r.layer, r.epoch) for r in run(dense, path, layers="fc")][2:] == [("fc", 1), ("*", 1)]
+    assert [(r.layer, r.epoch) for r in run(dense, path, layers="conv")] == [("conv", None), ("*", None)]
 
 
 def test_nan_in_a_trace_is_named_before_the_first_record(tmp_path):

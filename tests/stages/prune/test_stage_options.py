@@ -1,6 +1,5 @@
 """The prune stage's options: how much goes, whose zeros, whose values, in what structure and storage."""
 
-import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -374,7 +373,7 @@ def test_every_stage_reads_a_packed_file(digits, tmp_path):
         assert zeros(tuned, ["fc4.weight", "fc5.weight"]) == {"fc4": 21000, "fc5": 700}
         config = DivergenceConfig("ap2,gaussian")
         records[storage] = [
-            {key: value for key, value in json.loads(json.dumps(record)).items() if key in ("layer", "dist", "value")}
+            (record.layer, record.dist, record.value)
             for record in Divergences(config).records(read(digits), read(path))
         ]
         (further,) = run(path, 0.8, layers="fc5", folder=tmp_path / f"{storage}-further")

@@ -1,9 +1,11 @@
 """Accuracy over sparsity: which runs are compared, what the table and the figure say, and which lines are controls."""
 
 import statistics
+from dataclasses import replace
 
 import pytest
 
+from apcli.records.divergence import Metrics
 from apcli.stages.report.accuracies import compared, dense_accuracy, is_control, moments
 from apcli.stages.report.experiment import build
 from apcli.stages.report.page.document import html
@@ -19,9 +21,9 @@ def only_group(records):
 def mean_accuracy(records, state, method, sparsity):
     """Of the files' own records, each file once."""
     found = {
-        r["pruned"]["sha256"]: r["metrics"][state]["test"]["accuracy"]
+        r.pruned.sha256: getattr(r.metrics, state).test.accuracy
         for r in records
-        if (r["method"], r["sparsity"]["requested"], r["epoch"]) == (method, sparsity, None)
+        if (r.method, r.sparsity.requested, r.epoch) == (method, sparsity, None)
     }
     return statistics.fmean(found.values()), statistics.stdev(found.values())
 
@@ -39,9 +41,7 @@ def test_the_table_says_both_moments_and_who_is_highest(records):
     for column, sparsity in enumerate((0.1, 0.3, 0.5, 0.8), 1):
         best = max((row[0] for row in rows[:3]), key=lambda m: mean_accuracy(records, "pruned", m, sparsity)[0])
         assert rows[3][column] == best
-    dense = statistics.fmean(
-        {r["dense"]["sha256"]: r["metrics"]["dense"]["test"]["accuracy"] for r in records}.values()
-    )
+    dense = statistics.fmean({r.dense.sha256: r.metrics.dense.test.accuracy for r in records}.values())
     assert f"just pruned → after fine-tuning; dense {dense:.2f} %" in accuracy_words(group)
     assert "### Accuracy over sparsity" in to_markdown(build(records))
     assert f"dense {dense:.2f} %" in html(records)
@@ -83,7 +83,7 @@ def test_one_panel_where_nothing_was_trained_between(make_grid):
 def test_nothing_is_shown_without_a_comparison(make_grid):
     one = make_grid(seeds=(0,), epochs=0, sparsities=(0.3,))
     assert compared(only_group(one)) == []
-    unknown = [{**r, "metrics": None} for r in make_grid(seeds=(0,), epochs=0)]
+    unknown = [replace(r, metrics=Metrics()) for r in make_grid(seeds=(0,), epochs=0)]
     assert compared(only_group(unknown)) == []
     for records in (one, unknown):
         assert "Accuracy over sparsity" not in html(records) + to_markdown(build(records))
@@ -91,7 +91,7 @@ def test_nothing_is_shown_without_a_comparison(make_grid):
 
 def test_a_dense_network_counts_once_and_a_gap_is_a_gap(make_grid):
     records = make_grid(seeds=(0, 1), epochs=0)
-    records = [r for r in records if not (r["method"] == "random" and r["sparsity"]["requested"] > 0.4)]
+    records = [r for r in records if not (r.method == "random" and r.sparsity.requested > 0.4)]
     group = only_group(records)
     assert dense_accuracy(compared(group)) == pytest.approx(91.5 - 0.15)
     head, rows = accuracy_table(group)

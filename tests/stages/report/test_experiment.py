@@ -1,11 +1,14 @@
 import math
 import statistics
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 import pytest
 
 from apcli.errors import ApcliError
 from apcli.projections.caveats import PREDICTIVE, SAME_ORDER
+from apcli.records.divergence import Difference, DivergenceRecord, File, Metrics, PerformanceDifference, TvBounds
+from apcli.records.json_objects import Record
 from apcli.stages.report.agreement import (
     FINAL,
     JUST_PRUNED,
@@ -22,7 +25,7 @@ from apcli.stages.report.quantities import PD_LOSS, measures_of
 from apcli.stages.report.ranking import LOWER, UNKNOWN, UNRESOLVED, rankings, sentences
 from apcli.theory.statistics import kendall
 
-(AP2,) = measures_of([{"dist": "ap2", "params": {}, "measure": "ap2", "estimator": "exact"}])
+(AP2,) = measures_of([DivergenceRecord(layer="*", dist="ap2", measure="ap2", estimator="exact")])
 TEST_LOSS = PD_LOSS[0]
 
 
@@ -45,7 +48,7 @@ def tau_b(xs, ys):
 
 def variant(records, of="student-t", **changes):
     """Records of one distribution again, as if measured otherwise."""
-    return [{**r, **changes} for r in records if r["dist"] == of]
+    return [replace(r, **changes) for r in records if r.dist == of]
 
 
 def test_runs_gather_seeds(records):
@@ -63,8 +66,8 @@ def test_mean_and_sd_are_those_of_the_pooled_records(records):
     run = next(run for run in group.runs if run.name == "random at 0.5")
 
     def values(epoch):
-        return [r["value"] for r in records if (r["method"], r["sparsity"]["requested"]) == ("random", 0.5)
-                and (r["dist"], r["layer"], r["epoch"]) == ("student-t", "*", epoch)]  # fmt: skip
+        return [r.value for r in records if (r.method, r.sparsity.requested) == ("random", 0.5)
+                and (r.dist, r.layer, r.epoch) == ("student-t", "*", epoch)]  # fmt: skip
 
     for epoch, found in ((0, run.at(group.measures[2].key, 0)), (None, run.final(group.measures[2].key))):
         assert found == Stat(statistics.fmean(values(epoch)), statistics.stdev(values(epoch)), 2)
@@ -76,24 +79,23 @@ def test_mean_and_sd_are_those_of_the_pooled_records(records):
 def test_accuracies_of_the_three_states(make_grid):
     records = make_grid(seeds=(0,))
     run = only_group(records).runs[-1]
-    final = next(r for r in records if (r["method"], r["sparsity"]["requested"], r["epoch"]) == ("highest", 0.8, None))
+    final = next(r for r in records if (r.method, r.sparsity.requested, r.epoch) == ("highest", 0.8, None))
     for state in ("dense", "before", "pruned"):
-        assert run.accuracy(state).mean == final["metrics"][state]["test"]["accuracy"]
-    for record in records:
-        record["metrics"]["before"] = None
-    assert only_group(records).runs[-1].accuracy("before") == run.accuracy("before"), "taken from epoch 0 of the trace"
+        assert run.accuracy(state).mean == getattr(final.metrics, state).test.accuracy
+    later = [replace(r, metrics=replace(r.metrics, before=None)) for r in records]
+    assert only_group(later).runs[-1].accuracy("before") == run.accuracy("before"), "taken from epoch 0 of the trace"
 
 
 def test_without_a_record_of_the_file_the_last_epoch_is_final(make_grid):
     records = make_grid(seeds=(0,))
-    traced = only_group([r for r in records if r["epoch"] is not None])
+    traced = only_group([r for r in records if r.epoch is not None])
     assert traced.runs[3].final(TEST_LOSS.key) == only_group(records).runs[3].at(TEST_LOSS.key, 5)
 
 
 def test_the_only_layer_stands_for_the_network_and_several_do_not(make_grid):
-    fc = [r for r in make_grid(seeds=(0,)) if r["layer"] == "fc"]
+    fc = [r for r in make_grid(seeds=(0,)) if r.layer == "fc"]
     assert only_group(fc).runs[0].final(AP2.key) is not None
-    group = only_group([*fc, *({**r, "layer": "conv1"} for r in fc)])
+    group = only_group([*fc, *(replace(r, layer="conv1") for r in fc)])
     assert group.runs[0].final(AP2.key) is None
     assert group.runs[0].final(TEST_LOSS.key) is not None
     assert "no pooled record" in group.notes[0]
@@ -101,7 +103,7 @@ def test_the_only_layer_stands_for_the_network_and_several_do_not(make_grid):
 
 def test_two_laws_of_one_name_are_told_apart(make_grid):
     records = make_grid(seeds=(0,), epochs=0)
-    wider = [{**r, "params": {**r["params"], "df": 10}} for r in records if r["dist"] == "student-t"]
+    wider = [replace(r, params={**r.params, "df": 10}) for r in records if r.dist == "student-t"]
     labels = [m.label for m in only_group([*records, *wider]).measures]
     assert labels == ["AP2", "AP3 gaussian", "AP3 student-t (df=4)", "AP3 student-t (df=10)"]
 
@@ -133,8 +135,8 @@ DRAWS = {"samples": 100, "repeats": 1, "seed": 0}
     ],
 )  # fmt: skip
 def test_labels_name_what_tells_measures_apart(others, labels):
-    plain = {"dist": "student-t", "params": STUDENT, "measure": "kl", "measure_params": {}, "estimator": "exact"}
-    measures = measures_of([plain, *({**plain, **other} for other in others)])
+    plain = DivergenceRecord(layer="*", dist="student-t", params=STUDENT, measure="kl", estimator="exact")
+    measures = measures_of([plain, *(replace(plain, **other) for other in others)])
     assert [m.label for m in measures] == labels
     assert len({m.key for m in measures}) == len(labels)
 
@@ -145,13 +147,12 @@ def test_labels_name_what_tells_measures_apart(others, labels):
      ("hellinger", "Hellinger distance"), ("ap2", "squared distance"), ("new", "new")],
 )  # fmt: skip
 def test_units(measure, unit):
-    assert measures_of([{"dist": "gaussian", "measure": measure}])[0].unit == unit
+    assert measures_of([DivergenceRecord(layer="*", dist="gaussian", measure=measure)])[0].unit == unit
 
 
 def test_older_records_measure_the_same_as_newer_ones(make_grid):
     old = make_grid(seeds=(0,), epochs=0)
-    new = dict.fromkeys(("draws", "evaluated", "tv_bounds")) | {"measure_params": {}}
-    mixed = [{**r, **new, "params": {**r["params"], "pruned_scale": "same"}} if i % 2 else r for i, r in enumerate(old)]
+    mixed = [replace(r, params={**r.params, "pruned_scale": "same"}) if i % 2 else r for i, r in enumerate(old)]
     assert only_group(mixed).measures == only_group(old).measures
     assert [run.final(m.key) for run in only_group(mixed).runs for m in only_group(mixed).measures] == [
         run.final(m.key) for run in only_group(old).runs for m in only_group(old).measures
@@ -160,16 +161,16 @@ def test_older_records_measure_the_same_as_newer_ones(make_grid):
 
 def test_layers_measured_otherwise_make_no_empty_column(make_grid):
     records = make_grid(seeds=(0,), epochs=0)
-    drawn = [{**r, "estimator": "mc", "draws": DRAWS} if r["layer"] == "*" else r for r in records]
+    drawn = [replace(r, estimator="mc", draws=DRAWS) if r.layer == "*" else r for r in records]
     assert len(only_group(drawn).measures) == 3
     assert all(run.final(m.key) for m in only_group(drawn).measures for run in only_group(drawn).runs)
 
 
 def test_settings_of_a_measure():
-    record = {
-        "dist": "gaussian", "params": {"cov": "fisher", "pruned_scale": "same"}, **RENYI, "estimator": "mc",
-        "draws": DRAWS, "evaluated": {"data": "cifar10", "split": "test", "samples": 500},
-    }  # fmt: skip
+    record = DivergenceRecord(
+        layer="*", dist="gaussian", params={"cov": "fisher", "pruned_scale": "same"}, **RENYI, estimator="mc",
+        draws=DRAWS, evaluated={"data": "cifar10", "split": "test", "samples": 500},
+    )  # fmt: skip
     assert measures_of([record])[0].settings == [
         "gaussian", "cov=fisher", "renyi alpha=0.3", "mc, samples=100, repeats=1, seed=0", "cifar10, test, 500 samples",
     ]  # fmt: skip
@@ -177,10 +178,10 @@ def test_settings_of_a_measure():
 
 
 def test_standard_errors_belong_to_their_values(make_grid):
-    records = make_grid(seeds=(0, 1), epochs=1, sparsities=(0.1,))
-    for r in records:
-        if r["dist"] == "student-t":
-            r["std_error"] = 0.1 + r["seed"] + (10 if r["epoch"] == 0 else 0)
+    records = [
+        replace(r, std_error=0.1 + r.seed + (10 if r.epoch == 0 else 0)) if r.dist == "student-t" else r
+        for r in make_grid(seeds=(0, 1), epochs=1, sparsities=(0.1,))
+    ]
     run = only_group(records).runs[0]
     ap2, _, student = only_group(records).measures
     assert run.final(ap2.key).error is None
@@ -190,14 +191,10 @@ def test_standard_errors_belong_to_their_values(make_grid):
 
 
 def test_bounds_on_total_variation_are_the_best_known(make_grid):
-    records = make_grid(seeds=(0, 1), epochs=0, sparsities=(0.1,))
-    for r in records:
-        if r["dist"] == "gaussian":
-            lower = 0.2 + 0.2 * r["seed"]
-            said = {"lemma_1": 0.1, "lemma_1_best": lower, "pinsker": 1.0, "bretagnolle_huber": 0.9}
-            r["tv_bounds"] = said
-        elif r["dist"] == "student-t":
-            r["tv_bounds"] = {"lemma_1": None, "lemma_1_best": None, "pinsker": 0.5, "bretagnolle_huber": 0.6}
+    records = []
+    for r in make_grid(seeds=(0, 1), epochs=0, sparsities=(0.1,)):
+        gaussian, student = TvBounds(0.1, 0.2 + 0.2 * r.seed, 1.0, 0.9), TvBounds(None, None, 0.5, 0.6)
+        records.append(replace(r, tv_bounds={"gaussian": gaussian, "student-t": student}.get(r.dist)))
     run = only_group(records).runs[0]
     ap2, gaussian, student = only_group(records).measures
     assert run.tv_bounds(ap2.key) == (None, None)
@@ -207,7 +204,7 @@ def test_bounds_on_total_variation_are_the_best_known(make_grid):
 
 def test_files_of_one_seed_are_shown_apart(make_grid):
     records = make_grid(seeds=(0,), epochs=0)
-    other = [{**r, "pruned": {"path": "other.safetensors", "sha256": "f" + r["pruned"]["sha256"]}} for r in records]
+    other = [replace(r, pruned=File("other.safetensors", f"f{r.pruned.sha256}")) for r in records]
     group = only_group([*records, *other])
     assert len(group.runs) == 24
     assert all(len(run.trials) == 1 for run in group.runs)
@@ -217,35 +214,42 @@ def test_files_of_one_seed_are_shown_apart(make_grid):
 
 def test_models_are_not_compared_with_each_other(make_grid):
     records = make_grid(seeds=(0,), epochs=0)
-    groups = build([*records, *({**r, "model": "vgg16"} for r in records)]).groups
+    groups = build([*records, *(replace(r, model="vgg16") for r in records)]).groups
     assert [group.title for group in groups] == ["resnet20 on cifar10", "vgg16 on cifar10"]
     assert [len(group.runs) for group in groups] == [12, 12]
 
 
 def test_scope_is_part_of_a_method_where_scopes_differ(make_grid):
     records = make_grid(seeds=(0,), epochs=0)
-    wide = [
-        {**r, "scope": "global", "pruned": {"path": "g", "sha256": "g"}} for r in records if r["method"] == "lowest"
-    ]
-    wide = [r for r in wide if r["sparsity"]["requested"] == 0.3]
+    wide = [replace(r, scope="global", pruned=File("g", "g")) for r in records if r.method == "lowest"]
+    wide = [r for r in wide if r.sparsity.requested == 0.3]
     assert "lowest (global)" in only_group([*records, *wide]).methods
 
 
 def test_files_without_lineage_make_one_run_each():
-    record = {"kind": "divergence", "version": 1, "dist": "ap2", "measure": "ap2", "layer": "w", "value": 2.0}
-    nulls = dict.fromkeys(("model", "data", "seed", "method", "scope", "sparsity", "pd", "metrics", "epoch", "params"))
-    records = [{**nulls, **record, "pruned": {"path": f"{name}/w.safetensors", "sha256": name}} for name in "ab"]
+    record = DivergenceRecord(dist="ap2", measure="ap2", layer="w", value=2.0)
+    records = [replace(record, pruned=File(f"{name}/w.safetensors", name)) for name in "ab"]
     group = only_group(records)
     assert [run.name for run in group.runs] == ["a/w.safetensors", "b/w.safetensors"]
     assert "No performance difference" in verdict(group, agreements(group))[0]
     assert only_group(records[:1]).runs[0].final(group.measures[0].key) == Stat(2.0, None, 1)
 
 
+@dataclass(frozen=True)
+class Other(Record):
+    kind, version = "other", 1
+
+
+def test_records_of_another_kind_are_left_out_in_one_line(records, caplog):
+    assert build([Other(), *records, Other()]) == build(records)
+    assert caplog.messages == ["2 records of kind other left out: the report has no section for them"]
+
+
 def test_no_record_is_an_error():
     with pytest.raises(ApcliError, match="no divergence record"):
         build([])
     with pytest.raises(ApcliError, match="no divergence record"):
-        build([{"kind": "bounds"}])
+        build([Other()])
 
 
 @pytest.mark.parametrize("pds", [(1, 2, 3, 4, 5), (5, 4, 3, 2, 1), (1, 3, 2, 5, 4), (2, 2, 1, 3, 3)])
@@ -294,14 +298,13 @@ def test_agreements_cover_moments_targets_and_sparsities(records):
 
 
 def test_verdict_names_numbers_and_exceptions(make_grid):
-    records = make_grid(seeds=(0,), epochs=0, sparsities=(0.1, 0.3))
-    for record in records:
-        order = ["lowest", "random", "highest"].index(record["method"])
-        swapped = {0: 1, 1: 0}.get(order, order) if record["sparsity"]["requested"] == 0.3 else order
-        harm = swapped + 10 * record["sparsity"]["requested"]
-        record["pd"] = {"test": {"loss": harm, "accuracy": harm}, "train": None}
-        record["metrics"] = None
-        record["value"] = order + 10 * record["sparsity"]["requested"]
+    records = []
+    for record in make_grid(seeds=(0,), epochs=0, sparsities=(0.1, 0.3)):
+        order = ["lowest", "random", "highest"].index(record.method)
+        swapped = {0: 1, 1: 0}.get(order, order) if record.sparsity.requested == 0.3 else order
+        harm = swapped + 10 * record.sparsity.requested
+        pd = PerformanceDifference(test=Difference(harm, harm))
+        records.append(replace(record, pd=pd, metrics=Metrics(), value=order + 10 * record.sparsity.requested))
     group = only_group(records)
     text = " ".join(verdict(group, agreements(group)))
     assert "AP2, AP3 gaussian and AP3 student-t follow it" in text
@@ -317,9 +320,9 @@ def test_verdict_names_numbers_and_exceptions(make_grid):
 
 def test_verdict_of_too_little(make_grid):
     records = make_grid(seeds=(0,), epochs=0)
-    one = only_group([r for r in records if r["method"] == "lowest" and r["sparsity"]["requested"] == 0.1])
+    one = only_group([r for r in records if r.method == "lowest" and r.sparsity.requested == 0.1])
     assert "one run" in verdict(one, agreements(one))[0]
-    blind = only_group([{**r, "pd": None} for r in records])
+    blind = only_group([replace(r, pd=PerformanceDifference()) for r in records])
     assert agreements(blind) == []
     assert "No performance difference" in verdict(blind, [])[0]
 
@@ -328,36 +331,37 @@ def test_caveats_follow_the_laws(records, make_grid):
     lines = caveats(build(records).groups)
     assert lines[0] == f"AP3 gaussian and AP3 student-t: each {SAME_ORDER}"
     assert len(lines) == 2
-    diagonal = [{**r, "params": {"cov": "diagonal"}} for r in records if r["dist"] == "gaussian"]
+    diagonal = [replace(r, params={"cov": "diagonal"}) for r in records if r.dist == "gaussian"]
     assert len(caveats(build(diagonal).groups)) == 1
     assert "not proven" in caveats([])[0]
-    grouped = [{**r, "params": {**r["params"], "groups": 100}} for r in records if r["dist"] == "student-t"]
+    grouped = [replace(r, params={**r.params, "groups": 100}) for r in records if r.dist == "student-t"]
     assert "grouped weights" in caveats(build(grouped).groups)[0]
-    asked = [{**r, "dist": "predictive", "params": {}} for r in records if r["dist"] == "gaussian"]
+    asked = [replace(r, dist="predictive", params={}) for r in records if r.dist == "gaussian"]
     assert caveats(build(asked).groups)[0] == f"AP3 predictive {PREDICTIVE}"
 
 
 @pytest.fixture
 def many(make_grid):
     """Twelve measures; one orders the runs as PD does, one the other way about, and one is known for a few runs."""
-    records = make_grid(seeds=(0,), epochs=0)
-    for r in records:
-        r["pd"] = {split: {"loss": r["pd"][split]["loss"], "accuracy": 1.0} for split in ("test", "train")}
+    records = []
+    for r in make_grid(seeds=(0,), epochs=0):
+        losses = (Difference(difference.loss, 1.0) for difference in (r.pd.test, r.pd.train))
+        records.append(replace(r, pd=PerformanceDifference(*losses)))
     kept = [*records]
     for index, name in enumerate(["ar1", "diag", "rows", "full", "fisher", "activation"]):
         kept += [
-            {**r, "value": r["value"] * (1 + (hash_of(r) + index) % 3)}
+            replace(r, value=r.value * (1 + (hash_of(r) + index) % 3))
             for r in variant(records, "gaussian", params={"cov": name})
         ]
     kept += variant(records, "gaussian", dist="laplace", params={})
-    kept += [{**r, "value": r["pd"]["test"]["loss"]} for r in variant(records, dist="predictive", params={})]
-    kept += [{**r, "value": 1 / r["value"]} for r in variant(records, dist="cauchy", params={})]
-    kept += [r for r in variant(records, dist="few", params={}) if r["method"] == "lowest"]
+    kept += [replace(r, value=r.pd.test.loss) for r in variant(records, dist="predictive", params={})]
+    kept += [replace(r, value=1 / r.value) for r in variant(records, dist="cauchy", params={})]
+    kept += [r for r in variant(records, dist="few", params={}) if r.method == "lowest"]
     return kept  # fmt: skip
 
 
 def hash_of(record):
-    return int(record["pruned"]["sha256"][:6], 16)
+    return int(record.pruned.sha256[:6], 16)
 
 
 def test_ranking_puts_the_best_first_and_says_what_is_not_resolved(many):
@@ -393,7 +397,7 @@ def test_a_difference_is_resolved_where_its_paired_interval_leaves_zero_out(many
 
 
 def test_few_runs_are_ranked_without_a_verdict(many):
-    group = only_group([r for r in many if r["sparsity"]["requested"] == 0.1])
+    group = only_group([r for r in many if r.sparsity.requested == 0.1])
     made = rankings(agreements(group))
     assert made
     assert {place.verdict for ranking in made for place in ranking.places} == {UNKNOWN}

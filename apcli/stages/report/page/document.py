@@ -10,13 +10,14 @@ from pathlib import Path
 from apcli import __version__, figures
 from apcli.checkpoints.files.staging import staged
 from apcli.errors import UsageError
+from apcli.records.json_objects import Record
 from apcli.stages.report import accuracies
 from apcli.stages.report.agreement import Agreement, agreements, caveats, verdict
 from apcli.stages.report.experiment import Group, Report, Trial, build, file_name
 from apcli.stages.report.page import pictures
 from apcli.stages.report.page.pictures import Drawing, drawings
 from apcli.stages.report.page.tiles import facts, tiles
-from apcli.stages.report.quantities import Quantity, Record
+from apcli.stages.report.quantities import ApKey, ApMeasure
 from apcli.stages.report.ranking import rankings, sentences
 from apcli.stages.report.tables import rows
 from apcli.stages.report.tables.rows import Table
@@ -170,7 +171,7 @@ def _tiles(group: Group, found: Sequence[Agreement]) -> str:
 
 def _settings(report: Report) -> str:
     words = "".join(f"<dt>{escape(k)}</dt><dd>{escape(v)}</dd>\n" for k, v in DEFINITIONS.items())
-    measures: dict[tuple[str, ...], Quantity] = {m.key: m for group in report.groups for m in group.measures}
+    measures: dict[ApKey, ApMeasure] = {m.key: m for group in report.groups for m in group.measures}
     head = ["measure", "distribution", "parameters", "divergence", "estimator", "measured on"]
     laws = _table((head, [[m.label, *m.settings] for m in measures.values()]), "Measures and their settings.")
     trials = [(run, trial) for group in report.groups for run in group.runs for trial in run.trials]
@@ -178,13 +179,13 @@ def _settings(report: Report) -> str:
         (
             side,
             file_name(file),
-            str(file.get("sha256") or "unknown")[:12],
+            (file.sha256 or "unknown")[:12],
             run.name if side == "pruned" else "",
             _seed(trial),
         )
         for run, trial in trials
         for side, file in (("dense", trial.dense), ("pruned", trial.pruned))
-        if file.get("path")
+        if file.path
     }
     rows = [list(row) for row in sorted(listed)]
     sources = _table(
@@ -202,7 +203,7 @@ def _seed(trial: Trial) -> str:
 
 def _footer(report: Report) -> str:
     lines = "".join(f"<li>{escape(line)}</li>\n" for line in caveats(report.groups))
-    versions = sorted({str(record.get("version", "unknown")) for record in report.records})
+    versions = sorted({str(record.version) for record in report.records})
     made = f"Made by apcli {__version__} from {count(len(report.records), 'record')} (format {', '.join(versions)})."
     return f"<footer>\n<h2>What to keep in mind</h2>\n<ul>\n{lines}</ul>\n<p>{escape(made)}</p>\n</footer>\n"
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from apcli.stages.report.agreement import FINAL, Agreement, bracketed, moment_name, signed
 from apcli.stages.report.experiment import Group, Run
-from apcli.stages.report.quantities import Quantity
+from apcli.stages.report.quantities import ApMeasure
 from apcli.stages.report.tables.rows import spread
 from apcli.words import MANY, count
 
@@ -39,7 +39,7 @@ def facts(group: Group) -> str:
 
 def tiles(group: Group, found: Sequence[Agreement]) -> list[Tile]:
     """Kendall's tau of every measure, of many the best and AP2; then accuracies."""
-    overall: dict[Quantity, Agreement] = {}
+    overall: dict[ApMeasure, Agreement] = {}
     for a in found:
         if a.sparsity is None and a.moment == FINAL and a.tau is not None:
             overall.setdefault(a.measure, a)

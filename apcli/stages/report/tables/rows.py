@@ -2,15 +2,15 @@
 
 import csv
 import io
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from apcli.records.json_objects import columns_of
 from apcli.stages.report import accuracies
 from apcli.stages.report.agreement import Agreement, agreements, bracketed, caveats, moment_name, signed, verdict
 from apcli.stages.report.experiment import Group, Report, Run, Stat
-from apcli.stages.report.quantities import PD, Key, Quantity, Record
+from apcli.stages.report.quantities import PD, Quantity, ScoreKey
 from apcli.stages.report.ranking import Ranking, rankings, sentences
-from apcli.theory.statistics.performance import SPLITS
 from apcli.words import join
 
 UNKNOWN = "–"
@@ -174,7 +174,7 @@ def to_markdown(report: Report) -> str:
 
 def to_csv(report: Report) -> str:
     """A line per record (run × seed × epoch × layer × measure), every field, full precision; unknown is empty."""
-    return _csv([dict(_flat(record)) for record in report.records])
+    return _csv([columns_of(record) for record in report.records])
 
 
 def order_csv(report: Report) -> str:
@@ -205,7 +205,7 @@ def _runs_table(
     rows = []
     for run, cells in zip(group.runs, known, strict=True):
         asked = UNKNOWN if run.sparsity is None else f"{run.sparsity:g}"
-        rows.append([run.method, asked, *cells, *(_value(run, q.key) for q in quantities)])
+        rows.append([run.method, asked, *cells, *(_value(run, q) for q in quantities)])
     return head, rows
 
 
@@ -228,8 +228,9 @@ def _accuracies(run: Run) -> list[str]:
     return [str(len(run.trials)), *(spread(run.accuracy(state), 2) for state in ("dense", "before", "pruned"))]
 
 
-def _value(run: Run, key: Key) -> str:
-    return spread(run.final(key), 2 if key[-1] == "accuracy" else None)
+def _value(run: Run, quantity: Quantity) -> str:
+    key = quantity.key
+    return spread(run.final(key), 2 if isinstance(key, ScoreKey) and key.what == "accuracy" else None)
 
 
 def _sd(value: float, decimals: int | None) -> str:
@@ -250,38 +251,3 @@ def _markdown(table: Table) -> str:
     lines = [head, ["---"] * len(head), *rows]
     cells = [line if index == 1 else [_plain(cell) for cell in line] for index, line in enumerate(lines)]
     return "\n".join(f"| {' | '.join(line)} |" for line in cells)
-
-
-def _flat(record: Record) -> Iterator[tuple[str, Any]]:
-    for key in ("model", "data", "method", "scope"):
-        yield key, record.get(key)
-    for key in ("requested", "actual"):
-        yield f"sparsity_{key}", _part(record, "sparsity").get(key)
-    for key in ("seed", "epoch", "layer", "dim", "dist"):
-        yield key, record.get(key)
-    yield "params", " ".join(f"{k}={v}" for k, v in _part(record, "params").items())
-    yield "measure", record.get("measure")
-    yield "measure_params", " ".join(f"{k}={v}" for k, v in _part(record, "measure_params").items())
-    for key in ("estimator", "value", "std_error"):
-        yield key, record.get(key)
-    for key in ("draws", "evaluated"):
-        yield key, " ".join(f"{k}={v}" for k, v in _part(record, key).items())
-    for key in ("lemma_1", "lemma_1_best", "pinsker", "bretagnolle_huber"):
-        yield f"tv_{key}", _part(record, "tv_bounds").get(key)
-    for split in SPLITS:
-        for what in ("loss", "accuracy"):
-            yield f"pd_{split}_{what}", _part(record, "pd", split).get(what)
-    for state in ("dense", "before", "pruned"):
-        for split in SPLITS:
-            for what in ("loss", "accuracy", "top5"):
-                yield f"{state}_{split}_{what}", _part(record, "metrics", state, split).get(what)
-    for side in ("dense", "pruned"):
-        for key in ("path", "sha256"):
-            yield f"{side}_{key}", _part(record, side).get(key)
-
-
-def _part(record: Record, *path: str) -> Mapping[str, Any]:
-    found: Mapping[str, Any] = record
-    for key in path:
-        found = found.get(key) or {}
-    return found

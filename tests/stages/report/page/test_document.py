@@ -2,11 +2,13 @@ import copy
 import csv
 import io
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
 
 from apcli.errors import ApcliError, UsageError
+from apcli.records.divergence import DivergenceRecord, File, TvBounds
 from apcli.stages.report.experiment import Stat, build
 from apcli.stages.report.page.document import html, make, page
 from apcli.stages.report.tables.rows import number, spread, to_csv, to_markdown
@@ -70,16 +72,11 @@ def test_page_is_whole_and_needs_nothing_else(small):
 
 
 def test_names_from_records_are_only_text(make_grid):
-    records = make_grid(seeds=(0,), epochs=1, sparsities=(0.3,))
-    bad = "<script>alert('$x$')</script>"
-    for record in records:
-        record |= {"model": bad, "data": bad, "method": record["method"] + bad, "layer": bad, "scope": bad}
-        record["params"] = {bad: bad}
-        record["dist"] += bad
-        record["pruned"] = {
-            "path": record["pruned"]["path"] + '"><img onerror=x>',
-            "sha256": record["pruned"]["sha256"],
-        }
+    records, bad = [], "<script>alert('$x$')</script>"
+    for r in make_grid(seeds=(0,), epochs=1, sparsities=(0.3,)):
+        pruned = File(r.pruned.path + '"><img onerror=x>', r.pruned.sha256)
+        names = {"model": bad, "data": bad, "method": r.method + bad, "layer": bad, "scope": bad, "dist": r.dist + bad}
+        records.append(replace(r, params={bad: bad}, pruned=pruned, **names))
     page = html(records)
     found = outline(page)
     assert "script" not in found.seen
@@ -92,17 +89,12 @@ def test_names_from_records_are_only_text(make_grid):
 def many(make_grid):
     """Fourteen measures, some of them estimates, some with bounds on total variation."""
     records = make_grid(seeds=(0,), epochs=1)
-    for r in records:
-        r |= {"measure_params": {}, "draws": None, "evaluated": None, "tv_bounds": None}
     kept = [*records]
     for index in range(11):
-        for r in (r for r in records if r["dist"] == "gaussian"):
-            drawn = {
-                "params": {"cov": f"kind-{index}"},
-                "value": r["value"] * (1 + (ord(r["pruned"]["sha256"][index]) % 7)),
-            }
-            bounds = {"lemma_1": None, "lemma_1_best": 0.25, "pinsker": 0.75, "bretagnolle_huber": 1.0}
-            kept.append({**r, **drawn, "std_error": 0.25 if index == 10 else 0.0, "tv_bounds": bounds})
+        for r in (r for r in records if r.dist == "gaussian"):
+            value = r.value * (1 + (ord(r.pruned.sha256[index]) % 7))
+            drawn = {"params": {"cov": f"kind-{index}"}, "value": value, "std_error": 0.25 if index == 10 else 0.0}
+            kept.append(replace(r, **drawn, tv_bounds=TvBounds(None, 0.25, 0.75, 1.0)))
     return kept
 
 
@@ -152,9 +144,8 @@ def test_files_alone_make_a_page(make_grid):
 
 
 def test_unknown_everything_makes_a_page():
-    nulls = dict.fromkeys(("model", "data", "seed", "method", "scope", "sparsity", "pd", "metrics", "epoch", "params"))
-    record = {**nulls, "kind": "divergence", "version": 1, "dist": "ap2", "measure": "ap2", "layer": "w", "value": 0.0}
-    page = html([record, {**record, "layer": None, "dist": None, "value": None, "dense": None, "pruned": None}])
+    record = DivergenceRecord(dist="ap2", measure="ap2", layer="w", value=0.0)
+    page = html([record, DivergenceRecord(dist="new", layer="w")])
     assert "unnamed model on unnamed data" in outline(page).headings
     assert "NaN" not in page
     assert ">None<" not in page
@@ -163,7 +154,7 @@ def test_unknown_everything_makes_a_page():
 
 def test_two_models_make_two_parts(make_grid):
     records = make_grid(seeds=(0,), epochs=0, sparsities=(0.1, 0.3))
-    found = outline(html([r for r in [*records, *({**r, "model": "vgg16"} for r in records)] if r["dist"] == "ap2"]))
+    found = outline(html([r for r in [*records, *(replace(r, model="vgg16") for r in records)] if r.dist == "ap2"]))
     assert {"resnet20 on cifar10", "vgg16 on cifar10"} <= set(found.headings)
     assert found.seen.count("svg") == 6
 
@@ -202,9 +193,8 @@ def test_make_refuses_nonsense(small, tmp_path):
 
 
 def test_figure_names_never_leave_the_folder(make_grid, tmp_path):
-    records = make_grid(seeds=(0,), epochs=1, sparsities=(0.1,))
-    for record in records:
-        record["method"] = {"lowest": "../../x", "random": "x", "highest": "X"}[record["method"]]
+    names = {"lowest": "../../x", "random": "x", "highest": "X"}
+    records = [replace(r, method=names[r.method]) for r in make_grid(seeds=(0,), epochs=1, sparsities=(0.1,))]
     paths = make(records, ["svg"], tmp_path / "r")
     assert all(path.parent == tmp_path for path in paths)
     assert len(set(paths)) == len(paths) == 5
@@ -214,18 +204,16 @@ def test_csv_holds_every_record_in_full(small):
     rows = list(csv.DictReader(io.StringIO(to_csv(build(small)))))
     assert len(rows) == len(small)
     for row, record in zip(rows, small, strict=True):
-        assert float(row["value"]) == record["value"]
-        assert row["layer"] == record["layer"]
-        assert row["epoch"] == ("" if record["epoch"] is None else str(record["epoch"]))
-        assert float(row["pd_train_loss"]) == record["pd"]["train"]["loss"]
-        assert float(row["before_test_top5"]) == record["metrics"]["before"]["test"]["top5"]
+        assert float(row["value"]) == record.value
+        assert row["layer"] == record.layer
+        assert row["epoch"] == ("" if record.epoch is None else str(record.epoch))
+        assert float(row["pd_train_loss"]) == record.pd.train.loss
+        assert float(row["before_test_top5"]) == record.metrics.before.test.top5
     assert rows[-1]["params"] == "df=4 scale=1.0 groups=0"
     assert {row[key] for row in rows for key in ("measure_params", "draws", "evaluated", "tv_lemma_1")} == {""}
-    new = {
-        "measure_params": {"alpha": 0.5}, "draws": {"samples": 9, "seed": 0}, "evaluated": {"split": "test"},
-        "tv_bounds": {"lemma_1": None, "pinsker": 0.3},
-    }  # fmt: skip
-    (row,) = csv.DictReader(io.StringIO(to_csv(build([{**small[-1], **new}]))))
+    new = replace(small[-1], measure_params={"alpha": 0.5}, draws={"samples": 9, "seed": 0})
+    new = replace(new, evaluated={"split": "test"}, tv_bounds=TvBounds(pinsker=0.3))
+    (row,) = csv.DictReader(io.StringIO(to_csv(build([new]))))
     assert (row["measure_params"], row["draws"], row["evaluated"]) == ("alpha=0.5", "samples=9 seed=0", "split=test")
     assert (row["tv_lemma_1"], row["tv_pinsker"]) == ("", "0.3")
 

@@ -3,8 +3,9 @@ import math
 
 import pytest
 
-from apcli import records
 from apcli.errors import ApcliError, UsageError
+from apcli.records.divergence import DivergenceRecord
+from apcli.records.lines import dump, load
 
 RECORD = {
     "kind": "divergence",
@@ -17,22 +18,26 @@ RECORD = {
 
 
 def test_a_record_is_one_line_that_reads_back():
-    line = records.dump(RECORD)
+    line = dump(RECORD)
     assert "\n" not in line
     assert json.loads(line) == RECORD
-    assert list(records.load([line, "", "  \n", line + "\n"], "file")) == [RECORD, RECORD]
+    record = DivergenceRecord(value=0.1, layer="größe\u2028\n", dist="ap2")
+    assert list(load([line, "", "  \n", line + "\n"], "file")) == [record, record]
+    assert list(load([dump(record.to_json())], "file")) == [record]
 
 
 @pytest.mark.parametrize("unknown", [math.nan, math.inf, -math.inf])
 def test_a_number_that_is_not_finite_is_null(unknown):
-    line = records.dump({"a": unknown, "b": {"c": [1.5, (unknown, "x")]}, "d": True, "e": 3})
+    line = dump({"a": unknown, "b": {"c": [1.5, (unknown, "x")]}, "d": True, "e": 3})
     assert json.loads(line) == {"a": None, "b": {"c": [1.5, [None, "x"]]}, "d": True, "e": 3}
     assert not {"NaN", "Infinity"} & set(line.replace('"', " ").replace(",", " ").split())
+    (record,) = load([json.dumps({**RECORD, "value": unknown})], "file")
+    assert record.value is None
 
 
 def test_full_precision_survives():
     values = [1 / 3, 5e-324, 1.7976931348623157e308, 2**53 + 1]
-    assert json.loads(records.dump({"values": values}))["values"] == values
+    assert json.loads(dump({"values": values}))["values"] == values
 
 
 @pytest.mark.parametrize(
@@ -40,9 +45,10 @@ def test_full_precision_survives():
     [
         ("runs/base.safetensors\n", UsageError, "f, line 2 is a checkpoint's path"),
         ("hello", UsageError, "line 2 is 'hello' where a record"),
-        ("[1, 2]", ApcliError, "line 2 is no divergence record"),
-        ("3", ApcliError, "no divergence record"),
-        ('{"kind": "checkpoint", "version": 1}', ApcliError, "no divergence record"),
+        ("[1, 2]", ApcliError, "line 2 is no record"),
+        ("3", ApcliError, "is no record: expected JSON Lines from apcli divergence"),
+        ('{"kind": ["divergence"]}', ApcliError, "is no record"),
+        ('{"kind": "chapter", "version": 1}', ApcliError, "line 2 is a record of unknown kind 'chapter': expected one"),
         ('{"kind": "divergence", "version": 2}', ApcliError, "version 2, expected 1"),
         ('{"kind": "divergence"}', ApcliError, "version None"),
         (json.dumps({**RECORD, "value": "0.1"}), ApcliError, "line 2 has value '0.1': expected a number or null"),
@@ -50,11 +56,12 @@ def test_full_precision_survives():
         (json.dumps({**RECORD, "pd": [1]}), ApcliError, r"line 2 has pd \[1\]: expected an object or null"),
         (json.dumps({**RECORD, "layer": None}), ApcliError, "line 2 has layer None: expected text"),
         (json.dumps({**RECORD, "epoch": 1.5}), ApcliError, "line 2 has epoch 1.5: expected a whole number or null"),
+        (json.dumps({**RECORD, "pd": {"test": {"loss": "1"}}}), ApcliError, "line 2 has pd.test.loss '1': expected a"),
     ],
 )
 def test_what_is_no_record_is_named_with_its_line(line, error, words):
-    reader = records.load([records.dump(RECORD), line], "f")
-    assert next(reader) == RECORD
+    reader = load([dump(RECORD), line], "f")
+    assert next(reader).value == 0.1
     with pytest.raises(error, match=words) as caught:
         next(reader)
     assert type(caught.value) is error

@@ -1,0 +1,20 @@
+"""Records: one JSON object per line (standard library only).
+
+A kind of record is one dataclass, whose fields say what is written, checked, tabled and documented, and one row here.
+"""
+
+from apcli.registry.tables import Row, Table
+
+POOLED = "*"  # the ``layer`` of all compared layers taken as one vector
+
+KINDS = Table(
+    "record kind",
+    (
+        Row(
+            "divergence",
+            "apcli.records.divergence:DivergenceRecord",
+            "how far the weights of one layer, or of all, moved; beside how far the performance moved",
+            "apcli divergence",
+        ),
+    ),
+)

@@ -1,0 +1,152 @@
+"""JSON objects with typed fields: a dataclass is the schema that reading, writing, CSV columns and docs follow.
+
+A field is annotated ``Annotated[type, "what it means"]``. The type is ``str``, ``int``, ``float``, a ``Mapping``, or
+another ``JsonObject``; ``| None`` where null may stand.
+"""
+
+import functools
+import types
+from collections.abc import Iterator, Mapping
+from dataclasses import MISSING, dataclass, fields
+from typing import Annotated, Any, ClassVar, Self, get_args, get_origin, get_type_hints
+
+from apcli.errors import ApcliError
+
+_WORDS: dict[type, str] = {str: "text", int: "a whole number", float: "a number"}
+
+
+@dataclass(frozen=True)
+class Columns:
+    """In a field's annotation: what the CSV columns of its object begin with, in place of the field's name."""
+
+    prefix: str
+
+
+@dataclass(frozen=True)
+class Field:
+    """A field as its annotation declares it. ``optional``: absent or null, it has its default."""
+
+    name: str
+    of: type
+    nullable: bool
+    optional: bool
+    meaning: str
+    prefix: str
+
+    @property
+    def nested(self) -> "type[JsonObject] | None":
+        """The type, where it is an object with fields of its own."""
+        return self.of if issubclass(self.of, JsonObject) else None
+
+    @property
+    def expected(self) -> str:
+        """The values that it may have, for a message."""
+        noun = _WORDS.get(self.of, "an object")
+        return f"{noun} or null" if self.nullable or self.optional else noun
+
+    def admits(self, value: object) -> bool:
+        """Whether a JSON value is of the field's type; objects are checked by their own fields."""
+        if self.of in _WORDS:
+            kinds: Any = (int, float) if self.of is float else self.of
+            return isinstance(value, kinds) and not isinstance(value, bool)
+        return isinstance(value, Mapping)
+
+
+class JsonObject:
+    """The base of a frozen dataclass whose fields are a JSON object's members, in their order."""
+
+    def to_json(self) -> dict[str, Any]:
+        """The object as ``json`` writes it. Numbers that are not finite are left as they are."""
+        return {field.name: _json(getattr(self, field.name)) for field in fields_of(type(self))}
+
+    @classmethod
+    def from_json(cls, found: Mapping[str, Any], where: str = "the object", path: str = "") -> Self:
+        """Read an object; members that no field is named for are left out.
+
+        Args:
+            where: what a message calls it.
+            path: the members that lead to it, each followed by a dot.
+
+        Raises:
+            ApcliError: a member is missing or of another type.
+        """
+        given = {}
+        for field in fields_of(cls):
+            value: Any = found.get(field.name)
+            if value is None and (field.nullable or field.optional):
+                continue
+            if not field.admits(value):
+                raise ApcliError(f"{where} has {path}{field.name} {value!r:.60}: expected {field.expected}")
+            nested = field.nested
+            given[field.name] = nested.from_json(value, where, f"{path}{field.name}.") if nested else value
+        return cls(**given)
+
+
+class Record(JsonObject):
+    """The base of every record: an object that says its ``kind`` (its row in ``KINDS``) and format ``version``."""
+
+    kind: ClassVar[str]
+    version: ClassVar[int]
+
+    def to_json(self) -> dict[str, Any]:
+        """The record as ``json`` writes it, its kind and version first."""
+        return {"kind": self.kind, "version": self.version, **super().to_json()}
+
+
+def fields_of(kind: type[JsonObject]) -> tuple[Field, ...]:
+    """The fields of a dataclass, in order."""
+    unchecked: Any = kind  # mypy does not see that a class has a hash
+    return _fields_of(unchecked)
+
+
+@functools.cache
+def _fields_of(kind: Any) -> tuple[Field, ...]:
+    hints = get_type_hints(kind, include_extras=True)
+    return tuple(_field(f.name, hints[f.name], (f.default, f.default_factory) != (MISSING,) * 2) for f in fields(kind))
+
+
+def columns_of(record: JsonObject) -> dict[str, object]:
+    """The record as a row of a CSV file: objects spread over columns, free mappings as ``key=value``, null as None."""
+    return dict(_columns(type(record), record, ""))
+
+
+def documented(kind: type[JsonObject]) -> Iterator[tuple[str, str, str]]:
+    """Name, type and meaning of each field, for people; the members of an object are a part of its meaning."""
+    if issubclass(kind, Record):
+        yield "kind", "text", f"always `{kind.kind}`"
+        yield "version", _WORDS[int], f"of the format: {kind.version}"
+    for field in fields_of(kind):
+        nested = field.nested
+        yield field.name, field.expected, f"{field.meaning}: {_members(nested)}" if nested else field.meaning
+
+
+def _field(name: str, annotation: Any, optional: bool) -> Field:
+    assert get_origin(annotation) is Annotated, f"{name}: expected Annotated[type, meaning]"
+    hint, meaning, *rest = get_args(annotation)
+    union = get_args(hint) if get_origin(hint) is types.UnionType else (hint,)
+    (kind,) = {get_origin(member) or member for member in union} - {types.NoneType}
+    prefix = next((extra.prefix for extra in rest if isinstance(extra, Columns)), f"{name}_")
+    return Field(name, kind, types.NoneType in union, optional, meaning, prefix)
+
+
+def _json(value: Any) -> Any:
+    return value.to_json() if isinstance(value, JsonObject) else value
+
+
+def _columns(kind: type[JsonObject], value: JsonObject | None, prefix: str) -> Iterator[tuple[str, object]]:
+    for field in fields_of(kind):
+        member = None if value is None else getattr(value, field.name)
+        if field.nested:
+            yield from _columns(field.nested, member, prefix + field.prefix)
+        elif issubclass(field.of, Mapping):
+            yield prefix + field.name, " ".join(f"{key}={part}" for key, part in (member or {}).items())
+        else:
+            yield prefix + field.name, member
+
+
+def _members(kind: type[JsonObject]) -> str:
+    """``a`` (what it is), ``b`` (what it is); members that are objects of one type say so together."""
+    members = fields_of(kind)
+    listed = ", ".join(f"`{field.name}` ({field.meaning})" for field in members)
+    shared = dict.fromkeys(field.nested for field in members)
+    return listed + "".join(f"; each an object: {_members(nested)}" for nested in shared if nested)

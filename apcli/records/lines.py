@@ -1,0 +1,61 @@
+"""JSON Lines: records written one to a line, and read back with every line checked."""
+
+import json
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from apcli.errors import ApcliError, UsageError
+from apcli.records import KINDS
+from apcli.records.json_objects import Record
+
+
+def dump(found: Mapping[str, Any]) -> str:
+    """One line of JSON. A number that is not finite is not known, and is written null.
+
+    Bytes of a file's name that are no UTF-8, which no JSON text can hold, are escaped: ``\\udcff``.
+    """
+    return json.dumps(_clean(found), allow_nan=False, ensure_ascii=False)
+
+
+def load(lines: Iterable[str], where: str) -> Iterator[Record]:
+    """Read JSON Lines; ``where`` is what messages call them.
+
+    Raises:
+        UsageError: a line is something else, such as a checkpoint's path.
+        ApcliError: a record is of a kind or version that this program does not know, or has a wrong field.
+    """
+    for number, line in enumerate(lines, 1):
+        if line.strip():
+            yield _record(line, f"{where}, line {number}")
+
+
+def _record(line: str, where: str) -> Record:
+    try:
+        found = json.loads(line)
+    except ValueError:
+        hint = "a checkpoint's path" if line.rstrip().endswith(".safetensors") else repr(line.strip()[:40])
+        raise UsageError(f"{where} is {hint} where a record was expected: run `apcli divergence` first") from None
+    if not isinstance(found, dict) or not isinstance(found.get("kind"), str):
+        raise ApcliError(f"{where} is no record: expected JSON Lines from apcli divergence")
+    if found["kind"] not in KINDS:
+        known = ", ".join(KINDS.names)
+        raise ApcliError(f"{where} is a record of unknown kind {found['kind']!r:.40}: expected one of {known}")
+    kind: Any = KINDS.row(found["kind"]).load()
+    if found.get("version") != kind.version:
+        raise ApcliError(f"{where} is of version {found.get('version')}, expected {kind.version}: make it again")
+    record: Record = kind.from_json(_clean(found), where)
+    return record
+
+
+def _clean(value: Any) -> Any:
+    """The value without numbers that are not finite and without halves of characters."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, str):
+        return value if value.isascii() else value.encode(errors="backslashreplace").decode()
+    if isinstance(value, dict):
+        return {_clean(key): _clean(member) for key, member in value.items()}
+    if isinstance(value, list | tuple):
+        return [_clean(member) for member in value]
+    return value

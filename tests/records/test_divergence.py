@@ -1,0 +1,72 @@
+"""The divergence record: its bytes are a promise, and every field is written, read, tabled and documented."""
+
+from dataclasses import fields, replace
+
+import pytest
+
+from apcli.records import KINDS, lines
+from apcli.records.divergence import Difference, DivergenceRecord, File, PerformanceDifference, Sparsity, TvBounds
+from apcli.records.json_objects import Record, columns_of, documented
+
+RECORD = DivergenceRecord(
+    model="resnet20",
+    seed=0,
+    dense=File("a.safetensors", "0" * 4),
+    pruned=File("b.safetensors", "1" * 4),
+    method="lowest",
+    sparsity=Sparsity(0.3, 0.3009),
+    layer="conv1",
+    dim=432,
+    dist="student-t",
+    params={"df": 4.0, "pruned_df": "same"},
+    measure="kl",
+    estimator="exact",
+    value=0.25,
+    std_error=0.0,
+    tv_bounds=TvBounds(0.1, None, 0.5, 0.6),
+    pd=PerformanceDifference(test=Difference(0.5, 1.25)),
+)
+LINE = (
+    '{"kind": "divergence", "version": 1, "model": "resnet20", "data": null, "seed": 0, '
+    '"dense": {"path": "a.safetensors", "sha256": "0000"}, "pruned": {"path": "b.safetensors", "sha256": "1111"}, '
+    '"method": "lowest", "scope": null, "mask_seed": null, "sparsity": {"requested": 0.3, "actual": 0.3009}, '
+    '"layer": "conv1", "dim": 432, "epoch": null, "dist": "student-t", "params": {"df": 4.0, "pruned_df": "same"}, '
+    '"measure": "kl", "measure_params": {}, "estimator": "exact", "draws": null, "evaluated": null, "value": 0.25, '
+    '"std_error": 0.0, "tv_bounds": {"lemma_1": 0.1, "lemma_1_best": null, "pinsker": 0.5, "bretagnolle_huber": 0.6}, '
+    '"pd": {"test": {"loss": 0.5, "accuracy": 1.25}, "train": null}, '
+    '"metrics": {"dense": null, "before": null, "pruned": null}}'
+)
+
+
+def test_the_line_is_the_contract():
+    assert lines.dump(RECORD.to_json()) == LINE
+    assert list(lines.load([LINE], "f")) == [RECORD]
+
+
+def test_what_an_older_record_lacks_has_its_default():
+    found = DivergenceRecord.from_json({"layer": "fc", "dist": "ap2", "params": None, "sparsity": None, "new": 1})
+    assert found == DivergenceRecord(layer="fc", dist="ap2")
+
+
+def test_columns_are_the_fields():
+    row = columns_of(RECORD)
+    assert (row["dense_path"], row["sparsity_actual"], row["pd_test_accuracy"]) == ("a.safetensors", 0.3009, 1.25)
+    assert (row["params"], row["tv_lemma_1"], row["tv_lemma_1_best"]) == ("df=4.0 pruned_df=same", 0.1, None)
+    assert (row["draws"], row["dense_test_loss"], row["pruned_train_top5"]) == ("", None, None)
+    assert row.keys() == columns_of(replace(RECORD, tv_bounds=None, pd=PerformanceDifference())).keys()
+
+
+@pytest.mark.parametrize("row", list(KINDS), ids=lambda row: row.name)
+def test_every_field_of_every_kind_is_documented(row):
+    kind = row.load()
+    assert issubclass(kind, Record)
+    assert kind.kind == row.name
+    listed = list(documented(kind))
+    assert [name for name, *_ in listed] == ["kind", "version", *(field.name for field in fields(kind))]
+    assert all(cell for line in listed for cell in line)
+
+
+def test_the_members_of_an_object_are_a_part_of_its_meaning():
+    words = {name: meaning for name, _, meaning in documented(DivergenceRecord)}
+    assert "`requested` (as asked for" in words["sparsity"]
+    assert words["metrics"].endswith("`accuracy` (top-1, percent), `top5` (percent)")
