@@ -14,6 +14,7 @@ import pytest
 
 import apcli
 from apcli.projections import DISTRIBUTIONS, ELLIPTICAL
+from apcli.records import KINDS
 from apcli.registry.tables import Row, Table
 
 ROOT = Path(apcli.__file__).parent
@@ -393,8 +394,11 @@ def test_every_row_loads_and_says_where_it_is_from(table, row):
     assert set(row.name) <= set("abcdefghijklmnopqrstuvwxyz0123456789-+")
 
 
-@pytest.mark.parametrize("row", [row for _, _, row in ROWS], ids=[row[0] for row in ROWS])
+@pytest.mark.parametrize(
+    "row", [row for _, table, row in ROWS if table is not KINDS], ids=[row[0] for row in ROWS if row[1] is not KINDS]
+)
 def test_every_parameter_of_a_row_is_one_of_its_function(row):
+    """Of functions: the fields of a kind of record are its own."""
     parameters = inspect.signature(row.load()).parameters
     own = set(row.parameters) - (set(ELLIPTICAL) if row in DISTRIBUTIONS_ON_SHIFTS else set())
     if row.target.startswith("apcli.") and not row.target.startswith("apcli.models"):
