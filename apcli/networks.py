@@ -11,8 +11,7 @@ from torch import Tensor, nn
 from apcli.channels.resize import fit_
 from apcli.checkpoints.checkpoint import Checkpoint
 from apcli.checkpoints.network_layers import NetworkLayers
-from apcli.checkpoints.state_dicts import load as load_tensors
-from apcli.checkpoints.state_dicts import load_outline
+from apcli.checkpoints.state_dicts import load_outline, load_tensors
 from apcli.configs.shared import DEFAULT_DATA, DataConfig, InputConfig
 from apcli.data.batches import batches
 from apcli.data.datasets import Dataset, Samples, load
@@ -68,7 +67,7 @@ class Networks:
         Raises:
             UsageError: one of them is not known, or the network has too few outputs for the data.
         """
-        name = self.data.name or ((source.lineage or {}).get("data") or {}).get("name") or DEFAULT_DATA
+        name = self.data.name or source.lineage.data_name or DEFAULT_DATA
         if self.data.name is None and name.startswith("folder:"):
             raise UsageError(
                 f"{source.label} was trained on {name}, and a file keeps no paths: give --data folder:PATH"
@@ -90,7 +89,7 @@ class Networks:
                 **vars(inputs),
             )
             spec = for_its_channels(spec, self.model)
-        dataset = dataset.for_outputs((source.lineage or {}).get("classes") or (), source.label)
+        dataset = dataset.for_outputs(source.lineage.classes, source.label)
         if spec.num_classes < dataset.classes:
             sizes = f"{spec.num_classes} outputs and {name} {dataset.classes} classes"
             raise UsageError(f"{source.label} has {sizes}: choose other --data")
@@ -120,10 +119,9 @@ class Networks:
         Raises:
             UsageError: ``--model`` names one too.
         """
-        known = (source.lineage or {}).get("model")
-        if known is None:
+        if source.lineage.model is None:
             return None
-        spec = ModelSpec.from_dict(known)
+        spec = ModelSpec.from_dict(source.lineage.model)
         if self.model is not None and not is_user_model(self.model):
             raise UsageError(
                 f"--model is {self.model!r} but {source.label} says it is {spec.name!r}: leave --model out"
@@ -209,7 +207,7 @@ def _compact_shapes(model: nn.Module, checkpoint: Checkpoint) -> dict[str, list[
     """
     shapes = {}
     state = model.state_dict()
-    for name, kept in ((checkpoint.lineage or {}).get("kept") or {}).items():
+    for name, kept in checkpoint.lineage.kept.items():
         entry, own = checkpoint.entries.get(name), state.get(name)
         if entry is not None and own is not None and len(entry.shape) == own.dim():
             sizes = zip(entry.shape, own.shape, strict=True)

@@ -1,5 +1,6 @@
 """A checkpoint meets data: its outputs keep their classes, whatever the folders of the data are called and hold."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,6 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
-from apcli.checkpoints import lineage as lineages
 from apcli.checkpoints.files.headers import KEY
 from apcli.checkpoints.reading import read
 from apcli.configs.shared import DataConfig, InputConfig
@@ -65,7 +65,7 @@ def trained(place: Path, data: Path, target: Path, epochs: int = 20, **options: 
 def base(place: Path) -> Path:
     path = trained(place, place / "first", place / "made")
     assert accuracy(path) == 100
-    assert read(path).lineage["classes"] == ["Zebra", "ant", "bee"]
+    assert read(path).lineage.classes == ("Zebra", "ant", "bee")
     return path
 
 
@@ -76,7 +76,7 @@ def evaluated(place: Path, source: Path, data: Path, target: Path, **options: An
 
 
 def accuracy(path: Path) -> float:
-    return float(read(path).lineage["metrics"]["test"]["accuracy"])
+    return float(read(path).lineage.metrics["test"]["accuracy"])
 
 
 def test_another_alphabetical_place(place, base, tmp_path, caplog):
@@ -84,7 +84,7 @@ def test_another_alphabetical_place(place, base, tmp_path, caplog):
     with caplog.at_level("INFO", "apcli"):
         path = evaluated(place, base, data, tmp_path)
     assert accuracy(path) == 100
-    assert read(path).lineage["classes"] == ["Zebra", "ant", "bee"]
+    assert read(path).lineage.classes == ("Zebra", "ant", "bee")
     assert "folder:renamed numbers its classes differently from the outputs of" in caplog.text
     assert "lacks" not in caplog.text
 
@@ -94,10 +94,10 @@ def test_a_subset_and_its_like_in_train(place, base, tmp_path, caplog):
     with caplog.at_level("INFO", "apcli"):
         path = evaluated(place, base, data, tmp_path)
     assert "matched by name; it lacks Zebra, so accuracy is over the others" in caplog.text
-    assert (accuracy(path), read(path).lineage["classes"]) == (100, ["Zebra", "ant", "bee"])
+    assert (accuracy(path), read(path).lineage.classes) == (100, ("Zebra", "ant", "bee"))
     path = trained(place, data, tmp_path / "in", epochs=0, weights=str(base))
-    assert (accuracy(path), read(path).lineage["classes"]) == (100, ["Zebra", "ant", "bee"])
-    assert read(path).lineage["model"]["num_classes"] == 3
+    assert (accuracy(path), read(path).lineage.classes) == (100, ("Zebra", "ant", "bee"))
+    assert read(path).lineage.model["num_classes"] == 3
 
 
 def test_a_class_without_an_output_is_refused_and_can_be_learnt(place, base, tmp_path, caplog):
@@ -110,26 +110,26 @@ def test_a_class_without_an_output_is_refused_and_can_be_learnt(place, base, tmp
     with caplog.at_level("INFO", "apcli"):
         path = trained(place, data, tmp_path, weights=str(base))
     assert "learn other classes: those of folder:more" in caplog.text
-    assert (accuracy(path), read(path).lineage["classes"]) == (100, ["ant", "bee", "okapi"])
+    assert (accuracy(path), read(path).lineage.classes) == (100, ("ant", "bee", "okapi"))
 
 
 def test_files_without_names_are_as_they_were(place, base, tmp_path):
     """Those of an earlier apcli: outputs are the folder's classes in their order, right or wrong."""
-    lineage = {key: value for key, value in read(base).lineage.items() if key != "classes"}
+    lineage = {key: value for key, value in read(base).lineage.to_json().items() if key != "classes"}
     older = tmp_path / "older.safetensors"
-    save_file(load_file(base), older, {"format": "pt", KEY: lineages.dump(lineage)})
-    assert read(older).lineage["classes"] is None
+    save_file(load_file(base), older, {"format": "pt", KEY: json.dumps(lineage)})
+    assert read(older).lineage.classes == ()
     assert accuracy(evaluated(place, older, place / "first", tmp_path / "a")) == 100
     data = write_classes(tmp_path / "renamed", {"zebra": 20, "ant": 120, "bee": 230})
     path = evaluated(place, older, data, tmp_path / "b")
     assert accuracy(path) < 50
-    assert read(path).lineage["classes"] == ["ant", "bee", "zebra"]
+    assert read(path).lineage.classes == ("ant", "bee", "zebra")
 
 
 def test_a_teacher_and_a_dense_file_have_the_same_outputs(place, base, tmp_path):
     data = write_classes(tmp_path / "renamed", {"zebra": 20, "ant": 120, "bee": 230})
     other = trained(place, data, tmp_path / "other")
-    assert read(other).lineage["classes"] == ["ant", "bee", "zebra"]
+    assert read(other).lineage.classes == ("ant", "bee", "zebra")
     with pytest.raises(
         UsageError, match=r"tells ant, bee and zebra apart, in this order, where the outputs here are Z"
     ):
@@ -145,7 +145,7 @@ def strangers(base: Path, folder: Path) -> Path:
 def test_what_a_file_without_lineage_takes_can_be_said(place, base, tmp_path, caplog):
     """A normalisation that was forgotten is wrong and said; given, it is right, and stands in what is made."""
     data = write_classes(tmp_path / "dark", {"Zebra": 20, "ant": 120, "bee": 131})
-    theirs, known = strangers(base, tmp_path), read(base).lineage["model"]
+    theirs, known = strangers(base, tmp_path), read(base).lineage.model
     found = {}
     for name, inputs in {
         "forgotten": InputConfig(input_size=4),
@@ -161,9 +161,9 @@ def test_what_a_file_without_lineage_takes_can_be_said(place, base, tmp_path, ca
         with caplog.at_level("INFO", "apcli"):
             path = Finetuner(config, Outputs(tmp_path / name), quiet).finetune(read(theirs))
         found[name] = read(path).lineage
-    given, forgotten = found["given"]["model"], found["forgotten"]["model"]
+    given, forgotten = found["given"].model, found["forgotten"].model
     assert (given["mean"], given["std"]) == (known["mean"], known["std"]) != (forgotten["mean"], forgotten["std"])
-    assert found["given"]["metrics"] != found["forgotten"]["metrics"]
+    assert found["given"].metrics != found["forgotten"].metrics
     assert "normalised   by mean 0.4867 and std 0.3393" in to_text(describe(read(path)))
     assert "net.py:net takes images of 1x4x4 (by --input-size), normalised by mean" in caplog.text
     assert "(by --mean and --std)" in caplog.text

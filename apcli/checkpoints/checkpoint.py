@@ -15,6 +15,7 @@ from apcli.checkpoints.files import safetensors_files, shards
 from apcli.checkpoints.files.entries import Entry
 from apcli.checkpoints.lineage import Lineage
 from apcli.checkpoints.network_layers import NetworkLayers
+from apcli.checkpoints.promises import Link
 from apcli.errors import ApcliError, UsageError, VerificationError
 
 SUFFIX = ".safetensors"
@@ -33,17 +34,16 @@ class Checkpoint:
     path: Path
     home: Path
     entries: Mapping[str, Entry]
-    lineage: Lineage | None
+    lineage: Lineage = Lineage.EMPTY
     nameless: bool = False
     shards: Mapping[Path, Sequence[str]] = field(default_factory=dict)
     metadata: Mapping[Path, Mapping[str, Any]] = field(default_factory=dict)
     built_layers: NetworkLayers | None = None
 
-    @cached_property
+    @property
     def network_layers(self) -> NetworkLayers | None:
         """The weights of the network's layers, as it was built or as the lineage lists them; None where neither."""
-        listed = (self.lineage or {}).get("layers")
-        return self.built_layers or (None if listed is None else NetworkLayers.from_dict(listed))
+        return self.built_layers or self.lineage.layers
 
     def as_built(self, layers: NetworkLayers) -> "Checkpoint":
         """The same checkpoint, of whose network the layers are known."""
@@ -77,16 +77,19 @@ class Checkpoint:
     def file_bytes(self) -> int:
         return sum(path.stat().st_size for path in self.files)
 
-    def link(self, home: Path, sha256: str | None = None) -> dict[str, str | None]:
-        """How a lineage kept in folder ``home`` names this file: relative path and SHA-256 (unless given, its own)."""
-        return {"path": None if self.nameless else relative(self.path, home), "sha256": sha256 or self.sha256}
+    def link(self, home: Path, sha256: str | None = None) -> Link:
+        """How a lineage kept in folder ``home`` names this file, whose SHA-256 is measured unless it is given."""
+        return Link(None if self.nameless else relative(self.path, home), sha256 or self.sha256)
 
-    def dense_link(self, home: Path, sha256: str | None = None) -> dict[str, str | None]:
+    def dense_link(self, home: Path, sha256: str | None = None) -> Link:
         """How a file made from this one names its dense ancestor: this file, unless it is pruned already."""
-        if not (self.lineage and self.lineage["pruned"] and self.lineage["dense"]):
+        if not (self.lineage.pruned and self.lineage.dense):
             return self.link(home, sha256)
-        path, sha256 = self.lineage["dense"].get("path"), self.lineage["dense"]["sha256"]
-        return {"path": None if path is None else relative(self.home.resolve() / path, home), "sha256": sha256}
+        return self.moved(self.lineage.dense, home)
+
+    def moved(self, link: Link, home: Path) -> Link:
+        """A link of this file's lineage as a lineage in folder ``home`` has it."""
+        return link if link.path is None else replace(link, path=relative(self.home.resolve() / link.path, home))
 
     def check_finite(self, names: Iterable[str] | None = None) -> None:
         """Raise ApcliError, naming the tensor, if a named tensor (default: any of floats) holds NaN or Inf."""
@@ -123,15 +126,15 @@ def verify_zeros(checkpoint: Checkpoint, label: str | None = None) -> None:
     """
     known = checkpoint.network_layers
     weights = {} if known is None else known.by_name
-    for promised, promise in (checkpoint.lineage or {}).get("pruned", {}).items():
+    for promised, promise in checkpoint.lineage.pruned.items():
         names = weights[promised].names if promised in weights else (promised,)
         for tensor in (promised, *(name for name in names if name != promised and name in checkpoint.entries)):
             entry = checkpoint.entries.get(tensor)
             found = entry.zeros if entry is not None and entry.is_float else 0
-            if found < promise["zeros"]:
+            if found < promise.zeros:
                 raise VerificationError(
                     f"{label or checkpoint.label}: {tensor} has {found} zeros but its lineage promises "
-                    f"{promise['zeros']}: the sparsity was lost, prune again"
+                    f"{promise.zeros}: the sparsity was lost, prune again"
                 )
 
 
@@ -142,6 +145,6 @@ def check_input(checkpoint: Checkpoint) -> None:
         UsageError: it is the trace of another checkpoint.
         VerificationError: a pruned layer has fewer zeros than promised.
     """
-    if checkpoint.lineage is not None and checkpoint.lineage["stage"] == "trace":
+    if checkpoint.lineage.stage == "trace":
         raise UsageError(f"{checkpoint.label} is a trace of another checkpoint's layers: give the checkpoint itself")
     verify_zeros(checkpoint)

@@ -13,7 +13,7 @@ import numpy as np
 from apcli.checkpoints.files.entries import Entry
 from apcli.errors import ApcliError
 
-Kept = dict[str, dict[str, str]]  # by tensor and dimension
+Kept = Mapping[str, Mapping[str, str]]  # by tensor and dimension
 
 _RUNS = re.compile(r"\d{1,15}(-\d{1,15})?(,\d{1,15}(-\d{1,15})?)*", re.ASCII)
 

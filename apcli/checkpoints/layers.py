@@ -9,7 +9,6 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 from apcli.checkpoints.checkpoint import Checkpoint
 from apcli.checkpoints.network_layers import EMBEDDING, OWN, NetworkLayers
@@ -215,20 +214,14 @@ def _refusal(checkpoint: Checkpoint, known: Census, refused: set[str]) -> UsageE
 
 def _last(checkpoint: Checkpoint, known: Census, option: str) -> Layer:
     """The layer that the lineage calls last: a file alone does not say in which order its tensors are used."""
-    named = ((checkpoint.lineage or {}).get("model") or {}).get("last")
     for layer in known.layers:
-        if named in layer.tensors:
+        if checkpoint.lineage.last_layer in layer.tensors:
             return layer
     if len(known.layers) == 1:
         return known.layers[0]
     raise UsageError(
         f"{option} last: {checkpoint.label} does not say which layer is last: name one of {listing(known.layers)}"
     )
-
-
-def listed(checkpoint: Checkpoint) -> dict[str, Any] | None:
-    """The layers of the network as the lineage of what is made of ``checkpoint`` lists them; None where not known."""
-    return None if checkpoint.network_layers is None else checkpoint.network_layers.as_dict()
 
 
 def check_tied(checkpoint: Checkpoint, layers: Iterable[Layer]) -> None:

@@ -2,128 +2,225 @@
 
 The lineage is one JSON object under the metadata key ``apcli``. It is data from a file and so not trusted:
 a name in it is looked up in a table, never imported or executed, and a path in it is only ever read.
-
-Keys: ``version`` (of this format), ``apcli`` (the program's version), ``stage``, ``model``, ``data``, ``seed``,
-``settings`` (one object per stage that led here, in order), ``history`` (one object per epoch of this stage),
-``metrics`` (final, per split), ``dense_metrics`` (the dense ancestor's, on the same data), ``pruned`` (per tensor),
-``layers`` (which tensors are layers' weights, and which are one parameter: ``layers.network_layers``; null: the network
-has not been built),
-``classes`` (what the outputs mean, in their order; null: not known),
-``kept`` (of a compact file, which channels of each tensor are left: ``kept_channels``), ``storage`` (packed tensors:
-``files.bitmask``), ``parent`` and ``dense`` (relative path and SHA-256).
 No clock time, absolute path or host name is in it: the same command gives the same bytes.
 """
 
 import json
 from collections.abc import Callable, Mapping
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar
 
 from apcli import __version__
-from apcli.checkpoints import network_layers
 from apcli.checkpoints.files.headers import KEY
+from apcli.checkpoints.network_layers import NetworkLayers
+from apcli.checkpoints.promises import Link, Promise, is_count, is_number, others
 from apcli.errors import ApcliError
 
 VERSION = 1
 PENDING = "?" * 64  # a parent's SHA-256 that is still being computed
+_RECIPE = ("stage", "settings", "model", "data", "seed", "parent")
+# What files of an earlier apcli do not have.
+_LATER: dict[str, Any] = {"apcli": None, "classes": None, "layers": None, "kept": {}, "storage": {}}
 
-Lineage = dict[str, Any]
+SplitMetrics = Mapping[str, Any]  # by split, an object of numbers; null where a split or a number is not known
 
 
-def make(stage: str, settings: Mapping[str, Any], origin: Lineage | None, **changes: Any) -> Lineage:
-    """The lineage of a file that ``stage`` made with ``settings`` from a file whose lineage is ``origin``.
+@dataclass(frozen=True)
+class Lineage:
+    """How a checkpoint was made, and what it promises. ``Lineage.EMPTY`` is that of a file which does not say.
 
-    What ``changes`` does not name (model, data, classes, seed, pruned, dense) is inherited; history and metrics never
-    are, because they were measured on other weights.
+    Attributes:
+        version: of this format.
+        apcli: the version of the program that wrote it.
+        stage: the command that made the file.
+        model: a ``ModelSpec``, and under ``last`` its last layer's weight; None: not known.
+        data: name, classes and images of the data set; None: not known.
+        classes: what the outputs mean, in their order; empty: not known.
+        seed: of the training.
+        layers: the weights of the network's layers; None: the network has not been built.
+        dense: the dense ancestor.
+        settings: one object per stage that led here, in order, each with its ``stage``.
+        history: one object per epoch of this stage.
+        metrics: the final ones.
+        dense_metrics: the dense ancestor's, on the same data.
+        pruned: by tensor.
+        kept: of a compact file, the channels of each tensor that are left (``kept_channels``).
+        storage: dtype and shape of packed tensors (``files.bitmask``).
+        parent: the file that this one was made from.
+        unknown: the keys of a later apcli, kept as they are.
     """
-    inherited = {key: (origin or {}).get(key) for key in ("model", "data", "classes", "seed", "layers", "dense")}
-    lineage: Lineage = {
-        "version": VERSION,
-        "apcli": __version__,
-        "stage": stage,
-        **inherited,
-        "settings": [*(origin or {}).get("settings", []), {"stage": stage, **settings}],
-        "history": [],
-        "metrics": {},
-        "dense_metrics": {},
-        "pruned": (origin or {}).get("pruned", {}),
-        "kept": (origin or {}).get("kept", {}),
-        "storage": {},
-        "parent": None,
-    }
-    unknown = changes.keys() - lineage.keys()
-    if unknown:
-        raise ValueError(f"not keys of a lineage: {sorted(unknown)}")
-    as_read_back: Lineage = json.loads(dump({**lineage, **changes}))
-    return as_read_back
 
+    version: int = VERSION
+    apcli: str | None = __version__
+    stage: str = ""
+    model: Mapping[str, Any] | None = None
+    data: Mapping[str, Any] | None = None
+    classes: tuple[str, ...] = ()
+    seed: int | None = None
+    layers: NetworkLayers | None = None
+    dense: Link | None = None
+    settings: tuple[Mapping[str, Any], ...] = ()
+    history: tuple[Mapping[str, Any], ...] = ()
+    metrics: SplitMetrics = field(default_factory=dict)
+    dense_metrics: SplitMetrics = field(default_factory=dict)
+    pruned: Mapping[str, Promise] = field(default_factory=dict)
+    kept: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    storage: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    parent: Link | None = None
+    unknown: Mapping[str, Any] = field(default_factory=dict)
 
-def promise(
-    zeros: int,
-    size: int,
-    method: str | None = None,
-    scope: str | None = None,
-    seed: int | None = None,
-    requested: float | None = None,
-) -> dict[str, Any]:
-    """What ``pruned`` says of one tensor: how it was pruned, where that is known, and the zeros it has from then on."""
-    return {
-        "method": method,
-        "scope": scope,
-        "seed": seed,
-        "requested": requested,
-        "actual": zeros / size,
-        "zeros": zeros,
-        "size": size,
-    }
+    EMPTY: ClassVar["Lineage"]
 
+    @property
+    def is_known(self) -> bool:
+        """Whether the file has a lineage."""
+        return bool(self.stage)
 
-def dump(lineage: Mapping[str, Any]) -> str:
-    return json.dumps(lineage, separators=(",", ":"), allow_nan=False)
+    @property
+    def model_name(self) -> str | None:
+        """The network's name; None: not known."""
+        return None if self.model is None else self.model["name"]
 
+    @property
+    def data_name(self) -> str | None:
+        """The data set's name; None: not known."""
+        return None if self.data is None else self.data["name"]
 
-def parse(text: str, where: str) -> Lineage:
-    """Read a lineage from a header's metadata; ``where`` is the file's name for messages.
+    @property
+    def last_layer(self) -> str | None:
+        """The weight of the network's last layer; None: not known."""
+        return None if self.model is None else self.model.get("last")
 
-    Raises:
-        ApcliError: it is not JSON, not of this shape, or of a newer version.
-    """
-    try:
-        lineage = json.loads(text, parse_constant=_refuse)
-    except (ValueError, RecursionError) as error:
-        raise ApcliError(
-            f"the lineage in {where} is not JSON ({error}): remove its {KEY!r} metadata to use it"
-        ) from None
-    if not isinstance(lineage, dict) or not isinstance(lineage.get("version"), int):
-        raise ApcliError(
-            f"the lineage in {where} is not an object with a version: remove its {KEY!r} metadata to use it"
+    @property
+    def last_settings(self) -> Mapping[str, Any]:
+        """The settings of the stage that made the file."""
+        return self.settings[-1] if self.settings else {}
+
+    @property
+    def recipe(self) -> dict[str, Any]:
+        """The JSON members that identify the run: the same command on the same inputs gives the same."""
+        said = self.to_json()
+        return {key: said[key] for key in _RECIPE}
+
+    def made_as(self, wanted: "Lineage") -> bool:
+        """Whether this file is the result of the run that ``wanted`` describes, perhaps before it was measured.
+
+        This lineage may know more: its objects may have further keys.
+        """
+        measured = {key: value for key, value in wanted.to_json().items() if key in ("history", "metrics") and value}
+        return _agrees(self.to_json(), {**wanted.recipe, **measured})
+
+    def then(self, stage: str, settings: Mapping[str, Any], **changes: Any) -> "Lineage":
+        """The lineage of a file that ``stage`` made with ``settings`` from the file of this lineage.
+
+        What ``changes`` (fields) does not name is inherited; history, metrics and storage never are, because they
+        belong to other weights.
+        """
+        made = Lineage(
+            stage=stage,
+            model=self.model,
+            data=self.data,
+            classes=self.classes,
+            seed=self.seed,
+            layers=self.layers,
+            dense=self.dense,
+            settings=(*self.settings, {"stage": stage, **settings}),
+            pruned=self.pruned,
+            kept=self.kept,
         )
-    if lineage["version"] > VERSION:
-        raise ApcliError(
-            f"{where} has a lineage of version {lineage['version']}, this apcli reads {VERSION}: update apcli"
-        )
-    older: Lineage = {
-        "classes": None,
-        "layers": None,
-        "kept": {},
-        "storage": {},
-    }  # what files of an earlier apcli do not have
-    lineage = {**lineage, **older, **lineage}
-    for key, fits in _SHAPES.items():
-        if key not in lineage or not fits(lineage[key]):
-            raise ApcliError(f"the lineage in {where} has no valid {key!r}: remove its {KEY!r} metadata to use it")
-    return lineage
+        return Lineage.from_text(replace(made, **changes).to_text(), stage)  # tuples are lists, as they will be read
+
+    def of_trace(self) -> "Lineage":
+        """The lineage of the trace beside the file."""
+        return replace(self, stage="trace", layers=None, pruned={}, history=())
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON values; ``from_json`` reads them back."""
+        return {
+            "version": self.version,
+            "apcli": self.apcli,
+            "stage": self.stage,
+            "model": self.model,
+            "data": self.data,
+            "classes": list(self.classes) or None,
+            "seed": self.seed,
+            "layers": None if self.layers is None else self.layers.to_json(),
+            "dense": None if self.dense is None else self.dense.to_json(),
+            "settings": list(self.settings),
+            "history": list(self.history),
+            "metrics": self.metrics,
+            "dense_metrics": self.dense_metrics,
+            "pruned": {tensor: promise.to_json() for tensor, promise in self.pruned.items()},
+            "kept": self.kept,
+            "storage": self.storage,
+            "parent": None if self.parent is None else self.parent.to_json(),
+            **self.unknown,
+        }
+
+    def to_text(self) -> str:
+        """The JSON text that stands in a header."""
+        return json.dumps(self.to_json(), separators=(",", ":"), allow_nan=False)
+
+    @classmethod
+    def from_json(cls, given: Any, where: str) -> "Lineage":
+        """Read what ``to_json`` wrote, from a file that anyone may have made; ``where`` names it in messages.
+
+        Raises:
+            ApcliError: it is not of this shape, or of a newer version.
+        """
+        remedy = f"remove its {KEY!r} metadata to use it"
+        if not isinstance(given, dict) or not isinstance(given.get("version"), int):
+            raise ApcliError(f"the lineage in {where} is not an object with a version: {remedy}")
+        version = given["version"]
+        if version > VERSION:
+            raise ApcliError(f"{where} has a lineage of version {version}, this apcli reads {VERSION}: update apcli")
+        said: dict[str, Any] = {}
+        for key, read in _READERS.items():
+            try:
+                said[key] = read({**_LATER, **given}[key])
+            except (KeyError, ValueError):
+                raise ApcliError(f"the lineage in {where} has no valid {key!r}: {remedy}") from None
+        return cls(version=version, **said, unknown=others(given, {"version", *_READERS}))
+
+    @classmethod
+    def from_text(cls, text: str, where: str) -> "Lineage":
+        """Read the JSON text of a header; ``where`` names its file in messages.
+
+        Raises:
+            ApcliError: it is not JSON, not of this shape, or of a newer version.
+        """
+        try:
+            given = json.loads(text, parse_constant=_refuse)
+        except (ValueError, RecursionError) as error:
+            raise ApcliError(
+                f"the lineage in {where} is not JSON ({error}): remove its {KEY!r} metadata to use it"
+            ) from None
+        return cls.from_json(given, where)
+
+
+Lineage.EMPTY = Lineage()
+
+
+def _agrees(found: Any, wanted: Any) -> bool:
+    """Equal, except that ``found`` may know more: an object may have further keys."""
+    if isinstance(wanted, dict) and isinstance(found, dict):
+        return all(_agrees(found.get(key), value) for key, value in wanted.items())
+    return bool(found == wanted)
 
 
 def _refuse(constant: str) -> None:
     raise ValueError(f"{constant} is no JSON number")
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+def _checked(fits: Callable[[Any], bool]) -> Callable[[Any], Any]:
+    """A reader of values that stay as they are."""
 
+    def read(value: Any) -> Any:
+        if not fits(value):
+            raise ValueError(f"{value!r:.60} is not what was expected")
+        return value
 
-def _is_count(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+    return read
 
 
 def _is_metrics(value: Any) -> bool:
@@ -133,29 +230,14 @@ def _is_metrics(value: Any) -> bool:
         or (
             isinstance(split, dict)
             and {"loss", "accuracy"} <= split.keys()
-            and all(number is None or _is_number(number) for number in split.values())
+            and all(number is None or is_number(number) for number in split.values())
         )
         for split in (value.get("train"), value.get("test"))
     )
 
 
-def _is_history(value: Any) -> bool:
-    return isinstance(value, list) and all(
-        isinstance(step, dict) and _is_count(step.get("epoch")) and _is_metrics(step) for step in value
-    )
-
-
-def _is_pruned(value: Any) -> bool:
-    return isinstance(value, dict) and all(
-        isinstance(promise, dict)
-        and _is_count(promise.get("zeros"))
-        and _is_count(promise.get("size"))
-        and isinstance(promise.get("method"), str | None)
-        and isinstance(promise.get("scope"), str | None)
-        and (promise.get("seed") is None or _is_count(promise["seed"]))
-        and (promise.get("requested") is None or _is_number(promise["requested"]))
-        for promise in value.values()
-    )
+def _is_epoch(value: Any) -> bool:
+    return isinstance(value, dict) and is_count(value.get("epoch")) and _is_metrics(value)
 
 
 def _is_kept(value: Any) -> bool:
@@ -170,42 +252,57 @@ def _is_storage(value: Any) -> bool:
         isinstance(about, dict)
         and isinstance(about.get("dtype"), str)
         and isinstance(about.get("shape"), list)
-        and all(map(_is_count, about["shape"]))
+        and all(map(is_count, about["shape"]))
         for about in value.values()
     )
-
-
-def _is_link(value: Any) -> bool:
-    if value is None:
-        return True
-    path = value.get("path") if isinstance(value, dict) else 0
-    return isinstance(path, str | None) and "\0" not in (path or "") and isinstance(value.get("sha256"), str)
 
 
 def _is_named(value: Any) -> bool:
     return value is None or (isinstance(value, dict) and isinstance(value.get("name"), str))
 
 
-def _is_classes(value: Any) -> bool:
-    if value is None:
-        return True
-    return isinstance(value, list) and all(isinstance(name, str) for name in value) and len(set(value)) == len(value)
+def _list_of(fits: Callable[[Any], bool]) -> Callable[[Any], tuple[Any, ...]]:
+    def read(value: Any) -> tuple[Any, ...]:
+        if not isinstance(value, list) or not all(map(fits, value)):
+            raise ValueError(f"{value!r:.60} is no list of what was expected")
+        return tuple(value)
+
+    return read
 
 
-_SHAPES: dict[str, Callable[[Any], bool]] = {
-    "stage": lambda value: isinstance(value, str),
-    "model": _is_named,
-    "data": _is_named,
-    "classes": _is_classes,
-    "seed": lambda value: value is None or (_is_count(value) and value < 2**32),
-    "settings": lambda value: isinstance(value, list) and all(isinstance(stage, dict) for stage in value),
-    "history": _is_history,
-    "metrics": _is_metrics,
-    "dense_metrics": _is_metrics,
-    "layers": network_layers.is_valid,
-    "pruned": _is_pruned,
-    "kept": _is_kept,
-    "storage": _is_storage,
-    "parent": _is_link,
-    "dense": _is_link,
+def _classes(value: Any) -> tuple[str, ...]:
+    names = _list_of(lambda name: isinstance(name, str))([] if value is None else value)
+    if len(set(names)) < len(names):
+        raise ValueError("a class is named twice")
+    return names
+
+
+def _pruned(value: Any) -> dict[str, Promise]:
+    if not isinstance(value, dict):
+        raise ValueError("promises are by tensor")
+    return {tensor: Promise.from_json(promise) for tensor, promise in value.items()}
+
+
+def _optional(read: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    return lambda value: None if value is None else read(value)
+
+
+# By field: the value that a lineage has for a value of JSON, or ValueError.
+_READERS: dict[str, Callable[[Any], Any]] = {
+    "apcli": _checked(lambda value: isinstance(value, str | None)),
+    "stage": _checked(lambda value: isinstance(value, str) and value != ""),
+    "model": _checked(lambda value: _is_named(value) and isinstance((value or {}).get("last"), str | None)),
+    "data": _checked(_is_named),
+    "classes": _classes,
+    "seed": _checked(lambda value: value is None or (is_count(value) and value < 2**32)),
+    "layers": _optional(NetworkLayers.from_json),
+    "dense": _optional(Link.from_json),
+    "settings": _list_of(lambda stage: isinstance(stage, dict)),
+    "history": _list_of(_is_epoch),
+    "metrics": _checked(_is_metrics),
+    "dense_metrics": _checked(_is_metrics),
+    "pruned": _pruned,
+    "kept": _checked(_is_kept),
+    "storage": _checked(_is_storage),
+    "parent": _optional(Link.from_json),
 }

@@ -50,7 +50,7 @@ class NetworkLayers:
         """Each weight under each of its names."""
         return {name: weight for weight in self.weights for name in weight.names}
 
-    def as_dict(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """For the lineage: names by kind, and of the few that have something to say about them, what."""
         found: dict[str, Any] = {
             "weights": _grouped((w.kind, w.tensor) for w in self.weights),
@@ -61,8 +61,14 @@ class NetworkLayers:
         return {key: value for key, value in found.items() if value or key == "weights"}
 
     @classmethod
-    def from_dict(cls, found: Mapping[str, Any]) -> "NetworkLayers":
-        """The inverse of ``as_dict``, of what ``is_valid`` says is one."""
+    def from_json(cls, found: Any) -> "NetworkLayers":
+        """Read what ``to_json`` wrote, from a file that anyone may have made.
+
+        Raises:
+            ValueError: it is no such object, or a name stands in two places.
+        """
+        if not _is_valid(found):
+            raise ValueError(f"{found!r:.60} is no list of layers' weights: expected an object with weights, ...")
         through, refused = (_text_of(found.get(key, {})) for key in ("through", "refused"))
         tied = found.get("tied", {})
         return cls(
@@ -74,10 +80,8 @@ class NetworkLayers:
         )
 
 
-def is_valid(value: Any) -> bool:
-    """Whether data from a file are a list of layers' weights, or none: every name stands in one place."""
-    if value is None:
-        return True
+def _is_valid(value: Any) -> bool:
+    """Whether every name stands in one place."""
     if not isinstance(value, dict) or not isinstance(value.get("weights"), dict):
         return False
     groups = {key: value.get(key, {}) for key in ("weights", "tied", "through", "refused")}

@@ -5,10 +5,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from apcli.checkpoints import lineage as lineages
 from apcli.checkpoints.checkpoint import SUFFIX, Checkpoint
 from apcli.checkpoints.files import bitmask, headers, safetensors_files, shards
 from apcli.checkpoints.files.entries import Entry
+from apcli.checkpoints.lineage import Lineage
 from apcli.errors import ApcliError, UsageError, VerificationError
 
 _SHOWN = 200  # characters of a given name that a message repeats
@@ -53,10 +53,9 @@ def read(path: Path, *, nameless: bool = False) -> Checkpoint:
         metadata[file], files[file] = said, entries
     stored = {name: entry for entries in files.values() for name, entry in entries.items()}
     text = metadata[path].get(headers.KEY)
-    lineage = None if text is None else lineages.parse(str(text), label)
-    storage = lineage["storage"] if lineage else {}
-    there = bitmask.unpacked(stored, storage, label) if storage else stored
-    placed = {file: [bitmask.tensor_of(name, storage) for name in entries] for file, entries in files.items()}
+    lineage = Lineage.EMPTY if text is None else Lineage.from_text(str(text), label)
+    there = bitmask.unpacked(stored, lineage.storage, label) if lineage.storage else stored
+    placed = {file: [bitmask.tensor_of(name, lineage.storage) for name in entries] for file, entries in files.items()}
     own = placed if shards.is_index(path) else {}
     checkpoint = Checkpoint(path, Path() if nameless else path.parent, there, lineage, nameless, own, metadata)
     if nameless:
@@ -116,14 +115,14 @@ def dense_ancestor(pruned: Checkpoint, given: str | None = None) -> Checkpoint:
     """
     if given is not None:
         return read(find(given))
-    link = (pruned.lineage or {}).get("dense")
-    if link is None or link.get("path") is None:
+    link = pruned.lineage.dense
+    if link is None or link.path is None:
         raise UsageError(f"{pruned.label} does not say which dense file it came from: give it with --dense FILE")
-    path = Path(os.path.relpath(pruned.home.resolve() / str(link["path"])))
+    path = Path(os.path.relpath(pruned.home.resolve() / link.path))
     if not path.is_file():
         raise UsageError(f"the dense file {path} of {pruned.label} is not there: give it with --dense FILE")
     dense = read(path)
-    if dense.sha256 != link["sha256"]:
+    if dense.sha256 != link.sha256:
         raise VerificationError(
             f"{path} is not the dense file that {pruned.label} came from (SHA-256 differs): give that with --dense FILE"
         )

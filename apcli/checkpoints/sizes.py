@@ -57,7 +57,7 @@ def is_buffer(name: str, dtype: str) -> bool:
 
 def weights_of(checkpoint: Checkpoint) -> set[str]:
     """The tensors whose zeros are removed parameters: the layers' weights, and whatever else was pruned."""
-    return {layer.tensor for layer in prunable(checkpoint)} | (checkpoint.lineage or {}).get("pruned", {}).keys()
+    return {layer.tensor for layer in prunable(checkpoint)} | checkpoint.lineage.pruned.keys()
 
 
 def counted(checkpoint: Checkpoint, entries: Mapping[str, Entry]) -> dict[str, Entry]:

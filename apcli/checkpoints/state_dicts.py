@@ -24,7 +24,7 @@ _DTYPES = {
 _DTYPES_BY_NAME = {name: dtype for dtype, name in _DTYPES.items()}
 
 
-def load(checkpoint: Checkpoint) -> dict[str, Tensor]:
+def load_tensors(checkpoint: Checkpoint) -> dict[str, Tensor]:
     """Copies of the checkpoint's tensors, on the CPU.
 
     Raises:

@@ -28,14 +28,13 @@ def of(checkpoint: Checkpoint) -> Checkpoint | None:
     Raises:
         VerificationError: a trace is there, but of another run.
     """
-    lineage = checkpoint.lineage
-    if checkpoint.nameless or lineage is None or lineage["stage"] != "finetune":
+    if checkpoint.nameless or checkpoint.lineage.stage != "finetune":
         return None
     path = path_beside(checkpoint.path)
     if not path.is_file():
         return None
     trace = reading.read(path)
-    if any((trace.lineage or {}).get(key) != lineage[key] for key in ("settings", "parent")):
+    if not trace.lineage.made_as(checkpoint.lineage.of_trace()):
         raise VerificationError(
             f"{path} is not the trace of {checkpoint.label} (their lineages differ): fine-tune again, or remove it"
         )

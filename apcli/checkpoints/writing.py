@@ -2,16 +2,16 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from apcli.checkpoints import lineage as lineages
 from apcli.checkpoints.checkpoint import Checkpoint, verify_zeros
 from apcli.checkpoints.files import bitmask, headers, shards
 from apcli.checkpoints.files.entries import Entry
 from apcli.checkpoints.files.safetensors_files import opened, write_file
 from apcli.checkpoints.files.staging import staged
-from apcli.checkpoints.lineage import Lineage
+from apcli.checkpoints.lineage import PENDING, Lineage
 
 
 def write(
@@ -25,7 +25,7 @@ def write(
 ) -> None:
     """Write a checkpoint whole or not at all, then hold it to its promises before it takes its name.
 
-    What was written is reopened and the zeros of every layer in ``lineage["pruned"]`` are counted (the sparsity
+    What was written is reopened and the zeros of every layer in ``lineage.pruned`` are counted (the sparsity
     contract).
 
     Args:
@@ -42,13 +42,11 @@ def write(
     stored = dict(entries)
     if packed:
         stored, storage = bitmask.packed(entries)
-        lineage = {**lineage, "storage": storage}
-    text = lineages.dump(lineage)
+        lineage = replace(lineage, storage=storage)
+    text = lineage.to_text()
 
     def about(said: Mapping[str, Any]) -> dict[str, Any]:
-        return headers.ordered(said) | {
-            headers.KEY: text if pending is None else text.replace(lineages.PENDING, pending())
-        }
+        return headers.ordered(said) | {headers.KEY: text if pending is None else text.replace(PENDING, pending())}
 
     with ExitStack() as stack:
         # Names are taken in the reverse order: an index is there once all its files are.
@@ -58,7 +56,7 @@ def write(
             write_file(temporary, stored, headers.ordered(said) | {headers.KEY: text}, lambda: about(said))
             _, written = opened(temporary, str(path))
         else:
-            groups = _groups(stored, lineage["storage"], like)
+            groups = _groups(stored, lineage.storage, like)
             files = dict(zip(shards.beside(path, len(groups)), groups.values(), strict=True))
             written = {}
             for (file, names), origin in zip(files.items(), groups, strict=True):
@@ -69,7 +67,7 @@ def write(
             said = headers.of_index(like.metadata[like.path], _numbers(like.entries) == _numbers(entries))
             placed = {file.name: names for file, names in files.items()}
             temporary.write_bytes(shards.dump(total | about(said), placed))
-        there = bitmask.unpacked(written, lineage["storage"], str(path))
+        there = bitmask.unpacked(written, lineage.storage, str(path))
         verify_zeros(Checkpoint(path, path.parent, there, lineage))
 
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from apcli.checkpoints import reading
 from apcli.checkpoints.checkpoint import Checkpoint
 from apcli.checkpoints.files.shards import is_index
-from apcli.checkpoints.state_dicts import load
+from apcli.checkpoints.state_dicts import load_tensors
 from apcli.checkpoints.tensor_names import is_auxiliary
 from apcli.errors import ApcliError, UsageError
 from apcli.models.copies import emptied
@@ -41,7 +41,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         raise UsageError(f"no file {path}: --weights expects a safetensors file or a .pt, .pth or .th state dict")
     try:
         if _is_safetensors(path):
-            return _without_prefixes(load(reading.read(path)))
+            return _without_prefixes(load_tensors(reading.read(path)))
         content = _load_pickle(path)
     except OSError as error:
         raise ApcliError(f"{path}: cannot be read ({error.strerror or error})") from error

@@ -46,7 +46,7 @@ class DataProjections:
             UsageError: the network or the data is not known.
         """
         self.dense, self.pruned, self.compared = dense, pruned, tuple(tensors)
-        told = pruned if (pruned.lineage or {}).get("model") else dense
+        told = pruned if pruned.lineage.model else dense
         self.spec, dataset = self.networks.spec_and_data(told)
         origin = (dense.sha256, dataset.name, self.spec)
         if origin != self._origin:

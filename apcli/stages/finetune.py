@@ -4,6 +4,7 @@ import functools
 import logging
 import math
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,12 @@ import torch
 from torch import Tensor, nn
 
 from apcli.allocations import SPARSITY_SCHEDULES
-from apcli.checkpoints import lineage as lineages
 from apcli.checkpoints import traces
 from apcli.checkpoints.checkpoint import Checkpoint, check_input
 from apcli.checkpoints.files.entries import Entry
-from apcli.checkpoints.layers import Layer, check_tied, every_layer, listed, listing, prunable, select
+from apcli.checkpoints.layers import Layer, check_tied, every_layer, listing, prunable, select
+from apcli.checkpoints.lineage import Lineage, SplitMetrics
+from apcli.checkpoints.promises import Link, Promise
 from apcli.checkpoints.reading import dense_ancestor
 from apcli.checkpoints.state_dicts import entries_of, entry_of
 from apcli.checkpoints.writing import write
@@ -30,7 +32,7 @@ from apcli.networks import Networks
 from apcli.progress import Tell
 from apcli.stages.held_zeros import promises_of
 from apcli.stages.outputs import Outputs
-from apcli.stages.training_runs import Run, Runs, check_outputs, teacher_of
+from apcli.stages.training_runs import Runs, TrainingRun, check_outputs, teacher_of
 from apcli.theory.statistics import performance
 from apcli.training.evaluation import in_percent
 from apcli.training.forward import Forward, warn_of_emulation
@@ -63,7 +65,7 @@ class Finetuner:
         warn_of_emulation(config.loop.amp, self.device)
         warn_of_schedule(config.loop)
         self.runs = Runs(config.loop, outputs, tell, ranks or Ranks())
-        self._dense_metrics: dict[tuple[str, str], dict[str, Any]] = {}
+        self._dense_metrics: dict[tuple[str, str], SplitMetrics] = {}
         self.method, self.schedule = METHODS.parse(config.method), SPARSITY_SCHEDULES.parse(config.schedule or "cubic")
         if self.method.name not in IN_TRAINING:
             known = ", ".join(IN_TRAINING)
@@ -87,7 +89,7 @@ class Finetuner:
         dataset = whole.hold_out(config.loop.validation)
         recipe = recipe_of(config.loop, spec, dataset, self.device)
         teacher, teacher_sha256 = teacher_of(config.loop.teacher, self.networks, spec, whole.names, dense)
-        own_seed = (source.lineage or {}).get("seed") or 0
+        own_seed = source.lineage.seed or 0
         seed = own_seed if config.seed is None else config.seed
         path = self.outputs.place(self._stem(source), source)
         home = self.outputs.home_of(path)
@@ -98,32 +100,31 @@ class Finetuner:
             "dense": None if dense is None else dense.sha256,
             "teacher": teacher_sha256,
         }
-        result = lineages.make(
+        lineage = source.lineage.then(
             "finetune",
             settings,
-            source.lineage,
             model=spec.as_dict(),
             data=whole.description,
-            classes=list(whole.names) or (source.lineage or {}).get("classes"),
+            classes=tuple(whole.names) or source.lineage.classes,
             seed=own_seed,
-            layers=listed(source),
+            layers=source.network_layers,
             pruned=pruned,
             parent=source.link(home),
             dense=_dense_link(source, dense, home),
         )
-        wanted = {key: result[key] for key in ("stage", "settings", "model", "data", "parent")}
-        if self._is_there(path, wanted, traced):
+        if self._is_there(path, lineage, traced):
             return path
-        so_far = functools.partial(self._promises_so_far, growing)
-        run = Run(path, spec, dataset, recipe, seed, result, wanted, teacher, so_far, source)
         model = self.networks.network(spec, source)
-        result["model"]["last"] = last_layer(model, spec)
+        lineage = replace(lineage, model={**spec.as_dict(), "last": last_layer(model, spec)})
+        so_far = functools.partial(self._promises_so_far, growing)
+        run = TrainingRun(path, spec, dataset, recipe, seed, lineage, teacher, so_far, source)
         if dense is None:
             log.warning("%s: its dense network is not there, so PD is not known: give --dense FILE", source.label)
-        result["dense_metrics"] = {} if dense is None else self._metrics_of(dense, run)
-        training = self._train(model, run, traced, growing)
+        else:
+            run = run.knowing(dense_metrics=self._metrics_of(dense, run))
+        training, result = self._train(model, run, traced, growing)
         if self.runs.ranks.first:
-            _write(run, training, source, bool(traced))
+            _write(path, training, result, source, bool(traced))
         self.runs.finish(training)
         log.info("%s: test accuracy %s", self.outputs.label(path), _accuracies(result, recipe.epochs))
         return path
@@ -138,7 +139,7 @@ class Finetuner:
         check_tied(source, every_layer(source))
         return source
 
-    def _promises_of(self, source: Checkpoint) -> dict[str, dict[str, Any]]:
+    def _promises_of(self, source: Checkpoint) -> dict[str, Promise]:
         """What is promised of a source."""
         pruned = promises_of(source)
         if self.config.update == "pruned" and not pruned:
@@ -218,15 +219,17 @@ class Finetuner:
         learn = self.method if learns else None
         return Masking(parameters, {tensor: masks[id(parameters[tensor])] for tensor in tensors}, growths, learn)
 
-    def _train(self, model: nn.Module, run: Run, traced: list[Layer], growing: list[Layer]) -> Training:
-        """Train ``model`` in place and fill in the history, metrics and promises of the result."""
-        recipe, result = run.recipe, run.result
+    def _train(
+        self, model: nn.Module, run: TrainingRun, traced: list[Layer], growing: list[Layer]
+    ) -> tuple[Training, Lineage]:
+        """Train ``model`` in place; the lineage is the result's, with its history, metrics and promises."""
+        recipe, pruned = run.recipe, dict(run.lineage.pruned)
         before = self.runs.evaluate(model, run)  # lays the weights out, before masks are made like them
         parameters = parameters_of(model)
         batches = math.ceil(len(run.dataset.train) / recipe.batch_size)
-        learnt = [tensor for tensor in result["pruned"] if tensor in parameters]  # a pruned buffer never changes
+        learnt = [tensor for tensor in pruned if tensor in parameters]  # a pruned buffer never changes
         masking = self._masking(parameters, learnt, growing, recipe.epochs * batches)
-        result["history"].append({"epoch": 0, **before})
+        run = run.knowing(history=({"epoch": 0, **before},))
         names = [layer.tensor for layer in traced]
         start = {name: model.state_dict()[name].to("cpu", copy=True) for name in names}
         if self.config.recalibrate_bn:
@@ -235,27 +238,28 @@ class Finetuner:
         only = learnt if self.config.update == "pruned" else None
         training = self.runs.train(model, run, masking=masking, only=only, traced=names)
         training.snapshots[0] = start
-        for entry in result["history"]:
-            entry["pd"] = performance.difference(result["dense_metrics"], entry)
+        dense = run.lineage.dense_metrics
+        epochs = (*run.lineage.history, *training.history)
+        history = tuple({**entry, "pd": performance.difference(dense, entry)} for entry in epochs)
         now = training.metrics or before
-        result["metrics"] = {split: now[split] for split in run.dataset.splits}
+        metrics = {split: now[split] for split in run.dataset.splits}
         for layer in growing:
             zeros = int(masking.removed[layer.tensor].sum())
-            result["pruned"][layer.tensor] = self._promise(layer, zeros, self.config.sparsity)
+            pruned[layer.tensor] = self._promise(layer, zeros, self.config.sparsity)
             if zeros == layer.size:
                 log.warning("%s loses all its weights: see --scope and --exclude", layer.name)
-        return training
+        return training, run.knowing(history=history, metrics=metrics, pruned=pruned).lineage
 
-    def _promise(self, layer: Layer, zeros: int, requested: float | None = None) -> dict[str, Any]:
+    def _promise(self, layer: Layer, zeros: int, requested: float | None = None) -> Promise:
         method = f"{self.method.spec} {self.schedule.name}"  # not what the method does to a trained network at once
-        return lineages.promise(zeros, layer.size, method, self.config.scope, requested=requested)
+        return Promise(zeros, layer.size, method, self.config.scope, requested=requested)
 
-    def _promises_so_far(self, growing: list[Layer], weights: Mapping[str, Tensor]) -> dict[str, dict[str, Any]]:
+    def _promises_so_far(self, growing: list[Layer], weights: Mapping[str, Tensor]) -> dict[str, Promise]:
         """What is to be promised of weights from the middle of a run: the zeros that they have by then."""
         zeros = {layer: int((weights[layer.tensor] == 0).sum()) for layer in growing}
         return {layer.tensor: self._promise(layer, count) for layer, count in zeros.items() if count}
 
-    def _is_there(self, path: Path, wanted: dict[str, Any], traced: list[Layer]) -> bool:
+    def _is_there(self, path: Path, wanted: Lineage, traced: list[Layer]) -> bool:
         """Whether the checkpoint, and the trace where one is wanted, are already there and made the same way.
 
         Raises:
@@ -267,9 +271,9 @@ class Finetuner:
                 raise UsageError(f"{trace} is of another run: --overwrite removes it, --output names another place")
             trace.unlink()
         made = self.outputs.has(path, wanted)
-        return (not traced or self.outputs.has(trace, {**wanted, "stage": "trace"}, say=False)) and made
+        return (not traced or self.outputs.has(trace, wanted.of_trace(), say=False)) and made
 
-    def _dense_of(self, source: Checkpoint, pruned: Mapping[str, Any]) -> Checkpoint | None:
+    def _dense_of(self, source: Checkpoint, pruned: Mapping[str, Promise]) -> Checkpoint | None:
         """The network that PD is set against: ``--dense``, the dense ancestor, or a dense source itself; else None."""
         if self.config.dense is None and not pruned:
             return source
@@ -280,7 +284,7 @@ class Finetuner:
                 raise
             return None
 
-    def _metrics_of(self, dense: Checkpoint, run: Run) -> dict[str, Any]:
+    def _metrics_of(self, dense: Checkpoint, run: TrainingRun) -> SplitMetrics:
         """The dense network's metrics, measured here, on the same data as the pruned network's."""
         key = (dense.sha256, run.dataset.name)
         if key not in self._dense_metrics:
@@ -312,18 +316,16 @@ def traced_layers(source: Checkpoint, wanted: str, pruned: Collection[str]) -> l
     chosen = [layer for layer in prunable(source) if layer.tensor in pruned]
     if sum(layer.size for layer in chosen) <= _TRACED_WEIGHTS:
         return chosen
-    last = ((source.lineage or {}).get("model") or {}).get("last")
-    chosen = [layer for layer in prunable(source) if layer.tensor == last]
+    chosen = [layer for layer in prunable(source) if layer.tensor == source.lineage.last_layer]
     log.warning("the pruned layers are too large to trace: traced is %s (see --trace)", listing(chosen) or "none")
     return chosen
 
 
-def _write(run: Run, training: Training, source: Checkpoint, traced: bool) -> None:
+def _write(path: Path, training: Training, lineage: Lineage, source: Checkpoint, traced: bool) -> None:
     """Write the checkpoint, and the trace beside it where one is wanted."""
-    write(run.path, entries_of(training.evaluated.network.state_dict()), run.result, like=source)
+    write(path, entries_of(training.evaluated.network.state_dict()), lineage, like=source)
     if traced:
-        trace = {**run.result, "stage": "trace", "layers": None, "pruned": {}, "history": []}
-        write(traces.path_beside(run.path), _trace_entries(training.snapshots), trace)
+        write(traces.path_beside(path), _trace_entries(training.snapshots), lineage.of_trace())
 
 
 def _trace_entries(steps: Mapping[int, Mapping[str, Tensor]]) -> dict[str, Entry]:
@@ -331,13 +333,13 @@ def _trace_entries(steps: Mapping[int, Mapping[str, Tensor]]) -> dict[str, Entry
     return {traces.tensor_name(name, epoch): entry_of(value) for epoch, step in ordered for name, value in step.items()}
 
 
-def _dense_link(source: Checkpoint, dense: Checkpoint | None, home: Path) -> dict[str, str | None] | None:
+def _dense_link(source: Checkpoint, dense: Checkpoint | None, home: Path) -> Link | None:
     """How the lineage names the dense network: as found, or as the source's lineage had it where it was not found."""
     if dense is not None:
         return dense.link(home)
-    return source.dense_link(home) if source.lineage and source.lineage["dense"] else None
+    return source.dense_link(home) if source.lineage.dense else None
 
 
-def _accuracies(result: dict[str, Any], epochs: int) -> str:
-    before, after = (in_percent(metrics) for metrics in (result["history"][0], result["metrics"]))
+def _accuracies(result: Lineage, epochs: int) -> str:
+    before, after = (in_percent(metrics) for metrics in (result.history[0], result.metrics))
     return f"{before} before and {after} after fine-tuning" if epochs else f"{after}, without training"

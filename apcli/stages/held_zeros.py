@@ -5,27 +5,24 @@ A pruned network comes from anywhere: a safetensors file with or without a linea
 """
 
 import logging
-from typing import Any
 
-from apcli.checkpoints import lineage as lineages
 from apcli.checkpoints.checkpoint import Checkpoint
-from apcli.checkpoints.layers import Layer, prunable
+from apcli.checkpoints.layers import prunable
+from apcli.checkpoints.promises import Promise
 from apcli.words import few
 
 log = logging.getLogger("apcli")
 
-Promises = dict[str, dict[str, Any]]
-
 CHANCE = 0.01  # below this share of every layer's weights, zeros are taken for chance: those of rounding are far fewer
 
 
-def promises_of(source: Checkpoint) -> Promises:
+def promises_of(source: Checkpoint) -> dict[str, Promise]:
     """The pruned tensors and what is promised of each: what the lineage says, and of other layers their zeros.
 
     Where all of these have fewer than ``CHANCE``, they are none of a mask, and neither is a layer that is all zeros, as
     some networks begin: it would never learn. Both are said.
     """
-    promised: Promises = dict((source.lineage or {}).get("pruned") or {})
+    promised = dict(source.lineage.pruned)
     others = [layer for layer in prunable(source) if not promised.keys() & set(layer.tensors)]
     zeros = {layer: source.entries[layer.tensor].zeros for layer in others}
     blank = [layer.name for layer, count in zeros.items() if count == layer.size]
@@ -48,8 +45,4 @@ def promises_of(source: Checkpoint) -> Promises:
         )
         return promised
     log.info("%s: %s are its mask, and stay", source.label, total)
-    return promised | _promises(found)
-
-
-def _promises(found: dict[Layer, int]) -> Promises:
-    return {layer.tensor: lineages.promise(count, layer.size) for layer, count in found.items()}
+    return promised | {layer.tensor: Promise(count, layer.size) for layer, count in found.items()}

@@ -1,16 +1,14 @@
 """Where a stage's checkpoints go, and what happens when something is there already."""
 
 import glob
-import json
 import logging
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from apcli.checkpoints import checkpoint, reading
 from apcli.checkpoints.checkpoint import SUFFIX, Checkpoint
 from apcli.checkpoints.files import shards
+from apcli.checkpoints.lineage import Lineage
 from apcli.errors import ApcliError, UsageError
 
 log = logging.getLogger("apcli")
@@ -75,8 +73,8 @@ class Outputs:
         """What messages call an output."""
         return "standard output" if self.home else str(path)
 
-    def has(self, path: Path, recipe: Mapping[str, Any], *, say: bool = True) -> bool:
-        """Whether ``path`` already is the wanted result: its lineage agrees with all that ``recipe`` says.
+    def has(self, path: Path, wanted: Lineage, *, say: bool = True) -> bool:
+        """Whether ``path`` already is the result of the run that ``wanted`` describes (``Lineage.made_as``).
 
         Raises:
             UsageError: something else is there and ``overwrite`` is off.
@@ -91,7 +89,7 @@ class Outputs:
             found = reading.read(path)
         except ApcliError:
             found = None
-        if found is not None and _agrees(found.lineage, json.loads(json.dumps(recipe))):
+        if found is not None and found.lineage.made_as(wanted):
             checkpoint.verify_zeros(found)
             if say:
                 log.info("%s is already there, made the same way: kept", path)
@@ -110,13 +108,6 @@ class Outputs:
 
 def _ancestry(source: Checkpoint) -> set[Path]:
     """The files that a result of ``source`` depends on."""
-    dense = ((source.lineage or {}).get("dense") or {}).get("path")
+    dense = source.lineage.dense
     files = set() if source.nameless else {path.resolve() for path in source.files}
-    return files if dense is None else files | {(source.home.resolve() / dense).resolve()}
-
-
-def _agrees(found: Any, wanted: Any) -> bool:
-    """Equal, except that ``found`` may know more: an object may have further keys."""
-    if isinstance(wanted, dict) and isinstance(found, dict):
-        return all(_agrees(found.get(key), value) for key, value in wanted.items())
-    return bool(found == wanted)
+    return files if dense is None or dense.path is None else files | {(source.home.resolve() / dense.path).resolve()}

@@ -2,16 +2,17 @@
 
 import logging
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from apcli.checkpoints import lineage as lineages
 from apcli.checkpoints.checkpoint import Checkpoint, relative, sha256_of
 from apcli.checkpoints.layers import check_tied, every_layer
+from apcli.checkpoints.lineage import Lineage
+from apcli.checkpoints.promises import Link, Promise
 from apcli.checkpoints.reading import find, read
 from apcli.checkpoints.state_dicts import entries_of
 from apcli.checkpoints.writing import write
@@ -28,9 +29,9 @@ from apcli.models.spec import ModelSpec, check_model, code_of, resolve
 from apcli.models.weights import checkpoint_of, load_weights_, read_weights, renamed, tell_versions
 from apcli.networks import Networks
 from apcli.progress import Tell
-from apcli.stages.held_zeros import Promises, promises_of
+from apcli.stages.held_zeros import promises_of
 from apcli.stages.outputs import Outputs
-from apcli.stages.training_runs import Run, Runs, teacher_of
+from apcli.stages.training_runs import Runs, TrainingRun, teacher_of
 from apcli.training.evaluation import in_percent
 from apcli.training.forward import Forward, warn_of_emulation
 from apcli.training.masking import Masking
@@ -66,36 +67,35 @@ def train(config: TrainConfig, outputs: Outputs, tell: Tell, ranks: Ranks | None
     for seed in config.seeds:
         trial = f".seed{seed}" if len(config.seeds) > 1 else ""
         path = outputs.place(f"{_stem(spec, dataset)}{trial}")
-        result = lineages.make(
+        lineage = Lineage.EMPTY.then(
             "train",
             _settings(config, recipe, teacher_sha256),
-            None,
             model=spec.as_dict(),
             data=description,
-            classes=list(dataset.names[: spec.num_classes]) or None,
+            classes=tuple(dataset.names[: spec.num_classes]),
             seed=seed,
             parent=_weights_link(config.weights, outputs.home_of(path)),
         )
-        wanted = {key: result[key] for key in ("stage", "settings", "model", "data", "seed", "parent")}
-        if outputs.has(path, wanted):
+        if outputs.has(path, lineage):
             yield path
             continue
         model = _beginning(config, spec, seed, given).to(device)
         while unsaid:
             log.info("%s", unsaid.pop())
-        result["model"]["last"] = last_layer(model, spec)
-        result["layers"] = layer_weights(model).as_dict()
-        result["pruned"] = _zeros_of(model, path, result, config, given)
-        run = Run(path, spec, dataset, recipe, seed, result, wanted, teacher, source=given.source)
+        named = {**spec.as_dict(), "last": last_layer(model, spec)}
+        lineage = replace(lineage, model=named, layers=layer_weights(model))
+        lineage = replace(lineage, pruned=_zeros_of(model, path, lineage, config, given))
+        run = TrainingRun(path, spec, dataset, recipe, seed, lineage, teacher, source=given.source)
         training = runs.train(model, run, masking=_holding(model, run))
         measured = training.metrics or runs.evaluate(model, run)
-        result["metrics"] = {split: measured[split] for split in dataset.splits}
+        metrics = {split: measured[split] for split in dataset.splits}
         if runs.ranks.first:
+            result = run.knowing(history=tuple(training.history), metrics=metrics).lineage
             write(path, entries_of(training.evaluated.network.state_dict()), result, like=given.source)
             tell_versions(model, outputs.label(path))
         runs.finish(training)
-        label, loss = outputs.label(path), result["metrics"]["test"]["loss"]
-        log.info("%s: test accuracy %s, test loss %s", label, in_percent(result["metrics"]), loss and f"{loss:.5f}")
+        label, loss = outputs.label(path), metrics["test"]["loss"]
+        log.info("%s: test accuracy %s, test loss %s", label, in_percent(metrics), loss and f"{loss:.5f}")
         yield path
 
 
@@ -107,19 +107,13 @@ class _Given:
     source: Checkpoint | None = None
 
     @property
-    def lineage(self) -> lineages.Lineage | None:
+    def lineage(self) -> Lineage:
         """What the file says of itself."""
-        return None if self.source is None else self.source.lineage
-
-    @property
-    def classes(self) -> list[str]:
-        """What its outputs mean; empty where that is not known."""
-        return (self.lineage or {}).get("classes") or []
+        return Lineage.EMPTY if self.source is None else self.source.lineage
 
     def spec(self, name: str) -> ModelSpec | None:
         """The network called ``name`` as the file says it is: what it takes and gives; None where it does not say."""
-        known = (self.lineage or {}).get("model")
-        spec = None if known is None else ModelSpec.from_dict(known)
+        spec = None if self.lineage.model is None else ModelSpec.from_dict(self.lineage.model)
         return spec if spec and spec.name in (name, name.partition(":")[2], Path(name).name) else None
 
 
@@ -140,7 +134,7 @@ def _given(config: TrainConfig) -> _Given:
     path = Path(config.weights)
     given = _Given(read_weights(path), checkpoint_of(path))
     renamed(given.tensors, config.rename, config.weights)
-    if (given.lineage or {}).get("kept"):
+    if given.lineage.kept:
         raise UsageError(
             f"--weights {config.weights} is a compact file, with fewer channels than {config.model.name} has: "
             "give it to apcli finetune as it is"
@@ -158,7 +152,7 @@ def _beginning(config: TrainConfig, spec: ModelSpec, seed: int, given: _Given) -
     return model
 
 
-def _zeros_of(model: nn.Module, path: Path, result: lineages.Lineage, config: TrainConfig, given: _Given) -> Promises:
+def _zeros_of(model: nn.Module, path: Path, lineage: Lineage, config: TrainConfig, given: _Given) -> dict[str, Promise]:
     """What is to be promised of the weights that training starts from; how they were pruned, where their file says."""
     if not (config.weights or config.model.pretrained):
         return {}
@@ -166,23 +160,23 @@ def _zeros_of(model: nn.Module, path: Path, result: lineages.Lineage, config: Tr
     entries = entries_of(model.state_dict())
     if config.weights:
         theirs = entries_of(renamed(given.tensors, config.rename, config.weights))
-        source = Checkpoint(Path(told), path.parent, theirs, result)
+        source = Checkpoint(Path(told), path.parent, theirs, lineage)
         check_tied(source, every_layer(source))
-    found = promises_of(Checkpoint(Path(told), path.parent, entries, result))
-    said = {name: promise for name, promise in (given.lineage or {}).get("pruned", {}).items() if name in entries}
+    found = promises_of(Checkpoint(Path(told), path.parent, entries, lineage))
+    said = {name: promise for name, promise in given.lineage.pruned.items() if name in entries}
     for name, promise in said.items():
         zeros, size = entries[name].zeros, entries[name].size
-        if promise["zeros"] <= zeros and promise["size"] == size:
-            found[name] = {**promise, "zeros": zeros, "actual": zeros / size}
+        if promise.zeros <= zeros and promise.size == size:
+            found[name] = replace(promise, zeros=zeros)
     return found
 
 
-def _holding(model: nn.Module, run: Run) -> Masking:
+def _holding(model: nn.Module, run: TrainingRun) -> Masking:
     """Masks of the zeros that are promised."""
     Forward(model, run.spec)  # lays the weights out, before masks are made like them
     parameters = parameters_of(model)
     return Masking(
-        parameters, {name: parameters[name].detach() == 0 for name in run.result["pruned"] if name in parameters}
+        parameters, {name: parameters[name].detach() == 0 for name in run.lineage.pruned if name in parameters}
     )
 
 
@@ -210,11 +204,11 @@ def _data_and_spec(config: TrainConfig, given: _Given) -> tuple[Dataset, ModelSp
     how: dict[str, Any] = {"download": data.download, "workers": data.workers, "cache": data.cache}
     dataset = load(data.name or DEFAULT_DATA, Path(data.data_dir), size=size, **how)
     classes = model.num_classes
-    if dataset.names and given.classes:
-        if config.loop.epochs and None in places_of(dataset.names, given.classes):
+    if dataset.names and given.lineage.classes:
+        if config.loop.epochs and None in places_of(dataset.names, given.lineage.classes):
             log.info("the outputs of %s learn other classes: those of %s", config.weights, dataset.name)
         else:
-            dataset = dataset.for_outputs(given.classes, str(config.weights))
+            dataset = dataset.for_outputs(given.lineage.classes, str(config.weights))
             classes = classes or (theirs.num_classes if theirs else None)
     spec = resolve(
         model.name,
@@ -237,6 +231,6 @@ def _stem(spec: ModelSpec, dataset: Dataset) -> str:
     return f"{model}-{dataset.name.removeprefix('folder:').replace(':', '-')}"
 
 
-def _weights_link(weights: str | None, home: Path) -> dict[str, str | None] | None:
+def _weights_link(weights: str | None, home: Path) -> Link | None:
     """How the lineage names the file that training started from."""
-    return None if weights is None else {"path": relative(Path(weights), home), "sha256": sha256_of(Path(weights))}
+    return None if weights is None else Link(relative(Path(weights), home), sha256_of(Path(weights)))

@@ -1,14 +1,15 @@
 """What the stages that train share: where a run's state lies, how it is followed, what is left of a lost one."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor, nn
 
-from apcli.checkpoints import lineage as lineages
 from apcli.checkpoints.checkpoint import Checkpoint
+from apcli.checkpoints.lineage import Lineage
+from apcli.checkpoints.promises import Promise
 from apcli.checkpoints.reading import find, read
 from apcli.checkpoints.state_dicts import entries_of
 from apcli.checkpoints.writing import write
@@ -30,11 +31,13 @@ from apcli.words import few
 
 
 @dataclass(frozen=True)
-class Run:
-    """One network's training: as what, on what, how, and where to. ``wanted`` is how ``result`` says it is made.
+class TrainingRun:
+    """The inputs of one network's training.
 
-    ``source`` is the file whose weights it starts from: what that says beside its lineage is handed on.
-    ``promises_so_far`` gives, of the weights after an epoch, what they promise beside the result's ``pruned``.
+    Attributes:
+        lineage: what is known of the result's before the training; its recipe identifies the run.
+        source: the file whose weights it starts from: what that says beside its lineage is handed on.
+        promises_so_far: gives, of the weights after an epoch, what they promise beside the lineage's ``pruned``.
     """
 
     path: Path
@@ -42,11 +45,14 @@ class Run:
     dataset: Dataset
     recipe: Recipe
     seed: int
-    result: lineages.Lineage
-    wanted: Mapping[str, Any]
+    lineage: Lineage
     teacher: nn.Module | None = None
-    promises_so_far: Callable[[Mapping[str, Tensor]], Mapping[str, Any]] = lambda weights: {}
+    promises_so_far: Callable[[Mapping[str, Tensor]], Mapping[str, Promise]] = lambda weights: {}
     source: Checkpoint | None = None
+
+    def knowing(self, **fields: Any) -> "TrainingRun":
+        """The same run, of whose result's lineage these ``fields`` are known too."""
+        return replace(self, lineage=replace(self.lineage, **fields))
 
 
 class Runs:
@@ -62,8 +68,8 @@ class Runs:
         self.tell = tell
         self.ranks = ranks
 
-    def train(self, network: nn.Module, run: Run, **how: Any) -> Training:
-        """Train ``network`` in place, from where an earlier run was stopped; the result's history is filled in.
+    def train(self, network: nn.Module, run: TrainingRun, **how: Any) -> Training:
+        """Train ``network`` in place, from where an earlier run was stopped.
 
         Args:
             how: further arguments of ``Training``.
@@ -73,7 +79,7 @@ class Runs:
             ApcliError: the loss is no longer finite.
         """
         place = None if self.outputs.home else run.path
-        resume = Resume(place, run.wanted, self.config.checkpoint_every, fresh=not self.config.resume)
+        resume = Resume(place, run.lineage.recipe, self.config.checkpoint_every, fresh=not self.config.resume)
         pace = Pace(self.tell if self.ranks.first else None, run.path.name, run.recipe.epochs)
         training = Training(
             network,
@@ -95,10 +101,9 @@ class Runs:
             raise self._lost(error, training, run) from None
         finally:
             logs.close()
-        run.result["history"] += training.history
         return training
 
-    def evaluate(self, network: nn.Module, run: Run) -> dict[str, Any]:
+    def evaluate(self, network: nn.Module, run: TrainingRun) -> dict[str, Any]:
         """The network's metrics on the run's data."""
         return evaluate(Forward(network, run.spec), run.dataset, run.recipe.batch_size, self.ranks)
 
@@ -108,17 +113,17 @@ class Runs:
             training.resume.remove()
         self.ranks.any(False)  # the others go on when that is so
 
-    def _lost(self, error: Diverged, training: Training, run: Run) -> ApcliError:
+    def _lost(self, error: Diverged, training: Training, run: TrainingRun) -> ApcliError:
         """Keep the last good weights in a file of their own, and say so."""
         if error.good is None or self.outputs.home or not self.ranks.first:
             return error
         kept = run.path.with_name(f"{run.path.name.split('.safetensors')[0]}.last-good.safetensors")
         last = training.history[-1]
         metrics = {split: last[split] for split in run.dataset.splits if split in last}
-        history = [*run.result["history"], *training.history]
-        pruned = {**run.result["pruned"], **run.promises_so_far(error.good)}
-        result = {**run.result, "history": history, "metrics": metrics, "pruned": pruned}
-        write(kept, entries_of(error.good), result, like=run.source)
+        history = (*run.lineage.history, *training.history)
+        pruned = {**run.lineage.pruned, **run.promises_so_far(error.good)}
+        result = run.knowing(history=history, metrics=metrics, pruned=pruned)
+        write(kept, entries_of(error.good), result.lineage, like=run.source)
         return ApcliError(f"{error}; the weights after epoch {last['epoch']} are kept in {kept}")
 
 
@@ -161,8 +166,8 @@ def check_outputs(other: Checkpoint, classes: Sequence[str]) -> None:
     Raises:
         UsageError: its outputs mean other classes, or in another order.
     """
-    theirs = (other.lineage or {}).get("classes")
-    if theirs and classes and theirs != list(classes):
+    theirs = other.lineage.classes
+    if theirs and classes and theirs != tuple(classes):
         raise UsageError(
             f"{other.label} tells {few(theirs)} apart, in this order, where the outputs here are {few(classes)}: "
             "expected a network of the same outputs"

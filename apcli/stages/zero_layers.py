@@ -21,12 +21,12 @@ def check_masks_can_be_told(layers: Iterable[Layer], source: Checkpoint, rewound
     Raises:
         UsageError: there are such layers; the message says how to leave them out.
     """
-    masked, pruned = [layer.tensor for layer in layers], (source.lineage or {}).get("pruned", {})
+    masked, pruned = [layer.tensor for layer in layers], source.lineage.pruned
     if rewound is not None:
         held = dict.fromkeys([*masked, *pruned])
         zero = [x for x in held if _is_zero(rewound.entries[x]) and not _is_zero(source.entries[x])]
         where, remedy = f"--rewind-to {rewound.label}", "rewind to a later file"
-    elif source.lineage is not None:  # what a file without one holds may have been pruned anywhere
+    elif source.lineage.is_known:  # what a file without one holds may have been pruned anywhere
         zero = [x for x in masked if x not in pruned and _is_zero(source.entries[x])]
         where, remedy = source.label, "train it first, prune while training (finetune --sparsity)"
     else:

@@ -66,7 +66,7 @@ def ours(given: argparse.Namespace, seed: int, device: torch.device, amp: bool) 
     )
     with tempfile.TemporaryDirectory() as folder:
         (path,) = stage.train(config, Outputs(Path(folder)), lambda text, share=None: None)
-        accuracy: float = (read(path).lineage or {})["metrics"]["test"]["accuracy"]
+        accuracy: float = read(path).lineage.metrics["test"]["accuracy"]
     return accuracy
 
 

@@ -14,15 +14,16 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from apcli.checkpoints import lineage as lineages
 from apcli.checkpoints.checkpoint import Checkpoint, relative, verify_zeros
 from apcli.checkpoints.files.entries import FLOATS, Entry
+from apcli.checkpoints.lineage import Lineage
+from apcli.checkpoints.promises import Link, Promise
 from apcli.checkpoints.reading import dense_ancestor, find, read
 from apcli.checkpoints.writing import write
 from apcli.errors import ApcliError, UsageError, VerificationError
 
-PLAIN = lineages.make("train", {}, None)
-PROMISE = {"method": "lowest", "scope": "layer", "seed": 0, "requested": 0.5, "actual": 0.5, "zeros": 2, "size": 4}
+PLAIN = Lineage.EMPTY.then("train", {})
+PROMISE = Promise(2, 4, "lowest", "layer", 0, 0.5)
 
 
 def entry(values: Any, dtype: str = "F32") -> Entry:
@@ -65,7 +66,7 @@ def test_a_written_file_is_an_ordinary_safetensors_file(tmp_path):
         metadata = file.metadata()
     assert metadata.keys() == {"format", "apcli"}
     assert metadata["format"] == "pt"
-    assert json.loads(metadata["apcli"]) == PLAIN
+    assert json.loads(metadata["apcli"]) == PLAIN.to_json()
     found = read(path)
     assert found.lineage == PLAIN
     assert found.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
@@ -199,7 +200,7 @@ def test_what_is_one_though_nothing_is_in_it(tmp_path, content):
     with safe_open(path, framework="np") as file:
         assert list(file.keys()) == []
     assert read(path).entries == {}
-    assert read(path).lineage is None
+    assert not read(path).lineage.is_known
 
 
 def test_unreadable_paths(tmp_path):
@@ -277,7 +278,7 @@ def test_nan_and_inf_are_named(tmp_path):
 
 
 def test_a_broken_promise_leaves_no_file(tmp_path):
-    lineage = lineages.make("prune", {}, None, pruned={"fc.weight": PROMISE})
+    lineage = Lineage.EMPTY.then("prune", {}, pruned={"fc.weight": PROMISE})
     path = tmp_path / "net.safetensors"
     for entries in ({"fc.weight": entry([[1, 0], [3, 2]])}, {"other": entry([[0, 0], [0, 0]])}):
         with pytest.raises(VerificationError, match=r"net\.safetensors: fc\.weight has [01] zeros but .* promises 2"):
@@ -305,16 +306,16 @@ def test_a_place_that_cannot_be_written(tmp_path, place):
 def test_links_are_relative_to_where_they_are_kept(tmp_path):
     (tmp_path / "a").mkdir()
     base = read(saved(tmp_path / "a" / "base.safetensors"))
-    assert base.link(tmp_path / "b" / "c") == {"path": "../../a/base.safetensors", "sha256": base.sha256}
-    assert base.dense_link(tmp_path) == base.link(tmp_path) == {"path": "a/base.safetensors", "sha256": base.sha256}
+    assert base.link(tmp_path / "b" / "c") == Link("../../a/base.safetensors", base.sha256)
+    assert base.dense_link(tmp_path) == base.link(tmp_path) == Link("a/base.safetensors", base.sha256)
     piped = read(base.path, nameless=True)
-    assert piped.link(tmp_path) == {"path": None, "sha256": base.sha256}
+    assert piped.link(tmp_path) == Link(None, base.sha256)
     assert (piped.label, piped.stem, base.stem) == ("standard input", "stdin", "base")
 
 
 def child(folder: Path, base: Checkpoint, name: str = "child") -> Checkpoint:
-    lineage = lineages.make(
-        "prune", {}, None, parent=base.link(folder), dense=base.dense_link(folder), pruned={"fc.weight": PROMISE}
+    lineage = Lineage.EMPTY.then(
+        "prune", {}, parent=base.link(folder), dense=base.dense_link(folder), pruned={"fc.weight": PROMISE}
     )
     write(folder / f"{name}.safetensors", dict(base.entries), lineage)
     return read(folder / f"{name}.safetensors")
@@ -326,7 +327,7 @@ def test_the_dense_ancestor_is_found_checked_and_handed_on(tmp_path):
     base = read(saved(tmp_path / "a" / "base.safetensors"))
     first = child(tmp_path / "b", base)
     second = child(tmp_path / "b" / "c", first)
-    assert second.lineage["dense"] == {"path": "../../a/base.safetensors", "sha256": base.sha256}
+    assert second.lineage.dense == Link("../../a/base.safetensors", base.sha256)
     for pruned in (first, second):
         assert dense_ancestor(pruned).sha256 == base.sha256
         assert dense_ancestor(pruned).path.samefile(base.path)
@@ -352,6 +353,6 @@ def test_a_folder_of_another_name_leads_to_the_same_ancestor(tmp_path):
     child(tmp_path / "deep" / "b", base)
     assert dense_ancestor(read(tmp_path / "link" / "child.safetensors")).sha256 == base.sha256
     other = child(tmp_path / "link", base, "other")
-    assert other.lineage["dense"]["path"] == "../a/base.safetensors"
+    assert other.lineage.dense.path == "../a/base.safetensors"
     assert dense_ancestor(other).sha256 == base.sha256
     assert relative(tmp_path / "link" / "x", tmp_path / "deep") == "b/x"

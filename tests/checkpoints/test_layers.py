@@ -8,6 +8,7 @@ import pytest
 from apcli.checkpoints.checkpoint import Checkpoint
 from apcli.checkpoints.files.entries import Entry
 from apcli.checkpoints.layers import Layer, census, check_tied, layer_name, prunable, select, summary
+from apcli.checkpoints.lineage import Lineage
 from apcli.checkpoints.network_layers import EMBEDDING, LINEAR, LayerWeight, NetworkLayers
 from apcli.errors import UsageError, VerificationError
 
@@ -19,7 +20,7 @@ def checkpoint(
     layers: NetworkLayers | None = None,
 ) -> Checkpoint:
     entries = {name: Entry(dtype, shape, np.zeros(4 * int(np.prod(shape)), np.uint8)) for name, shape in shapes.items()}
-    lineage = None if last is None else {"model": {"last": last}}
+    lineage = Lineage(stage="train", model={"name": "net", "last": last}) if last else Lineage.EMPTY
     return Checkpoint(Path("net.safetensors"), Path(), entries, lineage, built_layers=layers)
 
 
@@ -179,13 +180,13 @@ def test_names_of_one_parameter_have_the_same_zeros():
     rows = {"a.weight": [0.0, 1.0, -0.0, 2.0], "b.weight": [-0.0, 3.0, 0.0, 4.0]}
     entries = {n: Entry("F32", (2, 2), np.array(v, np.float32).view(np.uint8)) for n, v in rows.items()}
     layer = Layer("a", "a.weight", (2, 2), tied=("b.weight",))
-    check_tied(Checkpoint(Path("net"), Path(), entries, None), [layer])
+    check_tied(Checkpoint(Path("net"), Path(), entries), [layer])
     entries["b.weight"] = Entry("F32", (2, 2), np.array([1.0, 0, 0, 4], np.float32).view(np.uint8))
     with pytest.raises(VerificationError, match=r"a\.weight and b\.weight are one parameter .* prune its dense file"):
-        check_tied(Checkpoint(Path("net"), Path(), entries, None), [layer])
+        check_tied(Checkpoint(Path("net"), Path(), entries), [layer])
     entries["b.weight"] = Entry("F32", (4,), np.zeros(16, np.uint8))
     with pytest.raises(VerificationError):
-        check_tied(Checkpoint(Path("net"), Path(), entries, None), [layer])
+        check_tied(Checkpoint(Path("net"), Path(), entries), [layer])
 
 
 def test_a_file_of_parts_is_refused_but_for_the_layers_that_are_named():

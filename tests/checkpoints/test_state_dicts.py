@@ -4,8 +4,8 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
-from apcli.checkpoints import lineage as lineages
 from apcli.checkpoints import reading, state_dicts, writing
+from apcli.checkpoints.lineage import Lineage
 from apcli.errors import ApcliError
 
 DTYPES = [
@@ -37,8 +37,8 @@ def test_a_file_gives_the_state_dict_back(tmp_path):
     path = tmp_path / "net.safetensors"
     entries = state_dicts.entries_of(state)
     assert list(entries) == list(state)
-    writing.write(path, entries, lineages.make("train", {}, None))
-    for read in (load_file(path), state_dicts.load(reading.read(path))):
+    writing.write(path, entries, Lineage.EMPTY.then("train", {}))
+    for read in (load_file(path), state_dicts.load_tensors(reading.read(path))):
         assert read.keys() == state.keys()
         for name, tensor in state.items():
             assert read[name].dtype == tensor.dtype

@@ -3,10 +3,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from apcli.checkpoints import lineage as lineages
 from apcli.checkpoints import traces
 from apcli.checkpoints.checkpoint import Checkpoint
 from apcli.checkpoints.files.entries import Entry
+from apcli.checkpoints.lineage import Lineage
+from apcli.checkpoints.promises import Link
 from apcli.checkpoints.reading import read
 from apcli.checkpoints.writing import write
 from apcli.errors import VerificationError
@@ -16,11 +17,11 @@ ONE = Entry("F32", (1,), np.zeros(4, np.uint8))
 
 def tuned(folder: Path, trace_settings: dict[str, int] | None = None, stage: str = "finetune") -> Checkpoint:
     """A fine-tuned checkpoint, and beside it (when settings are given) a trace of three epochs."""
-    lineage = lineages.make(stage, {"epochs": 2}, None, parent={"path": "p", "sha256": "0"})
+    lineage = Lineage.EMPTY.then(stage, {"epochs": 2}, parent=Link("p", "0"))
     path = folder / "net.finetuned.safetensors"
     write(path, {"fc.weight": ONE}, lineage)
     if trace_settings is not None:
-        of_trace = {**lineages.make(stage, trace_settings, None, parent=lineage["parent"]), "stage": "trace"}
+        of_trace = Lineage.EMPTY.then(stage, trace_settings, parent=lineage.parent).of_trace()
         entries = {traces.tensor_name("fc.weight", epoch): ONE for epoch in (10, 0, 2)}
         write(traces.path_beside(path), {**entries, traces.tensor_name("conv.weight", 2): ONE}, of_trace)
     return read(path)
@@ -44,7 +45,7 @@ def test_a_trace_beside_its_checkpoint_is_found(tmp_path):
 def test_no_trace(tmp_path):
     found = tuned(tmp_path)
     assert traces.of(found) is None
-    write(traces.path_beside(found.path), {"fc.weight@0": ONE}, found.lineage)
+    write(traces.path_beside(found.path), {"fc.weight@0": ONE}, found.lineage.of_trace())
     assert traces.of(read(found.path, nameless=True)) is None
     assert traces.of(tuned(tmp_path, stage="prune")) is None
 
@@ -66,5 +67,5 @@ def test_a_trace_without_lineage_is_refused(tmp_path):
 def test_tensors_that_are_of_no_epoch_are_passed_over(tmp_path):
     found = tuned(tmp_path)
     names = ["fc.weight", "fc.weight@", "fc.weight@x", "fc.weight@-1", "fc.weight@\N{SUPERSCRIPT TWO}", "fc.weight@7"]
-    write(traces.path_beside(found.path), dict.fromkeys(names, ONE), found.lineage)
+    write(traces.path_beside(found.path), dict.fromkeys(names, ONE), found.lineage.of_trace())
     assert traces.epochs(traces.of(found), ["fc.weight"]) == {7: ["fc.weight"]}

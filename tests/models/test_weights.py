@@ -12,7 +12,7 @@ from huggingface_hub import save_torch_state_dict
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from apcli.checkpoints import lineage as lineages
+from apcli.checkpoints.lineage import Lineage
 from apcli.checkpoints.state_dicts import entries_of
 from apcli.checkpoints.writing import write
 from apcli.errors import ApcliError, UsageError
@@ -58,7 +58,7 @@ def test_a_sharded_checkpoint_and_a_packed_one_are_read(tmp_path):
     read = read_weights(tmp_path / "model.safetensors.index.json")
     assert all(torch.equal(read[name], state[name]) for name in state)
     state["fc.weight"][:19] = 0
-    write(tmp_path / "x.safetensors", entries_of(state), lineages.make("prune", {}, None), packed=True)
+    write(tmp_path / "x.safetensors", entries_of(state), Lineage.EMPTY.then("prune", {}), packed=True)
     assert "fc.weight" not in load_file(tmp_path / "x.safetensors")
     read = read_weights(tmp_path / "x.safetensors")
     assert all(torch.equal(read[name], state[name]) for name in state)

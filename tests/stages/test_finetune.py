@@ -1,7 +1,7 @@
 """The fine-tune stage on the digits: zeros held, PD against separate evaluations, traces, strange files."""
 
-import json
 import logging
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +9,10 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from apcli.checkpoints import lineage as lineages
 from apcli.checkpoints import traces
 from apcli.checkpoints.checkpoint import Checkpoint
+from apcli.checkpoints.lineage import Lineage
+from apcli.checkpoints.promises import Link
 from apcli.checkpoints.reading import read
 from apcli.checkpoints.state_dicts import entry_of
 from apcli.checkpoints.writing import write
@@ -73,7 +74,7 @@ def run(source: Path, outputs: Outputs | None = None, *, loop: dict[str, Any] | 
 
 def scores(path: Path) -> dict[str, Any]:
     """A file's loss and accuracy, measured apart from any stage."""
-    spec = ModelSpec.from_dict(read(path).lineage["model"])
+    spec = ModelSpec.from_dict(read(path).lineage.model)
     model = build(spec)
     model.load_state_dict(load_file(path), strict=True)
     return evaluate(Forward(model, spec), DIGITS, BATCH)
@@ -100,10 +101,10 @@ def test_pd_is_the_difference_of_separate_evaluations(dense, pruned):
     path = run(pruned, loop={"epochs": 2, "eval_every": 2})
     lineage = read(path).lineage
     of_dense, of_pruned, of_tuned = scores(dense), scores(pruned), scores(path)
-    first, middle, last = lineage["history"]
-    assert [step["epoch"] for step in lineage["history"]] == [0, 1, 2]
-    assert lineage["dense_metrics"] == of_dense
-    assert lineage["metrics"] == of_tuned
+    first, middle, last = lineage.history
+    assert [step["epoch"] for step in lineage.history] == [0, 1, 2]
+    assert lineage.dense_metrics == of_dense
+    assert lineage.metrics == of_tuned
     for step, found in ((first, of_pruned), (last, of_tuned)):
         for split in ("train", "test"):
             assert step[split] == found[split]
@@ -153,13 +154,13 @@ def test_without_an_epoch_there_is_one_accuracy(pruned, caplog):
 def test_lineage(dense, pruned):
     path = run(pruned, loop={"epochs": 0}, seed=5)
     lineage, parent = read(path).lineage, read(pruned).lineage
-    assert [step["stage"] for step in lineage["settings"]] == ["train", "prune", "finetune"]
-    assert lineage["settings"][-1]["seed"] == 5
-    assert (lineage["settings"][-1]["update"], lineage["settings"][-1]["trace"]) == ("all", "auto")
-    assert lineage["pruned"] == parent["pruned"]
-    assert lineage["parent"] == {"path": pruned.name, "sha256": read(pruned).sha256}
-    assert lineage["dense"]["sha256"] == read(dense).sha256
-    assert (path.parent / lineage["dense"]["path"]).samefile(dense)
+    assert [step["stage"] for step in lineage.settings] == ["train", "prune", "finetune"]
+    assert lineage.settings[-1]["seed"] == 5
+    assert (lineage.settings[-1]["update"], lineage.settings[-1]["trace"]) == ("all", "auto")
+    assert lineage.pruned == parent.pruned
+    assert lineage.parent == Link(pruned.name, read(pruned).sha256)
+    assert lineage.dense.sha256 == read(dense).sha256
+    assert (path.parent / lineage.dense.path).samefile(dense)
     assert str(dense.parent.parent).encode() not in path.read_bytes()
     assert load_file(path).keys() == load_file(dense).keys()
 
@@ -189,11 +190,11 @@ def test_recalibration_comes_after_the_first_measurement(tmp_path):
     statistics = ("running_mean", "running_var")
     assert moved - {name for name in moved if name.endswith("tracked")} == {n for n in before if n.endswith(statistics)}
     lineage = read(path).lineage
-    assert lineage["settings"][-1]["recalibrate_bn"] is True
-    measured = {split: lineage["history"][0][split] for split in ("train", "test")}
-    assert (measured, lineage["metrics"]) == (scores(source), scores(path))
-    assert lineage["metrics"]["train"]["loss"] < measured["train"]["loss"]
-    assert len(lineage["history"]) == 1
+    assert lineage.settings[-1]["recalibrate_bn"] is True
+    measured = {split: lineage.history[0][split] for split in ("train", "test")}
+    assert (measured, lineage.metrics) == (scores(source), scores(path))
+    assert lineage.metrics["train"]["loss"] < measured["train"]["loss"]
+    assert len(lineage.history) == 1
     with pytest.raises(UsageError, match="exists and was made otherwise"):
         run(source, loop={"epochs": 0})
 
@@ -218,10 +219,10 @@ def test_gradual_pruning_ends_at_the_exact_share(pruned, scope, schedule):
     assert sum(zeros.values()) == pytest.approx(0.9 * sum(after[name].numel() for name in names), abs=2)
     assert all(not after[name][before[name] == 0].any() for name in names)
     assert (after["fc1.weight"] == 0).sum() == 0
-    promises = read(path).lineage["pruned"]
-    assert {name: promise["zeros"] for name, promise in promises.items()} == zeros
+    promises = read(path).lineage.pruned
+    assert {name: promise.zeros for name, promise in promises.items()} == zeros
     method = f"lowest {(schedule or 'cubic').partition(':')[0]}"
-    assert all((p["method"], p["scope"], p["requested"]) == (method, scope, 0.9) for p in promises.values())
+    assert all((p.method, p.scope, p.requested) == (method, scope, 0.9) for p in promises.values())
     trace = load_file(traces.path_beside(path))
     assert {name.partition("@")[0] for name in trace} == set(names)
 
@@ -240,9 +241,9 @@ def test_movement_removes_the_exact_share_and_not_by_magnitude(dense, tmp_path, 
         assert zeros == shares
     assert sum(zeros.values()) == pytest.approx(sum(shares.values()), abs=1)
     assert not any(after[name][after[name] == 0].signbit().any() for name in names)
-    promises = read(path).lineage["pruned"]
-    assert {name: promise["zeros"] for name, promise in promises.items()} == zeros
-    assert {promise["method"] for promise in promises.values()} == {"movement linear"}
+    promises = read(path).lineage.pruned
+    assert {name: promise.zeros for name, promise in promises.items()} == zeros
+    assert {promise.method for promise in promises.values()} == {"movement linear"}
     lowest = load_file(run(dense, Outputs(tmp_path), sparsity=0.6, loop=loop, **how))
     agreed = [((lowest[name] == 0) == (after[name] == 0)).double().mean() for name in names]
     assert max(agreed) < 0.9
@@ -274,7 +275,7 @@ def test_gradual_pruning_of_tied_weights(tmp_path, method):
     zeros = {name: int((after[name] == 0).sum()) for name in ("one.weight", "two.weight", "last.weight")}
     assert zeros["one.weight"] + zeros["last.weight"] == round(0.75 * (64 * 64 + 640))
     del zeros["two.weight"]
-    assert {name: p["zeros"] for name, p in read(path).lineage["pruned"].items()} == zeros
+    assert {name: p.zeros for name, p in read(path).lineage.pruned.items()} == zeros
 
 
 def test_gradual_pruning_of_a_dense_network(dense, tmp_path):
@@ -285,14 +286,14 @@ def test_gradual_pruning_of_a_dense_network(dense, tmp_path):
         path = run(source, Outputs(tmp_path / "out"), sparsity=0.5, layers="fc4,fc5", loop={"epochs": 2}, **named)
         assert path.name == f"{source.stem}.lowest-0.5-cubic.finetuned.safetensors"
         lineage = read(path).lineage
-        assert lineage["dense"]["sha256"] == read(source).sha256
-        assert lineage["dense_metrics"] == scores(dense)
-        assert lineage["history"][0]["pd"]["test"] == {"loss": 0.0, "accuracy": 0.0}
+        assert lineage.dense.sha256 == read(source).sha256
+        assert lineage.dense_metrics == scores(dense)
+        assert lineage.history[0]["pd"]["test"] == {"loss": 0.0, "accuracy": 0.0}
         trace = load_file(traces.path_beside(path))
         for name in ("fc4.weight", "fc5.weight"):
             zeros = [int((trace[f"{name}@{epoch}"] == 0).sum()) for epoch in (0, 1, 2)]
             assert zeros[0] == 0 < zeros[1] <= zeros[2]
-            assert lineage["pruned"][name]["zeros"] == zeros[2] == round(0.5 * trace[f"{name}@0"].numel())
+            assert lineage.pruned[name].zeros == zeros[2] == round(0.5 * trace[f"{name}@0"].numel())
 
 
 @pytest.mark.parametrize(
@@ -375,20 +376,20 @@ def test_another_dense_file_makes_another_result(dense, pruned, tmp_path):
     with pytest.raises(UsageError, match="exists and was made otherwise"):
         run(pruned, dense=str(other), loop={"epochs": 0})
     second = run(pruned, Outputs(tmp_path / "new"), dense=str(other), loop={"epochs": 0})
-    assert read(second).lineage["dense_metrics"] == scores(other)
-    assert read(first).lineage["dense_metrics"] == scores(dense)
-    assert read(second).lineage["dense"]["sha256"] == read(other).sha256
+    assert read(second).lineage.dense_metrics == scores(other)
+    assert read(first).lineage.dense_metrics == scores(dense)
+    assert read(second).lineage.dense.sha256 == read(other).sha256
 
 
 def test_a_dense_file_that_is_gone_or_changed(dense, pruned, tmp_path, caplog):
     lineage = read(pruned).lineage
-    lineage["dense"]["path"] = "gone.safetensors"
+    lineage = replace(lineage, dense=replace(lineage.dense, path="gone.safetensors"))
     write(tmp_path / "orphan.safetensors", dict(read(pruned).entries), lineage)
     path = run(tmp_path / "orphan.safetensors", loop={"epochs": 0})
     assert "PD is not known: give --dense FILE" in caplog.text
-    assert read(path).lineage["dense_metrics"] == {}
-    assert read(path).lineage["history"][0]["pd"] == {"test": None, "train": None}
-    write(tmp_path / "gone.safetensors", dict(read(dense).entries), lineages.make("train", {}, None))
+    assert read(path).lineage.dense_metrics == {}
+    assert read(path).lineage.history[0]["pd"] == {"test": None, "train": None}
+    write(tmp_path / "gone.safetensors", dict(read(dense).entries), Lineage.EMPTY.then("train", {}))
     with pytest.raises(VerificationError, match="SHA-256 differs"):
         run(tmp_path / "orphan.safetensors", Outputs(tmp_path / "again"), loop={"epochs": 0})
     with pytest.raises(UsageError, match="no file nowhere"):
@@ -405,28 +406,28 @@ def test_a_pruned_file_of_another_program(dense, pruned, tmp_path):
     for name in ("fc4.weight", "fc5.weight"):
         assert not after[name][before[name] == 0].any()
     lineage = read(path).lineage
-    zeros = {name: promise["zeros"] for name, promise in lineage["pruned"].items()}
+    zeros = {name: promise.zeros for name, promise in lineage.pruned.items()}
     assert zeros == {name: round(0.6 * before[name].numel()) for name in ("fc4.weight", "fc5.weight")}
-    assert lineage["dense_metrics"] == scores(dense)
-    assert lineage["history"][0]["pd"]["test"]["loss"] > 0
-    assert lineage["dense"]["sha256"] == read(dense).sha256
+    assert lineage.dense_metrics == scores(dense)
+    assert lineage.history[0]["pd"]["test"]["loss"] > 0
+    assert lineage.dense.sha256 == read(dense).sha256
 
 
 def test_no_dense_ancestor_is_made_up(pruned, tmp_path):
     """A pruned file without lineage is not its own dense ancestor."""
     path = run(without_lineage(pruned, tmp_path / "theirs.safetensors"), model="fc5", loop={"epochs": 0})
-    assert read(path).lineage["dense_metrics"] == {}
-    assert read(path).lineage["dense"] is None
+    assert read(path).lineage.dense_metrics == {}
+    assert read(path).lineage.dense is None
 
 
 def spoilt(source: Checkpoint, target: Path, **changes: Any) -> Path:
-    write(target, dict(source.entries), json.loads(json.dumps({**source.lineage, **changes})))
+    write(target, dict(source.entries), replace(source.lineage, **changes))
     return target
 
 
 def test_what_is_refused_writes_nothing(dense, pruned, tmp_path):
     folder = tmp_path / "out"
-    model = read(dense).lineage["model"]
+    model = read(dense).lineage.model
     nan = load_file(pruned)
     nan["fc2.bias"][1] = float("nan")
     write(tmp_path / "nan.safetensors", {name: entry_of(tensor) for name, tensor in nan.items()}, read(pruned).lineage)

@@ -1,5 +1,6 @@
 """Zeros that came in any way are held from then on, and what is no mask is said."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -7,9 +8,10 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from apcli.checkpoints import lineage as lineages
 from apcli.checkpoints.checkpoint import Checkpoint
 from apcli.checkpoints.files.headers import KEY
+from apcli.checkpoints.lineage import Lineage
+from apcli.checkpoints.promises import Promise
 from apcli.checkpoints.reading import read
 from apcli.checkpoints.state_dicts import entries_of
 from apcli.configs.prune import PruneConfig
@@ -33,30 +35,30 @@ def quiet(text: str, share: float | None = None) -> None:
     pass
 
 
-def checkpoint(lineage: lineages.Lineage | None, **tensors: torch.Tensor) -> Checkpoint:
+def checkpoint(lineage: Lineage, **tensors: torch.Tensor) -> Checkpoint:
     return Checkpoint(Path("x"), Path(), entries_of(tensors), lineage)
 
 
 def test_what_is_promised(caplog):
     """What the lineage says, and of layers that it leaves out all that is no chance; biases never."""
-    eye, dense = {"fc.weight": torch.eye(4), "full.weight": torch.ones(2, 2), "b": torch.zeros(3)}, None
-    for lineage in (None, lineages.make("train", {}, None)):
+    eye = {"fc.weight": torch.eye(4), "full.weight": torch.ones(2, 2), "b": torch.zeros(3)}
+    for lineage in (Lineage.EMPTY, Lineage.EMPTY.then("train", {})):
         found = promises_of(checkpoint(lineage, **eye))
-        assert {n: (p["zeros"], p["size"], p["actual"]) for n, p in found.items()} == {"fc.weight": (12, 16, 0.75)}
-    dense = {**lineages.make("prune", {}, None), "pruned": {"full.weight": lineages.promise(0, 4, "lowest")}}
+        assert {n: (p.zeros, p.size, p.actual) for n, p in found.items()} == {"fc.weight": (12, 16, 0.75)}
+    dense = Lineage.EMPTY.then("prune", {}, pruned={"full.weight": Promise(0, 4, "lowest")})
     found = promises_of(checkpoint(dense, **eye))
-    assert (found["full.weight"], found["fc.weight"]["zeros"]) == (dense["pruned"]["full.weight"], 12)
+    assert (found["full.weight"], found["fc.weight"].zeros) == (dense.pruned["full.weight"], 12)
 
 
 def test_chance_zeros_and_layers_that_begin_at_zero_are_no_mask(caplog):
     few = torch.ones(40, 40)
     few[0, 0] = 0
     with caplog.at_level("INFO", "apcli"):
-        assert promises_of(checkpoint(None, **{"fc.weight": few, "head.weight": torch.zeros(4, 4)})) == {}
+        assert promises_of(checkpoint(Lineage.EMPTY, **{"fc.weight": few, "head.weight": torch.zeros(4, 4)})) == {}
     assert "x: 1 zeros of fc are taken for chance and not held" in caplog.text
     assert "x: all of head is zero, which is taken for how it begins and not for a mask: it learns" in caplog.text
-    found = promises_of(checkpoint(None, **{"fc.weight": few, "fc2.weight": torch.eye(4)}))
-    assert {name: promise["zeros"] for name, promise in found.items()} == {"fc.weight": 1, "fc2.weight": 12}
+    found = promises_of(checkpoint(Lineage.EMPTY, **{"fc.weight": few, "fc2.weight": torch.eye(4)}))
+    assert {name: promise.zeros for name, promise in found.items()} == {"fc.weight": 1, "fc2.weight": 12}
 
 
 @pytest.fixture(scope="module")
@@ -114,21 +116,21 @@ def test_zeros_that_come_in_are_held_from_then_on(net, sparse, tmp_path, way, ep
     """Also while the network that takes them in is trained; and PD is not set against the sparse file itself."""
     rename = ("body=",) if way is as_renamed else ()
     (taken,) = made(net, tmp_path / "in", epochs, weights=str(way(sparse, tmp_path)), rename=rename)
-    assert set(read(taken).lineage["pruned"]) == set(LAYERS)
+    assert set(read(taken).lineage.pruned) == set(LAYERS)
     result = tuned(net, taken)
     for path in (taken, result):
         found = load_file(path)
         for name in LAYERS:
             assert torch.equal(found[name] == 0, sparse[name] == 0), (path, name)
     assert not torch.equal(load_file(result)["1.weight"], sparse["1.weight"])
-    assert read(result).lineage["dense"] is None
+    assert read(result).lineage.dense is None
 
 
 def test_a_file_that_was_taken_in_before_its_zeros_were_promised(net, sparse, tmp_path):
     """And one of which a single layer was pruned further here."""
     (taken,) = made(net, tmp_path / "in", 0, weights=str(as_safetensors(sparse, tmp_path)))
     (further,) = prune(read(as_safetensors(sparse, tmp_path)), PruneConfig((0.8,), layers="4"), Outputs(tmp_path))
-    assert set(read(further).lineage["pruned"]) == {"4.weight"}
+    assert set(read(further).lineage.pruned) == {"4.weight"}
     for path in (without_promises(taken), Path(further)):
         found, before = load_file(tuned(net, path)), load_file(path)
         for name in LAYERS:
@@ -136,7 +138,7 @@ def test_a_file_that_was_taken_in_before_its_zeros_were_promised(net, sparse, tm
 
 
 def without_promises(path: Path) -> Path:
-    text = lineages.dump({**read(path).lineage, "pruned": {}})
+    text = replace(read(path).lineage, pruned={}).to_text()
     older = path.with_name("older.safetensors")
     save_file(load_file(path), older, {"format": "pt", KEY: text})
     return older
@@ -146,5 +148,5 @@ def test_how_a_file_was_pruned_is_handed_on(net, tmp_path):
     (base,) = made(net, tmp_path, 0)
     (pruned,) = prune(read(base), PruneConfig((0.5,), method="highest"), Outputs(tmp_path))
     (taken,) = made(net, tmp_path / "in", 0, weights=str(pruned))
-    said = {name: promise["method"] for name, promise in read(taken).lineage["pruned"].items()}
+    said = {name: promise.method for name, promise in read(taken).lineage.pruned.items()}
     assert said == dict.fromkeys(LAYERS, "highest")

@@ -1,24 +1,26 @@
 """Where results go; what is kept, refused or replaced."""
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from apcli.checkpoints import lineage as lineages
 from apcli.checkpoints.files.entries import Entry
+from apcli.checkpoints.lineage import Lineage
+from apcli.checkpoints.promises import Link, Promise
 from apcli.checkpoints.reading import read
 from apcli.checkpoints.writing import write
 from apcli.errors import UsageError, VerificationError
 from apcli.stages.outputs import Outputs
 
-RECIPE = {"stage": "prune", "settings": [{"stage": "prune", "sparsity": 0.5, "layers": ("a", "b")}], "parent": None}
+WANTED = Lineage.EMPTY.then("prune", {"sparsity": 0.5, "layers": ("a", "b")}, model={"name": "fc5"})
 
 
 def made(path: Path, **settings: object) -> Path:
     settings = {"sparsity": 0.5, "layers": ["a", "b"], **settings}
-    lineage = lineages.make("prune", settings, None, model={"name": "fc5", "last": "fc.weight"})
+    lineage = Lineage.EMPTY.then("prune", settings, model={"name": "fc5", "last": "fc.weight"})
     write(path, {"t": Entry("F32", (1,), np.zeros(4, np.uint8))}, lineage)
     return path
 
@@ -37,12 +39,12 @@ def test_beside_the_input_in_a_folder_or_as_named(tmp_path):
 
 def test_one_file_takes_one_checkpoint(tmp_path):
     outputs = Outputs(tmp_path / "x.safetensors")
-    assert not outputs.has(outputs.place("a"), RECIPE)
+    assert not outputs.has(outputs.place("a"), WANTED)
     with pytest.raises(UsageError, match=r"x\.safetensors is one file but several .*expected a folder"):
         outputs.place("b")
     folder = Outputs(tmp_path)
     places = [folder.place(stem) for stem in "abc"]
-    assert [folder.has(path, RECIPE) for path in places] == [False] * 3
+    assert [folder.has(path, WANTED) for path in places] == [False] * 3
     assert len(set(places)) == 3
 
 
@@ -50,7 +52,7 @@ def test_one_file_takes_one_checkpoint(tmp_path):
 def test_the_input_and_its_dense_ancestor_are_never_written_over(tmp_path, overwrite):
     dense = read(made(tmp_path / "dense.safetensors"))
     link = dense.link(tmp_path)
-    lineage = lineages.make("prune", {}, None, parent=link, dense=link)
+    lineage = Lineage.EMPTY.then("prune", {}, parent=link, dense=link)
     write(tmp_path / "pruned.safetensors", dict(dense.entries), lineage)
     pruned = read(tmp_path / "pruned.safetensors")
     (tmp_path / "alias").symlink_to(tmp_path)
@@ -66,14 +68,13 @@ def test_lineage_paths_start_where_the_file_will_lie(tmp_path):
 
 
 def test_nothing_there(tmp_path):
-    assert not Outputs().has(tmp_path / "x.safetensors", RECIPE)
+    assert not Outputs().has(tmp_path / "x.safetensors", WANTED)
 
 
 def test_the_same_is_kept(tmp_path, caplog):
     path = made(tmp_path / "x.safetensors")
     with caplog.at_level(logging.INFO, "apcli"):
-        assert Outputs().has(path, RECIPE)
-        assert Outputs().has(path, {**RECIPE, "model": {"name": "fc5"}})  # what is there may know more
+        assert Outputs().has(path, WANTED)  # what is there may know more
     assert "x.safetensors is already there, made the same way: kept" in caplog.text
 
 
@@ -81,10 +82,14 @@ def test_the_same_is_kept(tmp_path, caplog):
     "change",
     [
         {"stage": "finetune"},
-        {"settings": []},
-        {"settings": [{"stage": "prune", "sparsity": 0.5}, {"stage": "prune", "sparsity": 0.5}]},
-        {"settings": [{"stage": "prune", "sparsity": 0.6, "layers": ["a", "b"]}]},
-        {"parent": {"path": "p", "sha256": "0"}},
+        {"settings": ()},
+        {"settings": ({"stage": "prune", "sparsity": 0.5}, {"stage": "prune", "sparsity": 0.5})},
+        {"settings": ({"stage": "prune", "sparsity": 0.6, "layers": ["a", "b"]},)},
+        {"parent": Link("p", "0")},
+        {"data": {"name": "digits"}},
+        {"seed": 1},
+        {"metrics": {"test": {"loss": 1.0, "accuracy": 50.0}}},
+        {"history": ({"epoch": 1},)},
         {"model": {"name": "fc12"}},
         {"model": {"name": "fc5", "classes": 3}},
     ],
@@ -92,8 +97,8 @@ def test_the_same_is_kept(tmp_path, caplog):
 def test_another_is_refused_or_replaced(tmp_path, change):
     path = made(tmp_path / "x.safetensors")
     with pytest.raises(UsageError, match=r"x\.safetensors exists and was made otherwise: --overwrite"):
-        Outputs().has(path, {**RECIPE, **change})
-    assert not Outputs(overwrite=True).has(path, {**RECIPE, **change})
+        Outputs().has(path, replace(WANTED, **change))
+    assert not Outputs(overwrite=True).has(path, replace(WANTED, **change))
 
 
 @pytest.mark.parametrize("content", [b"", b"notes", b"\0" * 64])
@@ -101,13 +106,13 @@ def test_what_is_no_checkpoint_is_not_replaced_either(tmp_path, content):
     path = tmp_path / "x.safetensors"
     path.write_bytes(content)
     with pytest.raises(UsageError, match="exists and was made otherwise"):
-        Outputs().has(path, RECIPE)
-    assert not Outputs(overwrite=True).has(path, RECIPE)
+        Outputs().has(path, WANTED)
+    assert not Outputs(overwrite=True).has(path, WANTED)
     assert path.read_bytes() == content
 
 
 def test_overwrite_makes_it_again_even_where_it_is_the_same(tmp_path):
-    assert not Outputs(overwrite=True).has(made(tmp_path / "x.safetensors"), RECIPE)
+    assert not Outputs(overwrite=True).has(made(tmp_path / "x.safetensors"), WANTED)
 
 
 @pytest.mark.parametrize("overwrite", [False, True])
@@ -115,21 +120,21 @@ def test_two_results_of_one_name_do_not_replace_each_other(tmp_path, overwrite):
     """--overwrite is about what was there before the command, not about its own results."""
     outputs = Outputs(tmp_path, overwrite)
     path = outputs.place("x")
-    assert not outputs.has(path, RECIPE)
+    assert not outputs.has(path, WANTED)
     made(path)
-    assert outputs.has(outputs.place("x"), RECIPE)
+    assert outputs.has(outputs.place("x"), WANTED)
     with pytest.raises(UsageError, match=r"x\.safetensors"):
-        outputs.has(outputs.place("x"), {**RECIPE, "stage": "finetune"})
+        outputs.has(outputs.place("x"), replace(WANTED, stage="finetune"))
 
 
 def test_what_lost_its_zeros_is_not_kept(tmp_path):
     path = made(tmp_path / "x.safetensors")
     lineage = read(path).lineage
-    lineage["pruned"] = {"t": {"method": None, "scope": None, "seed": None, "requested": 1, "zeros": 1, "size": 1}}
+    lineage = replace(lineage, pruned={"t": Promise(1, 1, requested=1)})
     write(path, {"t": Entry("F32", (1,), np.zeros(4, np.uint8))}, lineage)
-    assert Outputs().has(path, RECIPE)
+    assert Outputs().has(path, WANTED)
     content = bytearray(path.read_bytes())
     content[-1] = 0x3F
     path.write_bytes(content)
     with pytest.raises(VerificationError, match="t has 0 zeros"):
-        Outputs().has(path, RECIPE)
+        Outputs().has(path, WANTED)

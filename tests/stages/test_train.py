@@ -7,7 +7,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from apcli.checkpoints import lineage as lineages
+from apcli.checkpoints.lineage import Lineage
+from apcli.checkpoints.promises import Link
 from apcli.checkpoints.reading import read
 from apcli.configs.shared import DataConfig
 from apcli.configs.training import LoopConfig, ModelConfig, TrainConfig
@@ -31,7 +32,7 @@ def run(target: Path, model: str | ModelConfig = "fc5", overwrite: bool = False,
 
 
 def network(path: Path) -> tuple[torch.nn.Module, ModelSpec]:
-    spec = ModelSpec.from_dict(read(path).lineage["model"])
+    spec = ModelSpec.from_dict(read(path).lineage.model)
     model = build(spec)
     model.load_state_dict(load_file(path), strict=True)
     return model, spec
@@ -42,13 +43,13 @@ def test_the_file_is_the_network_that_its_lineage_describes(tmp_path):
     assert path == tmp_path / "fc5-digits.safetensors"
     lineage = read(path).lineage
     model, spec = network(path)
-    assert lineage["metrics"] == evaluate(Forward(model, spec), DIGITS, BATCH)
-    assert lineage["metrics"]["test"]["accuracy"] > 50
-    assert [step["epoch"] for step in lineage["history"]] == [1, 2]
-    assert [step["lr"] for step in lineage["history"]] == [0.01, 0.005]
-    assert lineage["history"][-1]["test"] == lineage["metrics"]["test"]
-    assert lineage["history"][-1]["train"] == lineage["metrics"]["train"]
-    (settings,) = lineage["settings"]
+    assert lineage.metrics == evaluate(Forward(model, spec), DIGITS, BATCH)
+    assert lineage.metrics["test"]["accuracy"] > 50
+    assert [step["epoch"] for step in lineage.history] == [1, 2]
+    assert [step["lr"] for step in lineage.history] == [0.01, 0.005]
+    assert lineage.history[-1]["test"] == lineage.metrics["test"]
+    assert lineage.history[-1]["train"] == lineage.metrics["train"]
+    (settings,) = lineage.settings
     assert settings == {
         "stage": "train", "epochs": 2, "batch_size": BATCH, "opt": "sgd", "lr": 0.01, "momentum": 0.9,
         "weight_decay": 1e-4, "decay": "all", "clip_grad": None, "sched": "linear", "warmup_epochs": 0.0,
@@ -56,9 +57,9 @@ def test_the_file_is_the_network_that_its_lineage_describes(tmp_path):
         "distill": None, "temperature": None, "ema": None, "validation": 0.0, "patience": None, "eval_every": 1,
         "amp": False, "compile": False, "cuda_graph": True, "pretrained": False, "rename": [], "code": None,
     }  # fmt: skip
-    assert lineage["model"]["last"] == "fc5.weight"
-    assert lineage["data"] == {"name": "digits", "classes": 10, "images": [1442, 355]}
-    assert (lineage["seed"], lineage["pruned"], lineage["parent"], lineage["dense"]) == (0, {}, None, None)
+    assert lineage.model["last"] == "fc5.weight"
+    assert lineage.data == {"name": "digits", "classes": 10, "images": [1442, 355]}
+    assert (lineage.seed, lineage.pruned, lineage.parent, lineage.dense) == (0, {}, None, None)
     assert str(tmp_path).encode() not in path.read_bytes()
 
 
@@ -69,7 +70,7 @@ def test_same_bytes_twice_and_a_file_for_each_seed(tmp_path):
     assert again.read_bytes() == second.read_bytes()
     weights = [load_file(path) for path in (first, second)]
     assert not any(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
-    assert [read(path).lineage["seed"] for path in (first, second)] == [0, 7]
+    assert [read(path).lineage.seed for path in (first, second)] == [0, 7]
 
 
 def test_the_seed_decides_the_initial_weights(tmp_path):
@@ -81,7 +82,7 @@ def test_the_seed_decides_the_initial_weights(tmp_path):
     assert torch.equal(one, again)
     assert not torch.equal(one, two)
     torch.manual_seed(1)
-    spec = ModelSpec.from_dict(read(paths[0]).lineage["model"])
+    spec = ModelSpec.from_dict(read(paths[0]).lineage.model)
     assert torch.equal(build(spec).state_dict()["fc1.weight"], one)
 
 
@@ -123,20 +124,17 @@ def test_weights_from_a_file_are_evaluated_as_they_are(tmp_path):
     ours, theirs = load_file(path), load_file(taken)
     assert all(torch.equal(ours[name], theirs[name]) for name in ours)
     lineage = read(taken).lineage
-    assert lineage["metrics"] == read(path).lineage["metrics"]
-    assert lineage["history"] == []
-    assert lineage["parent"] == {
-        "path": "../theirs.safetensors",
-        "sha256": read(tmp_path / "theirs.safetensors").sha256,
-    }
+    assert lineage.metrics == read(path).lineage.metrics
+    assert lineage.history == ()
+    assert lineage.parent == Link("../theirs.safetensors", read(tmp_path / "theirs.safetensors").sha256)
 
 
 def test_a_convolutional_network(tmp_path):
     (path,) = run(tmp_path, "resnet20", loop={"batch_size": BATCH})
     model, spec = network(path)
     assert spec.input_size == (3, 8, 8)
-    assert read(path).lineage["settings"][0]["lr"] == 0.1
-    assert read(path).lineage["metrics"] == evaluate(Forward(model, spec), DIGITS, BATCH)
+    assert read(path).lineage.settings[0]["lr"] == 0.1
+    assert read(path).lineage.metrics == evaluate(Forward(model, spec), DIGITS, BATCH)
 
 
 def test_what_is_refused_writes_nothing(tmp_path):
@@ -168,4 +166,4 @@ def test_weights_that_do_not_fit(tmp_path):
 def test_the_lineage_reads_back(tmp_path):
     (path,) = run(tmp_path, loop={"epochs": 0})
     found = read(path)
-    assert lineages.parse(lineages.dump(found.lineage), "f") == found.lineage
+    assert Lineage.from_text(found.lineage.to_text(), "f") == found.lineage

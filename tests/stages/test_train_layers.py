@@ -8,6 +8,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from apcli.checkpoints.network_layers import LINEAR
 from apcli.checkpoints.reading import read
 from apcli.configs.prune import PruneConfig
 from apcli.configs.training import FinetuneConfig, LoopConfig, ModelConfig, TrainConfig
@@ -123,13 +124,13 @@ def zeros(path: Path, tensor: str) -> torch.Tensor:
 @pytest.mark.parametrize("name", STORED)
 def test_train_lists_the_layers_and_the_mask_goes_where_the_weight_becomes_zero(nets, tmp_path, name):
     source, tensor = made(nets, name), STORED[name]
-    assert tensor in read(source).lineage["layers"]["weights"]["linear"]
+    assert read(source).lineage.layers.by_name[tensor].kind == LINEAR
     path = pruned(source, tmp_path, method="random")
-    assert read(path).lineage["layers"] == read(source).lineage["layers"]
-    assert read(path).lineage["pruned"].keys() == {tensor, "3.weight"}
+    assert read(path).lineage.layers == read(source).lineage.layers
+    assert read(path).lineage.pruned.keys() == {tensor, "3.weight"}
     assert int(zeros(path, tensor).sum()) == 16 * 64 // 2
     tuned = finetuned(path, nets, name)
-    assert read(tuned).lineage["layers"] == read(source).lineage["layers"]
+    assert read(tuned).lineage.layers == read(source).lineage.layers
     assert torch.equal(zeros(tuned, tensor), zeros(path, tensor))
     assert not torch.equal(load_file(tuned)[tensor], load_file(path)[tensor])
 
@@ -138,7 +139,7 @@ def test_what_no_zero_reaches_is_refused_and_the_rest_is_pruned_without_it(nets,
     with pytest.raises(UsageError, match=r"1 cannot be pruned: .*an orthogonal matrix.* with --exclude 1$"):
         pruned(made(nets, "orthogonal"), tmp_path)
     path = pruned(made(nets, "orthogonal"), tmp_path, exclude="1")
-    assert read(path).lineage["pruned"].keys() == {"3.weight"}
+    assert read(path).lineage.pruned.keys() == {"3.weight"}
 
 
 def test_a_row_of_a_normalised_weight_keeps_its_length(nets, tmp_path):
@@ -157,9 +158,9 @@ def test_tied_weights_have_one_mask_whichever_name_is_given(nets, tmp_path, meth
     path = pruned(made(nets, "tied"), tmp_path, **config)
     assert torch.equal(load_file(path)["one.weight"], load_file(path)["two.weight"])
     assert int(zeros(path, "two.weight").sum()) == 128
-    promised = read(path).lineage["pruned"]
+    promised = read(path).lineage.pruned
     assert "two.weight" not in promised
-    assert promised["one.weight"]["zeros"] == 128
+    assert promised["one.weight"].zeros == 128
     tuned = finetuned(path, nets, "tied", epochs=0)
     assert torch.equal(zeros(tuned, "one.weight"), zeros(path, "one.weight"))
 
@@ -191,7 +192,7 @@ def test_the_same_selection_with_and_without_the_network(nets, tmp_path, caplog,
     assert "tied.safetensors: 3 layers; 2 tensors of two or more dimensions left alone: " in caplog.text
     assert caplog.text.count("without --model it would take two too") == 1
     assert {n: t.tolist() for n, t in load_file(listed).items()} == {n: t.tolist() for n, t in load_file(built).items()}
-    assert read(built).lineage["layers"] == read(listed).lineage["layers"]
+    assert read(built).lineage.layers == read(listed).lineage.layers
     assert pruned(built, tmp_path / "again", method=method, sparsity=(0.75,))
 
 
@@ -229,7 +230,7 @@ def test_finetune_of_a_bare_file_holds_the_zeros_of_what_its_modules_say(nets, t
         state[name].view(-1)[::2] = 0
     save_file(state, tmp_path / "net.safetensors")
     tuned = finetuned(tmp_path / "net.safetensors", nets, "tied")
-    assert read(tuned).lineage["pruned"].keys() == {"one.weight"}
+    assert read(tuned).lineage.pruned.keys() == {"one.weight"}
     assert torch.equal(zeros(tuned, "two.weight"), state["two.weight"] == 0)
     assert not torch.equal(load_file(tuned)["two.weight"], state["two.weight"])
 
@@ -237,8 +238,8 @@ def test_finetune_of_a_bare_file_holds_the_zeros_of_what_its_modules_say(nets, t
 def test_a_trace_and_growing_sparsity_know_tied_weights_as_one(nets, tmp_path):
     path = pruned(made(nets, "tied"), tmp_path, method="random")
     tuned = finetuned(path, nets, "tied", sparsity=0.8, layers="two,last", trace="two")
-    assert read(tuned).lineage["pruned"]["one.weight"]["zeros"] == round(0.8 * 256)
+    assert read(tuned).lineage.pruned["one.weight"].zeros == round(0.8 * 256)
     assert torch.equal(load_file(tuned)["one.weight"], load_file(tuned)["two.weight"])
     trace = tuned.with_name(tuned.name.replace(".safetensors", ".trace.safetensors"))
     assert {name.partition("@")[0] for name in read(trace).entries} == {"one.weight"}
-    assert read(trace).lineage["layers"] is None
+    assert read(trace).lineage.layers is None

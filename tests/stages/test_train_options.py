@@ -76,7 +76,7 @@ def test_each_option_changes_the_weights_and_is_in_the_lineage(dense, tmp_path, 
     path = trained(tmp_path, **{"lr": 0.05, option: CHANGES[option]})
     before, after = weights(dense), weights(path)
     assert not any(torch.equal(before[name], after[name]) for name in before if name.endswith("weight"))
-    (settings,) = read(path).lineage["settings"]
+    (settings,) = read(path).lineage.settings
     assert settings[option] == CHANGES[option]
 
 
@@ -149,8 +149,8 @@ def test_patience_stops_and_keeps_the_best_weights(tmp_path, monkeypatch):
     monkeypatch.setattr(Training, "_close_epoch", scripted)
     path = trained(tmp_path, epochs=9, patience=2, validation=0.2)
     lineage = read(path).lineage
-    assert [entry["validation"]["loss"] for entry in lineage["history"]] == [3.0, 1.0, 2.0, 2.0]
-    assert lineage["metrics"]["validation"]["loss"] == 1.0
+    assert [entry["validation"]["loss"] for entry in lineage.history] == [3.0, 1.0, 2.0, 2.0]
+    assert lineage.metrics["validation"]["loss"] == 1.0
     assert torch.equal(weights(path)["fc4.weight"], kept[1])
 
 
@@ -163,7 +163,7 @@ def test_a_teacher_pulls_the_network_towards_it(dense, pruned, tmp_path):
     images = load("digits", Path()).test.images.float().div(255)
 
     def logits(path: Path) -> torch.Tensor:
-        spec = ModelSpec.from_dict(read(path).lineage["model"])
+        spec = ModelSpec.from_dict(read(path).lineage.model)
         network = build(spec).eval()
         network.load_state_dict(weights(path))
         with torch.no_grad():
@@ -172,10 +172,10 @@ def test_a_teacher_pulls_the_network_towards_it(dense, pruned, tmp_path):
     theirs = logits(dense)
     distance = {path: kl_div(logits(path), theirs, reduction="sum", log_target=True) for path in (alone, taught)}
     assert distance[taught] < distance[alone]
-    settings = read(taught).lineage["settings"][-1]
+    settings = read(taught).lineage.settings[-1]
     assert (settings["teacher"], settings["distill"], settings["temperature"]) == (read(dense).sha256, 1.0, 4.0)
     from_scratch = trained(tmp_path / "scratch", teacher=str(dense))
-    assert read(from_scratch).lineage["settings"][0]["teacher"] == read(dense).sha256
+    assert read(from_scratch).lineage.settings[0]["teacher"] == read(dense).sha256
 
 
 def test_teachers_that_cannot_be(dense, tmp_path):
@@ -209,11 +209,11 @@ def test_what_is_left_of_a_lost_run(dense, pruned, tmp_path, monkeypatch, growin
     kept = weights(path)
     assert all(torch.equal(kept[name], tensor) for name, tensor in good.items())
     lineage = read(path).lineage
-    assert [entry["epoch"] for entry in lineage["history"]] == ([0, 1] if growing else [1])
-    assert lineage["metrics"]["test"] == lineage["history"][-1]["test"]
+    assert [entry["epoch"] for entry in lineage.history] == ([0, 1] if growing else [1])
+    assert lineage.metrics["test"] == lineage.history[-1]["test"]
     if growing:
         monkeypatch.setattr(Training, "_step", step)
-        assert {t: promise["zeros"] for t, promise in lineage["pruned"].items()} == zeros_of(kept)
+        assert {t: promise.zeros for t, promise in lineage.pruned.items()} == zeros_of(kept)
         assert sum(zeros_of(kept).values()) > sum(zeros_of(weights(pruned)).values())
         on = weights(tuned(path, tmp_path / "on", epochs=1))
         assert all((on[tensor][kept[tensor] == 0] == 0).all() for tensor in zeros_of(kept))
@@ -262,7 +262,7 @@ def test_tensorboard_logs_are_read_back(tmp_path):
     assert folder.name == path.stem
     events = EventAccumulator(str(folder))
     events.Reload()
-    history = read(path).lineage["history"]
+    history = read(path).lineage.history
     for tag, values in {
         "lr": [entry["lr"] for entry in history],
         "test/accuracy": [entry["test"]["accuracy"] for entry in history],

@@ -64,10 +64,10 @@ def test_rewinding_to_a_start_at_zero_is_refused_and_works_without_that_layer(fi
         pruned(trained, tmp_path, rewind_to=start)
     assert list(tmp_path.iterdir()) == []
     path = pruned(trained, tmp_path, "3", rewind_to=start)
-    assert read(path).lineage["pruned"].keys() == {"1.weight"}
+    assert read(path).lineage.pruned.keys() == {"1.weight"}
     tuned = Finetuner(FinetuneConfig(loop=loop(2), model=net), Outputs(tmp_path / "tuned"), quiet).finetune(read(path))
     assert load_file(tuned)["3.weight"].all()
-    assert read(tuned).lineage["metrics"]["test"]["accuracy"] > 80
+    assert read(tuned).lineage.metrics["test"]["accuracy"] > 80
 
 
 def test_a_mask_from_an_earlier_round_is_not_lost_in_a_start_at_zero(files, tmp_path):
@@ -91,13 +91,13 @@ def test_what_was_pruned_away_is_pruned_on_and_a_stranger_s_zeros_may_have_been(
     tensors = load_file(trained)
     save_file({**tensors, "3.weight": 0 * tensors["3.weight"]}, tmp_path / "strange.safetensors")
     once = pruned(tmp_path / "strange.safetensors", tmp_path)
-    assert read(once).lineage["pruned"]["3.weight"]["zeros"] == 320
-    assert read(pruned(once, tmp_path / "twice")).lineage["pruned"]["3.weight"]["zeros"] == 320
+    assert read(once).lineage.pruned["3.weight"].zeros == 320
+    assert read(pruned(once, tmp_path / "twice")).lineage.pruned["3.weight"].zeros == 320
 
 
 def test_pruning_while_training_lets_a_layer_that_starts_at_zero_learn(files, net, tmp_path):
     config = FinetuneConfig(loop=loop(3), model=net, sparsity=0.5, schedule="cubic:begin=0.2:every=2")
     path = Finetuner(config, Outputs(tmp_path), quiet).finetune(read(files[0]))
-    assert read(path).lineage["pruned"]["3.weight"]["zeros"] == 160
+    assert read(path).lineage.pruned["3.weight"].zeros == 160
     assert (load_file(path)["3.weight"] == 0).sum() == 160
-    assert read(path).lineage["metrics"]["test"]["accuracy"] > 80
+    assert read(path).lineage.metrics["test"]["accuracy"] > 80

@@ -76,7 +76,7 @@ class NetworkCosts:
         None too where it is not timed and has the same tensors, so that it would be counted alike.
         """
         given = self.config.dense
-        if given is None and not (checkpoint.lineage or {}).get("dense"):
+        if given is None and checkpoint.lineage.dense is None:
             return None
         try:
             dense = dense_ancestor(checkpoint, given)

@@ -5,6 +5,7 @@ from typing import Any
 
 from apcli.checkpoints.checkpoint import Checkpoint
 from apcli.checkpoints.layers import census
+from apcli.checkpoints.lineage import Lineage
 from apcli.checkpoints.reading import dense_ancestor
 from apcli.checkpoints.sizes import counted, sizes, weights_of
 from apcli.configs.describe import CostsConfig
@@ -55,28 +56,27 @@ def describe(checkpoint: Checkpoint, config: CostsConfig = _DEFAULT) -> Descript
         "macs": None,
         "macs_reason": reason,
         "latency": None,
-        "lineage": checkpoint.lineage,
+        "lineage": checkpoint.lineage.to_json() if checkpoint.lineage.is_known else None,
         "tensors": tensors,
     }
 
 
 def _network_unknown(checkpoint: Checkpoint, model: str | None) -> str | None:
     """What is missing to build the checkpoint's network, going by its lineage and ``--model``; None: nothing."""
-    lineage = checkpoint.lineage or {}
-    if lineage.get("stage") == "trace":
+    known = checkpoint.lineage.model
+    if checkpoint.lineage.stage == "trace":
         return f"{checkpoint.label} is a trace of another checkpoint's layers, and no network"
     if model is not None:
         return None
-    if not lineage.get("model"):
+    if known is None:
         return f"{checkpoint.label} does not say which network it is: give --model NAME, or FILE.py:function"
-    if lineage["model"].get("source") == "user":
-        name = lineage["model"]["name"]
-        return f"{checkpoint.label} is a network of a user's own, {name}: give --model FILE.py:function"
+    if known.get("source") == "user":
+        return f"{checkpoint.label} is a network of a user's own, {known['name']}: give --model FILE.py:function"
     return None
 
 
 def _tensors(checkpoint: Checkpoint) -> list[Description]:
-    promises = (checkpoint.lineage or {}).get("pruned", {})
+    promises = checkpoint.lineage.pruned
     known = census(checkpoint)
     layers = {layer.tensor: layer for layer in known.layers}
     layers |= {layer.tensor: layer for layer in known.on_request if layer.tensor in promises}
@@ -95,7 +95,7 @@ def _tensors(checkpoint: Checkpoint) -> list[Description]:
                 "left": None if layer else reasons.get(name),
                 "zeros": entry.zeros if entry.is_float else None,
                 "nonzero": entry.size - entry.zeros if entry.is_float else None,
-                "promised_zeros": promises.get(name, {}).get("zeros"),
+                "promised_zeros": promises[name].zeros if name in promises else None,
                 "macs": None,
                 "nonzero_macs": None,
             }
@@ -105,7 +105,7 @@ def _tensors(checkpoint: Checkpoint) -> list[Description]:
 
 def _dense_bytes(checkpoint: Checkpoint) -> int | None:
     dense = checkpoint
-    if (checkpoint.lineage or {}).get("dense"):
+    if checkpoint.lineage.dense is not None:
         try:
             dense = dense_ancestor(checkpoint)
         except ApcliError:
@@ -120,7 +120,7 @@ def to_text(found: Description) -> str:
         [
             found["path"],
             *_fact_lines(found),
-            *_lineage_lines(found["lineage"]),
+            *_lineage_lines(found),
             *_count_lines(found),
             *_cost_lines(found),
             "",
@@ -215,29 +215,29 @@ def _left_lines(others: Sequence[Description]) -> list[str]:
     return [f"    {reason} ({len(names)}): {few(names)}" for reason, names in reasons.items()]
 
 
-def _lineage_lines(lineage: dict[str, Any] | None) -> list[str]:
-    if lineage is None:
+def _lineage_lines(found: Description) -> list[str]:
+    if found["lineage"] is None:
         return ["  lineage      none: a file that another program made"]
+    lineage = Lineage.from_json(found["lineage"], found["path"])
     lines = []
-    if lineage["model"]:
-        model = lineage["model"]
+    model = lineage.model
+    if model:
         size = "x".join(map(str, model.get("input_size", [])))
         origin = f"{model.get('name')} ({model.get('source')})"
-        told = f" ({few(lineage['classes'])})" if lineage.get("classes") else ""
+        told = f" ({few(lineage.classes)})" if lineage.classes else ""
         lines.append(f"  model        {origin}, {model.get('num_classes')} classes{told}, input {size}")
         mean, std = (", ".join(map(str, model.get(key, []))) for key in ("mean", "std"))
         lines.append(f"  normalised   by mean {mean} and std {std}, of pixels in [0, 1]")
-    if lineage["data"]:
-        lines.append(f"  data         {lineage['data'].get('name')}, seed {lineage['seed']}")
-    for settings in lineage["settings"]:
+    if lineage.data:
+        lines.append(f"  data         {lineage.data['name']}, seed {lineage.seed}")
+    for settings in lineage.settings:
         shown = ("epochs", "sparsity")  # also where they are 0; of the others, what is off is not said
         said = {key: value for key, value in settings.items() if key != "stage" and (value or key in shown)}
         lines.append(f"  {settings.get('stage', '?'):12} {', '.join(f'{key} {value}' for key, value in said.items())}")
-    for split, found in lineage["metrics"].items():
-        if found:
-            lines.append(f"  {split + ' split':12} accuracy {found['accuracy']:.2f} %, loss {found['loss']:.5f} nats")
-    for link in ("parent", "dense"):
-        if lineage[link]:
-            path, sha256 = lineage[link].get("path") or "unnamed", lineage[link]["sha256"]
-            lines.append(f"  {link:12} {path} (sha256 {sha256[:12]}...)")
+    for split, scores in lineage.metrics.items():
+        if scores:
+            lines.append(f"  {split + ' split':12} accuracy {scores['accuracy']:.2f} %, loss {scores['loss']:.5f} nats")
+    for name, link in (("parent", lineage.parent), ("dense", lineage.dense)):
+        if link:
+            lines.append(f"  {name:12} {link.path or 'unnamed'} (sha256 {link.sha256[:12]}...)")
     return lines

@@ -24,7 +24,7 @@ def pairs_of(
             raise UsageError(
                 f"{len(two)} files came for a pair: expected - to be one file, or --dense FILE for several"
             )
-        if not all(checkpoint.lineage and checkpoint.lineage["pruned"] for checkpoint in two):
+        if not all(checkpoint.lineage.pruned for checkpoint in two):
             yield two[0], two[1]  # the stage refuses the wrong order
             return
         sources = two

@@ -7,6 +7,7 @@ from typing import Any
 
 from apcli.checkpoints.checkpoint import Checkpoint
 from apcli.checkpoints.layers import Layer
+from apcli.checkpoints.lineage import SplitMetrics
 from apcli.records.divergence import (
     DivergenceRecord,
     File,
@@ -58,11 +59,11 @@ class Compared:
 
 def record_of(compared: Compared, choice: Choice, measure: Choice | None, dim: int, found: Value) -> DivergenceRecord:
     """One record; ``measure`` None is AP2's own."""
-    pruning, lineage, metrics = compared.pruning, compared.pruned.lineage or {}, compared.metrics.to_json()
+    pruning, lineage, metrics = compared.pruning, compared.pruned.lineage, compared.metrics.to_json()
     return DivergenceRecord(
-        model=(lineage.get("model") or {}).get("name"),
-        data=(lineage.get("data") or {}).get("name"),
-        seed=lineage.get("seed"),
+        model=lineage.model_name,
+        data=lineage.data_name,
+        seed=lineage.seed,
         dense=_file(compared.dense),
         pruned=_file(compared.pruned),
         method=pruning.method,
@@ -89,12 +90,11 @@ def record_of(compared: Compared, choice: Choice, measure: Choice | None, dim: i
 
 def pruning_of(pruned: Checkpoint, zeros: Mapping[Layer, int]) -> Pruning:
     """How these layers were pruned: what the lineage says where it says the same of all, and the zeros counted now."""
-    promised = (pruned.lineage or {}).get("pruned", {})
-    said = [promised.get(layer.tensor, {}) for layer in zeros]
-    same = {
-        key: said[0].get(key) if all(promise.get(key) == said[0].get(key) for promise in said) else None
-        for key in ("method", "scope", "requested", "seed")
-    }
+    promised = [pruned.lineage.pruned.get(layer.tensor) for layer in zeros]
+    same: dict[str, Any] = {}
+    for key in ("method", "scope", "requested", "seed"):
+        first, *others = (getattr(promise, key, None) for promise in promised)
+        same[key] = first if all(value == first for value in others) else None
     size = sum(layer.size for layer in zeros)
     sparsity = Sparsity(same["requested"], sum(zeros.values()) / size)
     return Pruning(same["method"], same["scope"], same["seed"], sparsity)
@@ -102,19 +102,19 @@ def pruning_of(pruned: Checkpoint, zeros: Mapping[Layer, int]) -> Pruning:
 
 def metrics_of(dense: Checkpoint, pruned: Checkpoint, epoch: int | None) -> Metrics:
     """Loss and accuracy of the dense network, of the pruned one before fine-tuning, and of the record's own."""
-    lineage, ancestor = pruned.lineage or {}, dense.lineage or {}
-    history = {step["epoch"]: step for step in lineage.get("history", [])}
-    reference = None
-    if (lineage.get("dense") or {}).get("sha256") == dense.sha256:
-        reference = lineage.get("dense_metrics")
-    if not reference and lineage.get("data") == ancestor.get("data"):  # else the two were not measured on the same data
-        reference = ancestor.get("metrics")
-    now = history.get(epoch) if epoch is not None else lineage.get("metrics")
+    lineage, ancestor = pruned.lineage, dense.lineage
+    history = {step["epoch"]: step for step in lineage.history}
+    reference: SplitMetrics = {}
+    if lineage.dense is not None and lineage.dense.sha256 == dense.sha256:
+        reference = lineage.dense_metrics
+    if not reference and lineage.data == ancestor.data:  # else the two were not measured on the same data
+        reference = ancestor.metrics
+    now = history.get(epoch) if epoch is not None else lineage.metrics
     where = f"the lineage of {pruned.label}"
     return Metrics(*(_performance(scores, where) for scores in (reference, history.get(0), now)))
 
 
-def _performance(metrics: Mapping[str, Any] | None, where: str) -> Performance | None:
+def _performance(metrics: SplitMetrics | None, where: str) -> Performance | None:
     found = {split: (metrics or {}).get(split) for split in performance.SPLITS}
     return Performance.from_json(found, where) if any(found.values()) else None
 

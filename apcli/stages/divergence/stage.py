@@ -72,7 +72,7 @@ class Divergences:
             UsageError: the dense file is the pruned one, an unknown layer, or a distribution or measure does not suit.
             ApcliError: the two files' layers do not match, or a weight is NaN or Inf.
         """
-        if _is_pruned(dense) and not _is_pruned(pruned):
+        if dense.lineage.pruned and not pruned.lineage.pruned:
             raise UsageError(f"{dense.label} is pruned and {pruned.label} is not: give the dense file first")
         hashes = self._threads.map(lambda checkpoint: checkpoint.sha256, (dense, pruned))
         check_input(pruned)
@@ -175,11 +175,6 @@ class Divergences:
             log.warning("%s of %s is %s for some layers: their records hold null", measure, choice.spec, what)
 
 
-def _is_pruned(checkpoint: Checkpoint) -> bool:
-    """Whether the lineage says so."""
-    return bool(checkpoint.lineage and checkpoint.lineage["pruned"])
-
-
 def compared_layers(dense: Checkpoint, pruned: Checkpoint, config: DivergenceConfig) -> list[Layer]:
     """The layers both files have, by ``--layers`` (default: those the lineage says were pruned, else all).
 
@@ -189,7 +184,7 @@ def compared_layers(dense: Checkpoint, pruned: Checkpoint, config: DivergenceCon
         ApcliError: a layer is missing on one side or of another shape; the first difference is named.
     """
     layers = select(pruned, config.layers or "all", config.exclude)
-    promised = (pruned.lineage or {}).get("pruned")
+    promised = pruned.lineage.pruned
     if config.layers is None and promised:
         layers = [layer for layer in layers if layer.tensor in promised]
     elif config.layers is None and config.exclude is None:
@@ -198,7 +193,7 @@ def compared_layers(dense: Checkpoint, pruned: Checkpoint, config: DivergenceCon
                 raise _mismatch(f"{dense.label} has {layer.name}, {pruned.label} does not")
     if not layers:
         raise UsageError(f"no layer of {pruned.label} is left to compare: choose other --layers and --exclude")
-    kept = _kept(pruned)
+    kept = pruned.lineage.kept
     for number, layer in enumerate(layers):
         entry = dense.entries.get(layer.tensor)
         if entry is None:
@@ -239,18 +234,13 @@ def _steps(pruned: Checkpoint, layers: Sequence[Layer]) -> list[tuple[int | None
     return steps
 
 
-def _kept(pruned: Checkpoint) -> Mapping[str, Mapping[str, str]]:
-    """Which of the dense tensors' entries a compact file still has, by tensor and dimension."""
-    return (pruned.lineage or {}).get("kept") or {}
-
-
 def _whole(pruned: Checkpoint, layer: Layer, after: Mapping[str, Entry]) -> Entry:
     """A layer's tensor in the dense shape: what a compact file has not is zero."""
     entry = after[layer.tensor]
     if entry.shape == layer.shape:
         return entry
     try:
-        return expanded(entry, _kept(pruned)[layer.tensor], layer.shape)
+        return expanded(entry, pruned.lineage.kept[layer.tensor], layer.shape)
     except ApcliError as error:
         raise ApcliError(f"{pruned.label}: {layer.name}: {error}") from None
 
@@ -262,10 +252,9 @@ def _zeros(entry: Entry, layer: Layer) -> int:
 
 def _only_pruned_learnt(pruned: Checkpoint, tensors: Sequence[Tensors]) -> bool:
     """Whether a traced epoch's whole network is known: nothing moved but layers that the trace holds."""
-    lineage = pruned.lineage or {}
-    how = lineage["settings"][-1] if lineage.get("settings") else {}
+    how = pruned.lineage.last_settings
     alone = how.get("update") == "pruned" or how.get("epochs") == 0
-    return alone and set(lineage["pruned"]) <= {t.layer.tensor for t in tensors}
+    return alone and set(pruned.lineage.pruned) <= {t.layer.tensor for t in tensors}
 
 
 def _mismatch(difference: str) -> ApcliError:

@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
@@ -10,6 +9,7 @@ from apcli.checkpoints.checkpoint import Checkpoint
 from apcli.checkpoints.files.entries import Entry
 from apcli.checkpoints.layers import Layer
 from apcli.checkpoints.network_layers import WEIGHT_NORM
+from apcli.checkpoints.promises import Promise
 from apcli.checkpoints.sizes import counted, sizes, weights_of
 from apcli.errors import UsageError
 from apcli.words import count
@@ -56,12 +56,10 @@ def check_lengths(label: str, layers: Sequence[Layer], entries: Mapping[str, Ent
             )
 
 
-def tell(
-    label: str, promises: Mapping[str, Mapping[str, Any]], entries: Mapping[str, Entry], source: Checkpoint
-) -> None:
+def tell(label: str, promises: Mapping[str, Promise], entries: Mapping[str, Entry], source: Checkpoint) -> None:
     """Both ways to say how sparse the result is: over the weights in scope, and over the whole model."""
-    zeros = sum(p["zeros"] for p in promises.values())
-    size = sum(p["size"] for p in promises.values())
+    zeros = sum(p.zeros for p in promises.values())
+    size = sum(p.size for p in promises.values())
     found = sizes(counted(source, entries), weights_of(source) | promises.keys())
     log.info(
         "%s: %d of %d weights in %s are zero (sparsity %.6g); of the model's %d parameters %d are kept "

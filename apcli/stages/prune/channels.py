@@ -111,7 +111,7 @@ class FilterPruner:
             groups = left
         self._tell_unread([scores[group.name] for group in groups], masks, asked)
         cuts = cuts_of(groups, removed)
-        entries, kept = dict(self.source.entries), dict((self.source.lineage or {}).get("kept") or {})
+        entries, kept = dict(self.source.entries), {**self.source.lineage.kept}
         for name, cut in cuts.items():
             stay = kept_of(self.source.entries[name].shape, cut)
             entries[name] = _without(self.source.entries[name], stay, compact)

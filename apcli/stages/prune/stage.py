@@ -3,17 +3,19 @@
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from apcli.allocations import SCOPES
-from apcli.checkpoints import lineage as lineages
 from apcli.checkpoints import reading
 from apcli.checkpoints.checkpoint import Checkpoint, check_input
 from apcli.checkpoints.files.entries import Derived, Entry
-from apcli.checkpoints.layers import Layer, check_tied, every_layer, listed, select, told
+from apcli.checkpoints.layers import Layer, check_tied, every_layer, select, told
+from apcli.checkpoints.lineage import PENDING
+from apcli.checkpoints.promises import Promise
 from apcli.checkpoints.writing import write
 from apcli.configs.prune import PruneConfig
 from apcli.errors import ApcliError
@@ -31,7 +33,6 @@ if TYPE_CHECKING:  # it imports torch
 
 log = logging.getLogger("apcli")
 
-Promise = dict[str, Any]
 _MASK = "mask"  # the method of files whose zeros are another file's
 
 
@@ -83,26 +84,24 @@ class _Pruner:
             self.rewound.check_finite()
         if not config.is_filter:
             check_masks_can_be_told(self.layers, source, self.rewound)
-        self.last = ((source.lineage or {}).get("model") or {}).get("last")
 
     def results(self, hashed: Future[str]) -> Iterator[Path]:
         source, config = self.source, self.config
-        parent, unsaid = source.lineage, True
-        for trial in trials_of(config, (parent or {}).get("seed") or 0):
+        unsaid = True
+        for trial in trials_of(config, source.lineage.seed or 0):
             other = None if trial.other is None else _other(trial.other, config, source, self.layers)
             path = self.outputs.place(self._stem(trial, other), source)
             home = self.outputs.home_of(path)
             made = None if path.exists() else self._pruned(trial, other)
-            sha256 = lineages.PENDING if made else hashed.result()
+            sha256 = PENDING if made else hashed.result()
             links = {"parent": source.link(home, sha256), "dense": source.dense_link(home, sha256)}
-            result = lineages.make("prune", self._settings(trial, other), parent, layers=listed(source), **links)
-            if not self.outputs.has(path, {key: result[key] for key in ("stage", "settings", "parent")}):
+            result = source.lineage.then("prune", self._settings(trial, other), layers=source.network_layers, **links)
+            if not self.outputs.has(path, result):
                 entries, zeros, kept, asked = made or self._pruned(trial, other)
                 check_lengths(source.label, self.layers, entries)
                 promises = self._promises(entries, zeros, asked, trial, other)
-                earlier = {tensor: promise for tensor, promise in result["pruned"].items() if tensor not in promises}
-                result["pruned"] = {**earlier, **promises}
-                result["kept"] = kept or {}
+                earlier = {tensor: promise for tensor, promise in result.pruned.items() if tensor not in promises}
+                result = replace(result, pruned={**earlier, **promises}, kept=kept or {})
                 write(path, entries, result, packed=config.packed, like=source, pending=hashed.result)
                 if unsaid and told(source):
                     log.info("%s", told(source))
@@ -162,13 +161,13 @@ class _Pruner:
 
     def _pruned(
         self, trial: Trial, other: Checkpoint | None
-    ) -> tuple[dict[str, Entry], Mapping[str, int | None], dict[str, Any] | None, Mapping[str, float | None]]:
+    ) -> tuple[dict[str, Entry], Mapping[str, int | None], Mapping[str, Any] | None, Mapping[str, float | None]]:
         """The file's entries, the pruned tensors (with their zeros where known), and of channels those that a compact
         file has and the share that was asked of each tensor's.
         """
         config, source = self.config, self.source
         method = trial.method
-        earlier = (source.lineage or {}).get("kept")
+        earlier = source.lineage.kept
         if config.is_filter:
             assert self.network is not None
             found = self.network.filters(source, self.layers, trial)
@@ -182,7 +181,7 @@ class _Pruner:
             return {**source.entries, **named}, dict.fromkeys(weights), earlier, {}
         masks = self._masks(trial, other)
         values = (self.rewound or source).entries
-        before = (source.lineage or {}).get("pruned", {}) if self.rewound else {}  # zeros that rewinding must not fill
+        before = source.lineage.pruned if self.rewound else {}  # zeros that rewinding must not fill
         held = {x: _where_not_zero(source.entries[x], source.entries[x]) for x in before}
         by_name = {name: mask for tensor, mask in {**held, **masks}.items() for name in self._names(tensor)}
         masked = {name: _masked(values[name], mask) for name, mask in by_name.items()}
@@ -228,7 +227,7 @@ class _Pruner:
             layers, removed = self._counts(trial, sparsity)
             return by_counts(layers, rankings, {x.name: removed[x.tensor] for x in layers}, config.min_keep)
         wanted = self._sparsity(trial) if sparsity is None else sparsity
-        return by_scope(self.layers, rankings, config.scope, wanted, config.min_keep, self.last)
+        return by_scope(self.layers, rankings, config.scope, wanted, config.min_keep, self.source.lineage.last_layer)
 
     def _ranked(self, scores: Mapping[str, np.ndarray]) -> dict[str, Ranking]:
         return {tensor: ScoreRanking(score, self.source.entries[tensor]) for tensor, score in scores.items()}
@@ -298,7 +297,7 @@ class _Pruner:
             elif asked is not None and not pooled and found > round(asked * entry.size):
                 where = self.source.label if self.rewound is None else f"--rewind-to {self.rewound.label}"
                 log.warning("%s: %s has more zeros than asked for: they stay", where, name)
-            promises[tensor] = lineages.promise(found, entry.size, method, structured, trial.seed, asked)
+            promises[tensor] = Promise(found, entry.size, method, structured, trial.seed, asked)
         return promises
 
     def _asked(
@@ -306,7 +305,8 @@ class _Pruner:
     ) -> float | None:
         """The share that was asked for, as a record's ``requested``; ``counts`` are those of ``--layer-sparsity``."""
         if other is not None:
-            asked: float | None = ((other.lineage or {}).get("pruned", {}).get(tensor) or {}).get("requested")
+            theirs = other.lineage.pruned.get(tensor)
+            asked = None if theirs is None else theirs.requested
             return other.entries[tensor].zeros / size if asked is None else asked
         if self.config.pattern:
             return 1 - self.config.pattern[0] / self.config.pattern[1]
@@ -352,5 +352,5 @@ def _fitting(name: str, option: str, source: Checkpoint, tensors: Any) -> Checkp
 
 
 def _method_of(other: Checkpoint) -> str:
-    methods = {str(promise.get("method")) for promise in (other.lineage or {}).get("pruned", {}).values()}
+    methods = {str(promise.method) for promise in other.lineage.pruned.values()}
     return methods.pop() if len(methods) == 1 else other.stem

@@ -1,18 +1,20 @@
 """Packed tensors come back bit for bit, and damaged ones are refused."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from apcli.checkpoints import lineage as lineages
-from apcli.checkpoints.files import bitmask as storages
+from apcli.checkpoints.files import bitmask
 from apcli.checkpoints.files import entries as entries_module
 from apcli.checkpoints.files.entries import BITS, FLOATS, Entry
+from apcli.checkpoints.lineage import Lineage
 from apcli.checkpoints.reading import read
 from apcli.checkpoints.writing import write
 from apcli.errors import ApcliError
 
-PLAIN = lineages.make("train", {}, None)
+PLAIN = Lineage.EMPTY.then("train", {})
 
 
 def sparse(size, dtype="F32", share=0.9, shape=None):
@@ -34,7 +36,7 @@ def same(first, second):
 @pytest.mark.parametrize("block", [8, 1 << 20])
 @pytest.mark.parametrize("dtype", FLOATS)
 def test_round_trip(dtype, block, tmp_path, monkeypatch):
-    for module in (storages, entries_module):
+    for module in (bitmask, entries_module):
         monkeypatch.setattr(module, "BLOCK", block)
     given = {f"w{size}": sparse(size, dtype) for size in (0, 1, 7, 8, 9, 64, 203)}
     given["dense"] = sparse(50, dtype, 0.0)
@@ -45,8 +47,8 @@ def test_round_trip(dtype, block, tmp_path, monkeypatch):
     same(given, dict(sorted(found.entries.items(), key=lambda item: list(given).index(item[0]))))
     write(tmp_path / "b.safetensors", given, PLAIN)
     assert list(found.entries) == list(read(tmp_path / "b.safetensors").entries)  # or it could not come back the same
-    assert {"w203", "matrix"} <= found.lineage["storage"].keys()
-    assert not {"dense", "count", "w0"} & found.lineage["storage"].keys()
+    assert {"w203", "matrix"} <= found.lineage.storage.keys()
+    assert not {"dense", "count", "w0"} & found.lineage.storage.keys()
     assert found.entries["w203"].bits_of(3, 50).tolist() == given["w203"].bits[3:50].tolist()
 
 
@@ -54,7 +56,7 @@ def test_ninety_percent_of_zeros_is_7_6_times_smaller():
     size = 100_000
     bits = np.zeros(size, np.uint32)
     bits[::10] = 7
-    found, _ = storages.packed({"w": Entry("F32", (size,), bits.view(np.uint8))})
+    found, _ = bitmask.packed({"w": Entry("F32", (size,), bits.view(np.uint8))})
     assert 4 * size / sum(entry.nbytes for entry in found.values()) == pytest.approx(7.6, abs=0.05)
 
 
@@ -65,9 +67,9 @@ def test_a_name_that_is_taken_stays_dense():
         "y": sparse(99),
         "y.values": Entry("U8", (0,), np.empty(0, "u1")),
     }
-    found, storage = storages.packed(given)
+    found, storage = bitmask.packed(given)
     assert storage.keys() == {"x.bitmask"}
-    same(given, {name: storages.unpacked(found, storage, "f")[name] for name in given})
+    same(given, {name: bitmask.unpacked(found, storage, "f")[name] for name in given})
 
 
 @pytest.mark.parametrize("shape", [[-1, -99], [99.0], ["99"], [True], [10**30], [2**62, 4], [0], None])
@@ -75,9 +77,9 @@ def test_a_shape_that_the_parts_do_not_have_is_refused_when_read(tmp_path, shape
     """Also one whose product wraps round to a small number in machine integers; nothing is allocated for it."""
     write(tmp_path / "a.safetensors", {"w": sparse(99)}, PLAIN, packed=True)
     lineage = read(tmp_path / "a.safetensors").lineage
-    lineage["storage"]["w"]["shape"] = shape
+    lineage = replace(lineage, storage={"w": {**lineage.storage["w"], "shape": shape}})
     parts = load_file(tmp_path / "a.safetensors")
-    save_file(parts, tmp_path / "b.safetensors", {"apcli": lineages.dump(lineage)})
+    save_file(parts, tmp_path / "b.safetensors", {"apcli": lineage.to_text()})
     with pytest.raises(ApcliError, match=r"is damaged|no valid 'storage'") as caught:
         read(tmp_path / "b.safetensors")
     assert "\n" not in str(caught.value)
@@ -85,7 +87,7 @@ def test_a_shape_that_the_parts_do_not_have_is_refused_when_read(tmp_path, shape
 
 @pytest.mark.parametrize("damage", ["count", "mask", "values", "beyond", "int", "shape"])
 def test_damage_is_refused(damage):
-    found, storage = storages.packed({"w": sparse(99)})
+    found, storage = bitmask.packed({"w": sparse(99)})
     mask, values = found["w.bitmask"], found["w.values"]
     if damage == "count":
         found["w.values"] = Entry("F32", (values.size - 1,), values.data[4:])
@@ -100,4 +102,4 @@ def test_damage_is_refused(damage):
     else:
         storage["w"]["shape"] = [999]
     with pytest.raises(ApcliError, match=r"^f.* make the file again$"):
-        storages.unpacked(found, storage, "f")
+        bitmask.unpacked(found, storage, "f")

@@ -53,7 +53,7 @@ def net(num_classes=10):
 
 def same(one: Path, two: Path) -> None:
     first, second = load_file(one), load_file(two)
-    for entry, other in zip(*(read(path).lineage["history"] for path in (one, two)), strict=True):
+    for entry, other in zip(*(read(path).lineage.history for path in (one, two)), strict=True):
         for split in {"running", "train", "test"} & entry.keys():
             assert other[split]["accuracy"] == pytest.approx(entry[split]["accuracy"], abs=0.15), split
             assert other[split]["loss"] == pytest.approx(entry[split]["loss"], rel=1e-3), split

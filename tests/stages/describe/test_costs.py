@@ -9,9 +9,9 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from apcli.checkpoints import lineage as lineages
 from apcli.checkpoints import reading
 from apcli.checkpoints.checkpoint import Checkpoint
+from apcli.checkpoints.lineage import Lineage
 from apcli.configs.describe import CostsConfig
 from apcli.errors import ApcliError, UsageError
 from apcli.models.build import build
@@ -51,13 +51,13 @@ def state_of(spec: ModelSpec) -> dict[str, Tensor]:
     return {name: tensor.clone() for name, tensor in build(spec).state_dict().items()}
 
 
-def saved(path: Path, given: dict[str, Tensor], lineage: dict[str, Any] | None = None) -> Checkpoint:
-    save_file(given, path, {} if lineage is None else {"apcli": lineages.dump(lineage)})
+def saved(path: Path, given: dict[str, Tensor], lineage: Lineage = Lineage.EMPTY) -> Checkpoint:
+    save_file(given, path, {"apcli": lineage.to_text()} if lineage.is_known else {})
     return reading.read(path)
 
 
 def trained(spec: ModelSpec) -> dict[str, Any]:
-    return lineages.make("train", {}, None, model=spec.as_dict())
+    return Lineage.EMPTY.then("train", {}, model=spec.as_dict())
 
 
 def described(file: Checkpoint, **options: Any) -> dict[str, Any]:
@@ -75,9 +75,7 @@ def pair(folder: Path, spec: ModelSpec = FC5) -> tuple[Checkpoint, Checkpoint]:
     for tensor in state.values():
         if tensor.dim() > 1:
             tensor.view(-1)[::3] = 0
-    return dense, saved(
-        folder / "pruned.safetensors", state, lineages.make("prune", {}, trained(spec), dense=dense.link(folder))
-    )
+    return dense, saved(folder / "pruned.safetensors", state, trained(spec).then("prune", {}, dense=dense.link(folder)))
 
 
 @pytest.mark.parametrize("spec", [FC5, RESNET], ids=["fc5", "resnet20"])
@@ -179,7 +177,7 @@ def test_a_network_that_is_not_needed_may_fail(tmp_path):
         "expected a positive whole number": (state, replaced(FC5, num_classes=-1)),
     }
     for words, (tensors, model) in cases.items():
-        file = saved(tmp_path / "a.safetensors", tensors, lineages.make("train", {}, None, model=model))
+        file = saved(tmp_path / "a.safetensors", tensors, Lineage.EMPTY.then("train", {}, model=model))
         found = described(file)
         assert found["macs"] is None
         assert words in found["macs_reason"]
@@ -244,7 +242,7 @@ def test_a_smaller_network_is_set_against_its_dense_file(tmp_path, user, timed, 
     """Channels that were taken out are in no product of the file itself."""
     dense = saved(tmp_path / "dense.safetensors", small(8))
     file = saved(
-        tmp_path / "compact.safetensors", small(4), lineages.make("prune", {}, None, dense=dense.link(tmp_path))
+        tmp_path / "compact.safetensors", small(4), Lineage.EMPTY.then("prune", {}, dense=dense.link(tmp_path))
     )
     build_as_is = module.Networks.network
 

@@ -1,7 +1,6 @@
 """What a file is, counted: sizes, zeros and shares; and its text."""
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -9,7 +8,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from apcli.checkpoints import checkpoint, reading
-from apcli.checkpoints import lineage as lineages
+from apcli.checkpoints.lineage import Lineage
+from apcli.checkpoints.promises import Promise
 from apcli.configs.describe import CostsConfig
 from apcli.errors import UsageError
 from apcli.records import lines
@@ -33,8 +33,8 @@ def tensors() -> dict[str, Tensor]:
     }
 
 
-def saved(path: Path, given: dict[str, Tensor], lineage: dict[str, Any] | None = None) -> checkpoint.Checkpoint:
-    metadata = {} if lineage is None else {"apcli": lineages.dump(lineage)}
+def saved(path: Path, given: dict[str, Tensor], lineage: Lineage = Lineage.EMPTY) -> checkpoint.Checkpoint:
+    metadata = {"apcli": lineage.to_text()} if lineage.is_known else {}
     save_file(given, path, {"format": "pt", **metadata})
     return reading.read(path)
 
@@ -78,10 +78,10 @@ def test_shares_of_nothing_are_unknown(tmp_path, given, known):
 
 
 def dense_and_pruned(folder: Path) -> tuple[checkpoint.Checkpoint, checkpoint.Checkpoint]:
-    base = lineages.make("train", {}, None, model=MODEL, data={"name": "digits"}, seed=0)
+    base = Lineage.EMPTY.then("train", {}, model=MODEL, data={"name": "digits"}, seed=0)
     dense = saved(folder / "dense.safetensors", {"fc.weight": torch.ones(3, 72)}, base)
-    promised = lineages.promise(108, 216)
-    lineage = lineages.make("prune", {}, base, pruned={"fc.weight": promised}, dense=dense.link(folder))
+    promised = Promise(108, 216)
+    lineage = base.then("prune", {}, pruned={"fc.weight": promised}, dense=dense.link(folder))
     weight = torch.ones(3, 72)
     weight[:, ::2] = 0
     return dense, saved(folder / "pruned.safetensors", {"fc.weight": weight}, lineage)
@@ -166,7 +166,7 @@ REASONS = [
 
 @pytest.mark.parametrize(("said", "model", "words"), REASONS)
 def test_what_is_missing_to_build_the_network(tmp_path, said, model, words):
-    lineage = lineages.make(said["stage"], {}, None, model=said["model"])
+    lineage = Lineage.EMPTY.then(said["stage"], {}, model=said["model"])
     file = saved(tmp_path / "a.safetensors", {"fc.weight": torch.ones(2, 2)}, lineage)
     if model is None:
         found = describe(file)

@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,6 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from apcli.checkpoints import lineage as lineages
 from apcli.checkpoints import traces
 from apcli.checkpoints.reading import read
 from apcli.checkpoints.state_dicts import entries_of, entry_of
@@ -234,13 +234,13 @@ def tuned(folder: Path, traced: dict[int, dict[str, torch.Tensor]]) -> tuple[Pat
     origin = read(pruned).lineage
     history = [{"epoch": e, "test": {**SCORES, "loss": 1.0 - e / 10}, "train": None} for e in sorted(traced)]
     link = read(pruned).link(folder)
-    lineage = lineages.make("finetune", {"epochs": 2}, origin, parent=link, history=history)
-    lineage |= {"metrics": {"test": SCORES, "train": SCORES}, "dense_metrics": {"test": SCORES, "train": None}}
+    scores = {"metrics": {"test": SCORES, "train": SCORES}, "dense_metrics": {"test": SCORES, "train": None}}
+    lineage = origin.then("finetune", {"epochs": 2}, parent=link, history=history, **scores)
     tensors = {f"{name}@{epoch}": tensor for epoch, step in traced.items() for name, tensor in step.items()}
     path = folder / "tuned.safetensors"
     write(path, entries_of(load_file(pruned)), lineage)
-    trace = {**lineage, "stage": "trace", "pruned": {}, "history": []}
-    write(traces.path_beside(path), {name: entry_of(tensor) for name, tensor in tensors.items()}, trace)
+    traced_entries = {name: entry_of(tensor) for name, tensor in tensors.items()}
+    write(traces.path_beside(path), traced_entries, lineage.of_trace())
     return dense, path
 
 
@@ -291,8 +291,8 @@ def test_a_trace_of_other_tensors_is_refused(tmp_path, tensor):
 def test_the_trace_of_another_run_is_refused(tmp_path):
     dense, path = tuned(tmp_path, {1: {"fc.weight": state(5)["fc.weight"]}})
     lineage = read(path).lineage
-    lineage["settings"][-1]["epochs"] = 3
-    write(path, dict(read(path).entries), lineage)
+    settings = (*lineage.settings[:-1], {**lineage.last_settings, "epochs": 3})
+    write(path, dict(read(path).entries), replace(lineage, settings=settings))
     with pytest.raises(VerificationError, match="is not the trace"):
         run(dense, path)
 

@@ -14,10 +14,11 @@ from torch import nn
 from torch.nn import functional as F
 from torchvision.models import convnext, densenet, resnet, shufflenetv2, swin_transformer, vgg, vision_transformer
 
-from apcli.checkpoints import lineage as lineages
 from apcli.checkpoints import traces
 from apcli.checkpoints.kept_channels import expanded
 from apcli.checkpoints.layers import prunable
+from apcli.checkpoints.lineage import Lineage
+from apcli.checkpoints.promises import Promise
 from apcli.checkpoints.reading import read
 from apcli.checkpoints.state_dicts import entries_of, tensor_of
 from apcli.checkpoints.writing import write
@@ -101,8 +102,7 @@ def spec_of(size, channels=3, classes=5):
 def saved(path, tensors, **lineage):
     """A checkpoint of tensors by name or of entries, read back."""
     entries = tensors if not isinstance(next(iter(tensors.values())), torch.Tensor) else entries_of(tensors)
-    origin = lineages.make("train", {}, None)
-    write(path, entries, {**origin, **lineage})
+    write(path, entries, Lineage.EMPTY.then("train", {}, **lineage))
     return read(path)
 
 
@@ -470,7 +470,7 @@ def test_what_was_pruned_before_changes_nothing(tmp_path):
     def written(pruner, number, sparsity):
         path = tmp_path / f"{number}-{sparsity}.safetensors"
         result = prune(pruner, sparsity=sparsity)
-        write(path, result.entries, lineages.make("prune", {}, None))
+        write(path, result.entries, Lineage.EMPTY.then("prune", {}))
         return path.read_bytes(), result.channels
 
     one, order = pruner_of(tmp_path, model), (1 / 8, 1 / 4, 3 / 8, 1 / 2)
@@ -600,14 +600,13 @@ def test_divergence_of_a_compact_file_is_that_of_the_masked_one(tmp_path, traced
     for compact in (False, True):
         result = prune(pruner, sparsity=0.4, compact=compact)
         weights = {name: result.entries[name] for name in result.pruned}
-        promises = {n: lineages.promise(entry.zeros, entry.size, "l1", "layer") for n, entry in weights.items()}
-        lineage = lineages.make("finetune", {}, None, pruned=promises, history=[])
-        lineage |= {"kept": result.kept or {}}
+        promises = {n: Promise(entry.zeros, entry.size, "l1", "layer") for n, entry in weights.items()}
+        lineage = Lineage.EMPTY.then("finetune", {}, pruned=promises, kept=result.kept or {})
         paths.append(tmp_path / f"{compact}.safetensors")
         write(paths[-1], result.entries, lineage)
         if traced:
             steps = {f"{name}@{epoch}": entry for name, entry in weights.items() for epoch in (0, 2)}
-            write(traces.path_beside(paths[-1]), steps, {**lineage, "stage": "trace", "pruned": {}})
+            write(traces.path_beside(paths[-1]), steps, lineage.of_trace())
     dense = read(tmp_path / "source.safetensors")
     config = DivergenceConfig("ap2,gaussian,student-t,student-t:groups=9")
     masked, compact = (list(Divergences(config).records(dense, read(path))) for path in paths)

@@ -5,6 +5,7 @@ import math
 import os
 import socket
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,8 @@ from torch import nn
 
 from apcli.allocations import SCOPES
 from apcli.allocations.shares import by_rows
-from apcli.checkpoints import lineage as lineages
+from apcli.checkpoints.lineage import Lineage
+from apcli.checkpoints.promises import Link, Promise
 from apcli.checkpoints.reading import read
 from apcli.checkpoints.writing import write
 from apcli.configs.prune import PruneConfig
@@ -166,8 +168,8 @@ def test_zeros_count_as_removed_and_more_of_them_stay(tmp_path, caplog):
     for method in OF_FILE_ALONE:
         fewer, more = run(source, (0.3, 0.7), method=method, layers="conv")
         assert torch.equal(load_file(fewer)["conv.weight"], before["conv.weight"])
-        assert read(fewer).lineage["pruned"]["conv.weight"]["zeros"] == held == 100
-        assert read(fewer).lineage["pruned"]["conv.weight"]["actual"] == held / 168
+        assert read(fewer).lineage.pruned["conv.weight"].zeros == held == 100
+        assert read(fewer).lineage.pruned["conv.weight"].actual == held / 168
         pruned = load_file(more)["conv.weight"]
         assert zeros(pruned) == round(0.7 * 168)
         assert not pruned[before["conv.weight"] == 0].any()
@@ -193,14 +195,13 @@ def test_lineage_of_a_file_from_elsewhere(tmp_path):
     (path,) = run(source, 0.3, Outputs(tmp_path / "out"), method="random", layers="conv,fc", exclude="fc", seeds=(5,))
     assert path == tmp_path / "out" / "net.random-0.3.safetensors"
     lineage = read(path).lineage
-    link = {"path": "../net.safetensors", "sha256": read(source).sha256}
-    assert lineage["parent"] == lineage["dense"] == link
-    assert lineage["stage"] == "prune"
+    link = Link("../net.safetensors", read(source).sha256)
+    assert lineage.parent == lineage.dense == link
+    assert lineage.stage == "prune"
     asked = {"method": "random", "scope": "layer", "layers": "conv,fc", "exclude": "fc", "sparsity": 0.3, "seed": 5}
-    assert lineage["settings"] == [{"stage": "prune", **asked}]
-    promise = {"method": "random", "scope": "layer", "seed": 5, "requested": 0.3, "actual": 50 / 168, "zeros": 50}
-    assert lineage["pruned"] == {"conv.weight": {**promise, "size": 168}}
-    assert (lineage["history"], lineage["metrics"], lineage["model"], lineage["data"]) == ([], {}, None, None)
+    assert lineage.settings == ({"stage": "prune", **asked},)
+    assert lineage.pruned == {"conv.weight": Promise(50, 168, "random", "layer", seed=5, requested=0.3)}
+    assert (lineage.history, lineage.metrics, lineage.model, lineage.data) == ((), {}, None, None)
 
 
 def test_pruning_a_pruned_file_keeps_the_first_dense_ancestor(tmp_path):
@@ -208,10 +209,10 @@ def test_pruning_a_pruned_file_keeps_the_first_dense_ancestor(tmp_path):
     (once,) = run(source, 0.3, Outputs(tmp_path / "one"), layers="fc")
     (twice,) = run(once, 0.5, Outputs(tmp_path / "two" / "deep"), method="highest", layers="conv")
     lineage = read(twice).lineage
-    assert lineage["parent"] == {"path": "../../one/net.lowest-0.3.safetensors", "sha256": read(once).sha256}
-    assert lineage["dense"] == {"path": "../../net.safetensors", "sha256": read(source).sha256}
-    assert [step["method"] for step in lineage["settings"]] == ["lowest", "highest"]
-    assert {name: p["method"] for name, p in lineage["pruned"].items()} == {
+    assert lineage.parent == Link("../../one/net.lowest-0.3.safetensors", read(once).sha256)
+    assert lineage.dense == Link("../../net.safetensors", read(source).sha256)
+    assert [step["method"] for step in lineage.settings] == ["lowest", "highest"]
+    assert {name: p.method for name, p in lineage.pruned.items()} == {
         "fc.weight": "lowest",
         "conv.weight": "highest",
     }
@@ -224,21 +225,21 @@ def test_pruning_a_pruned_file_keeps_the_first_dense_ancestor(tmp_path):
 
 def test_what_the_dense_file_knows_is_handed_on_but_its_metrics(tmp_path):
     source, _ = network(tmp_path)
-    made = lineages.make(
-        "train", {"epochs": 1}, None, model={"name": "own", "last": "fc.weight"}, data={"name": "digits"}, seed=9
+    made = Lineage.EMPTY.then(
+        "train", {"epochs": 1}, model={"name": "own", "last": "fc.weight"}, data={"name": "digits"}, seed=9
     )
     write(
         tmp_path / "base.safetensors",
         read(source).entries,
-        {**made, "metrics": {"test": {"loss": 1.0, "accuracy": 9.0}}},
+        replace(made, metrics={"test": {"loss": 1.0, "accuracy": 9.0}}),
     )
     (path,) = run(tmp_path / "base.safetensors", 0.5, layers="last", method="random")
     lineage = read(path).lineage
-    assert lineage["model"] == made["model"]
-    assert lineage["data"] == made["data"]
-    assert lineage["metrics"] == {}
-    assert lineage["pruned"].keys() == {"fc.weight"}
-    assert lineage["pruned"]["fc.weight"]["seed"] == lineage["settings"][-1]["seed"] == 9  # its own, unless asked
+    assert lineage.model == made.model
+    assert lineage.data == made.data
+    assert lineage.metrics == {}
+    assert lineage.pruned.keys() == {"fc.weight"}
+    assert lineage.pruned["fc.weight"].seed == lineage.settings[-1]["seed"] == 9  # its own, unless asked
 
 
 @pytest.mark.parametrize("scope", SCOPE_SPECS)

@@ -1,5 +1,6 @@
 """Pruning by what the network says: every such method on the digits, with exact counts, and files that load."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -66,13 +67,13 @@ def zeros(path: Path) -> dict[str, int]:
 def check_file(path: Path, source: Path, *, same_values: bool = True) -> None:
     """It loads strictly into its network, gives finite logits, and kept weights are the source's."""
     checkpoint, after, before = read(path), load_file(path), load_file(source)
-    model = build(ModelSpec.from_dict(checkpoint.lineage["model"])).eval()
+    model = build(ModelSpec.from_dict(checkpoint.lineage.model)).eval()
     model.load_state_dict(after, strict=True)
-    shape = ModelSpec.from_dict(checkpoint.lineage["model"]).input_size
+    shape = ModelSpec.from_dict(checkpoint.lineage.model).input_size
     with torch.no_grad():
         assert model(torch.zeros(1, *shape)).isfinite().all()
     for name, tensor in before.items():
-        if name not in checkpoint.lineage["pruned"]:
+        if name not in checkpoint.lineage.pruned:
             assert torch.equal(after[name], tensor)
         elif same_values:
             assert torch.equal(after[name], torch.where(after[name] == 0, 0, tensor))
@@ -90,9 +91,9 @@ def test_every_layer_loses_its_share_exactly(dense, tmp_path, method):
         asked = {name: round(sparsity * size) if name in LAYERS.split(",") else 0 for name, size in sizes.items()}
         assert found == asked
         lineage = read(path).lineage
-        assert lineage["pruned"].keys() == {f"{name}.weight" for name in LAYERS.split(",")}
-        assert {p["method"].partition(":")[0] for p in lineage["pruned"].values()} == {method}
-        assert ("images" in lineage["settings"][-1]) == ("data" in METHODS.row(method).needs)
+        assert lineage.pruned.keys() == {f"{name}.weight" for name in LAYERS.split(",")}
+        assert {p.method.partition(":")[0] for p in lineage.pruned.values()} == {method}
+        assert ("images" in lineage.settings[-1]) == ("data" in METHODS.row(method).needs)
         check_file(path, dense, same_values="reconstruction" not in METHODS.row(method).needs)
 
 
@@ -137,7 +138,7 @@ def test_counts_are_exact_on_weights_that_are_alike_rounded_tiny_or_zero(dense, 
     tensors["fc4.weight"].view(-1)[::3], tensors["fc4.weight"].view(-1)[1::7] = 0.0, -0.0
     tensors["fc5.weight"] *= 2.0**-130  # denormal
     source = tmp_path / "odd.safetensors"
-    write(source, entries_of(tensors), dict(read(dense).lineage or {}))
+    write(source, entries_of(tensors), read(dense).lineage)
     (path,) = run(source, tmp_path, 0.8, method=method, scope=scope, layers=LAYERS)
     found, sizes = zeros(path), {name: tensors[f"{name}.weight"].numel() for name in LAYERS.split(",")}
     if scope == "layer":
@@ -172,9 +173,9 @@ def test_two_of_every_four_inputs(dense, tmp_path, method):
     for name in ("fc4.weight", "fc5.weight"):
         weight = load_file(path)[name]
         assert ((weight.reshape(-1, 4) == 0).sum(1) == 2).all()
-    assert read(path).lineage["pruned"]["fc4.weight"]["requested"] == 0.5
+    assert read(path).lineage.pruned["fc4.weight"].requested == 0.5
     assert "2of4" in path.name
-    assert read(path).lineage["pruned"]["fc4.weight"]["scope"] == "2:4"
+    assert read(path).lineage.pruned["fc4.weight"].scope == "2:4"
     check_file(path, dense, same_values=method == "wanda")
 
 
@@ -184,7 +185,7 @@ def test_layers_that_do_not_fit_the_pattern_are_left_alone_by_every_method(dense
     before, after = load_file(dense), load_file(path)
     assert ((after["fc4.weight"].reshape(-1, 3) == 0).sum(1) == 1).all()
     assert torch.equal(before["fc5.weight"], after["fc5.weight"])
-    assert read(path).lineage["pruned"].keys() == {"fc4.weight"}
+    assert read(path).lineage.pruned.keys() == {"fc4.weight"}
     assert "left as they are, their inputs not a multiple of 3: fc5" in caplog.text
 
 
@@ -214,9 +215,9 @@ def test_synflow_prunes_in_steps_and_without_data(dense, tmp_path):
     "options", [{"method": "synflow:iterations=2"}, {"method": "lookahead"}, {"structure": "filter", "exclude": "fc5"}]
 )
 def test_images_are_asked_for_only_where_they_are_looked_at(dense, tmp_path, options):
-    lineage = dict(read(dense).lineage or {})
+    lineage = read(dense).lineage
     source = tmp_path / "source.safetensors"
-    write(source, read(dense).entries, {**lineage, "data": {**lineage["data"], "name": "usps"}})
+    write(source, read(dense).entries, replace(lineage, data={**lineage.data, "name": "usps"}))
     (path,) = run(source, tmp_path, 0.5, **options)
     check_file(path, source)
     with pytest.raises(UsageError, match="usps is not in data: add --download"):

@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 from scipy import stats
 
 import apcli.stages.prune.stage as prune_module
-from apcli.checkpoints import lineage as lineages
+from apcli.checkpoints.lineage import Lineage
 from apcli.checkpoints.reading import read
 from apcli.checkpoints.state_dicts import entries_of
 from apcli.checkpoints.writing import write
@@ -81,7 +81,7 @@ def test_compression_is_exact_over_the_whole_model(source, ratio, scope):
     assert total == 1818
     slack = 0 if scope in ("global", "erk") else len(SHAPES) / 2  # each layer's count is a whole number
     assert abs(nonzero - round(total / ratio)) <= slack
-    assert read(path).lineage["settings"][-1]["compression"] == ratio
+    assert read(path).lineage.settings[-1]["compression"] == ratio
     assert path.name == f"net.lowest-{ratio:g}x.safetensors"
 
 
@@ -105,8 +105,8 @@ def test_impossible_compressions_say_what_is_possible(source):
 def test_single_layers_with_and_without_the_others(source, tmp_path):
     (path,) = run(source, layer_sparsity=(("fc*", 0.5), ("fc2", 0.25)))
     assert zeros(path) == {"conv": 0, "fc1": 600, "fc2": 75}
-    promises = read(path).lineage["pruned"]
-    assert {name: promise["requested"] for name, promise in promises.items()} == {"fc1.weight": 0.5, "fc2.weight": 0.25}
+    promises = read(path).lineage.pruned
+    assert {name: promise.requested for name, promise in promises.items()} == {"fc1.weight": 0.5, "fc2.weight": 0.25}
     assert path.name == "net.lowest-by-layer.safetensors"
     (path,) = run(source, 0.75, layer_sparsity=(("fc2", 0.1),))
     assert zeros(path) == {"conv": 216, "fc1": 900, "fc2": 30}
@@ -189,8 +189,8 @@ def test_random_control_has_as_many_zeros_in_each_layer(source, tmp_path):
     assert zeros(control) == zeros(like)
     assert len(set(zeros(like).values())) == 3
     assert not torch.equal(load_file(control)["fc1.weight"] == 0, load_file(like)["fc1.weight"] == 0)
-    promise = read(control).lineage["pruned"]["fc1.weight"]
-    assert (promise["method"], promise["seed"], promise["requested"]) == ("random-same-layers of lowest", 4, 0.6)
+    promise = read(control).lineage.pruned["fc1.weight"]
+    assert (promise.method, promise.seed, promise.requested) == ("random-same-layers of lowest", 4, 0.6)
     (again,) = run(source, like=str(like), seeds=(4,), folder=tmp_path / "again")
     assert torch.equal(load_file(again)["fc1.weight"], load_file(control)["fc1.weight"])
 
@@ -213,7 +213,7 @@ def test_the_mask_of_another_file(source, tmp_path):
     for name in SHAPES:
         mask, own, after = (load_file(p)[name] for p in (masked, source, path))
         assert torch.equal(after, torch.where(mask == 0, 0, own))
-    assert read(path).lineage["pruned"]["fc1.weight"]["method"] == "mask of lowest"
+    assert read(path).lineage.pruned["fc1.weight"].method == "mask of lowest"
     assert path.name == "net.mask.other.lowest-0.5.safetensors"
     assert torch.equal(load_file(path)["fc1.bias"], load_file(source)["fc1.bias"])
     (own_zeros,) = run(source, 0.5, method="highest", folder=tmp_path / "own")
@@ -245,9 +245,9 @@ def test_rewinding_keeps_the_mask_and_takes_the_values(source, tmp_path, earlier
         gone = load_file(plain)[name] == 0
         assert torch.equal(load_file(path)[name], torch.where(gone, 0, load_file(initial)[name]))
     assert (load_file(path)["fc1.bias"] == 3).all()
-    promises = read(path).lineage["pruned"]
-    assert {promises[f"{layer}.weight"]["method"] for layer in ("conv", "fc1")} == {"lowest rewound"}
-    assert read(path).lineage["settings"][-1]["rewind_to"] == read(initial).sha256
+    promises = read(path).lineage.pruned
+    assert {promises[f"{layer}.weight"].method for layer in ("conv", "fc1")} == {"lowest rewound"}
+    assert read(path).lineage.settings[-1]["rewind_to"] == read(initial).sha256
 
 
 def test_rewinding_keeps_zeros_of_layers_that_are_not_chosen(source, tmp_path):
@@ -277,7 +277,7 @@ def test_n_of_every_m_inputs(source, tmp_path, method, n, m, caplog):
             magnitudes = before[name].reshape(shape[0], shape[1], -1).transpose(1, 2).reshape(-1, m).abs()
             expected = magnitudes.topk(n, 1, largest=method != "highest").values.sort(1).values
             assert torch.equal(groups.abs().sort(1).values[:, m - n :], expected)
-    assert read(path).lineage["pruned"].keys() == set(suited)
+    assert read(path).lineage.pruned.keys() == set(suited)
 
 
 def test_no_layer_suits_the_pattern(source):
@@ -292,7 +292,7 @@ def test_masked_and_compact_channels_compute_the_same(tmp_path, name):
     spec = resolve(name, data_shape=data.shape, **about, input_size=32)
     dense = tmp_path / "net.safetensors"
     torch.manual_seed(0)
-    lineage = lineages.make("train", {}, None, model=spec.as_dict(), data=data.description, seed=0)
+    lineage = Lineage.EMPTY.then("train", {}, model=spec.as_dict(), data=data.description, seed=0)
     write(dense, entries_of(build(spec).state_dict()), lineage)
     logits = {}
     for compact in (False, True):
@@ -306,7 +306,7 @@ def test_masked_and_compact_channels_compute_the_same(tmp_path, name):
             logits[compact] = loaded.eval()(images)
         assert path.name.endswith("filter.compact.safetensors" if compact else "filter.safetensors")
         if compact:
-            assert checkpoint.lineage["kept"]
+            assert checkpoint.lineage.kept
             assert path.stat().st_size < 0.7 * dense.stat().st_size
         else:
             assert {k: v.shape for k, v in load_file(path).items()} == {k: v.shape for k, v in load_file(dense).items()}
@@ -329,7 +329,7 @@ def test_packing_and_unpacking_gives_the_same_bytes(digits, tmp_path):
     for name, tensor in load_file(dense).items():
         assert torch.equal(load_file(back)[name], tensor)
         assert torch.equal(torch.from_numpy(read(packed).entries[name].values.copy()).reshape(tensor.shape), tensor)
-    assert before.lineage["pruned"] == after.lineage["pruned"]
+    assert before.lineage.pruned == after.lineage.pruned
     (repacked,) = run(dense, 0.0, storage="bitmask", folder=tmp_path / "repacked")
     (unpacked,) = run(repacked, 0.0, folder=tmp_path / "unpacked")
     assert unpacked.read_bytes() == back.read_bytes() == dense.read_bytes()

@@ -1,0 +1,103 @@
+"""Parts of a lineage: the promise of a pruned tensor's zeros, and the link to another file (standard library only)."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Promise:
+    """The zeros that a tensor has from its pruning on, and how it was pruned, where that is known.
+
+    Attributes:
+        zeros: at least so many of the ``size`` elements are zero.
+        method: what chose them, as in ``lowest`` or ``mask of taylor``.
+        scope: over what they were ranked, or the structure that was removed.
+        seed: of a method that draws.
+        requested: the share of the tensor that was asked for, in [0, 1].
+        unknown: the keys of a later apcli, kept as they are.
+    """
+
+    zeros: int
+    size: int
+    method: str | None = None
+    scope: str | None = None
+    seed: int | None = None
+    requested: float | None = None
+    unknown: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def actual(self) -> float:
+        """The share of the tensor that is zero."""
+        return self.zeros / self.size if self.size else 0.0
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON values; ``from_json`` reads them back."""
+        how = {"method": self.method, "scope": self.scope, "seed": self.seed, "requested": self.requested}
+        return {**how, "actual": self.actual, "zeros": self.zeros, "size": self.size, **self.unknown}
+
+    @classmethod
+    def from_json(cls, given: Any) -> "Promise":
+        """Read what ``to_json`` wrote, from a file that anyone may have made.
+
+        Raises:
+            ValueError: it is no promise.
+        """
+        if not (
+            isinstance(given, dict)
+            and is_count(given.get("zeros"))
+            and is_count(given.get("size"))
+            and isinstance(given.get("method"), str | None)
+            and isinstance(given.get("scope"), str | None)
+            and (given.get("seed") is None or is_count(given["seed"]))
+            and (given.get("requested") is None or is_number(given["requested"]))
+        ):
+            raise ValueError(f"{given!r:.60} is no promise: expected counts of zeros and size, ...")
+        said = {key: given[key] for key in ("zeros", "size", "method", "scope", "seed", "requested") if key in given}
+        return cls(**said, unknown=others(given, {*said, "actual"}))
+
+
+@dataclass(frozen=True)
+class Link:
+    """How a lineage names another file.
+
+    Attributes:
+        path: relative to the folder of the file with the lineage; None: it had no name, as in a pipe.
+        sha256: of the file, in hexadecimal digits.
+        unknown: the keys of a later apcli, kept as they are.
+    """
+
+    path: str | None
+    sha256: str
+    unknown: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON values; ``from_json`` reads them back."""
+        return {"path": self.path, "sha256": self.sha256, **self.unknown}
+
+    @classmethod
+    def from_json(cls, given: Any) -> "Link":
+        """Read what ``to_json`` wrote, from a file that anyone may have made.
+
+        Raises:
+            ValueError: it is no link.
+        """
+        path = given.get("path") if isinstance(given, dict) else 0
+        if not isinstance(path, str | None) or "\0" in (path or "") or not isinstance(given.get("sha256"), str):
+            raise ValueError(f"{given!r:.60} is no link: expected a path and a sha256")
+        return cls(path, given["sha256"], others(given, {"path", "sha256"}))
+
+
+def others(given: Mapping[str, Any], known: Collection[str]) -> dict[str, Any]:
+    """The members of a JSON object that are not ``known``."""
+    return {key: value for key, value in given.items() if key not in known}
+
+
+def is_number(value: Any) -> bool:
+    """Whether a JSON value is a number."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def is_count(value: Any) -> bool:
+    """Whether a JSON value is a whole number, 0 or more."""
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
