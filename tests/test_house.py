@@ -293,7 +293,7 @@ ON_NO_DEVICE = {
     *["devices.device_of", "models.weights.read_weights", "models.weights.needs_versions"],
     "training.resume.Resume._saved",
     *["training.resume.Resume.save", "models.build.build", "models.build._build_torchvision"],
-    *["models.build._build_timm", "models.build._build_user", "data.images._item"],
+    *["models.build._build_timm", "data.images._item"],
     *["data.streaming._Squares.__getitems__", "data.streaming._next"],
     "training.captured.Captured._record",  # what needs less memory follows
 }

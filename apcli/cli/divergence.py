@@ -16,7 +16,6 @@ from apcli.projections import DISTRIBUTIONS
 from apcli.projections.caveats import of_projection
 from apcli.records import lines
 from apcli.records.divergence import Difference, DivergenceRecord
-from apcli.registry.tables import Choice
 from apcli.theory import MEASURES
 
 if TYPE_CHECKING:
@@ -97,14 +96,14 @@ def _emit_table(title: str, found: list[DivergenceRecord]) -> None:
 
 
 def _spec(record: DivergenceRecord) -> str:
-    return Choice(DISTRIBUTIONS.row(record.dist), record.params).spec
+    return DISTRIBUTIONS.spec_of(record.dist, record.params)
 
 
 def _measure_name(record: DivergenceRecord) -> str:
     name = str(record.measure)
     if name not in MEASURES:  # AP2 is its own
         return name
-    spec = Choice(MEASURES.row(name), record.measure_params).spec
+    spec = MEASURES.spec_of(name, record.measure_params)
     return spec if record.draws is None else f"{spec} ({record.estimator})"
 
 

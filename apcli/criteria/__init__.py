@@ -8,10 +8,13 @@ What a row's function is called with follows from what the row needs:
   with ``reconstruction`` it gives new weights, whose zeros are the mask; with ``steps`` it prunes a little at a time;
 - ``like``: another file, whose zeros are counted;
 - ``training``: scores, weights, their gradients and the learning rate of a step; changes the scores in place.
+
+``path/to/file.py:function`` is a criterion of a user's own. Its attribute ``needs`` says what it needs, as in
+``function.needs = ("network", "data")``; without one it is called as those that need ``layer``.
 """
 
 from apcli.registry.ranges import NOT_NEGATIVE, ONE_OR_MORE, POSITIVE
-from apcli.registry.tables import Row, Table
+from apcli.registry.tables import Call, Own, Row, Table
 
 METHODS = Table(
     "method",
@@ -128,6 +131,12 @@ METHODS = Table(
             ("training",),
         ),
     ),
+    Own(
+        {
+            "layer": Call(("weight",)),
+            "network": Call(("subject",), ("data", "steps")),
+        }
+    ),
 )
 
 # Methods of finetune --sparsity: the magnitudes of that step, and what training teaches.
@@ -187,4 +196,5 @@ FILTER_METHODS = Table(
             ("filters", "seed"),
         ),
     ),
+    Own({"filters": Call(("group",), ("data", "seed"))}),
 )

@@ -1,12 +1,8 @@
 """A spec becomes a network; the other public functions of this package are importable from here too."""
 
-import importlib.util
 import inspect
 import logging
-import sys
-import traceback
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from torch import nn
@@ -14,8 +10,9 @@ from torch import nn
 from apcli.errors import ApcliError, UsageError
 from apcli.libraries import library
 from apcli.models import MODELS, sources
-from apcli.models.spec import ModelSpec, check_pretrained, default_lr, resolve, split_user_model
+from apcli.models.spec import ModelSpec, check_pretrained, default_lr, resolve, users_file
 from apcli.models.weights import load_weights_, read_weights
+from apcli.registry import outside
 from apcli.words import join
 
 __all__ = ["ModelSpec", "build", "default_lr", "last_layer", "load_weights_", "read_weights", "resolve"]
@@ -153,40 +150,15 @@ def _no_weights(spec: ModelSpec, error: Exception) -> ApcliError:
     )
 
 
-def _build_user(user_model: str, num_classes: int) -> nn.Module:
-    path, function_name = split_user_model(user_model)
-    if not path.is_file():
-        raise UsageError(f"{path}: no such file; --model is path/to/file.py:function")
-    try:
-        module = _import_file(path.resolve())
-        function: Callable[..., Any] | None = getattr(module, function_name, None)
-        model = None if function is None else _call(function, num_classes)
-    except (Exception, SystemExit) as error:  # the user's code may raise anything
-        raise ApcliError(f"{path}{_line(error, path)}: {type(error).__name__}: {_first_line(error)}") from error
-    if function is None:
-        raise UsageError(f"{path} has no function {function_name!r}: --model is path/to/file.py:function")
+def _build_user(name: str, num_classes: int) -> nn.Module:
+    model = _call(outside.load(users_file(name)), num_classes)
     if not isinstance(model, nn.Module):
-        raise ApcliError(f"{user_model} gave a {type(model).__name__}: expected a torch.nn.Module")
+        raise ApcliError(f"{name} gave a {type(model).__name__}: expected a torch.nn.Module")
     others = {str(p.dtype).removeprefix("torch.") for p in model.parameters() if p.is_floating_point()} - {"float32"}
     if others:
-        log.info("%s has weights in %s: apcli computes in float32", user_model, join(sorted(others)))
+        log.info("%s has weights in %s: apcli computes in float32", name, join(sorted(others)))
         model.float()
     return model
-
-
-def _import_file(path: Path) -> Any:
-    """Import ``path`` as ``python path`` would see it: the files beside it are importable."""
-    folder = str(path.parent)
-    if folder not in sys.path:
-        sys.path.insert(0, folder)
-    name = f"apcli_user_{path.stem}"
-    module_spec = importlib.util.spec_from_file_location(name, path)
-    if module_spec is None or module_spec.loader is None:
-        raise ImportError(f"{path} is not importable")
-    module = importlib.util.module_from_spec(module_spec)
-    sys.modules[name] = module
-    module_spec.loader.exec_module(module)
-    return module
 
 
 def _call(function: Callable[..., Any], num_classes: int) -> Any:
@@ -194,14 +166,6 @@ def _call(function: Callable[..., Any], num_classes: int) -> Any:
     if any(p.name == "num_classes" or p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters):
         return function(num_classes=num_classes)
     return function()
-
-
-def _line(error: BaseException, path: Path) -> str:
-    """``:N``, where the user's file raised ``error``."""
-    if isinstance(error, SyntaxError) and error.lineno:
-        return f":{error.lineno}"
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename) == path.resolve()]
-    return f":{frames[-1].lineno}" if frames else ""
 
 
 def _first_line(error: BaseException) -> str:

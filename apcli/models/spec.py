@@ -1,15 +1,14 @@
 """What a model is, as plain data that travels in a checkpoint's lineage, and how a name becomes one."""
 
-import hashlib
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from apcli.configs.shared import InputConfig
 from apcli.errors import ApcliError, UsageError
 from apcli.models import MODELS, sources
+from apcli.registry import outside
 
 
 @dataclass(frozen=True)
@@ -173,10 +172,8 @@ def _by_channel(option: str, values: Sequence[float], channels: int) -> tuple[fl
 def _find(name: str) -> tuple[str, str]:
     """The source, and the name as it is stored: of a user's file only the last part, never the path."""
     if is_user_model(name):
-        path, _ = split_user_model(name)
-        if not path.is_file():
-            raise UsageError(f"{path}: no such file; a model of your own is given as path/to/file.py:function")
-        return "user", Path(name).name
+        place = users_file(name)
+        return "user", f"{place.path.name}:{place.function}"
     prefix, colon, rest = name.partition(":")
     if colon and prefix in sources.REGISTRIES:
         if sources.has(prefix, rest):
@@ -195,7 +192,19 @@ def _find(name: str) -> tuple[str, str]:
 
 def is_user_model(name: str) -> bool:
     """Whether ``name`` is of the form ``path/to/file.py:function``."""
-    return name.rpartition(":")[0].endswith(".py") or name.endswith(".py")
+    return outside.is_outside(name)
+
+
+def users_file(name: str) -> outside.Place:
+    """The file and the function of ``path/to/file.py:function``.
+
+    Raises:
+        UsageError: there is no such file, it names no function, or more than that.
+    """
+    place = outside.place_of(name, "model")
+    if place.rest:
+        raise UsageError(f"model {name!r} has parameters: a model of your own takes none, give it as {outside.FORM}")
+    return place
 
 
 def code_of(name: str | None) -> str | None:
@@ -204,24 +213,7 @@ def code_of(name: str | None) -> str | None:
     Raises:
         UsageError: there is no such file.
     """
-    if name is None or not is_user_model(name):
-        return None
-    path, _ = split_user_model(name)
-    if not path.is_file():
-        raise UsageError(f"{path}: no such file; --model is path/to/file.py:function")
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def split_user_model(name: str) -> tuple[Path, str]:
-    """The file and the function of ``path/to/file.py:function``.
-
-    Raises:
-        UsageError: it has no function.
-    """
-    path, _, function = name.rpartition(":")
-    if not path.endswith(".py") or not function.isidentifier():
-        raise UsageError(f"model {name!r} names no function of the file: give it as path/to/file.py:function")
-    return Path(path), function
+    return None if name is None or not is_user_model(name) else outside.sha256_of(users_file(name).path)
 
 
 def check_model(name: str, *, pretrained: bool = False) -> None:

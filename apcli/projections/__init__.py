@@ -7,7 +7,7 @@
 from dataclasses import replace
 
 from apcli.registry.ranges import ANYTHING, NOT_NEGATIVE, POSITIVE, Allowed, Numbers, Words
-from apcli.registry.tables import Parameter, Row, Table
+from apcli.registry.tables import Call, Own, Parameter, Row, Table
 from apcli.theory import SAME
 
 ISOTROPIC = "identity"  # the ``cov`` with which AP3 is a strictly increasing function of AP2 (of the grouped weights)
@@ -154,5 +154,10 @@ DISTRIBUTIONS = Table(
             "arXiv:2403.00155, Definition 2 with the predictive distribution as the latent law",
             ("data",),
         ),
+    ),
+    # A user's own is an elliptical family: its function makes a pair of distributions of a ``Shift``.
+    Own(
+        {"weights": Call(("shift",))},
+        Row("", "", "", "", parameters=ELLIPTICAL, choices=_COVARIANCE, ranges=_ELLIPTICAL_RANGES),
     ),
 )

@@ -6,11 +6,13 @@ help, error messages and the README's tables can be made from it.
 
 import difflib
 import importlib
+import inspect
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from apcli.errors import UsageError
+from apcli.registry import outside
 from apcli.registry.ranges import Allowed
 
 Parameter = int | float | str
@@ -35,6 +37,8 @@ class Row:
 
     def load(self) -> Callable[..., Any]:
         """Import and return the row's function."""
+        if outside.is_outside(self.target):
+            return outside.load(outside.place_of(self.target, "function"))
         module, _, attribute = self.target.partition(":")
         function: Callable[..., Any] = getattr(importlib.import_module(module), attribute)
         return function
@@ -73,20 +77,52 @@ class Choice:
 
     @property
     def spec(self) -> str:
-        """The shortest text that parses to this choice."""
+        """The shortest text that parses to this choice; of a user's own function, what identifies it."""
         defaults = self.row.defaults(self.parameters)
         changed = [f"{k}={v}" for k, v in self.parameters.items() if v != defaults[k]]
         return ":".join([self.name, *changed])
+
+    @property
+    def words(self) -> str:
+        """The spec as a part of a file's name."""
+        return self.spec.replace(self.name, outside.short(self.name), 1).replace(":", "-")
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self.row.load()(*args, **kwargs, **self.parameters)
 
 
-class Table:
-    """The rows of one family (``kind`` is what messages call a member: ``method``, ``distribution``)."""
+@dataclass(frozen=True)
+class Own:
+    """What a table asks of a user's own function, whose keyword-only arguments are its parameters.
 
-    def __init__(self, kind: str, rows: tuple[Row, ...]) -> None:
+    Args:
+        calls: by the need that decides it, what the function is called with, and what else it may need. A function says
+            by its attribute ``needs``, a tuple of words, what it needs; without one it needs the first.
+        like: a row whose parameters every row of the family has.
+    """
+
+    calls: Mapping[str, "Call"]
+    like: Row | None = None
+
+
+@dataclass(frozen=True)
+class Call:
+    """The arguments of a function, and what else it may say that it needs."""
+
+    takes: tuple[str, ...]
+    also: tuple[str, ...] = ()
+
+
+class Table:
+    """The rows of one family (``kind`` is what messages call a member: ``method``, ``distribution``).
+
+    Args:
+        own: what a user's own ``path/to/file.py:function`` is to be; None: the family takes none.
+    """
+
+    def __init__(self, kind: str, rows: tuple[Row, ...], own: Own | None = None) -> None:
         self.kind = kind
+        self.own = own
         self._rows = {row.name: row for row in rows}
         if len(self._rows) != len(rows):
             raise ValueError(f"two rows of the {kind} table have the same name")
@@ -110,8 +146,15 @@ class Table:
         if name not in self._rows:
             close = difflib.get_close_matches(name, self._rows, n=1)
             hint = f"did you mean {close[0]!r}? " if close else ""
-            raise UsageError(f"unknown {self.kind} {name!r}: {hint}known are {', '.join(self._rows)}")
+            more = f", or your own as {outside.FORM}" if self.own else ""
+            raise UsageError(f"unknown {self.kind} {name!r}: {hint}known are {', '.join(self._rows)}{more}")
         return self._rows[name]
+
+    def spec_of(self, name: str, parameters: Mapping[str, Parameter]) -> str:
+        """The spec of what a record names, which may be a function of someone's own: it is only shown, not imported."""
+        if name in self._rows:
+            return Choice(self._rows[name], parameters).spec
+        return ":".join([name, *(f"{key}={value}" for key, value in parameters.items())])
 
     def parse(self, spec: str) -> Choice:
         """Read ``name:key=value:key=value``; a value takes the type of the parameter's default.
@@ -119,8 +162,8 @@ class Table:
         Raises:
             UsageError: the name or a key is unknown, or a value is not of the parameter's type or out of its range.
         """
-        name, *pairs = spec.strip().split(":")
-        row = self.row(name)
+        row, rest = self._row_of(spec.strip())
+        name, pairs = row.name, rest.split(":")[1:]
         given = [pair.partition("=") for pair in pairs]
         texts = {key: text for key, _, text in given}
         values, allowed = row.defaults(texts), row.allowed(texts)
@@ -135,9 +178,45 @@ class Table:
                 raise UsageError(f"{what} is {found}: expected {allowed[key]}")
         return Choice(row, values)
 
+    def _row_of(self, spec: str) -> tuple[Row, str]:
+        """The row that a spec names, or that a user's function makes, and the rest of the spec."""
+        if self.own is None or not outside.is_outside(spec):
+            name, colon, rest = spec.partition(":")
+            return self.row(name), colon + rest
+        place = outside.place_of(spec, self.kind)
+        return _own_row(self.own, place), place.rest
+
     def parse_list(self, specs: str) -> list[Choice]:
         """Read a comma list of specs."""
         return [self.parse(spec) for spec in split_list(specs, self.kind)]
+
+
+def _own_row(own: Own, place: outside.Place) -> Row:
+    """The row of a user's own function.
+
+    Raises:
+        UsageError: the file has no such function, or it is not one that the family can call.
+        ApcliError: the file cannot be imported.
+    """
+    function = outside.load(place)
+    label = f"{place.path}: {place.function}"
+    needs = tuple(getattr(function, "needs", ())) or (next(iter(own.calls)),)
+    deciding = [need for need in own.calls if need in needs or not need]
+    if not deciding or not set(needs) <= {deciding[0], *own.calls[deciding[0]].also}:
+        known = "; or ".join(", ".join(filter(None, (need, *call.also))) for need, call in own.calls.items())
+        raise UsageError(f"{label}.needs is {', '.join(map(str, needs))}: expected {known}")
+    keywords = outside.keywords_of(function, own.calls[deciding[0]].takes, label)
+    like = own.like or Row("", "", "", "")
+    return Row(
+        place.name,
+        f"{place.path}:{place.function}",
+        (inspect.getdoc(function) or place.function).splitlines()[0],
+        str(place.path),
+        tuple(filter(None, needs)),
+        {**keywords, **like.parameters},
+        like.choices,
+        like.ranges,
+    )
 
 
 def split_list(text: str, what: str) -> list[str]:

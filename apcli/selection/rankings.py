@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from apcli.checkpoints.files.entries import BITS, BLOCK, FLOATS, Entry
+from apcli.errors import ApcliError
 from apcli.registry.tables import Choice
 
 
@@ -67,10 +68,19 @@ class MagnitudeRanking:
 
 
 class ScoreRanking:
-    """Ranks of scores (floats of any shape, larger = keep, no NaN); weights that are zero have rank 0."""
+    """Ranks of scores (floats of the weight's shape, larger = keep); weights that are zero have rank 0.
+
+    Raises:
+        ApcliError: they are not one number for each weight.
+    """
 
     def __init__(self, scores: np.ndarray, entry: Entry) -> None:
+        if np.shape(scores) != entry.shape:
+            shapes = " for ".join("x".join(map(str, shape)) or "one" for shape in (np.shape(scores), entry.shape))
+            raise ApcliError(f"a method gives scores of shape {shapes}: expected one for each weight")
         self.scores = np.ascontiguousarray(scores, np.float64).reshape(-1)
+        if np.isnan(self.scores).any():
+            raise ApcliError("a method gives a score that is NaN: expected a number for each weight")
         self.entry = entry
         self.bits = 64
 

@@ -170,8 +170,8 @@ class Finetuner:
         if self.config.sparsity is None:
             return f"{source.stem}.finetuned"
         share = np.format_float_positional(self.config.sparsity, trim="-")
-        schedule = self.schedule.spec.replace(":", "-")
-        return f"{source.stem}.{self.method.spec.replace(':', '-')}-{share}-{schedule}.finetuned"
+        schedule = self.schedule.words
+        return f"{source.stem}.{self.method.words}-{share}-{schedule}.finetuned"
 
     def _settings(self) -> dict[str, Any]:
         config = self.config

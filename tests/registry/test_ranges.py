@@ -71,9 +71,9 @@ def test_what_is_out_of_range_is_told_with_its_range(spec, words):
 
 def tables() -> Iterator[Table]:
     """Every table of the package, also one that is added later."""
-    for module in pkgutil.iter_modules(apcli.__path__):
-        if module.ispkg and module.name != "cli":
-            yield from (x for x in vars(importlib.import_module(f"apcli.{module.name}")).values() if type(x) is Table)
+    for module in pkgutil.walk_packages(apcli.__path__, "apcli."):
+        if module.ispkg and not module.name.startswith("apcli.cli"):
+            yield from (x for x in vars(importlib.import_module(module.name)).values() if type(x) is Table)
 
 
 PARAMETERS = [

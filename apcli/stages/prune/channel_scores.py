@@ -61,6 +61,11 @@ class FilterScores:
         filters = Filters(self.source, group.producers)
         products = self._products[group.name] if "data" in method.row.needs else None
         scores: np.ndarray = method(FilterWeights(group.name, filters, self._scale(group), products, draws))
+        if np.shape(scores) != filters.shape[:1]:
+            raise ApcliError(
+                f"{self.source.label}: method {method.spec} gives {np.shape(scores)} scores of {group.name}: expected "
+                f"one for each of its {filters.shape[0]} channels"
+            )
         if not np.isfinite(scores).all():
             raise ApcliError(
                 f"{self.source.label}: method {method.spec} scores a channel of {group.name} NaN or Inf: "

@@ -21,6 +21,7 @@ from apcli.registry.tables import Choice
 from apcli.stages.prune.channel_shares import Named, Shares
 from apcli.stages.prune.channels import FilterPruner, FilterResult
 from apcli.stages.prune.requests import Trial, needs_data, runs_network
+from apcli.words import few
 
 _BY_LAYER = "--layer-sparsity"
 
@@ -59,6 +60,9 @@ class NetworkScores:
         found: Scores = self._run(
             source, method, Subject(self._model, [x.tensor for x in layers], self._batches(method), choose)
         )
+        missing = [layer.tensor for layer in layers if layer.tensor not in found]
+        if missing:
+            raise ApcliError(f"{source.label}: method {method.spec} gives no scores of {few(missing)}")
         if "data" in method.row.needs:
             self._scores[key] = found
         return found

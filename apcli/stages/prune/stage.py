@@ -140,7 +140,7 @@ class _Pruner:
 
     def _stem(self, trial: Trial, other: Checkpoint | None) -> str:
         """What was done, after the source's name: method, share, structure, seed."""
-        words = [trial.method.spec.replace(":", "-") if trial.method else _MASK]
+        words = [trial.method.words if trial.method else _MASK]
         if trial.sparsity is not None:
             words.append(np.format_float_positional(trial.sparsity, trim="-"))
         if trial.compression is not None:
