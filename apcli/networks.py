@@ -15,6 +15,7 @@ from apcli.checkpoints.state_dicts import load_outline, load_tensors
 from apcli.configs.shared import DEFAULT_DATA, DataConfig, InputConfig
 from apcli.data.batches import batches
 from apcli.data.datasets import Dataset, Samples, load
+from apcli.data.image_spec import ImageSpec
 from apcli.errors import ApcliError, UsageError
 from apcli.models import MODELS
 from apcli.models.build import build, last_layer
@@ -80,15 +81,7 @@ class Networks:
             self.outline(guess, source)  # what does not fit is told before the data are read
         dataset = self._dataset(name, inputs.input_size or (spec.input_size[1] if spec else 0))
         if spec is None:
-            spec = resolve(
-                str(self.model),
-                data_shape=dataset.shape,
-                data_classes=dataset.classes,
-                data_mean=dataset.mean,
-                data_std=dataset.std,
-                **vars(inputs),
-            )
-            spec = for_its_channels(spec, self.model)
+            spec = for_its_channels(resolve(str(self.model), dataset.images, inputs), self.model)
         dataset = dataset.for_outputs(source.lineage.classes, source.label)
         if spec.num_classes < dataset.classes:
             sizes = f"{spec.num_classes} outputs and {name} {dataset.classes} classes"
@@ -98,14 +91,8 @@ class Networks:
 
     def _guessed(self, source: Checkpoint) -> ModelSpec | None:
         """The network that ``--model`` names, before the data are known; None where its weights depend on them."""
-        given = {**vars(self.inputs), "num_classes": self.inputs.num_classes or _CLASSES}
-        nothing: dict[str, Any] = {
-            "data_shape": (3, 32, 32),
-            "data_classes": 1,
-            "data_mean": (0.0,),
-            "data_std": (1.0,),
-        }
-        spec = resolve(str(self.model), **nothing, **given)
+        given = replace(self.inputs, num_classes=self.inputs.num_classes or _CLASSES)
+        spec = resolve(str(self.model), ImageSpec((3, 32, 32), 1, (0.0,), (1.0,)), given)
         if spec.source == "user" or (spec.source == "apcli" and "three channels" not in MODELS.row(spec.name).needs):
             return None
         head = source.entries.get(last_layer(self._built(spec), spec))
@@ -142,8 +129,8 @@ class Networks:
         if spec is None:
             if self.model is None:
                 raise UsageError(f"{source.label} does not say which network it is: give --model NAME")
-            shape, classes = (3, 32, 32), 10  # of networks that are made to measure; names do not depend on it
-            spec = resolve(self.model, data_shape=shape, data_classes=classes, data_mean=(0.0,), data_std=(1.0,))
+            images = ImageSpec((3, 32, 32), 10, (0.0,), (1.0,))  # names do not depend on them
+            spec = resolve(self.model, images)
         layers = self.layers_of(spec)
         missing = [w.tensor for w in layers.weights if source.entries.keys().isdisjoint(w.names)]
         if missing:

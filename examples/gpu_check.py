@@ -22,9 +22,11 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from apcli.configs.shared import InputConfig
 from apcli.configs.training import LoopConfig
 from apcli.criteria.movement import movement
 from apcli.data.datasets import Dataset, Split, load
+from apcli.data.image_spec import ImageSpec
 from apcli.devices import device_of
 from apcli.models.build import build, resolve
 from apcli.models.spec import ModelSpec
@@ -105,8 +107,7 @@ class Check:
         **config: Any,
     ) -> Training:
         data = data or self._data()
-        about: dict[str, Any] = {"data_shape": data.shape, "data_classes": 10, "input_size": size}
-        spec = resolve(name, data_mean=data.mean, data_std=data.std, **about)
+        spec = resolve(name, data.images, InputConfig(input_size=size))
         torch.manual_seed(0)
         network = build(spec).to(self.where)
         config = {"epochs": 2, "batch_size": 64, "lr": 0.05, "teacher": "file" if teacher else None, **config}
@@ -229,8 +230,7 @@ class Check:
 
     def precision(self) -> None:
         """What is evaluated in float32 differs from float64 by float32's rounding."""
-        about: Any = {"data_shape": (3, 64, 64), "data_classes": 10, "data_mean": (0.5,), "data_std": (0.2,)}
-        spec = resolve("torchvision:resnet18", **about)
+        spec = resolve("torchvision:resnet18", ImageSpec((3, 64, 64), 10, (0.5,), (0.2,)))
         torch.manual_seed(0)
         network = build(spec).to(self.where).eval()
         images = torch.randn(8, 3, 64, 64, device=self.where)
@@ -261,7 +261,7 @@ class Check:
         images = torch.randint(0, 256, (4000, 3, 8, 8), dtype=torch.uint8)
         split = Split(images, torch.arange(4000) % 10)
         data = Dataset("noise", split, split, 10, (0.5,), (0.25,), "none")
-        spec = resolve("fc5", data_shape=(3, 8, 8), data_classes=10, data_mean=(0.5,), data_std=(0.25,))
+        spec = resolve("fc5", ImageSpec((3, 8, 8), 10, (0.5,), (0.25,)))
         network = build(spec)
         beside = evaluate(Forward(network, spec), data, 16)["train"]
         there = evaluate(Forward(network.to(self.where), spec), data.to(self.where), 16)["train"]

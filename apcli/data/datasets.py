@@ -13,6 +13,7 @@ from torch import Generator, Tensor
 
 from apcli.data import DATASETS, FOLDER, DatasetRow
 from apcli.data.class_names import names_of, places_of
+from apcli.data.image_spec import ImageSpec
 from apcli.data.images import are_grey, arrays, fingerprint, labels_of, squares, too_large
 from apcli.data.sources import torchvision_splits
 from apcli.data.streaming import Streamed, placed
@@ -114,6 +115,11 @@ class Dataset:
     validation: Samples | None = None
     fingerprint: str | None = None
     names: tuple[str, ...] = ()
+
+    @property
+    def images(self) -> ImageSpec:
+        """What a network is told of them."""
+        return ImageSpec(self.shape, self.classes, self.mean, self.std)
 
     @property
     def shape(self) -> tuple[int, int, int]:

@@ -6,9 +6,12 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from apcli.configs.shared import InputConfig
+from apcli.data.image_spec import ImageSpec
 from apcli.errors import ApcliError, UsageError
 from apcli.models import MODELS, sources
 from apcli.registry import outside
+
+_AS_THEY_ARE = InputConfig()
 
 
 @dataclass(frozen=True)
@@ -93,20 +96,8 @@ def _is_name(value: Any, source: Any) -> bool:
     return is_of_a_file if source == "user" else not is_of_a_file
 
 
-def resolve(
-    name: str,
-    *,
-    data_shape: tuple[int, int, int],
-    data_classes: int,
-    data_mean: Sequence[float],
-    data_std: Sequence[float],
-    num_classes: int | None = None,
-    input_size: int | None = None,
-    pretrained: bool = False,
-    mean: Sequence[float] | None = None,
-    std: Sequence[float] | None = None,
-) -> ModelSpec:
-    """The model that ``name`` means for a data set of images ``data_shape`` (channels, height, width).
+def resolve(name: str, images: ImageSpec, inputs: InputConfig = _AS_THEY_ARE, *, pretrained: bool = False) -> ModelSpec:
+    """The model that ``name`` means for such images; ``inputs`` are what options say that it takes and gives.
 
     ``name`` is ours, torchvision's or timm's (looked up in this order; ``torchvision:`` and ``timm:`` choose), or a
     user's ``path/to/file.py:function``. The input size is the data's for ours and a user's, else the library's own;
@@ -117,30 +108,32 @@ def resolve(
     """
     source, plain = _find(name)
     check_pretrained(source, plain, pretrained)
-    if num_classes is not None and num_classes < data_classes:
-        raise UsageError(f"--num-classes is {num_classes}: the data has {data_classes} classes, give that many or more")
-    size, least = data_shape, 1
-    expected_mean, expected_std = tuple(data_mean), tuple(data_std)
+    classes = images.classes if inputs.num_classes is None else inputs.num_classes
+    if classes < images.classes:
+        raise UsageError(f"--num-classes is {classes}: the data has {images.classes} classes, give that many or more")
+    size, least = images.shape, 1
+    mean, std = images.mean, images.std
     if source in ("torchvision", "timm"):
         theirs = sources.defaults(source, plain)
         size, least = theirs.input_size, theirs.least_size
         if pretrained:
-            expected_mean, expected_std = theirs.mean, theirs.std
+            mean, std = theirs.mean, theirs.std
     elif source == "apcli" and "three channels" in MODELS.row(plain).needs:
-        size = (3, *data_shape[1:])
-    elif source == "user" and data_shape[0] == 1 and 3 in (len(mean or ()), len(std or ())):
-        size = (3, *data_shape[1:])  # as who gives three numbers says
-    if input_size is not None:
-        if input_size < least:
-            raise UsageError(f"--input-size is {input_size}: {plain} needs images of {least} x {least} pixels or more")
-        size = (size[0], input_size, input_size)
+        size = (3, *images.shape[1:])
+    elif source == "user" and images.shape[0] == 1 and 3 in (len(inputs.mean or ()), len(inputs.std or ())):
+        size = (3, *images.shape[1:])  # as who gives three numbers says
+    if inputs.input_size is not None:
+        if inputs.input_size < least:
+            given = inputs.input_size
+            raise UsageError(f"--input-size is {given}: {plain} needs images of {least} x {least} pixels or more")
+        size = (size[0], inputs.input_size, inputs.input_size)
     return ModelSpec(
         name=plain,
         source=source,
-        num_classes=data_classes if num_classes is None else num_classes,
+        num_classes=classes,
         input_size=size,
-        mean=_by_channel("--mean", mean or expected_mean, size[0]),
-        std=_by_channel("--std", std or expected_std, size[0]),
+        mean=_by_channel("--mean", inputs.mean or mean, size[0]),
+        std=_by_channel("--std", inputs.std or std, size[0]),
     )
 
 

@@ -16,7 +16,7 @@ from apcli.checkpoints.promises import Link, Promise
 from apcli.checkpoints.reading import find, read
 from apcli.checkpoints.state_dicts import entries_of
 from apcli.checkpoints.writing import write
-from apcli.configs.shared import DEFAULT_DATA
+from apcli.configs.shared import DEFAULT_DATA, InputConfig
 from apcli.configs.training import TrainConfig
 from apcli.data.class_names import places_of
 from apcli.data.datasets import Dataset, load
@@ -210,20 +210,14 @@ def _data_and_spec(config: TrainConfig, given: _Given) -> tuple[Dataset, ModelSp
         else:
             dataset = dataset.for_outputs(given.lineage.classes, str(config.weights))
             classes = classes or (theirs.num_classes if theirs else None)
-    spec = resolve(
-        model.name,
-        data_shape=dataset.shape,
-        data_classes=dataset.classes,
-        data_mean=dataset.mean,
-        data_std=dataset.std,
+    inputs = InputConfig(
         num_classes=classes,
         input_size=size,
-        pretrained=model.pretrained,
         mean=model.mean or (theirs.mean if theirs else None),
         std=model.std or (theirs.std if theirs else None),
     )
-    spec = for_its_channels(spec, model.name)
-    return dataset, spec
+    spec = resolve(model.name, dataset.images, inputs, pretrained=model.pretrained)
+    return dataset, for_its_channels(spec, model.name)
 
 
 def _stem(spec: ModelSpec, dataset: Dataset) -> str:

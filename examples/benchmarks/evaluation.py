@@ -12,6 +12,7 @@ import resource
 
 import torch
 
+from apcli.data.image_spec import ImageSpec
 from apcli.models.build import build, resolve
 from apcli.probes.batch_size import images_at_once
 from apcli.training.forward import Forward
@@ -42,8 +43,7 @@ def main() -> None:
     for name in MODELS:
         if given.only not in name:
             continue
-        about = {"data_shape": (3, 32, 32), "data_classes": 10, "data_mean": (0.5,), "data_std": (0.25,)}
-        spec = resolve(name, **about)
+        spec = resolve(name, ImageSpec((3, 32, 32), 10, (0.5,), (0.25,)))
         torch.manual_seed(0)
         forward = Forward(build(spec), spec)
         forward.network.eval()

@@ -25,6 +25,7 @@ from apcli.checkpoints.reading import read
 from apcli.configs.shared import DataConfig
 from apcli.configs.training import LoopConfig, ModelConfig, TrainConfig
 from apcli.data.datasets import Dataset
+from apcli.data.image_spec import ImageSpec
 from apcli.devices import device_of
 from apcli.models.build import build, resolve
 from apcli.stages import train as stage
@@ -40,7 +41,7 @@ def plain(given: argparse.Namespace, seed: int, device: torch.device) -> float:
     change = [transforms.RandomCrop(32, padding=4), transforms.RandomHorizontalFlip(), *scale]
     images = Subset(CIFAR10(given.data_dir, True, transforms.Compose(change)), range(given.images))
     tests = CIFAR10(given.data_dir, False, transforms.Compose(scale))
-    spec = resolve("resnet20", data_shape=(3, 32, 32), data_classes=10, data_mean=MEAN, data_std=STD)
+    spec = resolve("resnet20", ImageSpec((3, 32, 32), 10, MEAN, STD))
     model = build(spec).to(device)
     optimiser = torch.optim.SGD(model.parameters(), lr=LR, momentum=0.9, weight_decay=DECAY)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, given.epochs)

@@ -27,8 +27,10 @@ from PIL import Image
 from torch.utils.data import DataLoader
 from torchvision import transforms
 
+from apcli.configs.shared import InputConfig
 from apcli.configs.training import LoopConfig
 from apcli.data.datasets import Dataset, Split
+from apcli.data.image_spec import ImageSpec
 from apcli.devices import device_of
 from apcli.models.build import build, resolve
 from apcli.training.captured import Captured
@@ -102,7 +104,7 @@ class Stopwatch:
 
 def spec_of(case: Case) -> Any:
     shape = (3, case.size, case.size)
-    return resolve(case.model, data_shape=shape, data_classes=10, data_mean=MEAN, data_std=STD, input_size=case.size)
+    return resolve(case.model, ImageSpec(shape, 10, MEAN, STD), InputConfig(input_size=case.size))
 
 
 class Noise:

@@ -7,11 +7,13 @@ import pytest
 import torch
 from torch import nn
 
+from apcli.configs.shared import InputConfig
+from apcli.data.image_spec import ImageSpec
 from apcli.errors import ApcliError, UsageError
 from apcli.models.build import build, last_layer
 from apcli.models.spec import ModelSpec, resolve
 
-DATA = {"data_shape": (3, 32, 32), "data_classes": 10, "data_mean": (0.5,) * 3, "data_std": (0.25,) * 3}
+DATA = ImageSpec((3, 32, 32), 10, (0.5,) * 3, (0.25,) * 3)
 USER = ModelSpec("mine.py:net", "user", 4, (3, 8, 8), (0.5,) * 3, (0.5,) * 3)
 
 NET = """
@@ -48,7 +50,7 @@ def broken(num_classes):
     ],
 )
 def test_models_build_train_and_name_their_last_layer(name, size, layer):
-    spec = resolve(name, **DATA, input_size=size)
+    spec = resolve(name, DATA, InputConfig(input_size=size))
     model = build(spec)
     images = torch.randn(2, *spec.input_size)
     logits = model.train()(images)
@@ -62,12 +64,12 @@ def test_models_build_train_and_name_their_last_layer(name, size, layer):
 
 def test_vgg_has_the_shape_that_the_spec_says():
     with torch.device("meta"):  # half a gigabyte otherwise
-        model = build(resolve("vgg11", **DATA, input_size=32))
+        model = build(resolve("vgg11", DATA, InputConfig(input_size=32)))
     assert model.state_dict()["classifier.6.weight"].shape == (10, 4096)
 
 
 def test_same_seed_same_weights():
-    spec = resolve("resnet20", **DATA)
+    spec = resolve("resnet20", DATA)
     models = []
     for _ in range(2):
         torch.manual_seed(3)
@@ -112,7 +114,7 @@ def test_a_file_cannot_make_its_code_run(tmp_path, monkeypatch):
 
 def test_a_library_that_cannot_build_says_so_in_one_line():
     with pytest.raises(ApcliError, match=r"maxvit_t.*32 x 32.*--input-size") as caught:
-        build(resolve("maxvit_t", **DATA, input_size=32))
+        build(resolve("maxvit_t", DATA, InputConfig(input_size=32)))
     assert "\n" not in str(caught.value)
 
 
@@ -172,7 +174,7 @@ def test_a_users_file_that_does_not_import(tmp_path, text, words):
 
 def test_a_users_file_for_a_registered_model_is_refused(mine):
     with pytest.raises(UsageError, match="leave it out"):
-        build(resolve("resnet20", **DATA), user_model=f"{mine}:net")
+        build(resolve("resnet20", DATA), user_model=f"{mine}:net")
 
 
 @pytest.fixture
@@ -193,7 +195,7 @@ def test_published_weights_come_without_their_last_layer(no_network, caplog):
     cache = no_network / "hub" / "checkpoints"
     cache.mkdir(parents=True)
     torch.save(published.state_dict(), cache / url.rpartition("/")[2])
-    own = build(resolve("squeezenet1_1", **DATA, pretrained=True), pretrained=True).state_dict()
+    own = build(resolve("squeezenet1_1", DATA, pretrained=True), pretrained=True).state_dict()
     for name, tensor in published.state_dict().items():
         assert name.startswith("classifier.1.") or torch.equal(own[name], tensor)
     assert own["classifier.1.weight"].shape[0] == 10
@@ -202,7 +204,7 @@ def test_published_weights_come_without_their_last_layer(no_network, caplog):
 
 def test_published_weights_without_a_network_is_one_line(no_network):
     with pytest.raises(ApcliError, match="--weights FILE") as caught:
-        build(resolve("resnet18", **DATA), pretrained=True)
+        build(resolve("resnet18", DATA), pretrained=True)
     assert "\n" not in str(caught.value)
 
 
@@ -211,7 +213,7 @@ def test_inception_normalisation_is_that_of_its_published_weights():
     from torchvision import models
 
     inner = models.GoogLeNet(num_classes=10, aux_logits=False, transform_input=True, init_weights=False)
-    spec = resolve("googlenet", **DATA, pretrained=True)
+    spec = resolve("googlenet", DATA, pretrained=True)
     pixels = torch.rand(2, 3, 8, 8)
     mean, std = torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1), torch.tensor([0.229, 0.224, 0.225]).view(3, 1, 1)
     expected = inner._transform_input((pixels - mean) / std)

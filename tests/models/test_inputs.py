@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from apcli.configs.shared import InputConfig
+from apcli.data.image_spec import ImageSpec
 from apcli.errors import ApcliError
 from apcli.models.inputs import for_its_channels, told
 from apcli.models.spec import ModelSpec, resolve
@@ -40,8 +41,8 @@ def test_grey_images_are_repeated_for_a_network_of_three_channels(file):
 
 
 def test_three_numbers_say_three_channels(file):
-    data = {"data_shape": (1, 8, 8), "data_classes": 5, "data_mean": (0.3,), "data_std": (0.2,)}
-    spec = resolve(f"{file}:colour", mean=(0.1, 0.2, 0.3), **data)
+    images = ImageSpec((1, 8, 8), 5, (0.3,), (0.2,))
+    spec = resolve(f"{file}:colour", images, InputConfig(mean=(0.1, 0.2, 0.3)))
     assert (spec.input_size, spec.mean, spec.std) == ((3, 8, 8), (0.1, 0.2, 0.3), (0.2,) * 3)
 
 

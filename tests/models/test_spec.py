@@ -6,25 +6,22 @@ import sys
 
 import pytest
 
+from apcli.configs.shared import InputConfig
+from apcli.data.image_spec import ImageSpec
 from apcli.errors import ApcliError, UsageError
 from apcli.models.spec import ModelSpec, default_lr, resolve
 
-GREY = {"data_shape": (1, 28, 28), "data_classes": 10, "data_mean": (0.13,), "data_std": (0.3,)}
-COLOUR = {
-    "data_shape": (3, 32, 32),
-    "data_classes": 10,
-    "data_mean": (0.49, 0.48, 0.45),
-    "data_std": (0.25, 0.24, 0.26),
-}
+GREY = ImageSpec((1, 28, 28), 10, (0.13,), (0.3,))
+COLOUR = ImageSpec((3, 32, 32), 10, (0.49, 0.48, 0.45), (0.25, 0.24, 0.26))
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
 
 def test_own_resnet_takes_the_datas_size_and_repeats_grey_to_three_channels():
-    assert resolve("resnet20", **GREY) == ModelSpec("resnet20", "apcli", 10, (3, 28, 28), (0.13,) * 3, (0.3,) * 3)
+    assert resolve("resnet20", GREY) == ModelSpec("resnet20", "apcli", 10, (3, 28, 28), (0.13,) * 3, (0.3,) * 3)
 
 
 def test_fully_connected_takes_the_data_as_it_is():
-    assert resolve("fc5", **GREY) == ModelSpec("fc5", "apcli", 10, (1, 28, 28), (0.13,), (0.3,))
+    assert resolve("fc5", GREY) == ModelSpec("fc5", "apcli", 10, (1, 28, 28), (0.13,), (0.3,))
 
 
 @pytest.mark.parametrize(
@@ -40,19 +37,20 @@ def test_fully_connected_takes_the_data_as_it_is():
     ],
 )
 def test_sources_their_order_and_their_own_sizes(name, source, plain, size):
-    spec = resolve(name, **COLOUR)
+    spec = resolve(name, COLOUR)
     assert (spec.source, spec.name, spec.input_size) == (source, plain, (3, size, size))
-    assert (spec.mean, spec.std) == (COLOUR["data_mean"], COLOUR["data_std"])
+    assert (spec.mean, spec.std) == (COLOUR.mean, COLOUR.std)
 
 
 def test_pretrained_takes_the_published_normalisation():
-    spec = resolve("resnet18", **GREY, pretrained=True)
+    spec = resolve("resnet18", GREY, pretrained=True)
     assert (spec.mean, spec.std) == IMAGENET
-    assert resolve("timm:vit_tiny_patch16_224", **GREY, pretrained=True).mean == (0.5, 0.5, 0.5)
+    assert resolve("timm:vit_tiny_patch16_224", GREY, pretrained=True).mean == (0.5, 0.5, 0.5)
 
 
 def test_options_override_size_classes_and_normalisation():
-    spec = resolve("resnet18", **COLOUR, pretrained=True, input_size=64, num_classes=12, mean=(0.5,), std=(1, 2, 3))
+    inputs = InputConfig(input_size=64, num_classes=12, mean=(0.5,), std=(1, 2, 3))
+    spec = resolve("resnet18", COLOUR, inputs, pretrained=True)
     assert (spec.input_size, spec.num_classes) == ((3, 64, 64), 12)
     assert (spec.mean, spec.std) == ((0.5,) * 3, (1.0, 2.0, 3.0))
 
@@ -73,7 +71,7 @@ def test_options_override_size_classes_and_normalisation():
 )
 def test_unknown_names_say_what_is_close(name, words):
     with pytest.raises(UsageError) as caught:
-        resolve(name, **COLOUR)
+        resolve(name, COLOUR)
     message = str(caught.value)
     assert "\n" not in message
     assert [word for word in words if word not in message] == []
@@ -84,25 +82,29 @@ def test_unknown_names_say_what_is_close(name, words):
     [
         ("resnet20", {"num_classes": 9}, "--num-classes is 9"),
         ("alexnet", {"input_size": 32}, "63 x 63"),
-        ("resnet20", {"pretrained": True}, "--weights"),
         ("resnet20", {"mean": (0.1, 0.2)}, "--mean has 2 values"),
     ],
 )
 def test_options_that_do_not_fit(name, options, words):
     with pytest.raises(UsageError, match=words):
-        resolve(name, **COLOUR, **options)
+        resolve(name, COLOUR, InputConfig(**options))
+
+
+def test_our_own_models_have_no_published_weights():
+    with pytest.raises(UsageError, match="--weights"):
+        resolve("resnet20", COLOUR, pretrained=True)
 
 
 def test_a_users_file_is_stored_without_its_path_and_not_imported(tmp_path):
     file = tmp_path / "mine.py"
     file.write_text("raise SystemExit('imported')\n")
-    spec = resolve(f"{file}:build", **GREY)
+    spec = resolve(f"{file}:build", GREY)
     assert (spec.name, spec.source, spec.input_size) == ("mine.py:build", "user", (1, 28, 28))
     assert ModelSpec.from_dict(spec.as_dict()) == spec
 
 
 def test_spec_survives_json():
-    spec = resolve("resnet18", **COLOUR)
+    spec = resolve("resnet18", COLOUR)
     assert ModelSpec.from_dict(json.loads(json.dumps(spec.as_dict()))) == spec
 
 
@@ -130,7 +132,7 @@ def test_spec_survives_json():
     ],
 )
 def test_junk_in_a_files_metadata_is_one_line(key, value):
-    junk = resolve("resnet20", **COLOUR).as_dict() | {key: value}
+    junk = resolve("resnet20", COLOUR).as_dict() | {key: value}
     with pytest.raises(ApcliError, match=f"has {key} ") as caught:
         ModelSpec.from_dict(junk)
     assert str(caught.value).isprintable()
@@ -149,13 +151,13 @@ def test_metadata_that_is_no_model_at_all(junk):
     ("name", "rate"), [("alexnet", 0.01), ("vgg16_bn", 0.01), ("resnet18", 0.1), ("resnet20", 0.1), ("fc12", 0.01)]
 )
 def test_default_learning_rates(name, rate):
-    assert default_lr(resolve(name, **COLOUR)) == rate
+    assert default_lr(resolve(name, COLOUR)) == rate
 
 
 def test_our_own_models_need_neither_torchvision_nor_timm():
     program = (
-        "import sys; from apcli.models.build import build, resolve; "
-        "build(resolve('resnet20', data_shape=(1, 8, 8), data_classes=10, data_mean=(0.3,), data_std=(0.4,))); "
+        "import sys; from apcli.models.build import build, resolve; from apcli.data.image_spec import ImageSpec; "
+        "build(resolve('resnet20', ImageSpec((1, 8, 8), 10, (0.3,), (0.4,)))); "
         "print([name for name in ('torchvision', 'timm') if name in sys.modules])"
     )
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

@@ -7,6 +7,8 @@ import torch
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from apcli.configs.shared import InputConfig
+from apcli.data.image_spec import ImageSpec
 from apcli.errors import ApcliError
 from apcli.models.build import build, resolve
 from apcli.models.spec import ModelSpec
@@ -47,9 +49,7 @@ class Seen(TorchDispatchMode):
 def test_logits_are_those_of_the_plain_network(name):
     torch.manual_seed(0)
     size = 32
-    found = resolve(
-        name, data_shape=(3, size, size), data_classes=4, data_mean=(0.5,), data_std=(0.25,), input_size=size
-    )
+    found = resolve(name, ImageSpec((3, size, size), 4, (0.5,), (0.25,)), InputConfig(input_size=size))
     network = build(found).eval()
     images = torch.randn(3, *found.input_size)
     with torch.no_grad():

@@ -14,6 +14,7 @@ from apcli.checkpoints.layers import SECOND_NAME
 from apcli.checkpoints.reading import dense_ancestor
 from apcli.configs.describe import CostsConfig
 from apcli.configs.shared import DataConfig
+from apcli.data.image_spec import ImageSpec
 from apcli.devices import device_of
 from apcli.errors import ApcliError, UsageError
 from apcli.models.build import build, last_layer
@@ -95,7 +96,7 @@ class NetworkCosts:
         model = self.config.model
         if model is None:
             raise UsageError(f"{checkpoint.label} does not say which network it is: give --model NAME")
-        spec = resolve(model, data_shape=(3, 1, 1), data_classes=_CLASSES, data_mean=(0.0,), data_std=(1.0,))
+        spec = resolve(model, ImageSpec((3, 1, 1), _CLASSES, (0.0,), (1.0,)))
         if spec.source in ("apcli", "user") and self.config.input_size is None:
             raise UsageError(f"--model {model} takes images of many sizes: give --input-size SIDE, or C,H,W")
         spec = self._sized(spec)

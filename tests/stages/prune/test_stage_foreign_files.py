@@ -17,6 +17,7 @@ from apcli.checkpoints.reading import read
 from apcli.configs.prune import PruneConfig
 from apcli.configs.shared import DataConfig
 from apcli.configs.training import FinetuneConfig, LoopConfig, ModelConfig, TrainConfig
+from apcli.data.image_spec import ImageSpec
 from apcli.models.build import build
 from apcli.models.spec import resolve
 from apcli.stages.describe.description import describe
@@ -99,8 +100,7 @@ def test_rewound_a_file_keeps_its_own_metadata(tmp_path):
 @pytest.fixture(scope="module")
 def network(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A resnet20 for the digits, without a lineage."""
-    about = {"data_classes": 10, "data_mean": (0.5,), "data_std": (0.5,)}
-    spec = resolve("resnet20", data_shape=(1, 8, 8), **about)  # type: ignore[arg-type]
+    spec = resolve("resnet20", ImageSpec((1, 8, 8), 10, (0.5,), (0.5,)))
     path = tmp_path_factory.mktemp("network") / "net.safetensors"
     torch.manual_seed(0)  # no draw is 0 by chance
     save_file(build(spec).state_dict(), path, THEIRS)
@@ -156,8 +156,7 @@ def test_the_compression_that_was_asked_for_is_the_one_that_is_said(network, tmp
     caplog.set_level("INFO")
     assert describe(read(network))["compression"] == 1
     (path,) = prune(read(network), PruneConfig(compression=(ratio,), scope="global"), Outputs(tmp_path))
-    about = {"data_classes": 10, "data_mean": (0.5,), "data_std": (0.5,)}
-    module = build(resolve("resnet20", data_shape=(1, 8, 8), **about))  # type: ignore[arg-type]
+    module = build(resolve("resnet20", ImageSpec((1, 8, 8), 10, (0.5,), (0.5,))))
     parameters = sum(parameter.numel() for parameter in module.parameters())
     assert describe(read(path))["parameters"] == parameters
     assert describe(read(path))["kept"] == round(parameters / ratio)

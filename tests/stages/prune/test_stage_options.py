@@ -16,6 +16,7 @@ from apcli.checkpoints.state_dicts import entries_of
 from apcli.checkpoints.writing import write
 from apcli.configs.divergence import DivergenceConfig
 from apcli.configs.prune import PruneConfig
+from apcli.configs.shared import InputConfig
 from apcli.configs.training import FinetuneConfig, LoopConfig, ModelConfig, TrainConfig
 from apcli.data.datasets import load
 from apcli.errors import ApcliError, UsageError
@@ -288,8 +289,7 @@ def test_no_layer_suits_the_pattern(source):
 @pytest.mark.parametrize("name", ["resnet20", "timm:test_efficientnet"])
 def test_masked_and_compact_channels_compute_the_same(tmp_path, name):
     data = load("digits", Path())
-    about = {"data_classes": data.classes, "data_mean": data.mean, "data_std": data.std}
-    spec = resolve(name, data_shape=data.shape, **about, input_size=32)
+    spec = resolve(name, data.images, InputConfig(input_size=32))
     dense = tmp_path / "net.safetensors"
     torch.manual_seed(0)
     lineage = Lineage.EMPTY.then("train", {}, model=spec.as_dict(), data=data.description, seed=0)
