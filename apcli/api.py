@@ -238,7 +238,7 @@ def report(
     >>> page.name
     'page.html'
     """
-    from apcli.stages.report.page import document
+    from apcli.stages.report import writing
 
     if output == "-":
         raise UsageError("--output - is for the command line: apcli.report_html gives the page as text")
@@ -248,8 +248,8 @@ def report(
         path = path / "report.html"
     ending = path.suffix.removeprefix(".")
     chosen = [ending or "html"] if format is None else split_list(text("--format", format), "format")
-    stem = path.with_suffix("") if ending in document.FORMATS else path
-    return document.make(_records_in(records), chosen, stem, overwrite)
+    stem = path.with_suffix("") if ending in writing.FORMATS else path
+    return writing.make(_records_in(records), chosen, stem, overwrite)
 
 
 def report_html(records: "File | Iterable[Record]") -> str:
@@ -258,9 +258,9 @@ def report_html(records: "File | Iterable[Record]") -> str:
     >>> apcli.report_html(apcli.divergence(tuned, level="network"))[:15]
     '<!DOCTYPE html>'
     """
-    from apcli.stages.report.page import document
+    from apcli.stages.report import writing
 
-    return document.html(_records_in(records))
+    return writing.html(_records_in(records))
 
 
 def _records_in(given: "File | Iterable[Record]") -> "Iterable[Record]":

@@ -60,7 +60,7 @@ __main__
 FLOORS = {room: floor for floor, rooms in enumerate(ROOMS.split("\n")) for room in rooms.split()}
 FILES_OF_A_ROOM, LOOSE_MODULES = 12, 8
 FAMILIES = ("criteria", "theory/distributions", "figures")  # one function a file: as many as there are
-HEAVY = {"torch", "torchvision", "timm", "numpy", "scipy", "matplotlib", "pyro", "rich", "safetensors"}
+HEAVY = {"torch", "torchvision", "timm", "numpy", "scipy", "matplotlib", "pyro", "rich", "safetensors", "jinja2"}
 LIGHT = [
     *[
         "apcli",

@@ -1,7 +1,6 @@
-"""Accuracy over sparsity: a line for each method, controls told apart, a panel for each moment."""
+"""Accuracy over sparsity: a line for each method, controls told apart, a panel for each state of the networks."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 from matplotlib import rc_context
@@ -9,27 +8,21 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator
 
-from apcli.figures import Point, empty_figure, mark, note, settings, shorten
+from apcli.figures.axes import note
+from apcli.figures.study import Curve, Study
+from apcli.figures.style import empty_figure, mark, settings, shorten
 
 _CONTROLS = ("x", "+", "1", "2")  # markers
 _WIDTH, _HEIGHT = 5.2, 4.4  # inches of a panel
 
 
-@dataclass(frozen=True)
-class Curve:
-    """Test accuracy in percent by sparsity; a ``control`` removes at random."""
-
-    method: str
-    control: bool
-    points: Mapping[float, Point]
-
-
-def over_sparsity(panels: Mapping[str, Sequence[Curve]], dense: float | None) -> Figure:
-    """A panel for each moment, all on the same axes.
+def accuracy(study: Study) -> Figure:
+    """All panels on the same axes.
 
     The horizontal axis is the logarithm of the compression of what was pruned, 1 / (1 - sparsity), so that high
     sparsities do not crowd (Blalock et al. 2020, arXiv:2003.03033, section 7); its ticks are the sparsities.
     """
+    panels = study.accuracies
     methods = list(dict.fromkeys(curve.method for curves in panels.values() for curve in curves if not curve.control))
     sparsities = sorted({s for curves in panels.values() for curve in curves for s in curve.points})
     with rc_context(settings()):
@@ -39,8 +32,8 @@ def over_sparsity(panels: Mapping[str, Sequence[Curve]], dense: float | None) ->
             controls = [curve for curve in curves if curve.control]
             for curve in curves:
                 _draw(axis, curve, methods, [control.method for control in controls])
-            if dense is not None:
-                axis.axhline(dense, color="#888888", linewidth=1, label="dense")
+            if study.dense_accuracy is not None:
+                axis.axhline(study.dense_accuracy, color="#888888", linewidth=1, label="dense")
             _ticks(axis, sparsities)
             axis.set(title=title, xlabel="sparsity")
         axes[0].set_ylabel("test accuracy, %")

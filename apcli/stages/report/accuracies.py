@@ -6,7 +6,6 @@ from apcli.criteria import FILTER_METHODS, METHODS
 from apcli.stages.report.experiment import Group, Run
 from apcli.stages.report.quantities import ScoreKey
 
-TITLE = "Accuracy over sparsity"
 _CONTROLS = {row.name for table in (METHODS, FILTER_METHODS) for row in table if "seed" in row.needs}
 
 
@@ -16,8 +15,8 @@ def compared(group: Group) -> list[Run]:
     return known if len({run.sparsity for run in known}) > 1 else []
 
 
-def moments(runs: Sequence[Run]) -> dict[str, str]:
-    """What the accuracies are of, with its name: two moments if any network was trained between them, else one."""
+def states(runs: Sequence[Run]) -> dict[str, str]:
+    """The states whose accuracies are shown, with their names: two if any network was trained in between, else one."""
     tuned = any(run.accuracy("before") not in (None, run.accuracy("pruned")) for run in runs)
     return {"before": "just pruned", "pruned": "after fine-tuning"} if tuned else {"pruned": "pruned"}
 

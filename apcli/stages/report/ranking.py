@@ -3,8 +3,9 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from apcli.stages.report.agreement import FINAL, JUST_PRUNED, Agreement, moment_name
+from apcli.stages.report.agreement import Agreement
 from apcli.stages.report.experiment import Group
+from apcli.stages.report.moments import FINAL, JUST_PRUNED, moment_name
 from apcli.stages.report.quantities import ApMeasure, Quantity
 from apcli.theory.statistics import kendall
 from apcli.words import count, few, join
@@ -38,7 +39,7 @@ class Place:
 
 
 @dataclass(frozen=True)
-class Ranking:
+class MeasureRanking:
     """The measures by tau against one PD at one moment: the best place first."""
 
     target: Quantity
@@ -50,7 +51,7 @@ class Ranking:
         return self.places[0]
 
 
-def rankings(found: Sequence[Agreement]) -> list[Ranking]:
+def rankings(found: Sequence[Agreement]) -> list[MeasureRanking]:
     """A ranking for each moment and PD at which measures differ in their order.
 
     Only measures known for the same runs are ranked, as many as there are: a tau over fewer runs is no match for it.
@@ -68,11 +69,11 @@ def rankings(found: Sequence[Agreement]) -> list[Ranking]:
             if len(alike) > 1:
                 best = next(iter(alike.values()))[0]
                 places = tuple(_place(best, members, there) for members in alike.values())
-                made.append(Ranking(target, moment, places))
+                made.append(MeasureRanking(target, moment, places))
     return made
 
 
-def sentences(group: Group, made: Iterable[Ranking]) -> list[str]:
+def sentences(group: Group, made: Iterable[MeasureRanking]) -> list[str]:
     """Which measure comes first, and from which others it cannot be told apart."""
     lines = []
     for ranking in made:

@@ -4,18 +4,15 @@ import statistics
 from dataclasses import replace
 
 import pytest
+from studies import only_group
 
 from apcli.records.divergence import Metrics
-from apcli.stages.report.accuracies import compared, dense_accuracy, is_control, moments
+from apcli.stages.report.accuracies import compared, dense_accuracy, is_control, states
 from apcli.stages.report.experiment import build
-from apcli.stages.report.page.document import html
-from apcli.stages.report.page.pictures import drawings
-from apcli.stages.report.tables.rows import accuracy_table, accuracy_words, to_markdown
-
-
-def only_group(records):
-    (group,) = build(records).groups
-    return group
+from apcli.stages.report.page.document import page
+from apcli.stages.report.page.pictures import pictures
+from apcli.stages.report.tables.markdown import to_markdown
+from apcli.stages.report.tables.rows import accuracy_table
 
 
 def mean_accuracy(records, state, method, sparsity):
@@ -30,7 +27,8 @@ def mean_accuracy(records, state, method, sparsity):
 
 def test_the_table_says_both_moments_and_who_is_highest(records):
     group = only_group(records)
-    head, rows = accuracy_table(group)
+    table = accuracy_table(group)
+    head, rows = table.head, table.rows
     assert head == ["method", "0.1", "0.3", "0.5", "0.8"]
     assert [row[0] for row in rows] == ["lowest", "random", "highest", "highest accuracy"]
     for row in rows[:3]:
@@ -42,19 +40,19 @@ def test_the_table_says_both_moments_and_who_is_highest(records):
         best = max((row[0] for row in rows[:3]), key=lambda m: mean_accuracy(records, "pruned", m, sparsity)[0])
         assert rows[3][column] == best
     dense = statistics.fmean({r.dense.sha256: r.metrics.dense.test.accuracy for r in records}.values())
-    assert f"just pruned → after fine-tuning; dense {dense:.2f} %" in accuracy_words(group)
+    assert f"just pruned → after fine-tuning; dense {dense:.2f} %" in table.caption
     assert "### Accuracy over sparsity" in to_markdown(build(records))
-    assert f"dense {dense:.2f} %" in html(records)
+    assert f"dense {dense:.2f} %" in page(build(records), [])
 
 
 def figure_of(records):
-    (found,) = (drawing for drawing in drawings(build(records)) if drawing.name == "accuracy")
+    (found,) = (picture for picture in pictures(build(records)) if picture.name == "accuracy")
     return found
 
 
 def test_a_panel_for_each_moment_and_dotted_controls(records):
-    drawing = figure_of(records)
-    axes = drawing.figure.axes
+    picture = figure_of(records)
+    axes = picture.figure.axes
     assert [axis.get_title() for axis in axes] == ["just pruned", "after fine-tuning"]
     for axis, state in zip(axes, ("before", "pruned"), strict=True):
         assert axis.get_xscale() == "log"
@@ -68,15 +66,15 @@ def test_a_panel_for_each_moment_and_dotted_controls(records):
             assert line.get_ydata() == pytest.approx(expected)
             assert line.get_xdata() == pytest.approx([1 / (1 - s) for s in (0.1, 0.3, 0.5, 0.8)])
         assert "dense" in [line.get_label() for line in axis.lines]
-    assert "± 1 sd over seeds" in drawing.caption
+    assert "± 1 sd over seeds" in picture.caption
 
 
 def test_one_panel_where_nothing_was_trained_between(make_grid):
     records = make_grid(seeds=(0,), epochs=0)
-    assert moments(compared(only_group(records))) == {"pruned": "pruned"}
-    drawing = figure_of(records)
-    assert [axis.get_title() for axis in drawing.figure.axes] == ["pruned"]
-    assert "sd" not in drawing.caption
+    assert states(compared(only_group(records))) == {"pruned": "pruned"}
+    picture = figure_of(records)
+    assert [axis.get_title() for axis in picture.figure.axes] == ["pruned"]
+    assert "sd" not in picture.caption
     assert "→" not in str(accuracy_table(only_group(records)))
 
 
@@ -86,7 +84,7 @@ def test_nothing_is_shown_without_a_comparison(make_grid):
     unknown = [replace(r, metrics=Metrics()) for r in make_grid(seeds=(0,), epochs=0)]
     assert compared(only_group(unknown)) == []
     for records in (one, unknown):
-        assert "Accuracy over sparsity" not in html(records) + to_markdown(build(records))
+        assert "Accuracy over sparsity" not in page(build(records), []) + to_markdown(build(records))
 
 
 def test_a_dense_network_counts_once_and_a_gap_is_a_gap(make_grid):
@@ -94,7 +92,8 @@ def test_a_dense_network_counts_once_and_a_gap_is_a_gap(make_grid):
     records = [r for r in records if not (r.method == "random" and r.sparsity.requested > 0.4)]
     group = only_group(records)
     assert dense_accuracy(compared(group)) == pytest.approx(91.5 - 0.15)
-    head, rows = accuracy_table(group)
+    table = accuracy_table(group)
+    head, rows = table.head, table.rows
     assert rows[1][head.index("0.5")] == "–"
     assert len(figure_of(records).figure.axes[0].containers[1].lines[0].get_xdata()) == 2
 

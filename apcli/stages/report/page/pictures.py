@@ -1,81 +1,78 @@
-"""Which figures a report has, what they are called and what is said below them."""
+"""Pictures of a report: what is drawn of each group, the names of the files and the captions."""
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from matplotlib.figure import Figure
 
-from apcli import figures
-from apcli.figures import Estimate, Point, Series, accuracy
-from apcli.figures.accuracy import Curve
+from apcli.figures import FigureRow, figure_rows
+from apcli.figures.study import Curve, PlottedEstimate, Point, Series, Study
+from apcli.figures.style import svg
 from apcli.stages.report import accuracies
-from apcli.stages.report.agreement import agreements, moment_name
+from apcli.stages.report.agreement import agreements
 from apcli.stages.report.experiment import Group, Report, Stat
-from apcli.stages.report.ranking import LOWER, Ranking, rankings
-
-METHOD_FIXED, SPARSITY_FIXED, OVER_SPARSITY, SCATTER = "by-sparsity", "by-method", "over-sparsity", "ap-against-pd"
-RANKED, ACCURACY = "ranking", "accuracy"
-SEEDS = "Lines are means over seeds, bands ± 1 standard deviation."
-
-TAUS = (
-    "Kendall’s τ over all runs with its 95 % bootstrap interval. Orange: the best; hollow: lower than the best; "
-    "otherwise not distinguishable from it, or too few runs to say."
-)
-CONTROLS = (
-    "Top-1 on the test split. Dotted: controls, which remove at random; what is not above them has found nothing. The "
-    "sparsities are spaced by the logarithm of 1 / (1 − sparsity)."
-)
+from apcli.stages.report.moments import moment_name
+from apcli.stages.report.ranking import LOWER, MeasureRanking, rankings
 
 
 @dataclass(frozen=True)
-class Drawing:
-    """A figure of a group with its file name (without suffix), its section and its caption."""
+class Picture:
+    """A drawn figure of a group, with its row, its file name (without suffix) and its caption."""
 
     group: Group
+    row: FigureRow
     name: str
-    section: str
     caption: str
     figure: Figure
 
-
-def series(group: Group) -> list[Series]:
-    """Every known measure of every run, in the report's order."""
-    found = []
-    for run in group.runs:
-        for quantity in group.quantities:
-            final = run.final(quantity.key)
-            epochs = run.epochs if any(run.at(quantity.key, epoch) for epoch in run.epochs) else []
-            points = tuple(_point(run.at(quantity.key, epoch)) for epoch in epochs)
-            kind, label, unit = quantity.kind, quantity.label, quantity.unit
-            found.append(Series(run.method, run.sparsity, label, unit, kind, tuple(epochs), points, _point(final)))
-    return found
+    @property
+    def element(self) -> str:
+        """The ``<svg>`` element alone: its identifiers unique on a page of several, no reference to elsewhere."""
+        text = svg(self.figure).decode()
+        text = text[text.index("<svg") :]
+        text = re.sub(r"<metadata>.*?</metadata>\s*|<!--.*?-->\s*", "", text, flags=re.DOTALL)
+        text = re.sub(r'\sxmlns(:\w+)?="[^"]*"', "", text)
+        text = text.replace("xlink:href=", "href=")
+        return re.sub(r'(\sid="|href="#|url\(#)', rf"\g<1>{self.name}.", text)
 
 
-def drawings(report: Report) -> list[Drawing]:
+def pictures(report: Report) -> list[Picture]:
     """All figures of a report; names are unique and hold only letters, digits, dots and dashes."""
     taken: set[str] = set()
-    found = []
+    drawn = []
     for group in report.groups:
         prefix = f"{group.title}." if len(report.groups) > 1 else ""
-        for drawing in _of(group, series(group)):
-            stem = name = _slug(f"{prefix}{drawing.name}")
-            for count in range(2, len(taken) + 3):
-                if name not in taken:
-                    break
-                name = f"{stem}-{count}"
-            taken.add(name)
-            found.append(replace(drawing, name=name))
-    return found
+        study, several = study_of(group), any(len(run.trials) > 1 for run in group.runs)
+        for row in figure_rows().values():
+            for subject in _subjects(row, study):
+                suffix = "" if subject is None else f".{_text(subject)}"
+                name = _unique(_slug(f"{prefix}{row.name}{suffix}"), taken)
+                figure = row.load()(study) if subject is None else row.load()(study, subject)
+                caption = row.summary if subject is None else row.summary.format(_text(subject))
+                seeds = f" {row.seeds}" if row.seeds and several else ""
+                drawn.append(Picture(group, row, name, f"{caption}{seeds}", figure))
+    return drawn
 
 
-def taus(group: Group, made: Sequence[Ranking]) -> dict[str, dict[str, Estimate]]:
+def study_of(group: Group) -> Study:
+    """The numbers of a group that figures draw."""
+    runs = accuracies.compared(group)
+    return Study(
+        series=tuple(_series(group)),
+        accuracies=_accuracies(group),
+        dense_accuracy=accuracies.dense_accuracy(runs),
+        rankings=taus(group, rankings(agreements(group))),
+    )
+
+
+def taus(group: Group, made: Sequence[MeasureRanking]) -> dict[str, dict[str, PlottedEstimate]]:
     """By ranking, then by measure: its tau. Measures stand in the order of the first ranking."""
     panels = {}
     for ranking in made:
         title = f"PD, {ranking.target.words},\n{moment_name(group, ranking.moment)}"
         panels[title] = {
-            measure.label: Estimate(
+            measure.label: PlottedEstimate(
                 place.agreement.tau or 0.0, place.agreement.interval, place is ranking.best, place.verdict == LOWER
             )
             for place in ranking.places
@@ -84,47 +81,58 @@ def taus(group: Group, made: Sequence[Ranking]) -> dict[str, dict[str, Estimate]
     return panels
 
 
-def _of(group: Group, data: Sequence[Series]) -> list[Drawing]:
-    made = rankings(agreements(group))
-    ranked = figures.ranking(taus(group, made)) if made else None
-    band = f" {SEEDS}" if any(len(run.trials) > 1 for run in group.runs) else ""
-    found = [Drawing(group, RANKED, RANKED, TAUS, ranked)] if ranked else []
-    if accuracies.compared(group):
-        bars = " Bars are ± 1 sd over seeds." if band else ""
-        found.append(Drawing(group, ACCURACY, ACCURACY, f"{CONTROLS}{bars}", _accuracy(group)))
-    traced = [run for run in group.runs if run.epochs]
-    for method in dict.fromkeys(run.method for run in traced):
-        words = f"Method {method}: each measure over the epochs of fine-tuning, one line for each sparsity.{band}"
-        found.append(Drawing(group, f"by-sparsity.{method}", METHOD_FIXED, words, figures.by_sparsity(data, method)))
-    for sparsity in sorted({run.sparsity for run in traced if run.sparsity is not None}):
-        words = f"Sparsity {sparsity:g}: each measure over the epochs of fine-tuning, one line for each method.{band}"
-        found.append(
-            Drawing(group, f"by-method.{sparsity:g}", SPARSITY_FIXED, words, figures.by_method(data, sparsity))
-        )
-    if data and len(traced) < len(group.runs):
-        words = "Each measure in the files as they stand, one line for each method; bars are ± 1 sd over seeds."
-        found.append(Drawing(group, "over-sparsity", OVER_SPARSITY, words, figures.over_sparsity(data)))
-    if any(s.kind == "pd" for s in data) and group.measures:
-        words = "One mark for each run: final values, means over seeds, log axes; a larger mark is a higher sparsity."
-        found.append(Drawing(group, "ap-against-pd", SCATTER, words, figures.ap_against_pd(data)))
-    return found
+def _subjects(row: FigureRow, study: Study) -> Sequence[str | float | None]:
+    """The methods or sparsities that a figure is drawn for, None for all at once; nothing where a need is not met."""
+    if not set(row.needs) <= study.holds:
+        return []
+    series = study.traced if "epochs" in row.needs else study.series
+    if row.per == "method":
+        return list(dict.fromkeys(s.method for s in series))
+    if row.per == "sparsity":
+        return sorted({s.sparsity for s in series if s.sparsity is not None})
+    return [None]
 
 
-def _accuracy(group: Group) -> Figure:
-    """A panel for each moment, a line for each method."""
+def _series(group: Group) -> list[Series]:
+    """Every known measure of every run, in the report's order."""
+    series = []
+    for run in group.runs:
+        for quantity in group.quantities:
+            final = run.final(quantity.key)
+            epochs = run.epochs if any(run.at(quantity.key, epoch) for epoch in run.epochs) else []
+            points = tuple(_point(run.at(quantity.key, epoch)) for epoch in epochs)
+            kind, label, unit = quantity.kind, quantity.label, quantity.unit
+            series.append(Series(run.method, run.sparsity, label, unit, kind, tuple(epochs), points, _point(final)))
+    return series
+
+
+def _accuracies(group: Group) -> dict[str, tuple[Curve, ...]]:
+    """By state of the networks, a curve for each method; nothing where there is no comparison."""
     runs = accuracies.compared(group)
     panels = {}
-    for state, title in accuracies.moments(runs).items():
+    for state, title in accuracies.states(runs).items() if runs else ():
         points: dict[str, dict[float, Point]] = {}
         for run in runs:
             if run.sparsity is not None:
                 points.setdefault(run.method, {})[run.sparsity] = _point(run.accuracy(state))
-        panels[title] = [Curve(method, accuracies.is_control(method), found) for method, found in points.items()]
-    return accuracy.over_sparsity(panels, accuracies.dense_accuracy(runs))
+        panels[title] = tuple(Curve(method, accuracies.is_control(method), p) for method, p in points.items())
+    return panels
 
 
 def _point(value: Stat | None) -> Point:
     return Point(None) if value is None else Point(value.mean, value.sd)
+
+
+def _text(subject: str | float) -> str:
+    return subject if isinstance(subject, str) else f"{subject:g}"
+
+
+def _unique(stem: str, taken: set[str]) -> str:
+    """The stem, with a number where it is taken already."""
+    candidates = [stem, *(f"{stem}-{count}" for count in range(2, len(taken) + 3))]
+    name = next(candidate for candidate in candidates if candidate not in taken)
+    taken.add(name)
+    return name
 
 
 def _slug(text: str) -> str:

@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from apcli.stages.report.agreement import FINAL, Agreement, bracketed, moment_name, signed
+from apcli.stages.report.agreement import Agreement
 from apcli.stages.report.experiment import Group, Run
+from apcli.stages.report.moments import FINAL, moment_name
 from apcli.stages.report.quantities import ApMeasure
-from apcli.stages.report.tables.rows import spread
+from apcli.stages.report.words import bracketed, signed, spread
 from apcli.words import MANY, count
 
 

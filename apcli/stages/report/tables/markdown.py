@@ -1,0 +1,53 @@
+"""The report as Markdown."""
+
+from apcli.figures import figure_rows
+from apcli.stages.report import accuracies
+from apcli.stages.report.agreement import agreements
+from apcli.stages.report.experiment import Report
+from apcli.stages.report.ranking import rankings, sentences
+from apcli.stages.report.tables import rows
+from apcli.stages.report.tables.rows import TextTable
+from apcli.stages.report.verdict import caveats, verdict
+
+
+def to_markdown(report: Report) -> str:
+    """Title, words, tables and caveats; one section per model and data set."""
+    parts = [f"# Pruning report: {_plain(report.title)}"]
+    figures = figure_rows()
+    for group in report.groups:
+        found = agreements(group)
+        parts += [f"## {_plain(group.title)}", "\n".join(f"- {_plain(sentence)}" for sentence in verdict(group, found))]
+        parts += [f"> {_plain(note)}" for note in group.notes]
+        parts += ["### Runs", *(_markdown(table) for table in rows.runs_tables(group))]
+        if accuracies.compared(group):
+            table = rows.accuracy_table(group)
+            parts += [f"### {figures['accuracy'].title}", _plain(table.caption), _markdown(table)]
+        made = rankings(found)
+        if made:
+            parts += [
+                f"### {figures['ranking'].title}",
+                "\n".join(f"- {_plain(line)}" for line in sentences(group, made)),
+            ]
+            parts.append(_markdown(rows.ranking_table(group, made)))
+        tables = {
+            "Order agreement: τ, its interval, pairs of runs that agree": rows.order_table(group, found),
+            "Pairs that break the order": rows.broken_table(group, found),
+            rows.BOUNDS: rows.bounds_table(group),
+        }
+        for title, table in tables.items():
+            parts += [f"### {title}", _markdown(table)] if table.rows else []
+    parts += ["## What to keep in mind", "\n".join(f"- {_plain(line)}" for line in caveats(report.groups))]
+    return "\n\n".join(parts) + "\n"
+
+
+def _plain(text: str) -> str:
+    """Text that Markdown shows as it is."""
+    for mark in "\\`*_<>|[]":
+        text = text.replace(mark, f"\\{mark}")
+    return " ".join(text.split())
+
+
+def _markdown(table: TextTable) -> str:
+    lines = [table.head, ["---"] * len(table.head), *table.rows]
+    cells = [line if index == 1 else [_plain(cell) for cell in line] for index, line in enumerate(lines)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in cells)

@@ -1,0 +1,50 @@
+"""Studies of two seeds, and of many measures."""
+
+from dataclasses import replace
+
+import pytest
+from studies import variant
+
+from apcli.records.divergence import Difference, PerformanceDifference, TvBounds
+
+
+@pytest.fixture
+def small(make_grid):
+    return make_grid(seeds=(0, 1), epochs=2, sparsities=(0.1, 0.5))
+
+
+@pytest.fixture
+def twelve_measures(make_grid):
+    """Twelve measures; one orders the runs as PD does, one the other way about, and one is known for a few runs."""
+    records = []
+    for r in make_grid(seeds=(0,), epochs=0):
+        losses = (Difference(difference.loss, 1.0) for difference in (r.pd.test, r.pd.train))
+        records.append(replace(r, pd=PerformanceDifference(*losses)))
+    kept = [*records]
+    for index, name in enumerate(["ar1", "diag", "rows", "full", "fisher", "activation"]):
+        kept += [
+            replace(r, value=r.value * (1 + (hash_of(r) + index) % 3))
+            for r in variant(records, "gaussian", params={"cov": name})
+        ]
+    kept += variant(records, "gaussian", dist="laplace", params={})
+    kept += [replace(r, value=r.pd.test.loss) for r in variant(records, dist="predictive", params={})]
+    kept += [replace(r, value=1 / r.value) for r in variant(records, dist="cauchy", params={})]
+    kept += [r for r in variant(records, dist="few", params={}) if r.method == "lowest"]
+    return kept  # fmt: skip
+
+
+@pytest.fixture
+def fourteen_measures(make_grid):
+    """Fourteen measures, some of them estimates, some with bounds on total variation."""
+    records = make_grid(seeds=(0,), epochs=1)
+    kept = [*records]
+    for index in range(11):
+        for r in (r for r in records if r.dist == "gaussian"):
+            value = r.value * (1 + (ord(r.pruned.sha256[index]) % 7))
+            drawn = {"params": {"cov": f"kind-{index}"}, "value": value, "std_error": 0.25 if index == 10 else 0.0}
+            kept.append(replace(r, **drawn, tv_bounds=TvBounds(None, 0.25, 0.75, 1.0)))
+    return kept
+
+
+def hash_of(record):
+    return int(record.pruned.sha256[:6], 16)

@@ -1,0 +1,69 @@
+"""Pictures of a report: what the table of figures lists, and whatever is added to it."""
+
+from dataclasses import replace
+
+import pytest
+from studies import only_group
+
+from apcli import figures
+from apcli.figures import FigureRow
+from apcli.records.divergence import PerformanceDifference
+from apcli.registry.tables import Table
+from apcli.stages.report.experiment import build
+from apcli.stages.report.page.document import page
+from apcli.stages.report.page.pictures import pictures, study_of
+
+
+def test_pictures_stand_in_the_order_of_the_table_and_carry_its_captions(small):
+    drawn = pictures(build(small))
+    assert list(dict.fromkeys(picture.row.name for picture in drawn)) == [
+        *("accuracy", "by-sparsity", "by-method", "ap-against-pd")
+    ]
+    captions = {picture.name: picture.caption for picture in drawn}
+    assert captions["by-sparsity.lowest"].startswith("Method lowest: each measure over the epochs")
+    assert captions["by-method.0.5"].startswith("Sparsity 0.5: each measure over the epochs")
+    assert "bands ± 1 standard deviation" in captions["by-method.0.5"]
+
+
+def test_one_seed_has_no_word_of_a_spread(make_grid):
+    drawn = pictures(build(make_grid(seeds=(0,), epochs=1, sparsities=(0.1, 0.5))))
+    assert not any("±" in picture.caption for picture in drawn)
+
+
+def test_a_study_has_a_series_for_each_run_and_measure(small):
+    group = only_group(small)
+    study = study_of(group)
+    assert len(study.series) == len(group.runs) * len(group.quantities)
+    first, run = study.series[0], group.runs[0]
+    assert (first.method, first.sparsity, first.epochs) == (run.method, run.sparsity, (0, 1, 2))
+    assert first.final.mean == run.final(group.measures[0].key).mean
+
+
+def test_a_new_row_is_drawn_saved_and_shown(make_grid, monkeypatch):
+    """A new figure is a function and a row: the report needs no change."""
+    row = FigureRow(
+        "one-bar",
+        "studies:one_bar",
+        "As high as there are series of {}.",
+        "a test",
+        ("ap",),
+        title="Bars",
+        per="method",
+    )
+    monkeypatch.setattr(figures, "FIGURES", Table("figure", (*figures.FIGURES, row)))
+    report = build(make_grid(seeds=(0,), epochs=0, sparsities=(0.1,)))
+    drawn = [picture for picture in pictures(report) if picture.row is row]
+    assert [picture.name for picture in drawn] == ["one-bar.lowest", "one-bar.random", "one-bar.highest"]
+    text = page(report, drawn)
+    assert "<h2>Bars</h2>" in text
+    assert "<figcaption>As high as there are series of random.</figcaption>" in text
+
+
+@pytest.mark.parametrize("need", ["epochs", "pd"])
+def test_a_figure_whose_need_is_not_met_is_left_out(make_grid, need):
+    records = make_grid(seeds=(0,), epochs=0, sparsities=(0.1, 0.3))
+    if need == "pd":
+        records = [replace(record, pd=PerformanceDifference()) for record in records]
+    drawn = pictures(build(records))
+    assert drawn
+    assert not any(need in picture.row.needs for picture in drawn)

@@ -1,0 +1,25 @@
+"""Numbers in words."""
+
+import pytest
+
+from apcli.stages.report.experiment import Stat
+from apcli.stages.report.words import number, spread
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (None, "–"),
+        (Stat(0.0123, None, 1), "0.0123"),
+        (Stat(0.0123, None, 1, 4e-4), "0.0123 ± 0.0004"),
+        (Stat(0.0123, 0.001, 3), "0.0123 ± 0.001"),
+        (Stat(0.0123, 0.001, 3, 4e-4), "0.0123 ± 0.001 (s.e. 0.0004)"),
+    ],
+)
+def test_spreads_and_standard_errors(value, text):
+    assert spread(value) == text
+
+
+@pytest.mark.parametrize(("value", "text"), [(0.0, "0"), (1.23456e-7, "1.235e-7"), (91.5, "91.5"), (1.5e12, "1.5e12")])
+def test_numbers(value, text):
+    assert number(value) == text

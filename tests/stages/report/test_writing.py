@@ -1,0 +1,52 @@
+"""The files that a report is written to."""
+
+import copy
+import csv
+import io
+from dataclasses import replace
+
+import pytest
+
+from apcli.errors import ApcliError, UsageError
+from apcli.stages.report.writing import html, make
+
+
+def test_make_writes_every_format(make_grid, tmp_path):
+    records = make_grid(seeds=(0,), epochs=0, sparsities=(0.1, 0.3))
+    stem = tmp_path / "out" / "my.report"
+    paths = make(records, ["html", "md", "csv", "png", "svg"], stem)
+    names = [path.name.removeprefix("my.report.") for path in paths]
+    order = list(csv.DictReader(io.StringIO(paths[3].read_text(encoding="utf-8"))))
+    assert order[0]["tau_low"] != ""
+    assert float(order[0]["tau_low"]) <= float(order[0]["tau"]) <= float(order[0]["tau_high"])
+    assert {row["pd"] for row in order} == {"test loss", "train loss"}
+    drawn = [f"{name}.{form}" for form in ("png", "svg") for name in ("accuracy", "over-sparsity", "ap-against-pd")]
+    assert names == ["html", "md", "csv", "order.csv", *drawn]
+    assert sorted(paths) == sorted(stem.parent.iterdir())
+    assert paths[0].read_text(encoding="utf-8") == html(copy.deepcopy(records)), "the same page twice"
+
+
+def test_make_refuses_what_is_there_and_writes_nothing(small, tmp_path):
+    (tmp_path / "r.csv").write_text("mine")
+    with pytest.raises(UsageError, match="--overwrite"):
+        make(small, ["md", "csv"], tmp_path / "r")
+    assert [p.name for p in tmp_path.iterdir()] == ["r.csv"]
+    assert (tmp_path / "r.csv").read_text() == "mine"
+    make(small, ["md", "csv"], tmp_path / "r", overwrite=True)
+    assert (tmp_path / "r.csv").read_text().startswith("model,")
+
+
+def test_make_refuses_nonsense(small, tmp_path):
+    with pytest.raises(UsageError, match="unknown format 'pdf': known are html, md, csv, png, svg"):
+        make(small, ["pdf"], tmp_path / "r")
+    with pytest.raises(ApcliError, match="no divergence record"):
+        make([], ["md"], tmp_path / "r")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_figure_names_never_leave_the_folder(make_grid, tmp_path):
+    names = {"lowest": "../../x", "random": "x", "highest": "X"}
+    records = [replace(r, method=names[r.method]) for r in make_grid(seeds=(0,), epochs=1, sparsities=(0.1,))]
+    paths = make(records, ["svg"], tmp_path / "r")
+    assert all(path.parent == tmp_path for path in paths)
+    assert len(set(paths)) == len(paths) == 5

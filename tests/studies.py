@@ -1,0 +1,84 @@
+"""Studies for the tests of figures and reports: what is drawn, the one group of a report, the outline of a page."""
+
+from dataclasses import replace
+from html.parser import HTMLParser
+
+from matplotlib.figure import Figure
+
+from apcli.figures.study import Point, Series, Study
+from apcli.stages.report.experiment import build
+
+VOID = {"meta", "br", "link", "img", "input", "hr"}
+
+
+def only_group(records):
+    (group,) = build(records).groups
+    return group
+
+
+def variant(records, of="student-t", **changes):
+    """Records of one distribution again, as if measured otherwise."""
+    return [replace(r, **changes) for r in records if r.dist == of]
+
+
+class Outline(HTMLParser):
+    """Balanced tags, ids, links and the text of headings."""
+
+    def __init__(self):
+        super().__init__()
+        self.open, self.ids, self.links, self.headings, self.seen = [], [], [], [], []
+
+    def handle_starttag(self, tag, attrs):
+        self.seen.append(tag)
+        self.open += [tag] if tag not in VOID else []
+        for key, value in attrs:
+            self.ids += [value] if key == "id" else []
+            self.links += [value] if key in ("href", "src", "xlink:href") else []
+
+    def handle_startendtag(self, tag, attrs):
+        self.handle_starttag(tag, attrs)
+        if tag not in VOID:
+            self.open.pop()
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if self.open and self.open[-1] in ("title", "h1", "h2"):
+            self.headings.append(data)
+
+
+def outline(page):
+    parser = Outline()
+    parser.feed(page)
+    parser.close()
+    assert parser.open == []
+    return parser
+
+
+METHODS, SPARSITIES = ("lowest", "random", "highest"), (0.1, 0.3, 0.8)
+MEASURES = (("AP2", "ap"), ("PD, test loss", "pd"))
+
+
+def drawn_study(epochs=(0, 1, 2), sd=0.1, zero_at=None, measures=MEASURES):
+    """What figures draw: 3 methods × 3 sparsities × the measures, as (name, kind)."""
+    series = []
+    for strength, method in enumerate(METHODS, 1):
+        for sparsity in SPARSITIES:
+            values = [0.0 if epoch == zero_at else strength * sparsity * 2.0**-epoch for epoch in epochs]
+            points = tuple(Point(value, sd and sd * sparsity) for value in values)
+            final = Point(strength * sparsity, sd)
+            for name, kind in measures:
+                series.append(Series(method, sparsity, name, "nats", kind, tuple(epochs), points, final))
+    return Study(tuple(series))
+
+
+def one_bar(study, method):
+    """A figure that no table of ours lists: as high as the method has series."""
+    figure = Figure()
+    figure.subplots().bar([0], [sum(s.method == method for s in study.series)])
+    return figure
+
+
+def legend(figure):
+    return [text.get_text() for text in figure.legends[0].get_texts()]
