@@ -173,10 +173,9 @@ def test_tied_weights_count_once_and_cost_what_each_use_costs(nets, tmp_path):
     biases = 16 + 16 + 16 + 10
     assert found["parameters"] == sum(sizes.values()) + biases + 256  # and the table
     assert (found["prunable"], found["kept"]) == (sum(sizes.values()), found["parameters"] - 192)
-    scores = NetworkScores(PruneConfig((0.5,), model=f"{nets}:tied"), quiet)
-    scores._begin(read(path))
-    costs = macs(scores._model, torch.zeros(1, 1, 8, 8))
-    found = with_macs(found, costs, costs.total, scores._spec)
+    network = NetworkScores(PruneConfig((0.5,), model=f"{nets}:tied"), quiet).of(read(path))
+    costs = macs(network.model, torch.zeros(1, 1, 8, 8))
+    found = with_macs(found, costs, costs.total, network.spec)
     assert {t["layer"]: t["macs"] for t in found["tensors"] if t["layer"]} == {**sizes, "one": 2 * 256}
     assert found["macs"]["nonzero"] == 1024 + 2 * 64 + 160
     assert next(t for t in found["tensors"] if t["name"] == "two.weight")["macs"] is None

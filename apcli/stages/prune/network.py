@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from apcli.checkpoints.checkpoint import Checkpoint
 from apcli.checkpoints.files.entries import Entry
@@ -12,88 +13,116 @@ from apcli.checkpoints.layers import Layer, select
 from apcli.checkpoints.state_dicts import entry_of
 from apcli.configs.prune import PruneConfig
 from apcli.criteria.subject import Masks, Scores, Subject
-from apcli.data.datasets import evenly
+from apcli.data.datasets import Dataset, evenly
 from apcli.devices import device_of
 from apcli.errors import ApcliError
+from apcli.models.spec import ModelSpec
 from apcli.networks import Networks, batches_of
+from apcli.probes.undisturbed import Batches
 from apcli.progress import Tell
 from apcli.registry.tables import Choice
 from apcli.stages.prune.channel_shares import Named, Shares
 from apcli.stages.prune.channels import FilterPruner, FilterResult
-from apcli.stages.prune.requests import Trial, needs_data, runs_network
+from apcli.stages.prune.requests import Trial, needs_data
 from apcli.words import few
 
 _BY_LAYER = "--layer-sparsity"
 
 
 class NetworkScores:
-    """Runs the networks of a stream of checkpoints; each is built once for all its methods and sparsities."""
+    """Builds the networks of a stream of checkpoints, whose data are read once."""
 
     def __init__(self, config: PruneConfig, tell: Tell) -> None:
         self.config = config
         self.tell = tell
         self.networks = Networks(config.data, config.model, device_of(config.device), tell, config.inputs)
-        self._needs_data = needs_data(config)
-        self._origin: tuple[str, str] | None = None
-        self._scores: dict[str, Scores] = {}
-        self._filters: dict[str, FilterPruner] = {}
 
     def as_built(self, source: Checkpoint) -> Checkpoint:
-        """The checkpoint with the layers that its network's modules say.
+        """The checkpoint with the layers that its network's modules say, where nothing else is asked of them.
+
+        Raises:
+            UsageError: the network is not known, or is another one.
+        """
+        return source.as_built(self.networks.layers_for(source))
+
+    def of(self, source: Checkpoint) -> "ScoredNetwork":
+        """The checkpoint's network, with its weights; an outline of it, where its structure alone is asked for.
 
         Raises:
             UsageError: the network or its data is not known, or is another one.
+            ApcliError: the weights do not fit the network.
         """
-        if not runs_network(self.config):
-            return source.as_built(self.networks.layers_for(source))
-        self._begin(source)
-        return source.as_built(self.networks.layers_of(self._spec))
+        of_weights = not needs_data(self.config)
+        spec, dataset = self.networks.known_spec(source), None
+        if spec is None or not of_weights:
+            spec, dataset = self.networks.spec_and_data(source)
+        build = self.networks.outline if self.config.is_filter and of_weights else self.networks.network
+        built = source.as_built(self.networks.layers_of(spec))
+        return ScoredNetwork(built, build(spec, source), spec, dataset, self.config, self.tell)
 
-    def scores(
-        self, source: Checkpoint, layers: Sequence[Layer], method: Choice, choose: Callable[[Scores, float], Masks]
-    ) -> Scores:
-        """By tensor, larger = keep; had once for all sparsities, but of criteria that prune in steps."""
-        self._begin(source)
+
+class ScoredNetwork:
+    """One checkpoint's network, for all its methods and sparsities.
+
+    Args:
+        source: the checkpoint, of whose network the layers are known.
+        model: the network with its weights, or an outline of it, where ``filters`` needs no more.
+        dataset: None where no method needs data.
+    """
+
+    def __init__(
+        self,
+        source: Checkpoint,
+        model: nn.Module,
+        spec: ModelSpec,
+        dataset: Dataset | None,
+        config: PruneConfig,
+        tell: Tell,
+    ) -> None:
+        self.source, self.model, self.spec, self.dataset = source, model, spec, dataset
+        self.config = config
+        self.tell = tell
+        self._scores: dict[str, Scores] = {}
+        self._filters: dict[str, FilterPruner] = {}
+
+    def scores(self, layers: Sequence[Layer], method: Choice, choose: Callable[[Scores, float], Masks]) -> Scores:
+        """Scores by tensor, larger = keep; cached across sparsities unless the criterion prunes in steps."""
         key = method.spec
         if key in self._scores:
             return self._scores[key]
-        found: Scores = self._run(
-            source, method, Subject(self._model, [x.tensor for x in layers], self._batches(method), choose)
-        )
+        tensors = [layer.tensor for layer in layers]
+        found: Scores = self._run(method, Subject(self.model, tensors, self._batches(method), choose))
         missing = [layer.tensor for layer in layers if layer.tensor not in found]
         if missing:
-            raise ApcliError(f"{source.label}: method {method.spec} gives no scores of {few(missing)}")
+            raise ApcliError(f"{self.source.label}: method {method.spec} gives no scores of {few(missing)}")
         if "data" in method.row.needs:
             self._scores[key] = found
         return found
 
     def reconstructed(
         self,
-        source: Checkpoint,
         layers: Sequence[Layer],
         method: Choice,
         removed: dict[str, int],
         pattern: tuple[int, int] | None,
     ) -> dict[str, Entry]:
         """New weights, in the file's own type, by tensor."""
-        self._begin(source)
         tensors = [layer.tensor for layer in layers]
-        subject = Subject(self._model, tensors, self._batches(method), _chooses_nothing, removed, pattern)
-        weights: dict[str, np.ndarray] = self._run(source, method, subject)
-        dtypes = {name: tensor.dtype for name, tensor in self._model.state_dict().items()}
+        subject = Subject(self.model, tensors, self._batches(method), _chooses_nothing, removed, pattern)
+        weights: dict[str, np.ndarray] = self._run(method, subject)
+        dtypes = {name: tensor.dtype for name, tensor in self.model.state_dict().items()}
         return {name: entry_of(torch.from_numpy(w).to(dtypes[name])) for name, w in weights.items()}
 
-    def filters(self, source: Checkpoint, layers: Sequence[Layer], trial: Trial) -> FilterResult:
+    def filters(self, layers: Sequence[Layer], trial: Trial) -> FilterResult:
         """The checkpoint without some of its channels."""
-        config, method = self.config, trial.method
+        source, config, method = self.source, self.config, trial.method
         assert method is not None
-        self._begin(source)
         kind = "data" if "data" in method.row.needs else "weights"
         if kind not in self._filters:
             batches = self._batches(method) if kind == "data" else None
             unwanted = [] if config.exclude is None else select(source, config.exclude, option="--exclude")
             excluded = [layer.tensor for layer in unwanted]
-            self._filters[kind] = FilterPruner(source, self._model, self._spec, layers, batches, excluded)
+            self._filters[kind] = FilterPruner(source, self.model, self.spec, layers, batches, excluded)
         named = [
             Named(f"{pattern}={share:g}", share, frozenset(x.tensor for x in select(source, pattern, None, _BY_LAYER)))
             for pattern, share in config.layer_sparsity
@@ -101,34 +130,22 @@ class NetworkScores:
         shares = Shares(trial.sparsity, named)
         return self._filters[kind].prune(method, shares, config.scope, trial.seed or 0, config.min_keep, config.compact)
 
-    def _run(self, source: Checkpoint, method: Choice, subject: Subject) -> Any:
-        self.tell(f"{method.spec} of {source.label}")
+    def _run(self, method: Choice, subject: Subject) -> Any:
+        self.tell(f"{method.spec} of {self.source.label}")
         try:
             return method(subject)
         except ApcliError as error:
-            raise type(error)(f"{source.label}: {error}") from None
+            raise type(error)(f"{self.source.label}: {error}") from None
 
-    def _begin(self, source: Checkpoint) -> None:
-        origin = (source.label, source.sha256)
-        if origin == self._origin:
-            return
-        self._origin, self._scores, self._filters = origin, {}, {}
-        known = self.networks.known_spec(source)
-        if known and not self._needs_data:
-            self._spec = known
-        else:
-            self._spec, self._dataset = self.networks.spec_and_data(source)
-        network = self.networks.outline if self.config.is_filter and not self._needs_data else self.networks.network
-        self._model = network(self._spec, source)
-
-    def _batches(self, method: Choice) -> Any:
+    def _batches(self, method: Choice) -> Batches:
+        """The data that a method looks at; without any, an image of zeros."""
         if "data" in method.row.needs:
-            split = evenly(getattr(self._dataset, self.config.split), self.config.images)
-            return batches_of(split, self._spec, self.config.batch_size)
-        device = self.networks.device
-        dtype = next(self._model.parameters()).dtype
-        image = torch.zeros(1, *self._spec.input_size, dtype=dtype, device=device)
-        return lambda: iter([(image, torch.zeros(1, dtype=torch.int64, device=device))])
+            assert self.dataset is not None
+            split = evenly(getattr(self.dataset, self.config.split), self.config.images)
+            return batches_of(split, self.spec, self.config.batch_size)
+        weight = next(self.model.parameters())
+        image = torch.zeros(1, *self.spec.input_size, dtype=weight.dtype, device=weight.device)
+        return lambda: iter([(image, torch.zeros(1, dtype=torch.int64, device=weight.device))])
 
 
 def _chooses_nothing(scores: Scores, share: float) -> Masks:

@@ -25,11 +25,11 @@ from apcli.selection.rankings import MagnitudeRanking, ScoreRanking, common_dtyp
 from apcli.stages.outputs import Outputs
 from apcli.stages.prune.amounts import check_lengths, share_of_compression, tell
 from apcli.stages.prune.repack import only_repacks, repack
-from apcli.stages.prune.requests import Trial, check, needs_network, trials_of
+from apcli.stages.prune.requests import Trial, check, needs_network, runs_network, trials_of
 from apcli.stages.zero_layers import check_masks_can_be_told
 
 if TYPE_CHECKING:  # it imports torch
-    from apcli.stages.prune.network import NetworkScores
+    from apcli.stages.prune.network import NetworkScores, ScoredNetwork
 
 log = logging.getLogger("apcli")
 
@@ -37,28 +37,32 @@ _MASK = "mask"  # the method of files whose zeros are another file's
 
 
 def prune(
-    source: Checkpoint, config: PruneConfig, outputs: Outputs, network: "NetworkScores | None" = None
+    source: Checkpoint, config: PruneConfig, outputs: Outputs, networks: "NetworkScores | None" = None
 ) -> Iterator[Path]:
     """Prune one checkpoint by every method, sparsity and seed of ``config``; yields each file when it is whole.
 
     Args:
-        network: runs the networks, where ``needs_network`` says so.
+        networks: builds the networks, where ``needs_network`` says so.
 
     Raises:
         UsageError: the request makes no sense, there is no such layer, or another file is in the way.
         ApcliError: a weight is NaN or Inf.
         VerificationError: a written file has fewer zeros than promised.
-        ValueError: ``network`` is missing.
+        ValueError: ``networks`` is missing.
     """
     check(config, outputs)
-    if network is None and needs_network(config):
+    if networks is None and needs_network(config):
         raise ValueError(f"{config.method or config.structure} runs the network: pass NetworkScores(config, tell)")
     check_input(source)
     if only_repacks(source, config):
         yield repack(source, config, outputs)
         return
-    if network is not None:
-        source = network.as_built(source)
+    network = None
+    if networks is not None and runs_network(config):
+        network = networks.of(source)
+        source = network.source
+    elif networks is not None:
+        source = networks.as_built(source)
     with ThreadPoolExecutor(1) as hashing:
         hashed = hashing.submit(lambda: source.sha256)  # while the weights are ranked and written
         yield from _Pruner(source, config, outputs, network).results(hashed)
@@ -68,7 +72,7 @@ class _Pruner:
     """Prunes one checkpoint."""
 
     def __init__(
-        self, source: Checkpoint, config: PruneConfig, outputs: Outputs, network: "NetworkScores | None"
+        self, source: Checkpoint, config: PruneConfig, outputs: Outputs, network: "ScoredNetwork | None"
     ) -> None:
         self.source, self.config, self.outputs, self.network = source, config, outputs, network
         self.layers = select(source, config.layers, config.exclude)
@@ -170,13 +174,13 @@ class _Pruner:
         earlier = source.lineage.kept
         if config.is_filter:
             assert self.network is not None
-            found = self.network.filters(source, self.layers, trial)
+            found = self.network.filters(self.layers, trial)
             log.info("%s: %d of %d channels go", source.label, *found.channels)
             return found.entries, dict.fromkeys(found.pruned), found.kept, found.pruned
         if method is not None and "reconstruction" in method.row.needs:
             assert self.network is not None
             layers, removed = self._counts(trial)
-            weights = self.network.reconstructed(source, layers, method, removed, config.pattern)
+            weights = self.network.reconstructed(layers, method, removed, config.pattern)
             named = {name: entry for tensor, entry in weights.items() for name in self._names(tensor)}
             return {**source.entries, **named}, dict.fromkeys(weights), earlier, {}
         masks = self._masks(trial, other)
@@ -202,7 +206,7 @@ class _Pruner:
             }
         if "network" in method.row.needs:
             assert self.network is not None
-            scores = self.network.scores(source, self.layers, method, lambda s, share: self._chosen(s, share, trial))
+            scores = self.network.scores(self.layers, method, lambda s, share: self._chosen(s, share, trial))
             return self._masks_of(self._ranked(scores), trial)
         if "layer" in method.row.needs:
             scores = {layer.tensor: method(source.entries[layer.tensor].values) for layer in self.layers}
