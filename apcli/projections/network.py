@@ -3,6 +3,7 @@
 import logging
 import math
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -11,9 +12,10 @@ from apcli.checkpoints.checkpoint import Checkpoint
 from apcli.checkpoints.files.entries import Entry
 from apcli.checkpoints.state_dicts import tensor_of
 from apcli.configs.divergence import DivergenceConfig
-from apcli.data.datasets import evenly
+from apcli.data.datasets import Dataset, evenly
 from apcli.devices import device_of
 from apcli.errors import ApcliError, UsageError
+from apcli.models.spec import ModelSpec
 from apcli.networks import Networks, batches_of, forward_batches
 from apcli.probes.predictions import log_probabilities
 from apcli.progress import Tell
@@ -29,31 +31,91 @@ log = logging.getLogger("apcli")
 
 
 class DataProjections:
-    """Measures dense networks on data; what belongs to one dense file is had once for all its pruned files."""
+    """Builds the networks of a stream of pairs; a dense file is measured once for all its pruned files."""
 
     def __init__(self, config: DivergenceConfig, tell: Tell) -> None:
         self.config = config
         self.tell = tell
         self.networks = Networks(config.data, config.model, device_of(config.device), tell, config.inputs)
-        self._origin: tuple[Any, ...] = ()
-        self._metrics: dict[tuple[tuple[str, ...], ...], Any] = {}
-        self._dense: np.ndarray | None = None
+        self._dense: DenseNetwork | None = None  # the last one
 
-    def start(self, dense: Checkpoint, pruned: Checkpoint, tensors: Sequence[str]) -> dict[str, Any]:
-        """Begin with a pair and its compared tensors; says which data it is measured on, as its records do.
+    def of(self, dense: Checkpoint, pruned: Checkpoint, tensors: Sequence[str]) -> "PairOnData":
+        """A pair of checkpoints, of which ``tensors`` are compared.
 
         Raises:
             UsageError: the network or the data is not known.
         """
-        self.dense, self.pruned, self.compared = dense, pruned, tuple(tensors)
-        told = pruned if pruned.lineage.model else dense
-        self.spec, dataset = self.networks.spec_and_data(told)
-        origin = (dense.sha256, dataset.name, self.spec)
-        if origin != self._origin:
-            self._origin, self._metrics, self._dense = origin, {}, None
-            self._split = evenly(getattr(dataset, self.config.split), self.config.images)
-            self._batches = batches_of(self._split, self.spec, self.config.batch_size)
-        return {"data": dataset.name, "split": self.config.split, "images": len(self._split)}
+        spec, dataset = self.networks.spec_and_data(pruned if pruned.lineage.model else dense)
+        if self._dense is None or self._dense.key != (dense.sha256, dataset.name, spec):
+            self._dense = DenseNetwork(dense, spec, dataset, self.networks, self.config, self.tell)
+        return PairOnData(self._dense, pruned, tuple(tensors))
+
+
+class DenseNetwork:
+    """The network of a dense checkpoint, and the images that it is measured on.
+
+    Attributes:
+        key: two dense networks of one key measure the same.
+        evaluated: the images, as records name them.
+    """
+
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        spec: ModelSpec,
+        dataset: Dataset,
+        networks: Networks,
+        config: DivergenceConfig,
+        tell: Tell,
+    ) -> None:
+        self.checkpoint, self.spec, self.networks, self.tell = checkpoint, spec, networks, tell
+        self.key = (checkpoint.sha256, dataset.name, spec)
+        self.split = evenly(getattr(dataset, config.split), config.images)
+        self.evaluated = {"data": dataset.name, "split": config.split, "images": len(self.split)}
+        self.batch_size = config.batch_size
+        self._metrics: dict[tuple[tuple[str, ...], ...], Any] = {}
+
+    def metric(self, choice: Choice, tensors: tuple[str, ...]) -> Any:
+        """The metric that ``choice`` names, of these tensors' weights; measured once."""
+        row = COVARIANCES.row(str(choice.parameters["cov"]))
+        given = {key: choice.parameters[key] for key in row.parameters}
+        key = ((row.name, *(f"{k}={v}" for k, v in given.items())), tensors)
+        if key not in self._metrics:
+            self.tell(f"{row.name} of {self.checkpoint.label}")
+            network = self.networks.network(self.spec, self.checkpoint)
+            batches = batches_of(self.split, self.spec, self.batch_size)
+            self._metrics[key] = row.load()(network, tensors, batches, **given)
+        return self._metrics[key]
+
+    @cached_property
+    def predictions(self) -> np.ndarray:
+        """Log probabilities [images, classes].
+
+        Raises:
+            ApcliError: an output is NaN or Inf.
+        """
+        return self.predictions_of(self.checkpoint, {})
+
+    def predictions_of(self, checkpoint: Checkpoint, replaced: Mapping[str, Entry]) -> np.ndarray:
+        """Log probabilities [images, classes] of a file of the same network, some of whose tensors are ``replaced``.
+
+        Raises:
+            ApcliError: an output is NaN or Inf.
+        """
+        self.tell(f"predictions of {checkpoint.label}")
+        network = self.networks.network(self.spec, checkpoint)
+        network.load_state_dict({name: tensor_of(entry) for name, entry in replaced.items()}, strict=False)
+        try:
+            return log_probabilities(network, forward_batches(network, self.split, self.spec, self.batch_size))
+        except ApcliError as error:
+            raise ApcliError(f"{checkpoint.label}: {error}") from None
+
+
+class PairOnData:
+    """A dense network and a pruned checkpoint, of which ``compared`` are the compared tensors."""
+
+    def __init__(self, dense: DenseNetwork, pruned: Checkpoint, compared: tuple[str, ...]) -> None:
+        self.dense, self.pruned, self.compared = dense, pruned, compared
 
     def shift(self, choice: Choice, tensors: Sequence[Tensors]) -> Shift:
         """The distance of these layers' weights in the metric that the dense network gives them.
@@ -71,11 +133,13 @@ class DataProjections:
         try:
             pruned_scale = number_or_same(choice.parameters["pruned_scale"], scale, "pruned_scale")
             log_scales = log_of_scales(scale, pruned_scale)
-            squared = self._metric(choice).squared({name: d / unit for name, d in difference.items()})
+            squared = self.dense.metric(choice, self.compared).squared(
+                {name: d / unit for name, d in difference.items()}
+            )
         except ValueError as error:
             raise UsageError(f"--dist {choice.spec}: {error}") from None
         except ApcliError as error:
-            raise type(error)(f"{self.dense.label}: {error}") from None
+            raise type(error)(f"{self.dense.checkpoint.label}: {error}") from None
         damping = float(choice.parameters.get("damping", 0.0))
         if length and damping > squared / 2:
             share = f"{100 * damping / squared:.0f} %"
@@ -89,26 +153,5 @@ class DataProjections:
         Raises:
             ApcliError: an output is NaN or Inf.
         """
-        if self._dense is None:
-            self._dense = self._log_probabilities(self.dense, {})
-        pair: Pair = choice.row.load()(self._dense, self._log_probabilities(self.pruned, replaced))
-        return pair
-
-    def _metric(self, choice: Choice) -> Any:
-        row = COVARIANCES.row(str(choice.parameters["cov"]))
-        given = {key: choice.parameters[key] for key in row.parameters}
-        key = ((row.name, *(f"{k}={v}" for k, v in given.items())), self.compared)
-        if key not in self._metrics:
-            self.tell(f"{row.name} of {self.dense.label}")
-            network = self.networks.network(self.spec, self.dense)
-            self._metrics[key] = row.load()(network, self.compared, self._batches, **given)
-        return self._metrics[key]
-
-    def _log_probabilities(self, checkpoint: Checkpoint, replaced: Mapping[str, Entry]) -> np.ndarray:
-        self.tell(f"predictions of {checkpoint.label}")
-        network = self.networks.network(self.spec, checkpoint)
-        network.load_state_dict({name: tensor_of(entry) for name, entry in replaced.items()}, strict=False)
-        try:
-            return log_probabilities(network, forward_batches(network, self._split, self.spec, self.config.batch_size))
-        except ApcliError as error:
-            raise ApcliError(f"{checkpoint.label}: {error}") from None
+        found: Pair = choice.row.load()(self.dense.predictions, self.dense.predictions_of(self.pruned, replaced))
+        return found

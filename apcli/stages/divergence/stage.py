@@ -26,7 +26,7 @@ from apcli.theory.distributions.shifts import Shift
 from apcli.theory.measures import NoExactForm, Pair
 
 if TYPE_CHECKING:  # it imports torch
-    from apcli.projections.network import DataProjections
+    from apcli.projections.network import DataProjections, PairOnData
 
 log = logging.getLogger("apcli")
 
@@ -78,9 +78,9 @@ class Divergences:
         check_input(pruned)
         layers = compared_layers(dense, pruned, self.config)
         list(hashes)  # both are known now
-        evaluated = None
+        on_data = None
         if self.on_data is not None:
-            evaluated = self.on_data.start(dense, pruned, [layer.tensor for layer in layers])
+            on_data = self.on_data.of(dense, pruned, [layer.tensor for layer in layers])
         zeros = {layer: _zeros(pruned.entries[layer.tensor], layer) for layer in layers}
         pruning = {layer.name: pruning_of(pruned, {layer: zeros[layer]}) for layer in layers}
         pruning[POOLED] = pruning_of(pruned, zeros)
@@ -90,43 +90,36 @@ class Divergences:
                 for layer in layers
                 if layer.tensor in after
             ]
-            replaced = after if epoch is not None else {}
-            projected = self._project(tensors, dense, pruned, replaced, whole=len(tensors) == len(layers))
+            whole = len(tensors) == len(layers)
+            projected = self.on_weights.of(tensors, dense.sha256, whole=whole)
+            if on_data is not None:
+                projected |= self._projected_on_data(on_data, tensors, after if epoch is not None else {}, whole=whole)
             metrics = metrics_of(dense, pruned, epoch)
             for choice in self.choices:
                 for name, found in projected[choice.spec].items():
-                    on = evaluated if is_on_data(choice) else None
-                    compared = Compared(dense, pruned, pruning[name], name, epoch, metrics, on)
+                    evaluated = on_data.dense.evaluated if on_data and is_on_data(choice) else None
+                    compared = Compared(dense, pruned, pruning[name], name, epoch, metrics, evaluated)
                     yield from self._measured(choice, found, compared)
 
-    def _project(
-        self,
-        tensors: Sequence[Tensors],
-        dense: Checkpoint,
-        pruned: Checkpoint,
-        replaced: Mapping[str, Entry],
-        *,
-        whole: bool,
+    def _projected_on_data(
+        self, on_data: "PairOnData", tensors: Sequence[Tensors], replaced: Mapping[str, Entry], *, whole: bool
     ) -> dict[str, dict[str, Shift | Pair]]:
         """By spec and layer; ``replaced`` is what a traced epoch has in place of the file's tensors.
 
         An epoch whose trace lacks a layer has nothing pooled, and no predictions.
         """
         level = self.config.level
-        found = self.on_weights.of(tensors, dense.sha256, whole=whole)
-        for choice in self.choices:
-            if not is_on_data(choice):
-                continue
-            assert self.on_data is not None
+        found = {}
+        for choice in filter(is_on_data, self.choices):
             mine: dict[str, Shift | Pair] = {}
             if "cov" in choice.parameters:
                 if level != "network":
-                    mine |= {t.layer.name: self.on_data.shift(choice, [t]) for t in tensors}
+                    mine |= {t.layer.name: on_data.shift(choice, [t]) for t in tensors}
                 if level != "layer" and whole:
                     alone = mine.get(tensors[0].layer.name) if len(tensors) == 1 else None
-                    mine[POOLED] = alone or self.on_data.shift(choice, tensors)
-            elif not replaced or (whole and _only_pruned_learnt(pruned, tensors)):
-                mine[POOLED] = self.on_data.predictive(choice, replaced)
+                    mine[POOLED] = alone or on_data.shift(choice, tensors)
+            elif not replaced or (whole and _only_pruned_learnt(on_data.pruned, tensors)):
+                mine[POOLED] = on_data.predictive(choice, replaced)
             found[choice.spec] = mine
         return found
 
