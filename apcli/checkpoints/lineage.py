@@ -18,7 +18,7 @@ from apcli.errors import ApcliError
 
 VERSION = 1
 PENDING = "?" * 64  # a parent's SHA-256 that is still being computed
-_RECIPE = ("stage", "settings", "model", "data", "seed", "parent")
+_IDENTITY = ("stage", "settings", "model", "data", "seed", "parent")
 # What files of an earlier apcli do not have.
 _LATER: dict[str, Any] = {"apcli": None, "classes": None, "layers": None, "kept": {}, "storage": {}}
 
@@ -97,10 +97,10 @@ class Lineage:
         return self.settings[-1] if self.settings else {}
 
     @property
-    def recipe(self) -> dict[str, Any]:
+    def identity(self) -> dict[str, Any]:
         """The JSON members that identify the run: the same command on the same inputs gives the same."""
         said = self.to_json()
-        return {key: said[key] for key in _RECIPE}
+        return {key: said[key] for key in _IDENTITY}
 
     def made_as(self, wanted: "Lineage") -> bool:
         """Whether this file is the result of the run that ``wanted`` describes, perhaps before it was measured.
@@ -108,7 +108,7 @@ class Lineage:
         This lineage may know more: its objects may have further keys.
         """
         measured = {key: value for key, value in wanted.to_json().items() if key in ("history", "metrics") and value}
-        return _agrees(self.to_json(), {**wanted.recipe, **measured})
+        return _agrees(self.to_json(), {**wanted.identity, **measured})
 
     def then(self, stage: str, settings: Mapping[str, Any], **changes: Any) -> "Lineage":
         """The lineage of a file that ``stage`` made with ``settings`` from the file of this lineage.

@@ -35,7 +35,7 @@ class TrainingRun:
     """The inputs of one network's training.
 
     Attributes:
-        lineage: what is known of the result's before the training; its recipe identifies the run.
+        lineage: what is known of the result's before the training; its ``identity`` is the run's.
         source: the file whose weights it starts from: what that says beside its lineage is handed on.
         promises_so_far: gives, of the weights after an epoch, what they promise beside the lineage's ``pruned``.
     """
@@ -79,7 +79,7 @@ class Runs:
             ApcliError: the loss is no longer finite.
         """
         place = None if self.outputs.home else run.path
-        resume = Resume(place, run.lineage.recipe, self.config.checkpoint_every, fresh=not self.config.resume)
+        resume = Resume(place, run.lineage.identity, self.config.checkpoint_every, fresh=not self.config.resume)
         pace = Pace(self.tell if self.ranks.first else None, run.path.name, run.recipe.epochs)
         training = Training(
             network,
