@@ -1,4 +1,4 @@
-"""Which device torch works on."""
+"""The device that torch works on."""
 
 import os
 
@@ -8,12 +8,12 @@ from apcli.errors import UsageError
 
 
 def device_of(name: str, *, deterministic: bool = True) -> torch.device:
-    """The device that ``--device`` means, numbered; ``auto`` is CUDA where there is one, of each process its own.
+    """The numbered device that ``--device`` means; ``auto`` is CUDA if there is one, and each process has its own.
 
-    float32 is float32 from then on: cuDNN rounds the operands of convolutions to ten bits (TF32) unless told not to.
+    Sets float32 to full precision: by default cuDNN rounds the operands of convolutions to ten bits (TF32).
 
     Raises:
-        UsageError: no such device here.
+        UsageError: this machine has no such device.
     """
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
@@ -27,8 +27,8 @@ def device_of(name: str, *, deterministic: bool = True) -> torch.device:
     if device.type == "cuda":
         torch.cuda.set_device(device)
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when cuBLAS starts
-        torch.use_deterministic_algorithms(deterministic, warn_only=True)  # a kernel without one says so
-        # Nothing here reads memory that it did not write.
+        torch.use_deterministic_algorithms(deterministic, warn_only=True)  # a kernel without a deterministic form warns
+        # No code here reads memory that it did not write.
         torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
         torch.backends.cudnn.deterministic = deterministic
         torch.backends.cudnn.benchmark = not deterministic

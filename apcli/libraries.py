@@ -1,4 +1,4 @@
-"""torchvision and timm, imported only by what needs them, with a remedy where they do not import."""
+"""Import torchvision and timm only when they are needed, with a remedy if the import fails."""
 
 import importlib
 from typing import Any
@@ -7,13 +7,13 @@ from apcli.errors import ApcliError
 
 
 def library(name: str) -> Any:
-    """The module ``name``, of torchvision or timm.
+    """Import the module ``name`` of torchvision or timm.
 
     Raises:
-        ApcliError: it is not installed, or it was built for another torch than the installed one.
+        ApcliError: the library is not installed, or was built for another version of torch.
     """
     try:
-        importlib.import_module("torchvision")  # timm needs it too, and hides the reason when it does not import
+        importlib.import_module("torchvision")  # timm needs it too, and hides the reason if its import fails
         return importlib.import_module(name)
     except (ImportError, RuntimeError, OSError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]

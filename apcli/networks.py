@@ -20,7 +20,7 @@ from apcli.errors import ApcliError, UsageError
 from apcli.models import MODELS
 from apcli.models.build import build, last_layer
 from apcli.models.copies import emptied
-from apcli.models.inputs import for_its_channels, told
+from apcli.models.inputs import for_its_channels, input_sentence
 from apcli.models.layer_weights import layer_weights
 from apcli.models.spec import ModelSpec, is_user_model, overridden, resolve
 from apcli.models.weights import load_weights_
@@ -86,7 +86,7 @@ class Networks:
         if spec.num_classes < dataset.classes:
             sizes = f"{spec.num_classes} outputs and {name} {dataset.classes} classes"
             raise UsageError(f"{source.label} has {sizes}: choose other --data")
-        self._sentences[spec] = told(spec, inputs, by_file=known is not None)
+        self._sentences[spec] = input_sentence(spec, inputs, by_file=known is not None)
         return spec, dataset
 
     def _guessed(self, source: Checkpoint) -> ModelSpec | None:

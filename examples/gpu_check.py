@@ -39,7 +39,7 @@ from apcli.training.captured import Captured
 from apcli.training.evaluation import evaluate
 from apcli.training.forward import Forward
 from apcli.training.loop import Training
-from apcli.training.masking import Growth, Masking
+from apcli.training.masking import Masking, Ramp
 from apcli.training.optim.parameters import parameters_of
 from apcli.training.recipe import recipe_of
 from apcli.training.resume import Resume
@@ -131,7 +131,7 @@ class Check:
     def _growing(self, network: nn.Module, learn: Any) -> Masking:
         weights = {name: weight for name, weight in parameters_of(network).items() if weight.dim() > 1}
         removed = {name: weight.detach() == 0 for name, weight in weights.items()}
-        return Masking(weights, removed, [Growth(tuple(weights), {3: 5000, 9: 40000, 20: 90000})], learn)
+        return Masking(weights, removed, [Ramp(tuple(weights), {3: 5000, 9: 40000, 20: 90000})], learn)
 
     # ---- the checks
 

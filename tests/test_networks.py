@@ -93,7 +93,7 @@ def test_a_subset_and_its_like_in_train(place, base, tmp_path, caplog):
     data = write_classes(tmp_path / "some", {"ant": 120, "bee": 230})
     with caplog.at_level("INFO", "apcli"):
         path = evaluated(place, base, data, tmp_path)
-    assert "matched by name; it lacks Zebra, so accuracy is over the others" in caplog.text
+    assert "matched by name; it lacks Zebra, so accuracy covers the others" in caplog.text
     assert (accuracy(path), read(path).lineage.classes) == (100, ("Zebra", "ant", "bee"))
     path = trained(place, data, tmp_path / "in", epochs=0, weights=str(base))
     assert (accuracy(path), read(path).lineage.classes) == (100, ("Zebra", "ant", "bee"))

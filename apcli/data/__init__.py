@@ -1,7 +1,7 @@
-"""Labelled images: the sets there are, and the random changes made to their batches.
+"""Labelled images: the tables of data sets and of augmentations.
 
-Rows only: ``datasets`` reads a set into memory, ``batches`` feeds it to a model. ``FOLDER`` stands outside the table,
-for a path follows its name.
+Rows only: ``datasets`` reads a set into memory, ``batches`` feeds it to a model. ``FOLDER`` stands outside the table
+because a path follows its name.
 """
 
 from collections.abc import Mapping
@@ -20,14 +20,15 @@ _VAL = ({"split": "train"}, {"split": "val"})
 
 @dataclass(frozen=True)
 class DatasetRow(Row):
-    """A data set: its class, how that class is asked for each split, and the settings that suit its images.
+    """A data set: its class, the arguments that select each split, and the settings that suit its images.
 
     ``target`` is called as ``target(root, **splits[0 or 1], **parameters)``, with ``download=True`` to fetch.
-    ``needs`` names what must lie in the data folder. ``size`` is None where all images share one size, which they
-    then keep; else the side of the square that each is cut to unless another is asked for. ``mean`` and ``std``
-    (per channel, of images scaled to [0, 1]) are the published ones; empty means: computed from the train split.
+    ``files`` names the files and folders that torchvision expects in the data folder. ``size`` is the side of the
+    square that each image is cut to by default, or None if all images share one size, which they keep. ``mean`` and
+    ``std`` (per channel, of images scaled to [0, 1]) are the published ones; empty means computed from the train split.
     """
 
+    files: tuple[str, ...] = ()
     splits: tuple[Arguments, Arguments] = _TEST
     size: int | None = 224
     augment: str = "random-resized-crop,flip"
@@ -36,13 +37,13 @@ class DatasetRow(Row):
     downloads: bool = True
 
 
-def _torchvision(name: str, target: str, summary: str, source: str, needs: str, **settings: object) -> DatasetRow:
+def _torchvision(name: str, target: str, summary: str, source: str, files: str, **settings: object) -> DatasetRow:
     return DatasetRow(
         name,
         f"torchvision.datasets:{target}",
         summary,
         source,
-        tuple(needs.split()),
+        files=tuple(files.split()),
         **settings,  # type: ignore[arg-type]
     )
 
@@ -276,7 +277,7 @@ DATASETS = Table(
             "apcli.data.folders:inaturalist",
             "10,000 species, 500,000 train (the 2021 mini set) and 100,000 val images",
             "Van Horn et al. 2021, arXiv:2103.16483",
-            ("2021_train_mini", "2021_valid"),
+            files=("2021_train_mini", "2021_valid"),
             splits=({"version": "2021_train_mini"}, {"version": "2021_valid"}),
         ),
     ),

@@ -1,7 +1,7 @@
-"""Random changes to a whole batch of images at once, on the device where the batch is.
+"""Random changes to a whole batch of images at once, on the batch's device.
 
-Each takes ``images`` (float, [N, C, H, W]), ``size`` (the height and width that the model takes; only
-``random_resized_crop`` has a use for it) and the generator that every draw comes from, and returns new images.
+Each function takes ``images`` (float, [N, C, H, W]), ``size`` (the height and width that the model takes; only
+``random_resized_crop`` uses it) and the generator of all random draws, and returns new images.
 """
 
 import math
@@ -14,7 +14,7 @@ ATTEMPTS = 10
 
 
 def crop(images: Tensor, size: tuple[int, int], generator: Generator, *, padding: int) -> Tensor:
-    """Pad each side with ``padding`` zeros and cut the image's own size out, at a place drawn for each image."""
+    """Pad each side with ``padding`` zeros and cut out a window of the image's size at a random position per image."""
     height, width = images.shape[2:]
     windows = F.pad(images, [padding] * 4).unfold(2, height, 1).unfold(3, width, 1)
     shape = (2, len(images))
@@ -34,8 +34,8 @@ def random_resized_crop(
     """Cut a rectangle out of each image and resize it to ``size``, bilinearly.
 
     Its share of the image's area is uniform in [scale, 1], the logarithm of its width ÷ height uniform in ±log(ratio),
-    its place uniform. As in torchvision, the first of ten draws that lies within the image counts; where none
-    does, the last is shrunk until it does. Where images shrink, each new pixel averages several samples.
+    its position uniform. As in torchvision, the first of ten draws that fits into the image is taken; if none fits,
+    the last is shrunk until it does. Where images shrink, each new pixel averages several samples.
     """
     count, channels, height, width = images.shape
     draws = torch.rand(2, count, ATTEMPTS, generator=generator, device=generator.device)

@@ -1,4 +1,4 @@
-"""Batches as a model takes them, made on the device where the split lies."""
+"""Batches in the shape and scale that a model takes, made on the split's device."""
 
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -14,7 +14,7 @@ from apcli.registry.tables import Choice
 def batches(
     split: Samples, batch_size: int, *, shape: tuple[int, int, int], mean: Sequence[float], std: Sequence[float]
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Every sample of a split once, in the split's own order; the last batch may be smaller. See ``feed``."""
+    """Yield every sample of a split once, in the split's own order; the last batch may be smaller. See ``feed``."""
     if batch_size < 1:
         raise UsageError(f"batch size is {batch_size}: expected 1 or more")
     return feed(split, torch.arange(len(split)).split(batch_size), shape=shape, mean=mean, std=std)
@@ -30,28 +30,29 @@ def feed(
     mean: Sequence[float],
     std: Sequence[float],
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """A batch for each chunk of indices, as (images float32 [B, *shape], labels int64 [B]), on the split's device.
+    """Yield a batch for each chunk of indices: (images float32 [B, *shape], labels int64 [B]) on the split's device.
 
     Args:
         augment: choices of ``AUGMENTATIONS``, applied in order.
-        draws: a generator for each batch's augmentations; None: none, as for evaluation.
-        shape: channels, height and width that the model takes. Grey images are repeated to three channels; other
-            sizes are resized, bilinearly and antialiased.
+        draws: a generator for each batch's augmentations; None: no augmentation, as for evaluation.
+        shape: channels, height and width that the model takes. Grey images are repeated to three channels; images of
+            another size are resized, bilinearly and antialiased.
         mean: subtracted from images scaled to [0, 1], one number or one per channel of the model.
-        std: the images are divided by it, likewise.
+        std: divides the images after that; one number or one per channel.
 
     Raises:
-        UsageError: the images, the mean or the std do not have the model's channels.
+        UsageError: the images, the mean or the std do not match the model's number of channels.
     """
     channels, size = shape[0], shape[1:]
-    found = split.shape[0]
-    if found not in (1, channels):
+    image_channels = split.shape[0]
+    if image_channels not in (1, channels):
         raise UsageError(
-            f"the images have {found} channels and the model takes {channels}: choose another model or data set"
+            f"the images have {image_channels} channels and the model takes {channels}: "
+            "choose another model or data set"
         )
     if {len(mean), len(std)} - {1, channels}:
         raise UsageError(
-            f"mean and std have {len(mean)} and {len(std)} numbers: expected 1 or {channels}, as the model's channels"
+            f"mean and std have {len(mean)} and {len(std)} numbers: expected 1, or {channels}, one for each channel"
         )
     shift, scale = (255 * torch.tensor(list(numbers), device=split.device).view(-1, 1, 1) for numbers in (mean, std))
     for pixels, labels in split.read(chunks):

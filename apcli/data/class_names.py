@@ -1,4 +1,4 @@
-"""The names of classes: what tells which class a number means, in a data set and at a network's outputs."""
+"""Names of classes: they identify the class behind a number, in a data set and at a network's outputs."""
 
 import re
 from collections import Counter
@@ -10,20 +10,20 @@ _SPELT = re.compile(r"^(\d) - \w+$")  # torchvision calls MNIST's classes "0 - z
 
 
 def names_of(source: Any, classes: int) -> tuple[str, ...]:
-    """The classes of a torchvision set by number, as its folders would be called; empty where it does not say.
+    """The class names of a torchvision set by number, as its folders would be called; empty if the set has none.
 
     Args:
-        source: has the names in ``wnids`` (ImageNet's, whose words are not unique) or ``classes``.
-        classes: how many there are at least.
+        source: holds the names in ``wnids`` (ImageNet's, whose words are not unique) or ``classes``.
+        classes: the least number of names expected.
     """
-    found = getattr(source, "wnids", None) or getattr(source, "classes", None) or ()
-    names = tuple(_SPELT.sub(r"\1", name) for name in found if isinstance(name, str))
-    fine = classes <= len(names) == len(found) == len(set(names)) and len(names) <= MOST
-    return names if fine else ()
+    listed = getattr(source, "wnids", None) or getattr(source, "classes", None) or ()
+    names = tuple(_SPELT.sub(r"\1", name) for name in listed if isinstance(name, str))
+    usable = classes <= len(names) == len(listed) == len(set(names)) and len(names) <= MOST
+    return names if usable else ()
 
 
 def places_of(names: Sequence[str], outputs: Sequence[str]) -> list[int | None]:
-    """The output that means each class; None where there is none. Case decides only where names differ in nothing else.
+    """The output of each class, None where there is none. Case matters only between names that differ in case alone.
 
     >>> places_of(["ant", "Zebra", "yak"], ["Ant", "bee", "zebra"])
     [0, 2, None]

@@ -1,4 +1,4 @@
-"""A data set in memory: two splits of uint8 images, and what a model and a training loop need to know of them."""
+"""A data set in memory: two splits of uint8 images, with the settings that a model and a training loop need."""
 
 import logging
 from collections.abc import Iterable, Iterator, Sequence
@@ -22,7 +22,7 @@ from apcli.words import few
 
 log = logging.getLogger("apcli")
 
-_DEVICE_SHARE = 0.5  # of the free memory, that images may take
+_DEVICE_SHARE = 0.5  # largest share of the free device memory that images may take
 DIGITS = Path(__file__).with_name("digits.safetensors")
 
 
@@ -30,12 +30,12 @@ DIGITS = Path(__file__).with_name("digits.safetensors")
 class Split:
     """Images (uint8, [N, C, H, W]) and their class labels (int64, [N]), on one device.
 
-    Images that the device has no room for stay on the CPU, and batches are copied from there.
+    Images that do not fit on the device stay on the CPU, and batches are copied from there.
 
     Args:
-        labels: on the device where the batches go.
-        rows: int64, [N], beside the images: those that the split has, of more; None: all, in order. So the splits that
-            are made of one share its memory.
+        labels: on the device of the batches.
+        rows: int64, [N], on the images' device: the rows of ``images`` that belong to the split; None: all, in order.
+            Splits made from one split therefore share its memory.
     """
 
     images: Tensor
@@ -56,7 +56,7 @@ class Split:
         return self.labels.device
 
     def read(self, chunks: Iterable[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
-        """The images and labels of each chunk of indices, one after another; no batch waits for the device."""
+        """Yield the images and labels of each chunk of indices; no batch waits for the device."""
         wanted = list(chunks)
         for place, chosen in zip(placed(wanted, self.images.device), placed(wanted, self.device), strict=True):
             yield self._images_at(place if self.rows is None else self.rows[place]), self.labels[chosen]
@@ -67,27 +67,27 @@ class Split:
         return self.images[rows].pin_memory().to(self.device, non_blocking=True)
 
     def subset(self, chosen: Tensor) -> "Split":
-        """The samples of these indices, in their order."""
+        """The split of the samples at these indices, in their order."""
         place = chosen.to(self.images.device)
         rows = place if self.rows is None else self.rows[place]
         return replace(self, labels=self.labels[chosen.to(self.device)], rows=rows)
 
     def to(self, device: torch.device | str) -> "Split":
-        """With batches on ``device``, and the images too if that has room for them."""
+        """The same split with its batches on ``device``, and its images too if they fit there."""
         images = self.images if _is_too_small(torch.device(device), self.images) else self.images.to(device)
         rows = None if self.rows is None else self.rows.to(images.device)
         return Split(images, self.labels.to(device), rows)
 
 
 def _is_too_small(device: torch.device, images: Tensor) -> bool:
-    """Whether the images would leave less than half of the memory that is free on a CUDA device to the network."""
+    """Whether the images would take more than half of a CUDA device's free memory, which the network needs."""
     if device.type != "cuda" or images.is_cuda:
         return False
     free, _ = torch.cuda.mem_get_info(device)
     if images.nbytes <= _DEVICE_SHARE * free:
         return False
     sizes = f"{images.nbytes / 1e9:,.1f} GB, and {free / 1e9:,.1f} GB are free on {device}"
-    log.info("%s images stay in the machine's memory: they are %s", f"{len(images):,}", sizes)
+    log.info("%s images stay in main memory: they take %s", f"{len(images):,}", sizes)
     return True
 
 
@@ -98,11 +98,11 @@ Samples = Split | Streamed
 class Dataset:
     """A train and a test split, the number of classes, and the settings that suit the images.
 
-    ``validation`` holds what was taken out of the train split to choose by.
+    ``validation`` holds the images held out of the train split for choosing between networks.
 
     ``mean`` and ``std`` are per channel, of images scaled to [0, 1]; ``augment`` is a comma list of
-    ``AUGMENTATIONS`` specs. ``name`` parses to the same set again, but for a folder, whose place it leaves out.
-    ``names`` are the classes by number; empty where they are not known.
+    ``AUGMENTATIONS`` specs. ``name`` parses to the same set again, except for a folder, whose path it leaves out.
+    ``names`` are the class names by number; empty if they are unknown.
     """
 
     name: str
@@ -132,29 +132,29 @@ class Dataset:
 
     @property
     def splits(self) -> dict[str, Samples]:
-        """The splits that a network is measured on, by name."""
+        """The splits on which a network is evaluated, by name."""
         held_out = {} if self.validation is None else {"validation": self.validation}
         return {"train": self.train, "test": self.test, **held_out}
 
     def hold_out(self, share: float) -> "Dataset":
-        """With this share of the train split as the validation split instead: for one set, always the same images.
+        """Move this share of the train split into a validation split; one set always gives the same images.
 
         Raises:
-            UsageError: that leaves one of the two without images.
+            UsageError: one of the two would be left without images.
         """
         if not share:
             return self
         count = round(share * len(self.train))
         if not 0 < count < len(self.train):
             raise UsageError(
-                f"--validation {share:g} of {len(self.train)} images: expected to leave some to both splits"
+                f"--validation {share:g} of {len(self.train)} images leaves one split empty: choose another share"
             )
         order = torch.randperm(len(self.train), generator=Generator().manual_seed(0))
         kept, held_out = order[count:].sort().values, order[:count].sort().values
         return replace(self, train=self.train.subset(kept), validation=self.train.subset(held_out))
 
     def for_outputs(self, outputs: Sequence[str], label: str) -> "Dataset":
-        """The same images, their classes numbered as the outputs of a network that is called ``label``: by name.
+        """Renumber the classes, matched by name, as the outputs of the network ``label`` are numbered.
 
         Raises:
             UsageError: the network has no output for a class.
@@ -167,13 +167,13 @@ class Dataset:
         unknown = [name for name, place in zip(self.names, places, strict=True) if place is None]
         if unknown:
             raise UsageError(
-                f"{label} has no output for {few(unknown)} of {self.name}: it tells {few(outputs)} apart; give --data "
-                "of these classes, or train a network on the new ones, from it with train --weights"
+                f"{label} has no output for {few(unknown)} of {self.name}: its classes are {few(outputs)}; give --data "
+                "with these classes, or train a network on the new ones, starting from it with train --weights"
             )
         lacking = [name for place, name in enumerate(outputs) if place not in places]
         log.info(
             "%s numbers its classes differently from the outputs of %s: matched by name%s",
-            *(self.name, label, f"; it lacks {few(lacking)}, so accuracy is over the others" if lacking else ""),
+            *(self.name, label, f"; it lacks {few(lacking)}, so accuracy covers the others" if lacking else ""),
         )
         table = torch.tensor(places)
         renumbered: dict[str, Any] = {
@@ -183,16 +183,16 @@ class Dataset:
 
     @cached_property
     def description(self) -> dict[str, Any]:
-        """What a lineage keeps: the name, the number of classes and images, and of a folder what tells its images.
+        """The lineage's entry: name, number of classes and images and, for an image folder, a fingerprint of its files.
 
-        A folder's name does not, and they may change between two runs.
+        A folder's name alone does not identify its images, which may change between two runs.
         """
-        found: dict[str, Any] = {
+        entry: dict[str, Any] = {
             "name": self.name,
             "classes": self.classes,
             "images": [len(self.train), len(self.test)],
         }
-        return found if self.fingerprint is None else {**found, "sha256": self.fingerprint}
+        return entry if self.fingerprint is None else {**entry, "sha256": self.fingerprint}
 
     def to(self, device: torch.device | str) -> "Dataset":
         splits: dict[str, Any] = {name: split.to(device) for name, split in self.splits.items()}
@@ -208,18 +208,18 @@ def load(
     workers: int = 4,
     cache: str = "auto",
 ) -> Dataset:
-    """Read a data set into memory, or where its images lie.
+    """Read a data set into memory, or note where its image files are.
 
     Args:
         name: a name of ``DATASETS`` with its parameters (``emnist:split=letters``), or ``folder:PATH`` with class
-            folders below PATH/train and PATH/val (PATH/test where there is no val).
-        data_dir: where the sets lie, each as torchvision lays it out.
+            folders below PATH/train and PATH/val (PATH/test if there is no val).
+        data_dir: the folder of the data sets, each laid out as torchvision does.
         download: fetch what is missing.
         size: side in pixels of the square that images of unequal sizes are cut to: shorter side resized, centre kept
-            (None: what the set's row says, 224 mostly). Sets whose images share one size keep it.
-        workers: threads, or processes, that decode image files.
-        cache: where image files are kept decoded: ``memory``, ``none`` (they are read again each time they are looked
-            at), or ``auto``: in memory where that holds them. The numbers are the same.
+            (None: the size of the set's row, mostly 224). Sets whose images share one size keep it.
+        workers: number of threads, or processes, that decode image files.
+        cache: where decoded images are cached: ``memory``, ``none`` (files are decoded each time they are used), or
+            ``auto``: in memory if they fit. The numbers are the same.
 
     Raises:
         UsageError: an unknown name, or data that is missing.
@@ -237,7 +237,7 @@ def load(
     choice = DATASETS.parse(name)
     row = choice.row
     assert isinstance(row, DatasetRow)
-    if not row.needs:
+    if not row.files:
         train, test = choice()
         return replace(_dataset(choice.spec, train, test, row), names=tuple("0123456789"))
     sources = torchvision_splits(choice, Path(data_dir), download)
@@ -261,7 +261,7 @@ def digits() -> tuple[Split, Split]:
 
 
 def evenly(split: Samples, images: int) -> Samples:
-    """So many images of a split, evenly spaced: a set may be sorted. 0, or more than there are: all."""
+    """A subset of ``images`` samples, evenly spaced because a set may be sorted; all if 0 or more than there are."""
     if not 0 < images < len(split):
         return split
     return split.subset(torch.linspace(0, len(split) - 1, images, dtype=torch.float64).round().long())
@@ -277,7 +277,7 @@ def _decoded(sources: tuple[Any, Any], size: int | None, workers: int, cache: st
         train, test = (Split(*squares(source, size, grey, workers)) for source in sources)
         return train, test
     if why:
-        log.info("%s: image files are read again each time they are looked at", why)
+        log.info("%s: image files are decoded each time they are used", why)
     first, second = (
         Streamed(source, labels_of(source), torch.arange(len(source)), 1 if grey else 3, size, workers)
         for source in sources
@@ -294,7 +294,7 @@ def _dataset(name: str, train: Samples, test: Samples, row: DatasetRow, source: 
 def channel_statistics(split: Samples) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Mean and standard deviation of each channel of a split's images scaled to [0, 1], to four decimals.
 
-    Counted in whole numbers, so the same on every machine. A channel of one level gets one level (1/255) as std.
+    Counted in whole numbers, hence the same on every machine. A constant channel gets one grey level (1/255) as std.
     """
     counts = torch.zeros(split.shape[0], 256, dtype=torch.int64)
     for images, _ in split.read(torch.arange(len(split)).split(1024)):

@@ -1,4 +1,4 @@
-"""Sets that are folders of image files, one folder per class."""
+"""Data sets stored as folders of image files, one folder per class."""
 
 import logging
 import os
@@ -18,7 +18,7 @@ log = logging.getLogger("apcli")
 def folder(path: str) -> tuple[str, tuple[ImageFolder, ImageFolder]]:
     """The name (``folder:`` and the folder's own name) and the two splits of a folder of class folders.
 
-    The second split is val/, or test/ where there is no val/ (ImageNet's test/ has no classes).
+    The second split is val/, or test/ if there is no val/ (ImageNet's test/ has no classes).
 
     Raises:
         UsageError: no such folder, or it lacks a split.
@@ -44,7 +44,7 @@ def folder(path: str) -> tuple[str, tuple[ImageFolder, ImageFolder]]:
     repeated = [place.relative_to(root).as_posix() for split in (train, test) for place in split.repeated]
     if repeated:
         log.warning(
-            "folder:%s: left alone are links to folders whose images are there already: %s%s",
+            "folder:%s: skipped links to folders whose images are included already: %s%s",
             path,
             ", ".join(repeated[:3]),
             f" and {len(repeated) - 3} more" if len(repeated) > 3 else "",
@@ -53,23 +53,23 @@ def folder(path: str) -> tuple[str, tuple[ImageFolder, ImageFolder]]:
 
 
 def inaturalist(root: Path, version: str, **options: Any) -> INaturalist:
-    """torchvision's INaturalist with its files in a fixed order (it lists them as the disk does)."""
+    """torchvision's INaturalist with its files sorted: torchvision lists them in the file system's order."""
     dataset = INaturalist(root, version, **options)
     dataset.index.sort()
     return dataset
 
 
 class _Classes(ImageFolder):
-    """torchvision's ImageFolder, that looks into each real folder once: links may lead anywhere, in circles too.
+    """torchvision's ImageFolder, visiting each real folder once: links may point anywhere, also back to a parent.
 
     Attributes:
-        repeated: the folders that were not looked into.
+        repeated: the folders that were skipped.
     """
 
     repeated: list[Path]
 
     def find_classes(self, directory: str | Path) -> tuple[list[str], dict[str, int]]:
-        """The class folders by name; links to the folder that they are in, or to another class, are none."""
+        """The class folders by name, without links to their own parent or to another class."""
         root = Path(directory)
         self.repeated, self._seen = [], {root.resolve(), *root.resolve().parents}
         places = sorted((place for place in root.iterdir() if place.is_dir()), key=lambda p: (p.is_symlink(), p.name))
@@ -82,15 +82,15 @@ class _Classes(ImageFolder):
         """The files and their classes, in torchvision's order.
 
         Raises:
-            FileNotFoundError: a class has none.
+            FileNotFoundError: a class has no image file.
         """
-        found = []
+        samples = []
         for name, number in class_to_idx.items():
             files = [path for path in self._files(Path(directory, name)) if path.lower().endswith(extensions)]
             if not files:
                 raise FileNotFoundError(f"class {name!r} has no image file")
-            found += [(path, number) for path in files]
-        return found
+            samples += [(path, number) for path in files]
+        return samples
 
     def _files(self, place: Path) -> Iterator[str]:
         walked = []

@@ -1,4 +1,4 @@
-"""From torchvision's objects to one uint8 tensor of images and one int64 tensor of labels."""
+"""Convert torchvision's objects to one uint8 tensor of images and one int64 tensor of labels."""
 
 import hashlib
 import logging
@@ -23,7 +23,7 @@ log = logging.getLogger("apcli")
 
 
 def arrays(source: Any) -> tuple[Tensor, Tensor]:
-    """Images [N, C, H, W] and labels [N] of a torchvision set that holds all its pixels in ``data``."""
+    """Images [N, C, H, W] and labels [N] of a torchvision set that keeps all its pixels in ``data``."""
     images = torch.as_tensor(source.data)
     if images.dim() == 3:
         images = images.unsqueeze(1)
@@ -36,12 +36,12 @@ def arrays(source: Any) -> tuple[Tensor, Tensor]:
 
 
 def are_grey(sources: tuple[Any, ...]) -> bool:
-    """Whether no image of these sources of (PIL image, label) pairs has colours; files are opened, not decoded."""
+    """Whether all images of these sources of (PIL image, label) pairs are grey; files are opened, not decoded."""
     return all(_is_grey(source) for source in sources)
 
 
 def too_large(sources: tuple[Any, ...], size: int, grey: bool) -> str | None:
-    """Why memory would not hold all images as squares; None where it would."""
+    """The reason why the images, cut to squares, do not fit into memory; None if they do."""
     total = sum(len(source) for source in sources)
     needed = total * (1 if grey else 3) * size * size
     available = available_memory()
@@ -60,10 +60,10 @@ def squares(source: Any, size: int, grey: bool, workers: int) -> tuple[Tensor, T
 
 
 def square(source: Any, index: int, size: int, grey: bool) -> tuple[Tensor, int]:
-    """An image, [C, size, size], and its label: the shorter side is resized and the centre kept.
+    """One image, [C, size, size], and its label: the shorter side is resized to ``size`` and the centre kept.
 
     Args:
-        grey: give one channel, else three.
+        grey: return one channel instead of three.
 
     Raises:
         ApcliError: the image cannot be decoded, or has no label.
@@ -73,14 +73,14 @@ def square(source: Any, index: int, size: int, grey: bool) -> tuple[Tensor, int]
 
 
 def labels_of(source: Any) -> Tensor:
-    """The labels [N] of a source: those it keeps in a list, else asked for one by one."""
+    """The labels [N] of a source: from its list ``targets``, or else item by item."""
     kept = getattr(source, "targets", None)
     labels = kept if isinstance(kept, list) else [_item(source, index)[1] for index in range(len(source))]
     return torch.tensor([int(label) for label in labels], dtype=torch.int64)
 
 
 def available_memory() -> int | None:
-    """Bytes of memory that are free to use; all of the machine's where that is not told, None where nothing is."""
+    """Available memory in bytes; total memory if the system does not report it; None if unknown."""
     meminfo = Path("/proc/meminfo")
     if meminfo.exists():
         for line in meminfo.read_text().splitlines():
@@ -145,13 +145,13 @@ def _place(source: Any, index: int) -> str:
 
 def _unreadable(source: Any, index: int, error: Exception) -> ApcliError:
     why = " ".join(str(error).split())
-    return ApcliError(f"could not decode {_place(source, index)}: {why}: replace the file or take it away")
+    return ApcliError(f"could not decode {_place(source, index)}: {why}: replace the file or remove it")
 
 
 def fingerprint(folders: tuple[Any, Any]) -> str:
-    """The SHA-256 of ImageFolders' images by name: of their bytes, or above 1 GB in all, of their sizes.
+    """The SHA-256 of ImageFolders' file names with their bytes or, above 1 GB in total, with their sizes alone.
 
-    So a large folder is told in seconds, but not apart from one where a file was replaced by another of its size.
+    A large folder is identified within seconds, but a file replaced by another of its size goes unnoticed.
     """
     paths = [Path(path) for folder in folders for path, _ in folder.samples]
     roots = [Path(folder.root) for folder in folders for _ in folder.samples]

@@ -1,4 +1,4 @@
-"""torchvision's data sets, found below the data folder or fetched into it; no image is decoded yet."""
+"""torchvision's data sets, found in the data folder or downloaded into it; no image is decoded yet."""
 
 import contextlib
 import io
@@ -20,20 +20,20 @@ def torchvision_splits(choice: Choice, data_dir: Path, download: bool) -> tuple[
     """The train and the test split of a torchvision set below ``data_dir``, as torchvision's objects.
 
     Raises:
-        UsageError: the data is missing and may not be, or cannot be, fetched.
-        ApcliError: it cannot be fetched or read.
+        UsageError: the data is missing and ``download`` is off, or there is no download for it.
+        ApcliError: the download or reading fails.
     """
     row = choice.row
     assert isinstance(row, DatasetRow)
-    missing = [name for name in row.needs if not (data_dir / name).exists()]
-    place = f"point --data-dir at the folder that holds {' and '.join(row.needs)}"
+    missing = [name for name in row.files if not (data_dir / name).exists()]
+    place = f"point --data-dir at the folder that holds {' and '.join(row.files)}"
     if missing and not row.downloads:
-        raise UsageError(f"{choice.spec} is not in {data_dir} and must be fetched by hand: {place}")
+        raise UsageError(f"{choice.spec} is not in {data_dir} and must be downloaded by hand: {place}")
     if missing and not download:
-        raise UsageError(f"{choice.spec} is not in {data_dir}: add --download to fetch it, or {place}")
+        raise UsageError(f"{choice.spec} is not in {data_dir}: add --download, or {place}")
     fetch = {"download": True} if download and row.downloads else {}
     if missing:
-        log.info("fetching %s into %s", choice.spec, data_dir)
+        log.info("downloading %s into %s", choice.spec, data_dir)
     library("torchvision")
     try:
         with _quiet():
@@ -43,21 +43,23 @@ def torchvision_splits(choice: Choice, data_dir: Path, download: bool) -> tuple[
             raise UsageError(f"{choice.spec}: {error}") from error
         why = f"{choice.spec}: {in_words(error)}"
         if fetch:
-            raise ApcliError(f"could not fetch or read {why}: check the network and {data_dir}, or {place}") from error
-        remedy = "remove it and add --download to fetch it anew" if row.downloads else place
+            raise ApcliError(
+                f"could not download or read {why}: check the network and {data_dir}, or {place}"
+            ) from error
+        remedy = "remove it and add --download to download it again" if row.downloads else place
         raise ApcliError(f"could not read {why} (in {data_dir}): {remedy}") from error
     return train, test
 
 
 def in_words(error: Exception) -> str:
-    """What a foreign error says, on one line and without torchvision's advice to its own callers."""
+    """A foreign error's message, on one line and without torchvision's advice to its own callers."""
     text = " ".join(str(error).split()) or type(error).__name__
     return text.split(" You can ")[0].rstrip(".")
 
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep torchvision's words off stdout, which is the pipe's; its progress bar only where people see stderr."""
+    """Keep torchvision's output off stdout, which carries the result; show its progress bar on a terminal only."""
     with contextlib.ExitStack() as stack:
         stack.enter_context(contextlib.redirect_stdout(io.StringIO()))
         if not (os.isatty(2) and log.isEnabledFor(logging.INFO)):

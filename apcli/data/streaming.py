@@ -1,4 +1,4 @@
-"""A split that is read from its files batch by batch, by worker processes: for sets that memory does not hold."""
+"""A split that worker processes read from its files batch by batch, for data larger than memory."""
 
 import atexit
 import logging
@@ -25,20 +25,20 @@ log = logging.getLogger("apcli")
 
 
 class ReaderLost(ApcliError):
-    """A worker process is gone, which the system does to one that takes too much memory."""
+    """A worker process was killed, as the system does when memory runs out."""
 
 
 @dataclass(frozen=True, eq=False)
 class Streamed:
-    """Stands in for ``Split``: the same images and labels, decoded anew each time they are read.
+    """Stands in for ``Split``: the same images and labels, decoded each time they are read.
 
     Args:
         source: (PIL image, label) pairs, by index.
-        labels: int64, [N], on the device where the batches go.
-        chosen: [N], the indices of ``source`` that the split holds.
+        labels: int64, [N], on the device of the batches.
+        chosen: [N], the indices of ``source`` that belong to the split.
         channels: 1 or 3.
         size: side in pixels of the squares that images are cut to.
-        workers: processes that decode.
+        workers: number of processes that decode.
     """
 
     source: Any
@@ -61,17 +61,17 @@ class Streamed:
         return self.labels.device
 
     def read(self, chunks: Iterable[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
-        """The images (uint8) and labels of each chunk of indices, one after another, some batches ahead.
+        """Yield the images (uint8) and labels of each chunk of indices; workers decode some batches ahead.
 
         Raises:
             ApcliError: an image cannot be decoded.
             ReaderLost: a worker was killed.
         """
         wanted = [chunk.cpu() for chunk in chunks]
-        forked = "fork" in multiprocessing.get_all_start_methods()  # at once, and they touch neither CUDA nor threads
+        forked = "fork" in multiprocessing.get_all_start_methods()  # safe: they touch neither CUDA nor threads
         others = set(multiprocessing.active_children())
         with warnings.catch_warnings(), _signals_left_to_the_parent():
-            warnings.filterwarnings("ignore", "This DataLoader will create")  # more processes than cores, as was asked
+            warnings.filterwarnings("ignore", "This DataLoader will create")  # more processes than cores, as requested
             loader = DataLoader(
                 _Squares(self),
                 batch_sampler=[self.chosen[chunk].tolist() for chunk in wanted],
@@ -83,17 +83,17 @@ class Streamed:
             batches = iter(loader)
         workers = set(multiprocessing.active_children()) - others
         kill = partial(_kill, workers)
-        atexit.register(kill)  # at the latest: multiprocessing itself would ask them to end, and wait
+        atexit.register(kill)  # at exit, multiprocessing itself would ask them to end, and wait
         try:
             for chosen in placed(wanted, self.device):
                 yield _next(batches, workers).to(self.device, non_blocking=True), self.labels[chosen]
         finally:
-            del batches  # torch lets them finish the batch that they are at
+            del batches  # torch lets the workers finish their current batch
             kill()
             atexit.unregister(kill)
 
     def subset(self, chosen: Tensor) -> "Streamed":
-        """The samples of these indices, in their order."""
+        """The split of the samples at these indices, in their order."""
         return replace(self, labels=self.labels[chosen.to(self.device)], chosen=self.chosen[chosen.cpu()])
 
     def to(self, device: torch.device | str) -> "Streamed":
@@ -101,12 +101,12 @@ class Streamed:
 
 
 def placed(chunks: Sequence[Tensor], device: torch.device) -> Sequence[Tensor]:
-    """The chunks of indices on the device, by one copy: each copy from the CPU waits for the device."""
+    """Copy the chunks of indices to the device at once: every copy from the CPU waits for the device."""
     return torch.cat(list(chunks)).to(device).split([len(chunk) for chunk in chunks]) if chunks else ()
 
 
 class _Squares(Dataset[Tensor]):
-    """What a worker reads: whole batches; an error is handed over as its sentence, without the worker's traceback."""
+    """A worker's data set: whole batches; an error is passed on as its message, without the worker's traceback."""
 
     def __init__(self, split: Streamed) -> None:
         self.source, self.size, self.grey = split.source, split.size, split.channels == 1
@@ -120,7 +120,7 @@ class _Squares(Dataset[Tensor]):
             return images
         try:
             return images.share_memory_()
-        except RuntimeError:  # torch would only find out while it sends them, and wait for ever
+        except RuntimeError:  # torch would notice only while sending them, and wait for ever
             pixels: np.ndarray = images.numpy()
             return pixels
 
@@ -133,17 +133,17 @@ def _next(batches: Iterator[Any], workers: set[BaseProcess]) -> Tensor:
         dead = [worker.exitcode for worker in workers if worker.exitcode]
         if not dead:
             raise
-        _kill(workers)  # one that was ended with a lock of their queue in hand leaves the others waiting for it
+        _kill(workers)  # a worker killed while it held the queue's lock leaves the others waiting for it
         how = f"by {signal.Signals(-dead[0]).name}" if dead[0] < 0 else f"with exit code {dead[0]}"
         raise ReaderLost(
-            f"a process that decodes images was ended {how}, as the system does where memory runs out: "
-            "give fewer --workers, or a smaller --batch-size"
+            f"a process that decodes images was ended {how}, as the system does when memory runs out: "
+            "use fewer --workers or a smaller --batch-size"
         ) from error
     if isinstance(images, str):
         raise ApcliError(images)
     if isinstance(images, Tensor):
         return images
-    _tell_of_shared_memory()
+    _warn_of_shared_memory()
     return torch.from_numpy(images)
 
 
@@ -153,25 +153,25 @@ def _kill(workers: Iterable[BaseProcess]) -> None:
 
 
 @cache
-def _tell_of_shared_memory() -> None:
+def _warn_of_shared_memory() -> None:
     log.warning(
-        "/dev/shm has no room for the images that are decoded ahead, so they go through pipes, which is slower: "
-        "give the container more (docker run --shm-size 1g), or fewer --workers"
+        "/dev/shm has no room for the images that are decoded ahead, so they pass through pipes, which is slower: "
+        "enlarge it (docker run --shm-size 1g), or use fewer --workers"
     )
 
 
 @contextmanager
 def _signals_left_to_the_parent() -> Iterator[None]:
-    """Processes started within it let signals to end pass; and torch does not raise of a dead one at any moment.
+    """Start processes that ignore SIGINT and SIGTERM, without torch's handler of dead workers.
 
-    Such signals may reach the whole group of processes, and the parent may yet have a state to save: it ends the
-    workers. Torch's own handler of dead ones would raise also in the middle of a step; who reads finds out as well.
+    Such signals may reach the whole process group while the parent still has a state to save; the parent ends the
+    workers. Torch's handler would raise even in the middle of a step; the next read notices a dead worker as well.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     dies = signal.getsignal(signal.SIGCHLD)
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))  # which they inherit
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))  # inherited by the workers
     try:
         yield
     finally:

@@ -1,4 +1,4 @@
-"""The networks of this package, by name; torchvision's and timm's have their own tables (see ``sources``).
+"""The networks of this package by name; torchvision's and timm's have their own tables (see ``sources``).
 
 A row's function is called with ``num_classes`` and ``input_size`` (channels, height, width).
 """

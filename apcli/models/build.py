@@ -1,4 +1,4 @@
-"""A spec becomes a network; the other public functions of this package are importable from here too."""
+"""Build a network from a spec; the other public functions of this package can be imported from here too."""
 
 import inspect
 import logging
@@ -21,14 +21,14 @@ log = logging.getLogger("apcli")
 
 
 def build(spec: ModelSpec, *, pretrained: bool = False, user_model: str | None = None) -> nn.Module:
-    """The network that ``spec`` describes, on the CPU, with random weights (torch's generator) or the published ones.
+    """Build the network of ``spec`` on the CPU, with random weights (torch's generator) or the published ones.
 
-    ``spec`` may come from a file: its name is only looked up in the registries. A user's code is imported from
-    ``user_model`` (``path/to/file.py:function``, from the command line) and from nowhere else.
+    ``spec`` may come from a file, so its name is only looked up in the registries. A user's code is imported only from
+    ``user_model`` (``path/to/file.py:function``, from the command line).
 
     Raises:
         UsageError: a user's model without ``user_model``, or the reverse.
-        ApcliError: the model cannot be built, or its weights cannot be had.
+        ApcliError: the model cannot be built, or its weights cannot be downloaded.
     """
     check_pretrained(spec.source, spec.name, pretrained)
     if spec.source == "user":
@@ -40,7 +40,7 @@ def build(spec: ModelSpec, *, pretrained: bool = False, user_model: str | None =
         return _build_user(user_model, spec.num_classes)
     if user_model is not None:
         raise UsageError(
-            f"--model is {user_model!r}: this checkpoint's model is {spec.name!r} of {spec.source}, leave it out"
+            f"--model is {user_model!r}: this checkpoint's model is {spec.name!r} of {spec.source}; leave --model out"
         )
     if not sources.has(spec.source, spec.name):
         raise ApcliError(f"{spec.source} has no model {spec.name!r}: it cannot be built (another version may have it)")
@@ -49,7 +49,7 @@ def build(spec: ModelSpec, *, pretrained: bool = False, user_model: str | None =
         return builder(spec, pretrained)
     except ApcliError:
         raise
-    except Exception as error:  # another library's constructors raise whatever they like
+    except Exception as error:  # another library's constructors may raise anything
         height, width = spec.input_size[1:]
         raise ApcliError(
             f"{spec.source} cannot build {spec.name!r} for {spec.num_classes} classes and {height} x {width} pixels: "
@@ -60,8 +60,8 @@ def build(spec: ModelSpec, *, pretrained: bool = False, user_model: str | None =
 def last_layer(model: nn.Module, spec: ModelSpec) -> str:
     """The tensor name of the classifier's weight.
 
-    What timm says it is; else the last parameter in definition order with two or more dimensions whose first has
-    ``num_classes`` entries; else the last one with two or more dimensions.
+    timm names it for its own models. Otherwise it is the last parameter in definition order that has two or more
+    dimensions and ``num_classes`` entries in the first; failing that, the last one with two or more dimensions.
 
     Raises:
         ApcliError: the model has no parameter of two or more dimensions.
@@ -87,11 +87,11 @@ def _build_torchvision(spec: ModelSpec, pretrained: bool) -> nn.Module:
     models = library("torchvision").models
     options: dict[str, Any] = {}
     if spec.name in ("inception_v3", "googlenet"):
-        # The auxiliary heads take part in no loss here: without them, no layer is left that never learns.
+        # No loss here uses the auxiliary heads: they would never learn.
         options = {"aux_logits": False, "init_weights": True}
     model: nn.Module = models.get_model(spec.name, num_classes=spec.num_classes, **options, **_size(spec))
     if pretrained:
-        # torchvision knows the quirks of its own files (renamed tensors, auxiliary heads), so it loads them itself.
+        # Only torchvision knows the quirks of its files (renamed tensors, auxiliary heads), so it loads them itself.
         options.pop("init_weights", None)
         try:
             donor = models.get_model(spec.name, weights="DEFAULT", progress=False, **options)
@@ -102,7 +102,7 @@ def _build_torchvision(spec: ModelSpec, pretrained: bool) -> nn.Module:
 
 
 def _copy_pretrained_(model: nn.Module, donor: nn.Module, spec: ModelSpec) -> None:
-    """Copy all weights of ``donor`` but those of a last layer of another size."""
+    """Copy all weights of ``donor``, except those of a last layer of another size."""
     own = model.state_dict()
     weights = donor.state_dict()
     different = [name for name in own if own[name].shape != weights[name].shape]
@@ -116,7 +116,7 @@ def _copy_pretrained_(model: nn.Module, donor: nn.Module, spec: ModelSpec) -> No
     model.load_state_dict({name: own[name] if name in different else weights[name] for name in own})
     if different:
         classes = weights[f"{head}.weight"].shape[0]
-        log.info("%s: pretrained weights are for %d classes; the last layer %s starts anew", spec.name, classes, head)
+        log.info("%s: pretrained weights are for %d classes; the last layer %s starts fresh", spec.name, classes, head)
 
 
 def _build_timm(spec: ModelSpec, pretrained: bool) -> nn.Module:
@@ -127,15 +127,15 @@ def _build_timm(spec: ModelSpec, pretrained: bool) -> nn.Module:
         return model
     try:
         model = timm.create_model(spec.name, pretrained=True, **options)
-    except Exception as error:  # the hub's client, its HTTP library and timm each have their own
+    except Exception as error:  # the hub's client, its HTTP library and timm each raise their own errors
         raise _no_weights(spec, error) from error
     if timm.get_pretrained_cfg(spec.name).num_classes != spec.num_classes:
-        log.info("%s: pretrained weights are for other classes; the last layer starts anew", spec.name)
+        log.info("%s: pretrained weights are for other classes; the last layer starts fresh", spec.name)
     return model
 
 
 def _size(spec: ModelSpec) -> dict[str, Any]:
-    """The constructor's input size, where the architecture depends on it and the spec differs from the default."""
+    """The constructor's input-size argument, if the architecture has one and the spec differs from the default."""
     option = sources.size_option(spec.source, spec.name)
     height, width = spec.input_size[1:]
     if option is None or sources.defaults(spec.source, spec.name).input_size[1:] == (height, width):
@@ -145,15 +145,15 @@ def _size(spec: ModelSpec) -> dict[str, Any]:
 
 def _no_weights(spec: ModelSpec, error: Exception) -> ApcliError:
     return ApcliError(
-        f"--pretrained: the weights of {spec.name!r} cannot be had from {spec.source} ({_first_line(error)}); "
-        "without a network, give a file with --weights FILE"
+        f"--pretrained: the weights of {spec.name!r} cannot be downloaded from {spec.source} ({_first_line(error)}); "
+        "if you are offline, give a file with --weights FILE"
     )
 
 
 def _build_user(name: str, num_classes: int) -> nn.Module:
     model = _call(outside.load(users_file(name)), num_classes)
     if not isinstance(model, nn.Module):
-        raise ApcliError(f"{name} gave a {type(model).__name__}: expected a torch.nn.Module")
+        raise ApcliError(f"{name} returned a {type(model).__name__}: expected a torch.nn.Module")
     others = {str(p.dtype).removeprefix("torch.") for p in model.parameters() if p.is_floating_point()} - {"float32"}
     if others:
         log.info("%s has weights in %s: apcli computes in float32", name, join(sorted(others)))

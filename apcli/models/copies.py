@@ -1,4 +1,4 @@
-"""Copies of networks, with their numbers or without: structure alone takes no memory, and a file can fill it."""
+"""Copies of networks, with or without their numbers: the structure alone takes no memory, and a file can fill it."""
 
 import copy
 from typing import Any
@@ -8,13 +8,13 @@ from torch import Tensor, nn
 
 
 def copy_of(network: nn.Module, shared: dict[int, Any] | None = None) -> nn.Module:
-    """A deep copy of ``network``; a copied module computes the same.
+    """A deep copy of ``network``, which computes the same.
 
-    Old weight norm and the hooks of ``torch.nn.utils.prune`` keep the weight they computed last beside what it is
-    computed from: a tensor with a history, which cannot be copied, and need not be, as the next call makes it anew.
+    The old weight norm and the hooks of ``torch.nn.utils.prune`` keep the last computed weight beside its sources: a
+    tensor with an autograd history, which cannot be deep-copied. A detached copy will do: the next call recomputes it.
 
     Args:
-        shared: by ``id``, what stands in the copy as it is.
+        shared: objects by ``id`` to use in the copy without copying them.
     """
     memo = dict(shared or {})
     for module in network.modules():
@@ -25,13 +25,13 @@ def copy_of(network: nn.Module, shared: dict[int, Any] | None = None) -> nn.Modu
 
 
 def emptied(model: nn.Module, device: str) -> nn.Module:
-    """A copy of a network whose tensors hold no numbers: floats of one or more dimensions that its state dict names.
+    """A copy of a network without the numbers of its tensors: floats of 1+ dimensions that its state dict names.
 
-    Everything else (single numbers, tables of indices, buffers that no file brings) is copied with its numbers. Tensors
-    that are one in ``model`` are one in the copy.
+    Everything else (single numbers, tables of indices, buffers that no file stores) is copied with its numbers. Tensors
+    shared in ``model`` are shared in the copy.
 
     Args:
-        device: ``meta``, on which tensors take no memory, or ``cpu``, where they are to be filled.
+        device: ``meta``, where tensors take no memory, or ``cpu``, to fill them.
     """
     copies: dict[int, Any] = {}
     for tensor in model.state_dict(keep_vars=True).values():
@@ -43,5 +43,5 @@ def emptied(model: nn.Module, device: str) -> nn.Module:
 
 
 def holds_numbers(tensor: Tensor) -> bool:
-    """Whether an outline leaves a tensor's numbers out."""
+    """Whether ``emptied`` leaves a tensor's numbers out."""
     return tensor.is_floating_point() and tensor.dim() > 0

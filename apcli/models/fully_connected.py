@@ -1,4 +1,4 @@
-"""Fully connected ReLU networks: the flattened image, hidden layers that narrow, one output per class."""
+"""Fully connected ReLU networks: flattened image, narrowing hidden layers, one output per class."""
 
 import math
 from itertools import pairwise

@@ -1,4 +1,4 @@
-"""What a network takes, where its file does not say: the channels of a user's own, and where each value comes from."""
+"""A network's expected input if its file does not record it: the channels of a user's network, and a log sentence."""
 
 from dataclasses import replace
 
@@ -12,10 +12,10 @@ from apcli.models.spec import ModelSpec
 
 
 def for_its_channels(spec: ModelSpec, user_model: str | None) -> ModelSpec:
-    """A user's network that takes three channels, where the data's images are grey: these are repeated then.
+    """Find out whether a user's network takes grey images as one channel, or repeated to three.
 
     Raises:
-        ApcliError: it takes neither.
+        ApcliError: the network takes neither.
     """
     if spec.source != "user" or spec.input_size[0] != 1:
         return spec
@@ -31,7 +31,7 @@ def for_its_channels(spec: ModelSpec, user_model: str | None) -> ModelSpec:
 
 
 def _failing(network: nn.Module, spec: ModelSpec) -> str:
-    """Why the network fails on such images; empty where it does not."""
+    """The reason why the network fails on such images; empty if it does not."""
     parameter = next(network.parameters(), torch.empty(0))
     try:
         with torch.no_grad():
@@ -43,11 +43,11 @@ def _failing(network: nn.Module, spec: ModelSpec) -> str:
     return ""
 
 
-def told(spec: ModelSpec, given: InputConfig, *, by_file: bool, pretrained: bool = False) -> str:
-    """A sentence of what the network takes, and which option, file, library or data set says so.
+def input_sentence(spec: ModelSpec, given: InputConfig, *, by_file: bool, pretrained: bool = False) -> str:
+    """Describe the network's input in a sentence: each value and the option, file, library or data set it comes from.
 
     Args:
-        by_file: whether its file says what no option does.
+        by_file: whether the file records the values that no option gives.
     """
     library = spec.source if spec.source in ("torchvision", "timm") else "the data"
     size = "--input-size" if given.input_size else "the file" if by_file else library

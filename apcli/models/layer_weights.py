@@ -1,4 +1,4 @@
-"""Which parameters of a network its layers multiply by: its modules tell."""
+"""The parameters that a network's layers multiply by, found from its modules."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -18,34 +18,34 @@ _IN_PROJECTIONS = ("in_proj_weight", "q_proj_weight", "k_proj_weight", "v_proj_w
 
 
 def layer_weights(model: nn.Module) -> NetworkLayers:
-    """The parameters of ``model`` that its layers multiply by, one for each parameter, whatever names it has.
+    """The parameters of ``model`` that its layers multiply by, each listed once, however many names it has.
 
-    Weights are what Linear, Bilinear, convolutions, attention projections, recurrent layers and embeddings of torch
-    have, and modules derived from them; what looks like one (``in_features``, or ``in_channels`` and ``kernel_size``)
-    counts as one. Of modules that no library knows the parameters that are called and shaped like weights do.
+    Weights belong to torch's Linear, Bilinear, convolutions, attention projections, recurrent layers and embeddings, to
+    modules derived from them, and to modules that look like one (``in_features``, or ``in_channels`` and
+    ``kernel_size``). In other custom modules, parameters named and shaped like weights count.
 
-    A parametrised weight stands for the tensor that it is made of: one whose zeros are zeros of the weight. That is
-    tried out, on random numbers; where there is none the tensors are listed as refused.
+    A parametrised weight is represented by the tensor it is computed from whose zeros are zeros of the weight, found by
+    trial on random numbers; if there is no such tensor, all of them are listed as refused.
     """
     names: dict[int, list[str]] = {}
     for name, parameter in model.named_parameters(remove_duplicate=False):
         names.setdefault(id(parameter), []).append(name)
-    found: dict[int, LayerWeight] = {}
+    weights: dict[int, LayerWeight] = {}
     for prefix, module in model.named_modules(remove_duplicate=False):
         for own, kind in _weights_of(prefix, module):
             for name, parameter, through, refused in _stored(module, own):
                 tensor = f"{prefix}.{name}" if prefix else name
-                earlier = found.get(id(parameter))
-                # A table that a linear layer shares with an embedding is multiplied by: that use decides.
+                earlier = weights.get(id(parameter))
+                # A table shared by an embedding and a linear layer is a factor: the linear layer decides.
                 if earlier is None or (earlier.kind == kinds.EMBEDDING and kind != kinds.EMBEDDING):
                     tied = tuple(other for other in names[id(parameter)] if other != tensor)
-                    found[id(parameter)] = LayerWeight(tensor, kind, tied, through, refused)
+                    weights[id(parameter)] = LayerWeight(tensor, kind, tied, through, refused)
     order = {name: number for number, (name, _) in enumerate(model.named_parameters(remove_duplicate=False))}
-    return NetworkLayers(tuple(sorted(found.values(), key=lambda weight: order[weight.tensor])))
+    return NetworkLayers(tuple(sorted(weights.values(), key=lambda weight: order[weight.tensor])))
 
 
 def _weights_of(prefix: str, module: nn.Module) -> Iterator[tuple[str, str]]:
-    """The attributes of a module that are weights, and of what kind, whether or not they are parametrised."""
+    """Yield a module's weight attributes and their kinds, parametrised or not."""
     if isinstance(module, nn.Embedding | nn.EmbeddingBag):
         yield "weight", kinds.EMBEDDING
     elif isinstance(module, nn.MultiheadAttention):
@@ -78,9 +78,9 @@ def _parametrised(module: Any) -> list[str]:
 
 
 def _stored(module: Any, own: str) -> Iterator[tuple[str, nn.Parameter, str, str]]:
-    """The parameters that the weight ``own``, if there is one, is kept in: name, parameter, through what, why refused.
+    """Yield the parameters that store the weight ``own``, if any: name, parameter, made through, reason of refusal.
 
-    The weight itself is not looked at: that alone would move a spectral norm on by a step.
+    The weight itself is never accessed, as access alone advances a spectral norm by one step.
     """
     if own in _parametrised(module):
         yield from _made_by(module.parametrizations[own], own)
@@ -98,7 +98,7 @@ def _stored(module: Any, own: str) -> Iterator[tuple[str, nn.Parameter, str, str
 
 
 def _made_by(made: Any, own: str) -> Iterator[tuple[str, nn.Parameter, str, str]]:
-    """Of a parametrised weight the tensor whose zeros are its zeros; all of its tensors, refused, where none is."""
+    """Yield the tensor whose zeros are a parametrised weight's zeros; if there is none, all its tensors, refused."""
     through = " and ".join(_THROUGH.get(type(step).__name__, type(step).__name__) for step in made)
     stored = {name: parameter for name, parameter in made.named_parameters(recurse=False) if parameter.dim() > 1}
     for name, parameter in stored.items():
@@ -110,23 +110,23 @@ def _made_by(made: Any, own: str) -> Iterator[tuple[str, nn.Parameter, str, str]
 
 
 def _zeros_stay(made: Any, name: str) -> bool:
-    """Whether zeros of one tensor are zeros of the weight that is made of it, in the same places."""
+    """Whether zeros of one tensor are zeros of the weight computed from it, at the same positions."""
     draws = torch.Generator().manual_seed(0)
 
     def numbers(tensor: Tensor) -> Tensor:
-        found = torch.randn(tensor.shape, generator=draws).to(tensor.dtype)
-        return found if tensor.is_meta else found.to(tensor.device)
+        drawn = torch.randn(tensor.shape, generator=draws).to(tensor.dtype)
+        return drawn if tensor.is_meta else drawn.to(tensor.device)
 
     drawn = {other: numbers(parameter) for other, parameter in made.named_parameters(recurse=False)}
     zero = torch.rand(drawn[name].shape, generator=draws) < 0.5
-    for dim in range(zero.dim()):  # a row of zeros has no length to divide by
+    for dim in range(zero.dim()):  # leave no row all zero: its norm, by which weight norm divides, would be 0
         zero &= ~zero.movedim(dim, 0).flatten(1).all(1).reshape([-1, *[1] * (zero.dim() - 1)]).movedim(0, dim)
     zero = zero.to(drawn[name].device)
     drawn[name] = drawn[name].masked_fill(zero, 0)
     buffers = {name: numbers(old) if old.is_meta else old.clone() for name, old in made.named_buffers()}
     training = made.training
     try:
-        made.eval()  # a spectral norm in training mode takes a step of its own
+        made.eval()  # a spectral norm in training mode would take a step
         with torch.no_grad():
             weight = functional_call(made, {**drawn, **buffers}, ())
     finally:

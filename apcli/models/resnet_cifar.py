@@ -1,4 +1,4 @@
-"""The residual networks for small images of He et al. 2016 (arXiv:1512.03385), section 4.2.
+"""Residual networks for small images, after He et al. 2016 (arXiv:1512.03385), section 4.2.
 
 Depth 6n + 2: one 3x3 convolution, three stages of n two-convolution blocks with 16, 32 and 64 channels at full,
 half and quarter resolution, global average pooling, one linear layer. Shortcuts are the paper's option A, which has
@@ -30,7 +30,7 @@ class Block(nn.Module):
         return result
 
     def shortcut(self, x: Tensor) -> Tensor:
-        """Option A: every ``stride``-th pixel, and the added channels are zeros, half before and half after."""
+        """Option A: take every ``stride``-th pixel; the added channels are zeros, half before and half after."""
         if self.stride == 1 and self.added_channels == 0:
             return x
         before = self.added_channels // 2
@@ -69,7 +69,7 @@ def _stage(channels_in: int, channels: int, blocks: int, stride: int) -> nn.Sequ
 
 def _resnet(depth: int, num_classes: int, input_size: tuple[int, int, int]) -> CifarResNet:
     if input_size[0] != 3:
-        raise ValueError(f"resnet{depth} takes images of 3 channels, the input size is {input_size}")
+        raise ValueError(f"the input size is {input_size}: resnet{depth} expects images of 3 channels")
     return CifarResNet(depth, num_classes)
 
 

@@ -1,4 +1,4 @@
-"""What a model is, as plain data that travels in a checkpoint's lineage, and how a name becomes one."""
+"""A model's description as plain data, kept in a checkpoint's lineage, and its look-up by name."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -27,7 +27,7 @@ class ModelSpec:
 
     @property
     def scaling(self) -> dict[str, Any]:
-        """What ``apcli.data.batches`` needs to make images that the model takes."""
+        """Arguments of ``apcli.data.batches`` that make images for the model."""
         return {"shape": self.input_size, "mean": self.mean, "std": self.std}
 
     def as_dict(self) -> dict[str, Any]:
@@ -36,10 +36,10 @@ class ModelSpec:
 
     @classmethod
     def from_dict(cls, given: Any) -> "ModelSpec":
-        """Read what ``as_dict`` wrote, from a file that anyone may have made.
+        """Check and read the output of ``as_dict`` from an untrusted file.
 
         Raises:
-            ApcliError: a value is missing or not of its kind; the message names it.
+            ApcliError: a value is missing or of the wrong type; the message names it.
         """
         if not isinstance(given, Mapping):
             raise ApcliError(
@@ -97,11 +97,11 @@ def _is_name(value: Any, source: Any) -> bool:
 
 
 def resolve(name: str, images: ImageSpec, inputs: InputConfig = _AS_THEY_ARE, *, pretrained: bool = False) -> ModelSpec:
-    """The model that ``name`` means for such images; ``inputs`` are what options say that it takes and gives.
+    """The model called ``name`` for such images, with the values that options (``inputs``) override.
 
     ``name`` is ours, torchvision's or timm's (looked up in this order; ``torchvision:`` and ``timm:`` choose), or a
-    user's ``path/to/file.py:function``. The input size is the data's for ours and a user's, else the library's own;
-    the normalisation is the data's, or with ``pretrained`` that of the published weights; options override both.
+    user's ``path/to/file.py:function``. The input size is the data's for our and a user's models, else the library's;
+    the normalisation is the data's or, with ``pretrained``, that of the published weights; options override both.
 
     Raises:
         UsageError: the name is unknown, or an option does not fit the data or the model.
@@ -121,7 +121,7 @@ def resolve(name: str, images: ImageSpec, inputs: InputConfig = _AS_THEY_ARE, *,
     elif source == "apcli" and "three channels" in MODELS.row(plain).needs:
         size = (3, *images.shape[1:])
     elif source == "user" and images.shape[0] == 1 and 3 in (len(inputs.mean or ()), len(inputs.std or ())):
-        size = (3, *images.shape[1:])  # as who gives three numbers says
+        size = (3, *images.shape[1:])  # three numbers of --mean or --std mean three channels
     if inputs.input_size is not None:
         if inputs.input_size < least:
             given = inputs.input_size
@@ -138,13 +138,13 @@ def resolve(name: str, images: ImageSpec, inputs: InputConfig = _AS_THEY_ARE, *,
 
 
 def overridden(spec: ModelSpec, given: InputConfig, label: str) -> ModelSpec:
-    """The network of a file called ``label`` that says what it is, but for what options say.
+    """The network recorded in the file ``label``, with the values that options override.
 
     Raises:
         UsageError: an option does not fit the network.
     """
     if given.num_classes not in (None, spec.num_classes):
-        raise UsageError(f"--num-classes is {given.num_classes}: {label} says {spec.num_classes}, leave the option out")
+        raise UsageError(f"--num-classes is {given.num_classes}: {label} has {spec.num_classes}, leave the option out")
     channels, height, width = spec.input_size
     return replace(
         spec,
@@ -163,7 +163,7 @@ def _by_channel(option: str, values: Sequence[float], channels: int) -> tuple[fl
 
 
 def _find(name: str) -> tuple[str, str]:
-    """The source, and the name as it is stored: of a user's file only the last part, never the path."""
+    """The source and the stored name: of a user's file only the last part, never the path."""
     if is_user_model(name):
         place = users_file(name)
         return "user", f"{place.path.name}:{place.function}"
@@ -171,20 +171,20 @@ def _find(name: str) -> tuple[str, str]:
     if colon and prefix in sources.REGISTRIES:
         if sources.has(prefix, rest):
             return prefix, rest
-        near = ", ".join(sources.close(rest, (prefix,))) or f"none (its names are {prefix}'s own, in lower case)"
-        raise UsageError(f"{prefix} has no model {rest!r}: close are {near}")
+        near = ", ".join(sources.close(rest, (prefix,))) or f"none (use {prefix}'s own names, in lower case)"
+        raise UsageError(f"{prefix} has no model {rest!r}: similar names are {near}")
     for source in sources.REGISTRIES:
         if sources.has(source, name):
             return source, name
     near = ", ".join(sources.close(rest or name)) or ", ".join(MODELS.names)
     raise UsageError(
-        f"unknown model {name!r}: close are {near}; give a name of ours, torchvision:NAME, timm:NAME, "
+        f"unknown model {name!r}: similar names are {near}; give one of apcli's models, torchvision:NAME, timm:NAME, "
         "or your own as path/to/file.py:function"
     )
 
 
 def is_user_model(name: str) -> bool:
-    """Whether ``name`` is of the form ``path/to/file.py:function``."""
+    """Whether ``name`` has the form ``path/to/file.py:function``."""
     return outside.is_outside(name)
 
 
@@ -192,7 +192,7 @@ def users_file(name: str) -> outside.Place:
     """The file and the function of ``path/to/file.py:function``.
 
     Raises:
-        UsageError: there is no such file, it names no function, or more than that.
+        UsageError: there is no such file, or the name has no function or has parameters.
     """
     place = outside.place_of(name, "model")
     if place.rest:
@@ -201,7 +201,7 @@ def users_file(name: str) -> outside.Place:
 
 
 def code_of(name: str | None) -> str | None:
-    """The SHA-256 of a user's model file, None of a model from a registry: the name alone does not tell its code.
+    """The SHA-256 of a user's model file, since its name does not identify its code; None for a registry's model.
 
     Raises:
         UsageError: there is no such file.
@@ -213,20 +213,20 @@ def check_model(name: str, *, pretrained: bool = False) -> None:
     """Look a model's name up.
 
     Raises:
-        UsageError: it is unknown, or nobody publishes the weights that ``pretrained`` asks for.
+        UsageError: the name is unknown, or ``pretrained`` asks for weights that are not published.
     """
     source, plain = _find(name)
     check_pretrained(source, plain, pretrained)
 
 
 def check_pretrained(source: str, name: str, pretrained: bool) -> None:
-    """Raises UsageError where ``--pretrained`` asks for weights that nobody publishes."""
+    """Raise UsageError if ``--pretrained`` asks for weights that are not published."""
     if pretrained and source in ("apcli", "user"):
         raise UsageError(f"--pretrained: there are no published weights for {name!r}; give a file with --weights FILE")
 
 
 def default_lr(spec: ModelSpec) -> float:
-    """The learning rate to begin with: 0.1, and 0.01 for AlexNet and VGG (arXiv:2403.00155).
+    """The default initial learning rate: 0.1, and 0.01 for AlexNet and VGG (arXiv:2403.00155).
 
     Also 0.01 for our fully connected networks (arXiv:2306.05857): without normalisation layers, FC12 diverges at 0.1.
     """

@@ -1,4 +1,4 @@
-"""Weights from elsewhere: read a file of tensors, rename them, and load them without a gap."""
+"""Weights from other programs: read a file of tensors, rename them, and load them strictly."""
 
 import logging
 import pickle
@@ -23,14 +23,14 @@ log = logging.getLogger("apcli")
 
 _WRAPPERS = ("state_dict", "model_state_dict", "model_state", "model", "net", "network", "module", "weights")
 _PREFIXES = ("module.", "_orig_mod.")  # of DataParallel and torch.compile
-_COUNTER = ".num_batches_tracked"  # absent from files older than PyTorch 0.4.1; the model's own stays
+_COUNTER = ".num_batches_tracked"  # absent from files older than PyTorch 0.4.1; the model's own is kept
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
-    """The tensors of a safetensors checkpoint, or of a ``.pt``/``.pth``/``.th`` state dict, by name, on the CPU.
+    """Read the tensors of a safetensors checkpoint or a ``.pt``/``.pth``/``.th`` state dict, by name, to the CPU.
 
-    The content tells which it is; an index of a sharded checkpoint is known by its name. Wrappers
-    (``{"state_dict": ..., "epoch": ...}``) and prefixes of DataParallel and ``torch.compile`` are taken off. No code
+    The content decides which it is; the index of a sharded checkpoint is recognised by its name. Wrappers
+    (``{"state_dict": ..., "epoch": ...}``) and prefixes of DataParallel and ``torch.compile`` are removed. No code
     in the file is run.
 
     Raises:
@@ -51,28 +51,28 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         if isinstance(error, pickle.UnpicklingError) and ("GLOBAL" in str(error) or "unrecognized" in str(error)):
             raise ApcliError(
                 f"{path}: this pickle contains code, not tensors alone, and is not loaded; "
-                "save its state_dict() as safetensors where it comes from"
+                "where it was made, save its state_dict() as safetensors"
             ) from error
         raise ApcliError(f"{path}: neither a safetensors file nor a PyTorch state dict, or a damaged one") from error
     return _without_prefixes(_unwrapped(content, path))
 
 
 def checkpoint_of(path: Path) -> Checkpoint | None:
-    """The checkpoint that a file of weights is; None of a state dict, which says nothing of itself."""
+    """The checkpoint of a safetensors file; None for a state dict, which has no metadata."""
     return reading.read(path) if _is_safetensors(path) else None
 
 
 def _is_safetensors(path: Path) -> bool:
-    """Whether it is a safetensors file or an index: eight bytes of length, then a JSON header; or by its name."""
+    """Whether a file is safetensors (eight bytes of length, then a JSON header) or, by its name, an index of shards."""
     with path.open("rb") as stream:
         return stream.read(9)[8:] == b"{" or is_index(path)
 
 
 def load_weights_(model: nn.Module, weights: Mapping[str, Tensor], rename: Sequence[str], source: str) -> None:
-    """Load ``weights`` into ``model`` strictly: every tensor of one is in the other, with the same shape.
+    """Load ``weights`` into ``model`` strictly: both have the same tensors, of the same shapes.
 
-    Each of ``rename`` is ``OLD=NEW``: tensors called OLD, or whose name begins with ``OLD.``, get NEW instead
-    (``OLD=`` takes the prefix off). ``source`` is what messages call the weights.
+    Each of ``rename`` is ``OLD=NEW``: in tensors called OLD or ``OLD.…``, NEW replaces OLD (``OLD=`` removes the
+    prefix). ``source`` names the weights in messages.
 
     Raises:
         UsageError: a rename is malformed, matches nothing, or makes two tensors one.
@@ -82,29 +82,29 @@ def load_weights_(model: nn.Module, weights: Mapping[str, Tensor], rename: Seque
     wanted = {name: tensor.shape for name, tensor in model.state_dict().items()}
     unused = [name for name in given if is_auxiliary(name) and name not in wanted]
     if unused:
-        log.info("%s: left out: %s of auxiliary heads", source, count(len(unused), "tensor"))
+        log.info("%s: skipped %s of auxiliary heads", source, count(len(unused), "tensor"))
         given = {name: tensor for name, tensor in given.items() if name not in unused}
     missing = [name for name in wanted if name not in given and not name.endswith(_COUNTER)]
     unexpected = [name for name in given if name not in wanted]
     different = [name for name in wanted if name in given and given[name].shape != wanted[name]]
     if missing or unexpected or different:
         parts = [f"without {few(missing)}"] if missing else []
-        parts += [f"with {few(unexpected)} that the model has not"] if unexpected else []
+        parts += [f"with {few(unexpected)} that the model does not have"] if unexpected else []
         shapes = [
             f"{name} ({_by(given[name].shape)} in the file, {_by(wanted[name])} in the model)" for name in different
         ]
         parts += [f"with another shape of {few(shapes)}"] if shapes else []
         hint = _suggestion({name: wanted[name] for name in missing}, {name: given[name].shape for name in unexpected})
-        hint = hint or "choose the model and the number of classes that it was made for"
+        hint = hint or "give the model and the number of classes that it was made for"
         raise ApcliError(f"{source} does not fit the model: {'; '.join(parts)}; {hint}")
-    # Modules look into a state dict for the version that it is of. A file of tensors does not say: it is today's here.
+    # load_state_dict reads versions from the state dict's metadata. Plain tensors have none: use the model's own.
     state = model.state_dict()
     state.update(given)
     model.load_state_dict(state)
 
 
 def renamed(weights: Mapping[str, Tensor], rename: Sequence[str], source: str) -> dict[str, Tensor]:
-    """The weights by the names that ``--rename`` gives them, see ``load_weights_``.
+    """Rename the weights as ``--rename`` says, see ``load_weights_``.
 
     Raises:
         UsageError: a rename is malformed, matches nothing, or makes two tensors one.
@@ -116,10 +116,10 @@ def renamed(weights: Mapping[str, Tensor], rename: Sequence[str], source: str) -
 
 
 def needs_versions(model: nn.Module) -> bool:
-    """Whether the network does not take its own tensors from a plain dictionary, as those of a safetensors file are.
+    """Whether the network refuses its own tensors from a plain dictionary, such as a safetensors file gives.
 
-    torch keeps in a state dict, beside the tensors, of which version each module's are. torchvision's MNASNets refuse a
-    state dict without, or build themselves anew as an earlier version; no file of tensors can hold it.
+    Beside the tensors, torch keeps each module's version in a state dict. torchvision's MNASNets refuse a state dict
+    without it, or rebuild themselves as an earlier version; no file of tensors can store it.
     """
     outline = emptied(model, "meta")
     shapes = {name: tensor.shape for name, tensor in outline.state_dict().items()}
@@ -130,19 +130,19 @@ def needs_versions(model: nn.Module) -> bool:
     return shapes != {name: tensor.shape for name, tensor in outline.state_dict().items()}
 
 
-def tell_versions(model: nn.Module, label: str) -> None:
-    """Say how the file called ``label`` is loaded outside apcli where that takes more than its tensors."""
+def log_versions(model: nn.Module, label: str) -> None:
+    """Log how to load the file ``label`` outside apcli if its tensors alone are not enough."""
     if needs_versions(model):
         log.info(
-            "%s: outside apcli, update a new network's state_dict() with the file's tensors and load that: it needs "
-            "the versions of its modules, which no safetensors file has",
+            "%s: outside apcli, update a new network's state_dict() with the file's tensors and load that: the network "
+            "needs the versions of its modules, which no safetensors file has",
             label,
         )
 
 
 def _load_pickle(path: Path) -> Any:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about pickle protocols: the file loads, or the error says why not
+        warnings.simplefilter("ignore")  # of pickle protocols: the file loads, or the error says why not
         return torch.load(path, map_location="cpu", weights_only=True)
 
 
@@ -153,13 +153,11 @@ def _unwrapped(content: Any, path: Path) -> dict[str, Tensor]:
             break
         content = inner[0]
     if not isinstance(content, Mapping) or not content:
-        raise ApcliError(
-            f"{path}: holds a {type(content).__name__}: expected tensors by name, as state_dict() gives them"
-        )
+        raise ApcliError(f"{path}: holds a {type(content).__name__}: expected tensors by name, as in a state_dict()")
     for name, value in content.items():
         if not isinstance(name, str) or not isinstance(value, Tensor):
             raise ApcliError(
-                f"{path}: {name!r} is a {type(value).__name__}: expected tensors by name, as state_dict() gives them"
+                f"{path}: {name!r} is a {type(value).__name__}: expected tensors by name, as in a state_dict()"
             )
     return {name: value.detach() for name, value in content.items()}
 
@@ -185,12 +183,12 @@ def _renamed(tensors: dict[str, Tensor], option: str, source: str) -> dict[str, 
     if all(name == target for name, target in names.items()) and old != new:
         raise UsageError(f"--rename {option}: {source} has no tensor {old} or {old}.*; it has {few(list(tensors), 6)}")
     if "" in names.values() or len(set(names.values())) != len(names):
-        raise UsageError(f"--rename {option}: a tensor would have no name, or that of another one")
+        raise UsageError(f"--rename {option}: a tensor would have no name, or another tensor's: choose another NEW")
     return {names[name]: tensor for name, tensor in tensors.items()}
 
 
 def _suggestion(missing: dict[str, torch.Size], unexpected: dict[str, torch.Size]) -> str:
-    """The one ``--rename`` that turns the unexpected tensors into the missing ones, if there is one."""
+    """The ``--rename`` that turns the unexpected tensors into the missing ones, if there is one."""
     if not missing or not unexpected:
         return ""
     unexpected = {name: shape for name, shape in unexpected.items() if not name.endswith(_COUNTER)}
@@ -202,7 +200,7 @@ def _suggestion(missing: dict[str, torch.Size], unexpected: dict[str, torch.Size
 
 
 def _common_prefix(names: list[str]) -> str:
-    """The modules that all tensors lie in: ``fc`` of ``fc.weight`` and ``fc.bias``."""
+    """The module that contains all tensors: ``fc`` for ``fc.weight`` and ``fc.bias``."""
     common: list[str] = []
     for parts in zip(*(name.split(".")[:-1] for name in names), strict=False):
         if len(set(parts)) > 1:

@@ -37,7 +37,7 @@ from apcli.theory.statistics import performance
 from apcli.training.evaluation import in_percent
 from apcli.training.forward import Forward, warn_of_emulation
 from apcli.training.loop import Training
-from apcli.training.masking import Growth, Masking
+from apcli.training.masking import Masking, Ramp
 from apcli.training.optim.parameters import parameters_of
 from apcli.training.ranks import Ranks
 from apcli.training.recalibration import recalibrate_
@@ -204,7 +204,7 @@ class Finetuner:
         masks |= {id(parameters[tensor]): parameters[tensor].detach() == 0 for tensor in held}
         once = {id(parameters[layer.tensor]): layer for layer in growing}
         learns = "training" in self.method.row.needs
-        growths = []
+        ramps = []
         for group in _ranked_together(list(once.values()), self.config.scope):
             size = sum(layer.size for layer in group)
             zeros = sum(int(masks[id(parameters[layer.tensor])].sum()) for layer in group)
@@ -215,9 +215,9 @@ class Finetuner:
                     f"--method {self.method.name} with --schedule {self.schedule.spec} of {steps} steps: weights would "
                     "go before the first has taught it anything: give the schedule a later begin, or more --epochs"
                 )
-            growths.append(Growth(tuple(layer.tensor for layer in group), wanted))
+            ramps.append(Ramp(tuple(layer.tensor for layer in group), wanted))
         learn = self.method if learns else None
-        return Masking(parameters, {tensor: masks[id(parameters[tensor])] for tensor in tensors}, growths, learn)
+        return Masking(parameters, {tensor: masks[id(parameters[tensor])] for tensor in tensors}, ramps, learn)
 
     def _train(
         self, model: nn.Module, run: TrainingRun, traced: list[Layer], growing: list[Layer]

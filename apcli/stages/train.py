@@ -23,10 +23,10 @@ from apcli.data.datasets import Dataset, load
 from apcli.devices import device_of
 from apcli.errors import UsageError
 from apcli.models.build import build, last_layer
-from apcli.models.inputs import for_its_channels, told
+from apcli.models.inputs import for_its_channels, input_sentence
 from apcli.models.layer_weights import layer_weights
 from apcli.models.spec import ModelSpec, check_model, code_of, resolve
-from apcli.models.weights import checkpoint_of, load_weights_, read_weights, renamed, tell_versions
+from apcli.models.weights import checkpoint_of, load_weights_, log_versions, read_weights, renamed
 from apcli.networks import Networks
 from apcli.progress import Tell
 from apcli.stages.held_zeros import promises_of
@@ -92,7 +92,7 @@ def train(config: TrainConfig, outputs: Outputs, tell: Tell, ranks: Ranks | None
         if runs.ranks.first:
             result = run.knowing(history=tuple(training.history), metrics=metrics).lineage
             write(path, entries_of(training.evaluated.network.state_dict()), result, like=given.source)
-            tell_versions(model, outputs.label(path))
+            log_versions(model, outputs.label(path))
         runs.finish(training)
         label, loss = outputs.label(path), metrics["test"]["loss"]
         log.info("%s: test accuracy %s, test loss %s", label, in_percent(metrics), loss and f"{loss:.5f}")
@@ -193,7 +193,7 @@ def _settings(config: TrainConfig, recipe: Recipe, teacher_sha256: str | None) -
 def _inputs_of(spec: ModelSpec, config: TrainConfig, given: _Given) -> str:
     """What the network takes, and who says so."""
     by_file = given.spec(config.model.name) is not None
-    return told(spec, config.model, by_file=by_file, pretrained=config.model.pretrained)
+    return input_sentence(spec, config.model, by_file=by_file, pretrained=config.model.pretrained)
 
 
 def _data_and_spec(config: TrainConfig, given: _Given) -> tuple[Dataset, ModelSpec]:

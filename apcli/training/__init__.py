@@ -1,1 +1,1 @@
-"""Training: the loop, what a step is made of, and how a run is stopped and taken up again."""
+"""Training: the loop, the parts of a step, and stopping and resuming a run."""

@@ -1,4 +1,4 @@
-"""CUDA graphs: a function's kernels recorded once and launched as one, so that no step waits for Python."""
+"""CUDA graphs: record a function's kernels once and launch them together, so that no step waits for Python."""
 
 import logging
 import warnings
@@ -12,34 +12,34 @@ from torch import Tensor
 
 log = logging.getLogger("apcli")
 
-_EAGER_CALLS = 3  # of a shape, before capture: libraries choose kernels and optimisers make their state meanwhile
+_EAGER_CALLS = 3  # for each shape before capture: libraries choose kernels and optimisers create their state
 
-Shapes = tuple[torch.Size, ...]
+InputShapes = tuple[torch.Size, ...]
 
 
 class Captured:
-    """A function of tensors that returns nothing, run from CUDA graphs: one for each shape of its arguments.
+    """A function of tensors without a return value, run from CUDA graphs: one for each shape of its arguments.
 
-    All calls count. The first calls of a shape run as they are, on a side stream, the next one is recorded, and every
-    later one copies its arguments to where the recorded kernels read them. What the function changes must keep its
-    place in memory; what it reads from Python is fixed at capture. If the function waits for the device, or if capture
-    fails, that is logged once and all calls run as they are.
+    Every call has its effect. The first calls with a shape run uncaptured on a side stream, the next one is recorded,
+    and every later one copies its arguments to where the recorded kernels read them. Tensors that the function changes
+    must keep their place in memory; values that it reads from Python are fixed at capture. If the function waits for
+    the device, or if capture fails, that is logged once and all calls run uncaptured.
 
-    Recorded calls keep the memory they work in, and share it among shapes. A call that runs as it is needs its own, so
-    the records are dropped before it and made again later: never is there room for two calls.
+    Recorded calls keep their working memory and share it among shapes. An uncaptured call needs its own, so the
+    records are dropped before it and made again later: memory need never hold two calls.
 
-    ``torch.cuda.make_graphed_callables`` does not do: it captures forward and backward passes, not an optimiser's step.
+    ``torch.cuda.make_graphed_callables`` is not enough: it captures forward and backward passes, but no optimiser step.
 
     Args:
-        function: nothing in it waits for the device.
-        enabled: False if a step is not always the same. Tensors that are not on CUDA are never captured.
+        function: must not wait for the device.
+        enabled: False if steps differ. Calls with tensors outside CUDA are never captured.
     """
 
     def __init__(self, function: Callable[..., None], *, enabled: bool) -> None:
         self._function = function
         self._enabled = enabled
-        self._recorded: dict[Shapes, tuple[torch.cuda.CUDAGraph, tuple[Tensor, ...]]] = {}
-        self._calls: Counter[Shapes] = Counter()
+        self._recorded: dict[InputShapes, tuple[torch.cuda.CUDAGraph, tuple[Tensor, ...]]] = {}
+        self._calls: Counter[InputShapes] = Counter()
 
     def __call__(self, *inputs: Tensor) -> None:
         if not (self._enabled and inputs[0].is_cuda):
@@ -58,9 +58,9 @@ class Captured:
             self._run_beside(inputs, look=self._calls[shapes] == _EAGER_CALLS)
 
     def _run_beside(self, inputs: tuple[Tensor, ...], *, look: bool) -> None:
-        """Run on a side stream, as capture does: what autograd keeps then belongs to no other."""
+        """Run on a side stream, as capture does: autograd's buffers then belong to no other stream."""
         if self._recorded:
-            torch.cuda.synchronize()  # none of them runs any more
+            torch.cuda.synchronize()  # wait until no recorded call runs any more
             self._recorded.clear()
         side, _ = _streams(inputs[0].device)
         side.wait_stream(torch.cuda.current_stream())
@@ -72,52 +72,52 @@ class Captured:
         torch.cuda.current_stream().wait_stream(side)
 
     def _look(self, inputs: tuple[Tensor, ...]) -> None:
-        """Run, and find what waits for the device: to capture that would fail, and torch 2.11 does not recover."""
-        with warnings.catch_warnings(record=True) as told:
+        """Run, and detect operations that wait for the device: capturing one fails, and torch 2.11 does not recover."""
+        with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            torch.cuda.set_sync_debug_mode("warn")  # which itself warns that it is a prototype
+            torch.cuda.set_sync_debug_mode("warn")  # this call itself warns that it is a prototype
             try:
                 self._function(*inputs)
             finally:
                 torch.cuda.set_sync_debug_mode("default")
-        for warning in told:
+        for warning in caught:
             message = str(warning.message)
             if "synchronizing CUDA operation" in message and self._enabled:
                 self._give_up(f"{Path(warning.filename).name}:{warning.lineno} waits for the device")
             elif "synchroniz" not in message.lower():
                 warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
 
-    def _record(self, shapes: Shapes, inputs: tuple[Tensor, ...]) -> None:
+    def _record(self, shapes: InputShapes, inputs: tuple[Tensor, ...]) -> None:
         """Record the call, then run it from the record: a capture computes nothing."""
         graph = torch.cuda.CUDAGraph()
         places = tuple(given.clone() for given in inputs)
         pool = next((recorded.pool() for recorded, _ in self._recorded.values()), None)
         _, stream = _streams(inputs[0].device)
-        # A failed capture leaves its stream the current one, and other threads go on loading data meanwhile.
+        # A failed capture leaves its stream current, and other threads keep loading data meanwhile.
         with torch.cuda.stream(torch.cuda.current_stream()):
             try:
                 with torch.cuda.graph(graph, pool=pool, stream=stream, capture_error_mode="thread_local"):
                     self._function(*places)
             except RuntimeError as error:
-                self._give_up(str(error.__context__ or error).strip().partition("\n")[0])  # the last error says nothing
+                self._give_up(str(error.__context__ or error).strip().partition("\n")[0])  # the last error names none
         if self._enabled:
             self._recorded[shapes] = graph, places
             graph.replay()
             return
-        del graph, places  # as the traceback's tensors are gone by now: the call needs their memory
+        del graph, places  # the call needs their memory (the traceback's tensors are already freed)
         self._recorded.clear()
         self._function(*inputs)
 
     def _give_up(self, reason: str) -> None:
-        log.warning("a step cannot be captured as a CUDA graph (%s): its kernels are launched one by one", reason)
+        log.warning("a step cannot be captured as a CUDA graph (%s): it runs uncaptured, which is slower", reason)
         self._enabled = False
 
 
 @cache
 def _streams(device: torch.device) -> tuple[torch.cuda.Stream, torch.cuda.Stream]:
-    """The side stream and the capture stream of a device: two, and the same two for the whole process.
+    """The side stream and the capture stream of a device, the same two for the whole process.
 
-    torch hands out 32 streams in turn and caches memory and cuBLAS workspaces for each. A graph that is destroyed frees
-    the workspaces of its stream (torch 2.12 to 2.14), so no other work may have used that stream.
+    torch hands out 32 streams in turn and caches memory and cuBLAS workspaces for each. Destroying a graph frees the
+    workspaces of its stream (torch 2.12 to 2.14), so no other work may use that stream.
     """
     return torch.cuda.Stream(device), torch.cuda.Stream(device)

@@ -1,4 +1,4 @@
-"""The only evaluation: loss and accuracy as sums over whole splits, divided once."""
+"""The only evaluation: loss and accuracy, summed over whole splits and divided once."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -14,11 +14,11 @@ from apcli.training.forward import Forward
 from apcli.training.ranks import Ranks
 
 Metrics = dict[str, float | None]  # loss: mean cross-entropy in nats; accuracy, top5: percent
-_SHARE = 4  # no gradients are kept, so evaluation takes this many training batches at a time, if memory likes it
+_SHARE = 4  # training batches at a time: evaluation keeps no gradients, so memory usually allows it
 
 
 def evaluate(forward: Forward, dataset: Dataset, batch_size: int, ranks: Ranks | None = None) -> dict[str, Metrics]:
-    """Loss and accuracy on the whole of every split, in evaluation mode, without augmentation."""
+    """Loss and accuracy on every whole split, in evaluation mode, without augmentation."""
     forward.network.eval()
     size = images_at_once(forward, forward.spec.input_size, forward.device, _SHARE * batch_size)
     return {name: _evaluate(forward, split, size, ranks or Ranks()) for name, split in dataset.splits.items()}
@@ -57,7 +57,7 @@ class Tally:
         self.sums += torch.stack([loss, top[:, 0].sum(), top.sum(), count]).double()
 
     def metrics(self, ranks: Ranks) -> Metrics:
-        """Means over all processes' samples; a loss that is not finite, and a top-5 of few classes, are None."""
+        """Means over all processes' samples; None for a loss that is not finite and for top-5 of under five classes."""
         *sums, count = ranks.sum_(self.sums.clone()).tolist()
         loss, correct, among_five = (number / count for number in sums)
         return {

@@ -1,4 +1,4 @@
-"""A network's forward pass as everything here runs it: in the layout and the precision that suit the device."""
+"""A network's forward pass, in the memory layout and the precision that suit the device."""
 
 import logging
 from collections.abc import Callable
@@ -16,13 +16,13 @@ log = logging.getLogger("apcli")
 class Forward:
     """Images [B, C, H, W] to logits [B, classes].
 
-    Weights and images of convolutions lie channels-last, which their kernels are written for, unless the network's
-    code cannot take that. With ``amp``, matrix products and convolutions are in bfloat16 where torch.autocast does so;
-    weights, and all that evaluation does, stay in their own precision.
+    Weights and images of convolutions are stored channels-last, the layout of their fastest kernels, unless the
+    network's code cannot handle it. With ``amp``, torch.autocast runs matrix products and convolutions in bfloat16;
+    the weights, and evaluation, keep their own precision.
 
     Args:
-        network: put into that layout, in place.
-        through: runs the network: itself, compiled, or with its gradients shared among processes. Default: itself.
+        network: converted to that layout in place.
+        through: wraps the network, e.g. compiled or with its gradients shared among processes. Default: no wrapper.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class Forward:
         """The logits of the network's main head.
 
         Raises:
-            ApcliError: the output is no such thing.
+            ApcliError: the output has another type or shape.
         """
         images = images.contiguous(memory_format=self.layout)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self._amp, cache_enabled=False):
@@ -52,19 +52,19 @@ class Forward:
         logits = main_head(output)
         expected = (len(images), self.spec.num_classes)
         if not isinstance(logits, Tensor) or logits.shape != expected:
-            found = tuple(getattr(logits, "shape", ())) or type(logits).__name__
-            raise ApcliError(f"{self.spec.name} gives an output of shape {found}: expected logits, {expected}")
+            actual = tuple(getattr(logits, "shape", ())) or type(logits).__name__
+            raise ApcliError(f"{self.spec.name} returns an output of shape {actual}: expected logits, {expected}")
         return logits
 
 
 def warn_of_emulation(amp: bool | None, device: torch.device) -> None:
-    """Say so where ``--amp`` is asked for and the device has no arithmetic for it."""
+    """Warn if ``--amp`` is given on a device without bfloat16 arithmetic."""
     if amp and not has_bfloat16(device):
         log.warning("--amp: this processor has no bfloat16 arithmetic and emulates it, which is slower than float32")
 
 
 def has_bfloat16(device: torch.device) -> bool:
-    """Whether the device computes in bfloat16 itself, so that ``--amp`` gains something."""
+    """Whether the device has bfloat16 arithmetic, so that ``--amp`` is faster."""
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     probes = [getattr(torch.cpu, name, None) for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported")]
@@ -72,12 +72,12 @@ def has_bfloat16(device: torch.device) -> bool:
 
 
 def _layout_(network: nn.Module, spec: ModelSpec, device: torch.device) -> torch.memory_format:
-    """Lay convolutions' weights out channels-last, unless the network's own code then fails on such images."""
+    """Store convolutions' weights channels-last, unless the network's own code fails on such images."""
     kernels = [p for p in network.parameters() if p.dim() == 4]
     if not kernels:
         return torch.contiguous_format
     if all(kernel.is_contiguous(memory_format=torch.channels_last) for kernel in kernels):
-        return torch.channels_last  # done before, or one pixel or channel each: both layouts are one
+        return torch.channels_last  # done already, or one pixel or channel each: both layouts coincide
     network.to(memory_format=torch.channels_last)
     modes = [(module, module.training) for module in network.modules()]
     network.eval()
@@ -90,7 +90,7 @@ def _layout_(network: nn.Module, spec: ModelSpec, device: torch.device) -> torch
     except RuntimeError as error:
         if "view" not in str(error):
             raise
-        log.info("%s reshapes with view(), which takes channels-first images only: it trains slower", spec.name)
+        log.info("%s reshapes with view(), which needs channels-first images: it trains slower", spec.name)
         network.to(memory_format=torch.contiguous_format)
         return torch.contiguous_format
     finally:

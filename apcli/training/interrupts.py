@@ -1,4 +1,4 @@
-"""Signals that ask a run to end, held back until its state is whole."""
+"""Hold back signals that ask a run to end until its state is complete."""
 
 import signal
 import threading
@@ -9,7 +9,7 @@ from typing import Any
 
 
 class Interrupts:
-    """``received`` is the signal that asked, else None."""
+    """The signal that asked the run to end, in ``received``; None if there was none."""
 
     def __init__(self) -> None:
         self.received: int | None = None
@@ -17,10 +17,10 @@ class Interrupts:
 
 @contextmanager
 def held_back() -> Iterator[Interrupts]:
-    """Within it, the first SIGINT or SIGTERM is only noted, and raised anew at its end; a second takes effect at once.
+    """Note the first SIGINT or SIGTERM and raise it again when the context ends; a second one takes effect at once.
 
-    Outside the main thread, which alone receives signals, nothing is held back. A signal that the process ignores, as
-    ``nohup`` asks for, stays ignored.
+    Nothing is held back outside the main thread, the only one that receives signals. A signal that the process
+    ignores, as under ``nohup``, stays ignored.
     """
     interrupts = Interrupts()
     if threading.current_thread() is not threading.main_thread():
@@ -28,13 +28,13 @@ def held_back() -> Iterator[Interrupts]:
         return
     before: dict[int, Any] = {}
 
-    def let_go() -> None:
+    def restore() -> None:
         for signum, handler in before.items():
             signal.signal(signum, handler)
 
     def note(signum: int, frame: FrameType | None) -> None:
         interrupts.received = signum
-        let_go()
+        restore()
 
     for signum in (signal.SIGINT, signal.SIGTERM):
         if signal.getsignal(signum) is not signal.SIG_IGN:
@@ -42,6 +42,6 @@ def held_back() -> Iterator[Interrupts]:
     try:
         yield interrupts
     finally:
-        let_go()
+        restore()
         if interrupts.received is not None:
             signal.raise_signal(interrupts.received)

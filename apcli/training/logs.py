@@ -9,10 +9,10 @@ from apcli.errors import ApcliError
 
 
 class Logs:
-    """Writes each epoch's numbers below ``directory``/``label``; None writes nowhere.
+    """Writes each epoch's numbers below ``directory``/``label``, or nothing if ``directory`` is None.
 
     Args:
-        epoch: the epoch that is over; what an earlier run logged of later ones is taken back.
+        epoch: the last completed epoch; entries that an earlier run logged for later epochs are removed.
 
     Raises:
         ApcliError: TensorBoard is not installed.
@@ -29,12 +29,12 @@ class Logs:
         self._writer = writer(str(Path(directory) / label), purge_step=epoch + 1)
 
     def write(self, entry: Mapping[str, Any]) -> None:
-        """Log an entry of the history: the rate, and what was measured of each split."""
+        """Log an entry of the history: the learning rate and each split's metrics."""
         if self._writer is None:
             return
         epoch = entry["epoch"]
-        for name, found in entry.items():
-            numbers = found if isinstance(found, dict) else {"": found}
+        for name, logged in entry.items():
+            numbers = logged if isinstance(logged, dict) else {"": logged}
             for key, value in numbers.items() if name != "epoch" else ():
                 if value is not None:
                     self._writer.add_scalar(f"{name}/{key}" if key else name, value, epoch)

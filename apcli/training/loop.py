@@ -36,11 +36,11 @@ from apcli.training.resume import Resume
 
 log = logging.getLogger("apcli")
 
-_LOOKS = 100  # steps on CUDA between two looks at whether the loss is finite: each waits for the device
+_CHECK_EVERY = 100  # steps on CUDA between two checks that the loss is finite: each waits for the device
 
 
 class Diverged(ApcliError):
-    """The loss is no longer finite; ``good`` are the weights after the last whole epoch, None in the first."""
+    """The loss is no longer finite; ``good`` holds the weights after the last complete epoch, None in the first."""
 
     def __init__(self, sentence: str, good: dict[str, Tensor] | None) -> None:
         super().__init__(sentence)
@@ -48,24 +48,24 @@ class Diverged(ApcliError):
 
 
 class Training:
-    """The training of one network, from its first step or from where it was stopped.
+    """The training of one network, from its first step or resumed.
 
-    After every optimiser step the removed weights are zeroed again: a step can revive them whatever the gradients are,
-    through momentum or decay that the optimiser's state holds.
+    After every optimiser step the removed weights are set to zero again: even with zero gradients, a step can revive
+    them through momentum or decay in the optimiser's state.
 
     Args:
         network: on its device; trained in place.
-        seed: gives the order of samples, the augmentations, and what dropout and mixing draw.
-        masking: which weights are zero; None: none.
-        only: the parameters to update; the rest of the network, batch-norm statistics included, then stays as it is,
-            and no gradient is computed that would be thrown away.
+        seed: determines the order of samples, the augmentations, and the draws of dropout and mixing.
+        masking: the weights to keep at zero; None: none.
+        only: the parameters to update; everything else, batch-norm statistics included, stays unchanged, and its
+            gradients are not computed.
         teacher: a network whose outputs are learnt too.
-        traced: the tensors of which ``snapshots`` keeps every epoch's values, by epoch and name.
-        resume: where the state is kept.
+        traced: the tensors whose values ``snapshots`` keeps for every epoch, by epoch and name.
+        resume: the file of the saved state.
 
     Attributes:
-        history: an entry for every epoch that is over.
-        evaluated: the network that the metrics and the result are of: the moving average where there is one.
+        history: an entry for every completed epoch.
+        evaluated: the network that is measured and returned: the moving average if there is one.
     """
 
     def __init__(
@@ -92,7 +92,7 @@ class Training:
         self._frozen, self._traced = only is not None, traced
         self.resume, self._pace = resume or Resume(None, {}), pace or Pace()
         self._batches = math.ceil(len(dataset.train) / recipe.batch_size)
-        self._done = 0  # batches of the epoch that runs
+        self._done = 0  # batches of the current epoch
         self._best: tuple[float, int, dict[str, Tensor] | None] = (math.inf, 0, None)
         learn_(network, only)
         self._forward = Forward(network, spec, amp=recipe.amp, through=self._through)
@@ -105,10 +105,10 @@ class Training:
         self._optimiser, self._captures = optimiser_of(network, recipe, captured=whole_step)
         if self._forward.device.type == "cuda" and recipe.cuda_graph and not self._captures:
             why = (recipe.obstacle or f"--opt {recipe.opt.name}") if whole_step else "training by several processes"
-            log.info("%s cannot be in a CUDA graph: steps are launched kernel by kernel", why)
+            log.info("%s cannot be captured in a CUDA graph: steps run uncaptured, which is slower", why)
         self._rates = Rates(self._optimiser, recipe, self._batches)
         self._tally = Tally(spec.num_classes, self._forward.device)
-        self._lost_at = torch.tensor([-1, 0], device=self._forward.device)  # first step whose loss is lost; steps
+        self._lost_at = torch.tensor([-1, 0], device=self._forward.device)  # first step whose loss is not finite; steps
         self._share = 0.0
         self._good: dict[str, Tensor] | None = None
         if state := self.resume.state:
@@ -116,16 +116,16 @@ class Training:
 
     @property
     def epoch(self) -> int:
-        """How many epochs are over."""
+        """The number of completed epochs."""
         return len(self.history)
 
     def run(self) -> Iterator[dict[str, Any]]:
-        """Train to the end; yields each epoch's entry of the history. A signal to end is held back to save the state.
+        """Train to the end, yielding each epoch's entry of the history; a signal to end is held back to save the state.
 
         Raises:
             Diverged: the loss is no longer finite.
         """
-        learn = Captured(self._step, enabled=self._captures and self.recipe.cuda_graph)  # its memory goes with the run
+        learn = Captured(self._step, enabled=self._captures and self.recipe.cuda_graph)  # frees its memory after
         with held_back() as interrupts, self.resume.kept(self.save, alone=self.ranks.size == 1):
             while self.epoch < self.recipe.epochs and not self._is_stale():
                 if not self._run_epoch(learn, interrupts):
@@ -138,7 +138,7 @@ class Training:
         self._keep_best()
 
     def _run_epoch(self, learn: Captured, interrupts: Interrupts) -> bool:
-        """Take the epoch's steps that are left; False where a signal stopped it, the state being saved."""
+        """Run the epoch's remaining steps; return False if a signal stopped it, after saving the state."""
         recipe, train = self.recipe, self.dataset.train
         training_mode_(self.network, frozen=self._frozen)
         order = order_of(len(train), self.seed, self.epoch).split(recipe.batch_size)[self._done :]
@@ -148,15 +148,15 @@ class Training:
             step = self._steps
             self.masking.before_step()
             self._rates.before_step(step)
-            torch.manual_seed(seed_of("step", self.seed, step, self.ranks.rank))  # of dropout, and of mixing
+            torch.manual_seed(seed_of("step", self.seed, step, self.ranks.rank))  # of dropout and mixing
             images, targets = (pixels, labels) if self._mix is None else self._mix(pixels, labels)
             self._share = self.ranks.share(batch)
             learn(images, targets, labels)
             self._rates.after_step()
             self._done += 1
             self._pace.step(self.epoch, self._done / self._batches, len(batch))
-            self._look()
-            if self._done < self._batches:  # else the epoch is closed first
+            self._check_now_and_then()
+            if self._done < self._batches:  # otherwise the epoch is closed first
                 if self._is_due():
                     self.save()
                 if self._is_stopped(interrupts):
@@ -164,11 +164,11 @@ class Training:
         return True
 
     def _step(self, images: Tensor, targets: Tensor, labels: Tensor) -> None:
-        """Forward, backward, optimiser, mask: nothing here waits for the device."""
+        """Forward, backward, optimiser, mask, without waiting for the device."""
         self._optimiser.zero_grad()
         try:
             logits = self._forward(images)
-        except ValueError as error:  # a batch norm that sees one value a channel
+        except ValueError as error:  # a batch norm gets a single value per channel
             raise UsageError(f"--batch-size {self.recipe.batch_size}: {error}: choose another size") from None
         with torch.no_grad():
             taught = None if self._teacher is None else self._teacher(images)
@@ -182,20 +182,20 @@ class Training:
         if self._average is not None:
             self._average.update()
             self.masking.hold(parameters_of(self._average.network))
-        if self._share:  # else the one image is here only to take part
+        if self._share:  # otherwise the image only lets this process take part
             self._tally.add(logits.detach(), labels)
         self._note(loss.detach())
 
     @torch.no_grad()
     def _note(self, loss: Tensor) -> None:
-        """Remember the first step whose loss is not finite."""
+        """Record the first step whose loss is not finite."""
         first, steps = self._lost_at.unbind()
         first.copy_(torch.where((first < 0) & ~loss.isfinite(), steps, first))
         steps.add_(1)
 
-    def _look(self) -> None:
-        """Raise Diverged where the loss is not finite any more, looking only now and then where that takes time."""
-        if self._forward.device.type == "cpu" or self._done == self._batches or self._done % _LOOKS == 0:
+    def _check_now_and_then(self) -> None:
+        """Raise Diverged if the loss is no longer finite; checked rarely on CUDA, where each check takes time."""
+        if self._forward.device.type == "cpu" or self._done == self._batches or self._done % _CHECK_EVERY == 0:
             self._check_finite()
 
     def _check_finite(self) -> None:
@@ -213,7 +213,7 @@ class Training:
         )
 
     def _close_epoch(self) -> dict[str, Any]:
-        """Measure the network, and remember what the epoch gave."""
+        """Evaluate the network and complete the epoch's entry of the history."""
         running = self._tally.metrics(self.ranks)
         if running["loss"] is None:
             self._diverged(self._steps - 1)
@@ -237,30 +237,30 @@ class Training:
         return dict(entry)
 
     def _is_stale(self) -> bool:
-        """Whether so many evaluations as ``patience`` says have come without a smaller loss."""
+        """Whether the last ``patience`` evaluations brought no smaller loss."""
         later = [entry for entry in self.history[self._best[1] :] if "train" in entry]
         return self.recipe.patience is not None and len(later) >= self.recipe.patience
 
     def _keep_best(self) -> None:
-        """With ``patience``, the weights of the epoch of least loss are the result."""
+        """With ``patience``, load the weights of the epoch with the smallest loss as the result."""
         _, epoch, weights = self._best
         if weights is not None:
             self.evaluated.network.load_state_dict(weights)
-            log.info("kept are the weights of epoch %d of %d: none had a smaller loss", epoch, self.epoch)
+            log.info("keeping the weights of epoch %d of %d, which had the smallest loss", epoch, self.epoch)
 
     @property
     def metrics(self) -> dict[str, Any] | None:
-        """The result's own entry of the history; None before the first epoch is over."""
+        """The result's entry of the history; None before the first epoch is complete."""
         if not self.history:
             return None
         kept = self._best[1] if self._best[2] is not None else self.epoch
         return self.history[kept - 1]
 
-    # ---- stopping, and going on
+    # ---- stopping and resuming
 
     @property
     def _steps(self) -> int:
-        """How many steps are done."""
+        """The number of steps done."""
         return self.epoch * self._batches + self._done
 
     def _is_due(self) -> bool:
@@ -268,19 +268,19 @@ class Training:
         return self.resume.every > 0 and self._steps % max(1, every) == 0
 
     def _is_stopped(self, interrupts: Interrupts) -> bool:
-        """Whether this process, or another that trains with it, is to end; then the state is saved."""
+        """Whether this or another training process is asked to end; if so, save the state."""
         if not self.ranks.any_before(interrupts.received is not None):
             return False
         interrupts.received = interrupts.received or signal.SIGTERM
-        self._pace.say("saving what is needed to go on")
+        self._pace.say("saving the state to resume from")
         self.save()
         return True
 
     def save(self) -> None:
-        """Keep all that the next step depends on.
+        """Save everything that the next step depends on.
 
         Raises:
-            Diverged: that would keep a network that is lost.
+            Diverged: the loss is not finite, so the state is not worth saving.
             ApcliError: the system refuses to write.
         """
         self._check_finite()
@@ -308,15 +308,15 @@ class Training:
             else:
                 part.load_state_dict(state[name])
         self._done, self._good, self.snapshots = state["done"], state["good"], state["snapshots"]
-        if self.ranks.first:  # the others' sums were added to these
+        if self.ranks.first:  # its sums include the other processes'
             self._tally.sums.copy_(state["tally"])
         self.history = json.loads(state["history"])
         loss, epoch, weights = state["best"]
         self._best = (loss, epoch, weights)
-        log.info("going on after epoch %d, step %d of %d", self.epoch, self._done, self._batches)
+        log.info("resuming after epoch %d, step %d of %d", self.epoch, self._done, self._batches)
 
     def _parts(self) -> dict[str, Any]:
-        """What has a state of its own."""
+        """The parts that have a state of their own, by name."""
         parts = {
             "network": self.network,
             "optimiser": self._optimiser,

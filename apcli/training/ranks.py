@@ -1,4 +1,4 @@
-"""Several processes that train one network, started by ``torchrun``; one process where there is no ``torchrun``."""
+"""Several processes that train one network, started by ``torchrun``; a single process without it."""
 
 import gc
 import os
@@ -23,70 +23,70 @@ _PATIENCE = timedelta(seconds=5)
 
 
 class Ranks:
-    """This process's place among those that train together.
+    """This process's rank among those that train together.
 
-    Each step's batch is cut among them, so ``--batch-size`` is that of the step however many there are; losses are
-    summed over all and gradients averaged over the batch, also where its parts differ in size. Batch norm takes each
-    process's own part; the statistics that are kept are the first process's. Only the first writes and speaks.
+    Each step's batch is divided among them, so ``--batch-size`` is the step's, however many there are. Losses are
+    summed over all processes and gradients averaged over the batch, even if its parts differ in size. Batch norm sees
+    each process's own part; the first process's statistics are kept. Only the first process writes files and logs.
     """
 
     def __init__(self, rank: int = 0, size: int = 1, flags: dist.ProcessGroup | None = None) -> None:
         self.rank = rank
         self.size = size
-        self._flags = flags  # of the CPU: to agree on something without waiting for the device
-        self._said: tuple[Any, Tensor] | None = None
+        self._flags = flags  # a group on the CPU: agreeing on a flag does not wait for the device
+        self._pending: tuple[Any, Tensor] | None = None
 
     @property
     def first(self) -> bool:
         return self.rank == 0
 
     def part(self, batch: Tensor) -> Tensor:
-        """This process's part of a batch of indices; never empty, so that all take part in every step."""
+        """This process's part of a batch of indices; never empty, so that all processes take part in every step."""
         mine = batch[self.rank :: self.size]
         return mine if len(mine) else batch[:1]
 
     def share(self, batch: Tensor) -> float:
-        """What this process's sum of losses counts in the average that is taken of all gradients."""
+        """The weight of this process's sum of losses in the average of all gradients."""
         return self.size / len(batch) if len(batch) > self.rank else 0.0
 
     def together(self, network: nn.Module, in_part: Callable[[], bool]) -> Callable[[Tensor], object]:
-        """The network's forward pass, of its main head, whose gradients are those of all processes.
+        """The forward pass of the network's main head, with gradients averaged over all processes.
 
         Args:
-            in_part: says whether some of what learns has no part in the logits. It then learns nothing, as in one
-                process; to find out in every step which it is takes time, so it is not done in vain.
+            in_part: tells whether some learning parameters have no part in the logits and so learn nothing, as in one
+                process. Finding them takes time in every step, so it is done only if there are any.
         """
         if self.size == 1:
             return network
-        # Kernels of one pixel lie alike channels-first and channels-last, but for their strides, which DDP compares.
+        # One-pixel kernels are the same channels-first and channels-last except for their strides, which DDP compares.
         warnings.filterwarnings("ignore", "Grad strides do not match bucket view strides")
         return DistributedDataParallel(_MainHead(network), find_unused_parameters=in_part())
 
     def any(self, flag: bool) -> bool:
-        """Whether one of the processes says so; all wait for each other."""
+        """Whether ``flag`` is set in any process; all wait for each other."""
         if self.size == 1:
             return flag
-        said = torch.tensor(int(flag))
-        dist.all_reduce(said, dist.ReduceOp.MAX, self._flags)
-        return bool(said)
+        highest = torch.tensor(int(flag))
+        dist.all_reduce(highest, dist.ReduceOp.MAX, self._flags)
+        return bool(highest)
 
     def any_before(self, flag: bool) -> bool:
-        """Whether one of the processes said so at the call before this one, which nobody waits for by now.
+        """Whether ``flag`` was set in any process at the previous call, whose exchange is over: nobody waits.
 
-        One process says so at once.
+        A single process answers at once.
         """
         if self.size == 1:
             return flag
-        said = torch.tensor(int(flag))
-        work = dist.all_reduce(said, dist.ReduceOp.MAX, self._flags, async_op=True)
-        before, self._said = self._said, (work, said)
+        highest = torch.tensor(int(flag))
+        work = dist.all_reduce(highest, dist.ReduceOp.MAX, self._flags, async_op=True)
+        before, self._pending = self._pending, (work, highest)
         if before is None:
             return False
         before[0].wait()
         return bool(before[1])
 
     def same_(self, network: nn.Module) -> None:
-        """Give all processes the first one's buffers: batch norm's statistics are of different parts of the data."""
+        """Copy the first process's buffers to all: batch norm's statistics come from different parts of the data."""
         for buffer in network.buffers() if self.size > 1 else ():
             dist.broadcast(buffer, 0)
 
@@ -98,7 +98,7 @@ class Ranks:
 
 
 class _MainHead(nn.Module):
-    """A network without the outputs that no loss is of, whose gradients would be waited for."""
+    """A network without its auxiliary outputs: no loss uses them, and DDP would wait for their gradients."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
@@ -110,10 +110,10 @@ class _MainHead(nn.Module):
 
 @contextmanager
 def joined(device: str) -> Iterator[Ranks]:
-    """The processes that ``torchrun`` started with this one, connected while the context lasts.
+    """Connect this process to the others that ``torchrun`` started, for as long as the context lasts.
 
     Args:
-        device: what ``--device`` says.
+        device: the value of ``--device``.
     """
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         yield Ranks()
@@ -126,17 +126,17 @@ def joined(device: str) -> Iterator[Ranks]:
         flags = dist.new_group(backend="gloo")
         assert isinstance(flags, dist.ProcessGroup)
         yield Ranks(rank, size, flags)
-        dist.barrier(flags)  # who leaves first takes the connections of the others along
+        dist.barrier(flags)  # a process that leaves early would cut the others' connections
     except UsageError as error:
         error.everywhere = _is_said_by_first(store, rank, size, str(error))
         raise
     finally:
-        gc.collect()  # networks that are shared among processes hold on to the connections
+        gc.collect()  # networks shared among processes keep the connections open
         dist.destroy_process_group()
 
 
 def _is_said_by_first(store: Store, rank: int, size: int, sentence: str) -> bool:
-    """Whether the first process ends with this sentence too; it waits a little, so that the others can be told."""
+    """Whether the first process ends with the same message; it waits briefly for the others to compare."""
     try:
         if rank == 0:
             store.set("usage", sentence)
@@ -145,6 +145,6 @@ def _is_said_by_first(store: Store, rank: int, size: int, sentence: str) -> bool
         store.wait(["usage"], _PATIENCE)
         same = store.get("usage") == sentence.encode()
         store.set(f"heard {rank}", "")
-    except dist.DistError:  # the others go on, or are gone
+    except dist.DistError:  # the other processes are still running, or have ended
         return rank == 0
     return bool(same)

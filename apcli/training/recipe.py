@@ -1,4 +1,4 @@
-"""How a network is optimised, with everything decided."""
+"""The complete settings of an optimisation, with every default filled in."""
 
 import logging
 from dataclasses import dataclass, fields
@@ -19,9 +19,9 @@ log = logging.getLogger("apcli")
 
 @dataclass(frozen=True)
 class Recipe:
-    """A ``LoopConfig`` with everything decided: what the lineage keeps of how a network was optimised.
+    """A ``LoopConfig`` with every default filled in: the lineage's record of an optimisation.
 
-    ``momentum`` None: the optimiser has none, or the schedule moves it.
+    ``momentum`` is None if the optimiser has none or the schedule moves it.
     """
 
     epochs: int
@@ -50,10 +50,10 @@ class Recipe:
 
     @property
     def obstacle(self) -> str | None:
-        """The option that keeps a step out of a CUDA graph, which fixes all numbers but those on the device."""
+        """The option that prevents capture in a CUDA graph, which fixes all numbers outside the device; or None."""
         if not {"fused", "capturable"} & set(self.opt.row.needs):
             return f"--opt {self.opt.name}"
-        if "steps" in self.sched.row.needs:  # it moves momentum too, which torch's optimisers take from Python
+        if "steps" in self.sched.row.needs:  # it also moves momentum, which torch's optimisers read from Python
             return f"--sched {self.sched.name}"
         return None
 
@@ -74,8 +74,8 @@ def recipe_of(config: LoopConfig, spec: ModelSpec, dataset: Dataset, device: tor
     cycles = "steps" in sched.row.needs
     if config.momentum and cycles:
         raise UsageError(
-            f"--momentum with --sched {sched.name}, which moves it from 0.95 to 0.85 and back: leave it out, or "
-            "give 0 for none"
+            f"--momentum with --sched {sched.name}, which moves momentum from 0.95 to 0.85 and back: leave it out, or "
+            "give 0 for no momentum"
         )
     if config.warmup_epochs and cycles:
         raise UsageError(f"--warmup-epochs with --sched {sched.name}, which warms up by itself: leave it out")
@@ -95,14 +95,14 @@ def recipe_of(config: LoopConfig, spec: ModelSpec, dataset: Dataset, device: tor
     as_given = {field.name: getattr(config, field.name) for field in fields(Recipe) if field.name not in decided}
     recipe = Recipe(**as_given, **decided)
     if config.cuda_graph and device.type != "cuda":
-        raise UsageError(f"--cuda-graph on {device}: expected a CUDA device: leave it out")
+        raise UsageError(f"--cuda-graph on {device}: expected a CUDA device; leave it out")
     if config.cuda_graph and recipe.obstacle:
         raise UsageError(f"--cuda-graph with {recipe.obstacle}, whose steps cannot be captured: leave one of them out")
     return recipe
 
 
 def warn_of_schedule(config: LoopConfig) -> None:
-    """Say which parts of the rate's schedule lie beyond the end of the run.
+    """Warn of parts of the learning-rate schedule that lie beyond the end of the run.
 
     Raises:
         UsageError: an unknown schedule.

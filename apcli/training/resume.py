@@ -1,4 +1,4 @@
-"""What a run that was stopped needs to go on: one file beside its result, there only until that is whole."""
+"""The state to resume a stopped run from: one file beside the result, removed when that is complete."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping
@@ -17,19 +17,19 @@ RESUME_SUFFIX = ".resume.pt"
 
 
 class Resume:
-    """The saved state of one run, told by ``recipe``: the same command and inputs make the same.
+    """The saved state of one run, identified by ``recipe``: the same command on the same inputs gives the same recipe.
 
     Args:
-        path: the result's; the state lies beside it as X.resume.pt. None: nothing can be kept (a pipe).
-        recipe: what the result's lineage will say of how it was made.
-        every: epochs from one saved state to the next; 0: only where a signal stops the run.
-        fresh: begin anew, whatever is there.
+        path: the result's; the state lies beside it as X.resume.pt. None: nothing can be saved (a pipe).
+        recipe: the part of the result's lineage that identifies the run.
+        every: epochs between saved states; 0: save only if a signal stops the run.
+        fresh: start again, ignoring a saved state.
 
     Attributes:
-        state: what was saved, on the CPU; None where nothing was.
+        state: the saved state, on the CPU; None if there is none.
 
     Raises:
-        UsageError: what is there is of another run, or cannot be read.
+        UsageError: the saved state belongs to another run, or cannot be read.
     """
 
     def __init__(
@@ -47,16 +47,17 @@ class Resume:
             return None
         try:
             recipe, state = _load(self.path)
-        except Exception as error:  # zipfile and torch raise of a broken file almost anything
-            raise UsageError(f"{self.path} is no state that can be read: --no-resume starts anew") from error
+        except Exception as error:  # zipfile and torch raise almost anything on a broken file
+            raise UsageError(f"{self.path} cannot be read as a saved state: give --no-resume to start again") from error
         if recipe != self._recipe:
             raise UsageError(
-                f"{self.path} is of a run with other settings: repeat its command to go on, or --no-resume starts anew"
+                f"{self.path} belongs to a run with other settings: repeat its command to resume it, or give "
+                "--no-resume to start again"
             )
         return state
 
     def save(self, state: Mapping[str, Any]) -> None:
-        """Write the state, whole or not at all.
+        """Write the state, completely or not at all.
 
         Raises:
             ApcliError: the system refuses to write.
@@ -65,28 +66,28 @@ class Resume:
             with staged(self.path) as new, new.open("wb") as file:
                 try:
                     torch.save({"recipe": self._recipe, "state": dict(state)}, file)
-                except RuntimeError as error:  # torch's own, for what the system said
+                except RuntimeError as error:  # torch wraps the system's error
                     raise error.__context__ or error from None
 
     @contextmanager
     def kept(self, save: Callable[[], None], *, alone: bool) -> Iterator[None]:
-        """Within it, a run whose images cannot be read any more is saved; not one of several processes, which agree."""
+        """Save the run if its images can no longer be read; not with several processes, which must save together."""
         try:
             yield
         except ReaderLost as error:
             if self.path is None or not alone:
                 raise
             save()
-            raise ReaderLost(f"{error}; what was learnt is in {self.path}: the same command goes on") from error
+            raise ReaderLost(f"{error}; the state is saved in {self.path}: the same command resumes") from error
 
     def remove(self) -> None:
-        """The result is whole: nothing is left to go on with."""
+        """Remove the saved state: the result is complete."""
         if self.path is not None:
             self.path.unlink(missing_ok=True)
 
 
 def _load(path: Path) -> tuple[str, dict[str, Any]]:
-    """The recipe and the state of a file; it is checked as a whole first, which torch does not do."""
+    """The recipe and the state of a file, whose checksums are verified first, as torch does not do."""
     with ZipFile(path) as file:
         if file.testzip() is not None:
             raise ValueError("a checksum does not fit")

@@ -142,7 +142,7 @@ def test_rows_load_and_their_augmentations_parse(row):
 def test_failed_fetch_is_one_line(tmp_path, capsys):
     blocked = tmp_path / "file"
     blocked.write_text("a file where the data folder should be")
-    with pytest.raises(ApcliError, match=r"could not fetch or read cifar10: .*--data-dir") as error:
+    with pytest.raises(ApcliError, match=r"could not download or read cifar10: .*--data-dir") as error:
         load("cifar10", blocked, download=True)
     assert "\n" not in str(error.value)
     assert capsys.readouterr().out == ""
@@ -219,7 +219,9 @@ def test_each_real_folder_is_read_once(picture_folder, caplog):
     data = load(f"folder:{picture_folder}", Path("nowhere"), size=8)
     assert torch.equal(data.train.images, plain.train.images)
     assert torch.equal(data.train.labels, plain.train.labels)
-    assert "links to folders whose images are there already: train/alias, train/loop, train/cat/" in caplog.text
+    assert (
+        "skipped links to folders whose images are included already: train/alias, train/loop, train/cat/" in caplog.text
+    )
     assert "and 3 more" in caplog.text
 
 
@@ -301,7 +303,7 @@ def test_images_lie_on_the_device_if_it_has_room_for_them(digits, monkeypatch, c
         assert train.images.is_cuda == room
         monkeypatch.setattr(torch.Tensor, "to", counted)
         batches = list(train.read(torch.arange(100).split(10)))
-    assert ("1,442 images stay in the machine's memory" in caplog.text) == (not room)
+    assert ("1,442 images stay in main memory" in caplog.text) == (not room)
     assert {tensor.device.type for batch in batches for tensor in batch} == {"cuda"}
     assert (len(batches), batches[0][0].shape) == (10, (10, 1, 8, 8))
     assert len(copies) <= 2  # each waits for the device: once for all batches

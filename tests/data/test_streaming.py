@@ -108,7 +108,7 @@ def test_a_broken_image_is_told_as_it_is_from_memory(pictures, tmp_path):
     streamed = load(f"folder:{tmp_path}", Path(), size=8, cache="none")
     content = broken.read_bytes()
     broken.write_bytes(content[: len(content) // 2])
-    with pytest.raises(ApcliError, match=r"could not decode .*bee/3\.png: .*: replace the file or take it away$"):
+    with pytest.raises(ApcliError, match=r"could not decode .*bee/3\.png: .*: replace the file or remove it$"):
         list(streamed.train.read(torch.arange(27).split(4)))
     assert no_worker_is_left()
 
@@ -136,7 +136,7 @@ def test_a_worker_that_is_killed_is_told_where_it_is_read(pictures, monkeypatch)
     killed.kill()
     killed.join(5)
     time.sleep(0.05)
-    with pytest.raises(ReaderLost, match=r"was ended by SIGKILL, .* memory runs out: give fewer --workers"):
+    with pytest.raises(ReaderLost, match=r"was ended by SIGKILL, .* memory runs out: use fewer --workers"):
         list(reading)
     assert no_worker_is_left()
 
@@ -147,7 +147,7 @@ def test_where_shared_memory_is_full_batches_go_through_pipes(pictures, monkeypa
 
     held, streamed = both(pictures)
     monkeypatch.setattr(torch.Tensor, "share_memory_", full)
-    streaming._tell_of_shared_memory.cache_clear()
+    streaming._warn_of_shared_memory.cache_clear()
     chunks = torch.arange(27).split(5)
     for (x, _), (a, _) in zip(held.train.read(chunks), streamed.train.read(chunks), strict=True):
         assert torch.equal(x, a)
@@ -187,7 +187,7 @@ def test_memory_is_used_where_it_suffices(pictures, monkeypatch, caplog):
         assert "read again" not in caplog.text
         assert kind(needed, "auto") is Streamed
         assert "39 images of 8x8 need 0.0 GB of memory" in caplog.text
-        assert "image files are read again each time they are looked at" in caplog.text
+        assert "image files are decoded each time they are used" in caplog.text
     assert kind(2 * needed, "none") is Streamed
     with pytest.raises(ApcliError, match="are available: choose --cache auto, a model with a smaller input"):
         kind(needed, "memory")

@@ -146,7 +146,7 @@ def test_a_users_function_gets_the_classes_and_may_import_beside_it(mine):
 @pytest.mark.parametrize(
     ("function", "error", "words"),
     [
-        ("wrong", ApcliError, "gave a int: expected a torch.nn.Module"),
+        ("wrong", ApcliError, "returned a int: expected a torch.nn.Module"),
         ("broken", ApcliError, r"mine\.py:15: ZeroDivisionError: division by zero"),
         ("absent", UsageError, "no function 'absent'"),
     ],
@@ -173,7 +173,7 @@ def test_a_users_file_that_does_not_import(tmp_path, text, words):
 
 
 def test_a_users_file_for_a_registered_model_is_refused(mine):
-    with pytest.raises(UsageError, match="leave it out"):
+    with pytest.raises(UsageError, match="leave --model out"):
         build(resolve("resnet20", DATA), user_model=f"{mine}:net")
 
 
@@ -199,7 +199,7 @@ def test_published_weights_come_without_their_last_layer(no_network, caplog):
     for name, tensor in published.state_dict().items():
         assert name.startswith("classifier.1.") or torch.equal(own[name], tensor)
     assert own["classifier.1.weight"].shape[0] == 10
-    assert "classifier.1 starts anew" in caplog.text
+    assert "classifier.1 starts fresh" in caplog.text
 
 
 def test_published_weights_without_a_network_is_one_line(no_network):

@@ -17,7 +17,7 @@ from apcli.checkpoints.state_dicts import entries_of
 from apcli.checkpoints.writing import write
 from apcli.errors import ApcliError, UsageError
 from apcli.models.resnet_cifar import CifarResNet
-from apcli.models.weights import load_weights_, read_weights, tell_versions
+from apcli.models.weights import load_weights_, log_versions, read_weights
 
 
 def small() -> nn.Module:
@@ -157,7 +157,7 @@ def test_renames_make_the_names_fit(theirs, rename):
         ("=fc", "expected OLD=NEW"),
         ("a=b=c", "expected OLD=NEW"),
         ("f=fc", "no tensor f or f.*; it has body.0.weight"),
-        ("fc.weight=fc.bias", "that of another one"),
+        ("fc.weight=fc.bias", "another tensor's"),
         ("fc.weight=", "no name"),
     ],
 )
@@ -195,7 +195,7 @@ def test_other_shapes_are_named_with_both_and_no_rename_is_suggested():
         load_weights_(small(), weights, [], "x.pt")
     message = str(caught.value)
     assert "fc.weight (100x4 in the file, 10x4 in the model)" in message
-    assert "with extra that the model has not" in message
+    assert "with extra that the model does not have" in message
     assert "--rename" not in message
     assert "\n" not in message
 
@@ -212,7 +212,7 @@ def test_heads_that_our_inception_has_not_are_left_out_and_said(caplog):
     source, model = small(), small()
     load_weights_(model, dict(source.state_dict()) | {"AuxLogits.fc.weight": torch.ones(2)}, [], "x.pt")
     assert torch.equal(model.fc.weight, source.fc.weight)
-    assert "left out: 1 tensor of auxiliary heads" in caplog.text
+    assert "skipped 1 tensor of auxiliary heads" in caplog.text
 
 
 def test_modules_that_ask_for_a_state_dict_s_version_get_todays():
@@ -236,7 +236,7 @@ def test_networks_that_want_versions_are_known(name, wants, caplog):
     """And the way that is said of them works, where the plain one does not."""
     model = torchvision.models.get_model(name, num_classes=3)
     caplog.set_level(logging.INFO, "apcli")
-    tell_versions(model, "net.safetensors")
+    log_versions(model, "net.safetensors")
     assert ("net.safetensors: outside apcli, update" in caplog.text) == wants
     tensors = dict(model.state_dict())
     again = torchvision.models.get_model(name, num_classes=3)

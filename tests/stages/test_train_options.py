@@ -128,7 +128,7 @@ def test_validation_images_are_held_out_alike_in_every_run_and_never_of_the_test
     assert sorted(whole) == sorted(split)
     assert digits.hold_out(0) is digits
     for share in (1e-4, 0.9999):
-        with pytest.raises(UsageError, match=r"--validation .* of 1442 images: expected to leave some to both splits"):
+        with pytest.raises(UsageError, match=r"--validation .* of 1442 images leaves one split empty"):
             digits.hold_out(share)
 
 

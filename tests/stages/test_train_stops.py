@@ -38,7 +38,7 @@ class Stop(BaseException):
 def stop_at(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """Sends SIGTERM after so many steps of the run that comes; None: never."""
     steps: dict[str, int | None] = {"left": None}
-    look = Training._look
+    look = Training._check_now_and_then
 
     def count(training: Training) -> None:
         if steps["left"] is not None:
@@ -50,7 +50,7 @@ def stop_at(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     def stop(signum: int, frame: Any) -> None:
         raise Stop
 
-    monkeypatch.setattr(Training, "_look", count)
+    monkeypatch.setattr(Training, "_check_now_and_then", count)
     before = signal.signal(signal.SIGTERM, stop)
     yield lambda number: steps.update(left=number)
     signal.signal(signal.SIGTERM, before)
@@ -167,7 +167,7 @@ def test_a_state_of_another_run_is_not_taken_up(net, tmp_path, stop_at):
     stop_at(None)
     state = tmp_path / "t.resume.pt"
     kept = state.read_bytes()
-    with pytest.raises(UsageError, match=r"t\.resume\.pt is of a run with other settings: repeat its command to go on"):
+    with pytest.raises(UsageError, match=r"t\.resume\.pt belongs to a run with other settings: repeat its command"):
         trained(net, tmp_path, lr=0.1)
     assert state.read_bytes() == kept
     other = trained(net, tmp_path, resume=False, lr=0.1).read_bytes()
@@ -177,7 +177,7 @@ def test_a_state_of_another_run_is_not_taken_up(net, tmp_path, stop_at):
 
 def test_what_is_no_state_runs_no_code_and_is_refused(net, tmp_path):
     (tmp_path / "t.resume.pt").write_bytes(b"cos\nsystem\n(S'touch " + str(tmp_path / "ran").encode() + b"'\ntR.")
-    with pytest.raises(UsageError, match="no state that can be read: --no-resume starts anew"):
+    with pytest.raises(UsageError, match="cannot be read as a saved state: give --no-resume"):
         trained(net, tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["t.resume.pt"]
     trained(net, tmp_path, resume=False)

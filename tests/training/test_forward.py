@@ -65,7 +65,7 @@ def test_a_network_that_views_keeps_its_layout_and_its_modes(caplog):
     network.conv.eval()
     with caplog.at_level(logging.INFO, "apcli"):
         forward = Forward(network, spec())
-    assert "net.py:net reshapes with view(), which takes channels-first images only" in caplog.text
+    assert "net.py:net reshapes with view(), which needs channels-first images" in caplog.text
     assert forward.layout == torch.contiguous_format
     assert network.conv.weight.is_contiguous()
     assert (network.training, network.conv.training, network.drop.training) == (True, False, True)
@@ -110,7 +110,7 @@ def test_the_main_head_comes_first_and_nothing_else_is_logits():
     logits = torch.ones(2, 4)
     assert Forward(Heads((logits, None)), spec())(torch.zeros(2, 3, 8, 8)) is logits
     for other, shape in ((torch.ones(2, 5), r"\(2, 5\)"), ({"out": logits}, "dict"), (torch.ones(4), r"\(4,\)")):
-        with pytest.raises(ApcliError, match=rf"net gives an output of shape {shape}: expected logits, \(2, 4\)"):
+        with pytest.raises(ApcliError, match=rf"net returns an output of shape {shape}: expected logits, \(2, 4\)"):
             Forward(Heads(other), spec())(torch.zeros(2, 3, 8, 8))
 
 

@@ -19,7 +19,7 @@ from apcli.models.spec import ModelSpec
 from apcli.training.evaluation import evaluate
 from apcli.training.forward import Forward
 from apcli.training.loop import Training
-from apcli.training.masking import Growth, Masking
+from apcli.training.masking import Masking, Ramp
 from apcli.training.optim import OPTIMISERS
 from apcli.training.optim.parameters import parameters_of
 from apcli.training.recalibration import recalibrate_
@@ -124,7 +124,7 @@ def test_momentum_of_the_dense_weight_does_not_revive_it():
     """A weight that is removed on the way leaves its momentum behind, which would move it for some steps more."""
     model = network()
     removed = {"fc.weight": torch.zeros_like(model.fc.weight, dtype=torch.bool)}
-    masking = Masking(parameters_of(model), removed, [Growth(("fc.weight",), {5: 400})])
+    masking = Masking(parameters_of(model), removed, [Ramp(("fc.weight",), {5: 400})])
     seen = []
 
     def momenta(optimiser: torch.optim.Optimizer, *_: Any) -> None:

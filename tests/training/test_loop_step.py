@@ -20,7 +20,7 @@ from apcli.models.spec import ModelSpec
 from apcli.training import loop
 from apcli.training.captured import Captured
 from apcli.training.loop import Training
-from apcli.training.masking import Growth, Masking
+from apcli.training.masking import Masking, Ramp
 from apcli.training.optim import OPTIMISERS, SCHEDULES
 from apcli.training.optim.optimisers import load_, optimiser_of
 from apcli.training.recipe import Recipe, recipe_of
@@ -140,7 +140,7 @@ def masks(network: Net, learn: Any = None) -> Masking:
     """Zeros that are held in one layer, and grow in two others."""
     weights = {"first.weight": network.first.weight, "second.weight": network.second.weight}
     removed = {name: weight.detach() == 0 for name, weight in weights.items()}
-    return Masking(weights, removed, [Growth(tuple(weights), {1: 3, 4: 9})], learn)
+    return Masking(weights, removed, [Ramp(tuple(weights), {1: 3, 4: 9})], learn)
 
 
 @pytest.mark.parametrize("opt", OPTIMISERS.names)

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from apcli.criteria.movement import movement
-from apcli.training.masking import Growth, Masking
+from apcli.training.masking import Masking, Ramp
 
 SHAPES = {"a": (2, 4), "b": (5, 5)}
 
@@ -50,7 +50,7 @@ def test_the_lowest_go_and_the_removed_stay(dtype, zeros):
     before = {name: weight.clone() for name, weight in weights.items()}
     old = {name: mask.clone() for name, mask in removed.items()}
     expected = slow(before, old, zeros)
-    masking = Masking(weights, removed, [Growth(("a", "b"), {1: zeros})])
+    masking = Masking(weights, removed, [Ramp(("a", "b"), {1: zeros})])
     masking.before_step()
     assert all(torch.equal(mask, old[name]) for name, mask in removed.items())
     masking.before_step()
@@ -65,7 +65,7 @@ def test_the_lowest_go_and_the_removed_stay(dtype, zeros):
 def test_masks_only_grow_whatever_the_removed_weights_hold():
     weight = torch.tensor([0.1, 9.0, 0.2, 0.3])
     removed = {"w": torch.tensor([False, True, False, False])}
-    masking = Masking({"w": weight}, removed, [Growth(("w",), {0: 1, 1: 2, 2: 2})])
+    masking = Masking({"w": weight}, removed, [Ramp(("w",), {0: 1, 1: 2, 2: 2})])
     masking.before_step()
     assert removed["w"].tolist() == [False, True, False, False]
     masking.before_step()
@@ -94,7 +94,7 @@ def test_scores_are_learnt_through_the_mask_and_pooled_over_the_tensors():
     scores = {name: np.zeros(shape) for name, shape in SHAPES.items()}
     moments = {name: [np.zeros(shape), np.zeros(shape)] for name, shape in SHAPES.items()}
     wanted, masks, back = {3: 9, 5: 9, 8: 20, 11: 20}, {name: mask.copy() for name, mask in first.items()}, 0
-    masking = Masking(weights, removed, [Growth(("a", "b"), wanted)], movement)
+    masking = Masking(weights, removed, [Ramp(("a", "b"), wanted)], movement)
     for step in range(14):
         masking.before_step()
         if step in wanted:
@@ -124,7 +124,7 @@ def test_scores_of_half_precision_are_float32():
     """In bfloat16, the moments of Adam would stop at the first few hundred steps."""
     weight = torch.ones(2, dtype=torch.bfloat16)
     mask = torch.zeros(2, dtype=torch.bool)
-    masking = Masking({"w": weight}, {"w": mask}, [Growth(("w",), {600: 1})], movement)
+    masking = Masking({"w": weight}, {"w": mask}, [Ramp(("w",), {600: 1})], movement)
     for step in range(601):
         masking.before_step()
         weight.grad = torch.tensor([-1.0 if step < 300 else -1.01, -1.0], dtype=torch.bfloat16)
@@ -134,7 +134,7 @@ def test_scores_of_half_precision_are_float32():
 
 def test_a_tensor_without_a_gradient_learns_nothing():
     weight, mask = torch.ones(4, requires_grad=True), torch.zeros(4, dtype=torch.bool)
-    masking = Masking({"w": weight}, {"w": mask}, [Growth(("w",), {0: 2})], movement)
+    masking = Masking({"w": weight}, {"w": mask}, [Ramp(("w",), {0: 2})], movement)
     masking.after_gradients()
     masking.before_step()
     assert mask.tolist() == [True, True, False, False]
@@ -145,7 +145,7 @@ def test_gradients_of_removed_weights_are_gone_before_the_step_and_all_others_as
     """Whatever then couples weights, a norm or a trust ratio, sees only what is trained; masks may have just grown."""
     weights = {name: torch.randn(shape, requires_grad=True) for name, shape in SHAPES.items()}
     removed = {name: torch.arange(weight.numel()).view_as(weight) % 3 == 0 for name, weight in weights.items()}
-    masking = Masking(weights, removed, [Growth(("b",), {0: 15})], learn)
+    masking = Masking(weights, removed, [Ramp(("b",), {0: 15})], learn)
     masking.before_step()
     assert removed["b"].sum() == 15
     given = {name: torch.randn_like(weight) for name, weight in weights.items()}

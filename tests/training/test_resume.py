@@ -24,7 +24,7 @@ from apcli.data.streaming import ReaderLost
 from apcli.errors import ApcliError, UsageError
 from apcli.models.spec import ModelSpec
 from apcli.training.loop import Training
-from apcli.training.masking import Growth, Masking
+from apcli.training.masking import Masking, Ramp
 from apcli.training.optim import OPTIMISERS, SCHEDULES
 from apcli.training.optim.parameters import parameters_of
 from apcli.training.recipe import recipe_of
@@ -196,9 +196,9 @@ def test_masks_that_grow(tmp_path, method):
         weights = parameters_of(model)
         removed = {name: torch.zeros_like(weights[name], dtype=torch.bool) for name in ("0.weight", "5.weight")}
         removed["0.weight"].view(-1)[::5] = True
-        growth = Growth(("0.weight", "5.weight"), {2: 100, 3: 150, 5: 250, 7: 300})
+        ramp = Ramp(("0.weight", "5.weight"), {2: 100, 3: 150, 5: 250, 7: 300})
         learn = METHODS.parse(method) if method == "movement" else None
-        held = Masking(weights, removed, [growth], learn)
+        held = Masking(weights, removed, [ramp], learn)
         held.hold()
         return held
 
@@ -244,7 +244,7 @@ def test_a_reader_that_is_lost_anywhere(tmp_path, plain, monkeypatch, path):
     losses = EPOCHS * (2 * BATCHES + 2)  # the average's statistics are measured on the train split, then both splits
     for at in range(1, 1 + losses if path else 2):
         Losing.left = at
-        kept = r"SIGKILL; what was learnt is in .*t\.resume\.pt: the same command goes on$" if path else "SIGKILL$"
+        kept = r"SIGKILL; the state is saved in .*t\.resume\.pt: the same command resumes$" if path else "SIGKILL$"
         with pytest.raises(ReaderLost, match=kept):
             run.outcome()
         Losing.left = 0
@@ -320,7 +320,9 @@ def test_the_same_recipe_finds_what_was_saved(tmp_path):
 def test_of_another_run(tmp_path, recipe):
     file = kept(tmp_path).path
     before = file.read_bytes()
-    with pytest.raises(UsageError, match=r"t\.resume\.pt is of a run with other settings: repeat its command .*resume"):
+    with pytest.raises(
+        UsageError, match=r"t\.resume\.pt belongs to a run with other settings: repeat its command .*resume"
+    ):
         Resume(tmp_path / "t.safetensors", recipe)
     assert file.read_bytes() == before
 
@@ -363,7 +365,7 @@ def test_a_file_of_another_kind_is_refused_and_runs_no_code(tmp_path, monkeypatc
 def check_it_is_refused(folder: Path, content: bytes) -> None:
     file = folder / "t.resume.pt"
     file.write_bytes(content)
-    with pytest.raises(UsageError, match=r"t\.resume\.pt is no state that can be read: --no-resume starts anew") as e:
+    with pytest.raises(UsageError, match=r"t\.resume\.pt cannot be read as a saved state: give --no-resume") as e:
         Resume(folder / "t.safetensors", {"lr": 0.1})
     assert "\n" not in str(e.value)
     assert [path.name for path in folder.iterdir()] == ["t.resume.pt"]
@@ -381,7 +383,7 @@ def test_a_damaged_file_is_refused(tmp_path):
         check_it_is_refused(tmp_path, bytes(damaged))
     (tmp_path / "t.resume.pt").unlink()
     (tmp_path / "t.resume.pt").mkdir()
-    with pytest.raises(UsageError, match="no state that can be read"):
+    with pytest.raises(UsageError, match="cannot be read as a saved state"):
         Resume(tmp_path / "t.safetensors", {"lr": 0.1})
 
 

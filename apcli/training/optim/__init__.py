@@ -1,13 +1,13 @@
-"""Optimisers and learning-rate schedules of torch, by name."""
+"""torch's optimisers and learning-rate schedules by name."""
 
 from apcli.registry.ranges import INSIDE, NOT_NEGATIVE, ONE_OR_MORE, POSITIVE, Allowed, Numbers, Sums
 from apcli.registry.tables import Row, Table
 
-_MOMENTUM = ("momentum",)  # takes one; fused: all of a step in one kernel; capturable: can be in a CUDA graph
+_MOMENTUM = ("momentum",)  # momentum: an option; fused: one kernel a step; capturable: fit for a CUDA graph
 _FUSED = ("fused",)
 _CAPTURABLE = ("capturable",)
 
-_MEMORY = Numbers(0, 1, under=True)  # what an average keeps of itself at each step
+_MEMORY = Numbers(0, 1, under=True)  # the share that an average keeps of itself at each step
 _RANGES: dict[str, Allowed] = {"nesterov": Numbers(0, 1), "eps": NOT_NEGATIVE, "rho": _MEMORY, "alpha": _MEMORY}
 
 

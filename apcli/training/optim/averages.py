@@ -7,10 +7,10 @@ from apcli.models.copies import copy_of
 
 
 class Average:
-    """The exponential moving average of a network's parameters, as a network of its own; buffers are copied.
+    """The exponential moving average of a network's parameters, as a separate network; buffers are copied.
 
-    Copied running statistics are those of other weights: ``recalibration.settle_`` measures the average's own before
-    it is used.
+    Copied running statistics belong to other weights, so ``recalibration.settle_`` measures the average's own before
+    it is used. Unlike ``torch.optim.swa_utils.AveragedModel``, an update does not wait for the device.
 
     average = decay average + (1 - decay) weights after each step, from the first weights on
     (Polyak & Juditsky 1992; with a fixed decay, Tarvainen & Valpola 2017, arXiv:1703.01780, equation 1).

@@ -1,4 +1,4 @@
-"""What training descends: cross-entropy, smoothed, of mixed images, or with a teacher beside the labels."""
+"""Training losses: cross-entropy, with label smoothing, mixed images, or a teacher beside the labels."""
 
 from collections.abc import Callable
 
@@ -11,10 +11,10 @@ from apcli.training.recipe import Recipe
 
 
 def loss_of(logits: Tensor, targets: Tensor, recipe: Recipe, teacher: Tensor | None = None) -> Tensor:
-    """The sum over a batch of each image's loss in nats, in float32 whatever the logits are.
+    """The sum of a batch's losses in nats, computed in float32 whatever the type of the logits.
 
-    (1 - a) cross-entropy + a T^2 KL(teacher || student), both softened by the temperature T, a being ``distill``
-    (Hinton et al. 2015, arXiv:1503.02531, section 2); without a teacher, the cross-entropy. Label smoothing
+    (1 - a) cross-entropy + a T^2 KL(teacher || student), both softened by the temperature T, with a = ``distill``
+    (Hinton et al. 2015, arXiv:1503.02531, section 2); without a teacher, the cross-entropy alone. Label smoothing
     gives the share ``label_smoothing`` of a label to all classes evenly (Szegedy et al. 2016, arXiv:1512.00567,
     section 7).
 
@@ -35,9 +35,9 @@ def loss_of(logits: Tensor, targets: Tensor, recipe: Recipe, teacher: Tensor | N
 
 
 def mixing_of(recipe: Recipe, classes: int) -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor]] | None:
-    """torchvision's mixup and cutmix, a fair coin between them where both are asked for; None where neither is.
+    """torchvision's mixup or cutmix, one of them by a fair coin if both are on; None if neither is.
 
-    They draw from torch's own generator. Sources: Zhang et al. 2018, arXiv:1710.09412; Yun et al. 2019,
+    They draw from torch's global generator. Sources: Zhang et al. 2018, arXiv:1710.09412; Yun et al. 2019,
     arXiv:1905.04899.
     """
     asked = {"MixUp": recipe.mixup, "CutMix": recipe.cutmix}

@@ -1,4 +1,4 @@
-"""Learning-rate schedules, stepped once an epoch, or once a step where their row says so (``steps``)."""
+"""Learning-rate schedules, stepped once per epoch, or once per step if their row needs ``steps``."""
 
 from torch.optim import Optimizer
 from torch.optim import lr_scheduler as torch_schedules
@@ -11,7 +11,7 @@ def cosine(optimiser: Optimizer, epochs: int, *, min_lr: float) -> LRScheduler:
 
 
 def step(optimiser: Optimizer, epochs: int, *, milestones: str, gamma: float) -> LRScheduler:
-    """lr times gamma for each milestone that e has reached."""
+    """lr times gamma for each milestone <= e."""
     return torch_schedules.MultiStepLR(optimiser, sorted(map(int, milestones.split("+"))), gamma)
 
 
@@ -37,7 +37,7 @@ def constant(optimiser: Optimizer, epochs: int) -> LRScheduler:
 
 def one_cycle(optimiser: Optimizer, steps: int, *, up: float, start: float, end: float) -> LRScheduler:
     """From lr / start to lr over the share ``up`` of all steps, then to lr / start / end, both by half a cosine."""
-    if up * steps == 1:  # the way up is no step long, and torch would divide by that
+    if up * steps == 1:  # the rise would take zero steps, by which torch divides
         up *= 1 - 1e-12
     cycles = bool(optimiser.defaults.get("momentum"))
     peak = optimiser.param_groups[0]["lr"]
@@ -47,5 +47,5 @@ def one_cycle(optimiser: Optimizer, steps: int, *, up: float, start: float, end:
 
 
 def plateau(optimiser: Optimizer, epochs: int, *, factor: float, patience: int, min_lr: float) -> LRScheduler:
-    """lr times factor whenever the loss has not been smaller than its least for more than ``patience`` epochs."""
+    """lr times factor whenever the loss has not fallen below its minimum for more than ``patience`` epochs."""
     return torch_schedules.ReduceLROnPlateau(optimiser, factor=factor, patience=patience, min_lr=min_lr)

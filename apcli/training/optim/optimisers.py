@@ -1,4 +1,4 @@
-"""torch's optimisers, fused into one kernel where they can be, and fit for a CUDA graph."""
+"""torch's optimisers, fused into one kernel where possible, and fit for a CUDA graph."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,18 +11,18 @@ from apcli.errors import UsageError
 from apcli.training.optim.parameters import decaying
 from apcli.training.recipe import Recipe
 
-_BUILT = ("capturable", "foreach", "fused")  # how an optimiser computes: its own, not the saved state's
-_COUNTS = {"step", "mu_product"}  # numbers in its state that lie on the device for some of these, else on the CPU
+_BUILT = ("capturable", "foreach", "fused")  # flags of the implementation, not restored from a saved state
+_COUNTS = {"step", "mu_product"}  # numbers in the state, on the device for some of these flags, otherwise on the CPU
 
 
 def optimiser_of(network: nn.Module, recipe: Recipe, *, captured: bool) -> tuple[Optimizer, bool]:
-    """The optimiser of the parameters that learn, and whether its step can be captured as is wished.
+    """The optimiser of the learning parameters, and whether its step can be captured, if ``captured`` asks for it.
 
-    A captured step reads its rate from a tensor on the device; all other numbers of the optimiser are fixed at capture,
-    see ``Recipe.obstacle``. ``decay`` weights: see ``parameters.decaying``.
+    A captured step reads its learning rate from a tensor on the device; all other numbers of the optimiser are fixed at
+    capture, see ``Recipe.obstacle``. For ``decay`` = weights see ``parameters.decaying``.
 
     Raises:
-        UsageError: the optimiser does not take these numbers.
+        UsageError: the optimiser refuses these numbers.
     """
     learning = [parameter for parameter in network.parameters() if parameter.requires_grad]
     needs = recipe.opt.row.needs
@@ -47,15 +47,15 @@ def optimiser_of(network: nn.Module, recipe: Recipe, *, captured: bool) -> tuple
         if captures:
             group["lr"] = torch.tensor(recipe.lr, device=learning[0].device)
         if "nesterov" in group:
-            group["nesterov"] = bool(group["nesterov"])  # a table's row holds a number, the fused kernel takes none
+            group["nesterov"] = bool(group["nesterov"])  # a number in the table, which the fused kernel refuses
     return optimiser, captures
 
 
 def load_(optimiser: Optimizer, state: Mapping[str, Any]) -> None:
-    """Take over a saved state as the optimiser was built, whether or not the steps that made it were captured.
+    """Load a saved state but keep the optimiser's own flags, whether or not the saved run's steps were captured.
 
-    ``load_state_dict`` alone would put the saved run's flags and kind of rate in place of the optimiser's own: a
-    captured step would go on at one rate, and capturable states do not run on a CPU.
+    ``load_state_dict`` alone would replace the optimiser's flags and its kind of rate by the saved run's: a captured
+    step would keep a constant rate, and capturable states do not run on a CPU.
     """
     groups = []
     for own, saved in zip(optimiser.param_groups, state["param_groups"], strict=True):

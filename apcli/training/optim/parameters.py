@@ -1,4 +1,4 @@
-"""A network's parameters by name, and which of it learns."""
+"""A network's parameters by name, and the selection of those that learn."""
 
 from collections.abc import Sequence
 
@@ -11,15 +11,15 @@ from apcli.probes.undisturbed import undisturbed
 
 
 def parameters_of(network: nn.Module) -> dict[str, nn.Parameter]:
-    """The parameters by every name they have: tied weights stand under each of theirs, as in a state dict."""
+    """The parameters by all their names: tied weights appear under each of them, as in a state dict."""
     return dict(network.named_parameters(remove_duplicate=False))
 
 
 def decaying(network: nn.Module) -> list[nn.Parameter]:
-    """The weights of layers, which are what weight decay is for; no norms, biases, gains, tokens or position tables.
+    """The layers' weights, to which weight decay applies; no norms, biases, gains, tokens or position tables.
 
-    Whatever its shape, a parameter is spared that no layer multiplies by, or that the network lists by name in a method
-    ``no_weight_decay``, as timm's do.
+    A parameter of any shape is exempt if no layer multiplies by it, or if the network lists its name in a method
+    ``no_weight_decay``, as timm's networks do.
     """
     listed = getattr(network, "no_weight_decay", set)
     spared = set(listed()) if callable(listed) else set()
@@ -37,7 +37,7 @@ def learn_(network: nn.Module, only: Sequence[str] | None) -> None:
 
 
 def training_mode_(network: nn.Module, *, frozen: bool) -> None:
-    """Training mode; in a frozen network the normalisation layers keep their statistics."""
+    """Set training mode; in a frozen network the normalisation layers keep their statistics."""
     network.train()
     if frozen:
         for module in network.modules():
@@ -46,12 +46,12 @@ def training_mode_(network: nn.Module, *, frozen: bool) -> None:
 
 
 def main_head(output: object) -> object:
-    """The logits among what a network gives: auxiliary heads come after the main one."""
+    """The logits in a network's output: auxiliary heads come after the main one."""
     return output[0] if isinstance(output, tuple) else output
 
 
 def learns_in_part(network: nn.Module, input_size: tuple[int, int, int]) -> bool:
-    """Whether parameters that learn have no part in the logits: of an unused layer, or of an auxiliary head."""
+    """Whether some learning parameters have no part in the logits: an unused layer's, or an auxiliary head's."""
     learning = [parameter for parameter in network.parameters() if parameter.requires_grad]
     if not learning:
         return False
@@ -60,5 +60,5 @@ def learns_in_part(network: nn.Module, input_size: tuple[int, int, int]) -> bool
         logits = main_head(network(blank))
         if not isinstance(logits, Tensor) or not logits.requires_grad:
             return False
-        found = torch.autograd.grad(logits.sum(), learning, allow_unused=True)
-    return any(gradient is None for gradient in found)
+        gradients = torch.autograd.grad(logits.sum(), learning, allow_unused=True)
+    return any(gradient is None for gradient in gradients)

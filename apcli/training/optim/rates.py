@@ -11,10 +11,10 @@ from apcli.training.recipe import Recipe
 
 
 class Rates:
-    """One of torch's schedules, by epoch or by step, behind a linear warm-up, and handed on to an optimiser.
+    """A schedule of torch's, by epoch or by step, after a linear warm-up, which sets an optimiser's learning rate.
 
-    The schedule works on a stand-in for the optimiser, so that the warm-up does not disturb what it computes, and a
-    captured step finds its rate where it was recorded.
+    The schedule changes a stand-in for the optimiser: the warm-up then does not disturb the schedule's own state, and a
+    captured step finds its rate in the tensor that was recorded.
 
     Args:
         steps: optimiser steps in an epoch.
@@ -31,10 +31,10 @@ class Rates:
         by_step = "steps" in recipe.sched.row.needs
         self._schedule = recipe.sched(self._rate, recipe.epochs * steps if by_step else recipe.epochs)
         if isinstance(self._schedule, ReduceLROnPlateau):
-            self._schedule.patience //= recipe.eval_every  # it counts evaluations, patience is in epochs
+            self._schedule.patience //= recipe.eval_every  # torch counts evaluations, patience counts epochs
         self._by_step = by_step
         self._warmup = round(recipe.warmup_epochs * steps)
-        self._rate.step()  # torch warns of a schedule that moves before its optimiser
+        self._rate.step()  # otherwise torch warns that the schedule moves before its optimiser
         self.now = recipe.lr
 
     def before_step(self, step: int) -> None:
@@ -56,7 +56,7 @@ class Rates:
             self._schedule.step()
 
     def after_epoch(self, loss: float | None) -> None:
-        """``loss`` is the one that a schedule by progress looks at; None where it was not measured."""
+        """Advance a schedule by epoch; ``loss`` is for one that watches progress, None if it was not measured."""
         if isinstance(self._schedule, ReduceLROnPlateau):
             if loss is not None:
                 self._schedule.step(loss)
@@ -69,4 +69,4 @@ class Rates:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self._rate.load_state_dict(state["rate"])
         self._schedule.load_state_dict(state["schedule"])
-        self.now = state.get("now", self.now)  # which states of an earlier apcli do not have
+        self.now = state.get("now", self.now)  # absent from states of earlier versions of apcli
