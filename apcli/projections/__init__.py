@@ -4,7 +4,8 @@
 ``apcli.probes.undisturbed``.
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from enum import Enum, auto
 
 from apcli.registry.ranges import ANYTHING, NOT_NEGATIVE, POSITIVE, Allowed, Numbers, Words
 from apcli.registry.tables import Call, Own, Parameter, Row, Table
@@ -16,16 +17,62 @@ _CORRELATION = Numbers(-1, 1, over=True, under=True)
 _SCALES: dict[str, Allowed] = {"scale": POSITIVE, "pruned_scale": replace(POSITIVE, words=(SAME,))}
 _OWN = Words((SAME, "own"))
 
+LAYER_LOCAL = "sees how much the outputs of each layer change, not what later layers make of that change."
+SECOND_ORDER = (
+    "is a second-order expansion at the dense weights: good for small shifts. At large ones the loss saturates and "
+    "this does not, so values, and orders, can go wrong there."
+)
+PREDICTIVE = (
+    "is, on data that the dense network fits, nearly the loss difference itself, so agreement with PD there is no "
+    "discovery. What it adds is that it needs no labels: measure it on held-out data."
+)
+
+
+class Form(Enum):
+    """What a distribution's function makes, and of what."""
+
+    NUMBER = auto()  # a number of a ``Shift``: it is no distribution, and its own measure
+    ELLIPTICAL = auto()  # a pair of a ``Shift``, whose scale matrices ``cov`` chooses
+    INDEPENDENT = auto()  # a ``products.Family`` of its parameters, whose reduction makes the pair
+    PREDICTIONS = auto()  # a pair of two networks' log-probabilities on the data: of the whole network
+
+
+@dataclass(frozen=True, kw_only=True)
+class CovarianceRow(Row):
+    """A covariance; ``caveat`` is what its values cannot show, as a predicate."""
+
+    caveat: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DistributionRow(Row):
+    """A distribution.
+
+    Args:
+        form: what its function makes.
+        label: what a report calls it, where that is not AP3 and its name.
+        unit: of a ``NUMBER``; a divergence has its measure's.
+        falls_with_distance: whether, with an isotropic scale, its density falls as the distance from its centre grows.
+        caveat: what its values cannot show, as a predicate.
+    """
+
+    form: Form = Form.ELLIPTICAL
+    label: str = ""
+    unit: str = ""
+    falls_with_distance: bool = False
+    caveat: str = ""
+
+
 COVARIANCES = Table(
     "covariance",
     (
-        Row(
+        CovarianceRow(
             ISOTROPIC,
             "apcli.theory.covariances.families:identity",
             "one variance for all weights",
             "arXiv:2403.00155, 5.2",
         ),
-        Row(
+        CovarianceRow(
             "diag",
             "apcli.theory.covariances.families:diag",
             "the variance of each column over the layer's rows (output units)",
@@ -34,7 +81,7 @@ COVARIANCES = Table(
             {"pruned_cov": SAME},
             ranges={"pruned_cov": _OWN},
         ),
-        Row(
+        CovarianceRow(
             "ar1",
             "apcli.theory.covariances.families:ar1",
             "correlation rho^|i-j| along each row",
@@ -43,7 +90,7 @@ COVARIANCES = Table(
             {"rho": 0.5, "pruned_rho": SAME},
             ranges={"rho": _CORRELATION, "pruned_rho": replace(_CORRELATION, words=(SAME,))},
         ),
-        Row(
+        CovarianceRow(
             "rows",
             "apcli.theory.covariances.families:rows",
             "full covariance of a row, estimated from the layer's rows with shrinkage",
@@ -52,7 +99,7 @@ COVARIANCES = Table(
             {"shrinkage": "auto", "pruned_cov": SAME},
             ranges={"shrinkage": Numbers(0, 1, words=("auto",)), "pruned_cov": _OWN},
         ),
-        Row(
+        CovarianceRow(
             "full",
             "apcli.theory.covariances.families:full",
             "full covariance of a row, or of the whole layer, from a file (safetensors or .npy)",
@@ -61,15 +108,16 @@ COVARIANCES = Table(
             {"path": "", "pruned_path": SAME},
             ranges={"path": ANYTHING, "pruned_path": ANYTHING},
         ),
-        Row(
+        CovarianceRow(
             "activation",
             "apcli.probes.activations:activation",
             "precision = second moment of the layer's inputs (x) centring over outputs: 2 KL is the mean squared "
             "centred change of the outputs",
             "arXiv:2403.00155, 5.4 asks for it; second moment as in Martens & Grosse 2015, arXiv:1503.05671",
             ("data",),
+            caveat=LAYER_LOCAL,
         ),
-        Row(
+        CovarianceRow(
             "fisher",
             "apcli.probes.curvature:fisher",
             "precision = diagonal of the dense network's Fisher information, damped",
@@ -77,8 +125,9 @@ COVARIANCES = Table(
             ("data",),
             {"labels": "model", "damping": 1e-6},
             ranges={"labels": Words(("model", "data")), "damping": NOT_NEGATIVE},
+            caveat=SECOND_ORDER,
         ),
-        Row(
+        CovarianceRow(
             "gauss-newton",
             "apcli.probes.curvature:gauss_newton",
             "precision = the dense network's Gauss-Newton matrix, damped: KL is the second-order change of the loss",
@@ -86,6 +135,7 @@ COVARIANCES = Table(
             ("data",),
             {"damping": 1e-6},
             ranges={"damping": NOT_NEGATIVE},
+            caveat=SECOND_ORDER,
         ),
     ),
 )
@@ -100,7 +150,7 @@ _DEGREES = Numbers(0, over=True, infinite=True)  # inf is the Gaussian
 DISTRIBUTIONS = Table(
     "distribution",
     (
-        Row(
+        DistributionRow(
             "ap2",
             "apcli.theory.distributions.gaussian:squared_distance",
             "squared Euclidean distance of the dense and the pruned weights",
@@ -108,8 +158,11 @@ DISTRIBUTIONS = Table(
             ("weights",),
             {"groups": 0},
             ranges={"groups": NOT_NEGATIVE},
+            form=Form.NUMBER,
+            label="AP2",
+            unit="squared distance",
         ),
-        Row(
+        DistributionRow(
             "gaussian",
             "apcli.theory.distributions.gaussian:pair",
             "multivariate Gaussians",
@@ -118,8 +171,9 @@ DISTRIBUTIONS = Table(
             ELLIPTICAL,
             _COVARIANCE,
             _ELLIPTICAL_RANGES,
+            falls_with_distance=True,
         ),
-        Row(
+        DistributionRow(
             "student-t",
             "apcli.theory.distributions.student_t:pair",
             "multivariate Student-t laws, by exact one-dimensional integrals",
@@ -128,8 +182,9 @@ DISTRIBUTIONS = Table(
             {"df": 4.0, "pruned_df": SAME, **ELLIPTICAL},
             _COVARIANCE,
             {"df": _DEGREES, "pruned_df": replace(_DEGREES, words=(SAME,)), **_ELLIPTICAL_RANGES},
+            falls_with_distance=True,
         ),
-        Row(
+        DistributionRow(
             "laplace",
             "apcli.theory.distributions.products:laplace",
             "independent Laplace laws, one for each weight",
@@ -137,8 +192,9 @@ DISTRIBUTIONS = Table(
             ("weights",),
             {"scale": 1.0, "pruned_scale": SAME},
             ranges=_SCALES,
+            form=Form.INDEPENDENT,
         ),
-        Row(
+        DistributionRow(
             "cauchy",
             "apcli.theory.distributions.products:cauchy",
             "independent Cauchy laws, one for each weight",
@@ -146,18 +202,21 @@ DISTRIBUTIONS = Table(
             ("weights",),
             {"scale": 1.0, "pruned_scale": SAME},
             ranges=_SCALES,
+            form=Form.INDEPENDENT,
         ),
-        Row(
+        DistributionRow(
             "predictive",
             "apcli.probes.predictions:predictive",
             "the network's own p(y | x; weights), averaged over the data; whole network, any structure",
             "arXiv:2403.00155, Definition 2 with the predictive distribution as the latent law",
             ("data",),
+            form=Form.PREDICTIONS,
+            caveat=PREDICTIVE,
         ),
     ),
     # A user's own is an elliptical family: its function makes a pair of distributions of a ``Shift``.
     Own(
         {"weights": Call(("shift",))},
-        Row("", "", "", "", parameters=ELLIPTICAL, choices=_COVARIANCE, ranges=_ELLIPTICAL_RANGES),
+        DistributionRow("", "", "", "", parameters=ELLIPTICAL, choices=_COVARIANCE, ranges=_ELLIPTICAL_RANGES),
     ),
 )

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from apcli.projections import ISOTROPIC
+from apcli.projections import COVARIANCES, DISTRIBUTIONS, ISOTROPIC
 from apcli.theory import SAME
 
 NOT_PROVEN = (
@@ -28,39 +28,28 @@ SAME_ORDER_FIXED_GROUPED = (
     "uses two isotropic laws on grouped weights, the pruned one of another width or another tail. Both are fixed, so "
     "AP3 still grows with AP2 of the grouped weights and with nothing else: it cannot order methods otherwise."
 )
-PREDICTIVE = (
-    "is, on data that the dense network fits, nearly the loss difference itself, so agreement with PD there is no "
-    "discovery. What it adds is that it needs no labels: measure it on held-out data."
-)
-LAYER_LOCAL = "sees how much the outputs of each layer change, not what later layers make of that change."
-SECOND_ORDER = (
-    "is a second-order expansion at the dense weights: good for small shifts. At large ones the loss saturates and "
-    "this does not, so values, and orders, can go wrong there."
-)
-
-_OF_COVARIANCE = {"activation": LAYER_LOCAL, "fisher": SECOND_ORDER, "gauss-newton": SECOND_ORDER}
 
 
 def of_projection(dist: str, params: Mapping[str, Any]) -> list[str]:
     """All there is to say of a distribution and its parameters, as predicates: its name goes before each."""
-    if dist == "predictive":
-        return [PREDICTIVE]
-    said = [same_order(dist, params), _OF_COVARIANCE.get(str(params.get("cov")))]
+    rows = (DISTRIBUTIONS.get(dist), COVARIANCES.get(str(params.get("cov"))))
+    said = [same_order(dist, params), *(row.caveat for row in rows if row)]
     return [words for words in said if words]
 
 
 def same_order(dist: str, params: Mapping[str, Any]) -> str | None:
     """What to say of a distribution whose AP3 orders pairs exactly as AP2 does; None of one that may not.
 
-    Gaussian and Student-t laws with isotropic scales, whether or not the two have one scale and one df, and every
-    measure offered. 2-Wasserstein: W2^2 = |D|^2 + a constant. The others are increasing functions of f-divergences,
-    which are mixtures of int (p - g q)+ over g > 0 (Osterreicher & Vajda 1993; Liese & Vajda 2006); int min(p, g q) is
-    the integral over heights t of the volume common to {p > t} and {g q > t}, two balls around w and w~, and so falls
-    as |w - w~| grows. (That it applies here is derived for this project.)
+    Laws whose densities fall with the distance, of isotropic scales, whether or not the two have one scale and one df,
+    and every measure offered. 2-Wasserstein: W2^2 = |D|^2 + a constant. The others are increasing functions of
+    f-divergences, which are mixtures of int (p - g q)+ over g > 0 (Osterreicher & Vajda 1993; Liese & Vajda 2006);
+    int min(p, g q) is the integral over heights t of the volume common to {p > t} and {g q > t}, two balls around w and
+    w~, and so falls as |w - w~| grows. (That it applies here is derived for this project.)
     """
-    if dist not in ("gaussian", "student-t") or params.get("cov", ISOTROPIC) != ISOTROPIC:
+    row = DISTRIBUTIONS.get(dist)
+    if row is None or not row.falls_with_distance or params.get("cov", ISOTROPIC) != ISOTROPIC:
         return None
-    one = _as_dense(params, "scale") and _as_dense(params, "df")
+    one = all(_as_dense(params, name.removeprefix("pruned_")) for name in params if name.startswith("pruned_"))
     if params.get("groups"):
         return SAME_ORDER_GROUPED if one else SAME_ORDER_FIXED_GROUPED
     return SAME_ORDER if one else SAME_ORDER_FIXED

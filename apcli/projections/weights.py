@@ -12,9 +12,10 @@ from apcli.checkpoints.checkpoint import not_finite
 from apcli.checkpoints.files.entries import BLOCK, Entry
 from apcli.checkpoints.layers import Layer
 from apcli.errors import UsageError
-from apcli.projections import COVARIANCES, ELLIPTICAL
+from apcli.projections import COVARIANCES, ELLIPTICAL, DistributionRow, Form
 from apcli.records import POOLED
 from apcli.registry.tables import Choice, Parameter
+from apcli.theory import MeasureRow
 from apcli.theory.covariances.row_samples import Rows
 from apcli.theory.distributions.shifts import Shift
 from apcli.theory.measures import Pair
@@ -23,6 +24,7 @@ from apcli.theory.reductions import Distances, GroupMeans, Reduction
 _LONG_ROWS = 8  # blocks at a time
 _THREADS = 8  # each holds a few blocks; more would wait for memory
 
+Distribution = Choice[DistributionRow]
 Key = tuple[tuple[str, Parameter], ...]  # choices of one key need the same numbers of the weights
 
 
@@ -85,7 +87,9 @@ class WeightProjections:
         level: ``layer``, ``network`` or ``both``.
     """
 
-    def __init__(self, choices: Sequence[Choice], measures: Sequence[Choice], *, keep: bool, level: str) -> None:
+    def __init__(
+        self, choices: Sequence[Distribution], measures: Sequence[Choice[MeasureRow]], *, keep: bool, level: str
+    ) -> None:
         self.choices = choices
         self.measures = measures
         self.keep = keep
@@ -128,11 +132,11 @@ class WeightProjections:
                 found[key][POOLED] = joint[0].joined(joint)
         return {spec: found[key] for spec, key in keys.items()}
 
-    def _reduction(self, choice: Choice, t: Tensors) -> Reduction:
+    def _reduction(self, choice: Distribution, t: Tensors) -> Reduction:
         if _groups(choice):
             return _grouped(choice, t.layer.size, t.layer.name)
         try:
-            if "scale" in choice.parameters and "cov" not in choice.parameters:
+            if choice.row.form is Form.INDEPENDENT:
                 reduction: Reduction = choice().reduction(self.measures, self.keep)
                 return reduction
             covariances = self._covariances_of(choice, t)
@@ -141,7 +145,7 @@ class WeightProjections:
             raise UsageError(f"--dist {choice.spec}: layer {name} {error}; or give --exclude {name}") from None
         return Distances(covariances, t.layer.shape[0], t.columns)
 
-    def _covariances_of(self, choice: Choice, t: Tensors) -> Any:
+    def _covariances_of(self, choice: Distribution, t: Tensors) -> Any:
         """Those of one layer; where they depend on the dense weights alone they are had once for all pruned files."""
         parameters = {**ELLIPTICAL, **choice.parameters}
         row = COVARIANCES.row(str(parameters["cov"]))
@@ -179,15 +183,15 @@ class WeightProjections:
             blocks.close()  # type: ignore[attr-defined]  # a generator, whose end calls off what has not begun
 
 
-def key_of(choice: Choice) -> Key:
+def key_of(choice: Distribution) -> Key:
     """What of a choice bears on the numbers that its layers are reduced to."""
-    if "groups" not in choice.parameters:
+    if choice.row.form is Form.INDEPENDENT:
         return (("family", choice.spec),)
     law = set(choice.row.parameters) - set(ELLIPTICAL)
     return tuple(sorted({**ELLIPTICAL, **{k: v for k, v in choice.parameters.items() if k not in law}}.items()))
 
 
-def check_groups(choice: Choice) -> None:
+def check_groups(choice: Distribution) -> None:
     """Raise ValueError where a choice groups weights and has a covariance of single weights, or too few groups."""
     if _groups(choice) < 0:
         raise ValueError(f"groups is {_groups(choice)}: expected 0 (none) or a number of groups")
@@ -195,7 +199,7 @@ def check_groups(choice: Choice) -> None:
         raise ValueError("groups goes with cov=identity: the published grouping keeps one scale for all groups")
 
 
-def pair_of(choice: Choice, projected: Shift | Pair) -> Pair:
+def pair_of(choice: Distribution, projected: Shift | Pair) -> Pair:
     """The two laws that a family makes of what the weights were reduced to."""
     if not isinstance(projected, Shift):
         return projected
@@ -204,11 +208,11 @@ def pair_of(choice: Choice, projected: Shift | Pair) -> Pair:
     return pair
 
 
-def _groups(choice: Choice) -> int:
+def _groups(choice: Distribution) -> int:
     return int(choice.parameters.get("groups", 0))
 
 
-def _grouped(choice: Choice, size: int, layer: str) -> GroupMeans:
+def _grouped(choice: Distribution, size: int, layer: str) -> GroupMeans:
     if _groups(choice) > size:
         raise UsageError(f"--dist {choice.spec}: layer {layer} has only {size} weights: choose fewer groups")
     parameters = {**ELLIPTICAL, **choice.parameters}

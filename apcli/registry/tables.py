@@ -8,14 +8,16 @@ import difflib
 import importlib
 import inspect
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any, Generic, TypeVar
 
 from apcli.errors import UsageError
 from apcli.registry import outside
 from apcli.registry.ranges import Allowed
 
 Parameter = int | float | str
+AnyRow = TypeVar("AnyRow", bound="Row")
 
 
 @dataclass(frozen=True)
@@ -32,16 +34,17 @@ class Row:
     source: str
     needs: tuple[str, ...] = ()
     parameters: Mapping[str, Parameter] = field(default_factory=dict)
-    choices: Mapping[str, "Table"] = field(default_factory=dict)
+    choices: Mapping[str, "Table[Any]"] = field(default_factory=dict)
     ranges: Mapping[str, Allowed] = field(default_factory=dict)
 
     def load(self) -> Callable[..., Any]:
         """Import and return the row's function."""
-        if outside.is_outside(self.target):
-            return outside.load(outside.place_of(self.target, "function"))
-        module, _, attribute = self.target.partition(":")
-        function: Callable[..., Any] = getattr(importlib.import_module(module), attribute)
-        return function
+        return imported(self.target)
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """All functions that the row names as text."""
+        return (self.target,)
 
     def defaults(self, given: Mapping[str, Any]) -> dict[str, Parameter]:
         """All parameters by default, those of the rows that ``given`` values choose among them.
@@ -65,10 +68,10 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Choice:
+class Choice(Generic[AnyRow]):
     """A row together with the values of all its parameters, as read from ``name:key=value:key=value``."""
 
-    row: Row
+    row: AnyRow
     parameters: Mapping[str, Parameter]
 
     @property
@@ -113,21 +116,21 @@ class Call:
     also: tuple[str, ...] = ()
 
 
-class Table:
+class Table(Generic[AnyRow]):
     """The rows of one family (``kind`` is what messages call a member: ``method``, ``distribution``).
 
     Args:
         own: what a user's own ``path/to/file.py:function`` is to be; None: the family takes none.
     """
 
-    def __init__(self, kind: str, rows: tuple[Row, ...], own: Own | None = None) -> None:
+    def __init__(self, kind: str, rows: tuple[AnyRow, ...], own: Own | None = None) -> None:
         self.kind = kind
         self.own = own
         self._rows = {row.name: row for row in rows}
         if len(self._rows) != len(rows):
             raise ValueError(f"two rows of the {kind} table have the same name")
 
-    def __iter__(self) -> Iterator[Row]:
+    def __iter__(self) -> Iterator[AnyRow]:
         return iter(self._rows.values())
 
     def __contains__(self, name: str) -> bool:
@@ -137,7 +140,28 @@ class Table:
     def names(self) -> list[str]:
         return list(self._rows)
 
-    def row(self, name: str) -> Row:
+    @contextmanager
+    def adding(self, *rows: AnyRow) -> Iterator[None]:
+        """Hold these rows too, inside a ``with`` block: methods of one's own, in a notebook or a test.
+
+        Raises:
+            ValueError: the table has a row of that name.
+        """
+        for row in rows:
+            if row.name in self._rows:
+                raise ValueError(f"the {self.kind} table has a row {row.name!r}: choose another name")
+        before = self._rows
+        self._rows = {**before, **{row.name: row for row in rows}}
+        try:
+            yield
+        finally:
+            self._rows = before
+
+    def get(self, name: str) -> AnyRow | None:
+        """The row called ``name``, if there is one: what a record names may be unknown here."""
+        return self._rows.get(name)
+
+    def row(self, name: str) -> AnyRow:
         """The row called ``name``.
 
         Raises:
@@ -156,7 +180,7 @@ class Table:
             return Choice(self._rows[name], parameters).spec
         return ":".join([name, *(f"{key}={value}" for key, value in parameters.items())])
 
-    def parse(self, spec: str) -> Choice:
+    def parse(self, spec: str) -> Choice[AnyRow]:
         """Read ``name:key=value:key=value``; a value takes the type of the parameter's default.
 
         Raises:
@@ -178,15 +202,16 @@ class Table:
                 raise UsageError(f"{what} is {found}: expected {allowed[key]}")
         return Choice(row, values)
 
-    def _row_of(self, spec: str) -> tuple[Row, str]:
+    def _row_of(self, spec: str) -> tuple[AnyRow, str]:
         """The row that a spec names, or that a user's function makes, and the rest of the spec."""
         if self.own is None or not outside.is_outside(spec):
             name, colon, rest = spec.partition(":")
             return self.row(name), colon + rest
         place = outside.place_of(spec, self.kind)
-        return _own_row(self.own, place), place.rest
+        row: Any = _own_row(self.own, place)  # of the type of the rows that it is to be like
+        return row, place.rest
 
-    def parse_list(self, specs: str) -> list[Choice]:
+    def parse_list(self, specs: str) -> list[Choice[AnyRow]]:
         """Read a comma list of specs."""
         return [self.parse(spec) for spec in split_list(specs, self.kind)]
 
@@ -207,16 +232,24 @@ def _own_row(own: Own, place: outside.Place) -> Row:
         raise UsageError(f"{label}.needs is {', '.join(map(str, needs))}: expected {known}")
     keywords = outside.keywords_of(function, own.calls[deciding[0]].takes, label)
     like = own.like or Row("", "", "", "")
-    return Row(
-        place.name,
-        f"{place.path}:{place.function}",
-        (inspect.getdoc(function) or place.function).splitlines()[0],
-        str(place.path),
-        tuple(filter(None, needs)),
-        {**keywords, **like.parameters},
-        like.choices,
-        like.ranges,
+    return replace(
+        like,
+        name=place.name,
+        target=f"{place.path}:{place.function}",
+        summary=(inspect.getdoc(function) or place.function).splitlines()[0],
+        source=str(place.path),
+        needs=tuple(filter(None, needs)),
+        parameters={**keywords, **like.parameters},
     )
+
+
+def imported(target: str) -> Callable[..., Any]:
+    """The function that ``package.module:function`` names, or ``path/to/file.py:function``."""
+    if outside.is_outside(target):
+        return outside.load(outside.place_of(target, "function"))
+    module, _, attribute = target.partition(":")
+    function: Callable[..., Any] = getattr(importlib.import_module(module), attribute)
+    return function
 
 
 def split_list(text: str, what: str) -> list[str]:

@@ -8,6 +8,7 @@ import math
 from typing import Any, Protocol, Self
 
 from apcli.registry.tables import Choice
+from apcli.theory import MeasureRow
 
 
 class NotDefined(ValueError):
@@ -47,7 +48,7 @@ class Pair(Protocol):
         """Lower bounds on total variation from means and covariances (Lemma 1), by name; None where not known."""
 
 
-def exact(pair: Pair, measure: Choice) -> float:
+def exact(pair: Pair, measure: Choice[MeasureRow]) -> float:
     """The measure of the pair without Monte Carlo.
 
     Raises:

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from apcli.projections import COVARIANCES, DISTRIBUTIONS, caveats
+from apcli.projections import COVARIANCES, DISTRIBUTIONS, LAYER_LOCAL, PREDICTIVE, SECOND_ORDER, caveats
 from apcli.projections.caveats import of_projection, same_order
 
 
@@ -39,11 +39,11 @@ def test_older_records_lack_parameters():
     ("spec", "said"),
     [
         ("gaussian", [caveats.SAME_ORDER]),
-        ("gaussian:cov=activation", [caveats.LAYER_LOCAL]),
-        ("student-t:cov=gauss-newton", [caveats.SECOND_ORDER]),
-        ("gaussian:cov=fisher", [caveats.SECOND_ORDER]),
+        ("gaussian:cov=activation", [LAYER_LOCAL]),
+        ("student-t:cov=gauss-newton", [SECOND_ORDER]),
+        ("gaussian:cov=fisher", [SECOND_ORDER]),
         ("gaussian:cov=rows", []),
-        ("predictive", [caveats.PREDICTIVE]),
+        ("predictive", [PREDICTIVE]),
         ("ap2", []),
     ],
 )

@@ -8,17 +8,17 @@ import numpy as np
 
 from apcli.configs.divergence import DivergenceConfig
 from apcli.errors import UsageError
-from apcli.projections import COVARIANCES, DISTRIBUTIONS
-from apcli.projections.weights import check_groups, pair_of
+from apcli.projections import COVARIANCES, DISTRIBUTIONS, Form
+from apcli.projections.weights import Distribution, check_groups, pair_of
 from apcli.registry.tables import Choice, split_list
-from apcli.theory import MEASURES
+from apcli.theory import MEASURES, MeasureRow
 from apcli.theory.covariances.families import identity
 from apcli.theory.covariances.row_samples import Rows
 from apcli.theory.distributions.categorical import CategoricalPair
 from apcli.theory.measures import NoExactForm, NotDefined, Pair
 
 
-def choices_of(config: DivergenceConfig) -> list[Choice]:
+def choices_of(config: DivergenceConfig) -> list[Distribution]:
     """The distributions of ``--dist``, with ``--groups`` where they have it and do not say otherwise.
 
     Raises:
@@ -31,7 +31,7 @@ def choices_of(config: DivergenceConfig) -> list[Choice]:
     return [_grouped(c, config.groups, said=":groups=" in spec) for c, spec in zip(choices, specs, strict=True)]
 
 
-def is_on_data(choice: Choice) -> bool:
+def is_on_data(choice: Distribution) -> bool:
     """Whether a distribution is measured on the network and its data."""
     cov = choice.parameters.get("cov")
     return "data" in choice.row.needs or (cov is not None and "data" in COVARIANCES.row(str(cov)).needs)
@@ -42,7 +42,9 @@ def needs_data(config: DivergenceConfig) -> bool:
     return any(map(is_on_data, DISTRIBUTIONS.parse_list(config.dist)))
 
 
-def check_choices(choices: Sequence[Choice], measures: Sequence[Choice], config: DivergenceConfig) -> None:
+def check_choices(
+    choices: Sequence[Distribution], measures: Sequence[Choice[MeasureRow]], config: DivergenceConfig
+) -> None:
     """Try every distribution with every measure on laws of one or two coordinates.
 
     Raises:
@@ -55,14 +57,17 @@ def check_choices(choices: Sequence[Choice], measures: Sequence[Choice], config:
         idle = [*(option for option, value in given.items() if value), *config.inputs.said]
         if idle:
             raise UsageError(f"{idle[0]} is given, but no distribution of {config.dist} is measured on the network")
-    if config.estimator != "exact" and any(measure.name == "w2" for measure in measures):
-        raise UsageError(f"--estimator {config.estimator}: w2 is no average over draws: use --estimator exact for it")
-    for choice in (*choices, *measures):
-        if [*choices, *measures].count(choice) > 1:
-            raise UsageError(f"{choice.spec} is named twice: expected each distribution and each measure once")
+    undrawn = [measure.name for measure in measures if not measure.row.drawn]
+    if config.estimator != "exact" and undrawn:
+        what = f"{undrawn[0]} is no average over draws"
+        raise UsageError(f"--estimator {config.estimator}: {what}: use --estimator exact for it")
+    named: list[Choice[Any]] = [*choices, *measures]
+    for each in named:
+        if named.count(each) > 1:
+            raise UsageError(f"{each.spec} is named twice: expected each distribution and each measure once")
     for choice in choices:
-        if choice.name == "predictive" and config.level == "layer":
-            raise UsageError("--level layer: predictive is of the whole network: choose network or both")
+        if choice.row.form is Form.PREDICTIONS and config.level == "layer":
+            raise UsageError(f"--level layer: {choice.name} is of the whole network: choose network or both")
         try:
             pair = _example(choice, measures)
         except ValueError as error:
@@ -96,20 +101,20 @@ def _defined(pair: Pair) -> Iterator[str]:
         yield row.name
 
 
-def _grouped(choice: Choice, groups: int, *, said: bool) -> Choice:
+def _grouped(choice: Distribution, groups: int, *, said: bool) -> Distribution:
     if said or "groups" not in choice.parameters:
         return choice
     return replace(choice, parameters={**choice.parameters, "groups": groups})
 
 
-def _example(choice: Choice, measures: Sequence[Choice]) -> Pair | None:
-    """Two laws as this choice makes them; None for AP2, which is no law."""
+def _example(choice: Distribution, measures: Sequence[Choice[MeasureRow]]) -> Pair | None:
+    """Two laws as this choice makes them; None for a number such as AP2, which is no law."""
     check_groups(choice)
-    if choice.name == "ap2":
+    if choice.row.form is Form.NUMBER:
         return None
-    if choice.name == "predictive":
+    if choice.row.form is Form.PREDICTIONS:
         return CategoricalPair(*np.log([[[0.5, 0.5]], [[0.4, 0.6]]]))
-    if "cov" not in choice.parameters:
+    if choice.row.form is Form.INDEPENDENT:
         reduction: Any = choice().reduction(measures, False)
         reduction.absorb(reduction.reduce(0, np.ones(1)))
         pair: Pair = reduction.pair()

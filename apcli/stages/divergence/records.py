@@ -58,7 +58,7 @@ class Compared:
 
 
 def record_of(compared: Compared, choice: Choice, measure: Choice | None, dim: int, found: Value) -> DivergenceRecord:
-    """One record; ``measure`` None is AP2's own."""
+    """One record; without a ``measure`` the distribution is a number, and its own."""
     pruning, lineage, metrics = compared.pruning, compared.pruned.lineage, compared.metrics.to_json()
     return DivergenceRecord(
         model=lineage.model_name,
@@ -75,7 +75,7 @@ def record_of(compared: Compared, choice: Choice, measure: Choice | None, dim: i
         epoch=compared.epoch,
         dist=choice.name,
         params=_jsonable(choice.parameters),
-        measure="ap2" if measure is None else measure.name,
+        measure=choice.name if measure is None else measure.name,
         measure_params={} if measure is None else _jsonable(measure.parameters),
         estimator=found.estimator,
         draws=found.draws,

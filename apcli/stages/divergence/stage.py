@@ -15,13 +15,14 @@ from apcli.checkpoints.layers import Layer, prunable, select
 from apcli.configs.divergence import DivergenceConfig
 from apcli.errors import ApcliError, UsageError, VerificationError
 from apcli.progress import Tell
-from apcli.projections.weights import Tensors, WeightProjections, pair_of
+from apcli.projections import Form
+from apcli.projections.weights import Distribution, Tensors, WeightProjections, pair_of
 from apcli.records import POOLED
 from apcli.records.divergence import DivergenceRecord
 from apcli.registry.tables import Choice
 from apcli.stages.divergence.choices import check_choices, choices_of, is_on_data, what_is_defined
 from apcli.stages.divergence.records import Compared, Value, metrics_of, pruning_of, record_of, tv_bounds_of
-from apcli.theory import ESTIMATORS, MEASURES
+from apcli.theory import ESTIMATORS, MEASURES, MeasureRow
 from apcli.theory.distributions.shifts import Shift
 from apcli.theory.measures import NoExactForm, Pair
 
@@ -29,8 +30,6 @@ if TYPE_CHECKING:  # it imports torch
     from apcli.projections.network import DataProjections, PairOnData
 
 log = logging.getLogger("apcli")
-
-_DRAWN = ("tv", "js")  # measures of independent weights that only Monte Carlo gives
 
 
 class Divergences:
@@ -59,9 +58,10 @@ class Divergences:
         check_choices(self.choices, self.measures, config)
         if on_data is None and any(map(is_on_data, self.choices)):
             raise ValueError(f"{config.dist} is measured on the network: pass DataProjections(config, tell)")
-        drawn = config.estimator != "exact" or any(measure.name in _DRAWN for measure in self.measures)
         weights = [choice for choice in self.choices if not is_on_data(choice)]
-        self.on_weights = WeightProjections(weights, self.measures, keep=drawn, level=config.level)
+        self.on_weights = WeightProjections(
+            weights, self.measures, keep=config.estimator != "exact", level=config.level
+        )
         self._threads = ThreadPoolExecutor(2)
         self._said: set[tuple[str, str]] = set()  # what was warned of
 
@@ -112,7 +112,7 @@ class Divergences:
         found = {}
         for choice in filter(is_on_data, self.choices):
             mine: dict[str, Shift | Pair] = {}
-            if "cov" in choice.parameters:
+            if choice.row.form is Form.ELLIPTICAL:
                 if level != "network":
                     mine |= {t.layer.name: on_data.shift(choice, [t]) for t in tensors}
                 if level != "layer" and whole:
@@ -123,9 +123,9 @@ class Divergences:
             found[choice.spec] = mine
         return found
 
-    def _measured(self, choice: Choice, found: Shift | Pair, compared: Compared) -> Iterator[DivergenceRecord]:
+    def _measured(self, choice: Distribution, found: Shift | Pair, compared: Compared) -> Iterator[DivergenceRecord]:
         """A record for each measure of one pair of laws."""
-        if choice.name == "ap2":
+        if choice.row.form is Form.NUMBER:
             value = choice.row.load()(found)
             self._warn(choice, choice.name, value)
             yield record_of(compared, choice, None, found.dim, Value(value))
@@ -139,10 +139,10 @@ class Divergences:
                 defined = what_is_defined(pair, error) if self.estimator.name == "exact" else ""
                 raise UsageError(f"{where}: {error}{defined}") from None
 
-    def _estimated(self, choice: Choice, measure: Choice, pair: Any) -> Value:
+    def _estimated(self, choice: Distribution, measure: Choice[MeasureRow], pair: Any) -> Value:
         """The measure's value by the estimator that was asked for; without an exact form, by Monte Carlo."""
-        bounded = measure.name == "kl"
-        exact = choice.name == "predictive"  # of which there is nothing to draw
+        bounded = measure.row.bounds_tv
+        exact = choice.row.form is Form.PREDICTIONS  # of which there is nothing to draw
         row = ESTIMATORS.row("exact") if exact else self.estimator
         if row.name == "exact":
             try:
@@ -160,7 +160,7 @@ class Divergences:
         self._warn(choice, measure.spec, drawn.value)
         return Value(drawn.value, drawn.std_error, row.name, how, tv_bounds_of(pair, pair.kl()) if bounded else None)
 
-    def _warn(self, choice: Choice, measure: str, value: float) -> None:
+    def _warn(self, choice: Distribution, measure: str, value: float) -> None:
         """Say once of a distribution and measure that a value is no number that a record can hold."""
         if not math.isfinite(value) and (choice.spec, measure) not in self._said:
             self._said.add((choice.spec, measure))

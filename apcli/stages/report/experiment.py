@@ -186,7 +186,7 @@ def build(records: Iterable[Record]) -> Report:
         else:
             others[record.kind] += 1
     for kind, number in others.items():
-        log.warning("%s of kind %s left out: the report has no section for them", count(number, "record"), kind)
+        log.warning("%s of kind %s left out: the report has no section for that kind", count(number, "record"), kind)
     if not kept:
         raise ApcliError("no divergence record to report on: expected JSON Lines from 'apcli divergence'")
     groups: dict[tuple[str | None, str | None], list[DivergenceRecord]] = {}

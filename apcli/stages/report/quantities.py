@@ -5,13 +5,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+from apcli.configs.divergence import DivergenceConfig
+from apcli.projections import DISTRIBUTIONS, Form
 from apcli.records.divergence import DivergenceRecord
-from apcli.theory import SAME
+from apcli.theory import MEASURES, SAME
 from apcli.theory.statistics.performance import SPLITS
 
-NATS = frozenset({"kl", "reverse-kl", "jeffreys", "js", "renyi", "bhattacharyya"})
-UNITS = {"ap2": "squared distance", "w2": "distance", "tv": "total variation", "hellinger": "Hellinger distance"}
-PLAIN = ("kl", "ap2")  # measures that a label does not name
+PLAIN = DivergenceConfig.measure  # which a label does not name
 
 
 @dataclass(frozen=True)
@@ -83,6 +83,12 @@ class ApMeasure(Quantity):
         return self.record.dist
 
     @property
+    def is_number(self) -> bool:
+        """Whether it is a number of the weights, as AP2 is, and no divergence of distributions."""
+        row = DISTRIBUTIONS.get(self.dist)
+        return row is not None and row.form is Form.NUMBER
+
+    @property
     def params(self) -> dict[str, Any]:
         return params_of(self.record)
 
@@ -136,14 +142,21 @@ def measures_of(records: Sequence[DivergenceRecord]) -> tuple[ApMeasure, ...]:
         apart = []
         for name, text in traits[key].items():
             if name == "measure":
-                apart += [text] if key.measure not in PLAIN else []
+                apart += [text] if key.measure not in (PLAIN, key.dist) else []
             elif any(other.get(name) != text for other in rivals):
                 apart.append(text)
             rivals = [other for other in rivals if other.get(name) == text]
-        label = "AP2" if key.dist == "ap2" else f"AP3 {key.dist}"
-        unit = "nats" if key.measure in NATS else UNITS.get(key.measure, key.measure)
-        measures.append(ApMeasure(key, f"{label} ({', '.join(apart)})" if apart else label, unit, record))
+        row = DISTRIBUTIONS.get(key.dist)
+        label = (row and row.label) or f"AP3 {key.dist}"
+        full = f"{label} ({', '.join(apart)})" if apart else label
+        measures.append(ApMeasure(key, full, _unit(key.measure), record))
     return tuple(measures)
+
+
+def _unit(measure: str) -> str:
+    """Of a measure, or of a distribution that is its own; the name of one that is not known here."""
+    row = MEASURES.get(measure) or DISTRIBUTIONS.get(measure)
+    return (row and row.unit) or measure
 
 
 def _traits(record: DivergenceRecord) -> dict[str, str]:

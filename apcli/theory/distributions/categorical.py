@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from apcli.registry.tables import Choice
-from apcli.theory import measures
+from apcli.registry.tables import Choice, imported
+from apcli.theory import MeasureRow, measures
 from apcli.theory.measures import NotDefined
 
 _BLOCK = 1 << 20  # elements of the tables looked at together: a few times 8 MiB
@@ -135,25 +135,37 @@ class CategoricalPair:
         """Lemma 1 is about means and covariances, which labels have none of."""
         return {"lemma_1": None, "lemma_1_best": None}
 
-    def std_error(self, measure: Choice) -> float | None:
+    def std_error(self, measure: Choice[MeasureRow]) -> float | None:
         """How far the mean would move with other N samples of the same kind: its standard error; None for N = 1.
-
-        By the delta method for ``hellinger``, whose derivative with respect to the mean m that it is a function of is
-        exp(-m) / (2 hellinger).
 
         Raises:
             NotDefined: the measure does not exist for these laws.
         """
         if len(self.log_p) == 1:
             return None
-        view: Any = self.samples
-        of_a_mean = measure.name == "hellinger"
-        values: Any = measures.bhattacharyya(view) if of_a_mean else measure(view)
-        error = float(values.std(ddof=1)) / math.sqrt(len(values))
-        if not of_a_mean or error == 0:
-            return error
-        mean = float(values.mean())
-        return error * math.exp(-mean) / (2 * math.sqrt(-math.expm1(-mean)))
+        if measure.row.sample_error:
+            return float(imported(measure.row.sample_error)(self.samples, **measure.parameters))
+        values: Any = measure(self.samples)
+        return _error(values)
+
+
+def hellinger_error(samples: PerSample) -> float:
+    """The standard error of ``measures.hellinger``, a function of the mean m of Bhattacharyya's distances.
+
+    By the delta method: its derivative with respect to m is exp(-m) / (2 hellinger).
+    """
+    view: Any = samples
+    values: Any = measures.bhattacharyya(view)
+    error = _error(values)
+    if error == 0:
+        return error
+    mean = float(values.mean())
+    return error * math.exp(-mean) / (2 * math.sqrt(-math.expm1(-mean)))
+
+
+def _error(values: np.ndarray) -> float:
+    """The standard error of the mean."""
+    return float(values.std(ddof=1)) / math.sqrt(len(values))
 
 
 def _slices(*tables: np.ndarray) -> Iterator[tuple[np.ndarray, ...]]:

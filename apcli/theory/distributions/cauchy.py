@@ -5,12 +5,17 @@ symmetric in the two laws. Functions of x are elementwise over float64 [n], accu
 """
 
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.polynomial.polynomial import polyval
 
 from apcli.theory.measures import NoExactForm, NotDefined
 
+if TYPE_CHECKING:
+    import torch
+
+PYRO = "Cauchy"  # what Pyro calls this distribution
 _HIGHEST = 80.0  # the order up to which SciPy's hypergeometric function stays within float64 on its way
 _STEP = 0.4  # of the trapezoidal rule; the integrands are analytic for |Im t| < pi: its error is about exp(-2 pi^2/0.4)
 
@@ -77,6 +82,24 @@ def tv(x: float, scale: float, pruned_scale: float) -> float:
 def variance(scale: float) -> None:
     """A Cauchy law has none."""
     return
+
+
+def diverges(order: float, scale: float, pruned_scale: float) -> bool:
+    """Whether int p^order q^(1-order) diverges: never, as the tails are alike whatever the scales."""
+    return False
+
+
+def log_ratios(
+    difference: "torch.Tensor", scale: float, n: int, generator: "torch.Generator"
+) -> "tuple[torch.Tensor, torch.Tensor]":
+    """Sums of log p/q [n] over coordinates at n points of p, of scale 1, and at the points' antithetic partners."""
+    x = difference.new_empty(n, len(difference)).cauchy_(generator=generator)
+    even, odd, size = (scale - 1) * (scale + 1) + difference.square(), 2 * x * difference, 1 + x.square()
+
+    def side(sign: int) -> "torch.Tensor":
+        return ((even + sign * odd) / size).log1p().sum(1) - len(difference) * math.log(scale)
+
+    return side(1), side(-1)
 
 
 def _y_squared(x: np.ndarray, scale: float, pruned_scale: float) -> np.ndarray:

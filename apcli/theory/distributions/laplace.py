@@ -5,6 +5,7 @@ where 1 less an integral would keep none, and does not overflow for shifts far a
 """
 
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.polynomial.polynomial import polyval
@@ -12,6 +13,10 @@ from numpy.polynomial.polynomial import polyval
 from apcli.theory.distributions.gaussian import excess_over_log
 from apcli.theory.measures import NoExactForm
 
+if TYPE_CHECKING:
+    import torch
+
+PYRO = "Laplace"  # what Pyro calls this distribution
 _SMALL = 0.25  # below it, series of _TERMS terms; above it, the direct formulas lose no more than a digit
 _TERMS = 13
 
@@ -76,6 +81,28 @@ def tv(x: float, scale: float, pruned_scale: float) -> float:
 def variance(scale: float) -> float:
     """2 b^2."""
     return 2 * scale * scale
+
+
+def diverges(order: float, scale: float, pruned_scale: float) -> bool:
+    """Whether int p^order q^(1-order) diverges, order >= 1."""
+    return order / scale + (1 - order) / pruned_scale <= 0
+
+
+def log_ratios(
+    difference: "torch.Tensor", scale: float, n: int, generator: "torch.Generator"
+) -> "tuple[torch.Tensor, torch.Tensor]":
+    """Sums of log p/q [n] over coordinates at n points of p, of scale 1, and at the points' antithetic partners.
+
+    |x + D| - |x| is 2 x + D clipped to +-D: no digit is lost.
+    """
+    first, second = difference.new_empty(2, n, len(difference)).exponential_(generator=generator)
+    x = first - second
+    other = x.abs().sum(1) * (1 / scale - 1) + len(difference) * math.log(scale)
+
+    def side(point: "torch.Tensor") -> "torch.Tensor":
+        return (2 * point + difference).clamp(-difference, difference).sum(1) / scale + other
+
+    return side(x), side(-x)
 
 
 def _size_gap(of: float, by: float) -> float:

@@ -7,23 +7,31 @@ laws of one weight stand in ``laplace.py`` and ``cauchy.py``.
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 
 from apcli.registry.tables import Choice
 from apcli.theory.distributions import cauchy as cauchy_law
 from apcli.theory.distributions import laplace as laplace_law
-from apcli.theory.measures import NoExactForm, check_order, number_or_same
+from apcli.theory.measures import NoExactForm, NotDefined, check_order, number_or_same
 from apcli.theory.numerics.matrices import euclidean
 from apcli.theory.total_variation import lemma_1, lemma_1_best
+
+if TYPE_CHECKING:
+    import torch
 
 _CHUNK = 1 << 13  # elements worked on at a time, so that all intermediate arrays stay in the processor's cache
 _KL = 1.0  # the order of the Renyi divergence that is KL
 
 
 class Law(Protocol):
-    """The divergences of one weight's two laws; ``laplace.py`` and ``cauchy.py`` are such modules."""
+    """The divergences of one weight's two laws; ``laplace.py`` and ``cauchy.py`` are such modules.
+
+    ``PYRO`` is what Pyro calls the distribution.
+    """
+
+    PYRO: str
 
     def kl(self, x: np.ndarray, scale: float, pruned_scale: float) -> np.ndarray:
         """KL(first || second) of laws ``x`` >= 0 apart, nats."""
@@ -40,12 +48,66 @@ class Law(Protocol):
     def variance(self, scale: float) -> float | None:
         """Of one weight; None where it is infinite."""
 
+    def diverges(self, order: float, scale: float, pruned_scale: float) -> bool:
+        """Whether the integral of a Renyi divergence of ``order`` >= 1 diverges."""
+
+    def log_ratios(
+        self, difference: "torch.Tensor", scale: float, n: int, generator: "torch.Generator"
+    ) -> "tuple[torch.Tensor, torch.Tensor]":
+        """Sums of log first/second [n] over coordinates, at n points of the first law and at their partners.
+
+        Args:
+            difference: |w - w~| of each coordinate over the first law's scale; float64 [coordinates].
+            scale: of the second law over that of the first.
+        """
+
 
 class Order(NamedTuple):
     """Which divergence: Renyi of order ``alpha``, 1 being KL; ``backwards`` is that of pruned from dense."""
 
     alpha: float
     backwards: bool
+
+
+_SINGLE = Order(0.0, False)  # no order of a divergence: stands for the differences of single weights
+
+
+@dataclass(frozen=True)
+class Asked:
+    """In place of a pair: notes in ``orders`` which sums a measure asks for, and gives 1 for each number.
+
+    So a measure's function itself says what it needs of a stream of differences. See ``measures.Pair``.
+    """
+
+    orders: set[Order]
+    backwards: bool = False
+    dim: int = 1
+
+    def reversed(self) -> "Asked":
+        return replace(self, backwards=not self.backwards)
+
+    def kl(self) -> float:
+        return self._noted(Order(_KL, self.backwards))
+
+    def renyi(self, alpha: float) -> float:
+        check_order(alpha)
+        return self._noted(Order(alpha, self.backwards))
+
+    def tv(self) -> float:
+        return self._noted(_SINGLE)
+
+    def js(self) -> float:
+        return self._noted(_SINGLE)
+
+    def w2(self) -> float:
+        return 1.0  # of the length, which is always known
+
+    def tv_lower(self) -> dict[str, float | None]:
+        return {}
+
+    def _noted(self, order: Order) -> float:
+        self.orders.add(order)
+        return 1.0
 
 
 @dataclass(frozen=True)
@@ -76,13 +138,22 @@ class Family:
 
         Args:
             measures: those that will be asked of the pair; no other divergence is summed.
-            keep: hold the differences themselves too, which Monte Carlo needs: 8 bytes for each that is not 0.
+            keep: hold the differences themselves too, which Monte Carlo needs: 8 bytes for each that is not 0. They
+                are kept in any case for a measure that is no function of sums.
 
         Raises:
             ValueError: an order of a Renyi divergence is out of range.
         """
-        orders = {self.order(*order) for measure in measures for order in _orders(measure)}
-        return ProductReduction(self, tuple(sorted(orders)), keep)
+        asked = Asked(set())
+        for measure in measures:
+            try:
+                measure(asked)
+            except NoExactForm:
+                asked.orders.add(_SINGLE)
+            except NotDefined:
+                pass
+        orders = {self.order(*order) for order in asked.orders - {_SINGLE}}
+        return ProductReduction(self, tuple(sorted(orders)), keep or _SINGLE in asked.orders)
 
 
 def laplace(*, scale: float, pruned_scale: float | str) -> Family:
@@ -247,28 +318,16 @@ class ProductPair:
         deviation = sum(math.sqrt(variance or 0.0) for variance in variances) / 2
         return {"lemma_1": lemma_1(self.length, *traces), "lemma_1_best": lemma_1_best(self.length / deviation)}
 
+    def diverges(self, order: float) -> bool:
+        """Whether the integral of a Renyi divergence of ``order`` >= 1 diverges; order 1 stands for KL."""
+        return self.laws.law.diverges(order, self.scale, self.pruned_scale)
+
     def _summed(self, alpha: float) -> float:
         order = self.laws.order(alpha, False)
         if order not in self.sums:
             what = "KL" if alpha == _KL else f"the Renyi divergence of order {alpha:g}"
             raise ValueError(f"{what} was not summed: name it among the measures of the reduction")
         return self.sums[order]
-
-
-def _orders(measure: Choice) -> list[Order]:
-    """The divergences whose sums a measure needs."""
-    match measure.name:
-        case "kl" | "reverse-kl":
-            return [Order(_KL, measure.name == "reverse-kl")]
-        case "jeffreys":
-            return [Order(_KL, False), Order(_KL, True)]
-        case "renyi":
-            alpha = float(measure.parameters["alpha"])
-            check_order(alpha)
-            return [Order(alpha, False)]
-        case "bhattacharyya" | "hellinger":
-            return [Order(0.5, False)]
-    return []  # the length alone, or single differences
 
 
 def _scales(scale: float, pruned_scale: float | str) -> tuple[float, float]:

@@ -147,7 +147,6 @@ def _product(pair: ProductPair, pairs: int, generator: torch.Generator) -> Itera
     same = pair.scale == pair.pruned_scale
     moved, scale = len(pair.differences), pair.pruned_scale / pair.scale
     width = moved if same else pair.dim
-    log_ratio = _laplace if pair.family == "laplace" else _cauchy
     block = block_of(generator.device)
     for n in block_sizes(pairs, max(1, width), block):
         total = torch.zeros(n, 2, dtype=torch.float64, device=generator.device)
@@ -156,22 +155,5 @@ def _product(pair: ProductPair, pairs: int, generator: torch.Generator) -> Itera
             known = pair.differences[start : start + len(part)]
             part[: len(known)] = np.abs(known) / pair.scale
             difference = torch.tensor(part, device=generator.device)
-            total += log_ratio(difference, scale, n, generator)
+            total += torch.stack(pair.laws.law.log_ratios(difference, scale, n, generator), dim=1)
         yield total
-
-
-def _laplace(difference: torch.Tensor, scale: float, n: int, generator: torch.Generator) -> torch.Tensor:
-    """Sums of log p/q [n, 2] over coordinates, p of scale 1. |x + D| - |x| is 2 x + D clipped to +-D: no digit lost."""
-    first, second = difference.new_empty(2, n, len(difference)).exponential_(generator=generator)
-    x = first - second
-    other = x.abs().sum(1) * (1 / scale - 1) + len(difference) * math.log(scale)
-    sides = [torch.clamp(2 * point + difference, -difference, difference).sum(1) / scale for point in (x, -x)]
-    return torch.stack(sides, dim=1) + other[:, None]
-
-
-def _cauchy(difference: torch.Tensor, scale: float, n: int, generator: torch.Generator) -> torch.Tensor:
-    """Sums of log p/q [n, 2] over coordinates, p of scale 1."""
-    x = difference.new_empty(n, len(difference)).cauchy_(generator=generator)
-    even, odd, size = (scale - 1) * (scale + 1) + difference.square(), 2 * x * difference, 1 + x.square()
-    sides = [torch.log1p((even + sign * odd) / size).sum(1) for sign in (1, -1)]
-    return torch.stack(sides, dim=1) - len(difference) * math.log(scale)

@@ -14,16 +14,18 @@ import torch
 
 from apcli.devices import device_of
 from apcli.registry.tables import Choice
+from apcli.theory import MeasureRow
 from apcli.theory.distributions.products import ProductPair
 from apcli.theory.measures import Pair
+from apcli.theory.sampling.functionals import Estimate
 from apcli.theory.sampling.log_ratios import block_sizes, elliptical_parameters
-from apcli.theory.sampling.monte_carlo import Estimate, from_draws
+from apcli.theory.sampling.monte_carlo import from_draws
 
 _LARGEST = 4096  # dimensions: a scale matrix of 128 MiB; drawing and evaluating take a few copies of it
 _NUMBERS = 2**20  # Pyro copies the scale matrix for each vector: 8 MiB of copies at once
 
 
-def estimate(pair: Pair, measure: Choice, samples: int, repeats: int, seed: int, device: str) -> Estimate:
+def estimate(pair: Pair, measure: Choice[MeasureRow], samples: int, repeats: int, seed: int, device: str) -> Estimate:
     """The measure of the pair by Monte Carlo over whole vectors (arXiv:2403.00155, section 5.3).
 
     Arguments, result and errors are those of ``monte_carlo.estimate``; the standard error is that of independent draws.
@@ -82,7 +84,7 @@ def _product(pair: ProductPair, device: torch.device) -> tuple[Any, Any]:
 
     location = np.zeros(pair.dim)
     location[: len(pair.differences)] = pair.differences
-    kind = pyro.Laplace if pair.family == "laplace" else pyro.Cauchy
+    kind = getattr(pyro, pair.laws.law.PYRO)
     dense = torch.tensor(location, device=device)
     laws = ((dense, pair.scale), (torch.zeros_like(dense), pair.pruned_scale))
     first, second = (kind(centre, torch.full_like(centre, scale)).to_event(1) for centre, scale in laws)

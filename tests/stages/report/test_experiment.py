@@ -134,7 +134,7 @@ class Other(Record):
 
 def test_records_of_another_kind_are_left_out_in_one_line(records, caplog):
     assert build([Other(), *records, Other()]) == build(records)
-    assert caplog.messages == ["2 records of kind other left out: the report has no section for them"]
+    assert caplog.messages == ["2 records of kind other left out: the report has no section for that kind"]
 
 
 def test_no_record_is_an_error():

@@ -4,7 +4,8 @@ from dataclasses import replace
 
 from studies import only_group
 
-from apcli.projections.caveats import PREDICTIVE, SAME_ORDER
+from apcli.projections import PREDICTIVE
+from apcli.projections.caveats import SAME_ORDER
 from apcli.records.divergence import Difference, Metrics, PerformanceDifference
 from apcli.stages.report.agreement import agreements
 from apcli.stages.report.experiment import build

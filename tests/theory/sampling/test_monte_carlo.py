@@ -16,8 +16,8 @@ from apcli.theory.distributions.products import ProductPair
 from apcli.theory.distributions.shifts import Shift
 from apcli.theory.distributions.student_t import StudentTPair
 from apcli.theory.measures import NotDefined
-from apcli.theory.sampling import log_ratios, monte_carlo, naive
-from apcli.theory.sampling.monte_carlo import Estimate
+from apcli.theory.sampling import functionals, log_ratios, monte_carlo, naive
+from apcli.theory.sampling.functionals import Estimate
 
 ALL = ["kl", "reverse-kl", "jeffreys", "renyi:alpha=0.3", "bhattacharyya", "hellinger", "tv", "js"]
 INF = math.inf
@@ -239,12 +239,12 @@ def test_repeats_go_on_where_samples_end():
 
 def test_blocks_do_not_matter_but_for_rounding():
     rows = torch.randn(1000, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
-    for average in (monte_carlo._mean, monte_carlo._log_mean_exp):
+    for average in (functionals._mean, functionals._log_mean_exp):
         whole, parts = average(iter([rows])), average(iter(rows.split(37)))
         assert parts.value == pytest.approx(whole.value, rel=1e-13)
         assert parts.std_error == pytest.approx(whole.std_error, rel=1e-12)
     direct = rows.flatten().logsumexp(0) - math.log(2000)
-    assert monte_carlo._log_mean_exp(iter([rows])).value == pytest.approx(float(direct), rel=1e-13)
+    assert functionals._log_mean_exp(iter([rows])).value == pytest.approx(float(direct), rel=1e-13)
 
 
 @pytest.mark.parametrize("width", [1, 3, 100, 10**6])

@@ -48,7 +48,7 @@ def tiles(group: Group, found: Sequence[Agreement]) -> list[Tile]:
     if len(shown) > MANY:
         best = max(shown, key=lambda a: a.tau or 0.0)
         shown = {best: f", the best of {len(overall)}"}
-        shown |= {a: "" for a in overall.values() if a.measure.dist == "ap2" and a is not best}
+        shown |= {a: "" for a in overall.values() if a.measure.is_number and a is not best}
     return [*(_tile(group, found, a, remark) for a, remark in shown.items()), *_accuracies(group)]
 
 
