@@ -20,7 +20,7 @@ from apcli.projections import COVARIANCES, DISTRIBUTIONS
 from apcli.records import KINDS
 from apcli.records.json_objects import documented
 from apcli.registry.tables import Row, Table
-from apcli.theory import ESTIMATORS, MEASURES
+from apcli.theory import ESTIMATORS, MEASURES, MeasureRow
 from apcli.training.optim import OPTIMISERS, SCHEDULES
 
 FOLDER = Path(__file__).parent
@@ -105,7 +105,8 @@ def method_table(table: Table) -> str:
     rows = [("name", "what it is", "parameters", "source")]
     for row in table:
         parameters = ", ".join(f"{key}={value}" for key, value in row.parameters.items())
-        rows.append((f"`{row.name}`", row.summary, f"`{parameters}`" if parameters else "", row.source))
+        summary = f"{row.summary}; defined for {row.defined}" if isinstance(row, MeasureRow) else row.summary
+        rows.append((f"`{row.name}`", summary, f"`{parameters}`" if parameters else "", row.source))
     return markdown(rows)
 
 

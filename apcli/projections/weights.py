@@ -150,7 +150,7 @@ class WeightProjections:
         parameters = {**ELLIPTICAL, **choice.parameters}
         row = COVARIANCES.row(str(parameters["cov"]))
         given = {key: parameters[key] for key in ("scale", "pruned_scale", *row.parameters)}
-        key = (t.layer.tensor, tuple(given.items()))
+        key = (t.layer.tensor, (("cov", row.name), *given.items()))
         if key not in self._covariances:
             made = row.load()(t.rows(t.dense), t.rows(t.pruned), **given)
             if parameters.get("pruned_cov") == "own":
