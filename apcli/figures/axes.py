@@ -11,6 +11,8 @@ from apcli.figures.study import Point
 from apcli.figures.style import empty_figure, shorten
 
 COLUMNS = 6
+LEGEND_COLUMNS = 6
+LETTER = 0.085  # inches, about, at the size of a label
 GAPS = "A log axis has no place for values ≤ 0: {} left out as gaps."
 
 
@@ -32,7 +34,13 @@ def finish(axes: Sequence[Axes], title: str, gaps: int) -> Figure:
     figure = axes[0].figure
     assert isinstance(figure, Figure)
     handles, labels = axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper right", ncols=6)
+    column = LETTER * max(map(len, labels), default=0) + 0.6  # inches, with the mark and the gap before it
+    if column * min(len(labels), LEGEND_COLUMNS) + 1.2 * LETTER * len(title) <= figure.get_figwidth():
+        figure.legend(handles, labels, loc="outside upper right", ncols=LEGEND_COLUMNS)
+    else:  # no room beside the title: to the right of the panels, in columns as high as they are
+        columns = math.ceil(len(labels) * 0.22 / (figure.get_figheight() - 0.75))
+        figure.set_figwidth(figure.get_figwidth() + column * columns)
+        figure.legend(handles, labels, loc="outside right upper", ncols=columns)
     return note(figure, title, gaps)
 
 

@@ -3,6 +3,7 @@
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
+from apcli.figures.axes import LETTER
 from apcli.figures.study import Study
 from apcli.figures.style import LONGEST, PALETTE, empty_figure, settings, shorten
 
@@ -12,7 +13,7 @@ def ranking(study: Study) -> Figure:
     panels = study.rankings
     names = list(dict.fromkeys(name for panel in panels.values() for name in panel))
     with rc_context(settings()):
-        width = 2.4 * len(panels) + 0.085 * max(min(len(name), LONGEST) for name in names) + 0.4
+        width = 2.4 * len(panels) + LETTER * max(min(len(name), LONGEST) for name in names) + 0.4
         figure = empty_figure(width, 0.27 * len(names) + 1.3)
         axes = figure.subplots(1, len(panels), squeeze=False, sharex=True, sharey=True)[0]
         for axis, (title, panel) in zip(axes, panels.items(), strict=True):

@@ -89,7 +89,7 @@ def bounds_table(group: Group) -> TextTable:
             if value and any(bounds):
                 ends = (UNKNOWN if bound is None else number(bound.mean) for bound in bounds)
                 rows.append([measure.label, run.name, estimate(value), *ends])
-    caption = "Bounds on total variation (TV) by the final KL and by the means and covariances of both laws."
+    caption = "Bounds on total variation (TV) by the final KL and by the means and covariances of both distributions."
     return TextTable(caption, ["measure", "run", "KL, nats", "TV at least", "TV at most"], rows)
 
 
