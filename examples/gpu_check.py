@@ -38,7 +38,7 @@ from apcli.training import loop
 from apcli.training.captured import Captured
 from apcli.training.evaluation import evaluate
 from apcli.training.forward import Forward
-from apcli.training.loop import Training
+from apcli.training.loop import Setup, Training
 from apcli.training.masking import Masking, Ramp
 from apcli.training.optim.parameters import parameters_of
 from apcli.training.recipe import recipe_of
@@ -113,12 +113,11 @@ class Check:
         config = {"epochs": 2, "batch_size": 64, "lr": 0.05, "teacher": "file" if teacher else None, **config}
         return Training(
             network,
-            spec,
-            data,
-            recipe_of(LoopConfig(**config), spec, data, self.where),
-            seed=0,
+            Setup(
+                *(spec, data, recipe_of(LoopConfig(**config), spec, data, self.where), 0),
+                teacher=build(spec).to(self.where) if teacher else None,
+            ),
             masking=None if growing is False else self._growing(Forward(network, spec).network, growing),
-            teacher=build(spec).to(self.where) if teacher else None,
             resume=Resume(resume, {}, 1.0) if resume else None,
         )
 
@@ -221,7 +220,7 @@ class Check:
         layers = nn.Conv2d(3, 16, 3), norm, nn.ReLU(), nn.Dropout(0.5), nn.Flatten(), nn.Linear(576, 10)
         network = nn.Sequential(*layers).to(self.where)
         recipe = recipe_of(LoopConfig(epochs=2, batch_size=64, lr=0.05), spec, data, self.where)
-        training = Training(network, spec, data, recipe, seed=0)
+        training = Training(network, Setup(spec, data, recipe, 0))
         list(training.run())
         if self.cuda:
             torch.cuda.empty_cache()

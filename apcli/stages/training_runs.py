@@ -23,7 +23,8 @@ from apcli.stages.outputs import Outputs
 from apcli.training.evaluation import evaluate
 from apcli.training.forward import Forward
 from apcli.training.logs import Logs
-from apcli.training.loop import Diverged, Training
+from apcli.training.loop import Diverged, Setup, Training
+from apcli.training.masking import Masking
 from apcli.training.ranks import Ranks
 from apcli.training.recipe import Recipe
 from apcli.training.resume import Resume
@@ -68,11 +69,19 @@ class Runs:
         self.tell = tell
         self.ranks = ranks
 
-    def train(self, network: nn.Module, run: TrainingRun, **how: Any) -> Training:
+    def train(
+        self,
+        network: nn.Module,
+        run: TrainingRun,
+        masking: Masking,
+        only: Sequence[str] | None = None,
+        traced: Sequence[str] = (),
+    ) -> Training:
         """Train ``network`` in place, from where an earlier run was stopped.
 
         Args:
-            how: further arguments of ``Training``.
+            only: the parameters that learn; None: all.
+            traced: the tensors whose values are kept of every epoch.
 
         Raises:
             UsageError: the state that was kept is of another run.
@@ -81,18 +90,8 @@ class Runs:
         place = None if self.outputs.home else run.path
         resume = Resume(place, run.lineage.identity, self.config.checkpoint_every, fresh=not self.config.resume)
         pace = Pace(self.tell if self.ranks.first else None, run.path.name, run.recipe.epochs)
-        training = Training(
-            network,
-            run.spec,
-            run.dataset,
-            run.recipe,
-            seed=run.seed,
-            teacher=run.teacher,
-            resume=resume,
-            ranks=self.ranks,
-            pace=pace,
-            **how,
-        )
+        setup = Setup(run.spec, run.dataset, run.recipe, run.seed, only, run.teacher, traced)
+        training = Training(network, setup, masking=masking, resume=resume, ranks=self.ranks, pace=pace)
         logs = Logs(self.config.log_dir if self.ranks.first else None, run.path.stem, training.epoch)
         try:
             for entry in training.run():

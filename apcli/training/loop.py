@@ -5,6 +5,7 @@ import logging
 import math
 import signal
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from itertools import count
 from typing import Any, NoReturn
@@ -47,6 +48,27 @@ class Diverged(ApcliError):
         self.good = good
 
 
+@dataclass(frozen=True)
+class Setup:
+    """What a training is made of, beside the network that is trained.
+
+    Attributes:
+        seed: determines the order of samples, the augmentations, and the draws of dropout and mixing.
+        only: the parameters to update; everything else, batch-norm statistics included, stays unchanged, and its
+            gradients are not computed.
+        teacher: a network whose outputs are learnt too.
+        traced: the tensors whose values ``Training.snapshots`` keeps for every epoch.
+    """
+
+    spec: ModelSpec
+    dataset: Dataset
+    recipe: Recipe
+    seed: int
+    only: Sequence[str] | None = None
+    teacher: nn.Module | None = None
+    traced: Sequence[str] = ()
+
+
 class Training:
     """The training of one network, from its first step or resumed.
 
@@ -55,46 +77,37 @@ class Training:
 
     Args:
         network: on its device; trained in place.
-        seed: determines the order of samples, the augmentations, and the draws of dropout and mixing.
         masking: the weights to keep at zero; None: none.
-        only: the parameters to update; everything else, batch-norm statistics included, stays unchanged, and its
-            gradients are not computed.
-        teacher: a network whose outputs are learnt too.
-        traced: the tensors whose values ``snapshots`` keeps for every epoch, by epoch and name.
         resume: the file of the saved state.
 
     Attributes:
         history: an entry for every completed epoch.
+        snapshots: the traced tensors' values, by epoch and name.
         evaluated: the network that is measured and returned: the moving average if there is one.
     """
 
     def __init__(
         self,
         network: nn.Module,
-        spec: ModelSpec,
-        dataset: Dataset,
-        recipe: Recipe,
+        setup: Setup,
         *,
-        seed: int,
         masking: Masking | None = None,
-        only: Sequence[str] | None = None,
-        teacher: nn.Module | None = None,
-        traced: Sequence[str] = (),
         resume: Resume | None = None,
         ranks: Ranks | None = None,
         pace: Pace | None = None,
     ) -> None:
-        self.network, self.spec, self.dataset, self.recipe, self.seed = network, spec, dataset, recipe, seed
+        spec, dataset, recipe, teacher = setup.spec, setup.dataset, setup.recipe, setup.teacher
+        self.network, self.spec, self.dataset, self.recipe, self.seed = network, spec, dataset, recipe, setup.seed
         self.masking = masking or Masking({}, {})
         self.ranks = ranks or Ranks()
         self.history: list[dict[str, Any]] = []
         self.snapshots: dict[int, dict[str, Tensor]] = {}
-        self._frozen, self._traced = only is not None, traced
+        self._frozen, self._traced = setup.only is not None, setup.traced
         self.resume, self._pace = resume or Resume(None, {}), pace or Pace()
         self._batches = math.ceil(len(dataset.train) / recipe.batch_size)
         self._done = 0  # batches of the current epoch
         self._best: tuple[float, int, dict[str, Tensor] | None] = (math.inf, 0, None)
-        learn_(network, only)
+        learn_(network, setup.only)
         self._forward = Forward(network, spec, amp=recipe.amp, through=self._through)
         self._teacher = None if teacher is None else Forward(teacher.eval().requires_grad_(False), spec, amp=recipe.amp)
         self._average = None if recipe.ema is None else Average(network, recipe.ema)

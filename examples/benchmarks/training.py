@@ -34,7 +34,7 @@ from apcli.data.image_spec import ImageSpec
 from apcli.devices import device_of
 from apcli.models.build import build, resolve
 from apcli.training.captured import Captured
-from apcli.training.loop import Training
+from apcli.training.loop import Setup, Training
 from apcli.training.recipe import recipe_of
 
 MEAN, STD = (0.49, 0.48, 0.45), (0.25, 0.24, 0.26)
@@ -171,7 +171,7 @@ def ours(case: Case, device: torch.device) -> Callable[[], float]:
     def turn() -> float:
         watch: Any = Stopwatch(case, device)
         recipe = recipe_of(config, spec, dataset, device)
-        training = Training(network, spec, dataset, recipe, seed=0, pace=watch)
+        training = Training(network, Setup(spec, dataset, recipe, 0), pace=watch)
         with suppress(Over):
             list(training.run())
         return watch.rate()

@@ -18,7 +18,7 @@ from apcli.errors import ApcliError, UsageError
 from apcli.models.spec import ModelSpec
 from apcli.training.evaluation import evaluate
 from apcli.training.forward import Forward
-from apcli.training.loop import Training
+from apcli.training.loop import Setup, Training
 from apcli.training.masking import Masking, Ramp
 from apcli.training.optim import OPTIMISERS
 from apcli.training.optim.parameters import parameters_of
@@ -76,7 +76,7 @@ def run(
     only: list[str] | None = None,
 ) -> Iterator[Any]:
     masking = Masking(parameters_of(model), removed or {})
-    return Training(model, spec(), dataset or data(), how, seed=seed, masking=masking, only=only).run()
+    return Training(model, Setup(spec(), dataset or data(), how, seed, only), masking=masking).run()
 
 
 def snapshot(model: nn.Module) -> dict[str, torch.Tensor]:
@@ -134,7 +134,7 @@ def test_momentum_of_the_dense_weight_does_not_revive_it():
 
     hook = register_optimizer_step_post_hook(momenta)
     try:
-        list(Training(model, spec(), data(), recipe(momentum=0.9, weight_decay=0.1), seed=0, masking=masking).run())
+        list(Training(model, Setup(spec(), data(), recipe(momentum=0.9, weight_decay=0.1), 0), masking=masking).run())
     finally:
         hook.remove()
     assert [len(found) for found in seen] == [0] * 5 + [400] * 7

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from apcli.data.datasets import Dataset, Split
 from apcli.models.spec import ModelSpec
 from apcli.training.draws import order_of
-from apcli.training.loop import Training
+from apcli.training.loop import Setup, Training
 from apcli.training.masking import Masking
 from apcli.training.optim import OPTIMISERS, SCHEDULES
 from apcli.training.optim.parameters import parameters_of
@@ -236,7 +236,9 @@ def trained(recipe: Callable[..., Recipe], masks: dict[str, Tensor], **options: 
             model.get_parameter(name)[mask] = 0.0
     common = {"epochs": EPOCHS, "batch_size": BATCH, "weight_decay": DECAY, "clip_grad": CLIP, "ema": AVERAGE}
     run = Training(
-        model, SPEC, data(), recipe(**common, **options), seed=SEED, masking=Masking(parameters_of(model), masks)
+        model,
+        Setup(SPEC, data(), recipe(**common, **options), SEED),
+        masking=Masking(parameters_of(model), masks),
     )
     list(run.run())
     return run

@@ -19,7 +19,7 @@ from apcli.data.datasets import Dataset, Split
 from apcli.models.spec import ModelSpec
 from apcli.training import loop
 from apcli.training.captured import Captured
-from apcli.training.loop import Training
+from apcli.training.loop import Setup, Training
 from apcli.training.masking import Masking, Ramp
 from apcli.training.optim import OPTIMISERS, SCHEDULES
 from apcli.training.optim.optimisers import load_, optimiser_of
@@ -128,7 +128,7 @@ def fake(monkeypatch):
         spec = ModelSpec("net.py:net", "user", 10, (3, 8, 8), (0.5,) * 3, (0.25,) * 3)
         config = {"epochs": 2, "batch_size": 4, "lr": 0.1, "amp": True, "teacher": teacher and "x", **config}
         recipe = recipe_of(LoopConfig(**config), spec, data, CUDA)
-        list(Training(network, spec, data, recipe, seed=0, masking=masking, teacher=teacher).run())
+        list(Training(network, Setup(spec, data, recipe, seed=0, teacher=teacher), masking=masking).run())
         return list(steps)
 
     with FakeTensorMode(allow_non_fake_inputs=True), warnings.catch_warnings():

@@ -11,7 +11,7 @@ from apcli.data.datasets import Dataset, Split
 from apcli.models.spec import ModelSpec
 from apcli.training import loop, recalibration
 from apcli.training.forward import Forward
-from apcli.training.loop import Diverged, Training
+from apcli.training.loop import Diverged, Setup, Training
 from apcli.training.recalibration import settle_
 from apcli.training.recipe import Recipe
 
@@ -54,7 +54,7 @@ def assert_own(model: nn.Sequential, dataset: Dataset) -> None:
 def training(recipe: Callable[..., Recipe]) -> Callable[..., Training]:
     def make(model: nn.Sequential | None = None, *, only: list[str] | None = None, **options: Any) -> Training:
         how = recipe(**{"ema": 0.9, "batch_size": BATCH, "lr": 0.2, "epochs": 3, "sched": "constant", **options})
-        return Training(model or network(), SPEC, data(), how, seed=1, only=only)
+        return Training(model or network(), Setup(SPEC, data(), how, seed=1, only=only))
 
     return make
 

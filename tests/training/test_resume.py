@@ -23,7 +23,7 @@ from apcli.data.datasets import Dataset, Split
 from apcli.data.streaming import ReaderLost
 from apcli.errors import ApcliError, UsageError
 from apcli.models.spec import ModelSpec
-from apcli.training.loop import Training
+from apcli.training.loop import Setup, Training
 from apcli.training.masking import Masking, Ramp
 from apcli.training.optim import OPTIMISERS, SCHEDULES
 from apcli.training.optim.parameters import parameters_of
@@ -76,14 +76,8 @@ class Run:
         model = network()
         return Training(
             model,
-            SPEC,
-            dataset,
-            recipe,
-            seed=5,
+            Setup(SPEC, dataset, recipe, 5, self.only, network(1) if self.teacher else None, ["5.weight"]),
             masking=self.masking and self.masking(model),
-            only=self.only,
-            teacher=network(1) if self.teacher else None,
-            traced=["5.weight"],
             resume=Resume(self.path, self.options, self.every),
         )
 
