@@ -1,7 +1,9 @@
 """Allocations: how many weights go, where (``--scope``) and when (``finetune --schedule``).
 
-A scope's function takes the layers' shapes by name and the wanted sparsity, and gives how many weights each layer
-loses; rows that need ``ranking`` instead say over what the weights are ranked together, and have no counts.
+A scope's function takes units (the weights of layers, or the channels of groups), a budget, and a context with what it
+may look at; it gives how many elements each unit loses (``allocations.allocate``). Rows that need ``scores`` call for
+them, so their counts are not known before the elements are ranked; those that need ``rows``, ``extents`` or ``ends``
+are about single weights of layers: channels have none.
 
 A sparsity schedule's function takes the number of optimiser steps and the sparsities to begin and to end with; it gives
 the sparsity to go to before each step that has an update, steps counted from 0. ``begin`` and ``end`` are shares of all
@@ -25,7 +27,7 @@ SCOPES = Table(
             "apcli.allocations.shares:together",
             "all layers are ranked together",
             "Frankle & Carbin 2019, arXiv:1803.03635",
-            ("ranking",),
+            ("scores",),
         ),
         Row(
             "output",
@@ -39,6 +41,7 @@ SCOPES = Table(
             "apcli.allocations.shares:erk",
             "Erdos-Renyi kernel: the kept share is in proportion to the sum over the product of a layer's extents",
             "Evci et al. 2020, arXiv:1911.11134, section 3",
+            ("extents",),
         ),
         Row(
             "uniform+",

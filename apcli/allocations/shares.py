@@ -1,68 +1,87 @@
-"""How many weights each layer loses: counts that add up exactly to round(s * n), n the size in scope."""
+"""How many elements each unit loses: under a sparsity, counts that add up exactly to round(s * n) of all n elements."""
 
 import math
 from collections.abc import Mapping, Sequence
 
+from apcli.allocations.budgets import Budget
+from apcli.allocations.units import Context, Counts, Unit
 from apcli.words import few
-
-Shapes = Mapping[str, tuple[int, ...]]  # by layer
 
 _LAST = 0.8  # of uniform+: the last layer's sparsity is at most this
 
 
-def layer(shapes: Shapes, sparsity: float) -> dict[str, int]:
-    """Each layer loses round(s * n) of its own n weights (Han et al. 2015, arXiv:1506.02626)."""
-    return {name: round(sparsity * math.prod(shape)) for name, shape in shapes.items()}
+def layer(units: Sequence[Unit], budget: Budget, context: Context) -> Counts:
+    """Each unit loses round(s * n) of its own n elements (Han et al. 2015, arXiv:1506.02626)."""
+    return budget.spend(units, lambda share: {unit.name: round(share * unit.size) for unit in units})
 
 
-def together(shapes: Shapes, sparsity: float) -> dict[str, int]:
-    """All layers as one, under the empty name: the ranking says how many of each go."""
-    return {"": round(sparsity * sum(map(math.prod, shapes.values())))}
+def together(units: Sequence[Unit], budget: Budget, context: Context) -> Counts:
+    """The round(s * n) elements of the lowest scores go, of all units ranked as one."""
+    size = sum(unit.size for unit in units)
+    return budget.spend(units, lambda share: context.lowest(round(share * size)))
 
 
-def erk(shapes: Shapes, sparsity: float) -> dict[str, int]:
-    """Densities in proportion to sum(extents) / prod(extents), layers that would need more than 1 kept whole.
+def erk(units: Sequence[Unit], budget: Budget, context: Context) -> Counts:
+    """Densities in proportion to sum(extents) / prod(extents), units that would need more than 1 kept whole.
 
     Source: Evci et al. 2020, arXiv:1911.11134, section 3 (the kernel's extents count as the widths do).
     """
-    sizes = {name: math.prod(shape) for name, shape in shapes.items()}
+    return budget.spend(units, lambda share: _erk(units, share))
+
+
+def _erk(units: Sequence[Unit], sparsity: float) -> Counts:
+    sizes = {unit.name: unit.size for unit in units}
+    extents = {unit.name: sum(unit.shape) for unit in units}
     wanted = round(sparsity * sum(sizes.values()))
     sparse = dict(sizes)
     while sparse:
-        left = sum(sparse.values()) - wanted  # to be kept of the layers that are not whole
-        share = left / sum(sum(shapes[name]) for name in sparse)  # times sum(extents): what a layer keeps
-        whole = [name for name in sparse if share * sum(shapes[name]) >= sizes[name]]
+        left = sum(sparse.values()) - wanted  # to be kept of the units that are not whole
+        share = left / sum(extents[name] for name in sparse)  # times sum(extents): what a unit keeps
+        whole = [name for name in sparse if share * extents[name] >= sizes[name]]
         if not whole:
             break
         for name in whole:
             del sparse[name]
-    exact = {name: sizes[name] - share * sum(shapes[name]) if name in sparse else 0.0 for name in sizes}
+    exact = {name: sizes[name] - share * extents[name] if name in sparse else 0.0 for name in sizes}
     return _whole_numbers(exact, sizes, wanted)
 
 
-def uniform_plus(shapes: Shapes, sparsity: float, *, first: str, last: str) -> dict[str, int]:
-    """The same share of every layer, but none of the ``first`` and at most 80 % of the ``last``.
+def uniform_plus(units: Sequence[Unit], budget: Budget, context: Context, *, first: str, last: str) -> Counts:
+    """The same share of every unit, but none of the ``first`` and at most 80 % of the ``last``.
 
     Raises:
-        ValueError: the other layers cannot lose as much, or a named layer is not among them.
+        ValueError: the other units cannot lose as much, a named one is not among them, or ``auto`` does not tell which
+            one is meant.
 
     Source: Gale et al. 2019, arXiv:1902.09574, section 6.
     """
-    for end in (first, last):
-        if end not in shapes:
-            raise ValueError(f"layer {end} is not among those that are pruned: {few(list(shapes))}")
-    sizes = {name: math.prod(shape) for name, shape in shapes.items()}
+    names = [unit.name for unit in units]
+    ends = {"first": first, "last": last}
+    for end, name in ends.items():
+        if name == "auto":
+            found = context.ends()[end]
+            if len(found) != 1:
+                raise ValueError(f"which layer is {end} is not known: give uniform+:{end}=NAME, one of {few(names)}")
+            ends[end] = found[0]
+    for name in ends.values():
+        if name not in names:
+            raise ValueError(f"layer {name} is not among those that are pruned: {few(names)}")
+    sizes = {unit.name: unit.size for unit in units}
+    return budget.spend(units, lambda share: _uniform_plus(sizes, share, ends["first"], ends["last"]))
+
+
+def _uniform_plus(sizes: Mapping[str, int], sparsity: float, first: str, last: str) -> Counts:
     wanted = round(sparsity * sum(sizes.values()))
-    open_layers = {name: size for name, size in sizes.items() if name != first}
-    share = wanted / max(1, sum(open_layers.values()))
+    others = {name: size for name, size in sizes.items() if name != first}
+    share = wanted / max(1, sum(others.values()))
     exact = {name: share * size if name != first else 0.0 for name, size in sizes.items()}
     limits = {**sizes, first: 0}
-    if last in open_layers:
+    if last in others:
         limits[last] = math.floor(_LAST * sizes[last])
-    if last in open_layers and share > _LAST:
+    if last in others and share > _LAST:
         exact[last] = limits[last]
-        rest = sum(open_layers.values()) - sizes[last]
-        for name in open_layers.keys() - {last}:
+        rest = sum(others.values()) - sizes[last]
+        for name in others.keys() - {last}:
             exact[name] = (wanted - limits[last]) * sizes[name] / rest
     if sum(limits.values()) < wanted:
         most = sum(limits.values()) / sum(sizes.values())

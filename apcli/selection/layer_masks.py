@@ -1,27 +1,23 @@
-"""Which weights of each layer stay: a scope or a structure turns rankings into masks."""
+"""Which weights of each layer stay: counts or a structure turn rankings into masks."""
 
 import logging
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from fractions import Fraction
 
 import numpy as np
 
-from apcli.allocations import SCOPES
 from apcli.allocations.shares import by_rows
 from apcli.checkpoints.files.entries import BLOCK
 from apcli.checkpoints.layers import Layer
-from apcli.checkpoints.network_layers import GROUPED
 from apcli.errors import UsageError
-from apcli.selection.exact import Cut, Ranking, cuts, lowest_of_rows
+from apcli.selection.exact import Cut, Ranking, lowest_of_rows
+from apcli.selection.ranked import Ranked
 from apcli.words import few
 
 log = logging.getLogger("apcli")
 
 Kept = Callable[[int, int], np.ndarray]  # True of the weights that stay, of a layer's from start up to stop
 _Chooser = Callable[[int, np.ndarray], np.ndarray]  # the same, of the ranks of whole rows from a first row on
-Rankings = Mapping[str, Ranking]  # by tensor name
 _ALL_ZEROS = 0
 
 
@@ -33,52 +29,15 @@ class Mask:
     zeros: int | None = None
 
 
-def by_scope(
-    layers: Sequence[Layer], rankings: Rankings, scope: str, sparsity: float, min_keep: float, last: str | None
-) -> dict[str, Mask]:
-    """The masks of a scope, by tensor: exactly round(s * n) weights go in all.
+def by_counts(layers: Sequence[Layer], ranked: Ranked, counts: Mapping[str, int], *, rows: bool) -> dict[str, Mask]:
+    """The masks, by tensor, that remove so many of each layer (by name).
 
     Args:
-        min_keep: so many weights of a layer stay, or this share of them if below 1; under ``global`` the next in rank
-            go instead.
-        last: the layer that the lineage calls last, for scopes that ask.
-
-    Raises:
-        UsageError: a parameter of the scope does not suit the layers.
+        rows: they are spread evenly over the layer's output units.
     """
-    choice = SCOPES.parse(scope)
-    shapes = {layer.name: layer.shape for layer in layers}
-    parameters = dict(choice.parameters)
-    if "ends" in choice.row.needs:
-        parameters |= _ends_of(layers, parameters, last)
-    try:
-        counts: dict[str, int] = choice.row.load()(shapes, sparsity, **parameters)
-    except ValueError as error:
-        raise UsageError(f"--scope {scope}: {error}") from None
-    limits = {layer.name: layer.size - least(layer.size, min_keep) for layer in layers}
-    if "ranking" in choice.row.needs:
-        return _together(layers, rankings, sum(counts.values()), limits)
-    return by_counts(layers, rankings, counts, min_keep, rows="rows" in choice.row.needs)
-
-
-def by_counts(
-    layers: Sequence[Layer], rankings: Rankings, counts: Mapping[str, int], min_keep: float = 0, *, rows: bool = False
-) -> dict[str, Mask]:
-    """The masks that remove so many of each layer (by name); ``rows``: spread evenly over the layer's output units."""
-    found = {}
-    for layer in layers:
-        most = layer.size - least(layer.size, min_keep)
-        removed = min(counts[layer.name], most)
-        if removed < counts[layer.name]:
-            log.warning(
-                "%s keeps %d weights by --min-keep: %d were to go", layer.name, layer.size - removed, counts[layer.name]
-            )
-        ranking = rankings[layer.tensor]
-        if rows:
-            found[layer.tensor] = _by_rows(layer, ranking, removed)
-        else:
-            found[layer.tensor] = _cut(ranking, cuts([ranking], removed)[0])
-    return found
+    if rows:
+        return {x.tensor: _by_rows(x, ranked.rankings[x.name], counts[x.name]) for x in layers}
+    return {x.tensor: _cut(ranked.rankings[x.name], ranked.cut(x.name, counts[x.name])) for x in layers}
 
 
 def fitting_pattern(layers: Sequence[Layer], pattern: tuple[int, int], label: str) -> list[Layer]:
@@ -96,48 +55,14 @@ def fitting_pattern(layers: Sequence[Layer], pattern: tuple[int, int], label: st
     return [layer for layer in layers if not layer.shape[1] % m]
 
 
-def by_pattern(layers: Sequence[Layer], rankings: Rankings, pattern: tuple[int, int]) -> dict[str, Mask]:
+def by_pattern(layers: Sequence[Layer], ranked: Ranked, pattern: tuple[int, int]) -> dict[str, Mask]:
     """The masks that keep n of every m consecutive inputs: along the channels at each place of a convolution's kernel.
 
     Args:
         layers: with a multiple of m inputs each, see ``fitting_pattern``.
     """
     n, m = pattern
-    return {layer.tensor: _by_pattern(layer, rankings[layer.tensor], n, m) for layer in layers}
-
-
-def _together(layers: Sequence[Layer], rankings: Rankings, removed: int, limits: Mapping[str, int]) -> dict[str, Mask]:
-    """All layers ranked as one; one that would lose more than its limit loses just that, and the others the rest."""
-    most = sum(limits.values())
-    if removed > most:
-        log.warning("--min-keep leaves %d weights to remove: %d were asked for", most, removed)
-        removed = most
-    fixed: dict[str, Cut] = {}
-    while True:
-        free = [layer for layer in layers if layer.tensor not in fixed]
-        left = removed - sum(limits[layer.name] for layer in layers if layer.tensor in fixed)
-        found = dict(
-            zip(
-                (layer.tensor for layer in free),
-                cuts([rankings[x.tensor] for x in free], left) if free else (),
-                strict=True,
-            )
-        )
-        over = [
-            layer
-            for layer in free
-            if limits[layer.name] < layer.size and found[layer.tensor].removed > limits[layer.name]
-        ]
-        if not over:
-            return {tensor: _cut(rankings[tensor], cut) for tensor, cut in {**fixed, **found}.items()}
-        for layer in over:
-            fixed[layer.tensor] = cuts([rankings[layer.tensor]], limits[layer.name])[0]
-
-
-def least(size: int, min_keep: float) -> int:
-    """``min_keep`` as a count, rounded up: 0.1 of 30 weights is 3, though 0.1 as a float is a little more."""
-    exact = Fraction(str(min_keep))
-    return min(size, math.ceil(exact * size if exact < 1 else exact))
+    return {layer.tensor: _by_pattern(layer, ranked.rankings[layer.name], n, m) for layer in layers}
 
 
 def _cut(ranking: Ranking, cut: Cut) -> Mask:
@@ -183,25 +108,3 @@ def _of_rows(layer: Layer, ranking: Ranking, kept: _Chooser) -> Mask:
         return np.unpackbits(bits[start // 8 : (stop + 7) // 8])[start % 8 :][: stop - start].view(bool)
 
     return Mask(unpacked, layer.size - int(np.count_nonzero(whole)))
-
-
-def _ends_of(layers: Sequence[Layer], parameters: Mapping[str, object], last: str | None) -> dict[str, str]:
-    """Which layers uniform+ means by the first and the last, where it was not told.
-
-    Raises:
-        UsageError: the file does not say.
-    """
-    named = {key: str(value) for key, value in parameters.items()}
-    kernels = [x for x in layers if len(x.shape) == 4 and x.shape[2] > 1 and x.kind != GROUPED]
-    # Of a file alone, a depthwise convolution looks like one of grey images: colours go first.
-    first = [x for x in kernels if x.shape[1] == 3] or [x for x in kernels if x.shape[1] == 1]
-    found = {"first": [layer.name for layer in first], "last": [x.name for x in layers if x.tensor == last]}
-    for key, names in found.items():
-        if named[key] == "auto":
-            if len(names) != 1:
-                raise UsageError(
-                    f"--scope uniform+: which layer is {key} is not known: give uniform+:{key}=NAME, one of "
-                    f"{few([layer.name for layer in layers])}"
-                )
-            named[key] = names[0]
-    return named

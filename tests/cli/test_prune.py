@@ -117,7 +117,7 @@ def test_every_stage_reads_a_packed_file(digits):
         ("--sparsity 0.5 --device cpu", ("--device", "needs no network")),
         ("--sparsity 0.5 --method lookahead --model fc5 --images 9", ("--images", "lookahead needs no images")),
         ("--sparsity 0.5 --method movement", ("--method movement", "use apcli finetune --method movement")),
-        ("--sparsity 0.5 --method sparsegpt --scope global", ("sparsegpt", "expected layer or erk")),
+        ("--sparsity 0.5 --method sparsegpt --scope global", ("sparsegpt", "expected one of layer, erk, uniform+")),
         ("--structure 2:4 --method synflow", ("synflow prunes in steps",)),
         ("--sparsity 0.5 --scope global --layer-sparsity fc1=0.5", ("--layer-sparsity", "--scope global")),
         ("--layer-sparsity fc7=0.5", ("--layer-sparsity", "fc7")),

@@ -4,13 +4,16 @@ import numpy as np
 import pytest
 
 from apcli.allocations import SCOPES
+from apcli.allocations.allocate import allocate, leaving_least
+from apcli.allocations.budgets import Sparsity
 from apcli.allocations.shares import by_rows
+from apcli.allocations.units import Context, Unit, least
 from apcli.checkpoints.files.entries import Entry
 from apcli.checkpoints.layers import Layer
-from apcli.checkpoints.network_layers import CONVOLUTION, GROUPED, OWN
 from apcli.errors import UsageError
 from apcli.selection import layer_masks
-from apcli.selection.layer_masks import by_counts, by_pattern, by_scope, fitting_pattern
+from apcli.selection.layer_masks import by_counts, by_pattern, fitting_pattern
+from apcli.selection.ranked import Ranked
 from apcli.selection.rankings import ScoreRanking
 
 SHAPES = {"conv": (8, 3, 3, 3), "mid": (16, 8), "fc": (5, 16)}
@@ -23,11 +26,23 @@ def weights_of(seed=0, zeros=0.1):
     return {name: weight * (draw.random(weight.shape) >= zeros) for name, weight in found.items()}
 
 
-def rankings_of(weights):
-    return {
-        name: ScoreRanking(np.abs(weight), Entry("F64", weight.shape, weight.reshape(-1).view(np.uint8)))
+def ranked_of(weights):
+    rankings = {
+        name.removesuffix(".weight"): ScoreRanking(
+            np.abs(weight), Entry("F64", weight.shape, weight.reshape(-1).view(np.uint8))
+        )
         for name, weight in weights.items()
     }
+    return Ranked(rankings)
+
+
+def by_scope(layers, ranked, scope, sparsity, min_keep=0):
+    """The masks of a row of ``SCOPES``, as the prune stage puts them together."""
+    choice = SCOPES.parse(scope)
+    units = [Unit(x.name, x.size, x.shape, least(x.size, min_keep)) for x in layers]
+    context = Context(lambda removed: ranked.lowest(units, removed), ends=lambda: {"first": ["conv"], "last": ["fc"]})
+    counts = leaving_least(units, allocate(choice, units, Sparsity(sparsity), context))
+    return by_counts(layers, ranked, counts, rows="rows" in choice.row.needs)
 
 
 def whole(masks):
@@ -35,7 +50,7 @@ def whole(masks):
 
 
 def scoped(weights, scope, sparsity, min_keep=0):
-    return whole(by_scope(LAYERS, rankings_of(weights), scope, sparsity, min_keep, "fc.weight"))
+    return whole(by_scope(LAYERS, ranked_of(weights), scope, sparsity, min_keep))
 
 
 @pytest.mark.parametrize("scope", [row.name for row in SCOPES])
@@ -48,8 +63,9 @@ def test_scopes_are_exact_remove_the_lowest_and_grow(scope):
         if scope == "global":
             assert sum(zeros.values()) == round(sparsity * total)
         elif scope != "output":
-            ends = {"first": "conv", "last": "fc"} if scope == "uniform+" else {}
-            counts = SCOPES.row(scope).load()(SHAPES, sparsity, **ends)
+            units = [Unit(x.name, x.size, x.shape) for x in LAYERS]
+            ends = Context(ends=lambda: {"first": ["conv"], "last": ["fc"]})
+            counts = allocate(SCOPES.parse(scope), units, Sparsity(sparsity), ends)
             assert zeros == {x.tensor: max(counts[x.name], int((weights[x.tensor] == 0).sum())) for x in LAYERS}
         for name, mask in masks.items():
             assert not mask[weights[name] == 0].any()
@@ -63,7 +79,7 @@ def test_scopes_are_exact_remove_the_lowest_and_grow(scope):
 def test_rows_lose_the_same_and_runs_are_parts_of_the_whole():
     weights = weights_of(zeros=0)
     weights = {name: np.where(weight == 0, 1.0, weight) for name, weight in weights.items()}
-    masks = by_scope(LAYERS, rankings_of(weights), "output", 0.4, 0, None)
+    masks = by_scope(LAYERS, ranked_of(weights), "output", 0.4)
     for x in LAYERS:
         mask = masks[x.tensor].kept(0, x.size)
         rows = mask.reshape(x.shape[0], -1)
@@ -81,9 +97,9 @@ def test_masks_by_rows_do_not_depend_on_the_blocks(block, structure, monkeypatch
 
     def masks():
         if structure == "output":
-            return by_scope(layers, rankings_of(weights), "output", 0.4, 0, None)
+            return by_scope(layers, ranked_of(weights), "output", 0.4)
         n, m = map(int, structure.split(":"))
-        return by_pattern(layers, rankings_of(weights), (n, m))
+        return by_pattern(layers, ranked_of(weights), (n, m))
 
     expected = masks()
     monkeypatch.setattr(layer_masks, "BLOCK", block)
@@ -133,7 +149,7 @@ def test_patterns_along_the_inputs(n, m, caplog):
     fitting = fitting_pattern(layers, (n, m), "f")
     assert fitting == layers[:2]
     assert f"left as they are, their inputs not a multiple of {m}: c" in caplog.text
-    masks = by_pattern(fitting, rankings_of(weights), (n, m))
+    masks = by_pattern(fitting, ranked_of(weights), (n, m))
     for x in layers[:2]:
         mask, size = masks[x.tensor].kept(0, x.size).reshape(x.shape), np.abs(weights[x.tensor])
         for place in np.ndindex(x.shape[0], x.shape[1] // m, *x.shape[2:]):
@@ -148,7 +164,7 @@ def test_patterns_along_the_inputs(n, m, caplog):
 def test_min_keep_rounds_up(size, min_keep, kept):
     layer = Layer("a", "a.weight", (1, size))
     weight = np.arange(1.0, size + 1)
-    masks = by_scope([layer], rankings_of({"a.weight": weight}), "layer", 0.99, min_keep, None)
+    masks = by_scope([layer], ranked_of({"a.weight": weight}), "layer", 0.99, min_keep)
     assert masks["a.weight"].kept(0, size).sum() == kept
 
 
@@ -156,31 +172,6 @@ def test_more_zeros_than_asked_stay():
     weights = weights_of(2, 0.6)
     for masks in (
         scoped(weights, "layer", 0.1),
-        whole(by_counts(LAYERS, rankings_of(weights), dict.fromkeys(SHAPES, 0))),
+        whole(by_counts(LAYERS, ranked_of(weights), dict.fromkeys(SHAPES, 0), rows=False)),
     ):
         assert all((mask == (weights[name] != 0)).all() for name, mask in masks.items())
-
-
-COLOURS, GREY, DEPTHWISE = (8, 3, 3, 3), (8, 1, 3, 3), (16, 1, 3, 3)
-
-
-@pytest.mark.parametrize(
-    ("kernels", "first"),
-    [
-        ({"a": (COLOURS, CONVOLUTION), "b": (DEPTHWISE, GROUPED)}, "a"),
-        ({"b": (DEPTHWISE, GROUPED), "a": (GREY, CONVOLUTION)}, "a"),
-        ({"b": (DEPTHWISE, OWN), "a": (COLOURS, OWN)}, "a"),  # of a file alone
-        ({"a": (GREY, OWN), "b": (DEPTHWISE, OWN)}, None),  # which could be either
-        ({"b": (DEPTHWISE, GROUPED)}, None),
-    ],
-)
-def test_a_depthwise_convolution_is_no_first_layer(kernels, first):
-    layers = [Layer(name, f"{name}.weight", shape, kind) for name, (shape, kind) in kernels.items()]
-    layers.append(Layer("fc", "fc.weight", (40, 40)))
-    rankings = rankings_of({x.tensor: np.arange(1.0, x.size + 1).reshape(x.shape) for x in layers})
-    if first is None:
-        with pytest.raises(UsageError, match="which layer is first is not known"):
-            by_scope(layers, rankings, "uniform+", 0.1, 0, "fc.weight")
-        return
-    masks = by_scope(layers, rankings, "uniform+", 0.1, 0, "fc.weight")
-    assert {x.name for x in layers if masks[x.tensor].kept(0, x.size).all()} == {first}

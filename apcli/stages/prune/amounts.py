@@ -1,24 +1,160 @@
-"""How sparse: of the weights in scope, and of the whole model."""
+"""How many weights of each layer, or channels of each group, go: resolved once, by every option that says so."""
 
-import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 
-import numpy as np
-
+from apcli.allocations import SCOPES
+from apcli.allocations.allocate import allocate, leaving_least
+from apcli.allocations.budgets import Allowance, Budget, Sparsity
+from apcli.allocations.units import Context, Counts, Resource, Unit, least
 from apcli.checkpoints.checkpoint import Checkpoint
-from apcli.checkpoints.files.entries import Entry
-from apcli.checkpoints.layers import Layer
-from apcli.checkpoints.network_layers import WEIGHT_NORM
-from apcli.checkpoints.promises import Promise
+from apcli.checkpoints.layers import Layer, select
+from apcli.checkpoints.network_layers import GROUPED
 from apcli.checkpoints.sizes import counted, sizes, weights_of
+from apcli.configs.prune import PruneConfig
 from apcli.errors import UsageError
-from apcli.words import count
+from apcli.registry.tables import Choice
+from apcli.selection.ranked import Ranked
+from apcli.stages.prune.requests import Amount, ByLayer, Compression, Pattern, ZerosOf
 
-log = logging.getLogger("apcli")
+
+@dataclass(frozen=True)
+class Amounts:
+    """What goes of each unit, as far as it is known before the elements are ranked.
+
+    Attributes:
+        units: those that take part.
+        own: counts of units that the budget is not shared with.
+        scope: the allocation that shares the budget among the others.
+        asked: by unit, the share that a record calls ``requested``.
+        context: what is known of the units beside.
+    """
+
+    units: tuple[Unit, ...]
+    own: Counts
+    scope: Choice
+    budget: Budget
+    asked: Mapping[str, float]
+    context: Context = field(default_factory=Context)
+
+    @property
+    def sharing(self) -> list[Unit]:
+        """The units that the budget is shared among."""
+        return [unit for unit in self.units if unit.name not in self.own]
+
+    @property
+    def need_scores(self) -> bool:
+        """Whether the counts depend on how the elements are ranked."""
+        return bool(self.sharing) and "scores" in self.scope.row.needs
+
+    @cached_property
+    def known(self) -> Counts:
+        """How many elements of each unit go, where that needs no scores.
+
+        Raises:
+            UsageError: the units cannot give what the budget asks for.
+        """
+        return self._counts(self.context)
+
+    def counts(self, ranked: Ranked) -> Counts:
+        """How many elements of each unit go, by the rankings where they ``need_scores``.
+
+        Raises:
+            UsageError: the units cannot give what the budget asks for.
+        """
+        if not self.need_scores:
+            return self.known
+        return self._counts(replace(self.context, lowest=lambda removed: ranked.lowest(self.sharing, removed)))
+
+    def _counts(self, context: Context) -> Counts:
+        found = allocate(self.scope, self.sharing, self.budget, context) if self.sharing else {}
+        return leaving_least(self.units, {**found, **self.own})
+
+    @property
+    def removed(self) -> int:
+        """How many elements go in all."""
+        if not self.need_scores:
+            return sum(self.known.values())
+        wanted = round(self.budget.share(self.units) * sum(unit.size for unit in self.units))
+        return min(wanted, sum(unit.most for unit in self.units))
+
+    def bounds(self) -> dict[str, tuple[int, int]]:
+        """The fewest and the most elements of each unit that can go; both are the count where that is known."""
+        if not self.need_scores:
+            return {name: (count, count) for name, count in self.known.items()}
+        most = sum(unit.most for unit in self.units)
+        return {u.name: (max(0, self.removed - (most - u.most)), min(self.removed, u.most)) for u in self.units}
+
+    def on_the_way(self, share: float) -> "Amounts":
+        """At a share of the way: sparsity 1 - (1 - s)^share (Tanaka et al. 2020, arXiv:2006.05467)."""
+        return replace(self, budget=Sparsity(1 - (1 - self.budget.share(self.units)) ** share))
 
 
-def share_of_compression(source: Checkpoint, layers: Sequence[Layer], compression: float) -> float:
-    """The sparsity of ``layers`` that leaves 1 of ``compression`` of the model's parameters (``checkpoints.sizes``).
+def amounts_of(
+    source: Checkpoint, layers: Sequence[Layer], amount: Amount, config: PruneConfig, other: Checkpoint | None = None
+) -> Amounts:
+    """How many weights of each layer go.
+
+    Args:
+        other: the file that a ``ZerosOf`` names.
+
+    Raises:
+        UsageError: the layers cannot give what is asked for.
+    """
+    if isinstance(amount, Pattern | ZerosOf):
+        return _fixed(layers, amount, config, other)
+    own = _by_layer(source, layers, config)
+    if isinstance(amount, ByLayer):
+        layers = [layer for layer in layers if layer.name in own]
+    units = tuple(Unit(x.name, x.size, x.shape, least(x.size, config.min_keep)) for x in layers)
+    if isinstance(amount, Compression):
+        budget: Budget = Allowance(Resource.PARAMETERS, _left(source, layers, amount.ratio))
+    else:
+        budget = amount if isinstance(amount, Sparsity) else _total(units, own)
+    asked = {unit.name: budget.share(units) for unit in units}
+    if config.layer_sparsity:
+        asked = {unit.name: own.get(unit.name, round(asked[unit.name] * unit.size)) / unit.size for unit in units}
+    scope = SCOPES.parse(config.scope)
+    return Amounts(units, own, scope, budget, asked, Context(ends=lambda: _ends(source, layers)))
+
+
+def _fixed(
+    layers: Sequence[Layer], amount: Pattern | ZerosOf, config: PruneConfig, other: Checkpoint | None
+) -> Amounts:
+    """Counts that another file or a pattern says of every layer."""
+    units = tuple(Unit(layer.name, layer.size, layer.shape) for layer in layers)
+    if isinstance(amount, Pattern):
+        own = {x.name: x.size // amount.m * (amount.m - amount.n) for x in layers}
+        asked = dict.fromkeys(own, 1 - amount.n / amount.m)
+    else:
+        assert other is not None
+        own = {x.name: other.entries[x.tensor].zeros for x in layers}
+        pruned = other.lineage.pruned
+        asked = {}
+        for x in layers:
+            known = pruned[x.tensor].requested if x.tensor in pruned else None
+            asked[x.name] = own[x.name] / x.size if known is None else known
+    return Amounts(units, own, SCOPES.parse(config.scope), _total(units, own), asked)
+
+
+def _by_layer(source: Checkpoint, layers: Sequence[Layer], config: PruneConfig) -> Counts:
+    """The counts of ``--layer-sparsity``; of one layer the last match counts."""
+    names = {layer.name for layer in layers}
+    return {
+        layer.name: round(share * layer.size)
+        for pattern, share in config.layer_sparsity
+        for layer in select(source, pattern, option="--layer-sparsity")
+        if layer.name in names
+    }
+
+
+def _total(units: Sequence[Unit], own: Counts) -> Sparsity:
+    return Sparsity(sum(own.values()) / max(1, sum(unit.size for unit in units)))
+
+
+def _left(source: Checkpoint, layers: Sequence[Layer], compression: float) -> int:
+    """How many weights of ``layers`` stay where 1 of ``compression`` of the model's parameters does.
 
     Raises:
         UsageError: the layers cannot give that compression.
@@ -33,38 +169,13 @@ def share_of_compression(source: Checkpoint, layers: Sequence[Layer], compressio
             f"--compression {compression:g} cannot be reached: the chosen layers of {source.label} have {scope} of its "
             f"{total} parameters, so at most {most:.4g}: choose less, or more layers"
         )
-    return wanted / scope
+    return scope - wanted
 
 
-def check_lengths(label: str, layers: Sequence[Layer], entries: Mapping[str, Entry]) -> None:
-    """Refuse to take all weights of a row that weight norm divides by its length, which would be 0.
-
-    Raises:
-        UsageError: a row would be all zeros.
-    """
-    for layer in layers:
-        if layer.through != WEIGHT_NORM:
-            continue
-        stem = layer.tensor.removesuffix("1")
-        lengths = entries[f"{stem}0" if stem != layer.tensor else f"{layer.tensor.removesuffix('_v')}_g"]
-        dims = tuple(dim for dim in range(len(layer.shape)) if lengths.size == 1 or lengths.shape[dim] == 1)
-        empty = int(np.count_nonzero(~entries[layer.tensor].values.any(axis=dims)))
-        if empty:
-            raise UsageError(
-                f"{label}: {count(empty, 'row')} of {layer.name} would lose all weights, and weight norm divides by "
-                "the length of each: choose a lower sparsity, --scope output, or --structure n:m"
-            )
-
-
-def tell(label: str, promises: Mapping[str, Promise], entries: Mapping[str, Entry], source: Checkpoint) -> None:
-    """Both ways to say how sparse the result is: over the weights in scope, and over the whole model."""
-    zeros = sum(p.zeros for p in promises.values())
-    size = sum(p.size for p in promises.values())
-    found = sizes(counted(source, entries), weights_of(source) | promises.keys())
-    log.info(
-        "%s: %d of %d weights in %s are zero (sparsity %.6g); of the model's %d parameters %d are kept "
-        "(sparsity %.6g, compression %s)",
-        *(label, zeros, size, count(len(promises), "layer"), zeros / max(1, size)),
-        *(found.parameters, found.kept, found.sparsity or 0),
-        "infinite" if found.compression is None else f"{found.compression:.4g}",
-    )
+def _ends(source: Checkpoint, layers: Sequence[Layer]) -> dict[str, list[str]]:
+    """The layers that may be the network's first, and that the lineage calls its last."""
+    last = source.lineage.last_layer
+    kernels = [x for x in layers if len(x.shape) == 4 and x.shape[2] > 1 and x.kind != GROUPED]
+    # Of a file alone, a depthwise convolution looks like one of grey images: colours go first.
+    first = [x for x in kernels if x.shape[1] == 3] or [x for x in kernels if x.shape[1] == 1]
+    return {"first": [layer.name for layer in first], "last": [x.name for x in layers if x.tensor == last]}

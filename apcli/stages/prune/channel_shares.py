@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from apcli.allocations.units import least
 from apcli.channels.groups import ChannelGroup
 from apcli.checkpoints.layers import layer_name
 from apcli.errors import UsageError
-from apcli.selection.layer_masks import least
 from apcli.selection.masks import keep_highest
 from apcli.words import few
 

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from apcli.allocations.budgets import Sparsity
 from apcli.checkpoints.checkpoint import Checkpoint
 from apcli.checkpoints.files.entries import Entry
 from apcli.checkpoints.layers import Layer, select
@@ -23,7 +24,7 @@ from apcli.progress import Tell
 from apcli.registry.tables import Choice
 from apcli.stages.prune.channel_shares import Named, Shares
 from apcli.stages.prune.channels import FilterPruner, FilterResult
-from apcli.stages.prune.requests import Trial, needs_data
+from apcli.stages.prune.requests import Request, needs_data
 from apcli.words import few
 
 _BY_LAYER = "--layer-sparsity"
@@ -113,10 +114,9 @@ class ScoredNetwork:
         dtypes = {name: tensor.dtype for name, tensor in self.model.state_dict().items()}
         return {name: entry_of(torch.from_numpy(w).to(dtypes[name])) for name, w in weights.items()}
 
-    def filters(self, layers: Sequence[Layer], trial: Trial) -> FilterResult:
+    def filters(self, layers: Sequence[Layer], request: Request) -> FilterResult:
         """The checkpoint without some of its channels."""
-        source, config, method = self.source, self.config, trial.method
-        assert method is not None
+        source, config, method = self.source, self.config, request.method
         kind = "data" if "data" in method.row.needs else "weights"
         if kind not in self._filters:
             batches = self._batches(method) if kind == "data" else None
@@ -127,8 +127,9 @@ class ScoredNetwork:
             Named(f"{pattern}={share:g}", share, frozenset(x.tensor for x in select(source, pattern, None, _BY_LAYER)))
             for pattern, share in config.layer_sparsity
         ]
-        shares = Shares(trial.sparsity, named)
-        return self._filters[kind].prune(method, shares, config.scope, trial.seed or 0, config.min_keep, config.compact)
+        shares = Shares(request.amount.removed if isinstance(request.amount, Sparsity) else None, named)
+        pruner, seed = self._filters[kind], request.seed or 0
+        return pruner.prune(method, shares, config.scope, seed, config.min_keep, config.compact)
 
     def _run(self, method: Choice, subject: Subject) -> Any:
         self.tell(f"{method.spec} of {self.source.label}")

@@ -5,22 +5,57 @@ from dataclasses import dataclass
 from itertools import product
 
 from apcli.allocations import SCOPES
+from apcli.allocations.budgets import Sparsity
 from apcli.configs.prune import PruneConfig
 from apcli.criteria import FILTER_METHODS, METHODS
 from apcli.errors import UsageError
-from apcli.registry.tables import Choice, split_list
+from apcli.registry.tables import Choice, Row, split_list
 from apcli.stages.outputs import Outputs
 
 
 @dataclass(frozen=True)
-class Trial:
-    """One of the results that a request multiplies to. ``sparsity`` None: what other options say."""
+class Compression:
+    """The model's parameters over those that stay."""
 
-    method: Choice | None
-    sparsity: float | None
-    compression: float | None
+    ratio: float
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """``n`` of every ``m`` consecutive inputs stay."""
+
+    n: int
+    m: int
+
+
+@dataclass(frozen=True)
+class ByLayer:
+    """What ``--layer-sparsity`` says of the layers that it names; the others take no part."""
+
+
+@dataclass(frozen=True)
+class ZerosOf:
+    """The zeros of another file, or as many of them: the file's name as given."""
+
+    name: str
+
+
+Amount = Sparsity | Compression | Pattern | ByLayer | ZerosOf
+
+MASK = Choice(Row("mask", "", "what another file's zeros are goes", "", ("mask",)), {})
+
+
+@dataclass(frozen=True)
+class Request:
+    """One of the results that a command line multiplies to. ``seed`` is None of a method that draws nothing."""
+
+    method: Choice
+    amount: Amount
     seed: int | None
-    other: str | None  # the file whose zeros are taken or counted
+
+    def needs(self, what: str) -> bool:
+        """Whether the method does: ``network``, ``data``, ``seed``, ..."""
+        return what in self.method.row.needs
 
 
 def check(config: PruneConfig, outputs: Outputs) -> None:
@@ -30,13 +65,13 @@ def check(config: PruneConfig, outputs: Outputs) -> None:
         UsageError: an unknown method or scope, options that do not go together, or one output file for several results.
     """
     SCOPES.parse(config.scope)
-    trials = list(trials_of(config, 0))
-    outputs.expect(len(trials))
-    if config.seeds and not any(trial.seed is not None for trial in trials):
-        what = ", ".join(dict.fromkeys(trial.method.spec if trial.method else "--mask-from" for trial in trials))
+    requests = list(requests_of(config, 0))
+    outputs.expect(len(requests))
+    if config.seeds and not any(request.needs("seed") for request in requests):
+        what = ", ".join(dict.fromkeys(r.method.spec if r.method != MASK else "--mask-from" for r in requests))
         raise UsageError(f"--seed or --seeds is given but {what} draws nothing: leave it out, or add random")
-    for trial in trials:
-        _check(trial, config)
+    for request in requests:
+        _check(request.method, config)
     _check_unused(config)
 
 
@@ -47,32 +82,32 @@ def needs_network(config: PruneConfig) -> bool:
 
 def runs_network(config: PruneConfig) -> bool:
     """Whether the network itself says what goes."""
-    if config.is_filter:
-        return True
-    return any(trial.method and "network" in trial.method.row.needs for trial in trials_of(config, 0))
+    return config.is_filter or any(request.needs("network") for request in requests_of(config, 0))
 
 
 def needs_data(config: PruneConfig) -> bool:
     """Whether a method looks at images."""
-    return any(trial.method and "data" in trial.method.row.needs for trial in trials_of(config, 0))
+    return any(request.needs("data") for request in requests_of(config, 0))
 
 
-def trials_of(config: PruneConfig, own_seed: int) -> Iterator[Trial]:
-    """Every method, share, seed and other file; a method that draws nothing has no seed and is done once."""
-    amounts: list[tuple[float | None, float | None]] = [(s, None) for s in config.sparsity]
-    amounts += [(None, c) for c in config.compression]
+def requests_of(config: PruneConfig, own_seed: int) -> Iterator[Request]:
+    """Every method, amount and seed; a method that draws nothing has no seed and is done once."""
     table = FILTER_METHODS if config.is_filter else METHODS
-    default = "l1" if config.is_filter else "lowest"
-    methods: list[Choice | None] = [None]
-    if not config.mask_from:
-        given = config.method or ("random-same-layers" if config.like else default)
-        methods = list(table.parse_list(given))
-    others = config.like or config.mask_from
-    for method, (sparsity, compression) in product(methods, amounts or [(None, None)]):
-        draws = method is not None and "seed" in method.row.needs
+    default = "l1" if config.is_filter else "random-same-layers" if config.like else "lowest"
+    methods = [MASK] if config.mask_from else table.parse_list(config.method or default)
+    for method, amount in product(methods, _amounts_of(config)):
+        draws = "seed" in method.row.needs
         for seed in (config.seeds or (own_seed,)) if draws else (None,):
-            for other in split_list(others, "file") if others else (None,):
-                yield Trial(method, sparsity, compression, seed, other)
+            yield Request(method, amount, seed)
+
+
+def _amounts_of(config: PruneConfig) -> list[Amount]:
+    if config.pattern:
+        return [Pattern(*config.pattern)]
+    if others := config.like or config.mask_from:
+        return [ZerosOf(name) for name in split_list(others, "file")]
+    amounts: list[Amount] = [*map(Sparsity, config.sparsity), *map(Compression, config.compression)]
+    return amounts or [ByLayer()]
 
 
 def _check_unused(config: PruneConfig) -> None:
@@ -88,23 +123,23 @@ def _check_unused(config: PruneConfig) -> None:
             raise UsageError(f"{option} is given, but {config.method or 'this'} needs no {what}: leave it out")
 
 
-def _check(trial: Trial, config: PruneConfig) -> None:
+def _check(method: Choice, config: PruneConfig) -> None:
     """Raise UsageError where a method does not go with the other options."""
-    method = trial.method
-    if method is None:
+    if method == MASK:
         return
-    if "training" in method.row.needs:
+    needs, scope = method.row.needs, SCOPES.parse(config.scope).row
+    if "training" in needs:
         remedy = f"apcli finetune --method {method.name} --sparsity S"
         raise UsageError(f"--method {method.name} learns in training which weights go: use {remedy}")
-    if ("like" in method.row.needs) != bool(config.like):
+    if ("like" in needs) != bool(config.like):
         raise UsageError(f"--method {method.name} {'needs' if not config.like else 'does not go with'} --like FILE")
-    if "reconstruction" in method.row.needs and (config.rewind_to or config.min_keep):
+    if "reconstruction" in needs and (config.rewind_to or config.min_keep):
         raise UsageError(f"--method {method.name} makes new weights: leave --rewind-to and --min-keep out")
-    if "reconstruction" in method.row.needs and not config.pattern and SCOPES.parse(config.scope).row.needs:
-        known = " or ".join(row.name for row in SCOPES if not row.needs)
+    if "reconstruction" in needs and {"scores", "rows"} & {*scope.needs}:
+        known = ", ".join(row.name for row in SCOPES if not {"scores", "rows"} & {*row.needs})
         raise UsageError(
-            f"--method {method.name} with --scope {config.scope}: expected {known}, which say beforehand what each "
-            "layer loses"
+            f"--method {method.name} with --scope {config.scope}: expected one of {known}, which say beforehand what "
+            "each layer loses"
         )
-    if "steps" in method.row.needs and (config.layer_sparsity or config.pattern):
+    if "steps" in needs and (config.layer_sparsity or config.pattern):
         raise UsageError(f"--method {method.name} prunes in steps: give --sparsity and a --scope")

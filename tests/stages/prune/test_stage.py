@@ -19,7 +19,10 @@ from scipy import stats
 from torch import nn
 
 from apcli.allocations import SCOPES
+from apcli.allocations.allocate import allocate
+from apcli.allocations.budgets import Sparsity
 from apcli.allocations.shares import by_rows
+from apcli.allocations.units import Context, Unit
 from apcli.checkpoints.lineage import Lineage
 from apcli.checkpoints.promises import Link, Promise
 from apcli.checkpoints.reading import read
@@ -98,9 +101,8 @@ def groups_of(scope: str, sparsity: float, state: dict[str, torch.Tensor]) -> li
     owner = torch.repeat_interleave(torch.arange(len(LAYERS)), torch.tensor(sizes))
     if scope == "global":
         return [(owner >= 0, round(sparsity * len(owner)))]
-    choice = SCOPES.parse(scope)
-    shapes = {name.removesuffix(".weight"): tuple(state[name].shape) for name in LAYERS}
-    counts = list(choice.row.load()(shapes, sparsity, **choice.parameters).values())
+    units = [Unit(name.removesuffix(".weight"), state[name].numel(), tuple(state[name].shape)) for name in LAYERS]
+    counts = list(allocate(SCOPES.parse(scope), units, Sparsity(sparsity), Context()).values())
     if scope != "output":
         return [(owner == i, count) for i, count in enumerate(counts)]
     rows = [len(state[name]) for name in LAYERS]

@@ -9,6 +9,9 @@ import torch
 from safetensors.torch import load_file
 
 from apcli.allocations import SCOPES
+from apcli.allocations.allocate import allocate
+from apcli.allocations.budgets import Sparsity
+from apcli.allocations.units import Context, Unit
 from apcli.checkpoints.layers import prunable
 from apcli.checkpoints.reading import read
 from apcli.checkpoints.state_dicts import entries_of
@@ -105,7 +108,8 @@ def test_other_scopes_are_exact_over_the_network(dense, tmp_path, method, scope)
     assert found["fc4"] + found["fc5"] == round(0.7 * 30_000) + round(0.7 * 1000)
     assert found["fc1"] == 0
     if scope != "global":
-        counts = SCOPES.row(scope).load()({"fc4": (100, 300), "fc5": (10, 100)}, 0.7)
+        units = [Unit("fc4", 30_000, (100, 300)), Unit("fc5", 1000, (10, 100))]
+        counts = allocate(SCOPES.parse(scope), units, Sparsity(0.7), Context())
         assert {name: found[name] for name in counts} == counts
     if scope == "output":
         rows = (load_file(path)["fc4.weight"] == 0).sum(1)
@@ -193,7 +197,7 @@ def test_sparsegpt_moves_the_kept_weights(dense, tmp_path):
     (path,) = run(dense, tmp_path, 0.5, method="sparsegpt", layers="fc4")
     after, before = load_file(path)["fc4.weight"], load_file(dense)["fc4.weight"]
     assert (after[after != 0] != before[after != 0]).any()
-    with pytest.raises(UsageError, match="expected layer or erk"):
+    with pytest.raises(UsageError, match=r"expected one of layer, erk, uniform\+, which say"):
         run(dense, tmp_path / "global", 0.5, method="sparsegpt", scope="global")
     for options in ({"rewind_to": str(dense)}, {"min_keep": 3}):
         with pytest.raises(UsageError, match="leave --rewind-to and --min-keep out"):

@@ -1,4 +1,4 @@
-"""How many weights each layer loses."""
+"""How many elements each unit loses, by the rows of the table."""
 
 import math
 
@@ -6,12 +6,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from apcli.allocations.budgets import Sparsity
 from apcli.allocations.shares import by_rows, erk, layer, together, uniform_plus
+from apcli.allocations.units import Context, Unit
 
 SHAPES = st.lists(st.lists(st.integers(1, 9), min_size=2, max_size=4).map(tuple), min_size=1, max_size=6).map(
     lambda shapes: {f"l{index}": shape for index, shape in enumerate(shapes)}
 )
 SPARSITY = st.floats(0, 1, exclude_max=True)
+NOTHING = Context()
+
+
+def units_of(shapes):
+    return [Unit(name, math.prod(shape), shape) for name, shape in shapes.items()]
 
 
 def sizes_of(shapes):
@@ -19,16 +26,23 @@ def sizes_of(shapes):
 
 
 @given(SHAPES, SPARSITY)
-def test_layer_and_together(shapes, sparsity):
-    sizes = sizes_of(shapes)
-    assert layer(shapes, sparsity) == {name: round(sparsity * size) for name, size in sizes.items()}
-    assert together(shapes, sparsity) == {"": round(sparsity * sum(sizes.values()))}
+def test_layer(shapes, sparsity):
+    counts = layer(units_of(shapes), Sparsity(sparsity), NOTHING)
+    assert counts == {name: round(sparsity * size) for name, size in sizes_of(shapes).items()}
+
+
+@given(SHAPES, SPARSITY)
+def test_together_asks_for_the_lowest_of_all(shapes, sparsity):
+    asked = []
+    context = Context(lowest=lambda removed: asked.append(removed) or {"l0": removed})
+    assert together(units_of(shapes), Sparsity(sparsity), context) == {"l0": asked[0]}
+    assert asked == [round(sparsity * sum(sizes_of(shapes).values()))]
 
 
 @given(SHAPES, SPARSITY)
 def test_erk_is_its_definition(shapes, sparsity):
     """Kept is min(n, e * sum(extents)), with e by bisection so that the total is met."""
-    sizes, counts = sizes_of(shapes), erk(shapes, sparsity)
+    sizes, counts = sizes_of(shapes), erk(units_of(shapes), Sparsity(sparsity), NOTHING)
     wanted = round(sparsity * sum(sizes.values()))
     assert sum(counts.values()) == wanted
     low, high = 0.0, float(sum(sizes.values()))
@@ -42,7 +56,7 @@ def test_erk_is_its_definition(shapes, sparsity):
 
 
 def test_erk_keeps_small_layers_whole():
-    assert erk({"small": (2, 2), "large": (100, 100)}, 0.5)["small"] == 0
+    assert erk(units_of({"small": (2, 2), "large": (100, 100)}), Sparsity(0.5), NOTHING)["small"] == 0
 
 
 @given(SHAPES, SPARSITY)
@@ -52,16 +66,22 @@ def test_uniform_plus(shapes, sparsity):
     limits = {**sizes, last: math.floor(0.8 * sizes[last]), "l0": 0}
     if wanted > sum(limits.values()):
         with pytest.raises(ValueError, match="more than the layers can lose"):
-            uniform_plus(shapes, sparsity, first="l0", last=last)
+            uniform_plus(units_of(shapes), Sparsity(sparsity), NOTHING, first="l0", last=last)
         return
-    counts = uniform_plus(shapes, sparsity, first="l0", last=last)
+    counts = uniform_plus(units_of(shapes), Sparsity(sparsity), NOTHING, first="l0", last=last)
     assert sum(counts.values()) == wanted
     assert all(0 <= counts[name] <= limits[name] for name in shapes)
+    auto = Context(ends=lambda: {"first": ["l0"], "last": [last]})
+    assert uniform_plus(units_of(shapes), Sparsity(sparsity), auto, first="auto", last="auto") == counts
 
 
 def test_uniform_plus_knows_its_layers():
+    units = units_of({"a": (2, 2), "b": (2, 2)})
     with pytest.raises(ValueError, match="layer c is not among"):
-        uniform_plus({"a": (2, 2), "b": (2, 2)}, 0.1, first="a", last="c")
+        uniform_plus(units, Sparsity(0.1), NOTHING, first="a", last="c")
+    unclear = Context(ends=lambda: {"first": ["a", "b"], "last": []})
+    with pytest.raises(ValueError, match=r"which layer is last is not known: give uniform\+:last=NAME, one of a and b"):
+        uniform_plus(units, Sparsity(0.1), unclear, first="a", last="auto")
 
 
 @given(st.integers(1, 30), st.integers(0, 500))

@@ -1,0 +1,81 @@
+"""What an allocation decides about, and what it may look at."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+class Resource(StrEnum):
+    """What elements cost."""
+
+    PARAMETERS = "parameters"
+    MACS = "macs"
+    SECONDS = "seconds"
+
+
+Counts = dict[str, int]  # by unit: how many of its elements go
+
+
+@dataclass(frozen=True)
+class Unit:
+    """The weights of one layer, or the channels of one group: its elements go one by one.
+
+    Attributes:
+        name: as users say it.
+        size: how many elements.
+        shape: their extents; of channels, their number alone.
+        least: how many must stay.
+        costs: what each element that stays costs, by resource.
+    """
+
+    name: str
+    size: int
+    shape: tuple[int, ...]
+    least: int = 0
+    costs: Mapping[Resource, float] = field(default_factory=lambda: {Resource.PARAMETERS: 1})
+
+    @property
+    def most(self) -> int:
+        """How many elements can go."""
+        return self.size - self.least
+
+
+def _unknown(what: str) -> Callable[..., Any]:
+    def refuse(*_: Any) -> Any:
+        raise ValueError(f"{what} are not known here: choose another scope")
+
+    return refuse
+
+
+_NO_SCORES, _NO_ACTIVATIONS, _NO_COSTS = _unknown("scores"), _unknown("activations"), _unknown("costs")
+_NO_ENDS = _unknown("the first and the last layer")
+
+
+@dataclass(frozen=True)
+class Context:
+    """What an allocation may look at beside its units; each is made when it is called for, and the first time only.
+
+    Attributes:
+        lowest: how many elements of each unit go where so many go in all, those of the lowest scores, and no unit has
+            fewer left than its least.
+        activations: what a unit gives out, float [images, features]; ``input`` and ``labels`` are names too.
+        cost: what a network costs of which so many elements of each unit are kept, where that is no sum over units.
+        ends: the units that may be the network's ``first`` and its ``last``: one where that is known.
+    """
+
+    lowest: Callable[[int], Counts] = _NO_SCORES
+    activations: Callable[[str], "np.ndarray"] = _NO_ACTIVATIONS
+    cost: Callable[[Mapping[str, int], Resource], float] = _NO_COSTS
+    ends: Callable[[], Mapping[str, Sequence[str]]] = _NO_ENDS
+
+
+def least(size: int, min_keep: float) -> int:
+    """``min_keep`` as a count, rounded up: 0.1 of 30 weights is 3, though 0.1 as a float is a little more."""
+    exact = Fraction(str(min_keep))
+    return min(size, math.ceil(exact * size if exact < 1 else exact))

@@ -1,0 +1,45 @@
+"""All units' rankings together: how many elements of each are among the lowest of all, and where each is cut."""
+
+import logging
+from collections.abc import Mapping, Sequence
+
+from apcli.allocations.units import Counts, Unit
+from apcli.selection.exact import Cut, Ranking, cuts
+
+log = logging.getLogger("apcli")
+
+
+class Ranked:
+    """The rankings of units, by name. Where they were cut together is remembered: a mask needs no further pass."""
+
+    def __init__(self, rankings: Mapping[str, Ranking]) -> None:
+        self.rankings = rankings
+        self._cuts: dict[str, Cut] = {}
+
+    def cut(self, name: str, removed: int) -> Cut:
+        """Where one unit loses exactly its lowest ``removed`` elements."""
+        known = self._cuts.get(name)
+        return known if known is not None and known.removed == removed else self._cut([name], removed)[name]
+
+    def lowest(self, units: Sequence[Unit], removed: int) -> Counts:
+        """How many each unit has of the ``removed`` lowest of all; one that would keep less than its least loses no
+        more than it can, and the others the rest.
+        """
+        most = sum(unit.most for unit in units)
+        if removed > most:
+            log.warning("--min-keep leaves %d to remove: %d were asked for", most, removed)
+            removed = most
+        fixed: dict[str, Cut] = {}
+        while True:
+            free = [unit for unit in units if unit.name not in fixed]
+            left = removed - sum(cut.removed for cut in fixed.values())
+            found = self._cut([unit.name for unit in free], left) if free else {}
+            over = [unit for unit in free if found[unit.name].removed > unit.most]
+            if not over:
+                self._cuts = {**fixed, **found}
+                return {unit.name: self._cuts[unit.name].removed for unit in units}
+            for unit in over:
+                fixed |= self._cut([unit.name], unit.most)
+
+    def _cut(self, names: Sequence[str], removed: int) -> dict[str, Cut]:
+        return dict(zip(names, cuts([self.rankings[name] for name in names], removed), strict=True))

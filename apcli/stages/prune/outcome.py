@@ -1,0 +1,82 @@
+"""What is said of a pruned file, and what is refused at the last: how sparse it is, and rows without a length."""
+
+import logging
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from apcli.checkpoints.checkpoint import Checkpoint
+from apcli.checkpoints.files.entries import Entry
+from apcli.checkpoints.layers import Layer
+from apcli.checkpoints.network_layers import WEIGHT_NORM
+from apcli.checkpoints.promises import Promise
+from apcli.checkpoints.sizes import counted, sizes, weights_of
+from apcli.errors import UsageError
+from apcli.stages.prune.plans import Plan
+from apcli.stages.prune.pruned import Pruned
+from apcli.stages.prune.task import Task
+from apcli.words import count
+
+log = logging.getLogger("apcli")
+
+
+def check_lengths(label: str, layers: Sequence[Layer], entries: Mapping[str, Entry]) -> None:
+    """Refuse to take all weights of a row that weight norm divides by its length, which would be 0.
+
+    Raises:
+        UsageError: a row would be all zeros.
+    """
+    for layer in layers:
+        if layer.through != WEIGHT_NORM:
+            continue
+        stem = layer.tensor.removesuffix("1")
+        lengths = entries[f"{stem}0" if stem != layer.tensor else f"{layer.tensor.removesuffix('_v')}_g"]
+        dims = tuple(dim for dim in range(len(layer.shape)) if lengths.size == 1 or lengths.shape[dim] == 1)
+        empty = int(np.count_nonzero(~entries[layer.tensor].values.any(axis=dims)))
+        if empty:
+            raise UsageError(
+                f"{label}: {count(empty, 'row')} of {layer.name} would lose all weights, and weight norm divides by "
+                "the length of each: choose a lower sparsity, --scope output, or --structure n:m"
+            )
+
+
+def promises_of(task: Task, plan: Plan, made: Pruned) -> dict[str, Promise]:
+    """What the lineage says of each pruned tensor; a warning names those that lose all, or more than was asked."""
+    names = {layer.tensor: layer.name for layer in task.layers}
+    method = plan.request.method.spec
+    if plan.other is not None:
+        method = f"{method} of {_method_of(plan.other)}"
+    if task.rewound is not None:
+        method = f"{method} rewound"
+    structured = task.config.structure if task.config.structure != "weight" else task.config.scope
+    promises = {}
+    for tensor, known in made.zeros.items():
+        entry, name = made.entries[tensor], names.get(tensor, tensor)
+        found = entry.zeros if known is None else known
+        if found == entry.size > task.source.entries[tensor].zeros:
+            log.warning("%s: %s loses all its weights: see --min-keep", task.source.label, name)
+        elif found > made.fixed.get(tensor, entry.size):
+            where = task.source.label if task.rewound is None else f"--rewind-to {task.rewound.label}"
+            log.warning("%s: %s has more zeros than asked for: they stay", where, name)
+        asked, seed = made.asked[tensor], plan.request.seed
+        promises[tensor] = Promise(found, entry.size, method, structured, seed, asked)
+    return promises
+
+
+def _method_of(other: Checkpoint) -> str:
+    methods = {str(promise.method) for promise in other.lineage.pruned.values()}
+    return methods.pop() if len(methods) == 1 else other.stem
+
+
+def tell(label: str, promises: Mapping[str, Promise], entries: Mapping[str, Entry], source: Checkpoint) -> None:
+    """Both ways to say how sparse the result is: over the weights in scope, and over the whole model."""
+    zeros = sum(p.zeros for p in promises.values())
+    size = sum(p.size for p in promises.values())
+    found = sizes(counted(source, entries), weights_of(source) | promises.keys())
+    log.info(
+        "%s: %d of %d weights in %s are zero (sparsity %.6g); of the model's %d parameters %d are kept "
+        "(sparsity %.6g, compression %s)",
+        *(label, zeros, size, count(len(promises), "layer"), zeros / max(1, size)),
+        *(found.parameters, found.kept, found.sparsity or 0),
+        "infinite" if found.compression is None else f"{found.compression:.4g}",
+    )

@@ -1,0 +1,137 @@
+"""What becomes of a checkpoint by a plan: which weights go, and the tensors that are left."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from apcli.checkpoints.files.entries import Derived, Entry
+from apcli.checkpoints.kept_channels import Kept
+from apcli.checkpoints.layers import Layer
+from apcli.selection.layer_masks import Mask, by_counts, by_pattern
+from apcli.selection.ranked import Ranked
+from apcli.selection.rankings import MagnitudeRanking, ScoreRanking, common_dtype
+from apcli.stages.prune.amounts import Amounts
+from apcli.stages.prune.plans import Plan
+from apcli.stages.prune.requests import MASK, Request
+from apcli.stages.prune.task import Task
+
+if TYPE_CHECKING:  # it imports torch
+    from apcli.stages.prune.network import ScoredNetwork
+
+log = logging.getLogger("apcli")
+
+_NOTHING: Mapping[str, int] = {}
+
+
+@dataclass(frozen=True)
+class Pruned:
+    """The tensors of a file that is to be written.
+
+    Attributes:
+        entries: all of them.
+        zeros: those that were pruned, and how many zeros each has; None: they have to be counted.
+        asked: the share that a record of each calls ``requested``; None: there is no one share.
+        kept: of a compact file, the channels that it has.
+        fixed: how many elements were to go of tensors for which that is known beforehand.
+    """
+
+    entries: dict[str, Entry]
+    zeros: Mapping[str, int | None]
+    asked: Mapping[str, float | None]
+    kept: Kept
+    fixed: Mapping[str, int]
+
+
+def pruned(task: Task, plan: Plan, network: "ScoredNetwork | None") -> Pruned:
+    """Make the tensors that a plan asks for; most are computed when they are read."""
+    source, amounts = task.source, plan.amounts
+    kept = source.lineage.kept
+    if amounts is None:
+        assert network is not None
+        found = network.filters(task.layers, plan.request)
+        log.info("%s: %d of %d channels go", source.label, *found.channels)
+        return Pruned(found.entries, dict.fromkeys(found.pruned), found.pruned, found.kept or {}, {})
+    layers = [layer for layer in task.layers if layer.name in amounts.asked]
+    asked = {name: amounts.asked[x.name] for x in layers for name in task.names_of(x.tensor)}
+    if plan.request.needs("reconstruction"):
+        assert network is not None
+        removed = {layer.tensor: amounts.known[layer.name] for layer in layers}
+        weights = network.reconstructed(layers, plan.request.method, removed, task.config.pattern)
+        named = {name: entry for tensor, entry in weights.items() for name in task.names_of(tensor)}
+        return Pruned({**source.entries, **named}, dict.fromkeys(weights), asked, kept, {})
+    if plan.request.method == MASK:
+        assert plan.other is not None
+        others, own = plan.other.entries, source.entries
+        return _rewound(task, {x.tensor: _where_not_zero(others[x.tensor], own[x.tensor]) for x in layers}, asked)
+    ranked = _ranked(task, plan.request, amounts, network)
+    counts = amounts.counts(ranked)
+    masks = _masks(task, amounts, layers, ranked, counts)
+    beforehand = not amounts.need_scores and plan.other is None
+    return _rewound(task, masks, asked, {x.tensor: counts[x.name] for x in layers if beforehand})
+
+
+def _rewound(
+    task: Task, masks: Mapping[str, Mask], asked: Mapping[str, float], fixed: Mapping[str, int] = _NOTHING
+) -> Pruned:
+    """The tensors under their masks, with the values that they are to have."""
+    source, values = task.source, (task.rewound or task.source).entries
+    before = source.lineage.pruned if task.rewound else {}  # zeros that rewinding must not fill
+    held = {x: _where_not_zero(source.entries[x], source.entries[x]) for x in before}
+    by_name = {name: mask for tensor, mask in {**held, **masks}.items() for name in task.names_of(tensor)}
+    masked = {name: _masked(values[name], mask) for name, mask in by_name.items()}
+    zeros = {x: None if task.rewound else mask.zeros for x, mask in masks.items()}
+    return Pruned({**values, **masked}, zeros, asked, source.lineage.kept, fixed)
+
+
+def _ranked(task: Task, request: Request, amounts: Amounts, network: "ScoredNetwork | None") -> Ranked:
+    """The weights of every layer, ranked by the method."""
+    entries, layers, method = task.source.entries, task.layers, request.method
+    if request.needs("network"):
+        assert network is not None
+        return _by_scores(task, network.scores(layers, method, partial(_chosen, task, amounts)))
+    if request.needs("layer"):
+        return _by_scores(task, {x.tensor: method(entries[x.tensor].values) for x in layers})
+    dtype = common_dtype([entries[layer.tensor] for layer in layers])
+    return Ranked(
+        {x.name: MagnitudeRanking(entries[x.tensor], x.tensor, method, dtype, request.seed or 0) for x in layers}
+    )
+
+
+def _by_scores(task: Task, scores: Mapping[str, np.ndarray]) -> Ranked:
+    return Ranked({x.name: ScoreRanking(scores[x.tensor], task.source.entries[x.tensor]) for x in task.layers})
+
+
+def _masks(
+    task: Task, amounts: Amounts, layers: Sequence[Layer], ranked: Ranked, counts: Mapping[str, int]
+) -> dict[str, Mask]:
+    if task.config.pattern:
+        return by_pattern(layers, ranked, task.config.pattern)
+    return by_counts(layers, ranked, counts, rows="rows" in amounts.scope.row.needs)
+
+
+def _chosen(task: Task, amounts: Amounts, scores: Mapping[str, np.ndarray], share: float) -> dict[str, np.ndarray]:
+    """Bool masks at a share of the way, for methods that prune in steps."""
+    step, ranked = amounts.on_the_way(share), _by_scores(task, scores)
+    masks = _masks(task, step, task.layers, ranked, step.counts(ranked))
+    return {x: mask.kept(0, scores[x].size).reshape(scores[x].shape) for x, mask in masks.items()}
+
+
+def _masked(values: Entry, mask: Mask) -> Entry:
+    """A tensor with zeros, +0.0, where the mask says, made a block at a time; a zero of either sign stays as it is."""
+
+    def bits_of(start: int, stop: int) -> np.ndarray:
+        bits = values.bits_of(start, stop)
+        kind = bits.dtype.type
+        found: np.ndarray = bits * (mask.kept(start, stop) | (bits == kind(1 << (8 * bits.itemsize - 1))))
+        return found
+
+    return Derived(values.dtype, values.shape, bits_of, values)
+
+
+def _where_not_zero(other: Entry, own: Entry) -> Mask:
+    """What is zero in either tensor goes."""
+    return Mask(lambda start, stop: (other.run(start, stop) != 0) & (own.run(start, stop) != 0))
