@@ -11,7 +11,8 @@ import typer
 
 from apcli import __version__
 from apcli.cli import divergence, finetune, prune, report, train
-from apcli.cli.streams import stdout, terminal
+from apcli.cli.streams import standard, stdout, terminal
+from apcli.cli.streams.standard import Streams
 from apcli.errors import ApcliError, UsageError
 
 app = typer.Typer(
@@ -58,13 +59,15 @@ class Stopped(BaseException):
     """A signal to end, turned into an exception so that temporary files are removed on the way out."""
 
 
-class _Signals:
-    """SIGINT and SIGTERM end the run by ``Stopped``; ``received`` is the first of them, which decides the exit code."""
+class Signals:
+    """``listen``: SIGINT and SIGTERM end the run by ``Stopped``. ``received``: the first of them, for the exit code."""
 
     again = 2.0  # seconds: Python drops an exception that comes while a destructor runs, so it is raised anew
 
     def __init__(self) -> None:
         self.received: int | None = None
+
+    def listen(self) -> None:
         for signum in (signal.SIGINT, signal.SIGTERM):
             signal.signal(signum, self._stop)
 
@@ -74,6 +77,11 @@ class _Signals:
         signal.setitimer(signal.ITIMER_REAL, self.again)
         raise Stopped
 
+    def settle(self) -> None:
+        """Let the run end: ``Stopped`` is not raised anew."""
+        if self.received:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+
 
 _WORDS = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
 
@@ -82,30 +90,41 @@ _TyperUsageError: type[Exception] = typer.BadParameter.__base__  # type: ignore[
 
 
 def main() -> None:
-    """Run the command line; every failure becomes one line on stderr and the right exit code."""
-    signals = _Signals()
+    """Run this process's command line, and exit."""
+    signals = Signals()
+    signals.listen()
+    sys.exit(run(sys.argv[1:], standard.of_process(), signals))
+
+
+def run(arguments: list[str], streams: Streams, signals: Signals | None = None) -> int:
+    """Run a command line on ``streams``; every failure becomes one line on stderr and the right exit code.
+
+    What that changes in the process is put back at the end of the streams' ``with`` block.
+    """
+    signals = signals or Signals()
+    standard.begin(streams)
     try:
-        code = app(prog_name="apcli", standalone_mode=False) or 0
+        code = app(arguments, prog_name="apcli", standalone_mode=False) or 0
     except Stopped:
         code = 1
     except Exception as error:
         if os.environ.get("APCLI_DEBUG") == "1":
             traceback.print_exc()
-        sentence, code = explain(error)
+        sentence, code = explain(error, arguments)
         everywhere = code == UsageError.exit_code and getattr(error, "everywhere", True)
         told = everywhere and not terminal.is_first()  # the first process says the same
         if sentence and not signals.received and not told:  # a file closed half-way by a signal raises its own error
             terminal.say_error(sentence)
-    signal.setitimer(signal.ITIMER_REAL, 0)
+    signals.settle()
     if signals.received:
         code = 128 + signals.received
         word = _WORDS[signal.Signals(signals.received)]
         if terminal.is_first():
             terminal.say_error(f"{word}: finished files are kept, run the same command again to go on")
-    sys.exit(code)
+    return int(code)
 
 
-def explain(error: Exception) -> tuple[str, int]:
+def explain(error: Exception, arguments: list[str]) -> tuple[str, int]:
     """The sentence and the exit code for an error; the sentence is empty where the help was already printed."""
     if isinstance(error, ApcliError):
         return str(error), error.exit_code
@@ -114,18 +133,18 @@ def explain(error: Exception) -> tuple[str, int]:
         if type(error).__name__ == "NoArgsIsHelpError":
             typer.echo(text, err=True)
             return "", 2
-        return f"{text}{_given(error)} (see {_command_path(error)} --help)", 2
+        return f"{text}{_given(error, arguments)} (see {_command_path(error)} --help)", 2
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return "out of memory: choose a smaller --batch-size, or another --device", 1
     first = (str(error).strip().splitlines() or ["no message"])[0]
     return f"{type(error).__name__}: {first} (APCLI_DEBUG=1 shows where)", 1
 
 
-def _given(error: Exception) -> str:
+def _given(error: Exception, arguments: list[str]) -> str:
     """What the command line has for the option an error is about: Typer's own messages leave it out."""
     for name in getattr(getattr(error, "param", None), "opts", ()):
-        if name in sys.argv[:-1]:
-            return f", given {sys.argv[sys.argv.index(name) + 1]!r}"
+        if name in arguments[:-1]:
+            return f", given {arguments[arguments.index(name) + 1]!r}"
     return ""
 
 

@@ -1,4 +1,4 @@
-"""The console script in a folder of its own: real processes, real pipes, real files."""
+"""The command line in a folder of its own: in this process, or as the console script in real processes and pipes."""
 
 import json
 import os
@@ -7,9 +7,12 @@ import select
 import shlex
 import subprocess
 import sys
+import tempfile
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from io import BytesIO, TextIOWrapper
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +20,9 @@ import numpy as np
 import pytest
 from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
+
+from apcli.cli.main import run
+from apcli.cli.streams.standard import Streams
 
 _FOREIGN = ("APCLI_DEBUG", "APCLI_DATA_DIR", "NO_COLOR", "FORCE_COLOR", "COLUMNS", "PYTHONHASHSEED")
 
@@ -50,7 +56,11 @@ def _refuse(constant: str) -> None:
 
 
 class Shell:
-    """Runs ``apcli`` in ``folder``, and looks at the files there."""
+    """Runs ``apcli`` in ``folder``, and looks at the files there.
+
+    A call runs it in this process, on streams of its own: what is imported once serves all. ``bash`` and ``start`` are
+    for what only processes show: pipes, terminals, signals.
+    """
 
     def __init__(self, folder: Path, binaries: Path, temporary: Path) -> None:
         self.folder = folder
@@ -65,8 +75,29 @@ class Shell:
         }
 
     def __call__(self, command: str, stdin: bytes | None = None, **environment: str) -> Result:
-        """Run ``apcli COMMAND`` (words as a shell splits them); ``stdin`` None is an empty one."""
-        return self._finished(["apcli", *shlex.split(command)], stdin, environment)
+        """Run ``apcli COMMAND`` (words as a shell splits them); ``stdin`` None is an empty one.
+
+        Variables that Python reads when it starts need a process of their own, and get it.
+        """
+        if any(name.startswith("PYTHON") for name in environment):
+            return self._finished(["apcli", *shlex.split(command)], stdin, environment)
+        out, err = BytesIO(), BytesIO()
+        stdout, stderr = TextIOWrapper(out, "utf-8"), TextIOWrapper(err, "utf-8", errors="backslashreplace")
+        streams = Streams(TextIOWrapper(BytesIO(stdin or b"")), stdout, stderr)
+        with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings(), streams:
+            warnings.resetwarnings()  # the interpreter's own: pytest shows more of them
+            warnings.simplefilter("ignore", DeprecationWarning)
+            patch.chdir(self.folder)
+            patch.setattr(tempfile, "tempdir", str(self.temporary))
+            patch.setattr(sys, "excepthook", sys.excepthook)  # typer sets its own
+            for name in _FOREIGN:
+                patch.delenv(name, raising=False)
+            for name, value in ({"COLUMNS": "80"} | environment).items():
+                patch.setenv(name, value)
+            code = run(shlex.split(command), streams)
+            stdout.flush()
+            stderr.flush()
+        return Result(code, out.getvalue(), err.getvalue().decode())
 
     def bash(self, script: str, stdin: bytes | None = None, **environment: str) -> Result:
         return self._finished(["bash", "-o", "pipefail", "-c", script], stdin, environment)

@@ -3,7 +3,6 @@
 import json
 import os
 import struct
-import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from io import BufferedReader
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, cast
 from apcli.checkpoints.files import shards
 from apcli.checkpoints.files.staging import temporary_folder
 from apcli.cli.streams.incoming import CHUNK, TELLING, Incoming
+from apcli.cli.streams.standard import current
 from apcli.cli.streams.terminal import is_alone
 from apcli.errors import ApcliError, UsageError
 from apcli.records.json_objects import Record
@@ -79,9 +79,10 @@ def _piped(what: str, remedy: str) -> BufferedReader:
     """stdin, unless it is a person's keyboard, or many processes would share it."""
     if not is_alone():
         raise UsageError(f"torchrun's processes cannot share standard input: expected {what} as an argument")
-    if sys.stdin is None or sys.stdin.isatty():
+    stdin = current().stdin
+    if stdin is None or stdin.isatty():
         raise UsageError(f"nothing to read: expected {what}; {remedy}")
-    return cast(BufferedReader, sys.stdin.buffer)
+    return cast(BufferedReader, stdin.buffer)
 
 
 @contextmanager

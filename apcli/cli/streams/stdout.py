@@ -1,7 +1,6 @@
 """What a command prints: paths, records, pages and tables, on stdout."""
 
 import os
-import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from io import TextIOWrapper
@@ -9,14 +8,16 @@ from pathlib import Path
 from typing import TextIO, cast
 
 from apcli.cli.streams.incoming import CHUNK
+from apcli.cli.streams.standard import current
 from apcli.cli.streams.terminal import is_first, printable
 from apcli.errors import UsageError
 
 
 def _product() -> TextIO:
-    if sys.__stdout__ is None:
+    stdout = current().stdout
+    if stdout is None:
         raise UsageError("standard output is closed: expected somewhere to send the result")
-    return sys.__stdout__
+    return stdout
 
 
 def emit_line(text: str) -> None:

@@ -1,16 +1,12 @@
-"""Standard input, output and error: the whole contract of the pipe, here only.
-
-stdout carries the product (paths, bytes or records) and nothing else; everything said to people goes to stderr.
-So the product goes to ``sys.__stdout__``; ``sys.stdout``, where other libraries print, is stderr once a command starts.
-"""
+"""What is said to people, on stderr: messages, errors, and progress while something runs."""
 
 import logging
 import os
-import sys
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 
+from apcli.cli.streams.standard import current
 from apcli.progress import Tell
 
 
@@ -27,15 +23,26 @@ def is_first() -> bool:
 def start(quiet: bool) -> None:
     """Send what the program says to stderr; ``quiet`` leaves errors only, as does being one of many."""
     quiet = quiet or not is_first()
-    handler = logging.NullHandler() if sys.stderr is None else logging.StreamHandler(sys.stderr)
+    stderr, undo = current().stderr, current().undo
+    handler = logging.NullHandler() if stderr is None else logging.StreamHandler(stderr)
     handler.setFormatter(_Plain())
     log = logging.getLogger("apcli")
-    log.handlers[:] = [handler]
-    log.setLevel(logging.ERROR if quiet else logging.INFO)
-    log.propagate = False
+    undo.callback(_set_log, log.handlers[:], log.level, log.propagate)
+    _set_log([handler], logging.ERROR if quiet else logging.INFO, False)
     # What other libraries print (torch.hub announces its downloads) must not mix with the product.
-    sys.stdout = open(os.devnull, "w") if quiet or sys.stderr is None else sys.stderr  # noqa: SIM115  # to the end
+    aside = stderr
+    if aside is None or quiet:
+        aside = undo.enter_context(open(os.devnull, "w"))  # noqa: SIM115
+    undo.enter_context(redirect_stdout(aside))
+    undo.callback(setattr, warnings, "showwarning", warnings.showwarning)
     warnings.showwarning = lambda message, *where, **more: log.warning("%s", message)  # other libraries' words
+
+
+def _set_log(handlers: list[logging.Handler], level: int, propagate: bool) -> None:
+    log = logging.getLogger("apcli")
+    log.handlers[:] = handlers
+    log.setLevel(level)
+    log.propagate = propagate
 
 
 class _Plain(logging.Formatter):
@@ -51,9 +58,10 @@ def printable(text: str) -> str:
 
 def say_error(sentence: str) -> None:
     """Say why the program ends; which of ``torchrun``'s processes says so, where it is not the first."""
-    if sys.stderr is not None:
+    stderr = current().stderr
+    if stderr is not None:
         who = "" if is_first() else f"process {os.environ.get('RANK')}: "
-        print(printable(f"apcli: error: {who}{' '.join(sentence.split())}"), file=sys.stderr)
+        print(printable(f"apcli: error: {who}{' '.join(sentence.split())}"), file=stderr)
 
 
 @contextmanager
@@ -63,7 +71,8 @@ def progress() -> Iterator[Tell]:
     With a ``share`` in [0, 1] a bar stands before it.
     An empty text takes the line away until there is another one: before something is printed on the same terminal.
     """
-    if sys.stderr is None or not sys.stderr.isatty() or logging.getLogger("apcli").level >= logging.ERROR:
+    stderr = current().stderr
+    if stderr is None or not stderr.isatty() or logging.getLogger("apcli").level >= logging.ERROR:
         yield lambda text, share=None: None
         return
     from rich.console import Console
@@ -72,7 +81,7 @@ def progress() -> Iterator[Tell]:
 
     text_alone = (SpinnerColumn(), TextColumn("{task.description}"))
     with_bar = (SpinnerColumn(), BarColumn(20), TaskProgressColumn(), TextColumn("{task.description}"))
-    bar = Progress(console=Console(stderr=True), transient=True)
+    bar = Progress(console=Console(file=stderr), transient=True)
     task = bar.add_task("", total=1.0)
 
     def tell(text: str, share: float | None = None) -> None:
