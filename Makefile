@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help demo test test-long test-lowest lint docs gpu-check install clean
+.PHONY: help demo test test-fast test-long test-lowest test-wheel lint docs gpu-check install clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*  ## /make \1\t/p' Makefile | expand -t 18
@@ -13,6 +13,9 @@ demo: install  ## run a whole experiment on real data, into demo/
 
 test: install lint  ## lint, then all tests but the long ones
 	$(BIN)/python -m pytest -n 2
+
+test-fast: install  ## the tests that take no second each
+	$(BIN)/python -m pytest -n 2 -m 'not slow and not long'
 
 test-long: install  ## tests that take minutes: whole pipelines, the commands of the pages
 	$(BIN)/python -m pytest -n 2 -m long
@@ -26,6 +29,9 @@ test-lowest: .venv-lowest/installed  ## the tests with the oldest versions that 
 	.venv-lowest/bin/python -m pip install --quiet --disable-pip-version-check uv
 	VIRTUAL_ENV=$(CURDIR)/.venv-lowest .venv-lowest/bin/uv pip install --quiet --resolution lowest-direct --editable '.[dev]'
 	touch $@
+
+test-wheel:  ## build the wheel, and run the demo from it in an empty environment
+	.ci/wheel $(PYTHON)
 
 lint: install  ## ruff and mypy
 	$(BIN)/ruff check
