@@ -88,8 +88,3 @@ FIGURES = Table(
         ),
     ),
 )
-
-
-def figure_rows() -> dict[str, FigureRow]:
-    """The rows of ``FIGURES`` by name."""
-    return {row.name: row for row in FIGURES if isinstance(row, FigureRow)}

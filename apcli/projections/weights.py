@@ -77,6 +77,18 @@ class Tensors:
         return run
 
 
+class _Noted:
+    """Rows that note whether they were read."""
+
+    def __init__(self, rows: Rows) -> None:
+        self._rows = rows
+        self.were_read = False
+
+    def blocks(self) -> Iterator[np.ndarray]:
+        self.were_read = True
+        return self._rows.blocks()
+
+
 class WeightProjections:
     """Reduces the differences of weights to what the laws of each choice depend on.
 
@@ -146,14 +158,15 @@ class WeightProjections:
         return Distances(covariances, t.layer.shape[0], t.columns)
 
     def _covariances_of(self, choice: Distribution, t: Tensors) -> Any:
-        """Those of one layer; where they depend on the dense weights alone they are had once for all pruned files."""
+        """Those of one layer; where they read the dense weights alone they are made once for all pruned files."""
         parameters = {**ELLIPTICAL, **choice.parameters}
         row = COVARIANCES.row(str(parameters["cov"]))
         given = {key: parameters[key] for key in ("scale", "pruned_scale", *row.parameters)}
         key = (t.layer.tensor, (("cov", row.name), *given.items()))
         if key not in self._covariances:
-            made = row.load()(t.rows(t.dense), t.rows(t.pruned), **given)
-            if parameters.get("pruned_cov") == "own":
+            pruned = _Noted(t.rows(t.pruned))
+            made = row.load()(t.rows(t.dense), Rows(pruned.blocks, t.layer.shape[0], t.columns), **given)
+            if pruned.were_read:
                 return made
             self._covariances[key] = made
         return self._covariances[key]

@@ -3,20 +3,16 @@
 import pytest
 from studies import drawn_study
 
-from apcli.figures import FIGURES, figure_rows
+from apcli.figures import FIGURES
 
 
 def test_every_row_is_a_figure_with_a_title_and_a_caption():
-    rows = figure_rows()
-    assert list(rows) == FIGURES.names
-    assert all(row.title for row in rows.values())
-    assert all(("{}" in row.summary) == (row.per is not None) for row in rows.values())
+    assert all(row.title for row in FIGURES)
+    assert all(("{}" in row.summary) == (row.per is not None) for row in FIGURES)
 
 
-@pytest.mark.parametrize(
-    "name", [name for name, row in figure_rows().items() if {"ap", "pd", "epochs"} >= set(row.needs)]
-)
+@pytest.mark.parametrize("name", [row.name for row in FIGURES if {"ap", "pd", "epochs"} >= set(row.needs)])
 def test_a_row_draws_the_study_and_what_it_is_drawn_for(name):
-    row, study = figure_rows()[name], drawn_study()
+    row, study = FIGURES.row(name), drawn_study()
     subject = {None: (), "method": ("random",), "sparsity": (0.3,)}[row.per]
     assert row.load()(study, *subject).axes

@@ -2,7 +2,7 @@
 
 from studies import METHODS, SPARSITIES, drawn_study
 
-from apcli.figures import figure_rows
+from apcli.figures import FIGURES
 from apcli.figures.study import Curve, PlottedEstimate, Point, Study
 
 
@@ -23,5 +23,5 @@ def test_every_need_can_be_met():
     curves = {"pruned": (Curve("lowest", False, {0.1: Point(90.0)}),)}
     rankings = {"PD": {"AP2": PlottedEstimate(0.9, None)}}
     full = Study((*drawn_study().series[:-2], *drawn_study(epochs=()).series[-2:]), curves, 92.0, rankings)
-    assert full.holds == {need for row in figure_rows().values() for need in row.needs}
+    assert full.holds == {need for row in FIGURES for need in row.needs}
     assert Study().holds == set()

@@ -8,11 +8,13 @@ from typing import Annotated, ClassVar
 import numpy as np
 import pytest
 import torch
+from matplotlib.figure import Figure
 from safetensors.torch import load_file, save_file
 
 from apcli import api
 from apcli.criteria import METHODS
 from apcli.errors import UsageError
+from apcli.figures import FIGURES, FigureRow
 from apcli.projections import COVARIANCES, DISTRIBUTIONS, ELLIPTICAL, CovarianceRow, DistributionRow
 from apcli.records import KINDS, lines
 from apcli.records.json_objects import Record, documented
@@ -53,6 +55,18 @@ def drawn_chi_squared(draws, pair, points):
     return Estimate(math.expm1(found.value), math.exp(found.value) * found.std_error)
 
 
+def own_variance(dense, pruned, scale, pruned_scale):
+    """The variance of the pruned rows, whichever file they come from."""
+    return diag(pruned, pruned, scale, pruned_scale, pruned_cov="same")
+
+
+def one_dot(study):
+    """As high as there are series."""
+    figure = Figure()
+    figure.subplots().plot([0], [len(study.series)], "o")
+    return figure
+
+
 @dataclass(frozen=True, kw_only=True)
 class Remark(Record):
     """A record that says something."""
@@ -78,6 +92,8 @@ DISTRIBUTION = row(
     parameters={"closer": 2.0, **ELLIPTICAL},
     choices={"cov": COVARIANCES},
 )
+OWN_VARIANCE = row(CovarianceRow, "own-variance", own_variance, needs=("weights",))
+DOT = row(FigureRow, "one-dot", one_dot, needs=("ap",), title="A dot")
 REMARK = row(Row, "remark", Remark)
 
 
@@ -141,6 +157,27 @@ def test_a_distribution_and_a_covariance(files):
         page = api.report_html([plain, near, wide])
         assert "AP3 half-as-far" in page
         assert "is twice as wide." in page
+
+
+def test_a_covariance_of_the_pruned_weights_is_measured_for_each_file(files, tmp_path):
+    dense, _ = moved(files)
+    (other,) = api.prune(files[0], sparsity=0.5, output=tmp_path / "other.safetensors")
+    with COVARIANCES.adding(OWN_VARIANCE):
+        found = list(
+            api.divergence(*files[1:], other, dense=files[0], dist="gaussian:cov=own-variance", level="network")
+        )
+    for record, file in zip(found, (files[1], other.path), strict=True):
+        pruned = load_file(file)["fc.weight"].double().numpy()
+        variance = (5 * pruned.var(0, ddof=1) + pruned.var(0, ddof=1).mean()) / 6
+        assert record.value == pytest.approx(float(((dense - pruned) ** 2 / variance).sum()) / 2, rel=1e-12)
+
+
+def test_a_figure(files):
+    with FIGURES.adding(DOT):
+        page = api.report_html(records(files))
+    assert "<h2>A dot</h2>" in page
+    assert "<figcaption>from outside</figcaption>" in page
+    assert "A dot" not in api.report_html(records(files))
 
 
 def test_a_record_kind(files, caplog):

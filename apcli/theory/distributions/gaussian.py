@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -29,6 +30,9 @@ class GaussianPair:
 
     Sums run over the eigenvalues 1 + e_i of S1 in the metric of S2, with d_i the shift along their eigenvectors.
     """
+
+    df: ClassVar[float] = math.inf  # of the Student-t distributions that it is the limit of
+    pruned_df: ClassVar[float] = math.inf
 
     shift: Shift
 

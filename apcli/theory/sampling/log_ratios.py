@@ -11,16 +11,14 @@ divergence of order shift^2 is not drowned by terms of order shift.
 
 import math
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
 
-from apcli.theory.distributions.gaussian import GaussianPair
 from apcli.theory.distributions.products import ProductPair
 from apcli.theory.distributions.radial import Radial
 from apcli.theory.distributions.shifts import Shift
-from apcli.theory.distributions.student_t import StudentTPair
 from apcli.theory.measures import NotDefined, Pair
 
 # Numbers drawn at once, the unit in which the generator is read, by the kind of device: on a CPU they stay in a core's
@@ -29,6 +27,20 @@ _BLOCKS = {"cpu": 2**14, "cuda": 2**22}
 _NUMBERS = 10**11  # more than that in one estimate would take hours
 _FARTHEST = 1e150  # squares beyond it overflow
 _FEW = 0.2  # degrees of freedom below which a gamma variable may be smaller than floats
+
+
+@runtime_checkable
+class Elliptical(Protocol):
+    """A pair of Student-t distributions, or of Gaussians, which have infinite degrees of freedom."""
+
+    @property
+    def shift(self) -> Shift: ...
+
+    @property
+    def df(self) -> float: ...
+
+    @property
+    def pruned_df(self) -> float: ...
 
 
 def antithetic(pair: Pair, points: int, generator: torch.Generator) -> Iterator[torch.Tensor]:
@@ -50,10 +62,12 @@ def antithetic(pair: Pair, points: int, generator: torch.Generator) -> Iterator[
 
 
 def elliptical_parameters(pair: Pair) -> tuple[Shift, float, float]:
-    """The shift and the degrees of freedom of both laws; infinite ones are a Gaussian's."""
-    if isinstance(pair, GaussianPair):
-        return pair.shift, math.inf, math.inf
-    if isinstance(pair, StudentTPair):
+    """The shift and the degrees of freedom of both laws; infinite ones are a Gaussian's.
+
+    Raises:
+        NotDefined: the pair does not have them.
+    """
+    if isinstance(pair, Elliptical):
         return pair.shift, pair.df, pair.pruned_df
     raise NotDefined("only Gaussian, Student-t and product laws are drawn: predictive is exact, use --estimator exact")
 

@@ -9,7 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from apcli import __version__
-from apcli.figures import figure_rows
+from apcli.figures import FIGURES
 from apcli.stages.report.agreement import Agreement, agreements
 from apcli.stages.report.experiment import Group, Report, Trial, file_name
 from apcli.stages.report.page.pictures import Picture
@@ -97,7 +97,7 @@ def _part(group: Group, drawn: Sequence[Picture]) -> Part:
     found = agreements(group)
     sections = [Section("Runs", tables=[PageTable(table) for table in rows.runs_tables(group)])]
     beside = _beside(group, found)
-    for row in figure_rows().values():
+    for row in FIGURES:
         pictures = [picture for picture in drawn if picture.row is row]
         words, tables = beside.get(row.name, ((), ()))
         if pictures or tables:

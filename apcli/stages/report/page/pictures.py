@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from matplotlib.figure import Figure
 
-from apcli.figures import FigureRow, figure_rows
+from apcli.figures import FIGURES, FigureRow
 from apcli.figures.study import Curve, PlottedEstimate, Point, Series, Study
 from apcli.figures.style import svg
 from apcli.stages.report import accuracies
@@ -44,7 +44,7 @@ def pictures(report: Report) -> list[Picture]:
     for group in report.groups:
         prefix = f"{group.title}." if len(report.groups) > 1 else ""
         study, several = study_of(group), any(len(run.trials) > 1 for run in group.runs)
-        for row in figure_rows().values():
+        for row in FIGURES:
             for subject in _subjects(row, study):
                 suffix = "" if subject is None else f".{_text(subject)}"
                 name = _unique(_slug(f"{prefix}{row.name}{suffix}"), taken)

@@ -1,6 +1,6 @@
 """The report as Markdown."""
 
-from apcli.figures import figure_rows
+from apcli.figures import FIGURES
 from apcli.stages.report import accuracies
 from apcli.stages.report.agreement import agreements
 from apcli.stages.report.experiment import Report
@@ -13,7 +13,6 @@ from apcli.stages.report.verdict import caveats, verdict
 def to_markdown(report: Report) -> str:
     """Title, words, tables and caveats; one section per model and data set."""
     parts = [f"# Pruning report: {_plain(report.title)}"]
-    figures = figure_rows()
     for group in report.groups:
         found = agreements(group)
         parts += [f"## {_plain(group.title)}", "\n".join(f"- {_plain(sentence)}" for sentence in verdict(group, found))]
@@ -21,11 +20,11 @@ def to_markdown(report: Report) -> str:
         parts += ["### Runs", *(_markdown(table) for table in rows.runs_tables(group))]
         if accuracies.compared(group):
             table = rows.accuracy_table(group)
-            parts += [f"### {figures['accuracy'].title}", _plain(table.caption), _markdown(table)]
+            parts += [f"### {FIGURES.row('accuracy').title}", _plain(table.caption), _markdown(table)]
         made = rankings(found)
         if made:
             parts += [
-                f"### {figures['ranking'].title}",
+                f"### {FIGURES.row('ranking').title}",
                 "\n".join(f"- {_plain(line)}" for line in sentences(group, made)),
             ]
             parts.append(_markdown(rows.ranking_table(group, made)))

@@ -5,10 +5,8 @@ from dataclasses import replace
 import pytest
 from studies import only_group
 
-from apcli import figures
-from apcli.figures import FigureRow
+from apcli.figures import FIGURES, FigureRow
 from apcli.records.divergence import PerformanceDifference
-from apcli.registry.tables import Table
 from apcli.stages.report.experiment import build
 from apcli.stages.report.page.document import page
 from apcli.stages.report.page.pictures import pictures, study_of
@@ -39,7 +37,7 @@ def test_a_study_has_a_series_for_each_run_and_measure(small):
     assert first.final.mean == run.final(group.measures[0].key).mean
 
 
-def test_a_new_row_is_drawn_saved_and_shown(make_grid, monkeypatch):
+def test_a_new_row_is_drawn_saved_and_shown(make_grid):
     """A new figure is a function and a row: the report needs no change."""
     row = FigureRow(
         "one-bar",
@@ -50,11 +48,11 @@ def test_a_new_row_is_drawn_saved_and_shown(make_grid, monkeypatch):
         title="Bars",
         per="method",
     )
-    monkeypatch.setattr(figures, "FIGURES", Table("figure", (*figures.FIGURES, row)))
     report = build(make_grid(seeds=(0,), epochs=0, sparsities=(0.1,)))
-    drawn = [picture for picture in pictures(report) if picture.row is row]
+    with FIGURES.adding(row):
+        drawn = [picture for picture in pictures(report) if picture.row is row]
+        text = page(report, drawn)
     assert [picture.name for picture in drawn] == ["one-bar.lowest", "one-bar.random", "one-bar.highest"]
-    text = page(report, drawn)
     assert "<h2>Bars</h2>" in text
     assert "<figcaption>As high as there are series of random.</figcaption>" in text
 
