@@ -14,12 +14,11 @@ from apcli.configs.values import config_of
 from apcli.errors import UsageError
 from apcli.projections import DISTRIBUTIONS
 from apcli.projections.caveats import of_projection
-from apcli.records import lines
-from apcli.records.divergence import Difference, DivergenceRecord
 from apcli.theory import MEASURES
 
 if TYPE_CHECKING:
     from apcli.checkpoints.checkpoint import Checkpoint
+    from apcli.records.divergence import DivergenceRecord
 
 OPTIONS = {
     "dist": shared.Dist,
@@ -60,6 +59,8 @@ def divergence(
       apcli divergence a b --dist gaussian:cov=activation,predictive --data digits
       apcli divergence a b --dist student-t:df=3 --measure js,tv --estimator mc
     """
+    from apcli.records import lines
+
     terminal.start(quiet)
     config = config_of(DivergenceConfig, options)
     with terminal.progress() as tell:
@@ -82,24 +83,25 @@ def _pairs(arguments: list[str], dense: str | None) -> "Iterator[tuple[Checkpoin
     return pairs_of(stdin.checkpoints_in(arguments), dense, pair=len(arguments) == 2)
 
 
-def _emit_table(title: str, found: list[DivergenceRecord]) -> None:
+def _emit_table(title: str, found: "list[DivergenceRecord]") -> None:
     columns = ["epoch", "layer", "dim", "dist", "measure", "value", "PD loss (test)", "PD accuracy (test)"]
     rows = []
     for record in found:
-        pd = record.pd.test or Difference()
+        pd = record.pd.test
         named = (record.layer, str(record.dim), _spec(record), _measure_name(record), _value(record))
-        rows.append([_text(record.epoch, "d"), *named, _text(pd.loss, ".4f"), _text(pd.accuracy, ".2f")])
+        loss, accuracy = (None, None) if pd is None else (pd.loss, pd.accuracy)
+        rows.append([_text(record.epoch, "d"), *named, _text(loss, ".4f"), _text(accuracy, ".2f")])
     finite = [record for record in found if _is_finite(record.value)]
     said = {_spec(record): of_projection(record.dist, record.params) for record in finite}
     caption = "\n".join(f"{spec} {words}" for spec, sentences in said.items() for words in sentences)
     stdout.emit_table(title, columns, rows, caption or None)
 
 
-def _spec(record: DivergenceRecord) -> str:
+def _spec(record: "DivergenceRecord") -> str:
     return DISTRIBUTIONS.spec_of(record.dist, record.params)
 
 
-def _measure_name(record: DivergenceRecord) -> str:
+def _measure_name(record: "DivergenceRecord") -> str:
     name = str(record.measure)
     if name not in MEASURES:  # a number such as AP2 is its own
         return name
@@ -107,7 +109,7 @@ def _measure_name(record: DivergenceRecord) -> str:
     return spec if record.draws is None else f"{spec} ({record.estimator})"
 
 
-def _value(record: DivergenceRecord) -> str:
+def _value(record: "DivergenceRecord") -> str:
     if not _is_finite(record.value):
         return "-"
     return f"{record.value:.6g}" + (f" ± {record.std_error:.2g}" if record.std_error else "")

@@ -11,7 +11,6 @@ from apcli.cli.streams import stdin, stdout, terminal
 from apcli.configs.describe import CostsConfig
 from apcli.configs.values import config_of, defaults_of, option_of
 from apcli.errors import UsageError
-from apcli.records import lines
 
 OPTIONS = {
     "macs": Annotated[
@@ -79,6 +78,7 @@ def report(
 
 
 def _describe(arguments: list[str], config: CostsConfig, as_json: bool) -> None:
+    from apcli.records import lines
     from apcli.stages.describe.description import to_text
 
     with terminal.progress() as tell:

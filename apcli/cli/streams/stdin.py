@@ -15,11 +15,10 @@ from apcli.cli.streams.incoming import CHUNK, TELLING, Incoming
 from apcli.cli.streams.standard import current
 from apcli.cli.streams.terminal import is_alone
 from apcli.errors import ApcliError, UsageError
-from apcli.records.json_objects import Record
-from apcli.records.lines import load
 
 if TYPE_CHECKING:
     from apcli.checkpoints.checkpoint import Checkpoint
+    from apcli.records.json_objects import Record
 
 _MAX_HEADER = 100_000_000  # the safetensors library's own limit
 
@@ -111,12 +110,14 @@ def _spooled(stdin: Incoming) -> Iterator[Path]:
         yield path
 
 
-def records_in(arguments: list[str]) -> Iterator[Record]:
+def records_in(arguments: list[str]) -> "Iterator[Record]":
     """The records in the files that arguments name, or on standard input.
 
     Raises:
         UsageError: no such file, no record at all, or something that is no record.
     """
+    from apcli.records.lines import load
+
     count = 0
     for argument in arguments or ["-"]:
         if argument == "-":
