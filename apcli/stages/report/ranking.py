@@ -14,7 +14,7 @@ LOWER, UNRESOLVED, UNKNOWN = "lower", "not distinguishable", "too few runs"
 
 
 @dataclass(frozen=True)
-class Place:
+class RankingPlace:
     """Measures that order the runs alike, and how far their tau is below that of the best.
 
     ``below`` is the interval of the difference, from resamples shared with the best measure; None for the best itself,
@@ -44,10 +44,10 @@ class MeasureRanking:
 
     target: Quantity
     moment: str
-    places: tuple[Place, ...]
+    places: tuple[RankingPlace, ...]
 
     @property
-    def best(self) -> Place:
+    def best(self) -> RankingPlace:
         return self.places[0]
 
 
@@ -92,7 +92,7 @@ def sentences(group: Group, made: Iterable[MeasureRanking]) -> list[str]:
     return lines
 
 
-def _rest(others: Sequence[Place], runs: int) -> str:
+def _rest(others: Sequence[RankingPlace], runs: int) -> str:
     if others[0].below is None:
         return f"{count(runs, 'run')} are too few to say which differences are more than chance"
     parts = []
@@ -116,7 +116,7 @@ def _order(a: Agreement) -> tuple[int, ...]:
     return tuple(ranks[value] for value in values)
 
 
-def _place(best: Agreement, members: Sequence[Agreement], there: Sequence[Agreement]) -> Place:
+def _place(best: Agreement, members: Sequence[Agreement], there: Sequence[Agreement]) -> RankingPlace:
     own = members[0]
     fixed = [a for a in there if a.sparsity is not None and a.measure == own.measure]
     pairs = sum(a.agree for a in fixed), sum(a.pairs for a in fixed)
@@ -127,4 +127,4 @@ def _place(best: Agreement, members: Sequence[Agreement], there: Sequence[Agreem
             kendall.bootstrap([c.ap.mean for c in a.compared], [c.pd.mean for c in a.compared]) for a in (best, own)
         )
         below = kendall.interval(theirs - ours)
-    return Place(tuple(a.measure for a in members), own, difference, below, pairs)
+    return RankingPlace(tuple(a.measure for a in members), own, difference, below, pairs)

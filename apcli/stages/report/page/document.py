@@ -54,7 +54,7 @@ class Section:
 
 
 @dataclass(frozen=True)
-class Part:
+class GroupPart:
     """The part of the page about one group."""
 
     title: str
@@ -93,7 +93,7 @@ def _trusted(text: str) -> Markup:
     return Markup(text)
 
 
-def _part(group: Group, drawn: Sequence[Picture]) -> Part:
+def _part(group: Group, drawn: Sequence[Picture]) -> GroupPart:
     found = agreements(group)
     sections = [Section("Runs", tables=[PageTable(table) for table in rows.runs_tables(group)])]
     beside = _beside(group, found)
@@ -108,7 +108,7 @@ def _part(group: Group, drawn: Sequence[Picture]) -> Part:
     ):
         if table.rows:
             sections.append(Section(title, tables=[PageTable(table, most)]))
-    return Part(group.title, facts(group), tiles(group, found), verdict(group, found), group.notes, sections)
+    return GroupPart(group.title, facts(group), tiles(group, found), verdict(group, found), group.notes, sections)
 
 
 def _beside(group: Group, found: Sequence[Agreement]) -> dict[str, tuple[Sequence[str], Sequence[PageTable]]]:

@@ -37,17 +37,10 @@ def test_a_study_has_a_series_for_each_run_and_measure(small):
     assert first.final.mean == run.final(group.measures[0].key).mean
 
 
-def test_a_new_row_is_drawn_saved_and_shown(make_grid):
+def test_a_new_row_is_drawn_and_shown(make_grid):
     """A new figure is a function and a row: the report needs no change."""
-    row = FigureRow(
-        "one-bar",
-        "studies:one_bar",
-        "As high as there are series of {}.",
-        "a test",
-        ("ap",),
-        title="Bars",
-        per="method",
-    )
+    caption = "As high as there are series of {}."
+    row = FigureRow("one-bar", "studies:one_bar", caption, "a test", ("ap",), title="Bars", per="method")
     report = build(make_grid(seeds=(0,), epochs=0, sparsities=(0.1,)))
     with FIGURES.adding(row):
         drawn = [picture for picture in pictures(report) if picture.row is row]
