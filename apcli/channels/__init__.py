@@ -1,1 +1,1 @@
-"""Channels: what one channel is, over all tensors that have a part in it, and how a network loses it."""
+"""Channels: the parts of all tensors that form one channel, and their removal from a network."""

@@ -1,4 +1,4 @@
-"""Which layer's outputs another layer reads: weight by weight, in the order of execution."""
+"""Flows of channels from the layer that makes them to the layers that read them, in the order of execution."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,8 +14,8 @@ from apcli.channels.groups import TensorsOf, traced
 class Flow:
     """Channels that one weight makes and another reads, with no other weight between them.
 
-    Channel ``made[i]`` along ``maker_dim`` of ``maker`` reaches entry ``read[i]`` along ``reader_dim`` of ``reader``:
-    alone, as a term of a sum, or as a part of a join. Both are int64 [n]; a channel may be read at several entries.
+    Channel ``made[i]`` along ``maker_dim`` of ``maker`` reaches entry ``read[i]`` along ``reader_dim`` of ``reader``,
+    alone, as a term of a sum, or as a part of a concatenation. Both are int64 [n]; several entries may read a channel.
     """
 
     maker: str  # as in the state dict
@@ -27,19 +27,19 @@ class Flow:
 
 
 def flows(model: nn.Module, example: Tensor) -> list[Flow]:
-    """All flows between the linear layers and convolutions of a network, depthwise ones among them.
+    """All flows between the linear layers and convolutions of a network, including depthwise ones.
 
-    Channels that attention, a recurrent layer or a grouped convolution takes flow no further.
+    Flows end at attention, recurrent layers and grouped convolutions.
 
     Args:
-        example: images [B, ...] as the model takes them; of them the shape alone matters.
+        example: images [B, ...] as the model takes them; only their shape matters.
 
     Raises:
         ApcliError: the network does not run on ``example``, or cannot be traced.
     """
     network, graph = traced(model, example)
     tensors = TensorsOf(network)
-    found = []
+    found_flows = []
     for module in network.modules():
         if module not in graph.module2node or obstacle(graph.module2node[module])[1]:
             continue
@@ -50,12 +50,12 @@ def flows(model: nn.Module, example: Tensor) -> list[Flow]:
                     entries = tensors.state[reader].shape[reader_dim]
                     pairs = sorted((i.root_idx, i.idx) for i in indices if i.idx < entries)
                     made, read = np.array(pairs, np.int64).reshape(-1, 2).T
-                    found.append(Flow(maker, maker_dim, made, reader, reader_dim, read))
-    return found
+                    found_flows.append(Flow(maker, maker_dim, made, reader, reader_dim, read))
+    return found_flows
 
 
 def _weights(tensors: TensorsOf, module: nn.Module, *, reads: bool) -> Iterator[tuple[str, int]]:
-    """The weight of a module and the dimension of its outputs, or of what it reads; none of a grouped convolution."""
+    """Yield a module's weight and the dimension of its outputs or, if ``reads``, inputs; no grouped convolution's."""
     is_grouped = getattr(module, "groups", 1) > 1
     if not is_weighing(module) or (is_grouped and not is_depthwise(module)):
         return

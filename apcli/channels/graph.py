@@ -1,8 +1,8 @@
-"""How channels pass through a network: torch-pruning's dependency graph, held to the shapes that were traced.
+"""The paths of channels through a network: torch-pruning's dependency graph, corrected by traced shapes.
 
-The graph (Fang et al. 2023, DepGraph, arXiv:2301.12900) is made of the operations of a forward pass, and tells which
-of them a channel meets. It guesses from numbers of channels how reshapes and joins move them; here the traced shapes
-say it, and where they do not, channels are followed no further.
+The graph (Fang et al. 2023, DepGraph, arXiv:2301.12900) consists of the operations of a forward pass and shows which of
+them a channel passes. torch-pruning guesses from channel counts how reshapes and concatenations move channels; here the
+traced shapes decide, and where they cannot, channels are followed no further.
 """
 
 import itertools
@@ -20,25 +20,25 @@ from apcli.libraries import library
 
 
 class Index(NamedTuple):
-    """The entry ``idx`` of a node belongs to the channel ``root_idx``; torch-pruning's mappings make such pairs."""
+    """Entry ``idx`` of a node, which belongs to channel ``root_idx``: the pairs of torch-pruning's mappings."""
 
     idx: int
     root_idx: int
 
 
-Reached = Mapping[tuple[Any, Callable[..., Any]], set[Index]]  # by node and the pruning function that is due there
+Reached = Mapping[tuple[Any, Callable[..., Any]], set[Index]]  # by node and the pruning function to apply there
 
 
 def graph_of(model: nn.Module, example: Tensor) -> Any:
-    """torch-pruning's dependency graph; an operation of its own stands behind every output, so that none is missed.
+    """Build torch-pruning's dependency graph; an extra operation follows every output, so that none is missed.
 
     Raises:
-        ApcliError: the network does not run on ``example``, or the graph cannot be made of it.
+        ApcliError: the network does not run on ``example``, or its graph cannot be built.
     """
     pruning = library("torch_pruning")
 
     class Graph(pruning.DependencyGraph):  # type: ignore[name-defined]
-        """How reshapes and joins move channels is taken from the traced shapes, where the library would guess."""
+        """Takes the moves of channels by reshapes and concatenations from traced shapes, where the library guesses."""
 
         def _build_dependency(self, module2node: Mapping[Any, Any]) -> None:
             super()._build_dependency(module2node)
@@ -47,9 +47,9 @@ def graph_of(model: nn.Module, example: Tensor) -> Any:
                     node.type = pruning.ops.OPTYPE.ELEMENTWISE
                     _map_(node)
 
-    def outputs(found: Any) -> list[Tensor]:
-        flat = pruning.utils.flatten_as_list(found)
-        return [output * 1 for output in flat if isinstance(output, Tensor) and output.grad_fn is not None]
+    def outputs(output: Any) -> list[Tensor]:
+        flat = pruning.utils.flatten_as_list(output)
+        return [each * 1 for each in flat if isinstance(each, Tensor) and each.grad_fn is not None]
 
     try:
         with torch.enable_grad():
@@ -62,16 +62,16 @@ def graph_of(model: nn.Module, example: Tensor) -> Any:
             )
     except (MemoryError, torch.OutOfMemoryError):
         raise
-    except Exception as error:  # the network's own code and the library raise whatever they like
+    except Exception as error:  # the network's own code and the library may raise anything
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise ApcliError(
             f"the channels of this network cannot be traced ({reason}): "
-            "prune single weights, by a method that does not ask which layers stand around them"
+            "prune single weights, by a method that needs no neighbouring layers"
         ) from error
 
 
 def _map_(node: Any) -> None:
-    """Give a flattening and a join the maps between their channels' numbers and those of what they take."""
+    """Set the index maps between the inputs' and the output's channels of a flattening or a concatenation."""
     if obstacle(node)[1]:
         return
     before, after = _shapes(node.grad_fn)
@@ -83,7 +83,7 @@ def _map_(node: Any) -> None:
     elif _kind(node) == "_ReshapeOp" and len(after) == 2 and before[0][:2] != after and before[0][-1] != after[-1]:
         pixels = math.prod(before[0][2:])
         maps.append((lambda i: range(i * pixels, (i + 1) * pixels), lambda i: (i // pixels,)))
-    inputs = zip(node.inputs, node.dependencies, maps, strict=False)  # the first dependencies are those on inputs
+    inputs = zip(node.inputs, node.dependencies, maps, strict=False)  # dependencies on inputs come first
     for source, backwards, (there, back) in inputs:
         onwards = next(d for d in source.dependencies if d.target is node and d.index_mapping[0] is None)
         onwards.index_mapping[0], backwards.index_mapping[0] = partial(_mapped, there), partial(_mapped, back)
@@ -98,7 +98,7 @@ def _mapped(numbers: Callable[[int], Iterable[int]], indices: Iterable[Index]) -
 
 
 def reached_from(graph: Any, module: nn.Module, roots: Iterable[int]) -> Reached:
-    """Follow the channels ``roots`` that ``module`` makes through the graph, both ways, until nothing new is met."""
+    """Follow the channels ``roots`` that ``module`` makes through the graph, both ways, to all that they reach."""
     node = graph.module2node[module]
     reached: dict[tuple[Any, Callable[..., Any]], set[Index]] = defaultdict(set)
     pending = [(node, graph.get_pruner_of_module(module).prune_out_channels, [Index(i, i) for i in roots])]
@@ -116,10 +116,10 @@ def reached_from(graph: Any, module: nn.Module, roots: Iterable[int]) -> Reached
 
 
 def onwards_from(graph: Any, module: nn.Module, size: int) -> Reached:
-    """Follow the channels that ``module`` makes ahead, as far as the layers with a weight that take them in.
+    """Follow the channels that ``module`` makes forwards to the next layers with weights.
 
-    Norms, activations, pooling, sums and joins let them pass. Nothing is followed against the order of execution: the
-    other terms of a sum, and what reads the stream before the sum, are not met.
+    Norms, activations, pooling, sums and concatenations pass them on. Nothing is followed against the order of
+    execution: the other terms of a sum, and readers of the stream before the sum, are not reached.
     """
     start = graph.module2node[module]
     reached: dict[tuple[Any, Callable[..., Any]], set[Index]] = defaultdict(set)
@@ -140,7 +140,7 @@ def onwards_from(graph: Any, module: nn.Module, size: int) -> Reached:
 
 
 def _through(dependency: Any, indices: Iterable[Index]) -> list[Index]:
-    """The channels' numbers in the node that a dependency leads to."""
+    """Map the channels' indices to the node that a dependency leads to."""
     mapped: Any = list(indices)
     for mapping in dependency.index_mapping:
         mapped = mapped if mapping is None else mapping(mapped)
@@ -148,19 +148,19 @@ def _through(dependency: Any, indices: Iterable[Index]) -> list[Index]:
 
 
 def is_weighing(module: Any) -> bool:
-    """Whether a module multiplies channels by weights of two or more dimensions that are its own."""
+    """Whether a module multiplies channels by its own weight of two or more dimensions."""
     return isinstance(module, nn.Linear | nn.modules.conv._ConvNd)
 
 
 def obstacle(node: Any) -> tuple[str, bool]:
-    """Why channels that meet this node are fixed ("" where they are not), and whether they are followed no further."""
+    """The reason why channels that pass this node cannot be removed ("" if they can), and whether they end here."""
     module, step = node.module, node.grad_fn
     kind = _kind(node)
     operation = step.name().removesuffix("0").removesuffix("1").removesuffix("Backward") if step is not None else ""
     if kind == "_OutputOp":
         return "they are the network's output", True
     if isinstance(module, nn.Parameter):
-        return "they are joined with a parameter of no layer", True
+        return "they are combined with a parameter outside any layer", True
     if isinstance(module, nn.LayerNorm | nn.GroupNorm) or "LayerNorm" in operation or "GroupNorm" in operation:
         return "a norm takes its statistics over them", False
     if isinstance(module, nn.MultiheadAttention) or "Attention" in operation:
@@ -174,7 +174,7 @@ def obstacle(node: Any) -> tuple[str, bool]:
     if isinstance(module, nn.modules.conv._ConvNd) and module.groups > 1 and not is_depthwise(module):
         return "a grouped convolution makes or reads them", True
     if kind in ("_SplitOp", "_UnbindOp", "_SliceOp", "_ExpandOp") and _is_over_channels(step):
-        return "they are cut up or repeated", True
+        return "they are split or repeated", True
     if operation == "ConstantPadNd" and _pads_channels(step):
         return "a shortcut pads them", True
     if kind == "_ReshapeOp" and _regroups(step):
@@ -182,7 +182,7 @@ def obstacle(node: Any) -> tuple[str, bool]:
             return "a weight is computed from a parameter (standardised, say) before a layer takes it", True
         return "they are regrouped", True
     if kind == "_ConcatOp" and not _joins_channels(node):
-        return "they are joined with others along another dimension, or with a constant", True
+        return "they are concatenated along another dimension, or with a constant", True
     return "", False
 
 
@@ -198,36 +198,36 @@ def is_depthwise(module: Any) -> bool:
 
 
 def _is_over_channels(step: Any) -> bool:
-    """Whether the dimension of a split or slice may be that of channels: the second, or the last of no image."""
+    """Whether a split or slice may run over channels: the second dimension, or the last one except in images."""
     (before, *_), _ = _shapes(step)
     dim = _dim(step, len(before))
     return dim == 1 or (dim == len(before) - 1 and len(before) != 4)
 
 
 def _joins_channels(node: Any) -> bool:
-    """Whether a join is along the second dimension, of images or of vectors, and all that it joins is traced."""
+    """Whether a concatenation is along the second dimension of images or vectors, with all its inputs traced."""
     before, after = _shapes(node.grad_fn)
     traced = len(node.inputs) == len(before) and sum(shape[1] for shape in before) == after[1]
     return traced and len(after) != 3 and _dim(node.grad_fn, len(after)) == 1
 
 
 def _dim(step: Any, dimensions: int) -> int:
-    """The dimension of an operation; torch gives a negative one as unsigned."""
+    """The dimension of an operation; torch reports a negative one as unsigned."""
     dim = getattr(step, "_saved_dim", 1)
     return int(dim - 2**64 if dim >= 2**63 else dim) % dimensions
 
 
 def _pads_channels(step: Any) -> bool:
-    """Whether a constant padding adds to the second dimension; torch lists its amounts from the last one on."""
+    """Whether a constant padding extends the second dimension; torch lists its amounts from the last one."""
     _, after = _shapes(step)
     amounts = list(step._saved_pad)[2 * (len(after) - 2) :][:2]
     return any(amounts)
 
 
 def _regroups(step: Any) -> bool:
-    """Whether a reshape does anything but flatten maps, fold or unfold pixels, or join batch and tokens."""
+    """Whether a reshape does more than flatten maps, fold or unfold pixels, or merge batch and tokens."""
     (before, *_), after = _shapes(step)
-    of_parameter = "AccumulateGrad" in step.next_functions[0][0].name()  # inside a module, as PReLU does
+    of_parameter = "AccumulateGrad" in step.next_functions[0][0].name()  # inside a module such as PReLU
     keeps_channels = before[:2] == after[:2]
     flattens = len(after) == 2 and before[0] == after[0]
     folds_tokens = before[-1:] == after[-1:] and min(len(before), len(after)) <= 3
@@ -235,7 +235,7 @@ def _regroups(step: Any) -> bool:
 
 
 def _is_of_parameters(step: Any) -> bool:
-    """Whether what an operation takes comes from parameters alone: no product with a weight lies behind it."""
+    """Whether an operation's input is computed from parameters alone, without a product with a weight."""
     pending, seen = [step], {step}
     while pending:
         for before, _ in pending.pop().next_functions:
@@ -247,11 +247,11 @@ def _is_of_parameters(step: Any) -> bool:
     return True
 
 
-_PRODUCTS = ("Convolution", "mm", "Embedding", "Attention", "Rnn")  # mm: of matrices, Addmm and Bmm too
+_PRODUCTS = ("Convolution", "mm", "Embedding", "Attention", "Rnn")  # mm: matrix products, also Addmm and Bmm
 
 
 def _shapes(step: Any) -> tuple[list[tuple[int, ...]], tuple[int, ...]]:
-    """The shapes of an operation's inputs, as far as they have a history, and of its output."""
+    """The shapes of an operation's inputs, those with an autograd history, and of its output."""
 
     def shape(of: Any, output: int = 0) -> tuple[int, ...]:
         return tuple(of._input_metadata[output].shape)

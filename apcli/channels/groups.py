@@ -1,7 +1,8 @@
-"""Channel groups: which rows, columns and entries of a network's tensors belong to one channel.
+"""Channel groups: the rows, columns and entries of a network's tensors that belong to one channel.
 
-A channel is a feature that layers make (rows of their weights), that norms and depthwise layers carry on entry by
-entry, and that other layers read (columns). Layers joined by a sum share their channels, so they are pruned together.
+A channel is a feature that layers make (rows of their weights), that norms and depthwise layers transform entry by
+entry, and that other layers read (columns). Layers whose outputs are summed share their channels, so they are pruned
+together.
 """
 
 import itertools
@@ -22,11 +23,11 @@ from apcli.models.copies import emptied, holds_numbers
 
 @dataclass(frozen=True)
 class Part:
-    """Where a group's channels lie in one tensor: channel c has the entries ``positions[c]`` along ``dim``."""
+    """A group's channels in one tensor: channel c has the entries ``positions[c]`` along ``dim``."""
 
     tensor: str  # as in the state dict
     dim: int
-    positions: np.ndarray  # int64 [channels, k]; k > 1 where a map of k pixels was flattened
+    positions: np.ndarray  # int64 [channels, k]; k > 1 after a map of k pixels was flattened
 
 
 @dataclass(frozen=True)
@@ -34,12 +35,12 @@ class ChannelGroup:
     """Channels that exist together.
 
     Attributes:
-        name: the first layer that makes them, with their range where a layer's channels are in several groups.
-        size: how many channels.
+        name: the first layer that makes them, with their range if a layer's channels are in several groups.
+        size: the number of channels.
         producers: weights whose rows make the channels.
         consumers: weights whose columns read them.
-        others: what each channel has besides: biases, norms' scales, shifts and statistics, depthwise weights.
-        fixed: why no channel can be removed; empty where it can, as far as the graph tells.
+        others: further entries of each channel: biases, norms' scales, shifts and statistics, depthwise weights.
+        fixed: the reason why no channel can be removed; empty if the graph shows none.
     """
 
     name: str
@@ -55,12 +56,12 @@ class ChannelGroup:
 
 
 def channel_groups(model: nn.Module, example: Tensor) -> list[ChannelGroup]:
-    """All groups of channels that linear layers and convolutions make, in the order of the model's modules.
+    """All groups of channels made by linear layers and convolutions, in the order of the model's modules.
 
-    No channel is in two groups. What is not traced has no part in them: layers that take no part in the output.
+    No channel is in two groups. Layers that do not contribute to the output are not traced and in no group.
 
     Args:
-        example: images [B, ...] as the model takes them; of them the shape alone matters.
+        example: images [B, ...] as the model takes them; only their shape matters.
 
     Raises:
         ApcliError: the network does not run on ``example``, or cannot be traced.
@@ -82,7 +83,7 @@ def channel_groups(model: nn.Module, example: Tensor) -> list[ChannelGroup]:
 
 
 def traced(model: nn.Module, example: Tensor) -> tuple[nn.Module, Any]:
-    """A copy of the network and its graph, from shapes alone where its code lets them pass, else on zeros."""
+    """A copy of the network and its graph, traced with shapes alone if its code allows that, otherwise with zeros."""
     try:
         network = _learning(emptied(model, "meta").to("meta"))
         with torch.device("meta"):  # also what the network makes itself
@@ -96,7 +97,7 @@ def traced(model: nn.Module, example: Tensor) -> tuple[nn.Module, Any]:
 
 
 def _learning(model: nn.Module) -> nn.Module:
-    """In single precision and evaluation mode, and every parameter has a gradient, which the graph is made of."""
+    """Set single precision, evaluation mode and gradients for every parameter, from which the graph is built."""
     model.float().eval()
     for parameter in model.parameters():
         if parameter.is_floating_point():
@@ -108,7 +109,7 @@ _Place = tuple[str, str, int]  # a field of ChannelGroup, a tensor, a dimension
 
 
 class TensorsOf:
-    """What a model's state dict has of each module."""
+    """The entries of each module in a model's state dict."""
 
     def __init__(self, model: nn.Module) -> None:
         self.model = model
@@ -131,13 +132,13 @@ class TensorsOf:
         return (1, 0) if getattr(module, "transposed", False) else (0, 1)
 
     def own(self, module: nn.Module) -> list[str]:
-        """The parameters and buffers of a module by itself that have entries, by their names in the state dict."""
+        """The module's own non-scalar parameters and buffers, by their names in the state dict."""
         prefix = f"{self.names[module]}." if self.names[module] else ""
-        found = itertools.chain(module.named_parameters(recurse=False), module.named_buffers(recurse=False))
-        return [prefix + name for name, tensor in found if tensor.dim() and prefix + name in self.state]
+        tensors = itertools.chain(module.named_parameters(recurse=False), module.named_buffers(recurse=False))
+        return [prefix + name for name, tensor in tensors if tensor.dim() and prefix + name in self.state]
 
     def parts(self, node: Any, reads: bool) -> list[_Place]:
-        """Role, tensor and dimension of what a node has for each channel; ``reads`` where they are its inputs."""
+        """Role, tensor and dimension of a node's entries for each channel; ``reads``: the channels are its inputs."""
         module = node.module
         if isinstance(module, nn.Parameter) or module not in self.names:
             return []
@@ -145,7 +146,7 @@ class TensorsOf:
         if self.makes_channels(module):
             outputs, inputs = self.dims(module)
             weights = [name for name in own if name.endswith("weight")]
-            if reads:  # a grouped convolution's columns are not numbered as its inputs are
+            if reads:  # a grouped convolution numbers its columns within groups
                 return [("consumers", name, inputs) for name in weights if getattr(module, "groups", 1) == 1]
             return [("producers", name, outputs) for name in weights] + [
                 ("others", name, 0) for name in own if name not in weights
@@ -157,7 +158,7 @@ class TensorsOf:
         return [("others", name, 0) for name in own] if is_vector_norm or isinstance(module, known) else []
 
     def problem(self, module: nn.Module) -> str:
-        """Why the tensors of a module cannot be cut; empty where they can."""
+        """The reason why a module's tensors cannot be cut; empty if they can."""
         if module not in self.names:
             return ""
         weighs = isinstance(module, nn.Linear | nn.modules.conv._ConvNd)
@@ -168,17 +169,17 @@ class TensorsOf:
 
 
 def _groups_of(name: str, roots: Iterable[int], reached: Reached, tensors: TensorsOf) -> list[ChannelGroup]:
-    """Channels that lie in the same tensors are one group; all that a layer makes usually are."""
+    """Group the channels that lie in the same tensors; usually these are all channels of a layer."""
     places: dict[int, dict[_Place, list[int]]] = {root: defaultdict(list) for root in roots}
     reasons: dict[int, dict[str, None]] = {root: {} for root in roots}
     for (node, due), indices in reached.items():
         reason = obstacle(node)[0] or tensors.problem(node.module)
         reads = due.__name__ == "prune_in_channels"
-        found = tensors.parts(node, reads)
+        entries = tensors.parts(node, reads)
         for index, root in indices:
             if reason:
                 reasons[root][reason] = None
-            for key in found:
+            for key in entries:
                 if index < tensors.state[key[1]].shape[key[2]]:
                     places[root][key].append(index)
     clusters: dict[Any, list[int]] = defaultdict(list)
@@ -195,7 +196,7 @@ def _groups_of(name: str, roots: Iterable[int], reached: Reached, tensors: Tenso
 
 
 def _distinct(places: dict[int, dict[_Place, list[int]]], reasons: dict[int, dict[str, None]]) -> list[int]:
-    """One row for each channel: rows that meet (in a sum with a join of the same channels twice) are one channel."""
+    """One row per channel: rows that coincide (in a sum with the same channels concatenated twice) are one channel."""
     first: dict[tuple[_Place, int], int] = {}
     distinct = []
     for root, at in places.items():
@@ -214,7 +215,7 @@ _IRREGULAR = "some of them are coupled and others not"
 
 
 def _parts_of(channels: list[dict[_Place, list[int]]], tensors: TensorsOf) -> tuple[tuple[Part, ...], ...]:
-    """Producers, consumers and others of channels that lie in the same tensors."""
+    """Producers, consumers and other parts of channels that lie in the same tensors."""
     parts: dict[str, list[Part]] = {"producers": [], "consumers": [], "others": []}
     for role, tensor, dim in sorted(channels[0], key=lambda place: (tensors.order[place[1]], place[2])):
         positions = np.array([sorted(channel[role, tensor, dim]) for channel in channels], np.int64)

@@ -1,4 +1,4 @@
-"""A model is built as it was published; its modules are then fitted to the shapes of a compact file."""
+"""Fit the modules of a model, built as published, to the shapes of a compact file."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -10,15 +10,15 @@ from apcli.errors import ApcliError
 
 
 def fit_(model: nn.Module, shapes: Mapping[str, Sequence[int]]) -> None:
-    """Give tensors of the model other shapes: fewer channels. The new tensors hold nothing yet: load them.
+    """Shrink tensors of the model to fewer channels. The new tensors are uninitialised: load them afterwards.
 
-    Convolutions (depthwise ones lose groups), linear layers, batch and instance norms and PReLUs can be fitted.
+    This works for convolutions (depthwise ones lose groups), linear layers, batch and instance norms and PReLUs.
 
     Args:
-        shapes: by tensor name, as in the state dict; those left out stay.
+        shapes: by tensor name, as in the state dict; other tensors stay as they are.
 
     Raises:
-        ApcliError: a shape is none that the module can have with fewer channels.
+        ApcliError: the module cannot have such a shape with fewer channels.
     """
     modules: dict[str, nn.Module] = {}
     known = model.state_dict(keep_vars=True).keys()
@@ -27,7 +27,7 @@ def fit_(model: nn.Module, shapes: Mapping[str, Sequence[int]]) -> None:
         module, shape = _module(model, owner), tuple(given)
         old = getattr(module, attribute, None)
         if old is None or name not in known:
-            raise ApcliError(f"the compact file has {name}, the model does not: choose the model that it was made from")
+            raise ApcliError(f"the compact file has {name}, the model does not: give the model that it was made from")
         if shape != tuple(old.shape):
             dims = [dim for dim, (new, was) in enumerate(zip(shape, old.shape, strict=False)) if new != was]
             smaller = len(shape) == old.dim() and all(0 < shape[dim] < old.shape[dim] for dim in dims)
@@ -58,8 +58,8 @@ def _fitting(module: Any, attribute: str) -> set[int]:
 def _misfit(name: str, shape: tuple[int, ...], old: Any) -> ApcliError:
     sizes = ["x".join(map(str, size)) for size in (shape, old.shape)]
     return ApcliError(
-        f"{name} is {sizes[0]} in the compact file and {sizes[1]} in the model, which cannot have it smaller so: "
-        "choose the model that it was made from"
+        f"{name} is {sizes[0]} in the compact file and {sizes[1]} in the model, which cannot be shrunk to fit: "
+        "give the model that it was made from"
     )
 
 
@@ -72,7 +72,7 @@ def _replace_(module: Any, attribute: str, shape: tuple[int, ...]) -> None:
 
 
 def _set_sizes_(name: str, module: Any) -> None:
-    """Set what the module itself says of its size; its tensors must agree on it."""
+    """Update the module's own attributes of its size; its tensors must agree with each other."""
     if isinstance(module, nn.modules.conv._ConvNd):
         outputs, inputs = module.weight.shape[:2] if not module.transposed else module.weight.shape[1::-1]
         if is_depthwise(module):
@@ -86,4 +86,4 @@ def _set_sizes_(name: str, module: Any) -> None:
         setattr(module, "num_parameters" if isinstance(module, nn.PReLU) else "num_features", outputs)
     vectors = [tensor for tensor in (*module.parameters(False), *module.buffers(False)) if tensor.dim() == 1]
     if any(len(vector) != outputs for vector in vectors):
-        raise ApcliError(f"the tensors of {name} in the compact file are of different sizes: is it damaged?")
+        raise ApcliError(f"the tensors of {name} in the compact file have different sizes: is it damaged?")

@@ -1,1 +1,1 @@
-"""Probes: what is measured on a network that runs. A probe leaves the network as it was."""
+"""Probes: measurements on a running network. A probe leaves the network unchanged."""

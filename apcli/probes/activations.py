@@ -1,4 +1,4 @@
-"""What a layer's inputs are, added up; and the metric of its outputs: how far a change of its weights moves them."""
+"""Sums over a layer's inputs, and the metric of its outputs: how far a change of its weights moves them."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -16,17 +16,15 @@ from apcli.probes.undisturbed import Batches, undisturbed
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 LARGEST = 1 << 29  # elements of a second moment: 4 GiB
 _BLOCK = 1 << 23  # elements of a block of inputs: 64 MiB in float64
-_AGREES = (
-    0.02  # of the largest output: half precision and TF32 stay well inside, another function of the weight does not
-)
+_AGREES = 0.02  # of the largest output: more than half precision and TF32 differ, less than another function would
 
 
 class SquareSums:
-    """The sums of h^2 over a layer's inputs h, samples and positions: ``squares``, float64 [G, J].
+    """Sums of h^2 over a layer's inputs h, samples and positions: ``squares``, float64 [G, J].
 
     Args:
-        groups: G; a layer that is not a grouped convolution has one.
-        columns: J, the entries of h: weights of one output.
+        groups: G, 1 except for grouped convolutions.
+        columns: J, the length of h, which is the number of weights of one output.
     """
 
     def __init__(self, groups: int, columns: int, device: torch.device) -> None:
@@ -35,7 +33,7 @@ class SquareSums:
         self.squares = torch.zeros(groups, columns, dtype=torch.float64, device=device)
 
     def add(self, rows: Tensor) -> None:
-        """Take inputs [G, n, J] of any floating dtype."""
+        """Add inputs [G, n, J] of any floating dtype."""
         self.count += rows.shape[1]
         self.squares += rows.double().square().sum(dim=1)
 
@@ -43,8 +41,8 @@ class SquareSums:
 class SecondMoment:
     """E[h h'] of a layer's inputs h, for each of its groups: float64, over samples and positions.
 
-    While the inputs are fewer than their entries they are kept as they are, since their Gram matrix would be larger.
-    ``groups`` and ``columns`` are G and J, as for ``SquareSums``.
+    The inputs themselves are kept while they are fewer than their entries, since their Gram matrix would be larger.
+    ``groups`` and ``columns`` are G and J, as in ``SquareSums``.
     """
 
     def __init__(self, groups: int, columns: int, device: torch.device) -> None:
@@ -54,21 +52,21 @@ class SecondMoment:
         self._gram: Tensor | None = None
 
     def add(self, rows: Tensor) -> None:
-        """Take inputs [G, n, J] of any floating dtype."""
+        """Add inputs [G, n, J] of any floating dtype."""
         self.count += rows.shape[1]
         if self.count < self.columns:
-            self._rows.append(rows.clone())  # the network may go on to change its activations in place
+            self._rows.append(rows.clone())  # the network may change its activations in place afterwards
             return
         if self._gram is None and self.groups * self.columns**2 > LARGEST:
             raise UsageError(
-                f"the second moment of a layer's {self.columns} inputs is too large: give --images below that "
-                "number, or --exclude the layer"
+                f"the second moment of a layer's {self.columns} inputs is too large: give fewer --images than that, "
+                "or --exclude the layer"
             )
         self._rows.append(rows)
         self._sum()
 
     def _sum(self) -> Tensor:
-        """The Gram matrix of all inputs [G, J, J], of which none are kept any more."""
+        """The Gram matrix of all inputs [G, J, J]; the inputs themselves are dropped."""
         if self._gram is None:
             size = (self.groups, self.columns, self.columns)
             self._gram = torch.zeros(size, dtype=torch.float64, device=self.device)
@@ -96,7 +94,7 @@ class SecondMoment:
             total = (difference @ self._gram * difference).sum()
         else:
             total = torch.stack([(difference @ part.double().mT).square().sum() for part in self._rows]).sum()
-        return total.clamp_min(0) / self.count  # a NaN stays one
+        return total.clamp_min(0) / self.count  # keeps NaN
 
 
 Sums = TypeVar("Sums", SquareSums, SecondMoment)
@@ -105,16 +103,16 @@ Sums = TypeVar("Sums", SquareSums, SecondMoment)
 class ActivationMetric:
     """The precision M (x) (I - 11'/K): E|(I - 11'/K) D h|^2, with M = E[h h'] of each layer's inputs h.
 
-    K are the outputs; what all of them have in common is taken out, as adding one number to all logits changes no
-    prediction. The groups of a grouped convolution see different inputs: each has its own M, and they are not centred,
-    nor is a layer of one output.
+    K is the number of outputs. Their mean is subtracted, since adding one number to all logits changes no prediction.
+    The groups of a grouped convolution see different inputs: each has its own M. Neither they nor a layer with a single
+    output are centred.
     """
 
     def __init__(self, moments: Mapping[str, SecondMoment]) -> None:
         self.moments = moments
 
     def squared(self, difference: Mapping[str, np.ndarray]) -> float:
-        """The sum over layers; a bias adds the same to both networks' outputs and has no part in it."""
+        """The sum over layers; biases do not contribute, as they add the same to both networks' outputs."""
         return sum(self._squared(self.moments[name], array) for name, array in difference.items())
 
     def _squared(self, moment: SecondMoment, array: np.ndarray) -> float:
@@ -126,32 +124,32 @@ class ActivationMetric:
 
 
 def activation(model: nn.Module, tensors: Sequence[str], batches: Batches) -> ActivationMetric:
-    """The metric in which twice a Gaussian KL is the mean squared centred change of the layers' outputs.
+    """The metric for which twice a Gaussian KL is the mean squared centred change of the layers' outputs.
 
     Args:
         tensors: names of weights, as for ``inputs``.
 
     Raises:
-        UsageError: a tensor is no such weight, or the network uses it otherwise than through its module.
+        UsageError: a tensor is no such weight, or the network uses it other than through its module.
         ApcliError: a layer's inputs hold NaN or Inf.
 
     Source: second moments as in Martens & Grosse 2015, arXiv:1503.05671; the centring is derived for this project:
-    tr(D' (I - 11'/K) D M) = E|(I - 11'/K) D h|^2, as the projection I - 11'/K is its own square.
+    tr(D' (I - 11'/K) D M) = E|(I - 11'/K) D h|^2, since the projection I - 11'/K equals its own square.
     """
     return ActivationMetric(inputs(model, tensors, batches, SecondMoment))
 
 
 def inputs(model: nn.Module, tensors: Sequence[str], batches: Batches, kind: type[Sums]) -> dict[str, Sums]:
-    """The inputs h that each weight meets, added up in a ``kind``; in the order in which the network calls the layers.
+    """Sum the inputs h of each weight in a ``kind``, by name, in the order in which the network calls the layers.
 
-    For a convolution h is a patch under the kernel, at every position. The data pass once. A module that the network
-    calls several times has the inputs of all calls, as has a weight that several modules share.
+    For a convolution, h is the patch under the kernel, at every position. This takes one pass over the data. A module
+    that is called several times contributes the inputs of all calls, and so do all modules that share a weight.
 
     Args:
         tensors: names of weights of ``nn.Linear``, ``nn.Conv1d``, ``nn.Conv2d`` or ``nn.Conv3d`` modules.
 
     Raises:
-        UsageError: a tensor is no such weight, or the network uses it otherwise than through its module.
+        UsageError: a tensor is no such weight, or the network uses it other than through its module.
         ApcliError: a layer's inputs hold NaN or Inf.
     """
     modules, refused = _modules(model, tensors)
@@ -164,17 +162,17 @@ def inputs(model: nn.Module, tensors: Sequence[str], batches: Batches, kind: typ
         for images, _ in batches():
             model(images)
             for name in modules.keys() - sums.keys():
-                refused.setdefault(name, "is not called for the first batch: the network uses its weight otherwise")
+                refused.setdefault(name, "is not called for the first batch: the network uses its weight directly")
             if refused:
                 raise _unsupported(refused, tensors)
-    for name, found in sums.items():
-        if not bool(found.squares.isfinite().all()):
-            raise ApcliError(f"layer {layer_name(name)} gets NaN or Inf as input: expected finite activations")
+    for name, layer_sums in sums.items():
+        if not bool(layer_sums.squares.isfinite().all()):
+            raise ApcliError(f"layer {layer_name(name)} has NaN or Inf in its inputs: expected finite activations")
     return sums
 
 
 def _modules(model: nn.Module, tensors: Sequence[str]) -> tuple[dict[str, Any], dict[str, str]]:
-    """The module of each weight, and what is wrong with those that have none."""
+    """The module of each weight, and the reason of refusal for those without one."""
     modules, refused = {}, {}
     for name in tensors:
         owner, _, attribute = name.rpartition(".")
@@ -193,13 +191,13 @@ def _unsupported(refused: Mapping[str, str], tensors: Sequence[str]) -> UsageErr
     layers = {layer_name(name): refused[name] for name in tensors if name in refused}
     first, problem = next(iter(layers.items()))
     return UsageError(
-        f"layer {first} {problem}; inputs are taken of Linear, Conv1d, Conv2d and Conv3d layers: "
+        f"layer {first} {problem}: inputs can be measured for Linear, Conv1d, Conv2d and Conv3d layers; "
         f"give --exclude {','.join(layers)}"
     )
 
 
 def _taking(sums: dict[str, Sums], kind: type[Sums], refused: dict[str, str], name: str) -> Callable[..., None]:
-    """A forward hook that adds a module's inputs; at its first call it checks that they are what the outputs are of."""
+    """A forward hook that adds a module's inputs; its first call checks that they give the module's outputs."""
 
     def take(module: Any, args: tuple[Tensor, ...], kwargs: Mapping[str, Tensor], output: Tensor) -> None:
         if name not in sums:
@@ -213,13 +211,13 @@ def _taking(sums: dict[str, Sums], kind: type[Sums], refused: dict[str, str], na
                 break
             own.add(rows)
         if own.count - before != output.numel() // module.weight.shape[0]:
-            refused[name] = f"is a {type(module).__name__} with a rule of its own"
+            refused[name] = f"is a {type(module).__name__} that computes something else"
 
     return take
 
 
 def _linear(module: nn.Linear) -> tuple[Callable[[Tensor], Iterator[Tensor]], Callable[[Tensor], Tensor]]:
-    """How inputs [..., J] become blocks of rows [1, n, J], and outputs [..., K] rows [1, n, K]."""
+    """Two functions: inputs [..., J] to blocks of rows [1, n, J], and outputs [..., K] to rows [1, n, K]."""
 
     def blocks(taken: Tensor) -> Iterator[Tensor]:
         yield from taken.reshape(1, -1, module.in_features).split(max(1, _BLOCK // module.in_features), dim=1)
@@ -228,16 +226,16 @@ def _linear(module: nn.Linear) -> tuple[Callable[[Tensor], Iterator[Tensor]], Ca
 
 
 def _convolution(module: Any) -> tuple[Callable[[Tensor], Iterator[Tensor]], Callable[[Tensor], Tensor]]:
-    """How images [N, C, ...] become blocks of patches [G, n, C/G * kernel], and outputs rows [G, n, K/G]."""
+    """Two functions: images [N, C, ...] to blocks of patches [G, n, C/G * kernel], and outputs to rows [G, n, K/G]."""
     spatial, groups = len(module.kernel_size), module.groups
 
     def blocks(taken: Tensor) -> Iterator[Tensor]:
-        patches = _pad(module, taken.reshape(-1, *taken.shape[-1 - spatial :]))  # an image alone is a batch of one
+        patches = _pad(module, taken.reshape(-1, *taken.shape[-1 - spatial :]))  # a single image becomes a batch of one
         for axis, (kernel, step, spread) in enumerate(
             zip(module.kernel_size, module.stride, module.dilation, strict=True), start=2
         ):
             patches = patches.unfold(axis, spread * (kernel - 1) + 1, step)[..., ::spread]
-        patches = patches.unflatten(1, (groups, -1))  # N, G, C/G, positions, kernel: a view, nothing is copied yet
+        patches = patches.unflatten(1, (groups, -1))  # N, G, C/G, positions, kernel: a view without a copy
         patches = patches.permute(1, 0, *range(3, 3 + spatial), 2, *range(3 + spatial, 3 + 2 * spatial))
         each = patches[:, :1].numel()
         for part in patches.split(max(1, _BLOCK // max(1, each)), dim=1):
@@ -263,9 +261,9 @@ def _pad(module: Any, images: Tensor) -> Tensor:
 
 
 def _agree(module: Any, rows: Tensor, outputs: Tensor) -> bool:
-    """Whether the first outputs [G, n, K/G] are the first rows [G, m, J] times the weight plus the bias.
+    """Whether the first outputs [G, n, K/G] equal the first rows [G, m, J] times the weight plus the bias.
 
-    Subclasses may standardise their weight or pad by rules of their own.
+    They may differ for subclasses that, for example, standardise their weight or pad in another way.
     """
     rows = rows[:, :64]
     outputs = outputs[:, : rows.shape[1]]
@@ -275,4 +273,4 @@ def _agree(module: Any, rows: Tensor, outputs: Tensor) -> bool:
     if expected.shape != outputs.shape:
         return False
     error = (expected - outputs).abs().max()
-    return not error > _AGREES * outputs.abs().max()  # NaN is another trouble
+    return not error > _AGREES * outputs.abs().max()  # NaN is reported elsewhere

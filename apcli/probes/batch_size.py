@@ -1,4 +1,4 @@
-"""How many images a network takes at a time where only speed depends on it."""
+"""The number of images per forward pass, where only speed depends on it."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -7,19 +7,19 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-# From 32 MiB on, malloc takes each tensor from the system and gives it back, and every page of it is faulted in anew;
-# below that it still shrinks and grows its heap. A fourth of it also stays in most last-level caches.
+# From 32 MiB on, malloc requests each tensor from the system and returns it, so every page faults in again; below that
+# it still shrinks and grows its heap. A quarter of that also fits into most last-level caches.
 _BYTES = 8 << 20
-_FEWEST = 32  # the weights are read once a batch
+_FEWEST = 32  # amortises reading the weights once per batch
 
 
 def images_at_once(run: Callable[[Tensor], Any], input_size: Sequence[int], device: torch.device, most: int) -> int:
     """The batch size for a forward pass without gradients, at most ``most``.
 
-    On a CPU, so many images that the network's largest tensor is of a size that memory is kept for; elsewhere ``most``.
+    On a CPU, as many images as keep the network's largest tensor at a size whose memory malloc reuses; else ``most``.
 
     Args:
-        run: the forward pass, in evaluation mode; it is called with two images of zeros.
+        run: the forward pass, in evaluation mode; called with two images of zeros.
         input_size: channels, height and width.
     """
     if device.type != "cpu" or most <= _FEWEST:
@@ -30,19 +30,19 @@ def images_at_once(run: Callable[[Tensor], Any], input_size: Sequence[int], devi
 
 
 class _Largest(TorchDispatchMode):
-    """Notes the bytes of the largest tensor that an operation makes: no view of a weight, which is there anyway."""
+    """Records the bytes of the largest tensor that an operation allocates; views of its operands do not count."""
 
     def __init__(self) -> None:
         super().__init__()
         self.bytes = 1
 
     def __torch_dispatch__(self, operation: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        found = operation(*args, **(kwargs or {}))
+        result = operation(*args, **(kwargs or {}))
         taken = {_place(tensor) for tensor in args if isinstance(tensor, Tensor)}
-        for tensor in found if isinstance(found, tuple | list) else (found,):
+        for tensor in result if isinstance(result, tuple | list) else (result,):
             if isinstance(tensor, Tensor) and _place(tensor) not in taken:
                 self.bytes = max(self.bytes, tensor.nbytes)
-        return found
+        return result
 
 
 def _place(tensor: Tensor) -> int:

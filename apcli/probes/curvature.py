@@ -1,4 +1,4 @@
-"""Metrics of how much a change of weights changes the dense network's predictions, to second order."""
+"""Metrics of the change in the dense network's predictions, to second order in a change of its weights."""
 
 import logging
 import math
@@ -21,7 +21,7 @@ Weights = dict[str, Tensor]
 
 
 class Fisher:
-    """A diagonal precision F + damping I; ``diagonal`` has F by tensor name, float64, the weights' shapes."""
+    """A diagonal precision F + damping I; ``diagonal`` holds F by tensor name, float64, in the weights' shapes."""
 
     def __init__(self, diagonal: Mapping[str, np.ndarray], damping: float) -> None:
         self.diagonal = diagonal
@@ -33,9 +33,9 @@ class Fisher:
 
 
 class GaussNewton:
-    """The precision E[J' (diag p - p p') J] + damping I, J the Jacobian of the logits and p the predictions.
+    """The precision E[J' (diag p - p p') J] + damping I, with J the Jacobian of the logits and p the predictions.
 
-    The matrix is never formed: each length takes one pass over the data.
+    The matrix is never formed: each squared length takes one pass over the data.
     """
 
     def __init__(self, model: nn.Module, tensors: Sequence[str], batches: Batches, damping: float) -> None:
@@ -57,15 +57,15 @@ class GaussNewton:
         total, count = 0.0, 0
         with undisturbed(self.model):
             weights = {name: self.weights[name] for name in difference}
-            change = {name: _like(d / largest, weights[name]) for name, d in difference.items()}  # of a float32's range
+            change = {name: _like(d / largest, weights[name]) for name, d in difference.items()}  # for float32
             for images, _ in self.batches():
-                found = _attempt(
+                derivatives = _attempt(
                     self._derivative, self.model, weights, change, images, otherwise="by two backward passes"
                 )
-                if found is None:  # an operation without forward derivatives; else the error comes again
+                if derivatives is None:  # an operation has no forward derivative; any other error comes again
                     self._derivative = _backwards
-                    found = self._derivative(self.model, weights, change, images)
-                logits, moved = found
+                    derivatives = self._derivative(self.model, weights, change, images)
+                logits, moved = derivatives
                 p, moved = logits.double().softmax(1), moved.double()
                 centred = moved - (p * moved).sum(1, keepdim=True)
                 total += float((p * centred.square()).sum())
@@ -87,12 +87,12 @@ def fisher(model: nn.Module, tensors: Sequence[str], batches: Batches, *, labels
         damping: added to every element.
 
     Raises:
-        ValueError: ``labels`` or ``damping`` is none of these.
+        ValueError: ``labels`` or ``damping`` has another value.
         ApcliError: a derivative is NaN or Inf.
 
-    Source: Amari 1998, doi:10.1162/089976698300017746; that the two matrices are one: Martens 2020, arXiv:1412.1193,
-    section 9. The sum over classes is that of the squares of J' v_c, v_c = sqrt(p_c) (e_c - p), as
-    diag p - p p' = sum_c v_c v_c'.
+    Source: Amari 1998, doi:10.1162/089976698300017746; the equality of the two matrices: Martens 2020,
+    arXiv:1412.1193, section 9. The sum over classes is that of the squares of J' v_c with v_c = sqrt(p_c) (e_c - p),
+    since diag p - p p' = sum_c v_c v_c'.
     """
     _check_damping(damping)
     if labels not in ("model", "data"):
@@ -105,11 +105,11 @@ def fisher(model: nn.Module, tensors: Sequence[str], batches: Batches, *, labels
             vectors = _vectors(model, images, None if labels == "model" else targets)
             step = max(1, _BLOCK // (min(vectors.shape[1], _vectors_at_once(weights)) * _size(weights)))
             for part in zip(images.split(step), vectors.split(step), strict=True):
-                found = _attempt(squares, model, weights, *part, otherwise="sample by sample")
-                if found is None:  # vmap's trouble; else the error comes again
+                squared = _attempt(squares, model, weights, *part, otherwise="sample by sample")
+                if squared is None:  # vmap cannot do it; any other error comes again
                     squares = _one_by_one
-                    found = squares(model, weights, *part)
-                for name, square in found.items():
+                    squared = squares(model, weights, *part)
+                for name, square in squared.items():
                     sums[name] += square
             count += len(images)
     if not all(bool(total.isfinite().all()) for total in sums.values()):
@@ -118,11 +118,10 @@ def fisher(model: nn.Module, tensors: Sequence[str], batches: Batches, *, labels
 
 
 def gauss_newton(model: nn.Module, tensors: Sequence[str], batches: Batches, *, damping: float) -> GaussNewton:
-    """The metric in which a Gaussian KL is the second-order change of the predictions: E KL(p_w || p_{w - D}).
+    """The metric for which a Gaussian KL is the second-order change of the predictions, E KL(p_w || p_{w - D}).
 
-    That is also the curvature's part in the change of the cross-entropy loss; the gradient's part is not in it. The
-    layers of one difference are moved together, so their cross terms count. The model and the data are kept for later
-    and must not change.
+    It is also the curvature's part, without the gradient's, of the change in the cross-entropy loss. The layers of one
+    difference move together, so their cross terms count. The model and the data are kept for later and must not change.
 
     Raises:
         ValueError: ``damping`` is negative or not finite.
@@ -134,10 +133,10 @@ def gauss_newton(model: nn.Module, tensors: Sequence[str], batches: Batches, *, 
 
 
 def _attempt(way: Callable[..., Any], *arguments: Any, otherwise: str) -> Any:
-    """The result, or None if the network has an operation that this way cannot take.
+    """The result of ``way``, or None if it does not support one of the network's operations.
 
-    Another way, named ``otherwise``, then follows outside: by then the error has let go of the tensors that its
-    traceback holds.
+    The caller then goes another way, named ``otherwise`` in the log: outside this function, the error's traceback no
+    longer holds tensors in memory.
     """
     try:
         return way(*arguments)
@@ -149,7 +148,7 @@ def _attempt(way: Callable[..., Any], *arguments: Any, otherwise: str) -> Any:
 
 
 def _vectors(model: nn.Module, images: Tensor, targets: Tensor | None) -> Tensor:
-    """For every sample the v whose (J' v)^2 add up to its Fisher information; [B, V, C], V classes or 1."""
+    """The vectors v of every sample whose (J' v)^2 sum to its Fisher information: [B, V, C], V classes or 1."""
     with torch.no_grad():
         logits = logits_of(model(images))
     p = logits.double().softmax(1)
@@ -160,7 +159,7 @@ def _vectors(model: nn.Module, images: Tensor, targets: Tensor | None) -> Tensor
 
 
 def _together(model: nn.Module, weights: Weights, images: Tensor, vectors: Tensor) -> Weights:
-    """The sums over samples and vectors of (J' v)^2, float64; all samples, and as many vectors as fit, at once."""
+    """Sum (J' v)^2 over samples and vectors, in float64: all samples, and as many vectors as fit, at once."""
 
     def of_one(image: Tensor, rows: Tensor) -> Weights:
         pull = vjp(lambda chosen: _logits(model, chosen, image[None])[0], weights)[1]
@@ -170,13 +169,13 @@ def _together(model: nn.Module, weights: Weights, images: Tensor, vectors: Tenso
             total = {name: before + gradients[name].square().sum(0) for name, before in total.items()}
         return total
 
-    with torch.no_grad():  # nothing but what is asked for
-        found = vmap(of_one)(images, vectors)
-    return {name: squares.sum(0, dtype=torch.float64) for name, squares in found.items()}
+    with torch.no_grad():  # no graph beyond these derivatives
+        squared = vmap(of_one)(images, vectors)
+    return {name: squares.sum(0, dtype=torch.float64) for name, squares in squared.items()}
 
 
 def _one_by_one(model: nn.Module, weights: Weights, images: Tensor, vectors: Tensor) -> Weights:
-    """The same as ``_together``, for networks that change tensors in place or branch on their data."""
+    """The result of ``_together`` for networks that change tensors in place or branch on their data."""
     total = {name: torch.zeros_like(weight, dtype=torch.float64) for name, weight in weights.items()}
     chosen = {name: weight.clone().requires_grad_() for name, weight in weights.items()}
     for image, rows in zip(images, vectors, strict=True):
@@ -194,13 +193,13 @@ def _one_by_one(model: nn.Module, weights: Weights, images: Tensor, vectors: Ten
 def _forwards(model: nn.Module, weights: Weights, change: Weights, images: Tensor) -> tuple[Tensor, Tensor]:
     """The logits [B, C] and their derivative along a change of the weights."""
     with torch.no_grad(), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="`torch.jit")  # torch's own use of what it deprecates
-        found = jvp(lambda chosen: _logits(model, chosen, images), (weights,), (change,))
-    return found[0], found[1]
+        warnings.filterwarnings("ignore", message="`torch.jit")  # torch itself uses what it deprecates
+        pushed = jvp(lambda chosen: _logits(model, chosen, images), (weights,), (change,))
+    return pushed[0], pushed[1]
 
 
 def _backwards(model: nn.Module, weights: Weights, change: Weights, images: Tensor) -> tuple[Tensor, Tensor]:
-    """The same as ``_forwards``: J D is the derivative of (J' u)' D with respect to u."""
+    """The result of ``_forwards`` by two backward passes: J D is the derivative of (J' u)' D with respect to u."""
     chosen = {name: weight.clone().requires_grad_() for name, weight in weights.items()}
     with torch.enable_grad():
         logits = _logits(model, chosen, images)

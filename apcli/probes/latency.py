@@ -1,4 +1,4 @@
-"""How long networks take for a batch, measured on the device that they are on."""
+"""The time of networks' forward passes on one batch, measured on their device."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -23,12 +23,12 @@ class Latency:
 def latency(models: Sequence[nn.Module], example: Tensor, *, warmup: int, runs: int) -> list[Latency]:
     """Time each network's forward pass on the batch ``example`` [B, ...]; all are on one device.
 
-    The networks take turns, run by run, so that what slows the machine for a while slows all of them. The first
-    ``warmup`` runs of each are not counted: in them memory is had and kernels are chosen. A run ends when the device
-    has finished it. Nothing is held back: the network runs in evaluation mode with the kernels that it always has.
+    The networks take turns, run by run, so that a slow phase of the machine affects all of them. The first ``warmup``
+    runs of each are not counted: they allocate memory and choose kernels. A run ends when the device has finished it.
+    Networks run in evaluation mode with their usual kernels.
 
     Raises:
-        ValueError: ``warmup`` is negative, or ``runs`` is below 2, of which there are no quartiles.
+        ValueError: ``warmup`` is negative, or ``runs`` is below 2, too few for quartiles.
     """
     if warmup < 0 or runs < 2:
         raise ValueError(f"warmup is {warmup} and runs is {runs}: expected 0 or more, and 2 or more")
@@ -49,7 +49,7 @@ def _time(model: nn.Module, example: Tensor) -> float:
 
 
 def _finish(device: torch.device) -> None:
-    """Wait for what the device was given; the CPU is done when a call returns."""
+    """Wait until the device has finished its work; on the CPU a call returns only then."""
     if device.type != "cpu":
         torch.accelerator.synchronize(device)
 
@@ -61,7 +61,7 @@ def _summary(seconds: list[float]) -> Latency:
 
 @contextmanager
 def _evaluating(models: Sequence[nn.Module]) -> Iterator[None]:
-    """Evaluation mode, with the fused kernels that ``undisturbed`` takes away; afterwards the flags are as before."""
+    """Set evaluation mode, keeping the fused kernels that ``undisturbed`` turns off; restore the flags afterwards."""
     flags = [(module, module.training) for model in models for module in model.modules()]
     for model in models:
         model.eval()

@@ -1,4 +1,4 @@
-"""The network's own p(y | x; w): the latent law of Definition 2 that needs no covariance."""
+"""The network's own p(y | x; w): a latent distribution for Definition 2 that needs no covariance."""
 
 import numpy as np
 import torch
@@ -15,9 +15,9 @@ def log_probabilities(model: nn.Module, batches: Batches) -> np.ndarray:
     The logits are the network's, in its own precision; their softmax is in float64.
 
     Raises:
-        ApcliError: the network gives no logits of two or more classes, or some are NaN or Inf.
+        ApcliError: the network's output is not logits of two or more classes, or some are NaN or Inf.
     """
-    found = []
+    parts = []
     with undisturbed(model), torch.inference_mode():
         for images, _ in batches():
             logits = logits_of(model(images)).double()
@@ -25,18 +25,19 @@ def log_probabilities(model: nn.Module, batches: Batches) -> np.ndarray:
             if wrong:
                 raise ApcliError(
                     f"the network gives NaN or Inf for {wrong} of {len(logits)} images of a batch: expected finite "
-                    "logits; look for huge weights, or for images that are not scaled as the network takes them"
+                    "logits; check for huge weights, or for images that are not scaled as the network expects (--mean, "
+                    "--std)"
                 )
-            found.append(logits.log_softmax(dim=1).cpu().numpy())
-    return np.concatenate(found)
+            parts.append(logits.log_softmax(dim=1).cpu().numpy())
+    return np.concatenate(parts)
 
 
 def predictive(dense: np.ndarray, pruned: np.ndarray) -> CategoricalPair:
     """The two networks' predictions for the same samples, from ``log_probabilities`` of each; [N, C].
 
     Raises:
-        ValueError: they are not of the same samples and classes.
+        ValueError: they differ in samples or classes.
 
-    Source: arXiv:2403.00155, Definition 2, with the predictive distribution as the latent law.
+    Source: arXiv:2403.00155, Definition 2, with the predictive distribution as the latent distribution.
     """
     return CategoricalPair(dense, pruned)

@@ -197,7 +197,7 @@ def tied():
         (nn.Sequential(nn.Conv2d(3, 4, 1), nn.Conv2d(4, 6, 1, groups=2), *head(6)), "1", "grouped"),
         (nn.Sequential(nn.Conv2d(3, 4, 1), nn.Conv2d(4, 8, 1, groups=4), *head(8)), "0", "grouped"),
         (Net(attended, qkv=nn.Linear(3, 24), proj=nn.Linear(8, 6), fc=nn.Linear(6, 5)), "qkv", "cut up"),
-        (Parametered(), "a", "parameter of no layer"),
+        (Parametered(), "a", "parameter outside any layer"),
         (nn.Sequential(nn.Conv2d(3, 4, 1), Standardised(4, 6, 1), *head(6)), "0", "a weight is computed from a param"),
         (
             Net(

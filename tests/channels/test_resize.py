@@ -84,7 +84,7 @@ def test_equal_shapes_change_nothing():
         ({"conv.other": (4,)}, "has conv.other, the model does not"),
         ({"conv.kernel_size": (1,)}, "has conv.kernel_size, the model does not"),
         ({"": (1,)}, "the model does not"),
-        ({"conv.weight": (5, 3, 3, 3)}, "tensors of conv in the compact file are of different sizes"),
+        ({"conv.weight": (5, 3, 3, 3)}, "tensors of conv in the compact file have different sizes"),
         ({"norm.weight": (5,)}, "tensors of norm in"),
         ({"norm.num_batches_tracked": (5,)}, "norm.num_batches_tracked is 5"),
     ],

@@ -123,5 +123,5 @@ def test_attention_is_refused_with_the_remedy():
 
 
 def test_inputs_that_are_no_numbers_are_refused():
-    with pytest.raises(ApcliError, match="layer 0 gets NaN or Inf as input"):
+    with pytest.raises(ApcliError, match="layer 0 has NaN or Inf in its inputs"):
         wanda(subject(nn.Sequential(nn.Linear(2, 2)), torch.tensor([[1.0, np.nan]])))

@@ -351,5 +351,5 @@ def test_a_new_weight_beyond_its_dtype():
 
 
 def test_inputs_that_are_no_numbers():
-    with pytest.raises(ApcliError, match="layer 0 gets NaN or Inf as input"):
+    with pytest.raises(ApcliError, match="layer 0 has NaN or Inf in its inputs"):
         pruned(linear(np.ones((2, 2))), torch.tensor([[1.0, np.inf]]).double(), 1)

@@ -141,7 +141,7 @@ class Same(nn.Linear):
 def test_layers_with_rules_of_their_own_are_refused(kind):
     torch.manual_seed(0)
     images = torch.randn(4, 2, 140, 140)
-    with pytest.raises(UsageError, match=f"layer 0 is a {kind.__name__} with a rule of its own.*--exclude 0$"):
+    with pytest.raises(UsageError, match=f"layer 0 is a {kind.__name__} that computes something else.*--exclude 0$"):
         activation(nn.Sequential(kind(2, 3, 3, stride=2)), ["0.weight"], lambda: iter([(images, images)]))
 
 
@@ -174,7 +174,7 @@ def test_inputs_that_are_no_numbers_are_refused(made, bad, unchanged):
     case = made("residual")
     case.images[3, 0, 0, 0] = bad
     check = unchanged(case.model)
-    with pytest.raises(ApcliError, match="layer stem gets NaN or Inf as input"):
+    with pytest.raises(ApcliError, match="layer stem has NaN or Inf in its inputs"):
         activation(case.model, ["stem.weight"], case.batches())
     check()
 
@@ -214,5 +214,5 @@ def test_a_weight_that_modules_share_has_the_inputs_of_all(samples):
 def test_inputs_too_many_for_their_second_moment(monkeypatch):
     monkeypatch.setattr(activations, "LARGEST", 35)
     images = torch.randn(9, 6)
-    with pytest.raises(UsageError, match="a layer's 6 inputs is too large: give --images below that number"):
+    with pytest.raises(UsageError, match="a layer's 6 inputs is too large: give fewer --images than that"):
         activation(nn.Sequential(nn.Linear(6, 2)), ["0.weight"], lambda: iter([(images, images)]))

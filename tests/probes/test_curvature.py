@@ -244,7 +244,7 @@ def test_what_is_no_number_and_what_is_no_classifier_is_refused(made, unchanged)
     check()
     case = made("linear")
     case.model[3] = nn.Linear(4, 1).double()
-    with pytest.raises(ApcliError, match=r"output is of shape \[3, 1\]: expected logits"):
+    with pytest.raises(ApcliError, match=r"output has shape \[3, 1\]: expected logits"):
         fisher(case.model, case.tensors, case.batches(), labels="model", damping=0.0)
 
 

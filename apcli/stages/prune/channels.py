@@ -13,8 +13,8 @@ import numpy as np
 import torch
 from torch import nn
 
+from apcli.channels.cut_check import CutCheck, Cuts, Removed, cuts_of, kept_of
 from apcli.channels.groups import ChannelGroup, channel_groups
-from apcli.channels.trials import Cuts, Removed, Trial, cuts_of, kept_of
 from apcli.checkpoints.checkpoint import Checkpoint
 from apcli.checkpoints.files.entries import Derived, Entry
 from apcli.checkpoints.kept_channels import Kept, narrowed
@@ -74,7 +74,7 @@ class FilterPruner:
         self.selected = {layer.tensor for layer in layers}
         self.reasons: dict[str, str] = {}  # by tensor, why the channels that it makes must stay
         groups = self._taking_part(channel_groups(network, torch.zeros(1, *spec.input_size)), set(excluded))
-        self.trial = Trial(network, spec.input_size)
+        self.check = CutCheck(network, spec.input_size)
         draws = np.random.default_rng(0)
         halves = {g.name: np.sort(draws.permutation(g.size)[: g.size // 2]) for g in groups}
         self.groups = self._agreeing(groups, halves)
@@ -173,7 +173,7 @@ class FilterPruner:
         Raises:
             UsageError: no group is left.
         """
-        failing = self.trial.failing(groups, removed)
+        failing = self.check.failing(groups, removed)
         if failing:
             log.warning(
                 "%s: the network is not the same without channels of %s: they keep them",

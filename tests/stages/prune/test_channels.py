@@ -378,7 +378,7 @@ def test_without_a_channel_to_remove_the_reasons_are_given(tmp_path):
     with pytest.raises(UsageError) as caught:
         pruner_of(tmp_path, model, 32, layers=["conv_proj", "heads.head"])
     assert "heads.head: they are the network's output" in str(caught.value)
-    assert "conv_proj: they are joined with others along another dimension" in str(caught.value)
+    assert "conv_proj: they are concatenated along another dimension" in str(caught.value)
     assert "\n" not in str(caught.value)
 
 

@@ -1,4 +1,4 @@
-"""Channels on trial: a network with channels set to zero, and the same network without them, must compute the same."""
+"""Check a cut numerically: a network with channels set to zero, and one without them, must compute the same."""
 
 import math
 import zlib
@@ -19,39 +19,39 @@ from apcli.errors import ApcliError
 from apcli.models.copies import copy_of, emptied, holds_numbers
 from apcli.probes.undisturbed import logits_of
 
-Removed = Mapping[str, np.ndarray]  # by group, the channels that go
-Cuts = Mapping[int, np.ndarray]  # by dimension of a tensor, the indices that go
+Removed = Mapping[str, np.ndarray]  # by group, the channels to remove
+Cuts = Mapping[int, np.ndarray]  # by dimension of a tensor, the indices to remove
 
-# What networks raise of shapes that do not go together, and of numbers of a type that they do not expect.
+# Errors that networks raise on shapes that do not fit together, and on numbers of an unexpected type.
 _MISFITS = (RuntimeError, ValueError, TypeError, IndexError, AssertionError, ApcliError)
 _TOLERANCES = {torch.float64: 1e-9, torch.float32: 1e-3}  # of the largest logit
-_DRAWN = 1 << 18  # random numbers of a larger tensor: its rows are windows on them
+_DRAWN = 1 << 18  # random numbers for a larger tensor, whose rows are windows on them
 
 
 def cuts_of(groups: Iterable[ChannelGroup], removed: Removed) -> dict[str, dict[int, np.ndarray]]:
-    """Where the removed channels lie, by tensor and dimension; of every part of the groups, also where nothing goes."""
-    found: dict[str, dict[int, list[np.ndarray]]] = defaultdict(lambda: defaultdict(list))
+    """The positions of the removed channels by tensor and dimension, for every part of the groups, even if empty."""
+    positions_of: dict[str, dict[int, list[np.ndarray]]] = defaultdict(lambda: defaultdict(list))
     for group in groups:
         for part in group.parts:
-            found[part.tensor][part.dim].append(part.positions[removed[group.name]].ravel())
+            positions_of[part.tensor][part.dim].append(part.positions[removed[group.name]].ravel())
     return {
         tensor: {dim: np.concatenate(positions) for dim, positions in by_dim.items()}
-        for tensor, by_dim in found.items()
+        for tensor, by_dim in positions_of.items()
     }
 
 
 def kept_of(shape: Sequence[int], cuts: Cuts) -> dict[int, np.ndarray]:
-    """The indices that stay, ascending, of each dimension that loses some."""
+    """The indices to keep, ascending, along each dimension that loses some."""
     return {dim: np.setdiff1d(np.arange(shape[dim]), gone) for dim, gone in cuts.items() if len(gone)}
 
 
-class Trial:
-    """A copy of a network with random weights, which hide nothing: zeros and ones that training starts from would.
+class CutCheck:
+    """A copy of a network with random weights, which reveal every difference; initial zeros and ones would hide some.
 
-    A weight is drawn anew for each operation that takes it, so that one of them is in memory at a time.
+    Weights are drawn again for each operation that uses them, so that only one is in memory at a time.
 
     Args:
-        network: its numbers are not looked at; an outline will do.
+        network: only its structure is used; an outline will do.
         input_size: channels, height and width of its images.
 
     Raises:
@@ -62,7 +62,7 @@ class Trial:
         device = next((p.device for p in network.parameters() if not p.is_meta), torch.device("cpu"))
         images = torch.randn(2, *input_size, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
         error: Exception | None = None
-        for dtype, self.tolerance in _TOLERANCES.items():  # some networks make float32 tensors of their own
+        for dtype, self.tolerance in _TOLERANCES.items():  # some networks create float32 tensors themselves
             self.images = images.to(device, dtype)
             self.model = emptied(network, "meta").to(dtype).eval()
             state = self.model.state_dict(keep_vars=True)
@@ -82,12 +82,12 @@ class Trial:
             ) from error
 
     def failing(self, groups: Sequence[ChannelGroup], removed: Removed) -> list[ChannelGroup]:
-        """The groups to leave whole so that removing channels of all others changes no more than rounding does."""
+        """The groups to leave uncut, so that removing channels from all others changes no more than rounding does."""
         good = self._agreeing([], list(groups), removed)
         return [group for group in groups if group not in good]
 
     def _agreeing(self, good: list[ChannelGroup], groups: list[ChannelGroup], removed: Removed) -> list[ChannelGroup]:
-        """``good`` and those of ``groups`` that agree together with them; found by halves, as most do."""
+        """``good`` and those of ``groups`` that agree together with them, found by bisection because most do."""
         if self._agree(good + groups, removed):
             return good + groups
         if len(groups) == 1:
@@ -98,20 +98,20 @@ class Trial:
     def _agree(self, groups: Sequence[ChannelGroup], removed: Removed) -> bool:
         cuts = cuts_of(groups, removed)
         stay = {name: kept_of(self.shapes[name], cut) for name, cut in cuts.items()}
-        # A second network of the same tensors: those that become smaller are replaced.
+        # The second network shares the tensors; only those that shrink are replaced.
         shared = {id(tensor): tensor for tensor in (*self.model.parameters(), *self.model.buffers())}
         compact = copy_of(self.model, shared)
         try:
             fit_(compact, {name: _narrowed(self.shapes[name], dims) for name, dims in stay.items()})
-            found = self._logits(compact, {name: partial(_compacted, stay=dims) for name, dims in stay.items()})
+            actual = self._logits(compact, {name: partial(_compacted, stay=dims) for name, dims in stay.items()})
             expected = self._logits(self.model, {name: partial(_masked, cuts=cut) for name, cut in cuts.items()})
         except torch.OutOfMemoryError:
             raise
         except _MISFITS:
             return False
-        if found.shape != expected.shape:
+        if actual.shape != expected.shape:
             return False
-        return bool((found - expected).abs().max() <= self.tolerance * expected.abs().max())
+        return bool((actual - expected).abs().max() <= self.tolerance * expected.abs().max())
 
     def _logits(self, model: nn.Module, changes: Mapping[str, Callable[[Tensor], Tensor]]) -> Tensor:
         own = model.state_dict()
@@ -130,7 +130,7 @@ class Trial:
 
 
 class _Late(Tensor):
-    """A tensor that is made for each operation that takes it, and let go after that."""
+    """A tensor that is created for each operation that uses it, and freed afterwards."""
 
     make: Callable[[], Tensor]
 
@@ -149,9 +149,9 @@ class _Late(Tensor):
 
 
 def _drawn(name: str, shape: Sequence[int]) -> Tensor:
-    """The numbers of a tensor, float64 on the CPU, that keep activations at the size of the inputs.
+    """A tensor's random numbers, float64 on the CPU, scaled so that activations stay about as large as the inputs.
 
-    The rows of a large tensor are windows on one run of random numbers, so that it takes no memory by itself.
+    The rows of a large tensor are windows on one sequence of random numbers, so that it needs little memory.
     """
     draws = torch.Generator().manual_seed(zlib.crc32(name.encode()))
     if name.endswith("running_var"):
@@ -164,7 +164,7 @@ def _drawn(name: str, shape: Sequence[int]) -> Tensor:
 
 
 def _masked(tensor: Tensor, cuts: Cuts) -> Tensor:
-    """A copy with zeros at the indices that go. Vectors (biases, norms) stay: no layer reads the channel any more."""
+    """A copy with zeros at the removed indices. Vectors (biases, norms) stay: no layer reads the channel any more."""
     tensor = tensor.clone(memory_format=torch.contiguous_format)
     if tensor.dim() > 1:
         for dim, gone in cuts.items():
