@@ -81,7 +81,7 @@ def test_another_code_of_that_name_is_another_run(dense):
     ("function", "words"),
     [
         ("half", "scores of shape 1x6 for 8x6: expected one for each weight"),
-        ("unknown", "a score that is NaN"),
+        ("unknown", "a NaN score"),
         ("fails", "own.py:18: AttributeError: 'numpy.ndarray' object has no attribute 'no_such_thing'"),
     ],
 )

@@ -1,11 +1,11 @@
-"""Criteria: which weights, or which filters, matter. Each scores them, larger = keep, and changes nothing.
+"""Criteria: scores of weights or filters, larger = keep. A criterion changes nothing.
 
-What a row's function is called with follows from what the row needs:
+A row's ``needs`` determine the arguments of its function:
 
-- ``magnitudes``: a run of a layer's |w| as ordered integers, and a generator; gives ranks (``apcli.selection``);
-- ``layer``: a layer's whole weight; gives scores;
-- ``network``: a ``Subject``; gives scores by tensor name. With ``data`` the subject's batches are images and labels;
-  with ``reconstruction`` it gives new weights, whose zeros are the mask; with ``steps`` it prunes a little at a time;
+- ``magnitudes``: part of a layer's |w| as ordered integers, and a generator; returns ranks (``apcli.selection``);
+- ``layer``: a layer's whole weight; returns scores;
+- ``network``: a ``Subject``; returns scores by tensor name. With ``data``, the subject's batches are images and labels;
+  with ``reconstruction``, it returns new weights, whose zeros are the mask; with ``steps``, it prunes in small steps;
 - ``like``: another file, whose zeros are counted;
 - ``training``: scores, weights, their gradients and the learning rate of a step; changes the scores in place.
 
@@ -139,10 +139,10 @@ METHODS = Table(
     ),
 )
 
-# Methods of finetune --sparsity: the magnitudes of that step, and what training teaches.
+# Methods of finetune --sparsity: by current magnitudes, and those that need ``training``.
 IN_TRAINING = ("lowest", *(row.name for row in METHODS if "training" in row.needs))
 
-# Of filters (--structure filter): each row's function takes a ChannelGroup's weights, see ``apcli.criteria.filters``.
+# Filters (--structure filter): each row's function takes the weights of a ChannelGroup, see ``apcli.criteria.filters``.
 FILTER_METHODS = Table(
     "filter method",
     (

@@ -1,7 +1,7 @@
-"""Scores of channels: each function takes what makes the channels of one group, and scores them, larger = keep.
+"""Scores of channels: each function takes the filters of one group and scores them, larger = keep.
 
-A channel's filter is all weights that make it. Where several layers make it (a residual sum), their rows are one
-filter, end to end.
+A channel's filter is all weights that make it. If several layers make it (a residual sum), the filter is their rows,
+concatenated.
 """
 
 from collections.abc import Callable, Iterator
@@ -13,11 +13,11 @@ import numpy as np
 
 from apcli.errors import UsageError
 
-BLOCK = 1 << 22  # numbers of filters that are in memory at a time
+BLOCK = 1 << 22  # numbers in memory at a time
 
 
-class Filters(Protocol):
-    """Rows of numbers that are made when they are asked for; an array is one that is there."""
+class FilterRows(Protocol):
+    """Rows of numbers, computed on access; an array is one in memory."""
 
     @property
     def shape(self) -> tuple[int, ...]: ...
@@ -27,19 +27,19 @@ class Filters(Protocol):
 
 @dataclass(frozen=True)
 class FilterWeights:
-    """What a method is given of a group of C channels; it changes nothing of it.
+    """A method's input for a group of C channels, which it does not change.
 
     Attributes:
-        name: the group's, for messages.
-        filters: float64 [C, n], each channel's weights, to be asked for some rows at a time.
-        scale: float64 [C], |scale| of the batch norms that take the channels, averaged; None where there is none.
-        products: float64 [batches, C], the sum of w g over each filter, g the gradient of a batch's mean loss; None
-            for methods without data.
-        generator: of random numbers, the group's own.
+        name: the group's name, for messages.
+        filters: float64 [C, n], each channel's weights, to be read some rows at a time.
+        scale: float64 [C], |scale| of the channels' batch norms, averaged over norms; None if there is none.
+        products: float64 [batches, C], the sum of w g over each filter, with g the gradient of a batch's mean loss;
+            None for methods without data.
+        generator: the group's own generator of random numbers.
     """
 
     name: str
-    filters: Filters
+    filters: FilterRows
     scale: np.ndarray | None
     products: np.ndarray | None
     generator: np.random.Generator
@@ -62,9 +62,9 @@ def l2(group: FilterWeights) -> np.ndarray:
 
 
 def highest(group: FilterWeights) -> np.ndarray:
-    """Score -sum |w|, so that the largest filters go: float64 [C].
+    """Score -sum |w|, which removes the largest filters: float64 [C].
 
-    Source: Mozafari-Nia & Sekeh 2024, arXiv:2403.00155, section 5, there of single weights.
+    Source: Mozafari-Nia & Sekeh 2024, arXiv:2403.00155, section 5, for single weights.
     """
     return -l1(group)
 
@@ -73,8 +73,8 @@ def geometric_median(group: FilterWeights) -> np.ndarray:
     """Score sum_j ||f_i - f_j||, the sum of a filter's distances to all filters of its group: float64 [C].
 
     The filter nearest to the geometric median is the one that the others replace best. Equal filters have equal
-    scores. Distances are had from the products of centred filters, so those far below the filters' length are only
-    known to about 1e-8 of it. Memory is C^2 numbers and a few blocks of filters.
+    scores. Distances are computed from scalar products of centred filters, so they are accurate to about 1e-8 of the
+    filters' length. Memory: C^2 numbers and a few blocks of filters.
 
     Source: He et al. 2019, arXiv:1811.00250, equation (5).
     """
@@ -83,7 +83,7 @@ def geometric_median(group: FilterWeights) -> np.ndarray:
     same: list[int] = []
     total = np.zeros(filters.shape[1])
     for rows in _blocks(filters):
-        block = filters[rows] + 0.0  # of -0.0 it makes 0.0
+        block = filters[rows] + 0.0  # turns -0.0 into 0.0
         total += block.sum(axis=0)
         same += [first.setdefault(blake2b(row.tobytes()).digest(), i) for i, row in enumerate(block, len(same))]
     distinct, number, count = np.unique(same, return_inverse=True, return_counts=True)
@@ -96,16 +96,16 @@ def geometric_median(group: FilterWeights) -> np.ndarray:
 
 
 def bn_scale(group: FilterWeights) -> np.ndarray:
-    """Score |gamma| of the channel's batch norm, the mean of it where several norms take the channel: float64 [C].
+    """Score |gamma| of the channel's batch norm, averaged if several norms read the channel: float64 [C].
 
     Raises:
-        UsageError: no batch norm with a scale takes the group's channels.
+        UsageError: no batch norm with a scale reads the group's channels.
 
     Source: Liu et al. 2017, arXiv:1708.06519.
     """
     if group.scale is None:
         raise UsageError(
-            f"method bn-scale: no batch norm takes the channels of {group.name}: "
+            f"method bn-scale: no batch norm reads the channels of {group.name}: "
             f"choose another method, such as l1, or leave the layer out with --exclude"
         )
     return group.scale.copy()
@@ -114,7 +114,7 @@ def bn_scale(group: FilterWeights) -> np.ndarray:
 def taylor(group: FilterWeights) -> np.ndarray:
     """Score (sum of w g over the filter)^2, averaged over batches: float64 [C].
 
-    To first order it is the squared change of the loss when the filter becomes zero.
+    To first order, this is the squared change of the loss when the filter becomes zero.
 
     Source: Molchanov et al. 2019, arXiv:1906.10771, equation (8), for groups of weights.
     """
@@ -125,15 +125,15 @@ def taylor(group: FilterWeights) -> np.ndarray:
 
 
 def random(group: FilterWeights) -> np.ndarray:
-    """Scores drawn uniformly: float64 [C].
+    """Draw scores uniformly: float64 [C].
 
     Source: Blalock et al. 2020, arXiv:2003.03033.
     """
     return group.generator.random(group.filters.shape[0])
 
 
-def _products(filters: Filters, chosen: np.ndarray, centre: np.ndarray) -> np.ndarray:
-    """The scalar products of the chosen filters, less their ``centre``: float64 [k, k]."""
+def _products(filters: FilterRows, chosen: np.ndarray, centre: np.ndarray) -> np.ndarray:
+    """The scalar products of the chosen filters minus ``centre``: float64 [k, k]."""
     products = np.empty((len(chosen), len(chosen)))
     parts = [slice(*rows.indices(len(chosen))[:2]) for rows in _blocks(filters) if rows.start < len(chosen)]
     for number, ones in enumerate(parts):
@@ -145,12 +145,12 @@ def _products(filters: Filters, chosen: np.ndarray, centre: np.ndarray) -> np.nd
     return products
 
 
-def _by_rows(filters: Filters, score: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
-    """The scores of all rows, of which each depends on its row alone."""
+def _by_rows(filters: FilterRows, score: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    """Score all rows, block by block: each score depends on its row alone."""
     return np.concatenate([score(filters[rows]) for rows in _blocks(filters)])
 
 
-def _blocks(filters: Filters) -> Iterator[slice]:
+def _blocks(filters: FilterRows) -> Iterator[slice]:
     channels, width = filters.shape
     step = max(1, BLOCK // max(1, width))
     for start in range(0, channels, step):

@@ -4,13 +4,13 @@ import numpy as np
 
 
 def lamp(weight: np.ndarray) -> np.ndarray:
-    """Score w_u^2 / sum over v with |w_v| >= |w_u|, v not before u, of w_v^2: in (0, 1], and 1 for the largest.
+    """Score w_u^2 / (sum of w_v^2 over all v not before u in ascending order of magnitude): in (0, 1], 1 the largest.
 
-    Takes floats of any shape; gives float64 of the same. Of equal magnitudes the one with the lower index comes first,
-    so the scores of a layer's nonzero weights all differ, and the last one of each layer has score 1.
+    Takes floats of any shape and returns float64 of the same shape. Equal magnitudes are ordered by index, so the
+    scores of a layer's nonzero weights all differ, and the last weight of each layer has score 1.
 
-    Source: Lee et al. 2021, arXiv:2010.07611, equation (4). Within one layer the order is that of magnitude: it differs
-    from it only across layers.
+    Source: Lee et al. 2021, arXiv:2010.07611, equation (4). Within a layer the order is that of magnitude; it differs
+    only across layers.
     """
     squares = (
         weight.astype(np.float64).ravel() / max(float(np.abs(weight).max(initial=0)), np.finfo(np.float64).tiny)

@@ -1,4 +1,4 @@
-"""The criterion that looks at the layers before and behind a weight."""
+"""Magnitudes weighted by the norms of the adjacent layers' weights."""
 
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -12,32 +12,32 @@ from apcli.channels.flows import flows
 from apcli.criteria.subject import Scores, Subject
 from apcli.probes.undisturbed import undisturbed
 
-_Side = tuple[str, int, bool]  # a weight, a dimension of it, and whether what stands before it is meant
+_Side = tuple[str, int, bool]  # a weight, a dimension of it, and whether the layers before it are meant
 
 
 def lookahead(subject: Subject) -> Scores:
     """Score |w_kj| a_k ||the weights that make input channel j||_F ||the weights that read output channel k||_F.
 
-    a_k = |gamma_k| / sqrt(var_k + eps) where a batch norm takes the layer's output, else 1; the rows of the weights
-    before are scaled by their own. Before a weight stand the layers whose outputs reach the tensor that it reads, with
-    no other weight between; behind it, those that read a tensor which its output has reached. Where they are several
-    (the terms of a residual sum so far, the readers of the stream from there on), theirs are one matrix. A depthwise
-    weight stands between those that make its channels and those that read them. Where no layer is known the factor is
-    1: before the first, behind the last, beyond attention, on both sides of a grouped convolution.
+    a_k = |gamma_k| / sqrt(var_k + eps) if a batch norm reads the layer's output, otherwise 1; the rows of the preceding
+    weights are scaled by their own factors. The layers before a weight are those whose outputs reach its input without
+    another weight in between; the layers after it are those that read a tensor reached by its output. If there are
+    several (the earlier terms of a residual sum, the later readers of the stream), their weights form one matrix. A
+    depthwise weight lies between the layers that make its channels and those that read them. Where no layer is known
+    the factor is 1: before the first, after the last, beyond attention, on both sides of a grouped convolution.
 
     Returns:
-        float64 scores of the weights' shapes.
+        float64 scores in the weights' shapes.
 
-    Source: Park et al. 2020, arXiv:2002.04809, equations (4) and (5): the Frobenius norm of the change of the product
-    of three consecutive layers when one weight becomes zero; batch norms are part of the layers that they follow.
+    Source: Park et al. 2020, arXiv:2002.04809, equations (4) and (5): the Frobenius norm of the change in the product
+    of three consecutive layers when one weight becomes zero; a batch norm belongs to the layer that it follows.
     """
     image = next(iter(subject.batches()))[0][:1]
     weights = {name: weight.detach() for name, weight in subject.model.named_parameters(remove_duplicate=False)}
     scales = _scales(subject.model, image)
-    sums: dict[_Side, Tensor] = {}  # of squares; NaN where nothing stands
+    sums: dict[_Side, Tensor] = {}  # of squares; NaN without an adjacent layer
     for flow in flows(subject.model, image):
         made = _squares(weights[flow.maker], flow.maker_dim, scales.get(flow.maker, 1))
-        read = _squares(weights[flow.reader], flow.reader_dim, 1)  # a batch norm behind it comes after the product
+        read = _squares(weights[flow.reader], flow.reader_dim, 1)  # its own batch norm comes after the product
         made_at, read_at = (torch.from_numpy(indices).to(made.device) for indices in (flow.made, flow.read))
         _add_(sums, (flow.maker, flow.maker_dim, False), made_at, read[read_at], len(made))
         _add_(sums, (flow.reader, flow.reader_dim, True), read_at, made[made_at], len(read))
@@ -54,7 +54,7 @@ def _squares(weight: Tensor, dim: int, scale: Any) -> Tensor:
 
 
 def _add_(sums: dict[_Side, Tensor], key: _Side, at: Tensor, terms: Tensor, size: int) -> None:
-    """Add ``terms`` at these indices to a sum of ``size`` numbers, which are NaN where nothing was added yet."""
+    """Add ``terms`` at these indices to a sum of ``size`` numbers, which are NaN until something is added."""
     if key not in sums:
         sums[key] = terms.new_full((size,), torch.nan)
     total = sums[key]
@@ -63,11 +63,11 @@ def _add_(sums: dict[_Side, Tensor], key: _Side, at: Tensor, terms: Tensor, size
 
 
 def _scales(model: nn.Module, image: Tensor) -> dict[str, Tensor]:
-    """|gamma| / sqrt(var + eps) of the batch norm that takes a module's output, by the weight's name.
+    """|gamma| / sqrt(var + eps) of the batch norm that reads a module's output, by the weight's name.
 
     They are float64 and shaped to multiply the weight.
     """
-    outputs: dict[int, tuple[str, Any, Tensor, int]] = {}  # by identity, which is its own while the output is held
+    outputs: dict[int, tuple[str, Any, Tensor, int]] = {}  # by id, unique while the output is kept
     scales: dict[str, Tensor] = {}
 
     def made(name: str, module: nn.Module, args: Any, output: Tensor) -> None:
@@ -76,7 +76,7 @@ def _scales(model: nn.Module, image: Tensor) -> dict[str, Tensor]:
     def taken(norm: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
         given = args[0] if args else kwargs["input"]
         name, module, _, version = outputs.get(id(given), ("", None, None, None))
-        if module is None or given._version != version:  # a sum, say, that was made in place
+        if module is None or given._version != version:  # changed in place since, by a sum for example
             return
         scale = (norm.running_var.double() + norm.eps).rsqrt()
         if norm.weight is not None:
@@ -88,7 +88,7 @@ def _scales(model: nn.Module, image: Tensor) -> dict[str, Tensor]:
 
     with undisturbed(model), torch.no_grad(), ExitStack() as hooks:
         for name, module in model.named_modules():
-            if isinstance(getattr(module, "running_var", None), Tensor):  # also those that are no nn.BatchNorm
+            if isinstance(getattr(module, "running_var", None), Tensor):  # also norms outside nn.BatchNorm
                 hook = module.register_forward_pre_hook(taken, with_kwargs=True)
                 hooks.callback(hook.remove)
             elif isinstance(getattr(module, "weight", None), Tensor) and module.weight.dim() > 1:

@@ -1,4 +1,4 @@
-"""Criteria that give the kept weights new values, which make up for the removed ones."""
+"""Criteria that change the kept weights to compensate for the removed ones."""
 
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -14,44 +14,44 @@ from apcli.criteria.subject import Subject
 from apcli.errors import ApcliError, UsageError
 from apcli.probes.activations import LARGEST, SecondMoment, SquareSums, inputs
 
-# What goes of some columns: scores [G, K/G, columns], and the first of the columns, to bool, True = removed.
+# From the scores [G, K/G, columns] of some columns and the index of the first, choose: bool, True = removed.
 Choose = Callable[[Tensor, int], Tensor]
 
 
 def sparsegpt(subject: Subject, *, block: int, damping: float) -> dict[str, np.ndarray]:
-    """Remove weights by optimal brain surgeon, layer by layer: those kept in a row make up for what goes to their left.
+    """Remove weights by optimal brain surgeon, layer by layer: the rest of a row compensates for each removed weight.
 
-    A layer's columns are met from left to right. A removed weight w_j is zeroed and the rest of its row moves by
+    A layer's columns are processed from left to right. A removed weight w_j is zeroed and the rest of its row moves by
     -w_j / u_jj u_j, with H^-1 = U'U, U upper triangular with rows u_j, and H = 2 E[h h'] + damping mean(diag) I of the
-    layer's inputs h; the cost w_j^2 / u_jj^2 is the score. The layers are taken in the order in which the network calls
-    them, and each one's inputs are those of the network whose earlier layers are already reconstructed, which makes one
-    pass over the data for each layer. All of it is float64, on the model's device.
+    layer's inputs h; the cost w_j^2 / u_jj^2 is the score. The layers are processed in the order in which the network
+    calls them, each with the inputs that the reconstructed earlier layers give, so there is one pass over the data per
+    layer. Everything is computed in float64 on the model's device.
 
-    Exactly ``subject.removed`` weights of a tensor are zero. Zeros stay and count first, then weights of inputs that
-    are always 0; the others go in proportion to what is left of each block, ties by index. A tensor that has more zeros
-    keeps them, and a kept weight may happen to be too small for its dtype. With ``subject.pattern`` (n, m) each
-    m consecutive inputs of a row (of a convolution: channels at one place of the kernel) keep n, or fewer if fewer
-    were not zero, and ``removed`` is not read.
+    Exactly ``subject.removed`` weights of a tensor become zero: first its zeros, then weights of inputs that are always
+    0; the others are removed in proportion to what is left of each block, ties by index. A tensor with more zeros
+    keeps them all, and a kept weight may turn out too small for its dtype. With ``subject.pattern`` (n, m), every m
+    consecutive inputs of a row (in a convolution: channels at one position of the kernel) keep n, or fewer if fewer
+    were nonzero, and ``removed`` is ignored.
 
     Args:
-        block: how many columns are chosen from at once, 1 or more. A pattern chooses from m at once, whatever it is.
-        damping: of the mean of H's diagonal, 0 or more.
+        block: number of columns to choose from at once, 1 or more. A pattern always chooses from m at once.
+        damping: as a share of the mean of H's diagonal, 0 or more.
 
     Returns:
-        new weights by tensor name, of the weights' shapes and dtypes (bfloat16 widened to float32).
+        new weights by tensor name, in the weights' shapes and dtypes (bfloat16 widened to float32).
 
     Raises:
         UsageError: layers are not supported or too large.
         ApcliError: H is not positive definite, a layer's inputs hold NaN or Inf, or a new weight exceeds its dtype.
 
     Source: Frantar & Alistarh 2023, arXiv:2301.00774, algorithm 1 and section 3.3 on n:m; Hassibi & Stork 1992.
-    There a dead input's weights are all zeroed; here no more than asked for. The block-wise quota follows what is left,
-    since a fixed one cannot be met where a block is all zero already.
+    There, all weights of a dead input are zeroed; here, no more than requested. The quota of a block is a share of its
+    nonzero weights, since a fixed one cannot be met by a block that is all zero already.
     """
     model = subject.model
     met = inputs(model, subject.tensors, lambda: islice(subject.batches(), 1), SquareSums)  # refuses all at once
     _check_sizes(met)
-    found = {}
+    new = {}
     with torch.no_grad(), _restored(model, subject.tensors):
         for name in met:
             weight = model.get_parameter(name)
@@ -63,13 +63,13 @@ def sparsegpt(subject: Subject, *, block: int, damping: float) -> dict[str, np.n
                     "sparsegpt:damping, or --exclude the layer"
                 )
             kept = weight.float() if weight.dtype == torch.bfloat16 else weight.clone()
-            found[name] = kept.cpu().numpy()
-    return {name: found[name] for name in subject.tensors}
+            new[name] = kept.cpu().numpy()
+    return {name: new[name] for name in subject.tensors}
 
 
 @contextmanager
 def _restored(model: nn.Module, tensors: Sequence[str]) -> Iterator[None]:
-    """Afterwards the weights are what they were."""
+    """Restore the weights afterwards."""
     before = {name: model.get_parameter(name).clone() for name in tensors}
     try:
         yield
@@ -95,7 +95,7 @@ def _reconstructed(
     hessian = 2 * moment.matrix
     if subject.pattern:
         order = torch.arange(moment.columns, device=rows.device).reshape(weight.shape[1:])
-        order = order.movedim(0, -1).flatten()  # channels last: the inputs of a group side by side
+        order = order.movedim(0, -1).flatten()  # channels last: puts the inputs of a group side by side
         rows, hessian = rows[..., order], hessian[:, order][..., order]
     zero = rows == 0
     dead = (hessian.diagonal(dim1=1, dim2=2) == 0).unsqueeze(1) & ~zero
@@ -109,13 +109,13 @@ def _reconstructed(
 
 
 def _factor(hessian: Tensor, damping: float, layer: str) -> Tensor:
-    """U upper triangular with H^-1 = U'U, [G, J, J]; H is damped in place.
+    """The upper triangular U with H^-1 = U'U, [G, J, J]; H is damped in place.
 
-    H with its order reversed is L L', so H = V V' with V upper triangular, and U is the inverse of V.
+    H in reversed order is L L', so H = V V' with V upper triangular, and U is the inverse of V.
     """
     diagonal = hessian.diagonal(dim1=1, dim2=2)  # a view
     diagonal += damping * diagonal.mean(dim=1, keepdim=True)
-    diagonal.masked_fill_(diagonal == 0, 1)  # an input that is always 0, undamped: the others do not depend on it
+    diagonal.masked_fill_(diagonal == 0, 1)  # inputs that are always 0, undamped: the others do not depend on them
     lower, failed = torch.linalg.cholesky_ex(hessian.flip(1, 2))
     upper = lower.flip(1, 2)
     pivots = upper.diagonal(dim1=1, dim2=2).square()
@@ -130,9 +130,9 @@ def _factor(hessian: Tensor, damping: float, layer: str) -> Tensor:
 
 
 def _surgeon(rows: Tensor, factor: Tensor, choose: Choose, width: int, block: int) -> Tensor:
-    """Algorithm 1: weights [G, K/G, J] with what ``choose`` says of each ``width`` columns zeroed, and the rest moved.
+    """Algorithm 1: zero what ``choose`` selects in every ``width`` columns of weights [G, K/G, J], and move the rest.
 
-    The columns behind a block, a multiple of ``width``, are moved when the block is done.
+    The columns after a block (a multiple of ``width``) move when the block is done.
     """
     new = rows.clone()
     scale = factor.diagonal(dim1=1, dim2=2).unsqueeze(1)
@@ -153,13 +153,13 @@ def _surgeon(rows: Tensor, factor: Tensor, choose: Choose, width: int, block: in
 
 
 def _within_blocks(zero: Tensor, dead: Tensor, removed: int, block: int) -> Choose:
-    """Choose exactly ``removed`` weights: those zero, the first of the dead, and of each block's others their share."""
+    """Choose exactly ``removed`` weights: the zeros, the first of the dead, and a share of each block's others."""
     first = zero | dead & (dead.flatten().cumsum(0).reshape(dead.shape) <= removed - zero.sum())
     starts = np.arange(0, zero.shape[2], block)
     taken = np.add.reduceat(first.sum(dim=(0, 1)).cpu().numpy(), starts)
     free = np.add.reduceat((~first).sum(dim=(0, 1)).cpu().numpy(), starts)
     rest = max(0, removed - int(taken.sum()))
-    up_to = [0, *((2 * rest * free.cumsum() + free.sum()) // max(1, 2 * free.sum()))]  # rounded, so that all add up
+    up_to = [0, *((2 * rest * free.cumsum() + free.sum()) // max(1, 2 * free.sum()))]  # rounded so that they add up
     counts = dict(zip(starts.tolist(), (taken + np.diff(up_to)).tolist(), strict=True))
 
     def choose(scores: Tensor, start: int) -> Tensor:
@@ -172,7 +172,7 @@ def _within_blocks(zero: Tensor, dead: Tensor, removed: int, block: int) -> Choo
 
 
 def _within_groups(zero: Tensor, dead: Tensor, n: int, m: int) -> Choose:
-    """Choose all but n of a block's m columns in each row: those zero, then the dead, then those of low score."""
+    """Choose all but n of a block's m columns in each row: the zeros, then the dead, then the lowest scores."""
 
     def choose(scores: Tensor, start: int) -> Tensor:
         here = slice(start, start + m)

@@ -1,4 +1,4 @@
-"""Criteria from derivatives: of the loss (taylor, snip, grasp), and of a flow that needs no data (synflow)."""
+"""Criteria from derivatives of the loss (taylor, snip, grasp) and of a flow without data (synflow)."""
 
 import logging
 import math
@@ -22,18 +22,18 @@ from apcli.words import few
 log = logging.getLogger("apcli")
 
 Weights = dict[str, Tensor]
-# What is summed over batches: of the sum of a batch's losses, the weights, and the number of its images.
+# A term to sum over batches, from the sum of a batch's losses, the weights, and the number of images.
 Term = Callable[[Tensor, Weights, int], Iterable[Tensor]]
 
 
 def taylor(subject: Subject) -> Scores:
     """Score (w g_b)^2, averaged over batches b; g_b is the gradient of the batch's mean cross-entropy.
 
-    To first order it is the squared change of the loss when one weight becomes zero. It depends on how images are
-    split into batches: the gradients of single images cancel within a batch, but not between batches.
+    To first order, this is the squared change of the loss when one weight becomes zero. It depends on the division of
+    images into batches: the gradients of single images cancel within a batch, but not between batches.
 
     Returns:
-        float64 scores of the weights' shapes.
+        float64 scores in the weights' shapes.
 
     Raises:
         UsageError: a tensor is no parameter of the network.
@@ -52,10 +52,10 @@ def taylor(subject: Subject) -> Scores:
 
 
 def snip(subject: Subject) -> Scores:
-    """Score |w g|, g the gradient of the mean cross-entropy of all images.
+    """Score |w g|, with g the gradient of the mean cross-entropy of all images.
 
-    It is the loss's sensitivity to a factor at the weight. The paper divides by the sum of all scores, which changes no
-    ranking.
+    This is the loss's sensitivity to a factor on the weight. The paper divides by the sum of all scores, which does not
+    change the ranking.
 
     Returns:
         float64 scores of the weights' shapes.
@@ -72,12 +72,12 @@ def snip(subject: Subject) -> Scores:
 
 
 def grasp(subject: Subject, *, temperature: float) -> Scores:
-    """Score w (H g): g is the gradient and H the Hessian, over the weights in scope, of all images' mean cross-entropy.
+    """Score w (H g), with g the gradient and H the Hessian of all images' mean cross-entropy over the weights in scope.
 
     The paper scores -w (H g), to first order half the change of |g|^2 when the weight becomes zero, and removes the
-    weights where it is largest (as does its code); so here the sign is the opposite, larger = keep, and scores of
-    either sign are usual. H is never formed: g takes one pass over the data, H g two backward passes of each batch in
-    a second one. The network is in evaluation mode, where the paper's code has it in training mode.
+    weights where it is largest (as does its code). Here the sign is reversed, larger = keep, and scores of either sign
+    are usual. H is never formed: g takes one pass over the data, H g a second one with two backward passes per batch.
+    The network is in evaluation mode, whereas the paper's code uses training mode.
 
     Args:
         temperature: above 0; the logits are divided by it.
@@ -103,21 +103,22 @@ def grasp(subject: Subject, *, temperature: float) -> Scores:
 
 
 def synflow(subject: Subject, *, iterations: int) -> Scores:
-    """Score |w| dR/d|w|, R the sum of the outputs for an image of ones when all weights are their absolute values.
+    """Score |w| dR/d|w|, with R the sum of the outputs for an image of ones and all weights at their absolute values.
 
-    So are the other parameters and the buffers, in evaluation mode, as in the paper's code. All is float64, which deep
-    networks need. Each of the rounds scores the network with the masks so far, and but for the last ends with masks a
-    step nearer to the wanted sparsity. What earlier rounds removed scores -inf, so masks only grow.
+    The other parameters and the buffers are absolute values too, in evaluation mode, as in the paper's code. Everything
+    is float64, which deep networks need. Each round scores the network under the current masks and, except for the
+    last, ends with masks one step closer to the target sparsity. Weights removed in earlier rounds score -inf, so they
+    stay removed.
 
-    In a network of ReLUs without biases and batch norms the scores of each layer that all paths cross add up to R, so
-    with enough rounds none of these is emptied; a shortcut may be, and activations that saturate (ReLU6, gates) stop
-    the flow. Layers through which nothing flows are named in a warning.
+    In a ReLU network without biases and batch norms, the scores of each layer that all paths cross add up to R, so with
+    enough rounds no such layer is emptied. A shortcut may be, and activations that saturate (ReLU6, gates) stop the
+    flow. Layers without any flow are named in a warning.
 
     Args:
-        iterations: rounds, 1 or more.
+        iterations: number of rounds, 1 or more.
 
     Returns:
-        float64 scores of the weights' shapes, of the last round.
+        float64 scores in the weights' shapes, from the last round.
 
     Raises:
         UsageError: a tensor is no parameter of the network.
@@ -151,7 +152,7 @@ def synflow(subject: Subject, *, iterations: int) -> Scores:
 
 
 def parameters_of(subject: Subject) -> dict[str, str]:
-    """By tensor in scope, the name of its parameter; of several names of a shared one, the first.
+    """The parameter's name for each tensor in scope: the first name of a shared parameter.
 
     Raises:
         UsageError: a tensor is no parameter of the network.
@@ -161,14 +162,14 @@ def parameters_of(subject: Subject) -> dict[str, str]:
     wrong = [name for name in subject.tensors if name not in known]
     if wrong:
         buffers = dict(subject.model.named_buffers(remove_duplicate=False))
-        what = "a buffer, not a parameter" if wrong[0] in buffers else "no parameter"
+        kind = "a buffer, not a parameter" if wrong[0] in buffers else "no parameter"
         layers = ",".join(map(layer_name, wrong))
-        raise UsageError(f"tensor {wrong[0]} is {what} of the network: expected weights; give --exclude {layers}")
+        raise UsageError(f"tensor {wrong[0]} is {kind} of the network: expected weights; give --exclude {layers}")
     return {name: first[known[name]] for name in subject.tensors}
 
 
 def in_full_precision(subject: Subject) -> Subject:
-    """The subject; of one in half precision, where gradients and their squares underflow, a copy in float32."""
+    """The subject, or a float32 copy of one in half precision, where gradients and their squares underflow."""
     if not any(parameter.dtype.itemsize < 4 for parameter in subject.model.parameters()):
         return subject
 
@@ -178,13 +179,13 @@ def in_full_precision(subject: Subject) -> Subject:
     return replace(subject, model=copy_of(subject.model).float(), batches=batches)
 
 
-def scores_of(method: str, subject: Subject, found: Mapping[str, Tensor]) -> Scores:
-    """Scores by tensor, on the CPU, of those by parameter.
+def scores_of(method: str, subject: Subject, by_parameter: Mapping[str, Tensor]) -> Scores:
+    """Scores by tensor on the CPU, from scores by parameter.
 
     Raises:
         ApcliError: a score is NaN or Inf.
     """
-    scores = {tensor: found[name].cpu().numpy() for tensor, name in parameters_of(subject).items()}
+    scores = {tensor: by_parameter[name].cpu().numpy() for tensor, name in parameters_of(subject).items()}
     for tensor, score in scores.items():
         if not np.isfinite(score).all():
             raise ApcliError(
@@ -195,7 +196,7 @@ def scores_of(method: str, subject: Subject, found: Mapping[str, Tensor]) -> Sco
 
 
 def _summed(subject: Subject, term: Term, temperature: float = 1.0) -> tuple[Weights, int, int]:
-    """The sums of ``term`` over batches, float64, by parameter; and the numbers of images and of batches."""
+    """Sum ``term`` over batches, in float64 by parameter; also return the numbers of images and of batches."""
     model = subject.model
     state = {name: parameter.detach() for name, parameter in model.named_parameters()}
     weights = {name: state[name].requires_grad_() for name in parameters_of(subject).values()}
@@ -219,14 +220,14 @@ def _gradient_of_batch(loss: Tensor, weights: Weights, _: int) -> Iterable[Tenso
 
 
 def _gradients(of: Tensor, weights: Weights, create_graph: bool = False) -> Iterable[Tensor]:
-    """The derivatives of a number with respect to the weights; 0 where it does not depend on them."""
+    """The derivatives of a number with respect to the weights; 0 for weights without influence."""
     if not of.requires_grad:
         return [torch.zeros_like(weight) for weight in weights.values()]
     return torch.autograd.grad(of, tuple(weights.values()), create_graph=create_graph, materialize_grads=True)
 
 
 def _flow(model: nn.Module, state: Weights, names: list[str], ones: Tensor, done: int) -> Weights:
-    """|w dR/dw| of the parameters ``names``, where the network has the parameters and buffers ``state``."""
+    """|w dR/dw| for the parameters ``names`` of the network with parameters and buffers ``state``."""
     weights = {name: state[name].detach().requires_grad_() for name in names}
     with undisturbed(model), torch.enable_grad():
         total = logits_of(functional_call(model, {**state, **weights}, (ones,))).sum()

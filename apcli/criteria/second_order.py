@@ -1,4 +1,4 @@
-"""Criteria from a diagonal of the loss's curvature: its change, to second order, when one weight becomes zero."""
+"""Criteria from the curvature's diagonal: the loss's second-order change when one weight becomes zero."""
 
 import torch
 
@@ -8,10 +8,10 @@ from apcli.probes import curvature
 
 
 def obd(subject: Subject) -> Scores:
-    """Score h w^2 / 2, h the diagonal of the Gauss-Newton matrix of the mean cross-entropy.
+    """Score h w^2 / 2, with h the diagonal of the Gauss-Newton matrix of the mean cross-entropy.
 
-    It is the Fisher information over the network's own labels, and the positive semi-definite part of the Hessian; the
-    paper's own backward recursion for the second derivatives drops the other part too. No labels are used.
+    This matrix is the Fisher information over the network's own labels, and the positive semi-definite part of the
+    Hessian; the paper's backward recursion for the second derivatives also drops the other part. Labels are not used.
 
     Returns:
         float64 scores of the weights' shapes.
@@ -26,9 +26,9 @@ def obd(subject: Subject) -> Scores:
 
 
 def fisher(subject: Subject) -> Scores:
-    """Score f w^2 / 2, f the mean of the squared gradients of single images' cross-entropy (empirical Fisher).
+    """Score f w^2 / 2, with f the mean squared gradient of single images' cross-entropy (empirical Fisher).
 
-    It falls to 0 where the network fits its labels; ``taylor`` squares the gradients of batches instead.
+    It approaches 0 as the network fits its labels; ``taylor`` squares the gradients of batches instead.
 
     Returns:
         float64 scores of the weights' shapes.

@@ -1,4 +1,4 @@
-"""What a criterion that runs the network is given."""
+"""The input of a criterion that runs the network."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,17 +14,17 @@ Masks = Mapping[str, np.ndarray]  # by tensor name: bool of the weight's shape, 
 
 @dataclass(frozen=True)
 class Subject:
-    """A network that is to be pruned. A criterion leaves it as it was, bit for bit.
+    """A network to be pruned. A criterion leaves it unchanged, bit for bit.
 
     Args:
-        model: on the device where it is to run; a criterion sees to evaluation mode itself (``probes.undisturbed``).
+        model: on its device; a criterion sets evaluation mode itself (``probes.undisturbed``).
         tensors: the names of the weights in scope, as in the state dict.
-        batches: images and labels on the model's device; for a criterion without data, one batch of an image of zeros,
-            of the shape that the model takes.
-        choose: masks that scores give at a share (0 to 1) of the way to the wanted sparsity: for criteria that prune
-            in several steps, at sparsity 1 - (1 - s)^share.
-        removed: by tensor, how many of its weights go: for criteria that reconstruct.
-        pattern: (n, m) where n of every m consecutive inputs stay, of which each layer has a multiple of m; else None.
+        batches: images and labels on the model's device; for a criterion without data, one batch with an image of
+            zeros, in the shape that the model takes.
+        choose: makes masks from scores at a share (0 to 1) of the way to the target sparsity s, that is at sparsity
+            1 - (1 - s)^share, for criteria that prune in several steps.
+        removed: the number of weights to remove, by tensor, for criteria that reconstruct.
+        pattern: (n, m) to keep n of every m consecutive inputs, a multiple of m in each layer. None: no pattern.
     """
 
     model: nn.Module

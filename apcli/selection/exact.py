@@ -1,12 +1,12 @@
-"""Exact selection: which of many weights go, by passes over their ranks that count, never by a sort of all.
+"""Exact selection of the lowest of many weights, by counting passes over their ranks instead of a sort.
 
-A *rank* is an unsigned integer: a lower one goes first, and 0 is a weight that is zero already and so counts as removed
-whatever the method. Equal ranks go in the order of their index. Ranks are made anew, a block at a time, whenever they
-are looked at: nothing as large as the weights is ever held.
+A *rank* is an unsigned integer: lower ranks are removed first, and rank 0 is a weight that is zero already and so
+counts as removed whatever the method. Equal ranks are removed in the order of their index. Ranks are recomputed, a
+block at a time, whenever they are read: nothing as large as the weights is ever in memory.
 
-A sample brackets the rank that is wanted, and one pass over all ranks counts those below the bracket and gathers the
-few inside, as in selection by sampling (Floyd & Rivest 1975, doi:10.1145/360680.360691). Where the sample misleads, or
-too many ranks are alike, digits are counted instead, sixteen bits a pass.
+A sample brackets the threshold rank, and one pass over all ranks counts those below the bracket and gathers the few
+inside, as in selection by sampling (Floyd & Rivest 1975, doi:10.1145/360680.360691). If the sample misleads, or too
+many ranks are equal, digits are counted instead, sixteen bits per pass.
 """
 
 import math
@@ -18,10 +18,10 @@ import numpy as np
 
 from apcli.checkpoints.files.entries import BLOCK, on_all_cores
 
-_DIGIT = 16  # bits that a counting pass looks at: the table of counts stays in the cache
-_SAMPLE = 1 << 21  # a bracket is guessed from about half as many ranks
+_DIGIT = 16  # bits per counting pass: the table of counts stays in the cache
+_SAMPLE = 1 << 21  # about half as many ranks are sampled for a bracket
 _DEVIATIONS = 5  # of the sampled quantile, on either side
-_GATHERED = 16  # at most one of so many ranks is gathered
+_GATHERED = 16  # at most one in so many ranks is gathered
 
 
 class Ranking(Protocol):
@@ -29,21 +29,21 @@ class Ranking(Protocol):
 
     @property
     def size(self) -> int:
-        """How many weights."""
+        """The number of weights."""
 
     @property
     def bits(self) -> int:
-        """Bits of a rank: 16, 32 or 64; rankings that are compared with each other have the same."""
+        """Bits of a rank: 16, 32 or 64, equal for rankings that are compared with each other."""
 
     def ranks(self, start: int, stop: int) -> np.ndarray:
-        """Those of the weights from ``start`` up to ``stop``, unsigned integers."""
+        """The ranks of weights ``start`` up to ``stop``, unsigned integers."""
 
 
 @dataclass(frozen=True)
 class Cut:
-    """Where a layer is cut: what goes are ranks below ``rank``, and of those equal to it the ones before ``index``.
+    """A layer's threshold: remove ranks below ``rank``, and those equal to it before ``index``.
 
-    ``removed`` says how many weights that is.
+    ``removed`` is the number of weights removed.
     """
 
     rank: int
@@ -51,7 +51,7 @@ class Cut:
     removed: int
 
     def kept(self, ranks: np.ndarray, start: int) -> np.ndarray:
-        """True of the weights that stay, of a block of ranks that begins at ``start``."""
+        """True for the weights to keep, in a block of ranks that begins at ``start``."""
         if self.index <= start:
             return ranks >= self.rank
         kept = ranks > self.rank
@@ -62,10 +62,10 @@ class Cut:
 
 
 def cuts(rankings: Sequence[Ranking], removed: int) -> list[Cut]:
-    """Rank all layers together and remove exactly the ``removed`` lowest; a cut for each layer.
+    """Rank all layers together and cut off exactly the ``removed`` lowest weights; returns a cut for each layer.
 
     Raises:
-        ValueError: there are not as many weights.
+        ValueError: there are fewer weights.
     """
     total = sum(ranking.size for ranking in rankings)
     if not 0 <= removed <= total:
@@ -73,20 +73,20 @@ def cuts(rankings: Sequence[Ranking], removed: int) -> list[Cut]:
     if removed == 0:
         return [Cut(0, 0, 0)] * len(rankings)
     low, high = _bracket(rankings, removed, total)
-    found = _split(rankings, low, high)
-    rank = _rank_inside(found, removed, low if low == high else None)
+    blocks = _split(rankings, low, high)
+    rank = _rank_inside(blocks, removed, low if low == high else None)
     if rank is None:
         rank = _by_digits(rankings, removed)
-        found = _split(rankings, rank, rank)
-    return _cuts_at(rankings, rank, removed, found)
+        blocks = _split(rankings, rank, rank)
+    return _cuts_at(rankings, rank, removed, blocks)
 
 
 def lowest_of_rows(ranks: np.ndarray, removed: np.ndarray) -> np.ndarray:
-    """True of what stays when each row loses its own lowest ranks, equal ones in the order of their index.
+    """True for the weights to keep if each row loses its lowest ranks, equal ones in the order of their index.
 
     Args:
         ranks: unsigned integers [rows, columns].
-        removed: how many each row loses, [rows].
+        removed: the number that each row loses, [rows].
     """
     order = np.argsort(ranks, axis=1, kind="stable")
     kept = np.empty(ranks.shape, bool)
@@ -95,22 +95,22 @@ def lowest_of_rows(ranks: np.ndarray, removed: np.ndarray) -> np.ndarray:
 
 
 class _Block(NamedTuple):
-    """What a pass found in one block of one layer."""
+    """A pass's counts in one block of one layer."""
 
     layer: int
     start: int
     below: int  # ranks below the bracket
-    within: int  # ranks inside
-    inside: np.ndarray | None  # them; of a bracket of one rank, and where they are too many, None
+    within: int  # ranks inside the bracket
+    inside: np.ndarray | None  # these ranks; None if the bracket is a single rank, or if they are too many
 
 
 def _bracket(rankings: Sequence[Ranking], removed: int, total: int) -> tuple[int, int]:
-    """Two ranks between which, going by a sample, that of the last weight lies that goes."""
+    """Two ranks that bracket, according to a sample, the rank of the last removed weight."""
     step = total // _SAMPLE * 2 + 1  # odd: the extents of layers are mostly even
 
     def sampled(block: tuple[int, int]) -> np.ndarray:
         layer, start = block
-        # Blocks begin at different places, or the columns of a layer could meet the step again and again.
+        # Blocks start at different offsets: otherwise the step could hit the same columns of a layer again and again.
         return _ranks(rankings[layer], start)[(start // BLOCK * 7919 + layer) % step :: step].copy()
 
     sample = np.concatenate(list(on_all_cores(sampled, _blocks(rankings))))
@@ -125,7 +125,7 @@ def _bracket(rankings: Sequence[Ranking], removed: int, total: int) -> tuple[int
 
 
 def _split(rankings: Sequence[Ranking], low: int, high: int) -> list[_Block]:
-    """Count the ranks below and between two ranks, block by block, and gather the latter."""
+    """Count the ranks below and inside a bracket, block by block, and gather those inside."""
 
     def split(block: tuple[int, int]) -> _Block:
         layer, start = block
@@ -134,36 +134,36 @@ def _split(rankings: Sequence[Ranking], low: int, high: int) -> list[_Block]:
         below = int(np.count_nonzero(ranks < kind(low)))
         if low == high:
             return _Block(layer, start, below, int(np.count_nonzero(ranks == kind(low))), None)
-        inside = ranks - kind(low) <= kind(high - low)  # what is below wraps round to the top
+        inside = ranks - kind(low) <= kind(high - low)  # ranks below wrap round to the top
         count = int(np.count_nonzero(inside))
         return _Block(layer, start, below, count, ranks[inside] if count <= BLOCK // _GATHERED else None)
 
     return list(on_all_cores(split, _blocks(rankings)))
 
 
-def _rank_inside(found: Sequence[_Block], removed: int, only: int | None) -> int | None:
-    """The rank of the last weight that goes; None if it was not gathered, nor is the ``only`` rank of the bracket."""
-    left = removed - sum(block.below for block in found)
-    if not 0 < left <= sum(block.within for block in found):
+def _rank_inside(blocks: Sequence[_Block], removed: int, only: int | None) -> int | None:
+    """The rank of the last removed weight; None if it was not gathered and is not the bracket's ``only`` rank."""
+    left = removed - sum(block.below for block in blocks)
+    if not 0 < left <= sum(block.within for block in blocks):
         return None
     if only is not None:
         return only
-    gathered = [block.inside for block in found if block.inside is not None]
-    if len(gathered) < len(found):
+    gathered = [block.inside for block in blocks if block.inside is not None]
+    if len(gathered) < len(blocks):
         return None
     ranks = np.concatenate(gathered)
     ranks.partition(left - 1)
     return int(ranks[left - 1])
 
 
-def _cuts_at(rankings: Sequence[Ranking], rank: int, removed: int, found: Sequence[_Block]) -> list[Cut]:
-    """For each layer its cut at this rank; weights of exactly this rank go in order, until all that should are gone."""
+def _cuts_at(rankings: Sequence[Ranking], rank: int, removed: int, blocks: Sequence[_Block]) -> list[Cut]:
+    """Each layer's cut at this rank; weights of exactly this rank are removed in order until ``removed`` is reached."""
     below, ends = [0] * len(rankings), [0] * len(rankings)
-    counted = [_counted(block, rank) for block in found]
-    for block, (lower, _) in zip(found, counted, strict=True):
+    counted = [_counted(block, rank) for block in blocks]
+    for block, (lower, _) in zip(blocks, counted, strict=True):
         below[block.layer] += lower
     left = removed - sum(below)
-    for block, (_, equal) in zip(found, counted, strict=True):
+    for block, (_, equal) in zip(blocks, counted, strict=True):
         if left and equal:
             ends[block.layer] = block.start + BLOCK
             if equal > left:
@@ -175,14 +175,14 @@ def _cuts_at(rankings: Sequence[Ranking], rank: int, removed: int, found: Sequen
 
 
 def _counted(block: _Block, rank: int) -> tuple[int, int]:
-    """How many of a block's ranks are below ``rank``, and how many are equal to it."""
+    """The numbers of a block's ranks below ``rank`` and equal to it."""
     if block.inside is None:
         return block.below, block.within
     return block.below + int(np.count_nonzero(block.inside < rank)), int(np.count_nonzero(block.inside == rank))
 
 
 def _by_digits(rankings: Sequence[Ranking], removed: int) -> int:
-    """The rank of the last weight that goes, whatever the ranks are."""
+    """The rank of the last removed weight, for any distribution of ranks."""
     rank, left = 0, removed
     for shift in range(rankings[0].bits - _DIGIT, -1, -_DIGIT):
         below = np.cumsum(_digits(rankings, shift, rank))
@@ -193,7 +193,7 @@ def _by_digits(rankings: Sequence[Ranking], removed: int) -> int:
 
 
 def _digits(rankings: Sequence[Ranking], shift: int, prefix: int) -> Any:
-    """How many of the ranks that begin with ``prefix`` have each next digit, [2^16]."""
+    """Count each next digit among the ranks that begin with ``prefix``: [2^16]."""
 
     def count(block: tuple[int, int]) -> np.ndarray:
         layer, start = block
@@ -208,10 +208,10 @@ def _digits(rankings: Sequence[Ranking], shift: int, prefix: int) -> Any:
 
 
 def _blocks(rankings: Sequence[Ranking]) -> list[tuple[int, int]]:
-    """The number of its layer and the start of each block of weights."""
+    """The layer's index and the start of each block of weights."""
     return [(layer, start) for layer, ranking in enumerate(rankings) for start in range(0, ranking.size, BLOCK)]
 
 
 def _ranks(ranking: Ranking, start: int) -> np.ndarray:
-    """The ranks of the block that begins there."""
+    """The ranks of the block that begins at ``start``."""
     return ranking.ranks(start, min(start + BLOCK, ranking.size))

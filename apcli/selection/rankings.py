@@ -1,4 +1,4 @@
-"""Rankings of a layer's weights: by magnitude or at random from the file's bits, or by scores that are in memory."""
+"""Rankings of a layer's weights: by magnitude or at random from the file's bits, or by scores in memory."""
 
 import zlib
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ def common_dtype(entries: Sequence[Entry]) -> str:
 
 
 def magnitudes(entry: Entry, dtype: str, start: int, stop: int) -> np.ndarray:
-    """|w| as bits without the sign, unsigned integers: IEEE floats order as those do."""
+    """|w| as bits without the sign: unsigned integers in the same order as the IEEE floats."""
     if dtype == entry.dtype:
         bits = entry.bits_of(start, stop)
     else:
@@ -29,12 +29,12 @@ def magnitudes(entry: Entry, dtype: str, start: int, stop: int) -> np.ndarray:
 
 
 class MagnitudeRanking:
-    """Ranks that a criterion makes of the magnitudes of a tensor's weights.
+    """Ranks computed by a criterion from the magnitudes of a tensor's weights.
 
     Args:
-        dtype: in which they compare with those of other layers, see ``common_dtype``.
-        seed: of criteria that draw: with the tensor's name it gives the draws of every block, so a layer's mask does
-            not depend on which other layers take part.
+        dtype: the type in which magnitudes are compared with other layers', see ``common_dtype``.
+        seed: for random criteria; together with the tensor's name it determines the draws of every block, so a layer's
+            mask does not depend on the other layers.
     """
 
     def __init__(self, entry: Entry, name: str, method: Choice, dtype: str, seed: int) -> None:
@@ -50,7 +50,7 @@ class MagnitudeRanking:
         first, last = start // BLOCK, (max(start, stop - 1)) // BLOCK
         if first == last and start % BLOCK == 0:
             return self._made(magnitudes(self.entry, self.dtype, start, stop), first)
-        # Draws belong to whole blocks: a run across them takes its part of each.
+        # Draws belong to whole blocks: a range across blocks takes its part of each.
         parts = []
         for block in range(first, last + 1):
             low, high = max(start, block * BLOCK), min(stop, (block + 1) * BLOCK)
@@ -68,19 +68,19 @@ class MagnitudeRanking:
 
 
 class ScoreRanking:
-    """Ranks of scores (floats of the weight's shape, larger = keep); weights that are zero have rank 0.
+    """Ranks of scores (floats in the weight's shape, larger = keep); zero weights have rank 0.
 
     Raises:
-        ApcliError: they are not one number for each weight.
+        ApcliError: the scores are not one number for each weight.
     """
 
     def __init__(self, scores: np.ndarray, entry: Entry) -> None:
         if np.shape(scores) != entry.shape:
             shapes = " for ".join("x".join(map(str, shape)) or "one" for shape in (np.shape(scores), entry.shape))
-            raise ApcliError(f"a method gives scores of shape {shapes}: expected one for each weight")
+            raise ApcliError(f"a method returns scores of shape {shapes}: expected one score for each weight")
         self.scores = np.ascontiguousarray(scores, np.float64).reshape(-1)
         if np.isnan(self.scores).any():
-            raise ApcliError("a method gives a score that is NaN: expected a number for each weight")
+            raise ApcliError("a method returns a NaN score: expected a number for each weight")
         self.entry = entry
         self.bits = 64
 
@@ -89,7 +89,7 @@ class ScoreRanking:
         return self.scores.size
 
     def ranks(self, start: int, stop: int) -> np.ndarray:
-        # Added to 0, -0.0 is 0.0. Ordered as integers: negative numbers have all bits turned, others the sign bit.
+        # Adding 0 turns -0.0 into 0.0. To order as integers, negative numbers flip all bits, the others the sign bit.
         bits = (self.scores[start:stop] + 0.0).view(np.uint64)
         ranks = np.where(bits >> np.uint64(63), ~bits, bits | np.uint64(1 << 63))
         return np.where(self.entry.run(start, stop) == 0, np.uint64(0), ranks)

@@ -62,7 +62,7 @@ def test_scale_and_taylor():
 
 
 def test_without_a_norm_another_method_is_named():
-    with pytest.raises(UsageError, match=r"no batch norm takes the channels of conv1: choose another method") as caught:
+    with pytest.raises(UsageError, match=r"no batch norm reads the channels of conv1: choose another method") as caught:
         bn_scale(group([[1.0]]))
     assert "\n" not in str(caught.value)
 

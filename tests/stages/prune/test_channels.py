@@ -566,7 +566,7 @@ def test_the_scale_of_the_batch_norm_decides(tmp_path):
     model = generic(Branches())
     result = prune(pruner_of(tmp_path, model, layers=["left.0"]), "bn-scale", 0.5)
     assert rows_left(result, "left.0.weight") == sorted(model.left[1].weight.abs().argsort()[3:].tolist())
-    with pytest.raises(UsageError, match=r"no batch norm takes the channels of right\.0"):
+    with pytest.raises(UsageError, match=r"no batch norm reads the channels of right\.0"):
         prune(pruner_of(tmp_path, model, layers=["right.0"]), "bn-scale", 0.5)
 
 
