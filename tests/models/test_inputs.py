@@ -7,7 +7,7 @@ import pytest
 from apcli.configs.shared import InputConfig
 from apcli.data.image_spec import ImageSpec
 from apcli.errors import ApcliError
-from apcli.models.inputs import for_its_channels, told
+from apcli.models.inputs import for_its_channels, input_sentence
 from apcli.models.spec import ModelSpec, resolve
 
 NET = """
@@ -58,4 +58,4 @@ def test_three_numbers_say_three_channels(file):
     ],
 )
 def test_every_source_is_named(given, how, words):
-    assert words in told(GREY, InputConfig(**given), **how)
+    assert words in input_sentence(GREY, InputConfig(**given), **how)
