@@ -174,7 +174,7 @@ def test_an_option_goes_before_the_file(base, place):
     networks = Networks(DataConfig(), f"{place / 'net.py'}:net", torch.device("cpu"), quiet, InputConfig(mean=(0.25,)))
     assert networks.known_spec(read(base)).mean == (0.25,)
     networks = Networks(DataConfig(), None, torch.device("cpu"), quiet, InputConfig(num_classes=7))
-    with pytest.raises(UsageError, match=r"--num-classes is 7: .*net-first.safetensors says 3"):
+    with pytest.raises(UsageError, match=r"--num-classes is 7: .*net-first.safetensors has 3"):
         networks.known_spec(read(base))
 
 

@@ -1,8 +1,8 @@
-"""Compact checkpoints: channels are taken out of the tensors, and the lineage says which of the dense ones are left.
+"""Compact checkpoints: channels are removed from the tensors, and the lineage lists the dense tensors' kept indices.
 
-Under ``kept`` the lineage has, for each tensor that lost entries, the indices that stayed of the dense tensor's, by
-dimension, as text: ``{"conv2.weight": {"0": "0-3,5", "1": "8-15"}}``. A compact file made compact again still refers to
-the dense tensors.
+Under ``kept`` the lineage has, for each tensor that lost entries, the kept indices of the dense tensor, by dimension,
+as text: ``{"conv2.weight": {"0": "0-3,5", "1": "8-15"}}``. A compact file that is compacted again still refers to the
+dense tensors.
 """
 
 import re
@@ -13,22 +13,22 @@ import numpy as np
 from apcli.checkpoints.files.entries import Entry
 from apcli.errors import ApcliError
 
-Kept = Mapping[str, Mapping[str, str]]  # by tensor and dimension
+KeptIndices = Mapping[str, Mapping[str, str]]  # by tensor and dimension
 
 _RUNS = re.compile(r"\d{1,15}(-\d{1,15})?(,\d{1,15}(-\d{1,15})?)*", re.ASCII)
 
 
 def written(indices: np.ndarray) -> str:
-    """Ascending indices as text: ``0-3,5``."""
+    """Write ascending indices as text: ``0-3,5``."""
     runs = np.split(indices, np.flatnonzero(np.diff(indices) != 1) + 1)
     return ",".join(str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs if len(run))
 
 
 def parsed(text: str, count: int) -> np.ndarray:
-    """The ``count`` ascending indices that ``written`` wrote, int64; the text may come from anyone's file.
+    """Read the ``count`` ascending indices of a text by ``written``, int64; the text may come from an untrusted file.
 
     Raises:
-        ValueError: it is no such text, or of another number of indices.
+        ValueError: the text has another form, or another number of indices.
     """
     if not _RUNS.fullmatch(text):
         raise ValueError(f"{text[:40]!r} is no list of indices such as '0-3,5'")
@@ -45,29 +45,29 @@ def parsed(text: str, count: int) -> np.ndarray:
 
 
 def narrowed(kept: Mapping[str, str], dim: int, size: int, stay: np.ndarray) -> dict[str, str]:
-    """A tensor's kept indices when of the ``size`` entries that it has along ``dim`` only ``stay`` are left.
+    """A tensor's kept indices after only ``stay`` of its ``size`` entries along ``dim`` remain.
 
     Raises:
-        ValueError: what ``kept`` says does not suit the tensor.
+        ValueError: ``kept`` does not match the tensor.
     """
     before = parsed(kept[str(dim)], size) if str(dim) in kept else np.arange(size)
     return dict(sorted({**kept, str(dim): written(before[stay])}.items()))
 
 
 def expanded(entry: Entry, kept: Mapping[str, str], shape: tuple[int, ...]) -> Entry:
-    """The tensor in the dense ``shape``: zeros where entries were taken out, bit for bit the same elsewhere.
+    """Expand a tensor to the dense ``shape``: zeros for removed entries, bit for bit the same elsewhere.
 
     Raises:
-        ApcliError: ``kept`` does not lead from this tensor to that shape.
+        ApcliError: ``kept`` does not match the tensor's shape and ``shape``.
     """
     try:
         places = [_places(entry.shape, kept, shape, dim) for dim in range(len(entry.shape))]
         if len(shape) != len(entry.shape) or not kept.keys() <= {str(dim) for dim in range(len(shape))}:
-            raise ValueError("it has other dimensions")
+            raise ValueError("the dimensions differ")
     except ValueError as error:
         sizes = " and ".join("x".join(map(str, size)) for size in (entry.shape, shape))
         raise ApcliError(
-            f"which channels of a tensor are left does not fit the shapes {sizes} ({error}): "
+            f"a tensor's list of kept channels does not fit the shapes {sizes} ({error}): "
             "give the dense file that the compact one was made from"
         ) from None
     elements = entry.data.reshape(*entry.shape, entry.width)
@@ -77,13 +77,13 @@ def expanded(entry: Entry, kept: Mapping[str, str], shape: tuple[int, ...]) -> E
 
 
 def _places(own: tuple[int, ...], kept: Mapping[str, str], shape: tuple[int, ...], dim: int) -> np.ndarray:
-    """Where the entries along ``dim`` lie in the dense tensor."""
+    """The positions in the dense tensor of the entries along ``dim``."""
     size = shape[dim] if dim < len(shape) else 0
     if str(dim) not in kept:
         if own[dim] != size:
-            raise ValueError(f"dimension {dim} is not said to be smaller")
+            raise ValueError(f"dimension {dim} is smaller, but the list does not say so")
         return np.arange(size)
     places = parsed(kept[str(dim)], own[dim])
     if places[-1] >= size:
-        raise ValueError(f"index {places[-1]} of dimension {dim} is beyond it")
+        raise ValueError(f"index {places[-1]} of dimension {dim} is out of range")
     return places

@@ -1,7 +1,7 @@
-"""Which tensors of a checkpoint are layers, which of them an option selects, and why the others are left alone.
+"""The layers of a checkpoint: which tensors are layers, which of them an option selects, and why others are not.
 
-Where the lineage lists the weights of the network's layers (``network_layers``), or the network was built, that
-decides; else the names, shapes and types of the file do (``tensor_names``).
+The list of layers in the lineage (``network_layers``), or the network if it was built, decides; otherwise the names,
+shapes and types in the file do (``tensor_names``).
 """
 
 import fnmatch
@@ -17,7 +17,7 @@ from apcli.errors import UsageError, VerificationError
 from apcli.registry.tables import split_list
 from apcli.words import count, few, join
 
-_SHOWN = 10  # layers that a message names, to choose from
+_SHOWN = 10  # most layers that a message lists to choose from
 _OWN = re.compile(r"(^|\.)(?:parametrizations\.weight\.original\d?|weight_orig|weight_v|weight)$")
 _NOT_USED = "parameters that no layer multiplies by"
 SECOND_NAME = "other names of tied weights"
@@ -25,10 +25,10 @@ SECOND_NAME = "other names of tied weights"
 
 @dataclass(frozen=True)
 class Layer:
-    """A prunable weight: ``name`` as a user says it (``fc``), ``tensor`` as the file has it (``fc.weight``).
+    """A prunable weight: ``name`` for users (``fc``), ``tensor`` as in the file (``fc.weight``).
 
-    ``tied`` are the file's other names of the same parameter; ``kind`` and ``through`` are what
-    ``apcli.checkpoints.network_layers`` says.
+    ``tied`` are the file's other names of the same parameter; ``kind`` and ``through`` are those of
+    ``apcli.checkpoints.network_layers``.
     """
 
     name: str
@@ -47,25 +47,25 @@ class Layer:
 
     @property
     def tensors(self) -> tuple[str, ...]:
-        """All names that the parameter has in the file."""
+        """All names of the parameter in the file."""
         return (self.tensor, *self.tied)
 
     @property
     def names(self) -> tuple[str, ...]:
-        """All that a user may call it."""
+        """All names that a user may give."""
         return tuple(dict.fromkeys(name for tensor in self.tensors for name in (layer_name(tensor), tensor)))
 
 
 @dataclass(frozen=True)
 class Census:
-    """What each tensor of a checkpoint is.
+    """The role of each tensor of a checkpoint.
 
     Attributes:
-        layers: what ``all`` means, in the file's order.
-        on_request: layers that only their own names select: embeddings, and what the name rule left alone.
-        left: the reason why a tensor is no layer, by name; of all that have two or more dimensions.
-        refused: the same of tensors that a weight is made of, none of whose zeros would be the weight's.
-        by_network: whether the network's modules decided, and not names.
+        layers: the layers that ``all`` selects, in the file's order.
+        on_request: layers selected only by their own names: embeddings, and tensors that the name rule left alone.
+        left: the reason why a tensor is no layer, by name, for all tensors of two or more dimensions.
+        refused: the same for tensors from which a weight is computed and whose zeros are not the weight's.
+        by_network: whether the network's modules decided instead of names.
     """
 
     layers: tuple[Layer, ...]
@@ -80,7 +80,7 @@ def layer_name(tensor: str) -> str:
 
 
 def census(checkpoint: Checkpoint) -> Census:
-    """Every tensor of the checkpoint, by its lineage's list of layers, else by names and shapes."""
+    """Classify every tensor of the checkpoint by its lineage's list of layers, otherwise by names and shapes."""
     shapes = {name: (entry.dtype, entry.shape) for name, entry in checkpoint.entries.items()}
     if checkpoint.network_layers is not None:
         return _by_network(checkpoint, checkpoint.network_layers, lambda: judge(shapes))
@@ -103,7 +103,7 @@ def census(checkpoint: Checkpoint) -> Census:
 
 
 def _by_network(checkpoint: Checkpoint, known: NetworkLayers, verdicts: Callable[[], Mapping[str, Verdict]]) -> Census:
-    """``verdicts``: what names say, asked only for tensors that the network's layers do not use."""
+    """Classify tensors by the network's layers; ``verdicts`` gives reasons by name for tensors that they do not use."""
     layers: list[Layer] = []
     on_request: list[Layer] = []
     left, refused = {}, {}
@@ -130,22 +130,22 @@ def _by_network(checkpoint: Checkpoint, known: NetworkLayers, verdicts: Callable
 
 
 def prunable(checkpoint: Checkpoint) -> list[Layer]:
-    """The layers that ``all`` means, in the file's order."""
+    """The layers that ``all`` selects, in the file's order."""
     return list(census(checkpoint).layers)
 
 
 def every_layer(checkpoint: Checkpoint) -> list[Layer]:
-    """The layers that ``all`` means, and those that only their names select."""
+    """The layers that ``all`` selects, and those selected only by name."""
     known = census(checkpoint)
     return [*known.layers, *known.on_request]
 
 
 def select(checkpoint: Checkpoint, include: str, exclude: str | None = None, option: str = "--layers") -> list[Layer]:
-    """The layers that ``--layers`` and ``--exclude`` mean: comma lists of ``all``, ``last``, names and globs.
+    """The layers that ``--layers`` and ``--exclude`` select: comma lists of ``all``, ``last``, names and globs.
 
     Raises:
-        UsageError: a pattern matches no prunable layer, nothing is left, the last layer is not known, or tensors are
-            meant that a weight is only made of.
+        UsageError: a pattern matches no prunable layer, no layer remains, the last layer is unknown, or a selected
+            tensor's zeros would not be the weight's.
     """
     known = census(checkpoint)
     chosen, refused = _matching(checkpoint, known, include, option)
@@ -160,14 +160,14 @@ def select(checkpoint: Checkpoint, include: str, exclude: str | None = None, opt
         raise UsageError(
             f"{checkpoint.label} has no prunable layer: expected a floating-point weight of 2 or more dimensions"
             + (f"; left alone: {summary(known.left)}" if known.left else "")
-            + ("; --layers NAME takes those that are layers all the same" if known.on_request else "")
+            + ("; select those that are layers by --layers NAME" if known.on_request else "")
         )
-    found = {layer.tensor: layer for layer in chosen}
-    return [found[name] for name in checkpoint.entries if name in found]
+    by_tensor = {layer.tensor: layer for layer in chosen}
+    return [by_tensor[name] for name in checkpoint.entries if name in by_tensor]
 
 
 def _matching(checkpoint: Checkpoint, known: Census, patterns: str, option: str) -> tuple[set[Layer], set[str]]:
-    """The layers, and the refused tensors, that are meant."""
+    """The layers and the refused tensors that the patterns match."""
     chosen: set[Layer] = set()
     refused: set[str] = set()
     for pattern in split_list(patterns, "layer"):
@@ -178,12 +178,12 @@ def _matching(checkpoint: Checkpoint, known: Census, patterns: str, option: str)
         if pattern == "last":
             chosen.add(_last(checkpoint, known, option))
             continue
-        found = [layer for layer in known.layers if _matches(layer.names, pattern)]
-        found = found or [layer for layer in known.on_request if _matches(layer.names, pattern)]
+        layers = [layer for layer in known.layers if _matches(layer.names, pattern)]
+        layers = layers or [layer for layer in known.on_request if _matches(layer.names, pattern)]
         parts = {name for name in known.refused if _matches((name, layer_name(name)), pattern)}
-        if not found and not parts:
+        if not layers and not parts:
             raise UsageError(_no_such_layer(checkpoint, known, pattern, option))
-        chosen |= set(found)
+        chosen |= set(layers)
         refused |= parts
     return chosen, refused
 
@@ -202,18 +202,18 @@ def _refusal(checkpoint: Checkpoint, known: Census, refused: set[str]) -> UsageE
     names = [name for name in known.refused if name in refused]
     reason = known.refused[names[0]]
     if known.by_network:
-        what = f"the weight is {reason}, so that zeros of what it is made of are none of its own"
+        problem = f"the weight is {reason}, so zeros of the stored tensors are not zeros of the weight"
         advice = f"leave it out with --exclude {','.join(dict.fromkeys(layer_name(name) for name in names))}"
-        return UsageError(f"{checkpoint.label}: {layer_name(names[0])} cannot be pruned: {what}: {advice}")
-    others = f"; --layers names others that it has: {listing(known.layers)}" if known.layers else ""
+        return UsageError(f"{checkpoint.label}: {layer_name(names[0])} cannot be pruned: {problem}: {advice}")
+    others = f"; or select others with --layers: {listing(known.layers)}" if known.layers else ""
     return UsageError(
-        f"{checkpoint.label} has {reason} ({few(names)}), whose zeros are not those of the weights that the network "
+        f"{checkpoint.label} has {reason} ({few(names)}), whose zeros are not zeros of the weights that the network "
         f"uses: {remedy_of(reason)}{others}"
     )
 
 
 def _last(checkpoint: Checkpoint, known: Census, option: str) -> Layer:
-    """The layer that the lineage calls last: a file alone does not say in which order its tensors are used."""
+    """The last layer according to the lineage: the order in which tensors are used is not in the file."""
     for layer in known.layers:
         if checkpoint.lineage.last_layer in layer.tensors:
             return layer
@@ -225,18 +225,18 @@ def _last(checkpoint: Checkpoint, known: Census, option: str) -> Layer:
 
 
 def check_tied(checkpoint: Checkpoint, layers: Iterable[Layer]) -> None:
-    """Hold a file to what its network can be: a parameter of several names has the same zeros under each.
+    """Check that a parameter with several names has the same zeros under each, as in the network.
 
     Raises:
-        VerificationError: it has not.
+        VerificationError: its zeros differ.
     """
     for layer in layers:
         own = checkpoint.entries[layer.tensor]
         for name in layer.tied:
             if not own.has_zeros_of(checkpoint.entries[name]):
                 raise VerificationError(
-                    f"{checkpoint.label}: {layer.tensor} and {name} are one parameter of the network, but have other "
-                    "zeros in the file, and the network can hold only one of them: prune its dense file again, with "
+                    f"{checkpoint.label}: {layer.tensor} and {name} are one parameter of the network, but their zeros "
+                    "differ in the file, and the network can hold only one of them: prune its dense file again, with "
                     "--model NAME if it does not say which network it is"
                 )
 
@@ -245,10 +245,10 @@ def listing(layers: Iterable[Layer]) -> str:
     return few([layer.name for layer in layers], _SHOWN)
 
 
-def told(checkpoint: Checkpoint) -> str:
-    """How many layers there are, and what else of two or more dimensions; of a built network, what the file misses.
+def layers_sentence(checkpoint: Checkpoint) -> str:
+    """Count the layers and the other tensors of two or more dimensions; name layers that only a built network shows.
 
-    Empty where all of these are layers, with and without the network: there is nothing to be told.
+    Empty if all such tensors are layers, with and without the network.
     """
     known = census(checkpoint)
     parts = [count(len(known.layers), "layer")]
@@ -261,10 +261,10 @@ def told(checkpoint: Checkpoint) -> str:
         added = [layer_name(name) for name in sorted(before - {layer.tensor for layer in known.layers})]
         differs = [f"take {few(added)} too"] if added else []
         differs += [f"leave {few(missed)} out"] if missed else []
-        parts += [f"without --model it would {join(differs)}"] if differs else []
+        parts += [f"without --model, apcli would {join(differs)}"] if differs else []
     return f"{checkpoint.label}: {'; '.join(parts)}" if len(parts) > 1 else ""
 
 
 def summary(left: Mapping[str, str]) -> str:
-    """What the tensors are that were left alone, the most frequent first: ``position tables (12) and norms (3)``."""
+    """Count the tensors left alone by reason, the most frequent first: ``position tables (12) and norms (3)``."""
     return join([f"{reason} ({number})" for reason, number in Counter(left.values()).most_common()])

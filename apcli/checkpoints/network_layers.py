@@ -1,7 +1,7 @@
-"""The weights of a network's layers, as its modules tell them: a value that a lineage keeps (standard library only).
+"""The weights of a network's layers, found from its modules and kept in the lineage (standard library only).
 
-A file holds tensors; which of them a layer multiplies its input by, and which names are one parameter, only the
-network knows. Whoever builds it writes this list, and later stages read it and build nothing.
+A file holds tensors; only the network knows which of them a layer multiplies its input by, and which names are one
+parameter. The stage that builds the network writes this list; later stages read it without building anything.
 """
 
 from collections.abc import Iterable, Mapping
@@ -12,7 +12,7 @@ from typing import Any
 LINEAR, CONVOLUTION, GROUPED = "linear", "convolution", "grouped convolution"
 ATTENTION, RECURRENT, EMBEDDING = "attention", "recurrent", "embedding"
 WEIGHT_NORM = "weight norm"
-OWN = "own"  # of a module that no library knows: its parameter is called and shaped like a weight
+OWN = "own"  # a custom module's parameter, named and shaped like a weight
 KINDS = (LINEAR, CONVOLUTION, GROUPED, ATTENTION, RECURRENT, EMBEDDING, OWN)
 
 
@@ -21,11 +21,11 @@ class LayerWeight:
     """One parameter that a layer multiplies by.
 
     Attributes:
-        tensor: its name in the network's state dict; of a parametrised weight the tensor whose zeros are the weight's.
+        tensor: its name in the network's state dict; of a parametrised weight, the tensor whose zeros are the weight's.
         kind: one of ``KINDS``.
         tied: the other names of the same parameter.
-        through: what makes the weight of the tensor (``weight norm``); empty where the tensor is the weight.
-        refused: why no zero of a tensor is a zero of the weight; empty where it is.
+        through: the function that computes the weight from the tensor (``weight norm``); empty if it is the weight.
+        refused: the reason why the tensor's zeros are not the weight's; empty if they are.
     """
 
     tensor: str
@@ -47,50 +47,52 @@ class NetworkLayers:
 
     @cached_property
     def by_name(self) -> dict[str, LayerWeight]:
-        """Each weight under each of its names."""
+        """Each weight by each of its names."""
         return {name: weight for weight in self.weights for name in weight.names}
 
     def to_json(self) -> dict[str, Any]:
-        """For the lineage: names by kind, and of the few that have something to say about them, what."""
-        found: dict[str, Any] = {
+        """Plain JSON for the lineage: names by kind, and the other attributes of the few weights that have them."""
+        lists: dict[str, Any] = {
             "weights": _grouped((w.kind, w.tensor) for w in self.weights),
             "tied": {w.tensor: list(w.tied) for w in self.weights if w.tied},
             "through": _grouped((w.through, w.tensor) for w in self.weights if w.through),
             "refused": _grouped((w.refused, w.tensor) for w in self.weights if w.refused),
         }
-        return {key: value for key, value in found.items() if value or key == "weights"}
+        return {key: value for key, value in lists.items() if value or key == "weights"}
 
     @classmethod
-    def from_json(cls, found: Any) -> "NetworkLayers":
-        """Read what ``to_json`` wrote, from a file that anyone may have made.
+    def from_json(cls, lists: Any) -> "NetworkLayers":
+        """Check and read the output of ``to_json`` from an untrusted file.
 
         Raises:
-            ValueError: it is no such object, or a name stands in two places.
+            ValueError: it has another form, or a name occurs twice.
         """
-        if not _is_valid(found):
-            raise ValueError(f"{found!r:.60} is no list of layers' weights: expected an object with weights, ...")
-        through, refused = (_text_of(found.get(key, {})) for key in ("through", "refused"))
-        tied = found.get("tied", {})
+        if not _is_valid(lists):
+            raise ValueError(f"{lists!r:.60} is no list of layers' weights: expected an object with weights, ...")
+        through, refused = (_text_of(lists.get(key, {})) for key in ("through", "refused"))
+        tied = lists.get("tied", {})
         return cls(
             tuple(
                 LayerWeight(name, kind, tuple(tied.get(name, ())), through.get(name, ""), refused.get(name, ""))
-                for kind, names in found["weights"].items()
+                for kind, names in lists["weights"].items()
                 for name in names
             )
         )
 
 
 def _is_valid(value: Any) -> bool:
-    """Whether every name stands in one place."""
+    """Whether the object has the right form and every name occurs once."""
     if not isinstance(value, dict) or not isinstance(value.get("weights"), dict):
         return False
     groups = {key: value.get(key, {}) for key in ("weights", "tied", "through", "refused")}
     if not all(map(_is_lists, groups.values())):
         return False
-    names, others, *told = ([name for group in found.values() for name in group] for found in groups.values())
+    names, others, through, refused = (
+        [name for group in lists.values() for name in group] for lists in groups.values()
+    )
     known = set(names)
     once = len(known.union(others)) == len(names) + len(others)
-    return once and known.issuperset([*groups["tied"], *told[0], *told[1]]) and set(KINDS).issuperset(groups["weights"])
+    return once and known.issuperset([*groups["tied"], *through, *refused]) and set(KINDS).issuperset(groups["weights"])
 
 
 def _is_lists(value: Any) -> bool:
@@ -100,10 +102,10 @@ def _is_lists(value: Any) -> bool:
 
 
 def _grouped(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
+    groups: dict[str, list[str]] = {}
     for key, name in pairs:
-        found.setdefault(key, []).append(name)
-    return found
+        groups.setdefault(key, []).append(name)
+    return groups
 
 
 def _text_of(groups: Mapping[str, list[str]]) -> dict[str, str]:

@@ -1,9 +1,9 @@
-"""How many parameters a checkpoint has, and how many of them were removed: what *compression* is, here only.
+"""The numbers of a checkpoint's parameters and of those removed: the only definition of *compression*.
 
-Parameters are all numbers of the file but buffers, and removed are the zeros of layers' weights. A bias that is zero by
-itself, as every bias of a new batch norm is, was not removed: it counts as kept. So a network that nobody pruned has
-compression 1 from its first day on. (ShrinkBench, Blalock et al. 2020, arXiv:2003.03033, has the same ratio of all
-parameters to those that are left, and takes any zero for a removed one.)
+Parameters are all numbers of the file except buffers; the zeros of layers' weights are the removed ones. A bias that
+happens to be zero, like every bias of a new batch norm, was not removed and counts as kept, so a network that was never
+pruned has compression 1. (ShrinkBench, Blalock et al. 2020, arXiv:2003.03033, uses the same ratio of all parameters to
+the remaining ones, but counts every zero as removed.)
 """
 
 import re
@@ -15,10 +15,10 @@ from apcli.checkpoints.files.entries import Entry
 from apcli.checkpoints.layers import every_layer, prunable
 from apcli.checkpoints.tensor_names import is_auxiliary
 
-# Types of indices, counters and switches: no optimiser steps through them.
+# Types of indices, counters and switches, which no optimiser updates.
 _COUNTING = ("BOOL", "I64")
-# What modules keep beside their parameters, by the last part of its name: running statistics of norms; vectors of power
-# iteration; masks; indices; observed ranges of activations; tables that are computed once.
+# Buffers by the last part of their name: running statistics of norms; vectors of power iteration; masks; indices;
+# observed ranges of activations; precomputed tables.
 _BUFFER = re.compile(
     r"running_(mean|var)|num_batches_tracked|_u|_v|weight_u|(\w+_)?(mask|idxs?|ids|index|indices)"
     r"|(in|out)put_(min|max)|relative_coords_table|inv_freq|masked_bias"
@@ -27,7 +27,7 @@ _BUFFER = re.compile(
 
 @dataclass(frozen=True)
 class Sizes:
-    """The number of a model's parameters, and of those that were removed."""
+    """The numbers of a model's parameters and of those removed."""
 
     parameters: int
     removed: int
@@ -38,32 +38,32 @@ class Sizes:
 
     @property
     def sparsity(self) -> float | None:
-        """The removed share of all parameters; None where there is none."""
+        """The removed share of all parameters; None without parameters."""
         return self.removed / self.parameters if self.parameters else None
 
     @property
     def compression(self) -> float | None:
-        """Parameters over those that are kept; None where none is."""
+        """All parameters divided by the kept ones; None if none is kept."""
         return self.parameters / self.kept if self.kept else None
 
 
 def is_buffer(name: str, dtype: str) -> bool:
-    """Whether a tensor of this name and safetensors dtype is no parameter but what a module keeps beside them.
+    """Whether a tensor of this name and safetensors dtype is a buffer instead of a parameter.
 
-    Told by name and type, so a file alone and a file whose network is known say the same.
+    Name and type decide, so the answer is the same whether or not the network is known.
     """
     return dtype in _COUNTING or _BUFFER.fullmatch(name.rpartition(".")[2]) is not None
 
 
 def weights_of(checkpoint: Checkpoint) -> set[str]:
-    """The tensors whose zeros are removed parameters: the layers' weights, and whatever else was pruned."""
+    """The tensors whose zeros count as removed: the layers' weights, and everything else that was pruned."""
     return {layer.tensor for layer in prunable(checkpoint)} | checkpoint.lineage.pruned.keys()
 
 
 def counted(checkpoint: Checkpoint, entries: Mapping[str, Entry]) -> dict[str, Entry]:
-    """Those of ``entries`` that are a parameter's first name: tied weights are one parameter, and count once.
+    """The entries under a parameter's first name: tied weights are one parameter and count once.
 
-    Auxiliary heads are no part of the network (``tensor_names.is_auxiliary``) unless it is known to use them.
+    Auxiliary heads do not count (``tensor_names.is_auxiliary``) unless the network is known to use them.
     """
     if checkpoint.network_layers is None:
         entries = {name: entry for name, entry in entries.items() if not is_auxiliary(name)}
@@ -72,7 +72,7 @@ def counted(checkpoint: Checkpoint, entries: Mapping[str, Entry]) -> dict[str, E
 
 
 def sizes(entries: Mapping[str, Entry], weights: Collection[str]) -> Sizes:
-    """The sizes of the model whose tensors are ``entries``, of which ``weights`` can have lost parameters."""
+    """The sizes of the model with tensors ``entries``, of which ``weights`` may have lost parameters."""
     parameters = {name: entry for name, entry in entries.items() if not is_buffer(name, entry.dtype)}
     removed = sum(entry.zeros for name, entry in parameters.items() if name in weights and entry.is_float)
     return Sizes(sum(entry.size for entry in parameters.values()), removed)

@@ -1,4 +1,4 @@
-"""Between torch's state dicts and a checkpoint's entries."""
+"""Convert between torch's state dicts and a checkpoint's entries."""
 
 from collections.abc import Mapping
 
@@ -25,19 +25,19 @@ _DTYPES_BY_NAME = {name: dtype for dtype, name in _DTYPES.items()}
 
 
 def load_tensors(checkpoint: Checkpoint) -> dict[str, Tensor]:
-    """Copies of the checkpoint's tensors, on the CPU.
+    """Copies of the checkpoint's tensors on the CPU.
 
     Raises:
-        ApcliError: one is of a type that models do not hold.
+        ApcliError: a tensor has a type that models do not hold.
     """
     return {name: tensor_of(entry) for name, entry in checkpoint.entries.items()}
 
 
 def load_outline(checkpoint: Checkpoint) -> dict[str, Tensor]:
-    """As ``load``, but floats of one or more dimensions have a shape and no numbers: they are on the device ``meta``.
+    """The tensors without numbers: floats of one or more dimensions are on the device ``meta``.
 
     Raises:
-        ApcliError: one is of a type that models do not hold.
+        ApcliError: a tensor has a type that models do not hold.
     """
     return {
         name: torch.empty(entry.shape, dtype=_DTYPES_BY_NAME[entry.dtype], device="meta")
@@ -51,11 +51,11 @@ def tensor_of(entry: Entry) -> Tensor:
     """A copy of an entry as a tensor on the CPU.
 
     Raises:
-        ApcliError: it is of a type that models do not hold.
+        ApcliError: the entry has a type that models do not hold.
     """
     if entry.dtype not in _DTYPES_BY_NAME:
         known = ", ".join(_DTYPES_BY_NAME)
-        raise ApcliError(f"a tensor of the file is of type {entry.dtype}: expected one of {known}")
+        raise ApcliError(f"a tensor of the file has type {entry.dtype}: expected one of {known}")
     return torch.from_numpy(entry.data.copy()).view(_DTYPES_BY_NAME[entry.dtype]).reshape(entry.shape)
 
 
@@ -63,7 +63,7 @@ def entries_of(state_dict: Mapping[str, Tensor]) -> dict[str, Entry]:
     """The tensors' bytes, copied to the CPU, in the order of the state dict.
 
     Raises:
-        ApcliError: a tensor holds NaN or Inf, which no checkpoint may.
+        ApcliError: a tensor holds NaN or Inf, which checkpoints must not.
     """
     for name, tensor in state_dict.items():
         if tensor.is_floating_point() and not torch.isfinite(tensor).all():
@@ -75,10 +75,10 @@ def entry_of(tensor: Tensor) -> Entry:
     """A copy of a tensor's bytes.
 
     Raises:
-        ApcliError: the tensor is of a type that checkpoints do not hold.
+        ApcliError: the tensor has a type that checkpoints do not hold.
     """
     if tensor.dtype not in _DTYPES:
         known = ", ".join(str(dtype).removeprefix("torch.") for dtype in _DTYPES)
-        raise ApcliError(f"a tensor of the model is of type {tensor.dtype}: expected one of {known}")
+        raise ApcliError(f"a tensor of the model has type {tensor.dtype}: expected one of {known}")
     flat = tensor.detach().to("cpu", copy=True).contiguous().reshape(-1)
     return Entry(_DTYPES[tensor.dtype], tuple(tensor.shape), flat.view(torch.uint8).numpy())

@@ -1,8 +1,8 @@
-"""What a tensor of a stranger's file is, by name, shape and type alone: a layer's weight, or why it is none.
+"""Classify the tensors of a foreign file by name, shape and type alone: a layer's weight, or the reason why not.
 
 The rule is strict: in doubt a tensor is left alone, because zeros in a table, a gain or a scale break a network. Files
-whose tensors are not the weights that the network multiplies by, but what those are made of (quantised, parametrised,
-masked, adapters), are refused: the message says what they are and what to do. Standard library only.
+that store parts of weights (quantised, parametrised, masked, adapters) instead of the weights that the network
+multiplies by are refused; the message says what they are and what to do. Standard library only.
 """
 
 import re
@@ -15,7 +15,7 @@ Tensors = Mapping[str, tuple[str, tuple[int, ...]]]  # by name: safetensors dtyp
 
 
 class Judgement(Enum):
-    """What a tensor can be."""
+    """The kinds of tensors."""
 
     LAYER = "a layer's weight"
     EMBEDDING = "an embedding's weight"
@@ -25,7 +25,7 @@ class Judgement(Enum):
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a tensor is, and what those of its kind are called (``position tables``); empty of a layer's weight."""
+    """A tensor's kind, and the plural name of what it is (``position tables``); empty for a layer's weight."""
 
     judgement: Judgement
     reason: str = ""
@@ -36,10 +36,10 @@ class Format:
     """A way to store a weight in several tensors.
 
     Attributes:
-        member: a pattern of the name of each; ``stem`` is what they have in common.
-        witnesses: what has to be there, by name, so that a member is one.
-        reason: what the members are.
-        remedy: how to get plain weights.
+        member: a pattern for the tensors' names; ``stem`` is their common part.
+        witnesses: names that must also be in the file for a member to count.
+        reason: the plural name of the members.
+        remedy: advice on how to get plain weights.
     """
 
     member: str
@@ -49,7 +49,7 @@ class Format:
 
 
 def _format(own: str, parts: str, witnesses: tuple[str, ...], reason: str, remedy: str) -> Format:
-    """``own``: what of the tensor's own name belongs to the stem; ``parts``: what follows the stem."""
+    """Build a format: ``own`` is the part of the tensor's own name in the stem, ``parts`` are the suffixes after it."""
     return Format(rf"(?P<stem>(?:.*\.)?{own})(?:{parts})", witnesses, reason, remedy)
 
 
@@ -83,38 +83,38 @@ FORMATS = (
         "_orig|_u|_v",
         ("{stem}_orig", "{stem}_u"),
         "weights that torch.nn.utils.spectral_norm divides",
-        "take that off with torch.nn.utils.remove_spectral_norm and save again, or give --model",
+        "remove it with torch.nn.utils.remove_spectral_norm and save again, or give --model",
     ),
     _format(
         r"\w+",
         "_g|_v",
         ("{stem}_g", "{stem}_v"),
         "lengths and directions of torch.nn.utils.weight_norm",
-        "take that off with torch.nn.utils.remove_weight_norm and save again, or give --model",
+        "remove it with torch.nn.utils.remove_weight_norm and save again, or give --model",
     ),
     _format(
         "",
         r"parametrizations\.\w+\..*",
         (),
-        "tensors that torch.nn.utils.parametrize makes weights of",
-        "take that off with torch.nn.utils.parametrize.remove_parametrizations and save again, or give --model",
+        "tensors from which torch.nn.utils.parametrize computes weights",
+        "remove it with torch.nn.utils.parametrize.remove_parametrizations and save again, or give --model",
     ),
     _format(
         "",
         rf"{_ADAPTER}(?:\..*)?",
         (),
         "factors of adapters (LoRA and the like), whose products are added to a model's weights",
-        "merge them into their model (peft: merge_and_unload), and prune that",
+        "merge them into their model (peft: merge_and_unload) and prune that",
     ),
 )
 
-# Patterns are compiled when a file first asks for them: that takes as long as reading a small one.
-# The parameter's own name: what a weight is called, where a raw parameter of a module is one too (CLIP's ``proj``).
+# Patterns are compiled on first use, since compiling them takes as long as reading a small file.
+# The parameter's own name if it is a weight; also of a raw parameter of a module (CLIP's ``proj``).
 _WEIGHT = r"(?:\w+_)?(?:weight|kernel|proj|projection)|weight_[ih][hr](?:_l\d+)?(?:_reverse)?|[wW]\d?"
 _NORM = r"\w*norm|bn|ln|gn"
 _MULTIPLIES = r"lin(ear)?|fc|\w*conv\w*|\w*proj\w*|dense|mlp|head|qkv|kv|attn|expand|reduce|reduction"
 _EMBEDDING = r"\w*embed\w*|\w*embs?|\w*tokens?|wte|wpe|shared|vocab\w*|codebooks?"
-# By a word of the parameter's name; the first that fits. Those of ``_OF_MODULES`` also by a word of the module's.
+# Matched with words of the parameter's name, the first match counts; ``_OF_MODULES`` also with words of the module's.
 _REASONS = {
     "biases": r"bias|biases",
     "position tables": r"pos\w*|relative|rel|coords?|coordinates|rotary|rope|freqs?|grid|anchors?|wpe",
@@ -128,26 +128,26 @@ _REASONS = {
 _OF_MODULES = ("biases", "position tables", "norms", "gains and scales", "embeddings")
 _AUXILIARY = ("AuxLogits.", "aux1.", "aux2.")
 _ONE_EXTENT = "vectors (all extents 1 but one)"
-_UNLIKE = "parameters that are called like no weight"
+_UNLIKE = "parameters without a weight's name"
 _WHOLE = "tensors of a type that is not pruned"
 
 
 def judge(tensors: Tensors) -> dict[str, Verdict]:
-    """What each tensor of a file is; those of fewer than two dimensions are no weights, without a reason."""
+    """Classify each tensor of a file; those of fewer than two dimensions are no weights and need no reason."""
     return {name: _judged(name, dtype, shape, tensors) for name, (dtype, shape) in tensors.items()}
 
 
 def is_auxiliary(name: str) -> bool:
-    """Whether a tensor is of a head that helps to train googlenet or inception_v3, and takes no part in predictions.
+    """Whether a tensor belongs to a head that only helps to train googlenet or inception_v3.
 
-    One rule: such tensors are no layers and count as no parameters; a file that is pruned keeps them as they are, and
-    where the network is built they are left out.
+    Such tensors are no layers and do not count as parameters; a pruned file keeps them unchanged, and the built network
+    does without them.
     """
     return name.startswith(_AUXILIARY)
 
 
 def remedy_of(reason: str) -> str:
-    """What to do about a file of tensors that are refused for ``reason``."""
+    """The advice for a file whose tensors are refused for ``reason``."""
     return next(form.remedy for form in FORMATS if form.reason == reason)
 
 
@@ -172,7 +172,7 @@ def _judged(name: str, dtype: str, shape: tuple[int, ...], tensors: Tensors) -> 
 
 
 def _reason(owner: str, own: str, shape: tuple[int, ...], tensors: Tensors) -> str:
-    """Why a tensor is no layer's weight by its name; empty where it is one."""
+    """The reason why a tensor's name excludes it as a layer's weight; empty if it is one."""
     words = _words(own)
     if not re.fullmatch(_WEIGHT, own) or _first(words[:-1], _REASONS):
         return _first(words, _REASONS) or _UNLIKE
@@ -183,10 +183,10 @@ def _reason(owner: str, own: str, shape: tuple[int, ...], tensors: Tensors) -> s
     bias = tensors.get(f"{owner}.bias" if owner else "bias")
     if multiplies or (bias is not None and bias[1] in (shape[:1], shape[1:2])):
         return ""
-    if not words:  # a place in a list: what the list is called
+    if not words:  # a position in a list: use the list's name
         named = _words(owner.rstrip(".0123456789").rpartition(".")[2])
         words = [word for word in named if re.fullmatch(_EMBEDDING, word)]
-    # A table has two dimensions; what is called an embedding and has more is the convolution that makes one.
+    # A table has two dimensions; an "embedding" with more is the convolution that makes one.
     if _any(_EMBEDDING, words):
         return "embeddings" if len(shape) == 2 else ""
     return _first(words, _OF_MODULES)

@@ -1,4 +1,4 @@
-"""Traces: the weights that fine-tuned layers had after each epoch, in a safetensors file beside the checkpoint.
+"""Traces: the weights of fine-tuned layers after each epoch, in a safetensors file beside the checkpoint.
 
 ``X.trace.safetensors`` belongs to ``X.safetensors``; the tensor ``fc.weight@3`` is ``fc.weight`` after epoch 3, and
 epoch 0 is the pruned network before any fine-tuning.
@@ -26,7 +26,7 @@ def of(checkpoint: Checkpoint) -> Checkpoint | None:
     """The trace beside a fine-tuned checkpoint, or None.
 
     Raises:
-        VerificationError: a trace is there, but of another run.
+        VerificationError: there is a trace of another run.
     """
     if checkpoint.nameless or checkpoint.lineage.stage != "finetune":
         return None
@@ -42,7 +42,7 @@ def of(checkpoint: Checkpoint) -> Checkpoint | None:
 
 
 def epochs(trace: Checkpoint, tensors: Iterable[str]) -> dict[int, list[str]]:
-    """For each traced epoch, in order, which of ``tensors`` the trace holds, in the order given."""
+    """The traced epochs in order, each with those of ``tensors`` that the trace holds, in the order given."""
     tensors = list(tensors)
     numbers = {int(epoch) for _, _, epoch in (name.rpartition("@") for name in trace.entries) if epoch.isdecimal()}
     return {e: [tensor for tensor in tensors if tensor_name(tensor, e) in trace.entries] for e in sorted(numbers)}

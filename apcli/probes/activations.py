@@ -191,7 +191,7 @@ def _unsupported(refused: Mapping[str, str], tensors: Sequence[str]) -> UsageErr
     layers = {layer_name(name): refused[name] for name in tensors if name in refused}
     first, problem = next(iter(layers.items()))
     return UsageError(
-        f"layer {first} {problem}: inputs can be measured for Linear, Conv1d, Conv2d and Conv3d layers; "
+        f"layer {first} {problem}; inputs can be measured for Linear, Conv1d, Conv2d and Conv3d layers: "
         f"give --exclude {','.join(layers)}"
     )
 

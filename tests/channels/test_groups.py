@@ -196,7 +196,7 @@ def tied():
         (nn.Sequential(nn.Conv2d(3, 4, 1), nn.Conv2d(4, 6, 1, groups=2), *head(6)), "0", "grouped"),
         (nn.Sequential(nn.Conv2d(3, 4, 1), nn.Conv2d(4, 6, 1, groups=2), *head(6)), "1", "grouped"),
         (nn.Sequential(nn.Conv2d(3, 4, 1), nn.Conv2d(4, 8, 1, groups=4), *head(8)), "0", "grouped"),
-        (Net(attended, qkv=nn.Linear(3, 24), proj=nn.Linear(8, 6), fc=nn.Linear(6, 5)), "qkv", "cut up"),
+        (Net(attended, qkv=nn.Linear(3, 24), proj=nn.Linear(8, 6), fc=nn.Linear(6, 5)), "qkv", "split"),
         (Parametered(), "a", "parameter outside any layer"),
         (nn.Sequential(nn.Conv2d(3, 4, 1), Standardised(4, 6, 1), *head(6)), "0", "a weight is computed from a param"),
         (
@@ -211,8 +211,8 @@ def tied():
         (tied(), "0", "another name"),
         (tied(), "2", "another name"),
         (nn.Sequential(nn.Conv2d(3, 4, 1), weight_norm(nn.Conv2d(4, 4, 1)), *head(4)), "0", "computed from"),
-        (Net(lambda m, x: m.head(sum(m.a(x).chunk(2, 1))), a=nn.Conv2d(3, 8, 1), head=head(4)), "a", "cut up"),
-        (Net(lambda m, x: m.head(m.a(x)[:, 2:6]), a=nn.Conv2d(3, 8, 1), head=head(4)), "a", "cut up"),
+        (Net(lambda m, x: m.head(sum(m.a(x).chunk(2, 1))), a=nn.Conv2d(3, 8, 1), head=head(4)), "a", "split"),
+        (Net(lambda m, x: m.head(m.a(x)[:, 2:6]), a=nn.Conv2d(3, 8, 1), head=head(4)), "a", "split"),
         (Net(lambda m, x: m.head(F.pad(m.a(x), (0, 0, 0, 0, 1, 1))), a=nn.Conv2d(3, 4, 1), head=head(6)), "a", "pads"),
         (
             Net(lambda m, x: m.head(m.a(x).unflatten(1, (2, 3)).mean(2)), a=nn.Conv2d(3, 6, 1), head=head(2)),

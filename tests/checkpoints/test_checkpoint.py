@@ -120,7 +120,7 @@ def test_truncated_anywhere(tmp_path):
     path = tmp_path / "cut.safetensors"
     for length in range(len(content)):
         path.write_bytes(content[:length])
-        with pytest.raises(ApcliError, match=r"cut\.safetensors is not a whole safetensors file"):
+        with pytest.raises(ApcliError, match=r"cut\.safetensors is not a complete safetensors file"):
             read(path)
     path.write_bytes(content + b"\0")
     with pytest.raises(ApcliError, match="not a whole"):
@@ -205,7 +205,7 @@ def test_what_is_one_though_nothing_is_in_it(tmp_path, content):
 
 def test_unreadable_paths(tmp_path):
     for path in (tmp_path, tmp_path / "none.safetensors"):
-        with pytest.raises(ApcliError, match="not a whole safetensors file"):
+        with pytest.raises(ApcliError, match="not a complete safetensors file"):
             read(path)
 
 

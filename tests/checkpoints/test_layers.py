@@ -133,7 +133,7 @@ def test_the_modules_decide_where_they_are_known():
     assert known.left == {
         "b.weight": "other names of tied weights",
         "tokens.weight": "embeddings",
-        "n.parametrizations.weight.original0": "tensors that torch.nn.utils.parametrize makes weights of",
+        "n.parametrizations.weight.original0": "tensors from which torch.nn.utils.parametrize computes weights",
         "coords_table": "position tables",
         "plain.weight": "parameters that no layer multiplies by",
     }
@@ -193,7 +193,7 @@ def test_a_file_of_parts_is_refused_but_for_the_layers_that_are_named():
     shapes = {"0.weight_orig": (4, 4), "0.weight_mask": (4, 4), "head.weight": (3, 4)}
     with pytest.raises(UsageError, match=r"net\.safetensors has weights and masks of torch\.nn\.utils\.prune \(0\.wei"):
         select(checkpoint(shapes), "all")
-    with pytest.raises(UsageError, match=r"prune\.remove\(module, 'weight'\).*--layers names others that it has: head"):
+    with pytest.raises(UsageError, match=r"prune\.remove\(module, 'weight'\).*or select others with --layers: head"):
         select(checkpoint(shapes), "0*")
     for include, exclude in (("head", None), ("all", "0.*")):
         assert [x.name for x in select(checkpoint(shapes), include, exclude)] == ["head"]
@@ -206,5 +206,5 @@ def test_what_names_leave_alone_can_be_asked_for():
     assert summary(census(bare).left) == (
         "norms (1), vectors (all extents 1 but one) (1) and constants and statistics (1)"
     )
-    with pytest.raises(UsageError, match=r"no prunable layer: .*; left alone: position tables \(1\); --layers NAME"):
+    with pytest.raises(UsageError, match=r"no prunable layer: .*; left alone: position tables \(1\); select"):
         select(checkpoint({"pos_embed": (4, 4)}), "all")

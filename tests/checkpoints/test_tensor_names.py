@@ -46,7 +46,7 @@ OTHERS = {
     "masks": ["attn_mask", "mask"],
     "constants and statistics": ["bn1.running_mean", "table"],
     "embeddings": ["class_embedding", "codebook"],
-    "parameters that are called like no weight": ["mixer.A_log", "attn.w_g", "p"],
+    "parameters without a weight's name": ["mixer.A_log", "attn.w_g", "p"],
 }
 
 

@@ -189,7 +189,7 @@ def test_the_same_selection_with_and_without_the_network(nets, tmp_path, caplog,
     listed = pruned(made(nets, "tied"), tmp_path / "listed", method=method)
     built = pruned(theirs, tmp_path / "built", method=method, model=f"{nets}:tied")
     assert "tied.safetensors: 3 layers; 2 tensors of two or more dimensions left alone: " in caplog.text
-    assert caplog.text.count("without --model it would take two too") == 1
+    assert caplog.text.count("without --model, apcli would take two too") == 1
     assert {n: t.tolist() for n, t in load_file(listed).items()} == {n: t.tolist() for n, t in load_file(built).items()}
     assert read(built).lineage.layers == read(listed).lineage.layers
     assert pruned(built, tmp_path / "again", method=method, sparsity=(0.75,))

@@ -1,1 +1,1 @@
-"""The bytes of a checkpoint: tensors in files, files with an index, and how both are written whole or not at all."""
+"""The bytes of a checkpoint: tensors in files, indexes of sharded files, and atomic writing."""

@@ -1,9 +1,8 @@
-"""Compact storage (``--storage bitmask``): one bit for each weight, and the values of those that are not zero.
+"""Bit-mask storage (``--storage bitmask``): one bit per weight, and the values of the nonzero weights.
 
-A packed tensor ``X`` lies in the file as ``X.bitmask`` (uint8, the first weight in the highest bit of the first byte)
-and ``X.values``; the lineage's ``storage`` says its dtype and shape. A weight is left out only where all its bits are
-zero, so what comes out is what went in, bit for bit. At sparsity s of 32-bit weights the file is 32 / (1 + 32 (1 - s))
-times smaller.
+A packed tensor ``X`` is stored as ``X.bitmask`` (uint8, the first weight in the highest bit of the first byte) and
+``X.values``; the lineage's ``storage`` gives its dtype and shape. A weight is omitted only if all its bits are zero, so
+unpacking restores every bit. At sparsity s of 32-bit weights the file is 32 / (1 + 32 (1 - s)) times smaller.
 """
 
 import math
@@ -22,45 +21,45 @@ Storage = dict[str, dict[str, Any]]  # by tensor: dtype and shape
 
 
 def packed(entries: Mapping[str, Entry]) -> tuple[dict[str, Entry], Storage]:
-    """The entries as they go to the file, and what the lineage says of those that are packed: where it saves bytes."""
-    found: dict[str, Entry] = {}
+    """Pack the entries that become smaller; returns the entries to write and the lineage's ``storage``."""
+    stored: dict[str, Entry] = {}
     storage: Storage = {}
     for name, entry in entries.items():
         if not entry.is_float or not entry.size:
-            found[name] = entry
+            stored[name] = entry
             continue
         kept = entry.set_bits
         if (entry.size + 7) // 8 + kept * entry.width >= entry.nbytes or {name + MASK, name + VALUES} & entries.keys():
-            found[name] = entry
+            stored[name] = entry
             continue
         mask, values = _packed(entry, kept)
-        found[name + MASK] = Entry("U8", (mask.size,), mask)
-        found[name + VALUES] = Entry(entry.dtype, (kept,), values.view(np.uint8))
+        stored[name + MASK] = Entry("U8", (mask.size,), mask)
+        stored[name + VALUES] = Entry(entry.dtype, (kept,), values.view(np.uint8))
         storage[name] = {"dtype": entry.dtype, "shape": list(entry.shape)}
-    return found, storage
+    return stored, storage
 
 
 def unpacked(entries: Mapping[str, Entry], storage: Mapping[str, Any], label: str) -> dict[str, Entry]:
-    """The model's own tensors, made from the packed ones a block at a time when they are read.
+    """The model's own tensors, unpacked a block at a time when they are read.
 
     Raises:
-        ApcliError: the file does not hold what its lineage says.
+        ApcliError: the file's tensors do not match its lineage.
     """
     missing = [name + part for name in storage for part in (MASK, VALUES) if name + part not in entries]
     if missing:
-        raise ApcliError(f"{label} has no {missing[0]}, which its lineage speaks of: make the file again")
-    found = {}
+        raise ApcliError(f"{label} has no {missing[0]}, which its lineage lists: make the file again")
+    tensors = {}
     for name, entry in entries.items():
         tensor = tensor_of(name, storage)
         if tensor == name:
-            found[name] = entry
-        elif name.endswith(VALUES):  # they lie where the tensor lay: masks, of narrower elements, come last
-            found[tensor] = _unpacked(tensor, entries[tensor + MASK], entry, storage[tensor], label)
-    return found
+            tensors[name] = entry
+        elif name.endswith(VALUES):  # values keep the tensor's place; masks, with narrower elements, come last
+            tensors[tensor] = _unpacked(tensor, entries[tensor + MASK], entry, storage[tensor], label)
+    return tensors
 
 
 def tensor_of(stored: str, storage: Mapping[str, Any]) -> str:
-    """The model's tensor that a file's tensor is, or is a part of."""
+    """The name of the model's tensor that a file's tensor is, or is part of."""
     for part in (MASK, VALUES):
         if stored.endswith(part) and stored.removesuffix(part) in storage:
             return stored.removesuffix(part)

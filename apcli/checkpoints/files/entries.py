@@ -1,4 +1,4 @@
-"""One tensor as it stands in a safetensors file: dtype, shape, and bytes that come into memory as they are read."""
+"""One tensor of a safetensors file: dtype, shape, and bytes that are loaded as they are read."""
 
 import mmap
 import os
@@ -11,22 +11,22 @@ from typing import Any
 
 import numpy as np
 
-_THREADS = 8  # each holds a few blocks; more would wait for memory
-BLOCK = 1 << 20  # elements that streaming code takes at a time: a few MB, which stay in the processor's cache
+_THREADS = 8  # each holds a few blocks; more would only wait for memory
+BLOCK = 1 << 20  # elements that streaming code reads at a time: a few MB, which fit into the processor's cache
 
-# BF16 has no NumPy type: it is widened to float32, which keeps every value exactly.
+# NumPy has no BF16: it is widened to float32, which represents every value exactly.
 FLOATS: dict[str, Any] = {"F64": np.float64, "F32": np.float32, "F16": np.float16, "BF16": np.float32}
 BITS: dict[str, Any] = {"F64": np.uint64, "F32": np.uint32, "F16": np.uint16, "BF16": np.uint16}
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One tensor as it stands in a file: safetensors dtype name, shape, and its bytes."""
+    """One tensor as stored in a file: safetensors dtype name, shape, and bytes."""
 
     dtype: str
     shape: tuple[int, ...]
     data: np.ndarray  # uint8 [nbytes]
-    mapping: "Mapped | None" = field(default=None, repr=False, compare=False)  # where ``data`` is a part of a file
+    mapping: "Mapped | None" = field(default=None, repr=False, compare=False)  # if ``data`` is part of a file
 
     @property
     def size(self) -> int:
@@ -42,14 +42,14 @@ class Entry:
 
     @property
     def width(self) -> int:
-        """Bytes per element; of a floating-point tensor also where it has none; 0 where elements share a byte (F4)."""
+        """Bytes per element, for floating-point tensors even without elements; 0 if elements share a byte (F4)."""
         if self.is_float:
             return int(np.dtype(BITS[self.dtype]).itemsize)
         return self.nbytes // max(1, self.size)
 
     @property
     def unit(self) -> int:
-        """Bytes of what is streamed one by one: elements of floating-point tensors, of any other its single bytes."""
+        """Bytes of a unit of streaming: an element of a floating-point tensor, a single byte of any other."""
         return self.width if self.is_float else 1
 
     @property
@@ -64,32 +64,32 @@ class Entry:
 
     def bits_of(self, start: int, stop: int) -> np.ndarray:
         """The elements of a floating-point tensor from ``start`` up to ``stop`` as unsigned integers."""
-        found: np.ndarray = self.data.view(BITS[self.dtype])[start:stop]
-        return found
+        bits: np.ndarray = self.data.view(BITS[self.dtype])[start:stop]
+        return bits
 
     def run(self, start: int, stop: int) -> np.ndarray:
         """The elements from ``start`` up to ``stop`` as floats, in one dimension (BF16 widened to float32)."""
         return self.floats_of(self.bits_of(start, stop))
 
     def floats_of(self, bits: np.ndarray) -> np.ndarray:
-        """Elements of the tensor that are given as unsigned integers, as floats (BF16 widened to float32)."""
+        """Convert elements from unsigned integers to floats (BF16 widened to float32)."""
         if self.dtype == "BF16":
             bits = bits.astype(np.uint32) << 16
         return bits.view(FLOATS[self.dtype])
 
     def release(self, start: int, stop: int) -> None:
-        """Let go of the memory that holds these units of a file; what is touched again is read again."""
+        """Free the memory that holds these units of a file; they are loaded again if read again."""
         if self.mapping is not None:
             self.mapping.release(self.data[start * self.unit : stop * self.unit])
 
     def blocks(self) -> Iterator[tuple[int, int]]:
-        """Where each block of units starts and stops."""
+        """Yield the start and the stop of each block of units."""
         count = self.nbytes // self.unit
         for start in range(0, count, BLOCK):
             yield start, min(start + BLOCK, count)
 
     def runs(self) -> Iterator[np.ndarray]:
-        """All elements as floats, a block at a time, holding no more of the file in memory than that."""
+        """Yield all elements as floats, a block at a time, with no more of the file in memory."""
         for start, stop in self.blocks():
             yield self.run(start, stop)
             self.release(start, stop)
@@ -100,17 +100,17 @@ class Entry:
 
     @cached_property
     def zeros(self) -> int:
-        """How many elements of a floating-point tensor are zero, of either sign."""
+        """The number of elements of a floating-point tensor that are zero, of either sign."""
         return self.size - self._count(lambda bits: bits << bits.dtype.type(1))
 
     @cached_property
     def set_bits(self) -> int:
-        """How many elements of a floating-point tensor have any bit set: -0.0 is one."""
+        """The number of elements of a floating-point tensor with any bit set, -0.0 included."""
         return self._count(lambda bits: bits)
 
     @property
     def not_finite(self) -> int:
-        """How many elements of a floating-point tensor are NaN or Inf."""
+        """The number of elements of a floating-point tensor that are NaN or Inf."""
         return self.size - self._count(np.isfinite, self.run)
 
     def has_zeros_of(self, other: "Entry") -> bool:
@@ -119,32 +119,32 @@ class Entry:
             return False
 
         def same(block: tuple[int, int]) -> bool:
-            found = np.array_equal(self.run(*block) == 0, other.run(*block) == 0)
+            equal = np.array_equal(self.run(*block) == 0, other.run(*block) == 0)
             self.release(*block)
             other.release(*block)
-            return found
+            return equal
 
         return all(on_all_cores(same, self.blocks()))
 
     def _count(
         self, of: Callable[[np.ndarray], np.ndarray], read: Callable[[int, int], np.ndarray] | None = None
     ) -> int:
-        """How many elements give what is not zero, of the elements' bits unless told what to ``read``."""
+        """Count the elements for which ``of`` is nonzero; ``read`` chooses bits (default) or floats."""
 
         def count(block: tuple[int, int]) -> int:
-            found = int(np.count_nonzero(of((read or self.bits_of)(*block))))
+            number = int(np.count_nonzero(of((read or self.bits_of)(*block))))
             self.release(*block)
-            return found
+            return number
 
         return sum(on_all_cores(count, self.blocks()))
 
 
 class Derived(Entry):
-    """A floating-point tensor that is made from others when it is asked for, a block at a time.
+    """A floating-point tensor that is computed from others on access, a block at a time.
 
     Args:
-        bits_of: the elements from start up to stop as unsigned integers, of any block.
-        source: what the blocks are made of, to be let go with them.
+        bits_of: returns the elements from start up to stop as unsigned integers, for any block.
+        source: the entry that the blocks are computed from, released with them.
     """
 
     def __init__(
@@ -161,7 +161,7 @@ class Derived(Entry):
 
     @cached_property
     def data(self) -> np.ndarray:
-        """All bytes, at once."""
+        """All bytes at once."""
         whole = np.empty(self.size, BITS[self.dtype])
         for start, stop in self.blocks():
             whole[start:stop] = self._make(start, stop)
@@ -183,7 +183,7 @@ class Derived(Entry):
 
 
 class Mapped:
-    """A file in memory as far as it is touched: pages come from the file when read, and can be let go again."""
+    """A memory-mapped file: pages are loaded when they are read, and can be released again."""
 
     def __init__(self, path: Path) -> None:
         with path.open("rb") as file:
@@ -191,7 +191,7 @@ class Mapped:
         self.bytes = np.frombuffer(self._map, np.uint8)
 
     def release(self, part: np.ndarray) -> None:
-        """Let go of the whole pages inside ``part``, a view of ``bytes``. Where the system cannot, nothing happens."""
+        """Release the whole pages inside ``part``, a view of ``bytes``; does nothing if the system cannot."""
         offset = part.ctypes.data - self.bytes.ctypes.data
         first = -(-offset // mmap.PAGESIZE) * mmap.PAGESIZE
         length = (offset + part.nbytes) // mmap.PAGESIZE * mmap.PAGESIZE - first
@@ -200,9 +200,9 @@ class Mapped:
 
 
 def on_all_cores(work: Callable[..., Any], tasks: Iterable[Any]) -> Iterator[Any]:
-    """``work`` of every task, in order, as they are done; NumPy lets other threads run while it counts.
+    """Yield ``work`` of every task in order, computed in threads; NumPy lets other threads run while it counts.
 
-    One task alone, as most layers are, is done at once.
+    A single task, as for most layers, needs no thread.
     """
     listed = list(tasks)
     if len(listed) < 2:

@@ -1,7 +1,9 @@
 """Safetensors files: opened as memory-mapped NumPy arrays, and written in a fixed byte order.
 
 The format is an eight-byte little-endian header length, a JSON header, then the tensors' bytes
-(huggingface/safetensors, ``README.md``, Format).
+(huggingface/safetensors, ``README.md``, Format). The library checks files, but the header is parsed here to get the
+bits of any type (NumPy has no BF16) and to release memory block by block. Files are written here because the library's
+bytes are reproducible only with a single metadata key, and to write blocks in parallel.
 """
 
 import hashlib
@@ -19,7 +21,7 @@ from safetensors import SafetensorError, safe_open
 from apcli.checkpoints.files.entries import Entry, Mapped, on_all_cores
 from apcli.errors import ApcliError, UsageError
 
-# Bits of an element of every type that the format had with version 0.8 of the library.
+# Bits per element of every type of the format, as of version 0.8 of the library.
 _WIDTHS = {
     **{"F4": 4, "F6_E2M3": 6, "F6_E3M2": 6},
     **dict.fromkeys(("BOOL", "U8", "I8", "F8_E5M2", "F8_E4M3", "F8_E8M0", "F8_E4M3FNUZ", "F8_E5M2FNUZ"), 8),
@@ -30,11 +32,11 @@ _WIDTHS = {
 
 
 def opened(path: Path, label: str) -> tuple[Mapping[str, Any], dict[str, Entry]]:
-    """A file's metadata, and its tensors in the order in which they lie in it; ``label`` is what messages call it.
+    """Open a file: its metadata, and its tensors in the file's order; ``label`` names it in messages.
 
     Raises:
-        UsageError: it holds records.
-        ApcliError: it is not a whole safetensors file.
+        UsageError: the file holds records.
+        ApcliError: it is not a complete safetensors file.
     """
     unknown_type = False
     try:
@@ -46,7 +48,7 @@ def opened(path: Path, label: str) -> tuple[Mapping[str, Any], dict[str, Entry]]
         if not unknown_type:
             if _holds_records(path):
                 raise UsageError(
-                    f"{label} holds records where a checkpoint was expected: records go to `apcli report`"
+                    f"{label} holds records where a checkpoint was expected: give records to `apcli report`"
                 ) from None
             raise _not_whole(label, reason) from None
     mapping = Mapped(path)
@@ -64,7 +66,7 @@ def opened(path: Path, label: str) -> tuple[Mapping[str, Any], dict[str, Entry]]
 
 
 def _holds_records(path: Path) -> bool:
-    """Whether a file that does not load begins as JSON Lines do."""
+    """Whether a file that does not load begins like JSON Lines."""
     try:
         with path.open("rb") as file:
             return file.read(2) == b'{"'
@@ -73,28 +75,28 @@ def _holds_records(path: Path) -> bool:
 
 
 def _not_whole(label: str, reason: str) -> ApcliError:
-    return ApcliError(f"{label} is not a whole safetensors file ({reason}): expected a file that safetensors loads")
+    return ApcliError(f"{label} is not a complete safetensors file ({reason}): expected a file that safetensors loads")
 
 
 def _check(tensors: Mapping[str, Any], metadata: Any, size: int, label: str) -> None:
-    """What the library checks, of a file with a type that the installed version does not know: a newer format's.
+    """Repeat the library's checks on a file with a newer type, which the installed version does not know.
 
-    Tensors of such a type are never looked into, only copied.
+    Tensors of such a type are only copied, never interpreted.
 
     Raises:
-        ApcliError: the file is not whole.
+        ApcliError: the file is not complete.
     """
     try:
         if not all(isinstance(text, str) for text in metadata.values()):
-            raise ValueError("metadata that are no text")
+            raise ValueError("metadata that is no text")
         end = 0
         for name, info in sorted(tensors.items(), key=lambda item: item[1]["data_offsets"]):
             start, stop = info["data_offsets"]
             shape, bits = info["shape"], _WIDTHS.get(info["dtype"])
             if not all(type(number) is int and number >= 0 for number in (start, stop, *shape)) or stop < start:
-                raise ValueError(f"{name} has numbers that are none")
+                raise ValueError(f"{name} has invalid numbers")
             if start != end or (bits is not None and math.prod(shape) * bits != 8 * (stop - start)):
-                raise ValueError(f"{name} has offsets that do not fit")
+                raise ValueError(f"{name} has offsets that do not match")
             end = stop
         if end != size:
             raise ValueError("the tensors do not fill it")
@@ -111,9 +113,9 @@ def write_file(
     """Write a file: the same tensors in the same order give the same bytes.
 
     Args:
-        finish: asked once the tensors are written, for the metadata that are to stand there in as many bytes.
+        finish: called after the tensors are written; returns the final metadata, of the same length in bytes.
     """
-    # Wide elements first keeps every tensor aligned; the sort is stable: within a width, the model's own order.
+    # Wide elements first keeps every tensor aligned; the sort is stable and so keeps the model's order within a width.
     ordered = sorted(entries.items(), key=lambda item: -item[1].width)
     places, header, offset = {}, {}, 0
     for name, entry in ordered:
@@ -135,7 +137,7 @@ def _head(metadata: Mapping[str, str], tensors: Mapping[str, Any]) -> bytes:
 
 
 def _write_blocks(file: int, begin: int, entries: Sequence[tuple[Entry, int]]) -> None:
-    """Write every tensor at its place, its blocks made and written on all cores."""
+    """Write every tensor at its offset; blocks are computed and written on all cores."""
 
     def put(task: tuple[Entry, int, int, int]) -> None:
         entry, place, start, stop = task
@@ -151,9 +153,9 @@ def _write_blocks(file: int, begin: int, entries: Sequence[tuple[Entry, int]]) -
 
 
 def sha256_of(path: Path) -> str:
-    """The file's SHA-256, read once for as long as the file stays as it is: many checkpoints share an ancestor."""
-    found = path.stat()
-    return _sha256(path.resolve(), found.st_ino, found.st_size, found.st_mtime_ns)
+    """The file's SHA-256, cached while the file is unchanged, because many checkpoints share an ancestor."""
+    state = path.stat()
+    return _sha256(path.resolve(), state.st_ino, state.st_size, state.st_mtime_ns)
 
 
 @lru_cache

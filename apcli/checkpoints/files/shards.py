@@ -1,4 +1,4 @@
-"""Sharded checkpoints: the index file that says which of several safetensors files holds each tensor.
+"""Sharded checkpoints: the index file that lists which of several safetensors files holds each tensor.
 
 ``X.safetensors.index.json`` is one JSON object, ``{"metadata": {"total_size": ...}, "weight_map": {tensor: file}}``,
 beside files ``X-00001-of-00003.safetensors``, as huggingface_hub writes them (``save_torch_state_dict``). Standard
@@ -16,8 +16,8 @@ SUFFIX = ".safetensors.index.json"
 
 
 @dataclass(frozen=True)
-class Index:
-    """What an index says: texts about the whole, and the tensors of each file, files in the order of their names."""
+class ShardIndex:
+    """An index's metadata, and the tensors of each file, files sorted by name."""
 
     metadata: Mapping[str, object]
     files: Mapping[str, tuple[str, ...]]
@@ -27,11 +27,11 @@ def is_index(path: Path) -> bool:
     return path.name.endswith(SUFFIX)
 
 
-def parse(text: bytes, label: str) -> Index:
-    """Read an index; ``label`` is what messages call it.
+def parse(text: bytes, label: str) -> ShardIndex:
+    """Read an index; ``label`` names it in messages.
 
     Raises:
-        ApcliError: it is no index, or names a file outside its folder.
+        ApcliError: it is not an index, or lists a file outside its folder.
     """
     try:
         index = json.loads(text)
@@ -47,8 +47,8 @@ def parse(text: bytes, label: str) -> Index:
         files.setdefault(file, []).append(tensor)
     for file in files:
         if not file.endswith(".safetensors") or any(character in file for character in "/\\\0"):
-            raise ApcliError(f"{label} names the shard {file!r}: expected a safetensors file in the same folder")
-    return Index(metadata, {file: tuple(tensors) for file, tensors in sorted(files.items())})
+            raise ApcliError(f"{label} lists the shard {file!r}: expected a safetensors file in the same folder")
+    return ShardIndex(metadata, {file: tuple(tensors) for file, tensors in sorted(files.items())})
 
 
 def dump(metadata: Mapping[str, object], files: Mapping[str, Sequence[str]]) -> bytes:

@@ -1,7 +1,7 @@
-"""Files that are there whole or not at all, folders for a while, and what killed processes left of either.
+"""Atomic writing of files, temporary folders, and removal of either after a killed process.
 
-Who writes holds a lock that the system takes away when the process ends, however it ends: so what nobody holds was
-left, which no process number would tell where containers share a disk. Standard library only.
+A writer holds a lock, which the system releases whenever the process ends. A file without a lock was therefore left
+behind; a process number would not show that when containers share a disk. Standard library only.
 """
 
 import atexit
@@ -24,7 +24,7 @@ _PREFIX = "apcli-pipe-"
 
 @contextmanager
 def staged(path: Path) -> Iterator[Path]:
-    """A new file beside ``path`` that takes its name on success and is removed on any failure.
+    """Yield a new file beside ``path`` that takes its name on success and is removed on any failure.
 
     Raises:
         ApcliError: the system refuses to write (full disk, no permission).
@@ -48,17 +48,16 @@ def staged(path: Path) -> Iterator[Path]:
 
 
 def remove_stale(path: Path) -> None:
-    """Remove what processes that were killed left of ``path``; what another one is writing stays."""
+    """Remove files that killed processes left beside ``path``, but none that another process is writing."""
     for part in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
         _remove_unheld(part, os.unlink)
 
 
 @contextmanager
 def temporary_folder() -> Iterator[Path]:
-    """A folder that goes away with all that is in it, at the latest when the process ends, or where it is killed, when
-    the next one asks.
+    """Yield a folder that is removed with its contents: afterwards, or at exit, or by the next process after a kill.
 
-    A signal may come at any moment, also while the folder is made or removed: so its removal is arranged beforehand.
+    Its removal is registered before it is made, since a signal may come at any moment.
     """
     place = Path(tempfile.gettempdir())
     for left in place.glob(f"{_PREFIX}{'[0-9a-f]' * 16}"):
@@ -85,19 +84,19 @@ def _claimed(path: Path) -> tuple[Path, int]:
         temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
         lock = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o666)
         _hold(lock)
-        if os.fstat(lock).st_nlink:  # else another process took it for one that was left
+        if os.fstat(lock).st_nlink:  # otherwise another process removed it as left behind
             return temporary, lock
         os.close(lock)
 
 
 def _hold(lock: int) -> None:
-    with suppress(OSError):  # a file system without locks, where nothing is ever taken for left
+    with suppress(OSError):  # a file system without locks, where nothing is ever removed as left behind
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def _remove_unheld(path: Path, remove: Callable[[Path], object]) -> None:
-    with suppress(OSError):  # held; or gone meanwhile, another user's, on a file system without locks
-        lock = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)  # which NFS asks for, to lock
+    with suppress(OSError):  # locked, gone meanwhile, another user's, or on a file system without locks
+        lock = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)  # NFS locks only writable files
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             remove(path)

@@ -31,7 +31,7 @@ def checkpoints_in(arguments: list[str]) -> "Iterator[Checkpoint]":
 
     Raises:
         UsageError: no such file, nothing to read, or records where a checkpoint was expected.
-        ApcliError: a file is not a whole safetensors file.
+        ApcliError: a file is not a complete safetensors file.
     """
     from apcli.checkpoints import reading
 
@@ -96,7 +96,7 @@ def _spooled(stdin: Incoming) -> Iterator[Path]:
         tensors = [info for name, info in json.loads(header).items() if name != "__metadata__"]
         left = max((int(info["data_offsets"][1]) for info in tensors), default=0)
     except (ValueError, KeyError, TypeError, AttributeError, IndexError):
-        raise ApcliError("standard input is not a whole safetensors file: its header cannot be read") from None
+        raise ApcliError("standard input is not a complete safetensors file: its header cannot be read") from None
     with temporary_folder() as folder:
         path = folder / "stdin.safetensors"
         try:

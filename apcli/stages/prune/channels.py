@@ -17,7 +17,7 @@ from apcli.channels.cut_check import CutCheck, Cuts, Removed, cuts_of, kept_of
 from apcli.channels.groups import ChannelGroup, channel_groups
 from apcli.checkpoints.checkpoint import Checkpoint
 from apcli.checkpoints.files.entries import Derived, Entry
-from apcli.checkpoints.kept_channels import Kept, narrowed
+from apcli.checkpoints.kept_channels import KeptIndices, narrowed
 from apcli.checkpoints.layers import Layer
 from apcli.errors import UsageError, VerificationError
 from apcli.models.spec import ModelSpec
@@ -44,7 +44,7 @@ class FilterResult:
 
     entries: dict[str, Entry]
     pruned: dict[str, float | None]
-    kept: Kept | None
+    kept: KeptIndices | None
     channels: tuple[int, int]
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from apcli.checkpoints.checkpoint import Checkpoint, check_input
-from apcli.checkpoints.layers import told
+from apcli.checkpoints.layers import layers_sentence
 from apcli.checkpoints.lineage import PENDING
 from apcli.checkpoints.writing import write
 from apcli.configs.prune import PruneConfig
@@ -56,7 +56,7 @@ def prune(
     with ThreadPoolExecutor(1) as hashing:
         hashed = hashing.submit(lambda: source.sha256)  # while the weights are ranked and written
         task = task_of(source, config)
-        explanation = told(source)
+        explanation = layers_sentence(source)
         for plan in plans_of(task, outputs):
             if _made(task, plan, outputs, network, hashed, explanation):
                 explanation = ""

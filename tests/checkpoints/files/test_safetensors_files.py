@@ -67,8 +67,8 @@ def test_what_is_read_is_written_again(tmp_path, block, future, monkeypatch):
     "tensors, header, words",
     [
         ({"a": (FUTURE, [8], b"ab")}, {"a": {"dtype": FUTURE, "shape": [8], "data_offsets": [0, 3]}}, "do not fill it"),
-        ({"a": (FUTURE, [8], b"ab"), "b": ("F32", [2], b"abcd")}, {}, "b has offsets that do not fit"),
-        ({"a": (FUTURE, [8], b"ab")}, {"a": {"dtype": FUTURE, "shape": [8], "data_offsets": [1, 2]}}, "do not fit"),
+        ({"a": (FUTURE, [8], b"ab"), "b": ("F32", [2], b"abcd")}, {}, "b has offsets that do not match"),
+        ({"a": (FUTURE, [8], b"ab")}, {"a": {"dtype": FUTURE, "shape": [8], "data_offsets": [1, 2]}}, "do not match"),
         ({"a": (FUTURE, [8], b"ab")}, {"a": {"dtype": FUTURE, "shape": [-8], "data_offsets": [0, 2]}}, "numbers"),
         ({"a": (FUTURE, [8], b"ab")}, {"a": {"dtype": FUTURE, "shape": 8, "data_offsets": [0, 2]}}, ""),
         ({"a": (FUTURE, [8], b"ab")}, {"a": {"dtype": FUTURE, "shape": [8], "data_offsets": [0]}}, ""),
@@ -78,5 +78,5 @@ def test_what_is_read_is_written_again(tmp_path, block, future, monkeypatch):
 )
 def test_a_damaged_file_of_a_newer_type_is_refused(tmp_path, tensors, header, words):
     path = file_of(tmp_path / "a", tensors, **header)
-    with pytest.raises(ApcliError, match=f"a is not a whole safetensors file .*{words}"):
+    with pytest.raises(ApcliError, match=f"a is not a complete safetensors file .*{words}"):
         opened(path, "a")

@@ -215,7 +215,7 @@ def test_a_lost_zero_is_found_in_any_file(tmp_path):
         (lambda index: {**index, "metadata": []}, None),
         (lambda index: {**index, "metadata": 7}, "is no index of a sharded checkpoint"),
         (lambda index: {**index, "metadata": {"apcli": 7}}, "lineage in .* is not an object with a version"),
-        (lambda index: {"weight_map": {"0.weight": "../model.safetensors"}}, r"names the shard '\.\./model"),
+        (lambda index: {"weight_map": {"0.weight": "../model.safetensors"}}, r"lists the shard '\.\./model"),
         (lambda index: {"weight_map": {"0.weight": INDEX}}, "expected a safetensors file in the same folder"),
         (lambda index: {"weight_map": {"0.weight": "gone.safetensors"}}, "gone.safetensors, which is not there"),
         (
@@ -244,5 +244,5 @@ def test_a_damaged_file_of_an_index_is_named(tmp_path):
     index = sharded(tmp_path)
     first = next(iter(read(index).shards))
     first.write_bytes(first.read_bytes()[:-10])
-    with pytest.raises(ApcliError, match=f"{re.escape(str(first))} is not a whole safetensors file"):
+    with pytest.raises(ApcliError, match=f"{re.escape(str(first))} is not a complete safetensors file"):
         read(index)

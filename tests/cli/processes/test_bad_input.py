@@ -23,7 +23,7 @@ def b(shell: Any, plain: Tensors) -> Path:
 @BOTH
 def test_a_file_that_is_no_safetensors_file(shell: Any, b: Path, command: str) -> None:
     (shell.folder / "a.safetensors").write_bytes(b"PK\x03\x04 this is a zip archive, as torch.save writes one")
-    shell.refuses(command, 1, "a.safetensors", "not a whole safetensors file")
+    shell.refuses(command, 1, "a.safetensors", "not a complete safetensors file")
 
 
 @pytest.mark.parametrize(
@@ -32,7 +32,7 @@ def test_a_file_that_is_no_safetensors_file(shell: Any, b: Path, command: str) -
 )
 def test_a_truncated_file(shell: Any, a: Path, b: Path, command: str, length: int) -> None:
     a.write_bytes(a.read_bytes()[:length])
-    shell.refuses(command, 1, "a.safetensors", "not a whole safetensors file")
+    shell.refuses(command, 1, "a.safetensors", "not a complete safetensors file")
 
 
 @pytest.mark.parametrize(

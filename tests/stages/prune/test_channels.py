@@ -622,5 +622,5 @@ def test_a_compact_file_and_a_dense_one_that_do_not_belong_together(tmp_path):
     kept = {**result.kept, "stem.0.weight": {"0": "0-2,9"}}
     wrong = saved(tmp_path / "wrong.safetensors", result.entries, kept=kept)
     measured = Divergences(DivergenceConfig("ap2")).records(read(tmp_path / "source.safetensors"), wrong)
-    with pytest.raises(ApcliError, match=r"wrong\.safetensors: stem\.0: which channels .* give the dense file"):
+    with pytest.raises(ApcliError, match=r"wrong\.safetensors: stem\.0: a tensor.s list of .* give the dense file"):
         next(measured)
