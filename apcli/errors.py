@@ -1,20 +1,20 @@
-"""What can go wrong, and the exit code that says so.
+"""Errors and their exit codes.
 
-A message is one line: what was given, what was expected, what to do next.
+A message is one line: what was given, what was expected, and what to do next.
 """
 
 
 class ApcliError(Exception):
-    """The run failed (exit 1): the input or the machine does not allow it."""
+    """The run failed because of the input or the machine (exit 1)."""
 
     exit_code = 1
 
 
 class UsageError(ApcliError):
-    """The command cannot mean anything (exit 2): an unknown name, a value out of range, nothing to read.
+    """The command makes no sense (exit 2): an unknown name, a value out of range, nothing to read.
 
     Attributes:
-        everywhere: whether all processes that work together end with it, so that one of them says it.
+        everywhere: whether all cooperating processes end with this error, so that only one reports it.
     """
 
     exit_code = 2
@@ -22,6 +22,6 @@ class UsageError(ApcliError):
 
 
 class VerificationError(ApcliError):
-    """A file is not what it was promised to be (exit 3): a lost zero, a changed ancestor."""
+    """A file does not keep its promises (exit 3): a lost zero, a changed ancestor."""
 
     exit_code = 3

@@ -1,4 +1,4 @@
-"""Which network a checkpoint is, and its data: what the command line says, else what the lineage says."""
+"""The network and the data of a checkpoint: from the command line, otherwise from the lineage."""
 
 import logging
 from dataclasses import replace
@@ -32,16 +32,16 @@ from apcli.words import few
 log = logging.getLogger("apcli")
 
 _AS_THEY_ARE = InputConfig()
-_CLASSES = 1000  # to build a stranger's network with, until its last layer has told how many there are
+_CLASSES = 1000  # placeholder for a file without lineage; replaced by the last layer's output count
 
 
 class Networks:
     """Builds the networks of a stream of checkpoints on one device; each data set is read once.
 
     Args:
-        model: ``--model``, for files that do not say what they are and for users' own networks.
-        tell: shown one line of progress.
-        inputs: what options say that networks take and give.
+        model: ``--model``, for files that do not record their network and for users' own networks.
+        tell: shows a line of progress.
+        inputs: the options about a network's input and output.
     """
 
     def __init__(
@@ -57,40 +57,40 @@ class Networks:
         self.device = device
         self.tell = tell
         self.inputs = inputs
-        self._sentences: dict[ModelSpec, str] = {}  # what each network takes, and who says so
-        self._said: set[str] = set()
+        self._sentences: dict[ModelSpec, str] = {}  # for each network, what it takes and the source of each value
+        self._logged: set[str] = set()
         self._datasets: dict[tuple[str, int], Dataset] = {}
         self._outlines: dict[tuple[ModelSpec, str | None], nn.Module] = {}
 
     def spec_and_data(self, source: Checkpoint) -> tuple[ModelSpec, Dataset]:
-        """The network that ``source`` is and its data, on the device.
+        """The network of ``source`` and its data, on the device.
 
         Raises:
-            UsageError: one of them is not known, or the network has too few outputs for the data.
+            UsageError: one of them is unknown, or the network has too few outputs for the data.
         """
         name = self.data.name or source.lineage.data_name or DEFAULT_DATA
         if self.data.name is None and name.startswith("folder:"):
             raise UsageError(
-                f"{source.label} was trained on {name}, and a file keeps no paths: give --data folder:PATH"
+                f"{source.label} was trained on {name}, whose path is not in the file: give --data folder:PATH"
             )
         spec = known = self.known_spec(source)
         inputs = self.inputs
         if spec is None and self.model is None:
             raise UsageError(f"{source.label} does not say which network it is: give --model NAME")
         if guess := spec or self._guessed(source):
-            self.outline(guess, source)  # what does not fit is told before the data are read
+            self.outline(guess, source)  # reports a misfit before the data is read
         dataset = self._dataset(name, inputs.input_size or (spec.input_size[1] if spec else 0))
         if spec is None:
             spec = for_its_channels(resolve(str(self.model), dataset.images, inputs), self.model)
         dataset = dataset.for_outputs(source.lineage.classes, source.label)
         if spec.num_classes < dataset.classes:
             sizes = f"{spec.num_classes} outputs and {name} {dataset.classes} classes"
-            raise UsageError(f"{source.label} has {sizes}: choose other --data")
+            raise UsageError(f"{source.label} has {sizes}: give other --data")
         self._sentences[spec] = input_sentence(spec, inputs, by_file=known is not None)
         return spec, dataset
 
     def _guessed(self, source: Checkpoint) -> ModelSpec | None:
-        """The network that ``--model`` names, before the data are known; None where its weights depend on them."""
+        """The network of ``--model`` before the data is known; None if its weights depend on the data."""
         given = replace(self.inputs, num_classes=self.inputs.num_classes or _CLASSES)
         spec = resolve(str(self.model), ImageSpec((3, 32, 32), 1, (0.0,), (1.0,)), given)
         if spec.source == "user" or (spec.source == "apcli" and "three channels" not in MODELS.row(spec.name).needs):
@@ -101,10 +101,10 @@ class Networks:
         return replace(spec, num_classes=head.shape[0])
 
     def known_spec(self, source: Checkpoint) -> ModelSpec | None:
-        """The network that the lineage of ``source`` names; None where it names none.
+        """The network recorded in the lineage of ``source``; None if there is none.
 
         Raises:
-            UsageError: ``--model`` names one too.
+            UsageError: ``--model`` names a network as well.
         """
         if source.lineage.model is None:
             return None
@@ -120,10 +120,10 @@ class Networks:
         return layer_weights(self._built(spec))
 
     def layers_for(self, source: Checkpoint) -> NetworkLayers:
-        """The weights of the layers of the network that ``source`` is, without its data: only names are asked for.
+        """The weights of the layers in the network of ``source``, without its data, as only names are needed.
 
         Raises:
-            UsageError: the network is not known, or ``source`` has not its layers.
+            UsageError: the network is unknown, or ``source`` does not have its layers.
         """
         spec = self.known_spec(source)
         if spec is None:
@@ -135,27 +135,27 @@ class Networks:
         missing = [w.tensor for w in layers.weights if source.entries.keys().isdisjoint(w.names)]
         if missing:
             raise UsageError(
-                f"{source.label} is no {spec.name}, which has {few(missing)}: give the --model that it was made for"
+                f"{source.label} is not a {spec.name}, which has {few(missing)}: give the --model that it was made for"
             )
         return layers
 
     def network(self, spec: ModelSpec, checkpoint: Checkpoint) -> nn.Module:
-        """The network with the checkpoint's weights, on the device; of a compact checkpoint it has fewer channels.
+        """The network with the checkpoint's weights, on the device; with fewer channels for a compact checkpoint.
 
-        What it takes is said once.
+        Its expected input is logged once.
 
         Raises:
             ApcliError: the tensors do not fit the network.
         """
         model = self._loaded(emptied(self._built(spec), "cpu"), checkpoint, load_tensors(checkpoint)).to(self.device)
         sentence = self._sentences.get(spec)
-        if sentence and sentence not in self._said:
+        if sentence and sentence not in self._logged:
             log.info("%s", sentence)
-            self._said.add(sentence)
+            self._logged.add(sentence)
         return model
 
     def outline(self, spec: ModelSpec, checkpoint: Checkpoint) -> nn.Module:
-        """The network without the checkpoint's weights (see ``models.copies``), on the CPU, for its structure.
+        """The network's structure without the checkpoint's weights (see ``models.copies``), on the CPU.
 
         Raises:
             ApcliError: the tensors do not fit the network.
@@ -171,7 +171,7 @@ class Networks:
         return model
 
     def _built(self, spec: ModelSpec) -> nn.Module:
-        """The outline of a network as its library builds it, kept: drawing a large one's weights takes long."""
+        """The outline of a network as its library builds it, cached: drawing a large network's weights takes long."""
         user_model = self.model if self.model is not None and is_user_model(self.model) else None
         if (spec, user_model) not in self._outlines:
             self._outlines[spec, user_model] = emptied(build(spec, user_model=user_model), "meta")
@@ -188,9 +188,9 @@ class Networks:
 
 
 def _compact_shapes(model: nn.Module, checkpoint: Checkpoint) -> dict[str, list[int]]:
-    """The shapes that the lineage says a compact file has: the file's where channels were taken out, else the model's.
+    """The shapes of a compact file: the file's along dimensions that lost channels, otherwise the model's.
 
-    What does not fit the model otherwise (another number of classes) is for the strict loader to name.
+    The strict loader reports other misfits, such as another number of classes.
     """
     shapes = {}
     state = model.state_dict()
@@ -203,12 +203,12 @@ def _compact_shapes(model: nn.Module, checkpoint: Checkpoint) -> dict[str, list[
 
 
 def batches_of(split: Samples, spec: ModelSpec, size: int) -> Batches:
-    """The split's images as the network takes them, in order and without augmentation, so many at a time."""
+    """The split's images as the network takes them, in order and without augmentation, ``size`` at a time."""
     return lambda: batches(split, size, **spec.scaling)
 
 
 def forward_batches(network: nn.Module, split: Samples, spec: ModelSpec, most: int) -> Batches:
-    """The same for a forward pass alone, whose results do not depend on how many images the device likes at a time."""
+    """The batches for a forward pass alone, of the size that is fastest on the device: results do not depend on it."""
     with undisturbed(network):
         device = next((p.device for p in network.parameters()), torch.device("cpu"))
         return batches_of(split, spec, images_at_once(network, spec.input_size, device, most))

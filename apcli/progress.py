@@ -1,4 +1,4 @@
-"""How far a run is and how fast it goes, for one line of progress."""
+"""The progress and the speed of a run, in one line."""
 
 import time
 from typing import Protocol
@@ -7,29 +7,29 @@ _PAUSE = 0.2  # seconds between two lines
 
 
 class Tell(Protocol):
-    """Shows one line of progress, and a bar where ``share`` says how much is done."""
+    """Shows one line of progress, with a bar if ``share`` gives the part done."""
 
     def __call__(self, text: str, share: float | None = None) -> None: ...
 
 
 class Pace:
-    """Tells a share of the whole, images per second and the time that is left.
+    """Reports the share done, images per second and the remaining time.
 
     Args:
-        tell: takes a sentence and the share that is done, in [0, 1].
-        label: what is trained.
+        tell: takes a sentence and the share done, in [0, 1].
+        label: the name of the trained network.
     """
 
     def __init__(self, tell: Tell | None = None, label: str = "", epochs: int = 1) -> None:
         self._tell = tell
         self._label = label
         self._epochs = max(1, epochs)
-        self._began: tuple[float, float] | None = None  # the clock and the share when the first step was over
+        self._began: tuple[float, float] | None = None  # the clock and the share after the first step
         self._images = 0
         self._last = -_PAUSE
 
     def step(self, epoch: int, share: float, images: int) -> None:
-        """A step is over: ``share`` of epoch ``epoch`` (from 0) is done, by ``images`` more."""
+        """Report a step of ``images`` images, after which ``share`` of epoch ``epoch`` (from 0) is done."""
         if self._tell is None:
             return
         now, done = time.monotonic(), (epoch + share) / self._epochs

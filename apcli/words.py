@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
-MANY = 4  # a sentence names at most so many things one by one
+MANY = 4  # most things that a sentence lists
 
 
 def few(names: Sequence[str], most: int = MANY) -> str:
-    """``a, b and c``; of more than ``most`` the first ones and the number of the others."""
+    """``a, b and c``; beyond ``most``, the first ones and the number of the others."""
     return join(names if len(names) <= most else [*names[: most - 1], f"{len(names) - most + 1} others"])
 
 
@@ -16,6 +16,6 @@ def join(words: Sequence[str]) -> str:
 
 
 def count(number: int, noun: str) -> str:
-    """The number with its noun, in the plural where needed."""
+    """The number with its noun, in the plural if needed."""
     plural = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
     return f"{number} {noun if number == 1 else plural}"

@@ -1,4 +1,4 @@
-"""What only a GPU can show, in some ten minutes: a line for each check, and exit code 1 if one fails.
+"""Checks that need a GPU, in about ten minutes: a line for each, and exit code 1 if one fails.
 
 Usage: python examples/gpu_check.py [--device cuda] [--only NAME]      (or: make gpu-check)
 
@@ -64,7 +64,7 @@ CASES: dict[str, dict[str, Any]] = {
 
 
 class Counting(Captured):
-    """Counts what the calls of each size became: run as they are, or from a graph."""
+    """Counts the calls of each size by how they ran: uncaptured, or from a graph."""
 
     calls: ClassVar[Counter[tuple[str, int]]] = Counter()
 
@@ -75,7 +75,7 @@ class Counting(Captured):
 
 
 class Check:
-    """The checks, each a method that says how it went; ``where`` is the device."""
+    """The checks, each a method that reports its result; ``where`` is the device."""
 
     def __init__(self, device: str) -> None:
         self.where = device_of(device)
@@ -135,7 +135,7 @@ class Check:
     # ---- the checks
 
     def devices(self) -> None:
-        """Each name gives a device with its number, on which float32 is float32."""
+        """Each name gives a numbered device, on which float32 has full precision."""
         for name in ("auto", "cuda") if self.cuda else ("cpu",):
             found = device_of(name)
             self.say(found.index is not None or not self.cuda, f"--device {name}", found)
@@ -143,7 +143,7 @@ class Check:
         self.say(not any(both) or not self.cuda, "TF32 is off", both)
 
     def graphs(self) -> None:
-        """A run from a graph has the bytes and the history of one that is launched kernel by kernel."""
+        """A run from a graph gives the bytes and the history of an uncaptured one."""
         for label, how in CASES.items():
             one = self.trained(**how)
             calls = Counting.calls["graph", 64]
@@ -162,7 +162,7 @@ class Check:
         self.say(difference(one, self.trained(**how, cuda_graph=False)) == 0, "graphs that share memory = eager")
 
     def resumed(self) -> None:
-        """A run that was stopped goes on to the same bytes, also where no graph ran before."""
+        """A stopped run resumes to the same bytes, even if no graph ran before."""
         cases = {"sgd": {}, "adam": {"opt": "adam", "lr": 0.001}, "movement": {"growing": movement}}
         plain, folder = loop.optimiser_of, Path(tempfile.mkdtemp())
         for label, how in cases.items():
@@ -213,7 +213,7 @@ class Check:
         self.say(peaks[1] <= 1.3 * peaks[0], "a graph's memory", f"{peaks[1]} MiB, eager steps {peaks[0]} MiB")
 
     def waiting(self) -> None:
-        """A network whose step cannot be captured is trained all the same, and torch is fine after it."""
+        """A network whose step cannot be captured trains anyway, and torch still works afterwards."""
         data = self._data()
         spec = ModelSpec("net.py:net", "user", 10, (3, 8, 8), (0.5,) * 3, (0.25,) * 3)
         norm = nn.BatchNorm2d(16, momentum=None)  # reads how many batches it saw
@@ -228,7 +228,7 @@ class Check:
         self.say(training.epoch == 2 and bool(drawn.isfinite().all()), "a step that waits is not captured")
 
     def precision(self) -> None:
-        """What is evaluated in float32 differs from float64 by float32's rounding."""
+        """Evaluation in float32 differs from float64 by float32's rounding."""
         spec = resolve("torchvision:resnet18", ImageSpec((3, 64, 64), 10, (0.5,), (0.2,)))
         torch.manual_seed(0)
         network = build(spec).to(self.where).eval()
@@ -246,7 +246,7 @@ class Check:
             self.say(difference(one, other) == 0, f"{name} twice", f"largest difference {difference(one, other):.2g}")
 
     def places(self) -> None:
-        """Images that stay in the machine's memory give the numbers of those on the device."""
+        """Images in main memory give the same numbers as on the device."""
         data = self._data()
         train = data.train
         assert isinstance(train, Split)
@@ -268,7 +268,7 @@ class Check:
         self.say(fine, "evaluation on the CPU", f"loss {beside['loss']:.6f}, there {there['loss']:.6f}")
 
     def draws(self) -> None:
-        """Monte Carlo on the device meets the exact value."""
+        """Monte Carlo on the device agrees with the exact value."""
         pair = StudentTPair(Shift.of_one_scale(0.5, 1000), 4.0, 4.0)
         start = time.perf_counter()
         found = monte_carlo.estimate(pair, MEASURES.parse("kl"), 2_000_000, 1, 0, str(self.where))
@@ -276,7 +276,7 @@ class Check:
         self.say(abs(off) < 5, "Monte Carlo", f"{off:+.1f} standard errors off, {time.perf_counter() - start:.1f} s")
 
     def exhausted(self) -> None:
-        """Memory that runs out is told as such."""
+        """Running out of memory is reported as such."""
         if not self.cuda:
             self.say(True, "out of memory", DRY)
             return
@@ -289,7 +289,7 @@ class Check:
             self.say(False, "out of memory", "it fitted")
 
     def pipeline(self) -> None:
-        """The same command gives the same bytes; divergences are those of the CPU."""
+        """The same command gives the same bytes; divergences equal those of the CPU."""
         folder = Path(tempfile.mkdtemp())
         epochs = "4" if self.cuda else "1"
 

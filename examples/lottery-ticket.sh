@@ -2,7 +2,7 @@
 # Lottery tickets (Frankle & Carbin 2019, arXiv:1803.03635): rounds of pruning, each followed by training from the
 # initial weights again, beside pruning once and fine-tuning, and beside random tickets of the same layers' counts.
 # ResNet-20 on handwritten digits, about two minutes on two cores.
-# usage: lottery-ticket.sh [FOLDER]; run again, it goes on from what is there.
+# usage: lottery-ticket.sh [FOLDER]; a second run resumes from the files already there.
 set -euo pipefail
 mkdir -p "${1:-lottery-ticket}" && cd "${1:-lottery-ticket}"
 
@@ -14,7 +14,7 @@ records=()
 apcli train resnet20 --data digits --epochs 0 -o init.safetensors             # the weights that training begins with
 apcli train resnet20 --data digits --epochs "$epochs" -o dense.safetensors
 
-# The winning tickets: S is the share of all weights that is gone after the round.
+# The winning tickets: S is the share of all weights that is removed after the round.
 trained=dense.safetensors
 for share in "${shares[@]}"; do
   ticket=$(apcli prune "$trained" --scope global --sparsity "$share" --rewind-to init.safetensors -o "ticket-$share.safetensors")
@@ -25,7 +25,7 @@ for share in "${shares[@]}"; do
     | apcli finetune --dense dense.safetensors "${train[@]}")")
 done
 
-# Once, from the trained weights, without going back.
+# One-shot pruning from the trained weights, without rewinding.
 mapfile -t once < <(apcli prune dense.safetensors --scope global --sparsity "$(IFS=,; echo "${shares[*]}")" \
   | apcli finetune "${train[@]}")
 

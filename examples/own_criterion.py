@@ -4,7 +4,7 @@ import numpy as np
 
 
 def for_its_unit(weight: np.ndarray, *, power: float = 1.0) -> np.ndarray:
-    """|w| over the mean |w| of its output unit, to a power; larger stays."""
+    """Score |w| divided by the mean |w| of its output unit, to a power; larger = keep."""
     size = np.abs(weight)
     mean = size.mean(axis=tuple(range(1, weight.ndim)), keepdims=True)
     return (size / (mean + 1e-12)) ** power

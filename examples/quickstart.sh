@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # ResNet-20 on handwritten digits: three pruning methods, four sparsities, fine-tuning, AP2 / AP3 / PD, one report page.
-# Takes about a minute on two cores. usage: quickstart.sh [FOLDER]; run again, it goes on from what is there.
+# Takes about a minute on two cores. usage: quickstart.sh [FOLDER]; a second run resumes from the files already there.
 set -euo pipefail
 mkdir -p "${1:-demo}" && cd "${1:-demo}"
 

@@ -151,7 +151,7 @@ def test_a_report_is_files_or_a_page(dense):
         ({"sparsity": "a half"}, "--sparsity is 'a half': expected numbers separated by commas, as in 0.1,0.3"),
         ({"sparsity": True}, "--sparsity is True: expected a number"),
         ({"sparsity": []}, "--sparsity is an empty list: expected numbers, as in 0.1,0.3"),
-        ({}, "how much to remove is not given"),
+        ({}, "the amount to remove is not given"),
         ({"sparsity": 0.5, "method": "lowset"}, "unknown method 'lowset': did you mean 'lowest'?"),
         ({"sparsity": 0.5, "method": []}, "--method is an empty list"),
         ({"sparsity": 0.5, "method": 3}, "--method is 3: expected text"),

@@ -1,1 +1,1 @@
-"""What each stage can be told: every option's default and range stands here, once (standard library only)."""
+"""Options of each stage: the only definition of every default and range (standard library only)."""

@@ -1,4 +1,4 @@
-"""What `report FILE` can be told."""
+"""Options of `report FILE`."""
 
 from dataclasses import dataclass
 
@@ -7,10 +7,10 @@ from apcli.configs.shared import require
 
 @dataclass(frozen=True)
 class CostsConfig:
-    """``apcli report FILE.safetensors``. ``macs`` None: where the network is known.
+    """``apcli report FILE.safetensors``. ``macs`` None: if the network is known.
 
-    ``input_size`` is (side,) or (channels, height, width); None: the lineage's, else the library's own. ``dense``,
-    ``batch_size``, ``runs`` and ``device`` are those of ``latency``.
+    ``input_size`` is (side,) or (channels, height, width); None: the lineage's, otherwise the library's. ``dense``,
+    ``batch_size``, ``runs`` and ``device`` belong to ``latency``.
     """
 
     macs: bool | None = None
@@ -30,7 +30,7 @@ class CostsConfig:
         require(fine, "--input-size", given, "the side in pixels, or channels,height,width")
         require(self.batch_size >= 1, "--batch-size", self.batch_size, "at least 1")
         require(self.warmup >= 0, "--warmup", self.warmup, "0 or more")
-        require(self.runs >= 2, "--runs", self.runs, "at least 2, or there are no quartiles")
+        require(self.runs >= 2, "--runs", self.runs, "at least 2, for quartiles")
         for option in () if self.latency else ("dense", "batch_size", "warmup", "runs", "device"):
             value = getattr(self, option)
             require(
@@ -42,10 +42,10 @@ class CostsConfig:
 
     @property
     def wants_network(self) -> bool:
-        """Whether the network is built where it is known."""
+        """Whether the network is built if it is known."""
         return self.latency or self.macs is not False
 
     @property
     def needs_network(self) -> bool:
-        """Whether a network that cannot be had is an error."""
+        """Whether an unknown network is an error."""
         return bool(self.latency or self.macs or self.model)

@@ -1,4 +1,4 @@
-"""What `divergence` can be told."""
+"""Options of `divergence`."""
 
 from dataclasses import dataclass
 
@@ -7,9 +7,9 @@ from apcli.configs.shared import DataConfig, InputConfig, check_seeds, require
 
 @dataclass(frozen=True)
 class DivergenceConfig:
-    """``apcli divergence``. ``layers`` None: the layers that the lineage says were pruned, else all.
+    """``apcli divergence``. ``layers`` None: the layers that were pruned according to the lineage, otherwise all.
 
-    ``groups`` is for the distributions that have it and do not say otherwise. ``images`` 0: all of the split.
+    ``groups`` is the default of the distributions that have this parameter. ``images`` 0: all of the split.
     """
 
     dist: str = "ap2,gaussian,student-t"
@@ -31,7 +31,7 @@ class DivergenceConfig:
     inputs: InputConfig = InputConfig()
 
     def __post_init__(self) -> None:
-        require(self.samples >= 8, "--samples", self.samples, "at least 8, or there is no standard error")
+        require(self.samples >= 8, "--samples", self.samples, "at least 8, for a standard error")
         require(self.repeats >= 1, "--repeats", self.repeats, "at least 1")
         require(self.groups >= 0, "--groups", self.groups, "0 (none) or more")
         require(self.level in ("both", "layer", "network"), "--level", repr(self.level), "both, layer or network")

@@ -1,7 +1,7 @@
-"""What Python's functions take by keyword: the command line's options, with their types.
+"""Keyword arguments of the Python functions: the command line's options with their types.
 
-Defaults stand in the configs. None means the default, or what the config says of it. A list may be given as one member,
-as an iterable, or as the command line's comma text.
+Defaults are in the configs. None means the default, or what the config defines for it. A list may be a single member,
+an iterable, or the command line's comma-separated text.
 """
 
 import functools
@@ -22,7 +22,7 @@ WholeNumbers = int | Iterable[int] | str
 
 
 class DataKeywords(TypedDict, total=False):
-    """Where images come from."""
+    """The source of images."""
 
     data: File | None
     data_dir: File
@@ -32,7 +32,7 @@ class DataKeywords(TypedDict, total=False):
 
 
 class InputKeywords(TypedDict, total=False):
-    """What a network takes and gives."""
+    """A network's input and output."""
 
     num_classes: int | None
     input_size: int | None
@@ -41,7 +41,7 @@ class InputKeywords(TypedDict, total=False):
 
 
 class LoopKeywords(TypedDict, total=False):
-    """How a network is trained."""
+    """The settings of training."""
 
     epochs: int
     batch_size: int
@@ -162,7 +162,7 @@ class CostsKeywords(TypedDict, total=False):
 
 
 def with_keywords(keywords: type, config: type) -> Callable[[Function], Function]:
-    """Let a function's signature show each keyword of a config, with its type and default, and refuse all others."""
+    """Show each keyword of a config in a function's signature, with type and default, and refuse all others."""
 
     types, defaults = inspect.get_annotations(keywords), defaults_of(config)
 
@@ -176,7 +176,7 @@ def with_keywords(keywords: type, config: type) -> Callable[[Function], Function
 
         @functools.wraps(function)
         def checked(*args: Any, **given: Any) -> Any:
-            signature.bind(*args, **given)  # raises TypeError, as Python does for a keyword that there is not
+            signature.bind(*args, **given)  # raises TypeError for an unknown keyword, as Python does
             return function(*args, **given)
 
         checked.__signature__ = signature  # type: ignore[attr-defined]

@@ -1,4 +1,4 @@
-"""What `prune` can be told."""
+"""Options of `prune`."""
 
 import math
 from dataclasses import dataclass
@@ -11,8 +11,8 @@ from apcli.errors import UsageError
 class PruneConfig:
     """``apcli prune``. ``method``, ``sparsity`` and ``compression`` are lists; one of the last two is given.
 
-    ``method`` None: ``lowest``, of filters ``l1``. ``seeds`` None: each checkpoint's own seed, else 0. ``images`` 0:
-    all of the split. ``min_keep`` below 1 is a share of each layer.
+    ``method`` None: ``lowest``, or ``l1`` for filters. ``seeds`` None: each checkpoint's own seed, otherwise 0.
+    ``images`` 0: all of the split. ``min_keep`` below 1 is a share of each layer.
     """
 
     sparsity: tuple[float, ...] = ()
@@ -69,15 +69,17 @@ class PruneConfig:
         named = [option for option, value in given.items() if value]
         allowed = [["--sparsity", "--layer-sparsity"]]
         if len(named) != 1 and named not in allowed:
-            what = " and ".join(named) or "not given"
+            given_as = f"given by {' and '.join(named)}" if named else "not given"
             raise UsageError(
-                f"how much to remove is {what}: expected one of --sparsity (with or without --layer-sparsity), "
+                f"the amount to remove is {given_as}: expected one of --sparsity (with or without --layer-sparsity), "
                 "--compression, --structure n:m, --like or --mask-from"
             )
         if self.mask_from and (self.method or self.scope != "layer" or self.structure != "weight" or self.min_keep):
-            raise UsageError("--mask-from takes the other file's zeros: leave --method, --scope and the like out")
+            raise UsageError(
+                "--mask-from copies the other file's zeros: leave --method, --scope, --structure and --min-keep out"
+            )
         if self.layer_sparsity and self.scope != "layer":
-            raise UsageError(f"--layer-sparsity says what each layer loses: leave --scope {self.scope} out")
+            raise UsageError(f"--layer-sparsity sets what each layer loses: leave --scope {self.scope} out")
         if self.pattern and self.scope != "layer":
             raise UsageError(
                 f"--structure {self.structure} fixes what each layer loses: leave --scope {self.scope} out"
@@ -97,7 +99,7 @@ class PruneConfig:
 
     @property
     def pattern(self) -> tuple[int, int] | None:
-        """(n, m) where n of every m consecutive inputs stay."""
+        """(n, m) if n of every m consecutive inputs are kept, otherwise None."""
         n, colon, m = self.structure.partition(":")
         if not (colon and n.isdecimal() and m.isdecimal() and 0 < int(n) < int(m) <= 1024):
             return None

@@ -1,4 +1,4 @@
-"""What several stages can be told: the data, and checks that every option's range is written with."""
+"""Options shared by several stages, and the checks of options' ranges."""
 
 import math
 from dataclasses import dataclass
@@ -10,20 +10,20 @@ DEFAULT_DATA = "digits"
 
 
 def require(fine: bool, option: str, given: Any, expected: str) -> None:
-    """Refuse what is not fine, by the option's name.
+    """Refuse an option's value unless it is ``fine``.
 
     Raises:
-        UsageError: it is not.
+        UsageError: the value is out of range.
     """
     if not fine:
         raise UsageError(f"{option} is {given}: expected {expected}")
 
 
 def check_seeds(seeds: tuple[int, ...]) -> None:
-    """Refuse seeds that are out of range or come twice.
+    """Refuse seeds that are out of range or given twice.
 
     Raises:
-        UsageError: one is.
+        UsageError: a seed is refused.
     """
     for seed in seeds:
         require(0 <= seed < 2**32, "--seed", seed, "a whole number in [0, 2^32)")
@@ -32,9 +32,9 @@ def check_seeds(seeds: tuple[int, ...]) -> None:
 
 @dataclass(frozen=True)
 class DataConfig:
-    """Where the images come from. ``name`` None: what the checkpoint was trained on, else digits.
+    """The source of the images. ``name`` None: the data that the checkpoint was trained on, otherwise digits.
 
-    ``cache``: whether decoded image files are kept in memory.
+    ``cache``: whether decoded images are cached in memory.
     """
 
     name: str | None = None
@@ -50,9 +50,9 @@ class DataConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class InputConfig:
-    """What a network takes and gives. None: as its file says, else as its library, its published weights or the data.
+    """A network's input and output. None: from its file, otherwise from its library, published weights or the data.
 
-    ``input_size`` is the side in pixels; ``mean`` and ``std`` are per channel, of pixels in [0, 1].
+    ``input_size`` is the side in pixels; ``mean`` and ``std`` are per channel, for pixels in [0, 1].
     """
 
     num_classes: int | None = None
@@ -68,8 +68,8 @@ class InputConfig:
         require(all(math.isfinite(s) and s > 0 for s in self.std or ()), "--std", self.std, f"positive, {numbers}")
 
     @property
-    def said(self) -> list[str]:
-        """The options that are given."""
+    def options(self) -> list[str]:
+        """The names of the options that are given."""
         given = {"--num-classes": self.num_classes, "--input-size": self.input_size}
         given |= {"--mean": self.mean, "--std": self.std}  # type: ignore[dict-item]
         return [option for option, value in given.items() if value is not None]

@@ -1,4 +1,4 @@
-"""What `train` and `finetune` can be told."""
+"""Options of `train` and `finetune`."""
 
 import math
 from dataclasses import dataclass
@@ -8,10 +8,10 @@ from apcli.configs.shared import DataConfig, InputConfig, check_seeds, require
 
 @dataclass(frozen=True)
 class LoopConfig:
-    """How a network is optimised; the defaults are those of arXiv:2403.00155.
+    """Settings of the training loop, with the defaults of arXiv:2403.00155.
 
-    None means: ``lr`` by model (0.1 or 0.01), ``momentum`` 0.9 where the optimiser has one, ``augment`` by data set,
-    ``amp`` on CUDA, ``cuda_graph`` where a step can be captured; of the others, that it is not done.
+    None means: ``lr`` by model (0.1 or 0.01), ``momentum`` 0.9 if the optimiser has it, ``augment`` by data set,
+    ``amp`` on CUDA, ``cuda_graph`` if a step can be captured; every other option with None is off.
     ``checkpoint_every`` is in epochs.
     """
 
@@ -77,7 +77,7 @@ class LoopConfig:
 
 @dataclass(frozen=True)
 class ModelConfig(InputConfig):
-    """Which network: a name from the tables, or a user's ``path/to/file.py:function``; and what it takes and gives."""
+    """A network, by a name from the tables or ``path/to/file.py:function``, and its input and output."""
 
     name: str
     pretrained: bool = False
@@ -109,9 +109,9 @@ class TrainConfig:
 
 @dataclass(frozen=True)
 class FinetuneConfig:
-    """``apcli finetune``. ``seed`` None: the checkpoint's own, else 0.
+    """``apcli finetune``. ``seed`` None: the checkpoint's own, otherwise 0.
 
-    ``sparsity`` None: no zeros are added, and the options from ``schedule`` to ``exclude`` have no meaning.
+    ``sparsity`` None: no zeros are added, and the options from ``schedule`` to ``exclude`` have no effect.
     ``schedule`` None: ``cubic``.
     """
 
@@ -138,8 +138,8 @@ class FinetuneConfig:
         if self.sparsity is not None:
             require(0 <= self.sparsity < 1, "--sparsity", f"{self.sparsity:g}", "the removed share, in [0, 1)")
             require(self.scope in ("layer", "global"), "--scope", repr(self.scope), "layer or global with --schedule")
-            require(self.update == "all", "--update", self.update, "all where --sparsity adds zeros")
-            require(self.loop.epochs > 0, "--epochs", 0, "1 or more where --sparsity adds zeros")
-            require(self.loop.patience is None, "--patience", self.loop.patience, "none where --sparsity adds zeros")
+            require(self.update == "all", "--update", self.update, "all if --sparsity adds zeros")
+            require(self.loop.epochs > 0, "--epochs", 0, "1 or more if --sparsity adds zeros")
+            require(self.loop.patience is None, "--patience", self.loop.patience, "none if --sparsity adds zeros")
         require(self.update in ("all", "pruned"), "--update", repr(self.update), "all or pruned")
         check_seeds(() if self.seed is None else (self.seed,))

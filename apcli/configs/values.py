@@ -1,7 +1,7 @@
-"""Keywords become a stage's config: the same names, defaults and refusals for Python and for the command line.
+"""Convert keywords to a stage's config, with the same names, defaults and errors in Python and on the command line.
 
-A config's fields are its keywords. Those of a config inside it stand beside them, and its ``name`` is called as the
-field that holds it is (``data``, ``model``); ``seeds`` may be given as one ``seed``.
+A config's fields are its keywords. The fields of a nested config are keywords too, except that its ``name`` goes by the
+name of the field that holds it (``data``, ``model``); ``seeds`` may be given as a single ``seed``.
 """
 
 import os
@@ -27,33 +27,33 @@ _EXAMPLES = {
 
 
 def option_of(keyword: str) -> str:
-    """What the command line calls a keyword: messages name it so, for Python too."""
+    """A keyword's option on the command line, which messages use in Python too."""
     return f"--{keyword.replace('_', '-')}"
 
 
 def defaults_of(config: type) -> dict[str, Any]:
-    """The default of every keyword that ``config_of`` takes; of lists None, which is the config's own."""
+    """The default of every keyword of ``config_of``; None for lists, meaning the config's own default."""
     return _defaults(config, "", MISSING)
 
 
 def _defaults(config: type, holder: str, held: Any) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+    defaults: dict[str, Any] = {}
     for field in fields(config):
         default = field.default if held is MISSING else getattr(held, field.name)
         if is_dataclass(field.type):
-            found |= _defaults(field.type, field.name, default)  # type: ignore[arg-type]
+            defaults |= _defaults(field.type, field.name, default)  # type: ignore[arg-type]
         elif field.name == "seeds":
-            found |= {"seed": None, "seeds": None}
+            defaults |= {"seed": None, "seeds": None}
         elif default is not MISSING:
-            found[_keyword(field, holder)] = None if default == () else default
-    return found
+            defaults[_keyword(field, holder)] = None if default == () else default
+    return defaults
 
 
 def config_of(config: type[Config], given: Mapping[str, Any]) -> Config:
-    """The config that keywords describe; what is not given is as by default.
+    """The config for these keywords, with defaults for the others.
 
     Raises:
-        UsageError: a value is not of its keyword's type or out of its range.
+        UsageError: a value has the wrong type or is out of range.
     """
     return _config(config, given, "", MISSING)
 
@@ -85,7 +85,7 @@ def _seeds(given: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
 
 
 def _value(option: str, given: Any, kind: Any) -> Any:
-    """A value as the config wants it: ``kind`` is the type of its field."""
+    """Convert a value to the type of its field, ``kind``."""
     kinds = set(get_args(kind)) if isinstance(kind, type(int | None)) else {kind}
     if given is None and NoneType in kinds:
         return None
@@ -94,10 +94,10 @@ def _value(option: str, given: Any, kind: Any) -> Any:
 
 
 def text(option: str, given: Any) -> str:
-    """Text, a path or a checkpoint as the command line has it; of several, a comma list.
+    """Convert text, a path or a checkpoint, or a list of these, to the command line's text.
 
     Raises:
-        UsageError: it is something else, or a list of nothing.
+        UsageError: the value has another type, or is an empty list.
     """
     if isinstance(given, str | os.PathLike):
         return os.fsdecode(given)
@@ -136,17 +136,17 @@ def _numbers(option: str, given: Any) -> tuple[float, ...]:
 
 
 def _members(option: str, given: Any, of_text: type, of_one: Callable[[str, Any], Any], noun: str) -> tuple[Any, ...]:
-    """One or several numbers, or a comma list as the command line has it."""
+    """One or several numbers, or the command line's comma list."""
     if isinstance(given, str):
         try:
             return tuple(of_text(member) for member in split_list(given, option))
         except ValueError:
             commas = "" if option == "--input-size" else " separated by commas"
             raise UsageError(f"{option} is {given!r}: expected {noun}{commas}, as in {_EXAMPLES[option]}") from None
-    found = tuple(of_one(option, member) for member in (given if isinstance(given, Iterable) else [given]))
-    if not found:
+    members = tuple(of_one(option, member) for member in (given if isinstance(given, Iterable) else [given]))
+    if not members:
         raise UsageError(f"{option} is an empty list: expected {noun}, as in {_EXAMPLES[option]}")
-    return found
+    return members
 
 
 def _pairs(option: str, given: Any) -> tuple[tuple[str, float], ...]:
@@ -154,14 +154,14 @@ def _pairs(option: str, given: Any) -> tuple[tuple[str, float], ...]:
     if not isinstance(given, str):
         shares = dict(given)
         return tuple((text(option, layer), _number(f"{option} {layer}", share)) for layer, share in shares.items())
-    found = []
+    pairs = []
     for member in split_list(given, "layer"):
         layer, _, share = member.partition("=")
         try:
-            found.append((layer.strip(), float(share)))
+            pairs.append((layer.strip(), float(share)))
         except ValueError:
             raise UsageError(f"{option} has {member!r}: expected LAYER=SHARE, as in conv1=0.2,fc=0.8") from None
-    return tuple(found)
+    return tuple(pairs)
 
 
 def _renames(option: str, given: Any) -> tuple[str, ...]:
@@ -171,7 +171,7 @@ def _renames(option: str, given: Any) -> tuple[str, ...]:
     return tuple(text(option, one) for one in ([given] if isinstance(given, str) else given))
 
 
-# By the type that a config's field has.
+# By the type of a config's field.
 _READERS: dict[Any, Callable[[str, Any], Any]] = {
     bool: _flag,
     int: _whole,

@@ -30,7 +30,7 @@ GOAL = 3.0
 
 
 def made(folder: Path, source: str, name: str, size: int) -> Path:
-    """A file of the network that says which network it is, so that ``apcli`` can build it."""
+    """A file of the network that records which one it is, so that ``apcli`` can build it."""
     spec = ModelSpec(name, source, 1000, (3, size, size), (0.0,) * 3, (1.0,) * 3)
     torch.manual_seed(0)
     path = folder / f"{name}.safetensors"
@@ -39,7 +39,7 @@ def made(folder: Path, source: str, name: str, size: int) -> Path:
 
 
 def watched(path: Path) -> tuple[float, float]:
-    """Processor seconds and peak memory in MB of pruning half of a file's channels."""
+    """CPU seconds and peak memory in MB for pruning half of a file's channels."""
     target = path.with_suffix(".pruned.safetensors")
     command = [APCLI, "prune", str(path), "--structure", "filter", "--sparsity", "0.5", "--device", "cpu", "--quiet"]
     process = subprocess.Popen([*command, "-o", str(target)], stdout=subprocess.DEVNULL)

@@ -41,7 +41,7 @@ INTERVAL = 4  # of the quadrature's variable: short enough for Gauss and Legendr
 
 
 def reference(delta: float, df: float, dim: int) -> mpmath.mpf:
-    """KL of two Student-t laws of one scale: a int_0^1 (1-x)^(a-1) [1 - (1 + c x (1-x))^(-df/2)] dx/x in mpmath.
+    """KL of two Student-t distributions: a int_0^1 (1-x)^(a-1) [1 - (1 + c x (1-x))^(-df/2)] dx/x in mpmath.
 
     x = 1 / (1 + e^-t); Gauss-Legendre over short intervals of t, cut where what is left is below 60 digits.
     """
@@ -68,7 +68,7 @@ def markdown(header: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
 
 
 def measure_here(method: str, delta: float, samples: int, rounds: int) -> dict[str, float]:
-    """Value, standard error, median seconds, and peak memory beyond that after the imports, in this process."""
+    """Value, standard error, median seconds, and peak memory beyond that after imports, in this process."""
     from apcli.theory import ESTIMATORS, MEASURES
     from apcli.theory.distributions.shifts import Shift
     from apcli.theory.distributions.student_t import StudentTPair
@@ -89,7 +89,7 @@ def measure_here(method: str, delta: float, samples: int, rounds: int) -> dict[s
 
 
 def peak() -> float:
-    """The most memory that this process has held, MB."""
+    """This process's peak memory in MB."""
     held = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return held / (1e6 if sys.platform == "darwin" else 1e6 / 1024)
 
@@ -157,7 +157,7 @@ def whole_range(quick: bool) -> None:
 
 
 def write_vgg16(path: Path, quick: bool) -> int:
-    """A file of torchvision's VGG-16 with random weights, float32; how many. ``quick``: without the largest layer."""
+    """Write torchvision's VGG-16 with random float32 weights; returns their number. ``quick``: no largest layer."""
     import numpy as np
     import safetensors.numpy
     import torch

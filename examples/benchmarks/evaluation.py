@@ -22,7 +22,7 @@ MOST = 4 * 128
 
 
 def seconds(forward: Forward, images: torch.Tensor, size: int) -> tuple[float, float]:
-    """User and system seconds of a forward pass of all images, ``size`` at a time."""
+    """User and system seconds for a forward pass of all images, ``size`` at a time."""
     before = resource.getrusage(resource.RUSAGE_SELF)
     with torch.no_grad():
         for batch in images.split(size):

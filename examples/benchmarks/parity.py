@@ -72,7 +72,7 @@ def ours(given: argparse.Namespace, seed: int, device: torch.device, amp: bool) 
 
 
 def first_images(count: int) -> None:
-    """Let the stage see the first so many training images only."""
+    """Limit the stage to the first ``count`` training images."""
     load: Callable[..., Dataset] = stage.load
 
     def fewer(*arguments: object, **options: object) -> Dataset:

@@ -57,7 +57,7 @@ def vgg16(path: Path, quick: bool) -> None:
 
 
 def sharded(folder: Path, gigabytes: float) -> Path:
-    """Layers of 64 MiB, in all so large, in files of at most 1 GiB; returns the index."""
+    """Write layers of 64 MiB up to a total size, in files of at most 1 GiB; returns the index."""
     folder.mkdir()
     draw, placed = np.random.default_rng(0), {}
     names = [f"{index}.weight" for index in range(max(1, round(gigabytes * 16)))]
@@ -72,7 +72,7 @@ def sharded(folder: Path, gigabytes: float) -> Path:
 
 
 def watched(command: list[str], folder: Path) -> dict[str, float]:
-    """Seconds of a whole process, and the most memory that it held: all, and the anonymous part, MB (on Linux)."""
+    """Seconds of a whole process, and its peak memory in MB: total, and the anonymous part (on Linux)."""
     start = time.perf_counter()
     process = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     most = {"VmHWM": 0.0, "RssAnon": 0.0}

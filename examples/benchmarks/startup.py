@@ -1,4 +1,4 @@
-"""How long the commands take beside `import torch`, whole processes, side by side in one run.
+"""The commands' start-up time beside `import torch`, whole processes, side by side in one run.
 
 Usage: python examples/benchmarks/startup.py [RUNS]. Prints the median and the range in seconds, and the ratio to
 `import torch`. Goals: `apcli --help` within 0.3 s; `prune` and `divergence` of a small file within 0.5 s beyond

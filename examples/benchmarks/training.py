@@ -79,11 +79,11 @@ def wait(device: torch.device) -> None:
 
 
 class Over(Exception):
-    """The last step is done."""
+    """Raised after the last step."""
 
 
 class Stopwatch:
-    """Stands in for the loop's line of progress: takes the time of the steps after the first few, then ends the run."""
+    """Stands in for the loop's line of progress: times the steps after the first few, then ends the run."""
 
     def __init__(self, case: Case, device: torch.device) -> None:
         self.case, self.device = case, device
@@ -108,7 +108,7 @@ def spec_of(case: Case) -> Any:
 
 
 class Noise:
-    """PIL images, as torchvision's CIFAR gives them, changed as its reference recipe does."""
+    """PIL images as from torchvision's CIFAR, augmented as in its reference recipe."""
 
     def __init__(self, case: Case, count: int) -> None:
         pixels = torch.randint(0, 256, (64, case.size, case.size, 3), dtype=torch.uint8).numpy()

@@ -123,7 +123,7 @@ def test_truncated_anywhere(tmp_path):
         with pytest.raises(ApcliError, match=r"cut\.safetensors is not a complete safetensors file"):
             read(path)
     path.write_bytes(content + b"\0")
-    with pytest.raises(ApcliError, match="not a whole"):
+    with pytest.raises(ApcliError, match="not a complete"):
         read(path)
 
 

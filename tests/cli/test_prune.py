@@ -95,7 +95,7 @@ def test_every_stage_reads_a_packed_file(digits):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ("", ("how much to remove is not given", "--sparsity")),
+        ("", ("the amount to remove is not given", "--sparsity")),
         ("--sparsity 0.5 --compression 2", ("--sparsity and --compression",)),
         ("--sparsity 0.5 --mask-from a", ("--sparsity and --mask-from",)),
         ("--mask-from b --method lowest", ("--mask-from", "leave --method")),

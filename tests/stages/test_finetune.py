@@ -453,7 +453,7 @@ def test_what_is_refused_writes_nothing(dense, pruned, tmp_path):
         ),
         (
             UsageError,
-            "a file keeps no paths",
+            "whose path is not in the file",
             spoilt(read(pruned), tmp_path / "folder.safetensors", data={"name": "folder:x", "classes": 10}),
             {},
         ),

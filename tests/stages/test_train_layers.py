@@ -196,7 +196,7 @@ def test_the_same_selection_with_and_without_the_network(nets, tmp_path, caplog,
 
 
 def test_another_network_is_told(nets, tmp_path):
-    with pytest.raises(UsageError, match=r"is no .*norm, which has 1\.parametrizations.*: give the --model"):
+    with pytest.raises(UsageError, match=r"is not a .*norm, which has 1\.parametrizations.*: give the --model"):
         pruned(bare(made(nets, "tied"), tmp_path / "a.safetensors"), tmp_path, model=f"{nets}:norm")
 
 

@@ -54,7 +54,7 @@ def check_choices(
     if not any(map(is_on_data, choices)):
         given = {"--data": config.data.name, "--model": config.model, "--images": config.images}
         given["--split"] = config.split != DivergenceConfig.split
-        idle = [*(option for option, value in given.items() if value), *config.inputs.said]
+        idle = [*(option for option, value in given.items() if value), *config.inputs.options]
         if idle:
             raise UsageError(f"{idle[0]} is given, but no distribution of {config.dist} is measured on the network")
     undrawn = [measure.name for measure in measures if not measure.row.drawn]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from apcli.checkpoints.files.entries import Derived, Entry
-from apcli.checkpoints.kept_channels import Kept
+from apcli.checkpoints.kept_channels import KeptIndices
 from apcli.checkpoints.layers import Layer
 from apcli.selection.layer_masks import Mask, by_counts, by_pattern
 from apcli.selection.ranked import Ranked
@@ -42,7 +42,7 @@ class Pruned:
     entries: dict[str, Entry]
     zeros: Mapping[str, int | None]
     asked: Mapping[str, float | None]
-    kept: Kept
+    kept: KeptIndices
     fixed: Mapping[str, int]
 
 

@@ -115,7 +115,7 @@ def _check_unused(config: PruneConfig) -> None:
     needed = {"network": runs_network(config), "images": needs_data(config)}
     about = {"device": "network", "split": "images", "images": "images", "batch_size": "images"}
     given = [name for name in about if getattr(config, name) != getattr(PruneConfig, name)]
-    inputs = [option.removeprefix("--") for option in config.inputs.said]
+    inputs = [option.removeprefix("--") for option in config.inputs.options]
     for name in [*given, *(["data"] if config.data.name else []), *inputs]:
         what = about.get(name, "network")
         if not needed[what]:

@@ -211,7 +211,7 @@ def test_a_sparsity_that_is_none(shell: Any, a: Path, sparsity: str, words: tupl
 @pytest.mark.parametrize(
     ("command", "words"),
     [
-        ("prune a", ("how much to remove is not given", "--sparsity")),
+        ("prune a", ("the amount to remove is not given", "--sparsity")),
         ("prune a --sparsity", ("--sparsity",)),
         ("prune a --sparsty 0.3", ("No such option", "--sparsity")),
         ("prune a --sparsity 0.3 --method biggest", ("unknown method 'biggest'", "lowest, highest, random")),
