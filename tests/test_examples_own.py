@@ -1,4 +1,4 @@
-"""Methods and distributions of one's own go through the stages like those of the tables; their code identifies them."""
+"""Methods, allocations and distributions of one's own go through the stages, identified by their code."""
 
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,22 @@ class Twice(GaussianPair):
 
     def kl(self):
         return super().kl() / self.variance
+
+def first_layers(units, budget, context, *, spared="b"):
+    """All goes from the layers that are not spared."""
+    left = round(budget.share(units) * sum(unit.size for unit in units))
+    counts = {}
+    for unit in sorted(units, key=lambda unit: unit.name == spared):
+        counts[unit.name] = min(left, unit.most)
+        left -= counts[unit.name]
+    return counts
+
+def lowest_together(units, budget, context):
+    return context.lowest(round(budget.share(units) * sum(unit.size for unit in units)))
+lowest_together.needs = ("scores",)
+def too_few(units, budget, context): return {unit.name: 1 for unit in units}
+def of_floats(units, budget, context): return {unit.name: unit.size * budget.share(units) for unit in units}
+def without_asking(units, budget, context): return lowest_together(units, budget, context)
 
 def half(weight): return weight[:1]
 def unknown(weight): return weight * float("nan")
@@ -82,12 +98,42 @@ def test_another_code_of_that_name_is_another_run(dense):
     [
         ("half", "scores of shape 1x6 for 8x6: expected one for each weight"),
         ("unknown", "a NaN score"),
-        ("fails", "own.py:18: AttributeError: 'numpy.ndarray' object has no attribute 'no_such_thing'"),
+        ("fails", "AttributeError: 'numpy.ndarray' object has no attribute 'no_such_thing'"),
     ],
 )
 def test_a_wrong_criterion_writes_nothing(dense, function, words):
     with pytest.raises(apcli.ApcliError) as caught:
         apcli.prune(dense, method=f"own.py:{function}", sparsity=0.5)
+    assert words in str(caught.value)
+    assert sorted(path.name for path in Path().iterdir() if path.is_file()) == ["dense.safetensors", "own.py"]
+
+
+def test_an_allocation_says_how_many_go_and_the_lineage_says_which_it_was(dense):
+    [pruned] = apcli.prune(dense, scope="own.py:first_layers:spared=a", sparsity=0.25)
+    zeros = {name: int((weight == 0).sum()) for name, weight in load_file(pruned).items()}
+    assert zeros == {"a.weight": 0, "b.weight": 20}
+    [record] = apcli.divergence(dense, pruned, dist="ap2", level="network")
+    assert record.scope == f"own.py:first_layers@{sha256_of(Path('own.py'))[:12]}:spared=a"
+    with pytest.raises(apcli.UsageError, match="exists"):
+        apcli.prune(dense, sparsity=0.25)
+    [own] = apcli.prune(dense, scope="own.py:lowest_together", sparsity=0.5)
+    [same] = apcli.prune(dense, scope="global", sparsity=0.5, output="global/")
+    assert all(np.array_equal(weight, load_file(own)[name]) for name, weight in load_file(same).items())
+
+
+@pytest.mark.parametrize(
+    ("function", "words"),
+    [
+        ("too_few", "removes 2 in all: expected 40, by the budget"),
+        ("of_floats", "gives 24.0 for a: expected a number to 48"),
+        ("without_asking", "ValueError: scores are not known here"),
+        ("nothing", "has no function 'nothing'"),
+        ("half", "expected (units, budget, context)"),
+    ],
+)
+def test_a_wrong_allocation_writes_nothing(dense, function, words):
+    with pytest.raises(apcli.ApcliError) as caught:
+        apcli.prune(dense, scope=f"own.py:{function}", sparsity=0.5)
     assert words in str(caught.value)
     assert sorted(path.name for path in Path().iterdir() if path.is_file()) == ["dense.safetensors", "own.py"]
 

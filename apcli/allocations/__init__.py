@@ -3,7 +3,7 @@
 A scope's function takes units (the weights of layers, or the channels of groups), a budget, and a context with what it
 may look at; it gives how many elements each unit loses (``allocations.allocate``). Rows that need ``scores`` call for
 them, so their counts are not known before the elements are ranked; those that need ``rows``, ``extents`` or ``ends``
-are about single weights of layers: channels have none.
+are about single weights of layers: channels have none. A scope of a user's own is ``path/to/file.py:function``.
 
 A sparsity schedule's function takes the number of optimiser steps and the sparsities to begin and to end with; it gives
 the sparsity to go to before each step that has an update, steps counted from 0. ``begin`` and ``end`` are shares of all
@@ -11,7 +11,7 @@ steps, ``every`` is the number of steps from one update to the next.
 """
 
 from apcli.registry.ranges import ANYTHING, ONE_OR_MORE, SHARE
-from apcli.registry.tables import Row, Table
+from apcli.registry.tables import Call, Own, Row, Table
 
 SCOPES = Table(
     "scope",
@@ -53,6 +53,7 @@ SCOPES = Table(
             ranges={"first": ANYTHING, "last": ANYTHING},
         ),
     ),
+    Own({"": Call(("units", "budget", "context"), ("scores",))}),
 )
 
 SPARSITY_SCHEDULES = Table(

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping, Sequence
+from numbers import Integral
 
 from apcli.allocations.budgets import Budget
 from apcli.allocations.units import Context, Counts, Unit
@@ -18,17 +19,31 @@ def allocate(scope: Choice, units: Sequence[Unit], budget: Budget, context: Cont
 
     Raises:
         UsageError: the units cannot give what the budget asks for, a parameter of the scope does not suit them, or its
-            function gives counts that are none.
+            function gives counts that are none, or others than the budget's.
     """
     try:
         counts: Counts = scope(units, budget, context)
     except ValueError as error:
         raise UsageError(f"--scope {scope.spec}: {error}") from None
     for unit in units:
-        if not 0 <= counts.get(unit.name, -1) <= unit.size:
-            given = counts.get(unit.name, "nothing")
+        given = counts.get(unit.name, "nothing")
+        if not isinstance(given, Integral) or not 0 <= given <= unit.size:
             raise UsageError(f"--scope {scope.spec} gives {given} for {unit.name}: expected a number to {unit.size}")
-    return counts
+    _check_spent(scope, units, budget, counts)
+    return {name: int(count) for name, count in counts.items()}
+
+
+def _check_spent(scope: Choice, units: Sequence[Unit], budget: Budget, counts: Mapping[str, int]) -> None:
+    """Raise UsageError where the counts miss the budget by more than each unit's rounding.
+
+    Fewer may go where more cannot, by what must stay.
+    """
+    if len({tuple(unit.costs.items()) for unit in units}) != 1:  # then shares of costs are not shares of elements
+        return
+    given, wanted = sum(counts.values()), budget.share(units) * sum(unit.size for unit in units)
+    least = min(wanted, sum(unit.most for unit in units))
+    if not least - len(units) <= given <= wanted + len(units):
+        raise UsageError(f"--scope {scope.spec} removes {given} in all: expected {round(wanted)}, by the budget")
 
 
 def leaving_least(units: Sequence[Unit], counts: Mapping[str, int]) -> Counts:

@@ -211,6 +211,14 @@ class Table(Generic[AnyRow]):
         row: Any = _own_row(self.own, place)  # of the type of the rows that it is to be like
         return row, place.rest
 
+    def recorded(self, spec: str) -> str:
+        """How a lineage keeps a spec: as given, but a user's own function by what identifies it.
+
+        Raises:
+            UsageError: there is no such function.
+        """
+        return self.parse(spec).spec if self.own and outside.is_outside(spec) else spec
+
     def parse_list(self, specs: str) -> list[Choice[AnyRow]]:
         """Read a comma list of specs."""
         return [self.parse(spec) for spec in split_list(specs, self.kind)]

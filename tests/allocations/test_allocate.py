@@ -25,8 +25,22 @@ def choice(extra):
 def test_a_function_may_look_at_what_the_context_holds_and_nothing_else_is_made():
     asked = []
     context = Context(activations=lambda name: asked.append(name) or {"conv": 1, "fc": 2}[name])
-    assert allocate(choice(7), UNITS, Sparsity(0.5), context) == {"conv": 0, "fc": 7}
+    assert allocate(choice(7), UNITS, Sparsity(7 / 102), context) == {"conv": 0, "fc": 7}
     assert asked == ["conv", "fc"]
+
+
+@pytest.mark.parametrize("extra", [9, 4])
+def test_counts_that_miss_the_budget_by_more_than_rounding_are_refused(extra):
+    loud = Context(activations=len)
+    assert allocate(choice(extra), UNITS[1:], Sparsity((extra + 1) / 30), loud) == {"fc": extra}
+    for other in (-2, 2):
+        words = f"removes {extra} in all: expected {extra + other}, by the budget"
+        with pytest.raises(UsageError, match=words):
+            allocate(choice(extra), UNITS[1:], Sparsity((extra + other) / 30), loud)
+
+
+def test_fewer_go_where_the_least_has_to_stay():
+    assert allocate(choice(25), UNITS[1:], Sparsity(0.95), Context(activations=len)) == {"fc": 25}
 
 
 def test_what_is_not_known_is_said():

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from apcli.allocations import SCOPES
 from apcli.checkpoints.checkpoint import Checkpoint
 from apcli.checkpoints.files.entries import Entry
 from apcli.checkpoints.layers import Layer
@@ -48,7 +49,8 @@ def promises_of(task: Task, plan: Plan, made: Pruned) -> dict[str, Promise]:
         method = f"{method} of {_method_of(plan.other)}"
     if task.rewound is not None:
         method = f"{method} rewound"
-    structured = task.config.structure if task.config.structure != "weight" else task.config.scope
+    config = task.config
+    structured = config.structure if config.structure != "weight" else SCOPES.recorded(config.scope)
     promises = {}
     for tensor, known in made.zeros.items():
         entry, name = made.entries[tensor], names.get(tensor, tensor)

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from apcli.allocations import SCOPES
 from apcli.allocations.budgets import Sparsity
 from apcli.checkpoints.checkpoint import Checkpoint
 from apcli.stages.outputs import Outputs
@@ -58,7 +59,7 @@ def _settings(task: Task, request: Request, other: Checkpoint | None) -> dict[st
     config, amount = task.config, request.amount
     settings = {
         "method": request.method.spec,
-        "scope": config.scope,
+        "scope": SCOPES.recorded(config.scope),
         "layers": config.layers,
         "exclude": config.exclude,
         "sparsity": amount.removed if isinstance(amount, Sparsity) else None,
