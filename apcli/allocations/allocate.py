@@ -7,12 +7,12 @@ from numbers import Integral
 from apcli.allocations.budgets import Budget
 from apcli.allocations.units import Context, Counts, Unit
 from apcli.errors import UsageError
-from apcli.registry.tables import Choice
+from apcli.registry.tables import Choice, Row
 
 log = logging.getLogger("apcli")
 
 
-def allocate(scope: Choice, units: Sequence[Unit], budget: Budget, context: Context) -> Counts:
+def allocate(scope: Choice[Row], units: Sequence[Unit], budget: Budget, context: Context) -> Counts:
     """How many elements of each unit are to go, by a row of ``SCOPES`` or by a function of the same signature.
 
     What must stay may be among them: see ``leaving_least``.

@@ -8,7 +8,7 @@ from torch import Generator, Tensor
 
 from apcli.data.datasets import Samples
 from apcli.errors import UsageError
-from apcli.registry.tables import Choice
+from apcli.registry.tables import Choice, Row
 
 
 def batches(
@@ -24,7 +24,7 @@ def feed(
     split: Samples,
     chunks: Iterable[Tensor],
     *,
-    augment: Sequence[Choice] = (),
+    augment: Sequence[Choice[Row]] = (),
     draws: Iterator[Generator] | None = None,
     shape: tuple[int, int, int],
     mean: Sequence[float],

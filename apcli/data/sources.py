@@ -16,7 +16,7 @@ from apcli.registry.tables import Choice
 log = logging.getLogger("apcli")
 
 
-def torchvision_splits(choice: Choice, data_dir: Path, download: bool) -> tuple[Any, Any]:
+def torchvision_splits(choice: Choice[DatasetRow], data_dir: Path, download: bool) -> tuple[Any, Any]:
     """The train and the test split of a torchvision set below ``data_dir``, as torchvision's objects.
 
     Raises:

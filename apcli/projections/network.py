@@ -20,8 +20,7 @@ from apcli.networks import Networks, batches_of, forward_batches
 from apcli.probes.predictions import log_probabilities
 from apcli.progress import Tell
 from apcli.projections import COVARIANCES
-from apcli.projections.weights import Tensors
-from apcli.registry.tables import Choice
+from apcli.projections.weights import Distribution, Tensors
 from apcli.theory.covariances.families import log_of_scales
 from apcli.theory.distributions.shifts import Shift
 from apcli.theory.measures import Pair, number_or_same
@@ -75,7 +74,7 @@ class DenseNetwork:
         self.batch_size = config.batch_size
         self._metrics: dict[tuple[tuple[str, ...], ...], Any] = {}
 
-    def metric(self, choice: Choice, tensors: tuple[str, ...]) -> Any:
+    def metric(self, choice: Distribution, tensors: tuple[str, ...]) -> Any:
         """The metric that ``choice`` names, of these tensors' weights; measured once."""
         row = COVARIANCES.row(str(choice.parameters["cov"]))
         given = {key: choice.parameters[key] for key in row.parameters}
@@ -117,7 +116,7 @@ class PairOnData:
     def __init__(self, dense: DenseNetwork, pruned: Checkpoint, compared: tuple[str, ...]) -> None:
         self.dense, self.pruned, self.compared = dense, pruned, compared
 
-    def shift(self, choice: Choice, tensors: Sequence[Tensors]) -> Shift:
+    def shift(self, choice: Distribution, tensors: Sequence[Tensors]) -> Shift:
         """The distance of these layers' weights in the metric that the dense network gives them.
 
         Raises:
@@ -147,7 +146,7 @@ class PairOnData:
         size = np.array([sum(d.size for d in difference.values())])
         return Shift(np.array([log_scales]), size, np.array([unit * math.sqrt(squared) / pruned_scale]), length)
 
-    def predictive(self, choice: Choice, replaced: Mapping[str, Entry]) -> Pair:
+    def predictive(self, choice: Distribution, replaced: Mapping[str, Entry]) -> Pair:
         """The two networks' predictions for every image; ``replaced`` are tensors that differ from the pruned file's.
 
         Raises:

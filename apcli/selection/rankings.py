@@ -7,7 +7,7 @@ import numpy as np
 
 from apcli.checkpoints.files.entries import BITS, BLOCK, FLOATS, Entry
 from apcli.errors import ApcliError
-from apcli.registry.tables import Choice
+from apcli.registry.tables import Choice, Row
 
 
 def common_dtype(entries: Sequence[Entry]) -> str:
@@ -37,7 +37,7 @@ class MagnitudeRanking:
             mask does not depend on the other layers.
     """
 
-    def __init__(self, entry: Entry, name: str, method: Choice, dtype: str, seed: int) -> None:
+    def __init__(self, entry: Entry, name: str, method: Choice[Row], dtype: str, seed: int) -> None:
         self.entry, self.method, self.dtype = entry, method, dtype
         self.seed = (seed, zlib.crc32(name.encode()))
         self.bits = 8 * self._made(np.empty(0, BITS[dtype]), 0).itemsize

@@ -11,7 +11,7 @@ from apcli.data import AUGMENTATIONS
 from apcli.data.datasets import Dataset
 from apcli.errors import UsageError
 from apcli.models.spec import ModelSpec, default_lr
-from apcli.registry.tables import Choice
+from apcli.registry.tables import Choice, Row
 from apcli.training.optim import OPTIMISERS, SCHEDULES
 
 log = logging.getLogger("apcli")
@@ -26,15 +26,15 @@ class Recipe:
 
     epochs: int
     batch_size: int
-    opt: Choice
+    opt: Choice[Row]
     lr: float
     momentum: float | None
     weight_decay: float
     decay: str
     clip_grad: float | None
-    sched: Choice
+    sched: Choice[Row]
     warmup_epochs: float
-    augment: tuple[Choice, ...]
+    augment: tuple[Choice[Row], ...]
     mixup: float
     cutmix: float
     label_smoothing: float

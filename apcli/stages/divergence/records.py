@@ -8,6 +8,7 @@ from typing import Any
 from apcli.checkpoints.checkpoint import Checkpoint
 from apcli.checkpoints.layers import Layer
 from apcli.checkpoints.lineage import SplitMetrics
+from apcli.projections.weights import Distribution
 from apcli.records.divergence import (
     DivergenceRecord,
     File,
@@ -18,6 +19,7 @@ from apcli.records.divergence import (
     TvBounds,
 )
 from apcli.registry.tables import Choice, Parameter
+from apcli.theory import MeasureRow
 from apcli.theory.measures import Pair
 from apcli.theory.statistics import performance
 from apcli.theory.total_variation import bretagnolle_huber, pinsker
@@ -57,7 +59,9 @@ class Compared:
     evaluated: Mapping[str, Any] | None = None
 
 
-def record_of(compared: Compared, choice: Choice, measure: Choice | None, dim: int, found: Value) -> DivergenceRecord:
+def record_of(
+    compared: Compared, choice: Distribution, measure: Choice[MeasureRow] | None, dim: int, found: Value
+) -> DivergenceRecord:
     """One record; without a ``measure`` the distribution is a number, and its own."""
     pruning, lineage, metrics = compared.pruning, compared.pruned.lineage, compared.metrics.to_json()
     return DivergenceRecord(

@@ -14,7 +14,7 @@ from apcli.checkpoints.network_layers import GROUPED
 from apcli.checkpoints.sizes import counted, sizes, weights_of
 from apcli.configs.prune import PruneConfig
 from apcli.errors import UsageError
-from apcli.registry.tables import Choice
+from apcli.registry.tables import Choice, Row
 from apcli.selection.ranked import Ranked
 from apcli.stages.prune.requests import Amount, ByLayer, Compression, Pattern, ZerosOf
 
@@ -33,7 +33,7 @@ class Amounts:
 
     units: tuple[Unit, ...]
     own: Counts
-    scope: Choice
+    scope: Choice[Row]
     budget: Budget
     asked: Mapping[str, float]
     context: Context = field(default_factory=Context)

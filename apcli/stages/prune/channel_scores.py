@@ -17,7 +17,7 @@ from apcli.criteria.filters import BLOCK, FilterWeights
 from apcli.errors import ApcliError, UsageError
 from apcli.models.copies import copy_of
 from apcli.probes.undisturbed import Batches, logits_of, undisturbed
-from apcli.registry.tables import Choice
+from apcli.registry.tables import Choice, Row
 
 
 class Filters:
@@ -50,7 +50,7 @@ class FilterScores:
     ) -> None:
         self.source, self.network, self.groups, self.batches = source, network, groups, batches
 
-    def of(self, group: ChannelGroup, method: Choice, seed: int) -> np.ndarray:
+    def of(self, group: ChannelGroup, method: Choice[Row], seed: int) -> np.ndarray:
         """-inf of channels that no layer reads, the lowest finite number where all of a filter is zero.
 
         Raises:

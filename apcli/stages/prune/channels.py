@@ -22,7 +22,7 @@ from apcli.checkpoints.layers import Layer
 from apcli.errors import UsageError, VerificationError
 from apcli.models.spec import ModelSpec
 from apcli.probes.undisturbed import Batches
-from apcli.registry.tables import Choice
+from apcli.registry.tables import Choice, Row
 from apcli.stages.prune.channel_scores import FilterScores
 from apcli.stages.prune.channel_shares import SCOPES, Shares, masks_of, share_of_groups
 from apcli.words import few
@@ -81,7 +81,7 @@ class FilterPruner:
         self.scores = FilterScores(source, network, self.groups, batches)
 
     def prune(
-        self, method: Choice, shares: Shares, scope: str, seed: int, min_keep: float, compact: bool
+        self, method: Choice[Row], shares: Shares, scope: str, seed: int, min_keep: float, compact: bool
     ) -> FilterResult:
         """Remove the channels that ``method`` scores lowest.
 

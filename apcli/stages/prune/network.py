@@ -21,7 +21,7 @@ from apcli.models.spec import ModelSpec
 from apcli.networks import Networks, batches_of
 from apcli.probes.undisturbed import Batches
 from apcli.progress import Tell
-from apcli.registry.tables import Choice
+from apcli.registry.tables import Choice, Row
 from apcli.stages.prune.channel_shares import Named, Shares
 from apcli.stages.prune.channels import FilterPruner, FilterResult
 from apcli.stages.prune.requests import Request, needs_data
@@ -86,7 +86,7 @@ class ScoredNetwork:
         self._scores: dict[str, Scores] = {}
         self._filters: dict[str, FilterPruner] = {}
 
-    def scores(self, layers: Sequence[Layer], method: Choice, choose: Callable[[Scores, float], Masks]) -> Scores:
+    def scores(self, layers: Sequence[Layer], method: Choice[Row], choose: Callable[[Scores, float], Masks]) -> Scores:
         """Scores by tensor, larger = keep; cached across sparsities unless the criterion prunes in steps."""
         key = method.spec
         if key in self._scores:
@@ -103,7 +103,7 @@ class ScoredNetwork:
     def reconstructed(
         self,
         layers: Sequence[Layer],
-        method: Choice,
+        method: Choice[Row],
         removed: dict[str, int],
         pattern: tuple[int, int] | None,
     ) -> dict[str, Entry]:
@@ -131,14 +131,14 @@ class ScoredNetwork:
         pruner, seed = self._filters[kind], request.seed or 0
         return pruner.prune(method, shares, config.scope, seed, config.min_keep, config.compact)
 
-    def _run(self, method: Choice, subject: Subject) -> Any:
+    def _run(self, method: Choice[Row], subject: Subject) -> Any:
         self.tell(f"{method.spec} of {self.source.label}")
         try:
             return method(subject)
         except ApcliError as error:
             raise type(error)(f"{self.source.label}: {error}") from None
 
-    def _batches(self, method: Choice) -> Batches:
+    def _batches(self, method: Choice[Row]) -> Batches:
         """The data that a method looks at; without any, an image of zeros."""
         if "data" in method.row.needs:
             assert self.dataset is not None

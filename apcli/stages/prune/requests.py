@@ -49,7 +49,7 @@ MASK = Choice(Row("mask", "", "what another file's zeros are goes", "", ("mask",
 class Request:
     """One of the results that a command line multiplies to. ``seed`` is None of a method that draws nothing."""
 
-    method: Choice
+    method: Choice[Row]
     amount: Amount
     seed: int | None
 
@@ -123,7 +123,7 @@ def _check_unused(config: PruneConfig) -> None:
             raise UsageError(f"{option} is given, but {config.method or 'this'} needs no {what}: leave it out")
 
 
-def _check(method: Choice, config: PruneConfig) -> None:
+def _check(method: Choice[Row], config: PruneConfig) -> None:
     """Raise UsageError where a method does not go with the other options."""
     if method == MASK:
         return

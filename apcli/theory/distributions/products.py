@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 import numpy as np
 
 from apcli.registry.tables import Choice
+from apcli.theory import MeasureRow
 from apcli.theory.distributions import cauchy as cauchy_law
 from apcli.theory.distributions import laplace as laplace_law
 from apcli.theory.measures import NoExactForm, NotDefined, check_order, number_or_same
@@ -133,7 +134,7 @@ class Family:
         """The same laws, the pruned one first."""
         return replace(self, scale=self.pruned_scale, pruned_scale=self.scale)
 
-    def reduction(self, measures: Sequence[Choice], keep: bool) -> "ProductReduction":
+    def reduction(self, measures: Sequence[Choice[MeasureRow]], keep: bool) -> "ProductReduction":
         """What a stream of differences is summed into.
 
         Args:
