@@ -1,1 +1,1 @@
-"""Checkpoints: what stands on disk of a network. No torch, but for ``state_dicts``."""
+"""Checkpoints: networks on disk. No torch, except in ``state_dicts``."""

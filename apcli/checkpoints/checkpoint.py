@@ -1,4 +1,4 @@
-"""A checkpoint: what a file, or several with an index (``files.shards``), holds of a network, and what it promises.
+"""A checkpoint: a network's tensors and lineage in a file, or in several with an index (``files.shards``).
 
 Neither torch nor a model is needed: a tensor is its name, dtype, shape and bytes.
 """
@@ -23,12 +23,12 @@ SUFFIX = ".safetensors"
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A safetensors file, opened: ``path`` to read it from, ``home`` the folder its lineage's paths start from.
+    """An open safetensors file: ``path`` to read from, ``home`` the folder to which its lineage's paths are relative.
 
-    Where a path is expected, it stands for its own. ``nameless`` is true of bytes that came through a pipe: they have
-    no path that a lineage could name. ``shards`` are the files of a sharded checkpoint and the model's tensors in each;
-    of one file alone there are none. ``metadata`` is what each file, an index too, says beside the tensors, whoever
-    wrote it. ``built_layers`` is what the network itself says, where it has been built.
+    It can be given wherever a path is expected. ``nameless`` marks bytes from a pipe, which have no path that a lineage
+    could name. ``shards`` are the files of a sharded checkpoint with the model's tensors in each; a single file has
+    none. ``metadata`` is that of each file, including an index, whoever wrote it. ``built_layers`` lists the layers of
+    the network itself, if it was built.
     """
 
     path: Path
@@ -42,15 +42,15 @@ class Checkpoint:
 
     @property
     def network_layers(self) -> NetworkLayers | None:
-        """The weights of the network's layers, as it was built or as the lineage lists them; None where neither."""
+        """The weights of the network's layers, from the built network or the lineage; None if neither is there."""
         return self.built_layers or self.lineage.layers
 
     def as_built(self, layers: NetworkLayers) -> "Checkpoint":
-        """The same checkpoint, of whose network the layers are known."""
-        told = replace(self, built_layers=layers)
-        if "sha256" in vars(self):  # of bytes that are gone, or long to read
-            vars(told)["sha256"] = self.sha256
-        return told
+        """The same checkpoint with the layers of its built network."""
+        built = replace(self, built_layers=layers)
+        if "sha256" in vars(self):  # the bytes may be gone, or take long to read
+            vars(built)["sha256"] = self.sha256
+        return built
 
     def __fspath__(self) -> str:
         return str(self.path)
@@ -61,7 +61,7 @@ class Checkpoint:
 
     @property
     def label(self) -> str:
-        """What messages and records call this file."""
+        """The file's name in messages and records."""
         return "standard input" if self.nameless else str(self.path)
 
     @property
@@ -70,7 +70,7 @@ class Checkpoint:
 
     @property
     def files(self) -> list[Path]:
-        """All that the checkpoint is on disk."""
+        """All files of the checkpoint."""
         return [self.path, *self.shards]
 
     @property
@@ -78,21 +78,21 @@ class Checkpoint:
         return sum(path.stat().st_size for path in self.files)
 
     def link(self, home: Path, sha256: str | None = None) -> Link:
-        """How a lineage kept in folder ``home`` names this file, whose SHA-256 is measured unless it is given."""
+        """The link to this file for a lineage in folder ``home``; the SHA-256 is computed unless it is given."""
         return Link(None if self.nameless else relative(self.path, home), sha256 or self.sha256)
 
     def dense_link(self, home: Path, sha256: str | None = None) -> Link:
-        """How a file made from this one names its dense ancestor: this file, unless it is pruned already."""
+        """The link to the dense ancestor for files made from this one: this file, unless it is pruned already."""
         if not (self.lineage.pruned and self.lineage.dense):
             return self.link(home, sha256)
         return self.moved(self.lineage.dense, home)
 
     def moved(self, link: Link, home: Path) -> Link:
-        """A link of this file's lineage as a lineage in folder ``home`` has it."""
+        """Convert a link of this file's lineage for a lineage in folder ``home``."""
         return link if link.path is None else replace(link, path=relative(self.home.resolve() / link.path, home))
 
     def check_finite(self, names: Iterable[str] | None = None) -> None:
-        """Raise ApcliError, naming the tensor, if a named tensor (default: any of floats) holds NaN or Inf."""
+        """Raise ApcliError, naming the tensor, if a named tensor (default: all of floats) holds NaN or Inf."""
         for name in (name for name, entry in self.entries.items() if entry.is_float) if names is None else names:
             bad = self.entries[name].not_finite
             if bad:
@@ -100,17 +100,17 @@ class Checkpoint:
 
 
 def not_finite(label: str, tensor: str, count: int) -> ApcliError:
-    """What to raise of a file's tensor that holds NaN or Inf."""
+    """The error for a file's tensor that holds NaN or Inf."""
     return ApcliError(f"{label}: tensor {tensor} holds {count} NaN or Inf values: expected finite weights")
 
 
 def relative(path: Path, home: Path) -> str:
-    # The last part stays as it is called: a link to an index may lead to a file without its suffix.
+    # Keep the name: a symbolic link to an index may lead to a file without its suffix.
     return Path(os.path.relpath(path.parent.resolve() / path.name, home.resolve())).as_posix()
 
 
 def sha256_of(path: Path) -> str:
-    """The file's SHA-256; of an index that of its own sum and its shards', one after another as hexadecimal digits."""
+    """The file's SHA-256; for an index, that of its own and its shards' hexadecimal SHA-256, concatenated."""
     own = safetensors_files.sha256_of(path)
     if not shards.is_index(path):
         return own
@@ -119,10 +119,10 @@ def sha256_of(path: Path) -> str:
 
 
 def verify_zeros(checkpoint: Checkpoint, label: str | None = None) -> None:
-    """Hold a file to its lineage: every pruned layer has the zeros that were promised.
+    """Check that every pruned layer has the zeros that the lineage promises.
 
     Raises:
-        VerificationError: it has fewer; ``label`` is what the message calls the file.
+        VerificationError: a layer has fewer; ``label`` names the file in the message.
     """
     known = checkpoint.network_layers
     weights = {} if known is None else known.by_name
@@ -130,19 +130,19 @@ def verify_zeros(checkpoint: Checkpoint, label: str | None = None) -> None:
         names = weights[promised].names if promised in weights else (promised,)
         for tensor in (promised, *(name for name in names if name != promised and name in checkpoint.entries)):
             entry = checkpoint.entries.get(tensor)
-            found = entry.zeros if entry is not None and entry.is_float else 0
-            if found < promise.zeros:
+            zeros = entry.zeros if entry is not None and entry.is_float else 0
+            if zeros < promise.zeros:
                 raise VerificationError(
-                    f"{label or checkpoint.label}: {tensor} has {found} zeros but its lineage promises "
+                    f"{label or checkpoint.label}: {tensor} has {zeros} zeros but its lineage promises "
                     f"{promise.zeros}: the sparsity was lost, prune again"
                 )
 
 
 def check_input(checkpoint: Checkpoint) -> None:
-    """Refuse what is no checkpoint of a network, or not the one its lineage describes, before a stage starts on it.
+    """Refuse a file that is not the checkpoint its lineage describes, before a stage starts on it.
 
     Raises:
-        UsageError: it is the trace of another checkpoint.
+        UsageError: the file is the trace of another checkpoint.
         VerificationError: a pruned layer has fewer zeros than promised.
     """
     if checkpoint.lineage.stage == "trace":

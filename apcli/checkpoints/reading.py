@@ -1,4 +1,4 @@
-"""Reading checkpoints: a name becomes a file, a file becomes its tensors and what it says."""
+"""Reading checkpoints: from a name to a file, and from a file to its tensors and metadata."""
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
@@ -11,7 +11,7 @@ from apcli.checkpoints.files.entries import Entry
 from apcli.checkpoints.lineage import Lineage
 from apcli.errors import ApcliError, UsageError, VerificationError
 
-_SHOWN = 200  # characters of a given name that a message repeats
+_SHOWN = 200  # most characters of a given name that a message repeats
 
 
 def find(name: str) -> Path:
@@ -37,20 +37,20 @@ def find(name: str) -> Path:
 
 
 def read(path: Path, *, nameless: bool = False) -> Checkpoint:
-    """Open a safetensors file, or all files of an index; their tensors are memory-mapped, read-only.
+    """Open a safetensors file, or all files of an index; the tensors are memory-mapped, read-only.
 
     Raises:
-        ApcliError: a file is not whole, an index and its files disagree, or the lineage is malformed.
+        ApcliError: a file is not complete, an index and its files disagree, or the lineage is malformed.
     """
     label = "standard input" if nameless else str(path)
     metadata = {}
     if shards.is_index(path):
-        metadata[path], found = _gathered(path)
+        metadata[path], opened_files = _gathered(path)
     else:
-        found = {path: safetensors_files.opened(path, label)}
+        opened_files = {path: safetensors_files.opened(path, label)}
     files = {}
-    for file, (said, entries) in found.items():
-        metadata[file], files[file] = said, entries
+    for file, (own_metadata, entries) in opened_files.items():
+        metadata[file], files[file] = own_metadata, entries
     stored = {name: entry for entries in files.values() for name, entry in entries.items()}
     text = metadata[path].get(headers.KEY)
     lineage = Lineage.EMPTY if text is None else Lineage.from_text(str(text), label)
@@ -59,20 +59,20 @@ def read(path: Path, *, nameless: bool = False) -> Checkpoint:
     own = placed if shards.is_index(path) else {}
     checkpoint = Checkpoint(path, Path() if nameless else path.parent, there, lineage, nameless, own, metadata)
     if nameless:
-        _ = checkpoint.sha256  # taken now: the temporary file that holds the bytes goes away
+        _ = checkpoint.sha256  # computed now: the temporary file that holds the bytes will be removed
     return checkpoint
 
 
 def opened(given: Iterable[Any]) -> list[Checkpoint]:
-    """The checkpoints at paths, and those that are open already, of lists in lists too.
+    """Open the checkpoints at paths; open ones and nested lists are accepted too.
 
     Raises:
-        UsageError: no such file, something else, or none at all.
+        UsageError: there is no such file, an item has another type, or none is given.
     """
-    found = list(_each_opened(given))
-    if not found:
+    checkpoints = list(_each_opened(given))
+    if not checkpoints:
         raise UsageError("no checkpoint is given: expected at least one")
-    return found
+    return checkpoints
 
 
 def _each_opened(given: Iterable[Any]) -> Iterator[Checkpoint]:
@@ -97,21 +97,21 @@ def _gathered(path: Path) -> tuple[Mapping[str, Any], dict[Path, tuple[Mapping[s
     for name, tensors in index.files.items():
         file = path.with_name(name)
         if not file.is_file():
-            raise ApcliError(f"{path} names the shard {name}, which is not there: put it beside the index")
+            raise ApcliError(f"{path} lists the shard {name}, which is missing: put it beside the index")
         files[file] = safetensors_files.opened(file, str(file))
         differing = sorted(files[file][1].keys() ^ set(tensors))
         if differing:
             where = "only the index has it there" if differing[0] in tensors else "only the file has it"
-            raise ApcliError(f"{file} and {path.name} disagree on {differing[0]} ({where}): fetch or make both again")
+            raise ApcliError(f"{file} and {path.name} disagree on {differing[0]} ({where}): get or make both again")
     return index.metadata, files
 
 
 def dense_ancestor(pruned: Checkpoint, given: str | None = None) -> Checkpoint:
-    """The dense checkpoint that ``pruned`` came from: ``given``, or what its lineage names, its SHA-256 compared.
+    """The dense checkpoint that ``pruned`` came from: ``given``, or the one in its lineage, checked by SHA-256.
 
     Raises:
-        UsageError: the lineage names none, or the named file is not there.
-        VerificationError: the file there is another one than the lineage names.
+        UsageError: the lineage names none, or the named file is missing.
+        VerificationError: the file is not the one in the lineage.
     """
     if given is not None:
         return read(find(given))
@@ -120,10 +120,10 @@ def dense_ancestor(pruned: Checkpoint, given: str | None = None) -> Checkpoint:
         raise UsageError(f"{pruned.label} does not say which dense file it came from: give it with --dense FILE")
     path = Path(os.path.relpath(pruned.home.resolve() / link.path))
     if not path.is_file():
-        raise UsageError(f"the dense file {path} of {pruned.label} is not there: give it with --dense FILE")
+        raise UsageError(f"the dense file {path} of {pruned.label} is missing: give it with --dense FILE")
     dense = read(path)
     if dense.sha256 != link.sha256:
         raise VerificationError(
-            f"{path} is not the dense file that {pruned.label} came from (SHA-256 differs): give that with --dense FILE"
+            f"{path} is not the dense file that {pruned.label} came from (SHA-256 differs): give it with --dense FILE"
         )
     return dense

@@ -1,4 +1,4 @@
-"""Writing checkpoints: whole or not at all, and held to their promises."""
+"""Writing checkpoints atomically, and checking their promises."""
 
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
@@ -23,17 +23,16 @@ def write(
     like: Checkpoint | None = None,
     pending: Callable[[], str] | None = None,
 ) -> None:
-    """Write a checkpoint whole or not at all, then hold it to its promises before it takes its name.
+    """Write a checkpoint completely or not at all, and check its promises before it gets its name.
 
-    What was written is reopened and the zeros of every layer in ``lineage.pruned`` are counted (the sparsity
-    contract).
+    The written file is reopened to count the zeros of every layer in ``lineage.pruned`` (the sparsity contract).
 
     Args:
         path: of a file, or of an index.
-        packed: tensors that are smaller so are stored as a bit mask and values, see ``files.bitmask``.
-        like: the checkpoint that this one is made from: what its metadata say, beside the lineage, is kept, and an
-            index's files hold the tensors that its files hold.
-        pending: gives, once the tensors are written, the SHA-256 that the lineage has as ``PENDING``.
+        packed: store tensors as a bit mask and values where that is smaller, see ``files.bitmask``.
+        like: the checkpoint that this one is made from: its metadata, except for the lineage, is kept, and the files of
+            an index hold the same tensors as its files.
+        pending: returns, after the tensors are written, the SHA-256 that the lineage has as ``PENDING``.
 
     Raises:
         VerificationError: a pruned layer has fewer zeros than promised.
@@ -45,15 +44,17 @@ def write(
         lineage = replace(lineage, storage=storage)
     text = lineage.to_text()
 
-    def about(said: Mapping[str, Any]) -> dict[str, Any]:
-        return headers.ordered(said) | {headers.KEY: text if pending is None else text.replace(PENDING, pending())}
+    def with_lineage(metadata: Mapping[str, Any]) -> dict[str, Any]:
+        final = text if pending is None else text.replace(PENDING, pending())
+        return headers.ordered(metadata) | {headers.KEY: final}
 
     with ExitStack() as stack:
-        # Names are taken in the reverse order: an index is there once all its files are.
+        # Files get their names in reverse order: an index appears after all its files.
         temporary = stack.enter_context(staged(path))
         if like is None or not shards.is_index(path):
-            said = {} if like is None else headers.of_one_file(like.metadata)
-            write_file(temporary, stored, headers.ordered(said) | {headers.KEY: text}, lambda: about(said))
+            metadata = {} if like is None else headers.of_one_file(like.metadata)
+            header = headers.ordered(metadata) | {headers.KEY: text}
+            write_file(temporary, stored, header, lambda: with_lineage(metadata))
             _, written = opened(temporary, str(path))
         else:
             groups = _groups(stored, lineage.storage, like)
@@ -64,9 +65,9 @@ def write(
                 write_file(part, {name: stored[name] for name in names}, headers.ordered(like.metadata[origin]))
                 written |= opened(part, str(file))[1]
             total = {"total_size": sum(entry.nbytes for entry in stored.values())}
-            said = headers.of_index(like.metadata[like.path], _numbers(like.entries) == _numbers(entries))
+            kept = headers.of_index(like.metadata[like.path], _numbers(like.entries) == _numbers(entries))
             placed = {file.name: names for file, names in files.items()}
-            temporary.write_bytes(shards.dump(total | about(said), placed))
+            temporary.write_bytes(shards.dump(total | with_lineage(kept), placed))
         there = bitmask.unpacked(written, lineage.storage, str(path))
         verify_zeros(Checkpoint(path, path.parent, there, lineage))
 
@@ -76,7 +77,7 @@ def _numbers(entries: Mapping[str, Entry]) -> int:
 
 
 def _groups(stored: Iterable[str], storage: Mapping[str, Any], like: Checkpoint) -> dict[Path, list[str]]:
-    """The tensors that go to each file, by the file of ``like`` that has them; new ones go to the last."""
+    """The tensors for each file, by the file of ``like`` that has them; new ones go to the last."""
     places = {name: file for file, names in like.shards.items() for name in names}
     last = list(like.shards)[-1]
     groups: dict[Path, list[str]] = {file: [] for file in like.shards}

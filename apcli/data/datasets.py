@@ -118,7 +118,7 @@ class Dataset:
 
     @property
     def images(self) -> ImageSpec:
-        """What a network is told of them."""
+        """The properties of the images that a network depends on."""
         return ImageSpec(self.shape, self.classes, self.mean, self.std)
 
     @property

@@ -1,13 +1,13 @@
-"""What a network is told of a data set's images."""
+"""The properties of a data set's images that a network depends on."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class ImageSpec:
-    """Images of ``shape`` (channels, height, width), told apart by ``classes`` numbers.
+    """Images of ``shape`` (channels, height, width) in ``classes`` classes.
 
-    ``mean`` and ``std`` are per channel, of pixels in [0, 1].
+    ``mean`` and ``std`` are per channel, for pixels in [0, 1].
     """
 
     shape: tuple[int, int, int]

@@ -1,10 +1,10 @@
-"""Masks: which weights stay. A mask is a bool array, True = kept."""
+"""Masks: bool arrays, True = kept."""
 
 import numpy as np
 
 
 def keep_highest(scores: np.ndarray, removed: int) -> np.ndarray:
-    """Remove exactly the ``removed`` lowest scores; equal scores go in the order of their index.
+    """Remove exactly the ``removed`` lowest scores; equal scores are removed in the order of their index.
 
     Args:
         scores: [n], no NaN; larger means keep.

@@ -50,7 +50,7 @@ class Diverged(ApcliError):
 
 @dataclass(frozen=True)
 class Setup:
-    """What a training is made of, beside the network that is trained.
+    """The inputs of a training, besides the network.
 
     Attributes:
         seed: determines the order of samples, the augmentations, and the draws of dropout and mixing.

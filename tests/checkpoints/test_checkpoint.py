@@ -337,7 +337,7 @@ def test_the_dense_ancestor_is_found_checked_and_handed_on(tmp_path):
     with pytest.raises(UsageError, match="no file nowhere"):
         dense_ancestor(first, "nowhere")
     os.rename(base.path, tmp_path / "moved.safetensors")
-    with pytest.raises(UsageError, match="is not there: give it with --dense FILE"):
+    with pytest.raises(UsageError, match="is missing: give it with --dense FILE"):
         dense_ancestor(first)
     write(base.path, {"fc.weight": entry([[9.0]])}, PLAIN)
     with pytest.raises(VerificationError, match="SHA-256 differs"):

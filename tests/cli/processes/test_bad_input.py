@@ -290,7 +290,7 @@ def test_bytes_do_not_know_their_dense_file(shell: Any, a: Path) -> None:
 def test_the_dense_file_went_away(shell: Any, a: Path) -> None:
     shell("prune a --sparsity 0.3")
     a.rename(shell.folder / "c.safetensors")
-    shell.refuses("divergence a.lowest-0.3", 2, "a.safetensors", "is not there", "--dense FILE")
+    shell.refuses("divergence a.lowest-0.3", 2, "a.safetensors", "is missing", "--dense FILE")
     assert shell("divergence a.lowest-0.3 --dense c").code == 0
 
 

@@ -229,7 +229,7 @@ def test_latency_without_the_dense_file(tmp_path, timed, caplog):
     elsewhere = dense.path.rename(tmp_path / "elsewhere.safetensors")
     assert described(pruned, latency=True)["latency"]["dense"] is None
     assert "only" in caplog.text
-    assert "is not there" in caplog.text
+    assert "is missing" in caplog.text
     given = described(pruned, latency=True, dense=str(elsewhere))["latency"]
     assert given["dense"]["path"] == str(elsewhere)
     with pytest.raises(UsageError, match=r"no file .*dense.safetensors"):
