@@ -1,7 +1,7 @@
-"""Projections (``--dist``): a layer's weights become a distribution's parameters (arXiv:2403.00155, Definition 2).
+"""Projections (``--dist``): from a layer's weights to a distribution's parameters (arXiv:2403.00155, Definition 2).
 
-``COVARIANCES`` are the scale matrices of the elliptical ones. What needs ``data`` is measured on a network by
-``apcli.probes.undisturbed``.
+``COVARIANCES`` are the scale matrices of the elliptical ones. Rows that need ``data`` are measured on a network by
+``apcli.probes``.
 """
 
 from dataclasses import dataclass, replace
@@ -24,22 +24,22 @@ SECOND_ORDER = (
 )
 PREDICTIVE = (
     "is, on data that the dense network fits, nearly the loss difference itself, so agreement with PD there is no "
-    "discovery. What it adds is that it needs no labels: measure it on held-out data."
+    "discovery. Its benefit is that it needs no labels: measure it on held-out data."
 )
 
 
 class Form(Enum):
-    """What a distribution's function makes, and of what."""
+    """The input and the result of a distribution's function."""
 
-    NUMBER = auto()  # a number of a ``Shift``: it is no distribution, and its own measure
-    ELLIPTICAL = auto()  # a pair of a ``Shift``, whose scale matrices ``cov`` chooses
-    INDEPENDENT = auto()  # a ``products.Family`` of its parameters, whose reduction makes the pair
-    PREDICTIONS = auto()  # a pair of two networks' log-probabilities on the data: of the whole network
+    NUMBER = auto()  # from a ``Shift`` a number, which is its own measure instead of a distribution
+    ELLIPTICAL = auto()  # from a ``Shift`` a pair, whose scale matrices ``cov`` chooses
+    INDEPENDENT = auto()  # from its parameters a ``products.Family``, whose reduction makes the pair
+    PREDICTIONS = auto()  # from two networks' log-probabilities on the data a pair, for the whole network
 
 
 @dataclass(frozen=True, kw_only=True)
 class CovarianceRow(Row):
-    """A covariance; ``caveat`` is what its values cannot show, as a predicate."""
+    """A covariance; ``caveat`` is a predicate about the limits of its values."""
 
     caveat: str = ""
 
@@ -49,11 +49,11 @@ class DistributionRow(Row):
     """A distribution.
 
     Args:
-        form: what its function makes.
-        label: what a report calls it, where that is not AP3 and its name.
-        unit: of a ``NUMBER``; a divergence has its measure's.
-        falls_with_distance: whether, with an isotropic scale, its density falls as the distance from its centre grows.
-        caveat: what its values cannot show, as a predicate.
+        form: the input and the result of its function.
+        label: its name in a report, if that is not AP3 with its own name.
+        unit: of a ``NUMBER``; a divergence has its measure's unit.
+        falls_with_distance: whether, with an isotropic scale, its density decreases with the distance from its centre.
+        caveat: a predicate about the limits of its values.
     """
 
     form: Form = Form.ELLIPTICAL
@@ -141,7 +141,7 @@ COVARIANCES = Table(
 )
 
 
-# The parameters of every elliptical family's scale matrices; a family's others belong to the law itself.
+# The parameters of every elliptical family's scale matrices; a family's others belong to the distribution itself.
 ELLIPTICAL: dict[str, Parameter] = {"cov": ISOTROPIC, "scale": 1.0, "pruned_scale": SAME, "groups": 0}
 _COVARIANCE = {"cov": COVARIANCES}
 _ELLIPTICAL_RANGES: dict[str, Allowed] = {**_SCALES, "groups": NOT_NEGATIVE}
@@ -176,7 +176,7 @@ DISTRIBUTIONS = Table(
         DistributionRow(
             "student-t",
             "apcli.theory.distributions.student_t:pair",
-            "multivariate Student-t laws, by exact one-dimensional integrals",
+            "multivariate Student-t distributions, by exact one-dimensional integrals",
             "arXiv:2403.00155, section 5.3; integrals in theory/distributions/student_t.py",
             ("weights",),
             {"df": 4.0, "pruned_df": SAME, **ELLIPTICAL},
@@ -187,7 +187,7 @@ DISTRIBUTIONS = Table(
         DistributionRow(
             "laplace",
             "apcli.theory.distributions.products:laplace",
-            "independent Laplace laws, one for each weight",
+            "independent Laplace distributions, one for each weight",
             "Gil, Alajaji & Linder 2013, doi:10.1016/j.ins.2013.06.018",
             ("weights",),
             {"scale": 1.0, "pruned_scale": SAME},
@@ -197,7 +197,7 @@ DISTRIBUTIONS = Table(
         DistributionRow(
             "cauchy",
             "apcli.theory.distributions.products:cauchy",
-            "independent Cauchy laws, one for each weight",
+            "independent Cauchy distributions, one for each weight",
             "Chyzak & Nielsen 2019, arXiv:1905.10965; Nielsen & Okamura 2022, arXiv:2101.12459",
             ("weights",),
             {"scale": 1.0, "pruned_scale": SAME},
@@ -208,13 +208,13 @@ DISTRIBUTIONS = Table(
             "predictive",
             "apcli.probes.predictions:predictive",
             "the network's own p(y | x; weights), averaged over the data; whole network, any structure",
-            "arXiv:2403.00155, Definition 2 with the predictive distribution as the latent law",
+            "arXiv:2403.00155, Definition 2 with the predictive distribution as the latent distribution",
             ("data",),
             form=Form.PREDICTIONS,
             caveat=PREDICTIVE,
         ),
     ),
-    # A user's own is an elliptical family: its function makes a pair of distributions of a ``Shift``.
+    # A user's own is an elliptical family: its function makes a pair of distributions from a ``Shift``.
     Own(
         {"weights": Call(("shift",))},
         DistributionRow("", "", "", "", parameters=ELLIPTICAL, choices=_COVARIANCE, ranges=_ELLIPTICAL_RANGES),

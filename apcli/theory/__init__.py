@@ -1,22 +1,22 @@
-"""The mathematics: numbers in, numbers out. No file, no model, no choice of a device."""
+"""The mathematics: from numbers to numbers, without models."""
 
 from dataclasses import dataclass
 
 from apcli.registry.ranges import Numbers
 from apcli.registry.tables import Row, Table
 
-SAME = "same"  # the pruned law has what the dense one has
+SAME = "same"  # the pruned distribution's parameter equals the dense one's
 
 
 @dataclass(frozen=True, kw_only=True)
 class MeasureRow(Row):
-    """A measure: its function makes a number of a ``measures.Pair``, from what the pair knows exactly.
+    """A measure: its function computes a number from the exact quantities of a ``measures.Pair``.
 
     Args:
-        unit: of its values, as an axis is labelled.
+        unit: of its values, as an axis label.
         defined: the pairs of distributions for which it exists; its function raises ``NotDefined`` for others.
-        drawn: its Monte Carlo functional (see ``sampling.functionals``); empty where it is no average over draws.
-        sample_error: for predictions, makes its standard error of a ``categorical.PerSample``; empty where it is the
+        drawn: its Monte Carlo functional (see ``sampling.functionals``); empty if it is no average over draws.
+        sample_error: for predictions, computes its standard error from a ``categorical.PerSample``; empty if it is the
             mean over the samples, whose error is known.
         bounds_tv: whether it is KL(dense || pruned), whose value bounds total variation.
     """

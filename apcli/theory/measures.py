@@ -1,7 +1,7 @@
-"""Measures of how far two laws are apart, in terms of what each family of laws knows exactly.
+"""Measures of the difference between two distributions, from the exact quantities of each family of distributions.
 
-A *pair* is a dense and a pruned law of one family. The relations between measures stand here, once for all families;
-the formulas of a family stand in its own file.
+A *pair* is a dense and a pruned distribution of one family. Relations between measures are here, once for all families;
+the formulas of a family are in its own file.
 """
 
 import math
@@ -12,28 +12,28 @@ from apcli.theory import MeasureRow
 
 
 class NotDefined(ValueError):
-    """The measure does not exist for this pair of laws."""
+    """The measure does not exist for this pair of distributions."""
 
 
 class NoExactForm(ValueError):
-    """The measure exists, but has neither a closed form nor a one-dimensional integral here: Monte Carlo is left."""
+    """The measure exists, but has neither a closed form nor a one-dimensional integral here: use Monte Carlo."""
 
 
 class Pair(Protocol):
-    """A dense and a pruned law. A method raises ``NotDefined`` or ``NoExactForm`` where it has no number to give."""
+    """A dense and a pruned distribution. A method without a result raises ``NotDefined`` or ``NoExactForm``."""
 
     @property
     def dim(self) -> int:
-        """Coordinates of the latent space."""
+        """The dimension of the latent space."""
 
     def reversed(self) -> Self:
-        """The same two laws, the pruned one first."""
+        """The same two distributions, the pruned one first."""
 
     def kl(self) -> float:
-        """KL(first || second), nats; infinite where it is."""
+        """KL(first || second), nats; may be infinite."""
 
     def renyi(self, alpha: float) -> float:
-        """Renyi divergence of order ``alpha`` (> 0, not 1) of the first law from the second, nats."""
+        """Renyi divergence of order ``alpha`` (> 0, not 1) of the first distribution from the second, nats."""
 
     def tv(self) -> float:
         """Total variation."""
@@ -45,15 +45,15 @@ class Pair(Protocol):
         """2-Wasserstein distance for the Euclidean metric."""
 
     def tv_lower(self) -> dict[str, float | None]:
-        """Lower bounds on total variation from means and covariances (Lemma 1), by name; None where not known."""
+        """Lower bounds on total variation from means and covariances (Lemma 1), by name; None if unknown."""
 
 
 def exact(pair: Pair, measure: Choice[MeasureRow]) -> float:
     """The measure of the pair without Monte Carlo.
 
     Raises:
-        NotDefined: the measure does not exist for these laws.
-        NoExactForm: only Monte Carlo is left.
+        NotDefined: the measure does not exist for these distributions.
+        NoExactForm: only Monte Carlo is possible.
     """
     return float(measure(pair))
 
@@ -69,7 +69,7 @@ def reverse_kl(pair: Pair) -> float:
 
 
 def jeffreys(pair: Pair) -> float:
-    """KL(dense || pruned) + KL(pruned || dense), nats: not the half of it."""
+    """KL(dense || pruned) + KL(pruned || dense), nats: the sum, not half of it."""
     return kl(pair) + reverse_kl(pair)
 
 
@@ -85,7 +85,7 @@ def bhattacharyya(pair: Pair) -> float:
 
 
 def hellinger(pair: Pair) -> float:
-    """sqrt(1 - int sqrt(p q)): the distance, whose square is 1 less the Bhattacharyya coefficient."""
+    """sqrt(1 - int sqrt(p q)): the distance, whose square is 1 minus the Bhattacharyya coefficient."""
     return math.sqrt(-math.expm1(-bhattacharyya(pair)))
 
 
@@ -95,7 +95,7 @@ def tv(pair: Pair) -> float:
 
 
 def js(pair: Pair) -> float:
-    """The mean of the KL of either law from their even mixture, nats."""
+    """The mean of both distributions' KL divergences from their even mixture, nats."""
     return pair.js()
 
 
@@ -111,7 +111,7 @@ def check_order(alpha: float) -> None:
 
 
 def number_or_same(value: Any, own: float, name: str) -> float:
-    """What a parameter of the pruned law means: ``same`` is the dense law's ``own``.
+    """The value of a parameter of the pruned distribution: ``same`` means the dense distribution's ``own``.
 
     Raises:
         ValueError: it is neither ``same`` nor a number.

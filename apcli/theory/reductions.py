@@ -1,7 +1,7 @@
-"""What a stream of weight differences is reduced to, block by block: numbers whose count does not grow with the layer.
+"""Reductions of a stream of weight differences, block by block, to a fixed count of numbers for layers of any size.
 
-A reduction's ``reduce`` is pure and may run in several threads at once; ``absorb`` takes what it gave, in the order of
-the blocks, so that the result does not depend on the number of threads.
+A reduction's ``reduce`` is pure and may run in several threads at once; ``absorb`` takes its results in the order of
+the blocks, so the sum does not depend on the number of threads.
 """
 
 import math
@@ -19,14 +19,14 @@ class Reduction(Protocol):
     """Takes the difference w - w~ of a layer (or of all layers, one after another) a block at a time."""
 
     def reduce(self, start: int, difference: np.ndarray) -> Any:
-        """What the elements from ``start`` on contribute; float64 [n]."""
+        """The contribution of the elements from ``start`` on; float64 [n]."""
 
     def absorb(self, partial: Any) -> None:
-        """Add what ``reduce`` gave for the next block."""
+        """Add the result of ``reduce`` for the next block."""
 
     @staticmethod
     def joined(reductions: Sequence[Any]) -> Any:
-        """What the laws depend on, of one layer or of several taken as one: a ``Shift``, or the two laws themselves."""
+        """The result for one layer, or for several as one: a ``Shift``, or the pair of distributions itself."""
 
 
 class Distances:
@@ -39,32 +39,33 @@ class Distances:
         self.distances: np.ndarray | None = None
 
     def reduce(self, start: int, difference: np.ndarray) -> tuple[float, np.ndarray]:
-        """The block's plain length, and its distances."""
+        """The block's Euclidean length and its distances."""
         rows = difference.reshape(-1, self.columns) if self.covariances.by_rows else difference
         return euclidean(difference), self.covariances.distances(rows)
 
     def absorb(self, partial: tuple[float, np.ndarray]) -> None:
-        """Lengths add as the sides of a right angle."""
+        """Add a block: lengths add in squares."""
         length, distances = partial
         self.length = math.hypot(self.length, length)
         self.distances = distances if self.distances is None else np.hypot(self.distances, distances)
 
     def shift(self) -> Shift:
-        """All that divergences of two elliptical laws depend on."""
+        """Everything that divergences of two elliptical distributions depend on."""
         assert self.distances is not None
         return self.covariances.shift(self.distances, self.length, self.rows, self.columns)
 
     @staticmethod
     def joined(reductions: Sequence["Distances"]) -> Shift:
-        """Of the layers taken as one."""
+        """The shift of the layers as one."""
         return Shift.pooled([reduction.shift() for reduction in reductions])
 
 
 class GroupMeans:
-    """The difference averaged over consecutive groups of weights, the remainder a shorter group of its own.
+    """The difference averaged over consecutive groups of weights; the remainder is a shorter group.
 
     This is the published grouping (arXiv:2403.00155, section 5.3, and its code): 20480 weights in "100" groups are 101.
-    The laws of the means keep the scale of single weights, as published; that of their push-forward is smaller.
+    The distributions of the means keep the scale of single weights, as published; that of their push-forward is
+    smaller.
     """
 
     def __init__(self, size: int, groups: int, scale: float, pruned_scale: float | str) -> None:
@@ -74,7 +75,7 @@ class GroupMeans:
         self.sums = np.zeros(dimension(size, groups))
 
     def reduce(self, start: int, difference: np.ndarray) -> tuple[int, np.ndarray]:
-        """The first group that these elements belong to, and the sums of theirs in it and in those that follow."""
+        """The index of these elements' first group, and their sums in it and in the groups after it."""
         first = start // self.each
         starts = np.arange(first * self.each - start, len(difference), self.each)
         return first, np.add.reduceat(difference, np.maximum(starts, 0))
@@ -85,7 +86,7 @@ class GroupMeans:
         self.sums[first : first + len(sums)] += sums
 
     def shift(self) -> Shift:
-        """All that divergences of two elliptical laws of the group means depend on."""
+        """Everything that divergences of two elliptical distributions of the group means depend on."""
         counts = np.full(len(self.sums), self.each)
         counts[-1] = self.size - self.each * (len(self.sums) - 1)
         means = self.sums / counts
@@ -93,13 +94,13 @@ class GroupMeans:
 
     @staticmethod
     def joined(reductions: Sequence["GroupMeans"]) -> Shift:
-        """Of one: groups run on from layer to layer, so that layers taken as one are grouped anew."""
+        """The shift of a single reduction: layers as one need groups of their own, which run across layers."""
         (reduction,) = reductions
         return reduction.shift()
 
 
 def dimension(size: int, groups: int) -> int:
-    """The coordinates left of ``size`` weights after grouping: ceil(size / (size // groups)), not ``groups``.
+    """The number of coordinates of ``size`` weights after grouping: ceil(size / (size // groups)), not ``groups``.
 
     Raises:
         ValueError: there are fewer weights than groups.

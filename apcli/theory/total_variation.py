@@ -4,16 +4,16 @@ import math
 
 
 def lemma_1(length: float, trace_p: float, trace_q: float) -> float:
-    """TV >= |a|^2 / (2 (tr P + tr Q) + |a|^2), whatever the two laws are.
+    """TV >= |a|^2 / (2 (tr P + tr Q) + |a|^2), for any two distributions.
 
     Args:
         length: |a|, the Euclidean distance of the two means, >= 0.
-        trace_p: trace of the first law's covariance matrix (not of its scale matrix), >= 0.
+        trace_p: trace of the first distribution's covariance matrix (not of its scale matrix), >= 0.
         trace_q: the same of the second.
 
-    Source: arXiv:2403.00155, Lemma 1, as reconstructed, after Nishiyama 2022, arXiv:2212.05820. Proof: share the mass
-    1 - TV, so that P and Q are mixtures of one common law and another; the variance between a mixture's components is
-    at most that of the mixture, which bounds |a| by sqrt((1 - TV) / TV) (sqrt(tr P) + sqrt(tr Q)).
+    Source: arXiv:2403.00155, Lemma 1, as reconstructed, after Nishiyama 2022, arXiv:2212.05820. Proof: share the mass 1
+    - TV, so that P and Q are mixtures of one common distribution and another; the variance between a mixture's
+    components is at most that of the mixture, which bounds |a| by sqrt((1 - TV) / TV) (sqrt(tr P) + sqrt(tr Q)).
     """
     if not (length >= 0 and trace_p >= 0 and trace_q >= 0):
         raise ValueError(f"length {length:g}, traces {trace_p:g} and {trace_q:g}: expected numbers >= 0")
@@ -21,13 +21,13 @@ def lemma_1(length: float, trace_p: float, trace_q: float) -> float:
 
 
 def lemma_1_best(delta: float) -> float:
-    """TV >= delta^2 / (4 + delta^2), for two laws of one covariance matrix.
+    """TV >= delta^2 / (4 + delta^2), for two distributions of one covariance matrix.
 
     Args:
         delta: Mahalanobis distance of the means in the metric of that covariance (not of a scale matrix), >= 0.
 
-    Source: the line on which ``lemma_1`` is applied is chosen best, along S^-1 a; with the standard deviations s_P
-    and s_Q on a line, that is a^2 / ((s_P + s_Q)^2 + a^2) (Nishiyama 2022, arXiv:2212.05820).
+    Source: ``lemma_1`` applied on the best line, along S^-1 a; with the standard deviations s_P and s_Q on a line, the
+    bound is a^2 / ((s_P + s_Q)^2 + a^2) (Nishiyama 2022, arXiv:2212.05820).
     """
     if not delta >= 0:
         raise ValueError(f"delta is {delta:g}: expected a distance >= 0")

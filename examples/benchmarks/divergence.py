@@ -116,7 +116,7 @@ def estimators(quick: bool) -> None:
                 ]
             )
         ratios.append(taken["mc-naive"] / taken["mc"])
-    print(f"KL of Student-t laws, {DIM} dimensions, df {DF:g}, {samples:,} draws; against mpmath\n")
+    print(f"KL of Student-t distributions, {DIM} dimensions, df {DF:g}, {samples:,} draws; against mpmath\n")
     markdown(["shift", "method", "value", "standard error", "relative error", "seconds", "peak MB"], rows)
     print(f"Three scalars are {min(ratios):.0f} to {max(ratios):.0f} times faster than whole vectors.\n")
 
@@ -149,7 +149,7 @@ def whole_range(quick: bool) -> None:
         rows.append([f"{dim:,}", str(len(errors)), worst, f"{1e6 * statistics.median(seconds):.0f}"])
         rows[-1].append(f"{1e6 * max(seconds):.0f}")
     spans = [f"{name} {min(chosen[name]):g} to {max(chosen[name]):g}" for name in ("df", "delta")]
-    print(f"Exact KL of Student-t laws, {', '.join(spans)}; against mpmath\n")
+    print(f"Exact KL of Student-t distributions, {', '.join(spans)}; against mpmath\n")
     markdown(["dimensions", "cases", "worst relative error", "microseconds a value", "slowest case"], rows)
 
 

@@ -1,7 +1,8 @@
-"""Covariances of a layer's weights, and the distances that they give to a difference of weights.
+"""Covariances of a layer's weights, and the lengths of a difference of weights under them.
 
 A layer of K rows (output units) and J columns has the scale matrix scale^2 I_K (x) C: its rows are independent, and C,
-[J, J], is the covariance within a row. The dense and the pruned law each have a scale and a C; often the C is one.
+[J, J], is the covariance within a row. The dense and the pruned distribution each have a scale and a C, often the same
+C.
 
 A layer's differences come in blocks of whole rows. Distances are pure functions of a block: threads may share them.
 """
@@ -21,12 +22,12 @@ from apcli.theory.numerics.matrices import cholesky, column_lengths, euclidean, 
 
 LARGEST = 4096  # weights of a row whose covariance is compared with another one as a matrix
 
-# Takes differences [r, J] to what has their Mahalanobis lengths as its Euclidean ones.
+# Maps differences [r, J] to arrays whose Euclidean lengths are their Mahalanobis lengths.
 Whitener = Callable[[np.ndarray], np.ndarray]
 
 
 class Covariances(Protocol):
-    """The scale matrices of a layer's dense and pruned law."""
+    """The scale matrices of a layer's dense and pruned distribution."""
 
     @property
     def by_rows(self) -> bool:
@@ -36,13 +37,13 @@ class Covariances(Protocol):
         """Lengths of the whitened difference in each eigenspace, float64 [m]; those of two blocks add by ``hypot``."""
 
     def shift(self, distances: np.ndarray, length: float, rows: int, columns: int) -> Shift:
-        """All that divergences depend on, from the whole layer's ``distances`` and |w - w~|."""
+        """Everything that divergences depend on, from the whole layer's ``distances`` and |w - w~|."""
 
 
 def identity(
     dense: Rows | None = None, pruned: Rows | None = None, scale: float = 1.0, pruned_scale: float | str = SAME
 ) -> Covariances:
-    """C = I: ``scale`` is every weight's standard deviation (arXiv:2403.00155, 5.2). No row is looked at.
+    """C = I: ``scale`` is every weight's standard deviation (arXiv:2403.00155, 5.2). No row is read.
 
     Raises:
         ValueError: a scale is not a positive number.
@@ -54,7 +55,8 @@ def diag(dense: Rows, pruned: Rows, scale: float, pruned_scale: float | str, *, 
     """C is diagonal: the variance of each column over the layer's rows, see ``RowSample.variances``.
 
     Args:
-        pruned_cov: ``same`` (the dense layer's for both laws) or ``own`` (the pruned layer's for the pruned law).
+        pruned_cov: ``same`` (the dense layer's for both distributions) or ``own`` (the pruned layer's for the pruned
+            distribution).
 
     Raises:
         ValueError: the weights do not differ from row to row; ``pruned_cov`` or a scale is not understood.
@@ -83,12 +85,13 @@ def diag(dense: Rows, pruned: Rows, scale: float, pruned_scale: float | str, *, 
 def ar1(
     dense: Rows, pruned: Rows, scale: float, pruned_scale: float | str, *, rho: float, pruned_rho: float | str
 ) -> Covariances:
-    """C_ij = rho^|i - j|: every weight of a row is correlated with its neighbours. Only the row's length is looked at.
+    """C_ij = rho^|i - j|: every weight of a row is correlated with its neighbours. Only the row's length matters.
 
-    With one rho a row is whitened by recursion, (x_j - rho x_(j-1)) / sqrt(1 - rho^2), x_0 as it is: no matrix.
+    With one rho a row is whitened by recursion, (x_j - rho x_(j-1)) / sqrt(1 - rho^2), x_0 unchanged: no matrix.
 
     Raises:
-        ValueError: a correlation is not between -1 and 1, or two different ones meet rows of more than 4096 weights.
+        ValueError: a correlation is not between -1 and 1, or two different ones are given for rows of more than 4096
+            weights.
     """
     from scipy import linalg
 
@@ -99,7 +102,7 @@ def ar1(
             raise ValueError(f"{name} is {value:g}: expected a correlation between -1 and 1")
     if other == rho:
         return _Shared(lambda difference: _ar1_whitened(difference, rho), 1.0, *scales)
-    _check_comparable(dense.columns, "use one rho for both laws")
+    _check_comparable(dense.columns, "use one rho for both distributions")
     powers = np.arange(dense.columns)
     singular = "has a singular covariance: choose correlations further from -1 and 1"
     return _different(linalg.toeplitz(rho**powers), linalg.toeplitz(other**powers), scales, (singular, singular))
@@ -110,15 +113,16 @@ def rows(
 ) -> Covariances:
     """C is the sample covariance of the layer's rows, shrunk towards a multiple of I (Ledoit & Wolf 2004).
 
-    With one C for both laws, rows may be longer than there are rows; no matrix is then larger than K x K.
+    With one C for both distributions, rows may be longer than there are rows; no matrix is then larger than K x K.
 
     Args:
         shrinkage: the weight of the multiple of I, from 0 to 1, or ``auto`` for Ledoit and Wolf's.
-        pruned_cov: ``same`` (the dense layer's for both laws) or ``own`` (the pruned layer's for the pruned law).
+        pruned_cov: ``same`` (the dense layer's for both distributions) or ``own`` (the pruned layer's for the pruned
+            distribution).
 
     Raises:
-        ValueError: the weights do not differ from row to row, the shrunk covariance is singular, two different ones
-            meet rows of more than 4096 weights, or a parameter is not understood.
+        ValueError: the weights do not differ from row to row, the shrunk covariance is singular, two different ones are
+            needed for rows of more than 4096 weights, or a parameter is not understood.
     """
     weight = _shrinkage(shrinkage)
     if not _own(pruned_cov):
@@ -135,16 +139,16 @@ def rows(
 def full(
     dense: Rows, pruned: Rows, scale: float, pruned_scale: float | str, *, path: str, pruned_path: str
 ) -> Covariances:
-    """C from a file: symmetric positive definite, of a row's size J, or of the whole layer's, K J.
+    """C from a file: symmetric positive definite, of a row's size J or of the whole layer's, K J.
 
-    The whole layer is then one row; it must come as one block (as it does: a matrix of that size is far larger).
+    In the second case the whole layer is one row and must come as one block (which it does: the matrix is far larger).
 
     Args:
         path: a ``.npy`` file, or a safetensors file that holds one tensor.
-        pruned_path: the pruned law's, of the same size, or ``same``.
+        pruned_path: the pruned distribution's, of the same size, or ``same``.
 
     Raises:
-        ValueError: a file cannot be read, or its matrix is not such a one.
+        ValueError: a file cannot be read, or its matrix has another form.
     """
     from scipy import linalg
 
@@ -169,7 +173,7 @@ def full(
 
 @dataclass(frozen=True, eq=False)
 class _Shared:
-    """One C for both laws; ``variance`` is its mean diagonal element."""
+    """One C for both distributions; ``variance`` is its mean diagonal element."""
 
     whiten: Whitener
     variance: float
@@ -192,10 +196,11 @@ class _Shared:
 
 @dataclass(frozen=True, eq=False)
 class _Different:
-    """A C for each law.
+    """A C for each distribution.
 
     Args:
-        whiten: with the pruned law's C, to the axes in which the dense law's is diagonal: [r, J] to [r, J].
+        whiten: with the pruned distribution's C, to the axes in which the dense distribution's is diagonal: [r, J] to
+            [r, J].
         log_eigenvalues: the logarithm of that diagonal; float64 [J].
         traces: of both C.
         bures2: tr(S1 + S2 - 2 (S2^1/2 S1 S2^1/2)^1/2) of one row, scales included.
@@ -228,9 +233,9 @@ class _Different:
 def _different(
     first: np.ndarray, second: np.ndarray, scales: tuple[float, float], otherwise: tuple[str, str]
 ) -> Covariances:
-    """From both C, and what to say of each if it is not positive definite.
+    """Build the covariances from both C; ``otherwise`` are the messages if one is not positive definite.
 
-    The eigenvalues of L^-1 (C1 - C2) L^-T, C2 = L L', keep their digits when the two are close. So does the Bures
+    The eigenvalues of L^-1 (C1 - C2) L^-T, C2 = L L', stay accurate when the two are close. So does the Bures
     distance as min |A1 - A2 R| over orthogonal R, for S1 = A1 A1', S2 = A2 A2'; the best R is the orthogonal factor of
     A2' A1 (Bhatia, Jain & Lim 2019, doi:10.1016/j.exmath.2018.01.002).
     """
@@ -241,7 +246,7 @@ def _different(
     relative = linalg.solve_triangular(lowers[1], half.T, lower=True)
     excess, axes = linalg.eigh((relative + relative.T) / 2)
     if excess[0] <= -1:
-        raise ValueError("has two covariances too unlike to compare: use one for both laws")
+        raise ValueError("has two covariances too different to compare: use one for both distributions")
     directions = linalg.solve_triangular(lowers[1], axes, lower=True, trans="T")
     roots = [scale * lower for scale, lower in zip(scales, lowers, strict=True)]
     left, _, right = linalg.svd(lowers[1].T @ lowers[0])
@@ -275,7 +280,7 @@ def log_of_scales(scale: float, pruned_scale: float) -> float:
 
 
 def log_ratio(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """log(first / second), elementwise, with the digits of first - second where the two are close."""
+    """log(first / second), elementwise, as accurate as first - second where the two are close."""
     apart = (first - second) / second
     return np.asarray(np.where(np.abs(apart) < 0.5, np.log1p(np.maximum(apart, -0.5)), np.log(first / second)))
 

@@ -1,4 +1,4 @@
-"""A layer's rows (output units) as draws of one law: their variances, and their shrunk covariance, from a stream."""
+"""A layer's rows (output units) as draws of one distribution: variances and shrunk covariance, from a stream."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -8,7 +8,7 @@ import numpy as np
 
 from apcli.theory.numerics.matrices import cholesky, euclidean
 
-_PANEL = 1 << 23  # elements of a layer held at once where columns are gathered over all rows: 64 MB
+_PANEL = 1 << 23  # elements of a layer in memory while columns are gathered over all rows: 64 MB
 
 
 @dataclass(frozen=True)
@@ -22,9 +22,9 @@ class Rows:
 
 @dataclass(frozen=True, eq=False)
 class RowSample:
-    """A layer's rows less their mean, in ``unit``s in which no square overflows or underflows (mostly 1).
+    """A layer's rows minus their mean, in a ``unit`` in which no square overflows or underflows (mostly 1).
 
-    A single row is taken as draws of one number each, less the mean of all of them. ``when`` ends messages.
+    A single row counts as draws of one number each, minus the mean of all of them. ``when`` ends messages.
     """
 
     rows: Rows
@@ -34,10 +34,10 @@ class RowSample:
 
     @classmethod
     def of(cls, rows: Rows, unit: float | None = None, when: str = "") -> "RowSample":
-        """Of a layer; ``unit`` is found if not given, a power of 2, so that no digit changes.
+        """The sample of a layer; ``unit`` defaults to a power of 2, so that no digit changes.
 
         Raises:
-            ValueError: there is no weight.
+            ValueError: the layer has no weights.
         """
         if rows.count * rows.columns == 0:
             raise ValueError("has no weights: use cov=identity")
@@ -54,7 +54,7 @@ class RowSample:
         return cls(rows, mean, unit, when)
 
     def centred(self) -> Iterator[np.ndarray]:
-        """The rows less their mean, in units: blocks, float64 [r, columns]."""
+        """Yield the rows minus their mean, in units: blocks, float64 [r, columns]."""
         for block in self.rows.blocks():
             centred = block - self.mean
             yield centred if self.unit == 1 else centred / self.unit
@@ -107,7 +107,7 @@ class RowSample:
         return covariance
 
     def gram(self) -> np.ndarray:
-        """Inner products of the centred rows in units squared, float64 [count, count], some columns at a time."""
+        """Inner products of the centred rows in units squared, float64 [count, count], summed over columns in parts."""
         count = self.rows.count
         gram = np.zeros((count, count))
         width = max(1, _PANEL // count)
@@ -118,11 +118,11 @@ class RowSample:
 
     @property
     def singular(self) -> str:
-        """What to say of a singular covariance."""
+        """The message for a singular covariance."""
         return f"has a singular covariance of its rows{self.when}: give shrinkage above 0, or use cov=diag"
 
     def check_spread(self, variance: float) -> None:
-        """Raise ValueError where a variance in units squared is not above 0."""
+        """Raise ValueError unless a variance in units squared is above 0."""
         if not 0 < variance < math.inf:
             raise ValueError(f"has no spread{self.when}: its weights do not differ from row to row; use cov=identity")
 
@@ -163,14 +163,14 @@ def row_whitener(sample: RowSample, shrinkage: float | None) -> tuple[Callable[[
 
 
 def _long_row_whitener(sample: RowSample, shrinkage: float | None) -> tuple[Callable[[np.ndarray], np.ndarray], float]:
-    """For rows longer than their number K, from their inner products G, [K, K].
+    """Whiten rows longer than their number K by means of their inner products G, [K, K].
 
-    With X the centred rows, streamed whenever they are needed, C = a I + b X' X, and
+    With X the centred rows, streamed when they are needed, C = a I + b X' X, and
 
         d' C^-1 d = min_z |d - X' z|^2 / a + |z|^2 / b, at z = (a/b I + G)^-1 X d:
 
-    a sum of squares, which an error in z changes in second order only; Woodbury's identity for the same is a
-    difference. (z is the posterior mean in d = X' z + noise.)
+    a sum of squares, which an error in z changes in second order only; Woodbury's identity would give a difference
+    instead. (z is the posterior mean in d = X' z + noise.)
     """
     from scipy import linalg
 

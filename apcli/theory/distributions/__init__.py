@@ -1,1 +1,1 @@
-"""Pairs of distributions, the dense weights' and the pruned weights', and their exact divergences."""
+"""Pairs of distributions, of the dense and of the pruned weights, and their exact divergences."""

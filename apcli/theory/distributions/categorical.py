@@ -1,4 +1,4 @@
-"""Two networks' predictions: for every sample a pair of laws over the classes, and their divergences' mean."""
+"""Two networks' predictions: a pair of distributions over the classes for every sample, and mean divergences."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -11,34 +11,33 @@ from apcli.registry.tables import Choice, imported
 from apcli.theory import MeasureRow, measures
 from apcli.theory.measures import NotDefined
 
-_BLOCK = 1 << 20  # elements of the tables looked at together: a few times 8 MiB
-_NEAR = 0.5  # |log q/p| up to which differences of exponentials are taken as series
-_TERMS = 14  # x^16/16! of 0.5: below rounding
-_SUM = 1e-3  # how far from 1 the probabilities' sum may be: float16 tables are within it
+_BLOCK = 1 << 20  # elements of the tables processed together: a few times 8 MiB
+_NEAR = 0.5  # |log q/p| up to which differences of exponentials are computed as series
+_TERMS = 14  # x^16/16! at 0.5 is below rounding
+_SUM = 1e-3  # largest deviation of the probabilities' sum from 1: float16 tables are within it
 
 
 @dataclass(frozen=True, eq=False)
 class PerSample:
-    """The divergences of p(. | x) from q(. | x) for each of N samples: what ``Pair`` has as numbers, as float64 [N].
+    """The divergences of p(. | x) from q(. | x) for each of N samples: the numbers of ``Pair`` as float64 [N].
 
-    The relations between measures that are free of other means hold element by element: functions of ``measures``
-    other than ``hellinger`` may be called with it.
+    All functions of ``measures`` work element-wise on this, except ``hellinger``.
     """
 
     log_p: np.ndarray
     log_q: np.ndarray
 
     def reversed(self) -> "PerSample":
-        """The same laws, the pruned one first."""
+        """The same distributions, the pruned one first."""
         return PerSample(self.log_q, self.log_p)
 
     def kl(self) -> np.ndarray:
-        """sum_c p (log p/q), as the sum of p (e^t - 1 - t), t = log q/p: no term is negative, so none cancel."""
+        """sum_c p log(p/q), as the sum of p (e^t - 1 - t), t = log q/p: no term is negative, so none cancel."""
         return self._sum(lambda p, q: _kl_terms(p, q - p).sum(axis=1))
 
     def renyi(self, alpha: float) -> np.ndarray:
-        """log(sum_c p^alpha q^(1 - alpha)) / (alpha - 1); for near laws the sum less 1 is had term by term."""
-        if alpha < 0.5:  # the side whose exponent is larger keeps its digits: van Erven & Harremoes 2014, Prop. 2
+        """log(sum_c p^alpha q^(1 - alpha)) / (alpha - 1); the sum minus 1 term by term if the two are close."""
+        if alpha < 0.5:  # the side with the larger exponent is accurate: van Erven & Harremoes 2014, Prop. 2
             return self.reversed().renyi(1 - alpha) * (alpha / (1 - alpha))
         return self._sum(lambda p, q: _log_affinity(p, q, alpha) / (alpha - 1))
 
@@ -56,8 +55,8 @@ class PerSample:
         return self._sum(of)
 
     def w2(self) -> np.ndarray:
-        """Not defined: Wasserstein distances need one between classes."""
-        raise NotDefined("predictions are laws over labels, which have no distance from each other")
+        """Not defined: Wasserstein distances need a distance between classes."""
+        raise NotDefined("predictions are distributions over labels, which have no distance from each other")
 
     def _sum(self, function: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> np.ndarray:
         return np.concatenate([function(p, q) for p, q in _blocks(self.log_p, self.log_q)])
@@ -67,14 +66,15 @@ class PerSample:
 class CategoricalPair:
     """The dense and the pruned network's p(y | x), with x drawn from N samples: a ``measures.Pair``.
 
-    Every divergence is of the laws of y given x, then averaged over x; Renyi's too, which so is not the divergence of
-    the joint laws of x and y. ``measures.bhattacharyya`` is the mean of -log sum sqrt(p q), and ``measures.hellinger``
-    is that of this mean, sqrt(1 - exp(-mean)): by Jensen's inequality at least the root of the mean squared distance.
+    Every divergence is one of the distributions of y given x, averaged over x, so Renyi's is not the divergence of the
+    joint distributions of x and y. ``measures.bhattacharyya`` is the mean of -log sum sqrt(p q), and
+    ``measures.hellinger`` is that of this mean, sqrt(1 - exp(-mean)): by Jensen's inequality at least the root of the
+    mean squared distance.
 
     Args:
-        log_p: log p(y | x) of the dense network; float [N, C], finite, natural logarithm. What rounding (of float32
-            tables, for instance) took from the sums over classes is made up for.
-        log_q: that of the pruned network, for the same samples and classes.
+        log_p: log p(y | x) of the dense network; float [N, C], finite, natural logarithm. Sums over classes that
+            rounding moved off 1 (in float32 tables, for instance) are corrected.
+        log_q: the same for the pruned network, samples and classes being the same.
 
     Raises:
         ValueError: the tables differ in shape or are empty, or do not hold finite log-probabilities.
@@ -88,23 +88,21 @@ class CategoricalPair:
 
         shapes = self.log_p.shape, self.log_q.shape
         if shapes[0] != shapes[1] or len(shapes[0]) != 2 or 0 in shapes[0]:
-            raise ValueError(
-                f"predictions are of shapes {shapes[0]} and {shapes[1]}: expected [samples, classes] twice"
-            )
+            raise ValueError(f"predictions have shapes {shapes[0]} and {shapes[1]}: expected [samples, classes] twice")
         for table in (self.log_p, self.log_q):
             for (block,) in _slices(table):
                 sums = logsumexp(block, axis=1)
                 if not (np.isfinite(block).all() and np.all(np.abs(sums) <= _SUM)):
-                    raise ValueError("predictions are no log-probabilities: expected finite ones whose sum is 1")
+                    raise ValueError("predictions are no log-probabilities: expected finite ones that sum to 1")
 
     @property
     def dim(self) -> int:
-        """Classes."""
+        """The number of classes."""
         return self.log_p.shape[1]
 
     @property
     def samples(self) -> PerSample:
-        """The same divergences before they are averaged."""
+        """The same divergences before averaging."""
         return PerSample(self.log_p, self.log_q)
 
     def reversed(self) -> "CategoricalPair":
@@ -132,14 +130,14 @@ class CategoricalPair:
         return float(self.samples.w2().mean())
 
     def tv_lower(self) -> dict[str, float | None]:
-        """Lemma 1 is about means and covariances, which labels have none of."""
+        """None: Lemma 1 is about means and covariances, which labels do not have."""
         return {"lemma_1": None, "lemma_1_best": None}
 
     def std_error(self, measure: Choice[MeasureRow]) -> float | None:
-        """How far the mean would move with other N samples of the same kind: its standard error; None for N = 1.
+        """The standard error of the mean over the N samples; None for N = 1.
 
         Raises:
-            NotDefined: the measure does not exist for these laws.
+            NotDefined: the measure does not exist for these distributions.
         """
         if len(self.log_p) == 1:
             return None
@@ -183,7 +181,7 @@ def _blocks(*tables: np.ndarray) -> Iterator[tuple[np.ndarray, ...]]:
 
 
 def _excess(x: np.ndarray) -> np.ndarray:
-    """e^x - 1 - x, >= 0, to the last digits for x near 0."""
+    """e^x - 1 - x, >= 0, accurate also for x near 0."""
     series = np.zeros_like(x)
     for k in range(_TERMS, 1, -1):  # x^2/2 (1 + x/3 (1 + x/4 (...)))
         series = (1 + series) * x / k
@@ -192,9 +190,9 @@ def _excess(x: np.ndarray) -> np.ndarray:
 
 
 def _kl_terms(log_p: np.ndarray, t: np.ndarray) -> np.ndarray:
-    """p (e^t - 1 - t) with p e^t <= 1: each class's part of KL(p || p e^t)."""
+    """p (e^t - 1 - t) with p e^t <= 1: each class's term of KL(p || p e^t)."""
     p = np.exp(log_p)
-    with np.errstate(invalid="ignore"):  # 0 times infinity, where it is not taken
+    with np.errstate(invalid="ignore"):  # 0 times infinity, in elements not used
         return np.where(np.abs(t) < _NEAR, p * _excess(t), np.exp(log_p + t) - p - p * t)
 
 
@@ -207,13 +205,13 @@ def _log_mean(t: np.ndarray) -> np.ndarray:
 def _log_affinity(log_p: np.ndarray, log_q: np.ndarray, alpha: float) -> np.ndarray:
     """log sum_c p^alpha q^(1 - alpha) for each row.
 
-    As both sum to 1, the sum less 1 is that of p^alpha q^(1 - alpha) - alpha p - (1 - alpha) q: of one sign.
+    As both sum to 1, the sum minus 1 is that of p^alpha q^(1 - alpha) - alpha p - (1 - alpha) q, all of one sign.
     """
     from scipy.special import logsumexp
 
     t, mixed, p = log_q - log_p, alpha * log_p + (1 - alpha) * log_q, np.exp(log_p)
     u = (1 - alpha) * t
-    with np.errstate(all="ignore"):  # of what is not taken
+    with np.errstate(all="ignore"):  # in elements not used
         near = p * (_excess(u) - (1 - alpha) * _excess(t))
         moved = np.where(np.abs(u) < _NEAR, p * np.expm1(u), np.exp(mixed) - p)  # alpha may be near 1
         less = np.where(np.abs(t) < _NEAR, near, moved - (1 - alpha) * (np.exp(log_q) - p)).sum(axis=1)

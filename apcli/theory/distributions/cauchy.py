@@ -1,7 +1,8 @@
-"""Divergences of two Cauchy laws of one weight: scales b1 (dense), b2 (pruned), locations x >= 0 apart.
+"""Divergences of two Cauchy distributions of one weight: scales b1 (dense), b2 (pruned), locations x >= 0 apart.
 
 All depend on y^2 = (x^2 + (b1 - b2)^2) / (4 b1 b2) alone (Nielsen & Okamura 2022, arXiv:2101.12459), and so are
-symmetric in the two laws. Functions of x are elementwise over float64 [n], accurate from y far below to far above 1.
+symmetric in the two distributions. Functions of x are elementwise over float64 [n], accurate from y far below to far
+above 1.
 """
 
 import math
@@ -15,19 +16,19 @@ from apcli.theory.measures import NoExactForm, NotDefined
 if TYPE_CHECKING:
     import torch
 
-PYRO = "Cauchy"  # what Pyro calls this distribution
-_HIGHEST = 80.0  # the order up to which SciPy's hypergeometric function stays within float64 on its way
-_STEP = 0.4  # of the trapezoidal rule; the integrands are analytic for |Im t| < pi: its error is about exp(-2 pi^2/0.4)
+PYRO = "Cauchy"  # the distribution's name in Pyro
+_HIGHEST = 80.0  # the order up to which SciPy's hypergeometric function stays within float64
+_STEP = 0.4  # of the trapezoidal rule: its error is about exp(-2 pi^2/0.4), as integrands are analytic for |Im t| < pi
 
 
 def kl(x: np.ndarray, scale: float, pruned_scale: float) -> np.ndarray:
     """KL = log(((b1 + b2)^2 + x^2) / (4 b1 b2)) = log(1 + y^2), nats (Chyzak & Nielsen 2019, arXiv:1905.10965)."""
     squared = _y_squared(x, scale, pruned_scale)
-    found = np.log1p(squared)
+    values = np.log1p(squared)
     far = np.isinf(squared)
     if far.any():
-        found[far] = 2 * _log_y(x[far], scale, pruned_scale)
-    return found
+        values[far] = 2 * _log_y(x[far], scale, pruned_scale)
+    return values
 
 
 def renyi(x: np.ndarray, alpha: float, scale: float, pruned_scale: float) -> np.ndarray:
@@ -41,51 +42,51 @@ def renyi(x: np.ndarray, alpha: float, scale: float, pruned_scale: float) -> np.
         ValueError: the order is above 80.
     """
     if alpha > _HIGHEST:
-        raise ValueError(f"renyi:alpha is {alpha:g}: expected an order up to {_HIGHEST:g} for Cauchy laws")
+        raise ValueError(f"renyi:alpha is {alpha:g}: expected an order up to {_HIGHEST:g} for Cauchy distributions")
     squared = _y_squared(x, scale, pruned_scale)
-    found = np.empty_like(squared)
+    log_integrals = np.empty_like(squared)
     near = squared * max(1.0, alpha * (alpha - 1)) < 0.1
     far = squared > (1e16 if 1 < alpha <= 1.5 else 1e8)
-    far &= alpha * abs(alpha - 1) * np.log(np.maximum(squared, 1.0)) > 0.5  # else the integral is not far from 1
-    found[near] = _log_near(squared[near], alpha)
-    found[far] = _log_far(_log_y(x[far], scale, pruned_scale), alpha)
+    far &= alpha * abs(alpha - 1) * np.log(np.maximum(squared, 1.0)) > 0.5  # otherwise the integral is close to 1
+    log_integrals[near] = _log_near(squared[near], alpha)
+    log_integrals[far] = _log_far(_log_y(x[far], scale, pruned_scale), alpha)
     between = ~(near | far)
     if between.any():
-        found[between] = _log_between(squared[between], alpha)
-    return found / (alpha - 1)
+        log_integrals[between] = _log_between(squared[between], alpha)
+    return log_integrals / (alpha - 1)
 
 
 def w2(length: float, dim: int, scale: float, pruned_scale: float) -> float:
     """2-Wasserstein distance of ``dim`` independent weights of one scale: |w - w~| = ``length``.
 
-    Moving the law by the shift is the monotone, hence best, map of each weight, though the laws have no variance.
+    Moving the distribution by the shift is the monotone, hence optimal, map for each weight, even without a variance.
 
     Raises:
-        NotDefined: the scales differ; every map then costs infinitely much.
+        NotDefined: the scales differ, so every map has infinite cost.
     """
     if scale != pruned_scale:
-        raise NotDefined("w2 of Cauchy laws of different scales is infinite")
+        raise NotDefined("w2 of Cauchy distributions of different scales is infinite")
     return length
 
 
 def tv(x: float, scale: float, pruned_scale: float) -> float:
-    """Total variation of one weight's laws of one scale b: (2/pi) arctan(x / 2b), as the densities cross half-way.
+    """Total variation of one weight's distributions of scale b: (2/pi) arctan(x / 2b), as densities cross half-way.
 
     Raises:
         NoExactForm: the scales differ.
     """
     if scale != pruned_scale:
-        raise NoExactForm("total variation of Cauchy laws of different scales has no closed form here")
+        raise NoExactForm("total variation of Cauchy distributions of different scales has no closed form here")
     return 2 / math.pi * math.atan(x / (2 * scale))
 
 
 def variance(scale: float) -> None:
-    """A Cauchy law has none."""
+    """None: a Cauchy distribution has no variance."""
     return
 
 
 def diverges(order: float, scale: float, pruned_scale: float) -> bool:
-    """Whether int p^order q^(1-order) diverges: never, as the tails are alike whatever the scales."""
+    """Whether int p^order q^(1-order) diverges: never, as the tails are the same for all scales."""
     return False
 
 
@@ -111,14 +112,14 @@ def _y_squared(x: np.ndarray, scale: float, pruned_scale: float) -> np.ndarray:
 
 
 def _log_y(x: np.ndarray, scale: float, pruned_scale: float) -> np.ndarray:
-    """log y, which is finite wherever y is not 0."""
+    """log y, finite for y > 0."""
     with np.errstate(divide="ignore"):
         shift, apart = np.log(x), np.log(abs(scale - pruned_scale))
     return np.logaddexp(2 * shift, 2 * apart) / 2 - math.log(2) - (math.log(scale) + math.log(pruned_scale)) / 2
 
 
 def _log_near(squared: np.ndarray, alpha: float) -> np.ndarray:
-    """log 2F1(1 - alpha, alpha; 1; -y^2) by its power series in y^2, less the leading 1; for alpha^2 y^2 < 0.1."""
+    """log 2F1(1 - alpha, alpha; 1; -y^2) by its power series in y^2, without the leading 1; for alpha^2 y^2 < 0.1."""
     series, term = [], 1.0
     for k in range(1, 18):
         term *= -(k - alpha) * (k - 1 + alpha) / k**2
@@ -130,7 +131,8 @@ def _log_between(squared: np.ndarray, alpha: float) -> np.ndarray:
     """log 2F1(1 - alpha, alpha; 1; -y^2) in between: an elliptic integral, a trapezoidal sum, or SciPy's 2F1.
 
     SciPy's loses digits for orders near 1/2 and 1. There, from I = E[(1 + 4 y^2 w (1 - w))^(-1/2)] with w drawn from
-    Beta(alpha, 1 - alpha) (Student-t laws' integral, one degree of freedom) and w = e^t / (1 + e^t), for 0 < alpha < 2:
+    Beta(alpha, 1 - alpha) (Student-t distributions' integral, one degree of freedom) and w = e^t / (1 + e^t), for 0 <
+    alpha < 2:
 
         1 - I = sin(pi alpha)/pi int_0^inf cosh((alpha - 1/2) t) / cosh(t/2) (1 - (1 + y^2/cosh^2(t/2))^(-1/2)) dt
     """

@@ -11,11 +11,11 @@ from apcli.theory.distributions.shifts import Shift
 from apcli.theory.measures import NoExactForm, NotDefined
 from apcli.theory.numerics.quadrature import nodes
 
-_NEAR = 0.25  # below this, eigenvalues' logarithms are taken by series: they differ from the eigenvalues too little
+_NEAR = 0.25  # below this, logarithms of eigenvalues are computed by series, as they differ too little from them
 
 
 def squared_distance(shift: Shift) -> float:
-    """AP2: |w - w~|^2, not the distance (arXiv:2403.00155, Definition 1); infinite where it overflows."""
+    """AP2: |w - w~|^2, not the distance (arXiv:2403.00155, Definition 1); infinite on overflow."""
     return float(shift.length) * float(shift.length)
 
 
@@ -26,7 +26,7 @@ def pair(shift: Shift) -> "GaussianPair":
 
 @dataclass(frozen=True)
 class GaussianPair:
-    """Two Gaussians. See ``measures.Pair`` for what the methods are; the formulas hold for any two covariances.
+    """Two Gaussians. ``measures.Pair`` documents the methods; the formulas hold for any two covariances.
 
     Sums run over the eigenvalues 1 + e_i of S1 in the metric of S2, with d_i the shift along their eigenvectors.
     """
@@ -53,7 +53,7 @@ class GaussianPair:
     def renyi(self, alpha: float) -> float:
         """1/2 sum [log(1 + (1 - alpha) e_i) / (1 - alpha) - log(1 + e_i)] + alpha/2 sum d_i^2 / (1 + (1 - alpha) e_i).
 
-        Infinite where a mixed covariance alpha S2 + (1 - alpha) S1 is not positive definite, which takes alpha > 1.
+        Infinite if the mixed covariance alpha S2 + (1 - alpha) S1 is not positive definite, which requires alpha > 1.
         Source: Gil, Alajaji & Linder 2013, doi:10.1016/j.ins.2013.06.018, table 2, in coordinates where S2 is 1.
         """
         shift = self.shift
@@ -107,7 +107,7 @@ def tv(delta: float) -> float:
 
 
 def js(delta: float) -> float:
-    """Jensen-Shannon divergence of N(mu1, S) and N(mu2, S), nats: the mean of ``js_kernel`` under the first law.
+    """Jensen-Shannon divergence of N(mu1, S) and N(mu2, S), nats: the mean of ``js_kernel`` under the first.
 
     Along the shift log(p / q) = delta z + delta^2 / 2 with z standard normal; z = sinh u.
     """
@@ -120,10 +120,10 @@ def js(delta: float) -> float:
 
 
 def js_kernel(log_ratio: np.ndarray) -> np.ndarray:
-    """What a point adds to the Jensen-Shannon divergence, as a share of p + q over 2; in [0, log 2].
+    """A point's contribution to the Jensen-Shannon divergence, as a share of (p + q) / 2; in [0, log 2].
 
     With r = tanh(log(p / q) / 2) = (p - q) / (p + q) it is [(1 + r) log(1 + r) + (1 - r) log(1 - r)] / 2, which is
-    r^2 / 2 + r^4 / 12 + ... = sum r^2k / (2k (2k - 1)): quadratic, so that near-equal laws keep their digits.
+    r^2 / 2 + r^4 / 12 + ... = sum r^2k / (2k (2k - 1)): quadratic, so accurate for near-equal distributions.
     """
     size = np.minimum(np.abs(log_ratio), 1000.0)
     r2 = np.tanh(np.minimum(size, 1.0) / 2) ** 2
@@ -133,18 +133,18 @@ def js_kernel(log_ratio: np.ndarray) -> np.ndarray:
 
 
 def beyond_comparison(shift: Shift) -> bool:
-    """Whether, in floats, one law is singular in the metric of the other, or infinitely far from it.
+    """Whether, in floats, one distribution is singular in the metric of the other, or infinitely far from it.
 
-    Then every Kullback-Leibler and Renyi divergence of any two laws of this location and scale is infinite.
+    Then every Kullback-Leibler and Renyi divergence of any two distributions of this location and scale is infinite.
     """
     return not (math.isfinite(shift.delta) and bool(np.all(np.isfinite(shift.log_eigenvalues))))
 
 
 def bures2(shift: Shift) -> float:
-    """The part of the squared 2-Wasserstein distance that the scale matrices make (0 where there is but one).
+    """The scale matrices' part of the squared 2-Wasserstein distance (0 for a single matrix).
 
     Raises:
-        NotDefined: the scale matrices are not known.
+        NotDefined: the scale matrices are unknown.
     """
     if shift.one_scale:
         return 0.0
@@ -159,17 +159,17 @@ def log_gap(log_eigenvalues: np.ndarray, alpha: float) -> np.ndarray:
     Args:
         log_eigenvalues: log v, such that alpha + (1 - alpha) v > 0.
     """
-    if not log_eigenvalues.any():  # laws of one scale, the usual ones, do not wait for SciPy
+    if not log_eigenvalues.any():  # one scale, the usual case, does not wait for SciPy's import
         return np.zeros_like(log_eigenvalues)
-    if alpha < 0.5:  # from the other side, so that orders near 0 keep their digits
+    if alpha < 0.5:  # from the other side, which is accurate for orders near 0
         return alpha / (1 - alpha) * _log_gap(-log_eigenvalues, 1 - alpha, alpha)
     return _log_gap(log_eigenvalues, alpha, 1 - alpha)
 
 
 def _log_gap(log_eigenvalues: np.ndarray, alpha: float, rest: float) -> np.ndarray:
-    """``log_gap``, ``rest`` being 1 - alpha."""
+    """``log_gap`` with ``rest`` = 1 - alpha."""
     excess, eigenvalues = np.expm1(log_eigenvalues), np.exp(log_eigenvalues)
-    with np.errstate(divide="ignore"):  # where the other term is taken
+    with np.errstate(divide="ignore"):  # in elements where the other term is used
         log_mixed = np.where(
             excess * rest > -0.5, np.log1p(np.maximum(excess * rest, -0.5)), np.log(alpha + rest * eigenvalues)
         )

@@ -1,8 +1,9 @@
-"""Student-t laws about one centre that differ in degrees of freedom and size: integrals over the distance alone.
+"""Student-t distributions of one centre with other degrees of freedom or size: integrals over the distance alone.
 
-Notation: b1, b2 half the degrees of freedom, h half the dimension, m the first law's squared scale in units of the
-second's. In t = log(|z|^2 / (2 m h)) the first law p has the density of log(u / v) + log(b1 / h), u and v Gamma
-variables of h and b1: its mode is 0, and its log below that at the mode is (h + b1) times the gap of ``jensen_gap``.
+Notation: b1, b2 half the degrees of freedom, h half the dimension, m the first distribution's squared scale in units of
+the second's. In t = log(|z|^2 / (2 m h)) the first distribution p has the density of log(u / v) + log(b1 / h), u and v
+Gamma variables of h and b1: its mode is 0, and its log below that at the mode is (h + b1) times the gap of
+``jensen_gap``.
 """
 
 import math
@@ -14,14 +15,14 @@ import numpy as np
 from apcli.theory.distributions.gaussian import excess_over_log
 from apcli.theory.numerics.quadrature import graded, integrals, log_integral, on_panels
 
-INFINITE = 1e280  # half the degrees of freedom that stand for infinitely many: no divergence can tell
+INFINITE = 1e280  # half the degrees of freedom that represent infinitely many: no divergence shows the difference
 _FAR = 700.0  # beyond it exponentials overflow
 _LARGEST = 1e300
 _NORMALISATIONS = 30  # at most: each adds the digits of a float to those of log(q / p)
 
 
 def half(df: float) -> float:
-    """Half the degrees of freedom, a number also for infinitely many."""
+    """Half the degrees of freedom, as a finite number even for infinitely many."""
     return INFINITE if math.isinf(df) else df / 2
 
 
@@ -42,7 +43,8 @@ def jensen_gap(n: float, log_odds: float, t: np.ndarray) -> np.ndarray:
     """n [log(1 - s + s exp(t)) - s t] for a share s, s / (1 - s) = exp(``log_odds``): 0 at t = 0, above it elsewhere.
 
     To full relative precision, though n be huge and s tiny, so that but their product means anything: less the log
-    density of a Beta law, of a Gamma law as its limit, or of a product of such powers, about its mode.
+    density of a Beta distribution, of a Gamma distribution as its limit, or of a product of such powers, about its
+    mode.
     """
     if log_odds > 0:
         log_odds, t = -log_odds, -t
@@ -67,7 +69,7 @@ def jensen_gap(n: float, log_odds: float, t: np.ndarray) -> np.ndarray:
 
 
 def log_grown(log_odds: float, t: np.ndarray) -> np.ndarray:
-    """log(1 - s + s exp(t)) for a share s as in ``jensen_gap``; its error is relative to the terms, not to the sum."""
+    """log(1 - s + s exp(t)) for a share s as in ``jensen_gap``; the error is relative to the terms, not to the sum."""
     return np.asarray(np.logaddexp(0, log_odds + t) - np.logaddexp(0, log_odds))
 
 
@@ -93,7 +95,7 @@ class Radial:
         return self.dim / 2
 
     def reversed(self) -> "Radial":
-        """The same two laws, q first."""
+        """The same two distributions, q first."""
         return Radial(self.pruned_df, self.df, self.dim, -self.log_size)
 
     def kl(self) -> float:
@@ -111,7 +113,7 @@ class Radial:
         return float(value)
 
     def log_ratio(self, log_square: np.ndarray) -> np.ndarray:
-        """log(q / p) where |z|^2 = exp(``log_square``), of laws of one size."""
+        """log(q / p) where |z|^2 = exp(``log_square``), of distributions of one size."""
         return self._tails(log_square - math.log(2 * self.h)) + self._constants[2]
 
     def log_affinity(self, alpha: float) -> float:
@@ -141,21 +143,21 @@ class Radial:
         return math.log1p(change) if change > -0.5 else log_integral(log_mixed, self._ends)
 
     def _log_p(self, t: np.ndarray) -> np.ndarray:
-        """The log density of p less that at its mode."""
+        """The log density of p minus that at its mode."""
         return -jensen_gap(self.h + self.b1, math.log(self.h) - math.log(self.b1), t)
 
     def _log_q(self, t: np.ndarray) -> np.ndarray:
-        """The log density of q less that at its mode."""
+        """The log density of q minus that at its mode."""
         return -jensen_gap(self.h + self.b2, math.log(self.h) - math.log(self.b2), t + self.log_size)
 
     def _tails(self, t: np.ndarray) -> np.ndarray:
-        """What the degrees of freedom add to log(q / p) less its value at t = 0."""
+        """The degrees of freedom's part of log(q / p) minus its value at t = 0."""
         if self.b2 < self.b1:
             return _of_tails(self.h, self.b1, self.b2, t)
         return -_of_tails(self.h, self.b2, self.b1, t) if self.b1 < self.b2 else np.zeros_like(t)
 
     def _sizes(self, t: np.ndarray) -> np.ndarray:
-        """What the sizes add to it."""
+        """The sizes' part of log(q / p) minus its value at t = 0."""
         return _of_sizes(self.h, self.b2, self.log_size, t) if self.log_size != 0 else np.zeros_like(t)
 
     def _logs(self, t: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -165,12 +167,12 @@ class Radial:
         return log_p, log_q, _closer(log_p, log_q, self._tails(t), self._sizes(t), shift)
 
     def _width(self, b: float) -> float:
-        """Of the density of t."""
+        """The width of the density of t."""
         return min(1.0, math.sqrt(1 / self.h + 1 / b))
 
     @cached_property
     def _ends(self) -> np.ndarray:
-        """Of panels that hold both densities."""
+        """The ends of panels that cover both densities."""
         both = ((self._log_p, 0.0, self.b1), (self._log_q, -self.log_size, self.b2))
         ends = np.union1d(*(graded(log, mode, self._width(b)) for log, mode, b in both))
         return integrals(lambda t: np.exp(np.stack([self._log_p(t), self._log_q(t)])), ends)[1]
@@ -195,7 +197,7 @@ class Radial:
 
 
 def _closer(log_p: np.ndarray, log_q: np.ndarray, tails: np.ndarray, sizes: np.ndarray, shift: float) -> np.ndarray:
-    """log(q / p) by whichever way has the smaller terms, and so the smaller error."""
+    """log(q / p) by the formula with the smaller terms, and so the smaller error."""
     apart = np.abs(tails) + np.abs(sizes) + abs(shift) < np.abs(log_p) + np.abs(log_q)
     return np.where(apart, tails + sizes + shift, log_q - log_p)
 
@@ -209,10 +211,10 @@ def _relative_growth(log_odds: float, t: np.ndarray) -> np.ndarray:
 
 
 def _of_tails(h: float, b1: float, b2: float, t: np.ndarray) -> np.ndarray:
-    """log(q / p) of laws of one size, less its value at t = 0, for b2 < b1: nowhere negative.
+    """log(q / p) of distributions of one size, minus its value at t = 0, for b2 < b1: nowhere negative.
 
     (h + b2) [e (log(1 + z) - r) + e r - log(1 + e r)] with z = h (exp(t) - 1) / (h + b1), r = z / (1 + z),
-    e = (b1 - b2) / (h + b2). Of second order in t, for both laws have their mode at 0, and of first in e.
+    e = (b1 - b2) / (h + b2). Of second order in t, for both distributions have their mode at 0, and of first in e.
     """
     first, second = (math.log(h) - math.log(b) for b in (b1, b2))
     e, r = (b1 - b2) / (h + b2), _relative_growth(first, t)
@@ -224,7 +226,7 @@ def _of_tails(h: float, b1: float, b2: float, t: np.ndarray) -> np.ndarray:
 
 
 def _of_sizes(h: float, b: float, log_size: float, t: np.ndarray) -> np.ndarray:
-    """log(q / p) of laws of b half degrees of freedom each, less its value at t = 0.
+    """log(q / p) of distributions of b half degrees of freedom each, minus its value at t = 0.
 
     -(h + b) log(1 + (m - 1) r b / (b + m h)), z = h (exp(t) - 1) / (h + b), r = z / (1 + z).
     """
@@ -232,5 +234,5 @@ def _of_sizes(h: float, b: float, log_size: float, t: np.ndarray) -> np.ndarray:
     moved = math.expm1(log_size) * share_of(-log_odds - log_size) * _relative_growth(log_odds, t)
     plain = log_grown(log_odds + log_size, t) - log_grown(log_odds, t)
     with np.errstate(over="ignore"):
-        found = -(h + b) * np.where(moved > -0.5, np.log1p(np.maximum(moved, -0.5)), plain)
-    return np.clip(found, -_LARGEST, _LARGEST)
+        values = -(h + b) * np.where(moved > -0.5, np.log1p(np.maximum(moved, -0.5)), plain)
+    return np.clip(values, -_LARGEST, _LARGEST)

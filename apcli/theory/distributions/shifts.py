@@ -1,4 +1,4 @@
-"""What two elliptical laws differ by, reduced to a few numbers that every divergence of the two depends on."""
+"""The difference of two elliptical distributions, reduced to the few numbers that every divergence depends on."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,20 +9,20 @@ import numpy as np
 
 @dataclass(frozen=True, eq=False)
 class Shift:
-    """Two laws with locations w, w~ and scale matrices S1 (dense), S2 (pruned), as far as divergences can tell.
+    """Two distributions with locations w, w~ and scale matrices S1 (dense), S2 (pruned), reduced for divergences.
 
     S2 = L L', and U diagonalises L^-1 S1 L^-T: its distinct eigenvalues are lambda_i, each with its multiplicity, and
     ``distance[i]`` is the length of the part of U' L^-1 (w - w~) in its eigenspace. Where S1 = S2 there is one
     eigenvalue, 1, and ``distance[0]`` is the Mahalanobis distance. Lengths, not their squares: those overflow.
 
     Args:
-        log_eigenvalues: log lambda_i: near-equal matrices keep their digits, and so do very unequal ones, whichever of
-            the two is the larger; float64 [m].
-        multiplicity: how often lambda_i occurs; int64 [m], its sum is the dimension.
+        log_eigenvalues: log lambda_i, accurate for near-equal and for very unequal matrices, whichever is larger;
+            float64 [m].
+        multiplicity: the number of times lambda_i occurs; int64 [m], its sum is the dimension.
         distance: float64 [m], >= 0.
         length: |w - w~|, the plain Euclidean distance.
-        traces: tr S1 and tr S2; None where the scale matrices are not known (a singular precision was given).
-        bures2: tr(S1 + S2 - 2 (S2^1/2 S1 S2^1/2)^1/2), >= 0; None where not known.
+        traces: tr S1 and tr S2; None if the scale matrices are unknown (a singular precision was given).
+        bures2: tr(S1 + S2 - 2 (S2^1/2 S1 S2^1/2)^1/2), >= 0; None if unknown.
     """
 
     log_eigenvalues: np.ndarray
@@ -36,9 +36,9 @@ class Shift:
     def of_one_scale(
         delta: float, dim: int, length: float | None = None, trace: float | None = None, *, known: bool = True
     ) -> "Shift":
-        """Laws of one scale matrix S at Mahalanobis distance ``delta``; by default S is the identity.
+        """Distributions of one scale matrix S at Mahalanobis distance ``delta``; by default S is the identity.
 
-        ``known`` false: the scale matrix itself is not (its trace and anything that depends on it are then None).
+        ``known`` false: the scale matrix itself is unknown, so its trace and everything that depends on it are None.
         """
         length = delta if length is None else length
         trace = float(dim) if trace is None else trace
@@ -48,7 +48,7 @@ class Shift:
 
     @staticmethod
     def pooled(shifts: Sequence["Shift"]) -> "Shift":
-        """Independent layers taken as one: block-diagonal scale matrices, locations one after another."""
+        """Independent layers as one: block-diagonal scale matrices, concatenated locations."""
         if len(shifts) == 1:
             return shifts[0]
         known = [shift.traces for shift in shifts if shift.traces is not None]
@@ -69,7 +69,7 @@ class Shift:
 
     @property
     def one_scale(self) -> bool:
-        """Whether the two laws have one scale matrix, and so differ in location only."""
+        """Whether the two distributions have one scale matrix and so differ only in location."""
         return not self.log_eigenvalues.any()
 
     @cached_property
@@ -84,11 +84,11 @@ class Shift:
 
     @cached_property
     def delta(self) -> float:
-        """sqrt((w - w~)' S2^-1 (w - w~)), the Mahalanobis distance in the pruned law's metric."""
+        """sqrt((w - w~)' S2^-1 (w - w~)), the Mahalanobis distance in the pruned distribution's metric."""
         return float(np.hypot.reduce(self.distance))
 
     def reversed(self) -> "Shift":
-        """The same two laws, the pruned one first."""
+        """The same two distributions, the pruned one first."""
         swapped = None if self.traces is None else self.traces[::-1]
         with np.errstate(over="ignore"):  # then they are infinitely far apart
             distance = self.distance * np.exp(-self.log_eigenvalues / 2)

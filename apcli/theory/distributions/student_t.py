@@ -1,6 +1,6 @@
-"""Exact divergences between two multivariate Student-t laws: one-dimensional integrals, no sampling.
+"""Exact divergences between two multivariate Student-t distributions: one-dimensional integrals, no sampling.
 
-A law t_df(m, S) has location m and scale matrix S; its covariance is df / (df - 2) S, for df above 2.
+A distribution t_df(m, S) has location m and scale matrix S; its covariance is df / (df - 2) S, for df above 2.
 """
 
 import math
@@ -16,9 +16,9 @@ from apcli.theory.distributions.shifts import Shift
 from apcli.theory.measures import NoExactForm, NotDefined, number_or_same
 from apcli.theory.numerics.quadrature import graded, integrals, nodes
 
-_STEP = 0.125  # the trapezoidal rule converges geometrically here: at this step only rounding is left
-_FINE = 0.02  # the same for the Jensen-Shannon integrand, whose poles are nearer to the line
-_LIMIT = 1e20  # degrees of freedom from which on the law of one coordinate is the Gaussian in floats
+_STEP = 0.125  # the trapezoidal rule converges geometrically here: at this step only rounding errors remain
+_FINE = 0.02  # the same for the Jensen-Shannon integrand, whose poles are closer to the line
+_LIMIT = 1e20  # degrees of freedom from which the distribution of one coordinate is the Gaussian in floats
 _ROWS = 64  # of the nodes of the outer integral, so that the inner ones take a few megabytes
 
 
@@ -37,7 +37,7 @@ def pair(shift: Shift, *, df: float, pruned_df: float | str) -> "StudentTPair":
 
 @dataclass(frozen=True)
 class StudentTPair:
-    """Two Student-t laws. See ``measures.Pair`` for what the methods are."""
+    """Two Student-t distributions; ``measures.Pair`` documents the methods."""
 
     shift: Shift
     df: float
@@ -52,7 +52,7 @@ class StudentTPair:
 
     @property
     def only_shifted(self) -> bool:
-        """Whether the two laws differ in location only."""
+        """Whether the two distributions differ only in location."""
         return self.df == self.pruned_df and self.shift.one_scale
 
     @property
@@ -60,7 +60,7 @@ class StudentTPair:
         return math.isinf(self.df) and math.isinf(self.pruned_df)
 
     def kl(self) -> float:
-        """Infinite from a law without variance (df at most 2) to a Gaussian."""
+        """Infinite from a distribution without variance (df at most 2) to a Gaussian."""
         if gaussian.beyond_comparison(self.shift):
             return math.inf
         if self._gaussian:
@@ -70,7 +70,7 @@ class StudentTPair:
         return student_t_integrals.kl(self.shift, self.df, self.pruned_df)
 
     def renyi(self, alpha: float) -> float:
-        """Orders above 1 have no one-dimensional integral, but are infinite where a tail is too heavy for them.
+        """Orders above 1 have no one-dimensional integral, but are infinite if a tail is too heavy for them.
 
         p^alpha q^(1 - alpha) falls like |z|^-(alpha df + (1 - alpha) pruned_df + dim).
         """
@@ -84,7 +84,7 @@ class StudentTPair:
             return student_t_integrals.renyi(self.shift, self.df, self.pruned_df, alpha)
         if math.isinf(self.pruned_df) or alpha * self.df + (1 - alpha) * self.pruned_df <= 0:
             return math.inf
-        raise NoExactForm(f"renyi:alpha={alpha:g} of Student-t laws is an integral only below order 1")
+        raise NoExactForm(f"renyi:alpha={alpha:g} of Student-t distributions is an integral only below order 1")
 
     def tv(self) -> float:
         self._only_shifted("total variation")
@@ -95,12 +95,12 @@ class StudentTPair:
         return js(self.shift.delta, self.df, self.dim)
 
     def w2(self) -> float:
-        """sqrt(|a|^2 + df / (df - 2) B) for laws of one df, B the Bures distance of the scale matrices, squared.
+        """sqrt(|a|^2 + df / (df - 2) B) for one df, with B the squared Bures distance of the scale matrices.
 
-        A law without variance (df at most 2) can be shifted, at the cost |a|, but is infinitely far from any law with
-        other tails or another scale: on some line the quantiles differ by a multiple of a quantile, whose square has
-        no mean. Source: Gelbrich 1990, doi:10.1002/mana.19901470121; that a shift stays optimal is Schachermayer &
-        Teichmann 2009, doi:10.1090/S0002-9939-08-09419-7.
+        A distribution without variance (df at most 2) can be shifted, at the cost |a|, but is infinitely far from any
+        distribution with other tails or another scale: on some line the quantiles differ by a multiple of a quantile,
+        whose square has no mean. Source: Gelbrich 1990, doi:10.1002/mana.19901470121; that a shift stays optimal is
+        Schachermayer & Teichmann 2009, doi:10.1090/S0002-9939-08-09419-7.
 
         Raises:
             NotDefined: two different df above 2, or scale matrices that are not known.
@@ -111,19 +111,19 @@ class StudentTPair:
             return math.inf
         if self.df != self.pruned_df:
             raise NotDefined(
-                f"w2 of Student-t laws of different df ({self.df:g}, {self.pruned_df:g}) has no closed form"
+                f"w2 of Student-t distributions of different df ({self.df:g}, {self.pruned_df:g}) has no closed form"
             )
         spread = math.sqrt(_variance(self.df)) * math.sqrt(gaussian.bures2(self.shift))
         return math.hypot(self.shift.length, spread)
 
     def tv_lower(self) -> dict[str, float | None]:
-        """None where a law has no covariance: df at most 2."""
+        """None if a distribution has no covariance: df at most 2."""
         shift = self.shift
         if min(self.df, self.pruned_df) <= 2:
             return {"lemma_1": None, "lemma_1_best": None}
         p, q = _variance(self.df), _variance(self.pruned_df)
         traces = None if shift.traces is None else (p * shift.traces[0], q * shift.traces[1])
-        spread = (math.sqrt(p) + math.sqrt(q)) / 2  # of the two laws on a line where the scale is 1
+        spread = (math.sqrt(p) + math.sqrt(q)) / 2  # of the two distributions on a line where the scale is 1
         return {
             "lemma_1": None if traces is None else total_variation.lemma_1(shift.length, *traces),
             "lemma_1_best": total_variation.lemma_1_best(shift.delta / spread) if shift.one_scale else None,
@@ -131,7 +131,7 @@ class StudentTPair:
 
     def _only_shifted(self, measure: str) -> None:
         if not self.only_shifted:
-            raise NoExactForm(f"{measure} of Student-t laws of two scales or df has no closed form")
+            raise NoExactForm(f"{measure} of Student-t distributions of two scales or df has no closed form")
 
 
 def _variance(df: float) -> float:
@@ -140,15 +140,15 @@ def _variance(df: float) -> float:
 
 
 def kl(delta: float, df: float, dim: int) -> float:
-    """KL(t_df(mu1, S) || t_df(mu2, S)) in nats, the two laws differing in location only.
+    """KL(t_df(mu1, S) || t_df(mu2, S)) in nats, for two distributions that differ only in location.
 
     With a = (df + dim) / 2 and c = delta^2 / df,
 
         KL = a int_0^1 (1-x)^(a-1) [1 - (1 + c x (1-x))^(-df/2)] dx / x.
 
-    The integrand is positive, so no digits cancel however small the divergence; it is symmetric in the two laws.
-    Substituting x = e^t / (1 + e^t) makes it smooth on the line, where the trapezoidal rule is accurate to rounding
-    (relative error below 1e-14 for dim 1 to 1e7, df 0.5 to 1e6, delta 1e-6 to 1e4).
+    The integrand is positive, so no digits cancel however small the divergence; it is symmetric in the two
+    distributions. Substituting x = e^t / (1 + e^t) makes it smooth on the line, where the trapezoidal rule is accurate
+    to rounding (relative error below 1e-14 for dim 1 to 1e7, df 0.5 to 1e6, delta 1e-6 to 1e4).
 
     Args:
         delta: Mahalanobis distance of the locations in the metric of the scale matrix S (not of the covariance,
@@ -156,8 +156,8 @@ def kl(delta: float, df: float, dim: int) -> float:
         df: degrees of freedom, > 0; infinity gives the Gaussian.
         dim: dimension, >= 1.
 
-    Source: log(1 + q) written as a Frullani integral under the law's Gamma mixture, the radial part integrated out.
-    For dim = df = 1 it is log(1 + delta^2 / 4), the Cauchy case (Chyzak & Nielsen 2019, arXiv:1905.10965).
+    Source: log(1 + q) written as a Frullani integral under the distribution's Gamma mixture, the radial part integrated
+    out. For dim = df = 1 it is log(1 + delta^2 / 4), the Cauchy case (Chyzak & Nielsen 2019, arXiv:1905.10965).
     """
     if not (delta >= 0 and df > 0 and dim >= 1):
         raise ValueError(f"delta {delta}, df {df}, dim {dim}: expected delta >= 0, df > 0, dim >= 1")
@@ -178,9 +178,10 @@ def kl(delta: float, df: float, dim: int) -> float:
 
 
 def tv(delta: float, df: float) -> float:
-    """Total variation of t_df(mu1, S) and t_df(mu2, S), in any dimension: P(|T| < delta / 2), T of the law t_df.
+    """Total variation of t_df(mu1, S) and t_df(mu2, S), in any dimension: P(|T| < delta / 2) with T from t_df.
 
-    Source: one density is the larger on its side of the hyperplane in the middle, and any line sees a law t_df.
+    Source: one density is the larger on its side of the hyperplane in the middle, and any line sees a distribution
+    t_df.
     """
     from scipy import special
 
@@ -204,10 +205,10 @@ def tv(delta: float, df: float) -> float:
 def js(delta: float, df: float, dim: int) -> float:
     """Jensen-Shannon divergence of t_df(mu1, S) and t_df(mu2, S), nats: integrals along the shift and across it.
 
-    Off the line through the locations both laws are one: rho, the squared distance from it, is such that
-    rho / (df + rho) has a Beta((dim - 1) / 2, df / 2) law. Given rho the two are shifted laws on a line, with
-    n = df + dim - 1 degrees of freedom and the distance delta sqrt(n / (df + rho)). So the divergence is the mean of
-    that on a line.
+    Across the line through the locations both distributions are the same: rho, the squared distance from it, is such
+    that rho / (df + rho) has a Beta((dim - 1) / 2, df / 2) distribution. Given rho the two are shifted distributions on
+    a line, with n = df + dim - 1 degrees of freedom and the distance delta sqrt(n / (df + rho)). So the divergence is
+    the mean of that on a line.
 
     Raises:
         NoExactForm: the tails are too heavy for the rules.
@@ -237,15 +238,16 @@ def js(delta: float, df: float, dim: int) -> float:
     width = min(1.0, math.sqrt(2 / (dim - 1) + 2 / df))
     (mass,), _ = integrals(lambda v: np.exp(log_weight(v))[None], graded(log_weight, 0.0, width))
     fine, coarse = integrals(terms, graded(log_size, 0.0, width))[0] / mass
-    # Halving the steps squares the error of a rule that converges geometrically: 1e-6 before is 1e-12 after. On a line,
-    # for heavy tails it need not: the other law's peak counts, and is narrower than the steps if it is far away.
+    # Halving the steps squares the error of a rule that converges geometrically: 1e-6 before is 1e-12 after. On a line
+    # this may fail for heavy tails: the other distribution's peak counts, and may be narrower than the steps.
     if not abs(fine - coarse) <= (1e-6 if df + dim > 2.5 else 1e-11) * fine:
-        raise NoExactForm(f"js of Student-t laws of df {df:g} at distance {delta:g}: the integral does not converge")
+        where = f"of Student-t distributions of df {df:g} at distance {delta:g}"
+        raise NoExactForm(f"js {where}: the integral does not converge")
     return min(float(fine), math.log(2))
 
 
 def _js_of_one_dimension(delta: float, df: float) -> float:
-    """On a line, whatever the tails: the mean of ``js_kernel`` under the law at 0, the other at -delta."""
+    """On a line, for any tails: the mean of ``js_kernel`` under the distribution at 0, the other at -delta."""
     from scipy import special
 
     def log_density(z: np.ndarray) -> np.ndarray:
@@ -271,9 +273,9 @@ def _js_of_one_dimension(delta: float, df: float) -> float:
 
 
 def _js_on_a_line(distances: np.ndarray, df: float) -> np.ndarray:
-    """Jensen-Shannon divergences of t_df laws at ``distances`` on a line, by ``_FINE`` steps and by twice as long ones.
+    """Jensen-Shannon divergences of t_df's at ``distances`` on a line, by ``_FINE`` steps and by twice as long ones.
 
-    The mean of ``js_kernel`` under the law at 0, the other at -distance; z = min(1, sqrt df) sinh u.
+    The mean of ``js_kernel`` under the distribution at 0, the other at -distance; z = min(1, sqrt df) sinh u.
     """
     from scipy import special
 
@@ -287,7 +289,7 @@ def _js_on_a_line(distances: np.ndarray, df: float) -> np.ndarray:
     with np.errstate(over="ignore"):
         ratio = (df + 1) / 2 * np.log1p(shifts * (2 * z + shifts) / (df + z * z))
     kernel = gaussian.js_kernel(ratio) * weight
-    # The mass in closed form where a tail beyond the nodes has some; by the same rule where the Beta function is huge.
+    # The mass in closed form if a tail beyond the nodes has some; by the same rule if the Beta function is huge.
     fine_mass, coarse_mass = weight.sum(), 2 * weight[::2].sum()
     if df < 30:
         fine_mass = coarse_mass = math.sqrt(df) * special.beta(0.5, df / 2) / _FINE

@@ -1,8 +1,8 @@
-"""Divergences of two Student-t laws that differ in scale matrix or degrees of freedom: one-dimensional integrals.
+"""Divergences of two Student-t distributions of different scale matrices or df, by one-dimensional integrals.
 
-What the laws differ by is taken in two steps: the degrees of freedom and the size of the scale matrices, by the
-distance from the centre alone; then the shape of the scale matrices and the locations. Either integrand is positive
-and of second order in what the laws differ by, so that near-equal laws keep their digits, in any dimension.
+The difference is handled in two steps: first the degrees of freedom and the size of the scale matrices, by the distance
+from the centre alone; then the shape of the scale matrices and the locations. Both integrands are positive and of
+second order in the difference, so the results are accurate for near-equal distributions in any dimension.
 
 Notation: b1, b2 half the degrees of freedom, h half the dimension, a = b + h; m the geometric mean of the eigenvalues
 of S1 in the metric of S2, which are m (1 + e_i), so that sum log(1 + e_i) = 0; d_i the shift along their eigenvectors.
@@ -35,8 +35,8 @@ def kl(shift: Shift, df: float, pruned_df: float) -> float:
 
         a2 int (1 + y)^(-b1) (1 + s)^(-h) [1 - exp(-A - b1 C)] dt.
 
-    Source: derived for this project. The mean of log(1 + q) as a Frullani integral under the first law's Gamma mixture
-    (as in ``student_t.kl``), less the same integral for no shift and e = 0.
+    Source: derived for this project. The mean of log(1 + q) as a Frullani integral under the first distribution's Gamma
+    mixture (as in ``student_t.kl``), less the same integral for no shift and e = 0.
     """
     if math.isinf(pruned_df) and df <= 2:
         return math.inf
@@ -59,8 +59,8 @@ def renyi(shift: Shift, df: float, pruned_df: float, alpha: float) -> float:
 
         y^((1 - alpha) a2) (1 + y)^(-b) (1 + s)^(-h) dt.
 
-    Source: derived for this project: Feynman's parameter joins the two powers, and z is integrated out. For laws of
-    one df and scale the density is that of a Beta law of x.
+    Source: derived for this project: Feynman's parameter joins the two powers, and z is integrated out. For
+    distributions of one df and scale the density is that of a Beta distribution of x.
     """
     log_size, shape = _size_and_shape(shift)
     log_affinity = 0.0
@@ -79,7 +79,7 @@ def _size_and_shape(shift: Shift) -> tuple[float, Shift]:
 
 
 def _kl_to_gaussian(shift: Shift, df: float) -> float:
-    """KL(t_df || Gaussian), df above 2: closed but for the divergence of the spherical laws, if that is small."""
+    """KL(t_df || Gaussian), df above 2: closed form, except for a small divergence of the spherical distributions."""
     from scipy import special
 
     b, h, a = half(df), shift.dim / 2, half(df) + shift.dim / 2
@@ -143,9 +143,9 @@ class _Line:
         )
 
     def _mode(self, a1: float, a2: float, mixed: float) -> float:
-        """Where y^a2 (1 + y)^-mixed (1 + s)^-h is largest, a1 + a2 = mixed + h: where the slopes of the logs cancel.
+        """The t that maximises y^a2 (1 + y)^-mixed (1 + s)^-h, a1 + a2 = mixed + h: the slopes of the logs cancel.
 
-        That is between where y = a2 / a1 and where s = a2 / a1.
+        It lies between the points with y = a2 / a1 and s = a2 / a1.
         """
         low, high = sorted([math.log(a2) - math.log(a1), math.log(a2) - math.log(a1) - self.log_y])
         for _ in range(_BISECTIONS):

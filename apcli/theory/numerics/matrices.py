@@ -1,4 +1,4 @@
-"""Lengths, factors and files of matrices, safe at the ends of what floats can hold."""
+"""Lengths, factors and files of matrices, safe near the limits of floats."""
 
 import math
 from pathlib import Path
@@ -8,7 +8,7 @@ from safetensors import SafetensorError, safe_open
 
 
 def euclidean(vector: np.ndarray) -> float:
-    """Euclidean length of a float64 array; it is scaled where a square would overflow or underflow on the way."""
+    """Euclidean length of a float64 array, scaled if a square would overflow or underflow."""
     flat = vector.ravel()
     with np.errstate(over="ignore"):
         squared = float(np.einsum("i,i->", flat, flat))  # not by BLAS, whose threads would fight the caller's
@@ -19,7 +19,7 @@ def euclidean(vector: np.ndarray) -> float:
 
 
 def column_lengths(matrix: np.ndarray) -> np.ndarray:
-    """Euclidean lengths of the columns; where a square would overflow or underflow, they are scaled first."""
+    """Euclidean lengths of the columns, scaled where a square would overflow or underflow."""
     with np.errstate(over="ignore", under="ignore"):
         squared = np.einsum("ij,ij->j", matrix, matrix)
     lengths = np.sqrt(squared)
@@ -64,7 +64,7 @@ def matrix_of(path: str, *sizes: int) -> np.ndarray:
     if not np.isfinite(matrix).all():
         raise ValueError(f"cannot use {path}: it holds NaN or Inf")
     asymmetry = np.abs(matrix - matrix.T).max()
-    if asymmetry > 1e-6 * np.abs(matrix).max():  # matrices from float32 are seldom symmetric to the bit
+    if asymmetry > 1e-6 * np.abs(matrix).max():  # matrices from float32 are rarely symmetric to the bit
         raise ValueError(f"cannot use {path}: its matrix is not symmetric")
     return (matrix + matrix.T) / 2
 
@@ -76,5 +76,5 @@ def _tensor_of(path: Path) -> np.ndarray:
     with safe_open(path, framework="np") as tensors:
         names = list(tensors.keys())
         if len(names) != 1:
-            raise ValueError(f"it holds {len(names)} tensors, expected one")
+            raise ValueError(f"it holds {len(names)} tensors: expected one")
         return np.asarray(tensors.get_tensor(names[0]).astype(np.float64, casting="same_kind"))

@@ -1,7 +1,7 @@
 """Integrals on the line: the trapezoidal rule for integrands of one width, Gauss's on panels for those of many.
 
-A Student-t law has a peak as narrow as 1 / sqrt(dim) beside a tail as long as 1 / df in the logarithm of the distance:
-panels that double in length from the peak on hold both, and those that a polynomial does not fit are halved.
+A Student-t distribution has a peak as narrow as 1 / sqrt(dim) beside a tail as long as 1 / df in the logarithm of the
+distance. Panels that double in length from the peak cover both, and those that a polynomial does not fit are halved.
 """
 
 from collections.abc import Callable
@@ -25,15 +25,15 @@ Function = Callable[[np.ndarray], np.ndarray]
 
 
 def nodes(low: float, high: float, step: float) -> np.ndarray:
-    """``low``, ``low + step`` ... up to at least ``high``; unlike ``numpy.arange`` it does not drift."""
+    """``low``, ``low + step``, ... up to at least ``high``, without the drift of ``numpy.arange``."""
     return low + step * np.arange(int(np.ceil((high - low) / step)) + 1)
 
 
 def graded(log_size: Function, mode: float, width: float) -> np.ndarray:
-    """Ends of panels from ``mode`` out, each twice as long as the one before, to where exp(``log_size``) is negligible.
+    """Ends of panels outwards from ``mode``, doubling in length until exp(``log_size``) is negligible.
 
     Args:
-        log_size: of float64 [n]; from some distance of the mode on it falls on either side.
+        log_size: a function of float64 [n] that decreases on either side beyond some distance from the mode.
         width: a length, at most 1, over which a polynomial fits near the mode.
     """
     sides: list[list[np.ndarray]] = [[np.array([mode])], [np.array([mode])]]
@@ -59,28 +59,28 @@ def on_panels(ends: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def integrals(integrands: Function, ends: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The integrals of all ``integrands``, [functions, n] at n nodes, and the ends of the panels that this took.
+    """The integrals of all ``integrands``, [functions, n] at n nodes, and the ends of the panels used.
 
     Args:
-        ends: of panels to begin with, that no peak is hidden between.
+        ends: of the initial panels, which must not hide a peak.
 
     Raises:
         NoExactForm: too many panels, or too short ones, would be needed.
     """
     left, right = ends[:-1], ends[1:]
-    found, size, kept = np.zeros(1), np.zeros(1), []
+    totals, size, kept = np.zeros(1), np.zeros(1), []
     for _ in range(_HALVINGS):
         half = (right - left) / 2
         values = integrands((half[:, None] * (_X + 1) + left[:, None]).ravel())
         values = values.reshape(len(values), len(left), _ORDER)
         size = np.maximum(size, (np.abs(values) @ _W * half).sum(-1))
         fits = _fits(np.abs(values @ _TO_COEFFICIENTS) * half[:, None], size[:, None] + _SMALLEST, 0.0).all(0)
-        found = found + (values[:, fits] @ _W * half[fits]).sum(-1)
+        totals = totals + (values[:, fits] @ _W * half[fits]).sum(-1)
         kept.append(np.stack([left[fits], right[fits]]))
         left, half, right = left[~fits], half[~fits], right[~fits]
         if not len(left):
             panels = np.sort(np.concatenate(kept, axis=1), axis=1)
-            return found, np.append(panels[0], panels[1, -1])
+            return totals, np.append(panels[0], panels[1, -1])
         left, right = np.concatenate([left, left + half]), np.concatenate([left + half, right])
         if len(left) + sum(part.shape[1] for part in kept) > _PANELS:
             break
@@ -88,9 +88,9 @@ def integrals(integrands: Function, ends: np.ndarray) -> tuple[np.ndarray, np.nd
 
 
 def _fits(coefficients: np.ndarray, whole: np.ndarray | float, noise: float) -> np.ndarray:
-    """Whether a polynomial fits, by its coefficients' sizes, [..., orders]: the last are small and fall fast.
+    """Whether a polynomial fits, judged by its coefficients' sizes, [..., orders]: the last are small and fall fast.
 
-    The rule integrates twice the order exactly: its error is about the square of theirs, in units of the largest.
+    The rule integrates twice the order exactly: its error is about the square of the last, in units of the largest.
     """
     last, largest = coefficients[..., -_LAST:].max(-1), coefficients.max(-1) + _SMALLEST
     smooth = last <= max(_SMOOTH, noise) * whole
@@ -100,7 +100,7 @@ def _fits(coefficients: np.ndarray, whole: np.ndarray | float, noise: float) -> 
 def log_integral(log_integrand: Function, ends: np.ndarray, noise: float = 0.0) -> float:
     """The log of the integral of exp(``log_integrand``), which may be far below the smallest float.
 
-    Its peaks may lie anywhere and be narrow: a panel is halved, too, while it may hide one between two nodes.
+    Peaks may lie anywhere and be narrow: a panel is also halved while it could hide one between two nodes.
 
     Args:
         noise: rounding error of ``log_integrand`` beyond its own size times machine epsilon.

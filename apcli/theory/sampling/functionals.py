@@ -1,8 +1,8 @@
-"""Measures as averages of the log-ratio of two distributions over draws: what rows of ``MEASURES`` name as ``drawn``.
+"""Measures as averages of the log-ratio of two distributions over draws: the ``drawn`` functions of ``MEASURES``.
 
-With L = log p/q, p the dense and q the pruned distribution. A functional takes ``draws``, which gives log-ratios
-log(first / second) [n, k] at points of the first distribution, k antithetic points to a row; the pair; how many
-``points`` there are in all; and the measure's parameters.
+L = log p/q, with p the dense and q the pruned distribution. A functional takes ``draws``, which yields log-ratios
+log(first / second) [n, k] at points of the first distribution, k antithetic points per row; the pair; the total number
+of ``points``; and the measure's parameters.
 """
 
 import math
@@ -16,7 +16,7 @@ from apcli.theory.distributions.products import ProductPair
 from apcli.theory.measures import Pair, check_order
 from apcli.theory.sampling.log_ratios import elliptical_parameters
 
-_CARRIED = 0.1  # relative error of a mean of exponentials at which about 100 draws carry it
+_CARRIED = 0.1  # relative error of a mean of exponentials at which about 100 draws dominate it
 Draws = Callable[[Pair, int], Iterator[torch.Tensor]]
 
 
@@ -24,7 +24,7 @@ Draws = Callable[[Pair, int], Iterator[torch.Tensor]]
 class Estimate:
     """An average over draws and its standard error, both in the measure's unit.
 
-    The value is NaN, and its error infinite, where so few draws carry the average that nothing can be said of it.
+    The value is NaN, and its error infinite, if so few draws dominate the average that it is meaningless.
     """
 
     value: float
@@ -88,7 +88,7 @@ def _of_mixture(kernel: Callable[[torch.Tensor], torch.Tensor], draws: Draws, pa
 
 
 def _js_kernel(ratio: torch.Tensor) -> torch.Tensor:
-    """k(r) at r = tanh(L/2): (r L + log(1 - r^2)) / 2 while L is small, log 2 less what is left when it is not."""
+    """k(r) at r = tanh(L/2): (r L + log(1 - r^2)) / 2 for small L, otherwise log 2 minus the remainder."""
     size = ratio.abs().clamp(max=1e3)  # beyond 40 it is log 2
     r, small = torch.tanh(size / 2), torch.exp(-size)
     near = (r * size + torch.log1p(-r * r)) / 2
@@ -114,14 +114,14 @@ def _infinite(pair: Pair, order: float) -> bool:
 
 
 def _mean(blocks: Iterator[torch.Tensor]) -> Estimate:
-    """Mean of all, and its standard error from the means of the rows."""
+    """The mean of all draws, and its standard error from the means of the rows."""
     counts, means, squares = _moments(blocks)
     mean = float(np.average(means, weights=counts))
     return Estimate(mean, _error(counts, means, squares, mean))
 
 
 def _log_mean_exp(blocks: Iterator[torch.Tensor]) -> Estimate:
-    """Log of the mean of exp, each block relative to its own largest value: no overflow, and digits near 0 stay."""
+    """Log of the mean of exp, each block relative to its largest value: no overflow, and accurate near 0."""
     tops: list[float] = []
 
     def scaled() -> Iterator[torch.Tensor]:
@@ -135,13 +135,13 @@ def _log_mean_exp(blocks: Iterator[torch.Tensor]) -> Estimate:
     means, squares = np.expm1(smaller) + np.exp(smaller) * means, np.exp(2 * smaller) * squares
     mean = float(np.average(means, weights=counts))
     error = _error(counts, means, squares, mean) / (1 + mean)
-    if error > _CARRIED:  # a few draws carry the sum: neither it nor its error is known
+    if error > _CARRIED:  # a few draws dominate the sum: neither it nor its error is known
         return Estimate(math.nan, math.inf)
     return Estimate(top + math.log1p(mean), error)
 
 
 def _moments(blocks: Iterator[torch.Tensor]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Of each block: number of rows, mean, and sum of squares of the rows' means about it."""
+    """For each block: number of rows, mean, and sum of squares of the rows' means about it."""
     rows = (block.mean(1) for block in blocks)
     moments = ((len(row), float(row.mean()), float((row - row.mean()).square().sum())) for row in rows)
     counts, means, squares = np.fromiter(moments, dtype=(float, 3)).T
@@ -154,6 +154,6 @@ def _error(counts: np.ndarray, means: np.ndarray, squares: np.ndarray, mean: flo
 
 
 def _sum(terms: list[Estimate], weight: float = 1.0) -> Estimate:
-    """Of independent estimates, times a weight. What is infinite is so without error."""
+    """The sum of independent estimates, times a weight. An infinite one has no error."""
     value = weight * sum(term.value for term in terms)
     return Estimate(value, 0.0 if math.isinf(value) else weight * math.hypot(*(term.std_error for term in terms)))

@@ -1,11 +1,11 @@
-"""The log-ratio of two laws at random points, from the few scalars that it depends on: any dimension, small memory.
+"""The log-ratio of two distributions at random points, from a few scalars per point: any dimension, little memory.
 
-Laws of an elliptical pair differ along one direction in each eigenspace of their relative scale. What is left of the
-eigenspace enters through one chi-square, and the Student-t mixing through one gamma variate: for equal scales three
-scalars a point, whatever the dimension. (Derived for this project: in coordinates that diagonalise the relative scale
-both quadratic forms are sums of squared normals, and in each eigenspace all but one are centred.)
+Distributions of an elliptical pair differ along one direction in each eigenspace of their relative scale. What is left
+of the eigenspace enters through one chi-square, and the Student-t mixing through one gamma variate: for equal scales
+three scalars a point, whatever the dimension. (Derived for this project: in coordinates that diagonalise the relative
+scale both quadratic forms are sums of squared normals, and in each eigenspace all but one are centred.)
 
-Points come in antithetic pairs, n and -n with the same chi-squares: what is odd in the shift cancels, so that a
+Points come in antithetic pairs, n and -n with the same chi-squares: odd terms in the shift cancel, so that a
 divergence of order shift^2 is not drowned by terms of order shift.
 """
 
@@ -21,8 +21,8 @@ from apcli.theory.distributions.radial import Radial
 from apcli.theory.distributions.shifts import Shift
 from apcli.theory.measures import NotDefined, Pair
 
-# Numbers drawn at once, the unit in which the generator is read, by the kind of device: on a CPU they stay in a core's
-# own cache; on CUDA each block costs some 20 launches and waits for their sums, whatever its size.
+# Numbers drawn at once, the unit in which the generator is read, by kind of device: on a CPU they fit into a core's
+# cache; on CUDA each block costs some 20 launches and waits for their sums, whatever its size.
 _BLOCKS = {"cpu": 2**14, "cuda": 2**22}
 _NUMBERS = 10**11  # more than that in one estimate would take hours
 _FARTHEST = 1e150  # squares beyond it overflow
@@ -44,16 +44,16 @@ class Elliptical(Protocol):
 
 
 def antithetic(pair: Pair, points: int, generator: torch.Generator) -> Iterator[torch.Tensor]:
-    """log first/second, float64 [n, 2] block by block, at antithetic pairs of points of the first law.
+    """log first/second, float64 [n, 2] block by block, at antithetic pairs of points of the first distribution.
 
     Args:
         pair: a Gaussian, Student-t or product pair.
-        points: in all, rounded up to whole pairs.
-        generator: of the draws, on the device where they are wanted.
+        points: total number, rounded up to whole pairs.
+        generator: of the draws, on their device.
 
     Raises:
-        NotDefined: laws that are not drawn.
-        ValueError: too many numbers to draw, or laws too far apart.
+        NotDefined: such distributions are not drawn.
+        ValueError: there are too many numbers to draw, or the distributions are too far apart.
     """
     pairs = -(-points // 2)
     if isinstance(pair, ProductPair):
@@ -62,30 +62,32 @@ def antithetic(pair: Pair, points: int, generator: torch.Generator) -> Iterator[
 
 
 def elliptical_parameters(pair: Pair) -> tuple[Shift, float, float]:
-    """The shift and the degrees of freedom of both laws; infinite ones are a Gaussian's.
+    """The shift and the degrees of freedom of both distributions; infinite ones are a Gaussian's.
 
     Raises:
-        NotDefined: the pair does not have them.
+        NotDefined: the pair has no shift and degrees of freedom.
     """
     if isinstance(pair, Elliptical):
         return pair.shift, pair.df, pair.pruned_df
-    raise NotDefined("only Gaussian, Student-t and product laws are drawn: predictive is exact, use --estimator exact")
+    raise NotDefined(
+        "only Gaussian, Student-t and product distributions are drawn: predictive is exact, use --estimator exact"
+    )
 
 
 def block_of(device: torch.device) -> int:
-    """How many numbers are drawn at once on ``device``."""
+    """The number of numbers to draw at once on ``device``."""
     return _BLOCKS.get(device.type, _BLOCKS["cpu"])
 
 
 def block_sizes(rows: int, width: int, numbers: int) -> Iterator[int]:
-    """``rows`` in blocks of at most ``numbers`` numbers, ``width`` to a row, but never less than a row.
+    """Divide ``rows`` into blocks of at most ``numbers`` numbers, ``width`` per row, but at least one row.
 
     Raises:
-        ValueError: so many numbers that it would take hours.
+        ValueError: drawing all the numbers would take hours.
     """
     if rows * width > _NUMBERS:
         raise ValueError(
-            f"{rows} draws of {width} numbers each would take hours: take fewer --samples or --repeats, "
+            f"{rows} draws of {width} numbers each would take hours: use fewer --samples or --repeats, "
             "or --estimator exact"
         )
     size = max(1, numbers // width)
@@ -93,10 +95,11 @@ def block_sizes(rows: int, width: int, numbers: int) -> Iterator[int]:
 
 
 def _check_near(shift: Shift) -> None:
-    """Raise ValueError where the laws are too far apart, or too singular, for a log-ratio in double precision."""
+    """Raise ValueError if the distributions are too far apart, or too singular, for double precision."""
     if not (shift.delta < _FARTHEST and np.all(np.abs(shift.log_eigenvalues) < math.log(_FARTHEST))):
         raise ValueError(
-            f"the laws are {shift.delta:g} standard deviations apart, or one is singular: use --estimator exact"
+            f"the distributions are {shift.delta:g} standard deviations apart, or one is singular: "
+            "use --estimator exact"
         )
 
 
@@ -105,9 +108,9 @@ def _elliptical(
 ) -> Iterator[torch.Tensor]:
     """log p/q [n, 2] at points of p, from a normal and a chi-square for each eigenvalue, and a gamma for df.
 
-    With t = 2 g / df, g ~ Gamma(df / 2), and R_i the squared length in eigenspace i, the quadratic forms are
-    Q1 = sum R_i / t and Q2 = Q1 + (sum e_i R_i + t delta^2 +- 2 sqrt(t) sum sqrt(lambda_i) delta_i n_i) / t. Only
-    their difference meets the logarithm, relative to Q1: equal laws have log-ratio 0, close ones keep their digits.
+    With t = 2 g / df, g ~ Gamma(df / 2), and R_i the squared length in eigenspace i, the quadratic forms are Q1 = sum
+    R_i / t and Q2 = Q1 + (sum e_i R_i + t delta^2 +- 2 sqrt(t) sum sqrt(lambda_i) delta_i n_i) / t. Only their
+    difference is in the logarithm, relative to Q1: equal distributions have log-ratio 0, close ones stay accurate.
     """
     _check_near(shift)
     dim, gaussian = shift.dim, math.isinf(df) and math.isinf(other_df)
@@ -139,7 +142,7 @@ def _elliptical(
 
 
 def _log_mixing(df: float, ones: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """log(2 g / df), g ~ Gamma(df / 2): by a power of a uniform variable where g itself may underflow."""
+    """log(2 g / df), g ~ Gamma(df / 2), using a power of a uniform variable if g itself may underflow."""
     if math.isinf(df):
         return torch.zeros_like(ones)
     half, few = df / 2, df < _FEW
@@ -154,7 +157,7 @@ def _log_mixing(df: float, ones: torch.Tensor, generator: torch.Generator) -> to
 def _product(pair: ProductPair, pairs: int, generator: torch.Generator) -> Iterator[torch.Tensor]:
     """log p/q [n, 2] at points of p: a sum over coordinates, in units of the dense scale.
 
-    Coordinates without a difference matter only when the scales differ. A wide vector is summed part by part.
+    Coordinates without a difference matter only if the scales differ. A wide vector is summed part by part.
     """
     if len(pair.differences) and not np.max(np.abs(pair.differences)) / pair.scale < _FARTHEST:
         raise ValueError(f"weights differ by {_FARTHEST:g} scales or more: use --estimator exact")

@@ -1,7 +1,6 @@
-"""Monte Carlo with honest errors: every measure as an average of the log-ratio of two laws over random points.
+"""Monte Carlo with standard errors: every measure as an average of two distributions' log-ratio over random points.
 
-The points are in ``log_ratios.py``, as few scalars each, and in ``naive.py``, whole vectors; the averages are in
-``functionals.py``.
+The points come from ``log_ratios.py``, a few scalars each, or ``naive.py``, whole vectors; ``functionals.py`` averages.
 """
 
 from collections.abc import Iterator
@@ -23,20 +22,21 @@ def estimate(pair: Pair, measure: Choice[MeasureRow], samples: int, repeats: int
 
     Args:
         pair: a Gaussian, Student-t or product pair.
-        measure: any whose row says how it is drawn.
+        measure: any whose row has a functional of draws.
         samples: latent points at which the log-ratio is evaluated, antithetic partners counted; measures that need
-            draws from both laws take half of them from each.
-        repeats: as many times ``samples``, the draws all different.
-        seed: of a generator of its own on ``device``; the same arguments give the same number.
-        device: as ``--device`` names it; one with double precision.
+            draws from both distributions take half of them from each.
+        repeats: multiplies ``samples``; all draws are different.
+        seed: of a separate generator on ``device``; the same arguments give the same number.
+        device: a name as for ``--device``; it needs double precision.
 
     Returns:
         The mean over all draws, and its standard error from the averages of antithetic pairs. An integral that is known
-        to be infinite is infinite without error. Where the log-ratio has no variance (KL of a Student-t law of df <= 4
-        from a Gaussian) the standard error is too small; so it is for Renyi orders where few draws carry the sum.
+        to be infinite is infinite without error. Where the log-ratio has no variance (KL of a Student-t distribution of
+        df <= 4 from a Gaussian) the standard error is too small; so it is for Renyi orders where few draws carry the
+        sum.
 
     Raises:
-        NotDefined: the measure is no average over draws, or the pair's laws are not drawn.
+        NotDefined: the measure is no average over draws, or the pair's distributions are not drawn.
         ValueError: a number is out of range.
     """
     generator = torch.Generator(device_of(device)).manual_seed(seed)
@@ -46,7 +46,7 @@ def estimate(pair: Pair, measure: Choice[MeasureRow], samples: int, repeats: int
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """Short operations gain little from torch's threads, and lose thirtyfold where a busy machine makes them wait."""
+    """Use one thread: short operations gain little from torch's threads, and lose thirtyfold on a busy machine."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

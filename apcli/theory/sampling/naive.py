@@ -1,7 +1,7 @@
 """Monte Carlo as published: whole latent vectors drawn with Pyro, the mean of the difference of two log-densities.
 
-Kept to check the others against it. It costs dim^2 operations a draw where ``monte_carlo`` needs three scalars, and has
-no antithetic pairs: for small divergences the standard error exceeds the value.
+Kept as a check on the other estimators. It costs dim^2 operations per draw where ``monte_carlo`` needs three scalars,
+and has no antithetic pairs: for small divergences the standard error exceeds the value.
 """
 
 import math
@@ -30,18 +30,18 @@ def estimate(pair: Pair, measure: Choice[MeasureRow], samples: int, repeats: int
 
     Arguments, result and errors are those of ``monte_carlo.estimate``; the standard error is that of independent draws.
     The vectors of an elliptical pair are in coordinates in which the pruned scale matrix is the identity, the dense one
-    diagonal, and the shift along one axis of each eigenspace: the log-ratio has the same law in all coordinates.
-    Double precision (the published code has single), so that what is off is the draws' doing. The dense law is drawn
-    for ``kl``, as it is defined, where the published code draws the pruned one.
+    diagonal, and the shift along one axis of each eigenspace: the log-ratio has the same distribution in all
+    coordinates. Double precision (the published code has single) leaves only the draws as a source of error. The dense
+    distribution is drawn for ``kl``, as it is defined, where the published code draws the pruned one.
 
     Raises:
-        ValueError: more dimensions than a scale matrix can have here.
+        ValueError: the scale matrix would have too many dimensions.
     """
     if not isinstance(pair, ProductPair):
         dim = elliptical_parameters(pair)[0].dim
         if dim > _LARGEST:
             raise ValueError(
-                f"mc-naive needs a scale matrix of {dim} x {dim}: at most {_LARGEST} dimensions; "
+                f"mc-naive needs a scale matrix of {dim} x {dim}: expected at most {_LARGEST} dimensions; "
                 "average the weights (groups=100), or use --estimator mc"
             )
     where = device_of(device)
@@ -59,7 +59,7 @@ def _draws(pair: Pair, points: int, device: torch.device) -> Iterator[torch.Tens
 
 
 def _elliptical(pair: Pair, device: torch.device) -> tuple[Any, Any]:
-    """The two laws in Pyro, the pruned one standard."""
+    """The two distributions in Pyro, the pruned one standard."""
     import pyro.distributions as pyro
 
     shift, df, pruned_df = elliptical_parameters(pair)
@@ -79,7 +79,7 @@ def _elliptical(pair: Pair, device: torch.device) -> tuple[Any, Any]:
 
 
 def _product(pair: ProductPair, device: torch.device) -> tuple[Any, Any]:
-    """The two laws in Pyro: independent coordinates, those without a difference too."""
+    """The two distributions in Pyro: independent coordinates, those without a difference too."""
     import pyro.distributions as pyro
 
     location = np.zeros(pair.dim)

@@ -1,25 +1,25 @@
-"""How far two orders of the same things agree: Kendall's tau-b, and what a bootstrap over the things says of it."""
+"""The agreement of two orders of the same items: Kendall's tau-b, and its bootstrap over the items."""
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 RESAMPLES = 2000
-LEAST = 5  # of fewer things a resample often holds one or two alone, and its tau-b says nothing
-_SEED = 0  # a report made twice is the same, and all measures meet the same resamples
+LEAST = 5  # with fewer items a resample often holds only one or two, whose tau-b is meaningless
+_SEED = 0  # a report made twice is the same, and all measures use the same resamples
 _LEVEL = 0.95
 
 
 def tau_b(x: ArrayLike, y: ArrayLike) -> float | None:
-    """tau-b of ``x`` and ``y``, [n] each; None where either is constant. Kendall 1945, doi:10.1093/biomet/33.3.239."""
+    """tau-b of ``x`` and ``y``, [n] each; None if either is constant. Kendall 1945, doi:10.1093/biomet/33.3.239."""
     tau = float(_over(np.ones((1, len(np.asarray(x)))), x, y)[0])
     return None if np.isnan(tau) else tau
 
 
 def bootstrap(x: ArrayLike, y: ArrayLike) -> np.ndarray:
-    """tau-b of ``x`` and ``y`` ([n] each) over resamples of the n things with replacement: float64 [RESAMPLES].
+    """tau-b of ``x`` and ``y`` ([n] each) over resamples of the n items with replacement: float64 [RESAMPLES].
 
-    Calls with the same n see the same resamples in the same order, so that differences of two results are paired. A
-    thing drawn twice is tied with itself. NaN where all that was drawn is tied in ``x`` or in ``y``.
+    Calls with the same n use the same resamples in the same order, so that differences of two results are paired. An
+    item drawn twice is tied with itself. NaN if all drawn items are tied in ``x`` or in ``y``.
 
     Efron 1979, doi:10.1214/aos/1176344552.
     """
@@ -28,7 +28,7 @@ def bootstrap(x: ArrayLike, y: ArrayLike) -> np.ndarray:
 
 
 def interval(values: np.ndarray) -> tuple[float, float] | None:
-    """The percentile interval, 95 %, of the bootstrapped values that are known; None where none is."""
+    """The 95 % percentile interval of the bootstrapped values without NaN; None if there are none."""
     known = values[~np.isnan(values)]
     if not known.size:
         return None
@@ -37,10 +37,10 @@ def interval(values: np.ndarray) -> tuple[float, float] | None:
 
 
 def _over(drawn: np.ndarray, x: ArrayLike, y: ArrayLike) -> np.ndarray:
-    """tau-b for each row c of ``drawn`` [rows, n], which says how often each thing counts.
+    """tau-b for each row c of ``drawn`` [rows, n], the number of times that each item counts.
 
-    With K the matrix of signs of x_i - x_j times those of y_i - y_j, the pairs in agreement less those in disagreement
-    are c' K c / 2; the pairs untied in x, and those untied in y, are likewise had from absolute signs.
+    With K the matrix of signs of x_i - x_j times those of y_i - y_j, the pairs in agreement minus those in disagreement
+    are c' K c / 2; the pairs untied in x, and those untied in y, follow from absolute signs in the same way.
     """
     signs_x, signs_y = (np.sign(np.subtract.outer(v, v)) for v in (np.asarray(x, float), np.asarray(y, float)))
     counts = drawn.astype(float)

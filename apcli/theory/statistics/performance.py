@@ -10,11 +10,11 @@ def difference(dense: Mapping[str, Any] | None, pruned: Mapping[str, Any] | None
     """|L(dense) - L(pruned)| in mean cross-entropy (nats) and in accuracy (percentage points), for each split.
 
     Args:
-        dense: per split, an object with ``loss`` and ``accuracy``; what is missing is not known.
-        pruned: likewise, on the same data.
+        dense: per split, an object with ``loss`` and ``accuracy``; missing ones are unknown.
+        pruned: the same for the pruned network, on the same data.
 
     Source: arXiv:2403.00155, Definition 6, where PD is a difference of risks; its experiments plot that of accuracies.
-    A split that is not known on both sides, or whose loss is not finite, is None.
+    A split that is unknown on either side, or whose loss is not finite, is None.
     """
     return {split: _difference((dense or {}).get(split), (pruned or {}).get(split)) for split in SPLITS}
 

@@ -414,7 +414,7 @@ def test_long_rows_of_two_covariances():
     long = Rows(lambda: iter(()), 3, 4097)
     with pytest.raises(ValueError, match=r"has rows of 4097 weights.*up to 4096: use pruned_cov=same, or cov=diag"):
         rows(long, long, 1.0, "same", shrinkage="auto", pruned_cov="own")
-    with pytest.raises(ValueError, match="use one rho for both laws"):
+    with pytest.raises(ValueError, match="use one rho for both distributions"):
         ar1(long, long, 1.0, "same", rho=0.5, pruned_rho="0.4")
     assert ar1(long, long, 1.0, "same", rho=0.5, pruned_rho="0.5").by_rows
 

@@ -194,8 +194,8 @@ def test_labels_have_no_metric():
         (np.zeros(3), np.zeros(3), r"shapes \(3,\)"),
         (np.zeros((0, 3)), np.zeros((0, 3)), r"shapes \(0, 3\)"),
         (np.zeros((2, 3)), np.zeros((2, 3)), "no log-probabilities"),
-        (np.log([[0.5, 0.5]]), np.array([[0.0, -np.inf]]), "finite ones whose sum is 1"),
-        (np.log([[0.5, 0.5]]), np.array([[np.nan, 0.0]]), "finite ones whose sum is 1"),
+        (np.log([[0.5, 0.5]]), np.array([[0.0, -np.inf]]), "finite ones that sum to 1"),
+        (np.log([[0.5, 0.5]]), np.array([[np.nan, 0.0]]), "finite ones that sum to 1"),
     ],
 )
 def test_tables_that_are_no_predictions(p, q, match):

@@ -130,7 +130,7 @@ def test_laplace_orders_whose_integral_diverges():
 
 
 def test_orders_that_are_too_high_for_cauchy():
-    with pytest.raises(ValueError, match="renyi:alpha is 81: expected an order up to 80 for Cauchy laws"):
+    with pytest.raises(ValueError, match="renyi:alpha is 81: expected an order up to 80 for Cauchy distributions"):
         cauchy_law.renyi(np.ones(1), 81.0, 1.0, 1.0)
 
 
@@ -169,7 +169,7 @@ def test_wasserstein_of_one_weight_by_quantiles():
     assert laplace_law.w2(1.1, 1, 0.7, 1.9) == pytest.approx(math.sqrt(squared), rel=1e-7)
     assert laplace_law.w2(1e200, 3, 1.0, 1.0) == 1e200
     assert cauchy_law.w2(1.1, 1, 0.7, 0.7) == 1.1
-    with pytest.raises(NotDefined, match="w2 of Cauchy laws of different scales is infinite"):
+    with pytest.raises(NotDefined, match="w2 of Cauchy distributions of different scales is infinite"):
         cauchy_law.w2(1.1, 1, 0.7, 1.9)
 
 
