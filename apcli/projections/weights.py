@@ -25,7 +25,7 @@ _LONG_ROWS = 8  # blocks at a time
 _THREADS = 8  # each holds a few blocks; more would wait for memory
 
 Distribution = Choice[DistributionRow]
-Key = tuple[tuple[str, Parameter], ...]  # choices of one key need the same numbers of the weights
+ChoiceKey = tuple[tuple[str, Parameter], ...]  # choices of one key need the same numbers of the weights
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ class WeightProjections:
         self.keep = keep
         self.by_layer, self.network = level != "network", level != "layer"
         self._origin = ""
-        self._covariances: dict[tuple[str, Key], Any] = {}
+        self._covariances: dict[tuple[str, ChoiceKey], Any] = {}
         self._threads: Executor = ThreadPoolExecutor(min(_THREADS, os.cpu_count() or 1))
 
     def of(self, tensors: Sequence[Tensors], origin: str, *, whole: bool) -> dict[str, dict[str, Shift | Pair]]:
@@ -127,7 +127,7 @@ class WeightProjections:
         size = sum(t.layer.size for t in tensors)
         pooled = self.network and whole
         together = {key: _grouped(c, size, POOLED) for key, c in distinct.items() if pooled and _groups(c)}
-        by_layer: dict[Key, list[Reduction]] = {key: [] for key in distinct}
+        by_layer: dict[ChoiceKey, list[Reduction]] = {key: [] for key in distinct}
         offset = 0
         for t in tensors:
             own = {k: self._reduction(c, t) for k, c in distinct.items() if self.by_layer or not _groups(c)}
@@ -136,7 +136,7 @@ class WeightProjections:
             for key, reduction in own.items():
                 by_layer[key].append(reduction)
             offset += t.layer.size
-        found: dict[Key, dict[str, Shift | Pair]] = {}
+        found: dict[ChoiceKey, dict[str, Shift | Pair]] = {}
         for key, members in by_layer.items():
             found[key] = {t.layer.name: r.joined([r]) for t, r in zip(tensors, members, strict=False) if self.by_layer}
             if pooled:
@@ -196,7 +196,7 @@ class WeightProjections:
             blocks.close()  # type: ignore[attr-defined]  # a generator, whose end calls off what has not begun
 
 
-def key_of(choice: Distribution) -> Key:
+def key_of(choice: Distribution) -> ChoiceKey:
     """What of a choice bears on the numbers that its layers are reduced to."""
     if choice.row.form is Form.INDEPENDENT:
         return (("family", choice.spec),)
