@@ -56,6 +56,21 @@ TABLES: list[tuple[str, Table, str]] = [
 METHODS_INTRO = """
 Everything that can be named on the command line. Parameters follow the name: `name:key=value:key=value`. An unknown
 name is answered with a list of the known ones.
+
+A method, a scope, a distribution or a model can be your own: `path/to/file.py:function`. Its keyword-only arguments
+are its parameters (`path/to/file.py:function:key=value`), the first line of its docstring is its summary, and
+checkpoints and records identify it by its file's SHA-256. It is called with
+
+* `prune --method`: `weight`, one layer's, and returns scores of its shape, larger stays. With
+  `function.needs = ("network", "data")` it gets a `Subject` (`apcli.criteria.subject`) and returns scores by tensor.
+* `prune --method` with `--structure filter`: `group`, the weights of some channels (`apcli.criteria.filters`); it
+  returns a score for each channel.
+* `prune --scope`: `units, budget, context` (`apcli.allocations`); it returns how many weights of each unit go. With
+  `function.needs = ("scores",)` it may call `context.lowest`.
+* `divergence --dist`: `shift`, what two distributions differ by (`apcli.theory.distributions.shifts`); it returns a
+  `Pair` (`apcli.theory.measures`).
+
+[examples/own_criterion.py](../examples/own_criterion.py) is a method in ten lines.
 """
 
 RECORDS_INTRO = """

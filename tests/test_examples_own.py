@@ -96,7 +96,7 @@ def test_another_code_of_that_name_is_another_run(dense):
 @pytest.mark.parametrize(
     ("function", "words"),
     [
-        ("half", "scores of shape 1x6 for 8x6: expected one for each weight"),
+        ("half", "scores of shape 1x6 for 8x6: expected one score for each weight"),
         ("unknown", "a NaN score"),
         ("fails", "AttributeError: 'numpy.ndarray' object has no attribute 'no_such_thing'"),
     ],

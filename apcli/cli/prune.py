@@ -15,7 +15,9 @@ from apcli.configs.prune import PruneConfig
 from apcli.configs.values import config_of
 from apcli.criteria import FILTER_METHODS, METHODS
 
-_METHODS = f"{', '.join(METHODS.names)}; of filters {', '.join(FILTER_METHODS.names)}; default lowest, l1"
+_METHODS = (
+    f"{', '.join(METHODS.names)}; of filters {', '.join(FILTER_METHODS.names)}; or FILE.py:function; default lowest, l1"
+)
 
 OPTIONS = {
     "sparsity": Annotated[
@@ -26,7 +28,10 @@ OPTIONS = {
         typer.Option("--compression", metavar="LIST", help="instead of --sparsity: parameters / kept parameters"),
     ],
     "method": Annotated[str | None, typer.Option("--method", "--criterion", metavar="LIST", help=_METHODS)],
-    "scope": Annotated[str, typer.Option("--scope", help=f"over what weights are ranked: {', '.join(SCOPES.names)}")],
+    "scope": Annotated[
+        str,
+        typer.Option("--scope", help=f"over what weights are ranked: {', '.join(SCOPES.names)}, or FILE.py:function"),
+    ],
     "layers": shared.Layers,
     "exclude": shared.Exclude,
     "layer_sparsity": Annotated[

@@ -26,7 +26,10 @@ Model = Annotated[
 ]
 
 Dist = Annotated[
-    str, typer.Option("--dist", metavar="LIST", help=f"{', '.join(DISTRIBUTIONS.names)}, as name:key=value")
+    str,
+    typer.Option(
+        "--dist", metavar="LIST", help=f"{', '.join(DISTRIBUTIONS.names)}, FILE.py:function; as name:key=value"
+    ),
 ]
 Measure = Annotated[
     str, typer.Option("--measure", metavar="LIST", help=f"{', '.join(MEASURES.names)}, as name:key=value")
