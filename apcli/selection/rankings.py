@@ -89,7 +89,26 @@ class ScoreRanking:
         return self.scores.size
 
     def ranks(self, start: int, stop: int) -> np.ndarray:
-        # Adding 0 turns -0.0 into 0.0. To order as integers, negative numbers flip all bits, the others the sign bit.
-        bits = (self.scores[start:stop] + 0.0).view(np.uint64)
-        ranks = np.where(bits >> np.uint64(63), ~bits, bits | np.uint64(1 << 63))
-        return np.where(self.entry.run(start, stop) == 0, np.uint64(0), ranks)
+        return np.where(self.entry.run(start, stop) == 0, np.uint64(0), _in_order(self.scores[start:stop]))
+
+
+class ChannelRanking:
+    """Ranks of a group's channels by their scores (float64 [channels], larger = keep, no NaN)."""
+
+    bits = 64
+
+    def __init__(self, scores: np.ndarray) -> None:
+        self.scores = scores
+
+    @property
+    def size(self) -> int:
+        return self.scores.size
+
+    def ranks(self, start: int, stop: int) -> np.ndarray:
+        return _in_order(self.scores[start:stop])
+
+
+def _in_order(scores: np.ndarray) -> np.ndarray:
+    """Unsigned integers in the order of float64 numbers: negative ones have all bits turned, others the sign bit."""
+    bits = (scores + 0.0).view(np.uint64)  # added to 0, -0.0 is 0.0
+    return np.where(bits >> np.uint64(63), ~bits, bits | np.uint64(1 << 63))

@@ -6,7 +6,7 @@ import pytest
 from apcli.checkpoints.files.entries import FLOATS, Entry
 from apcli.criteria import METHODS
 from apcli.selection import rankings
-from apcli.selection.rankings import MagnitudeRanking, ScoreRanking, common_dtype, magnitudes
+from apcli.selection.rankings import ChannelRanking, MagnitudeRanking, ScoreRanking, common_dtype, magnitudes
 
 
 def entry(values, dtype="F32"):
@@ -66,3 +66,11 @@ def test_scores_order_as_floats_with_zero_weights_first():
     assert (ranks > 0).all()
     zeros = ScoreRanking(scores, entry([1, 1, 1, 1, -0.0, 1, 1, 0, 1])).ranks(0, 9)
     assert np.flatnonzero(zeros == 0).tolist() == [4, 7]
+
+
+def test_channels_are_ranked_by_their_scores():
+    scores = np.array([1.5, -np.inf, 0.0, -0.0, np.finfo(np.float64).min, -2.0, np.inf])
+    ranks = ChannelRanking(scores).ranks(0, scores.size)
+    assert np.argsort(ranks, kind="stable").tolist() == np.argsort(scores, kind="stable").tolist()
+    assert ranks[2] == ranks[3]
+    assert ChannelRanking(scores).ranks(2, 4).tolist() == ranks[2:4].tolist()

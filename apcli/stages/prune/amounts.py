@@ -1,6 +1,6 @@
 """How many weights of each layer, or channels of each group, go: resolved once, by every option that says so."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -85,6 +85,10 @@ class Amounts:
             return {name: (count, count) for name, count in self.known.items()}
         most = sum(unit.most for unit in self.units)
         return {u.name: (max(0, self.removed - (most - u.most)), min(self.removed, u.most)) for u in self.units}
+
+    def of(self, names: Collection[str]) -> "Amounts":
+        """The same of some of the units alone."""
+        return replace(self, units=tuple(unit for unit in self.units if unit.name in names))
 
     def on_the_way(self, share: float) -> "Amounts":
         """At a share of the way: sparsity 1 - (1 - s)^share (Tanaka et al. 2020, arXiv:2006.05467)."""

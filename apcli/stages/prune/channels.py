@@ -6,25 +6,27 @@ columns of those that read it. In the compact file they are gone, and the lineag
 
 import logging
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
-import torch
 from torch import nn
 
+from apcli.allocations.units import Unit
 from apcli.channels.cut_check import CutCheck, Cuts, Removed, cuts_of, kept_of
-from apcli.channels.groups import ChannelGroup, channel_groups
+from apcli.channels.groups import ChannelGroup
 from apcli.checkpoints.checkpoint import Checkpoint
 from apcli.checkpoints.files.entries import Derived, Entry
 from apcli.checkpoints.kept_channels import KeptIndices, narrowed
-from apcli.checkpoints.layers import Layer
 from apcli.errors import UsageError, VerificationError
 from apcli.models.spec import ModelSpec
 from apcli.probes.undisturbed import Batches
 from apcli.registry.tables import Choice, Row
+from apcli.selection.ranked import Ranked
+from apcli.selection.rankings import ChannelRanking
+from apcli.stages.prune.amounts import Amounts
+from apcli.stages.prune.channel_amounts import Candidates
 from apcli.stages.prune.channel_scores import FilterScores
-from apcli.stages.prune.channel_shares import SCOPES, Shares, masks_of, share_of_groups
 from apcli.words import few
 
 log = logging.getLogger("apcli")
@@ -49,13 +51,12 @@ class FilterResult:
 
 
 class FilterPruner:
-    """Removes channels of one checkpoint, by any method and shares.
+    """Removes channels of one checkpoint, by any method and amounts.
 
     Args:
         network: of the checkpoint's weights; without ``batches`` an outline of it will do.
-        layers: those selected; a group of channels takes part where one of them makes it.
+        candidates: the groups that take part; one for which the network is not the same without channels is left out.
         batches: for methods that need data.
-        excluded: tensors that keep a group out where they make its channels.
 
     Raises:
         UsageError: no channel can be removed; the message says why.
@@ -66,50 +67,43 @@ class FilterPruner:
         source: Checkpoint,
         network: nn.Module,
         spec: ModelSpec,
-        layers: Sequence[Layer],
+        candidates: Candidates,
         batches: Batches | None,
-        excluded: Iterable[str] = (),
     ) -> None:
         self.source = source
-        self.selected = {layer.tensor for layer in layers}
-        self.reasons: dict[str, str] = {}  # by tensor, why the channels that it makes must stay
-        groups = self._taking_part(channel_groups(network, torch.zeros(1, *spec.input_size)), set(excluded))
         self.check = CutCheck(network, spec.input_size)
         draws = np.random.default_rng(0)
-        halves = {g.name: np.sort(draws.permutation(g.size)[: g.size // 2]) for g in groups}
-        self.groups = self._agreeing(groups, halves)
+        halves = {g.name: np.sort(draws.permutation(g.size)[: g.size // 2]) for g in candidates.groups}
+        self.candidates = replace(candidates, groups=tuple(self._agreeing(candidates.groups, halves)))
         self.scores = FilterScores(source, network, self.groups, batches)
 
-    def prune(
-        self, method: Choice[Row], shares: Shares, scope: str, seed: int, min_keep: float, compact: bool
-    ) -> FilterResult:
+    @property
+    def groups(self) -> tuple[ChannelGroup, ...]:
+        """Those that take part."""
+        return self.candidates.groups
+
+    def prune(self, method: Choice[Row], amounts: Amounts, seed: int, compact: bool) -> FilterResult:
         """Remove the channels that ``method`` scores lowest.
 
         Channels that no layer reads any more (an earlier pruning's) go first, and in any case. The result depends on
         the arguments alone: a group that has to stay whole here takes part again in the next call.
 
-        Args:
-            scope: ``layer``, each group loses round(share * channels); or ``global``, all are ranked together.
-            min_keep: so many channels of a group stay, or this share of them if below 1; at least one.
-
         Raises:
-            UsageError: the scope, the shares or the method do not suit.
+            UsageError: the amounts or the method do not suit.
             ApcliError: a score is NaN or Inf.
         """
-        if scope not in SCOPES:
-            raise UsageError(f"--scope is {scope!r}: channels are ranked by {' or '.join(SCOPES)}")
-        share_of = share_of_groups(self.groups, shares, self.selected, self.reasons)
-        groups = [group for group in self.groups if group.name in share_of]
+        groups = [group for group in self.groups if group.name in amounts.asked]
         scores = {group.name: self.scores.of(group, method, seed) for group in groups}
+        ranked = Ranked({name: ChannelRanking(score) for name, score in scores.items()})
         while True:
-            asked = [share_of[group.name] for group in groups]
-            masks = masks_of([scores[group.name] for group in groups], scope, asked, min_keep)
-            removed = {group.name: np.flatnonzero(~mask) for group, mask in zip(groups, masks, strict=True)}
+            part = amounts.of({group.name for group in groups})
+            counts = part.counts(ranked)
+            removed = {unit.name: _lowest(ranked, unit, counts[unit.name], scores[unit.name]) for unit in part.units}
             left = self._agreeing(groups, removed)
             if len(left) == len(groups):
                 break
             groups = left
-        self._tell_unread([scores[group.name] for group in groups], masks, asked)
+        self._tell_unread([scores[group.name] for group in groups], removed, sum(counts.values()))
         cuts = cuts_of(groups, removed)
         entries, kept = dict(self.source.entries), {**self.source.lineage.kept}
         for name, cut in cuts.items():
@@ -119,12 +113,12 @@ class FilterPruner:
                 for dim, indices in stay.items():
                     kept[name] = self._narrowed(name, kept.get(name, {}), dim, indices)
         channels = (sum(map(len, removed.values())), sum(group.size for group in groups))
-        if not channels[0] and any(share_of.values()):
+        if not channels[0] and any(amounts.asked.values()):
             log.warning(
                 "%s: no channel is removed: in every group the share asked for rounds to none, or --min-keep keeps all",
                 self.source.label,
             )
-        return FilterResult(entries, self._pruned(groups, cuts, share_of), kept or None, channels)
+        return FilterResult(entries, self._pruned(groups, cuts, amounts.asked), kept or None, channels)
 
     def _pruned(
         self, groups: Sequence[ChannelGroup], cuts: Mapping[str, Cuts], share_of: Mapping[str, float]
@@ -143,29 +137,6 @@ class FilterPruner:
             return narrowed(kept, dim, self.source.entries[name].shape[dim], stay)
         except ValueError as error:
             raise VerificationError(f"{self.source.label}: the kept channels of {name} are wrong: {error}") from None
-
-    def _taking_part(self, groups: Sequence[ChannelGroup], excluded: set[str]) -> list[ChannelGroup]:
-        """The groups that a selected layer makes and that can lose channels."""
-        free: list[ChannelGroup] = []
-        reasons: dict[str, list[str]] = {}
-        for group in groups:
-            makers = {part.tensor for part in group.producers}
-            if makers & self.selected:
-                reason = group.fixed or ("a layer of --exclude makes them" if makers & excluded else "")
-                if reason:
-                    reasons.setdefault(reason, []).append(group.name)
-                    self.reasons |= dict.fromkeys(makers, reason)
-                else:
-                    free.append(group)
-        why = "; ".join(f"{few(names)}: {reason}" for reason, names in reasons.items())
-        if not free:
-            raise UsageError(
-                f"{self.source.label} has no channels that can be removed of these layers"
-                f"{f' ({why})' if why else ''}: choose other --layers, or --structure weight"
-            )
-        if why:
-            log.info("%s: these keep their channels: %s", self.source.label, why)
-        return free
 
     def _agreeing(self, groups: Sequence[ChannelGroup], removed: Removed) -> list[ChannelGroup]:
         """The groups without those for which removing these channels is not what zeros in their place are.
@@ -186,16 +157,22 @@ class FilterPruner:
                 )
         return [group for group in groups if group not in failing]
 
-    def _tell_unread(self, scores: Sequence[np.ndarray], masks: Sequence[np.ndarray], shares: Sequence[float]) -> None:
+    def _tell_unread(self, scores: Sequence[np.ndarray], removed: Removed, wanted: int) -> None:
         """Say so where channels that no layer reads make more than what was asked for; of 0 that is what was wanted."""
         unread = sum(int(np.isneginf(score).sum()) for score in scores)
-        removed = sum(int(mask.size - np.count_nonzero(mask)) for mask in masks)
-        wanted = sum(round(share * mask.size) for share, mask in zip(shares, masks, strict=True))
-        if unread and removed > wanted > 0:
+        gone = sum(map(len, removed.values()))
+        if unread and gone > wanted > 0:
             log.warning(
                 "%s: %d channels are removed where %d were asked for: no layer reads the others",
-                *(self.source.label, removed, wanted),
+                *(self.source.label, gone, wanted),
             )
+
+
+def _lowest(ranked: Ranked, unit: Unit, count: int, scores: np.ndarray) -> np.ndarray:
+    """The channels of a group that go, ascending: those without a reader in any case, but not below its least."""
+    unread = int(np.isneginf(scores).sum())
+    cut = ranked.cut(unit.name, max(count, min(unread, unit.most)))
+    return np.flatnonzero(~cut.kept(ranked.rankings[unit.name].ranks(0, unit.size), 0))
 
 
 def _without(entry: Entry, stay: Mapping[int, np.ndarray], compact: bool) -> Entry:

@@ -7,10 +7,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from apcli.allocations.budgets import Sparsity
+from apcli.channels.groups import channel_groups
 from apcli.checkpoints.checkpoint import Checkpoint
 from apcli.checkpoints.files.entries import Entry
-from apcli.checkpoints.layers import Layer, select
+from apcli.checkpoints.layers import Layer
 from apcli.checkpoints.state_dicts import entry_of
 from apcli.configs.prune import PruneConfig
 from apcli.criteria.subject import Masks, Scores, Subject
@@ -22,12 +22,10 @@ from apcli.networks import Networks, batches_of
 from apcli.probes.undisturbed import Batches
 from apcli.progress import Tell
 from apcli.registry.tables import Choice, Row
-from apcli.stages.prune.channel_shares import Named, Shares
+from apcli.stages.prune.channel_amounts import Candidates, amounts_of_channels, candidates_of
 from apcli.stages.prune.channels import FilterPruner, FilterResult
 from apcli.stages.prune.requests import Request, needs_data
 from apcli.words import few
-
-_BY_LAYER = "--layer-sparsity"
 
 
 class NetworkScores:
@@ -114,22 +112,24 @@ class ScoredNetwork:
         dtypes = {name: tensor.dtype for name, tensor in self.model.state_dict().items()}
         return {name: entry_of(torch.from_numpy(w).to(dtypes[name])) for name, w in weights.items()}
 
+    def candidates(self, layers: Sequence[Layer]) -> Candidates:
+        """The groups of channels that these layers make and that can lose some, by the network's graph alone.
+
+        Raises:
+            UsageError: there are none.
+        """
+        groups = channel_groups(self.model, torch.zeros(1, *self.spec.input_size))
+        return candidates_of(self.source, groups, layers, self.config.exclude)
+
     def filters(self, layers: Sequence[Layer], request: Request) -> FilterResult:
         """The checkpoint without some of its channels."""
-        source, config, method = self.source, self.config, request.method
-        kind = "data" if "data" in method.row.needs else "weights"
+        method, kind = request.method, "data" if request.needs("data") else "weights"
         if kind not in self._filters:
             batches = self._batches(method) if kind == "data" else None
-            unwanted = [] if config.exclude is None else select(source, config.exclude, option="--exclude")
-            excluded = [layer.tensor for layer in unwanted]
-            self._filters[kind] = FilterPruner(source, self.model, self.spec, layers, batches, excluded)
-        named = [
-            Named(f"{pattern}={share:g}", share, frozenset(x.tensor for x in select(source, pattern, None, _BY_LAYER)))
-            for pattern, share in config.layer_sparsity
-        ]
-        shares = Shares(request.amount.removed if isinstance(request.amount, Sparsity) else None, named)
-        pruner, seed = self._filters[kind], request.seed or 0
-        return pruner.prune(method, shares, config.scope, seed, config.min_keep, config.compact)
+            self._filters[kind] = FilterPruner(self.source, self.model, self.spec, self.candidates(layers), batches)
+        pruner = self._filters[kind]
+        amounts = amounts_of_channels(self.source, pruner.candidates, request.amount, self.config)
+        return pruner.prune(method, amounts, request.seed or 0, self.config.compact)
 
     def _run(self, method: Choice[Row], subject: Subject) -> Any:
         self.tell(f"{method.spec} of {self.source.label}")

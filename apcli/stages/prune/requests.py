@@ -42,6 +42,13 @@ class ZerosOf:
 
 Amount = Sparsity | Compression | Pattern | ByLayer | ZerosOf
 
+# Why allocations that need this have nothing to say of channels.
+_OF_WEIGHTS = {
+    "rows": "it spreads zeros over the inputs of each output unit",
+    "extents": "it goes by the extents of one weight, and a group of channels lies in several",
+    "ends": "it needs a first and a last layer, and several layers make a group of channels",
+}
+
 MASK = Choice(Row("mask", "", "what another file's zeros are goes", "", ("mask",)), {})
 
 
@@ -64,7 +71,7 @@ def check(config: PruneConfig, outputs: Outputs) -> None:
     Raises:
         UsageError: an unknown method or scope, options that do not go together, or one output file for several results.
     """
-    SCOPES.parse(config.scope)
+    _check_scope(config)
     requests = list(requests_of(config, 0))
     outputs.expect(len(requests))
     if config.seeds and not any(request.needs("seed") for request in requests):
@@ -108,6 +115,15 @@ def _amounts_of(config: PruneConfig) -> list[Amount]:
         return [ZerosOf(name) for name in split_list(others, "file")]
     amounts: list[Amount] = [*map(Sparsity, config.sparsity), *map(Compression, config.compression)]
     return amounts or [ByLayer()]
+
+
+def _check_scope(config: PruneConfig) -> None:
+    """Raise UsageError where an allocation of single weights is asked to share channels out."""
+    scope = SCOPES.parse(config.scope)
+    why = next((why for need, why in _OF_WEIGHTS.items() if need in scope.row.needs), "")
+    if config.is_filter and why:
+        known = " or ".join(row.name for row in SCOPES if not _OF_WEIGHTS.keys() & {*row.needs})
+        raise UsageError(f"--scope {scope.name} with --structure filter: {why}: expected {known}")
 
 
 def _check_unused(config: PruneConfig) -> None:

@@ -14,6 +14,7 @@ from torch import nn
 from torch.nn import functional as F
 from torchvision.models import convnext, densenet, resnet, shufflenetv2, swin_transformer, vgg, vision_transformer
 
+from apcli.channels.groups import channel_groups
 from apcli.checkpoints import traces
 from apcli.checkpoints.kept_channels import expanded
 from apcli.checkpoints.layers import prunable
@@ -23,6 +24,7 @@ from apcli.checkpoints.reading import read
 from apcli.checkpoints.state_dicts import entries_of, tensor_of
 from apcli.checkpoints.writing import write
 from apcli.configs.divergence import DivergenceConfig
+from apcli.configs.prune import PruneConfig
 from apcli.configs.shared import DataConfig
 from apcli.criteria import FILTER_METHODS
 from apcli.errors import ApcliError, UsageError, VerificationError
@@ -32,8 +34,9 @@ from apcli.models.resnet_cifar import resnet20
 from apcli.models.spec import ModelSpec
 from apcli.networks import Networks
 from apcli.stages.divergence.stage import Divergences
-from apcli.stages.prune.channel_shares import Named, Shares
+from apcli.stages.prune.channel_amounts import amounts_of_channels, candidates_of
 from apcli.stages.prune.channels import FilterPruner
+from apcli.stages.prune.requests import requests_of
 
 
 class Branches(nn.Module):
@@ -106,14 +109,23 @@ def saved(path, tensors, **lineage):
     return read(path)
 
 
-def pruner_of(tmp_path, model, size=16, layers=None, batches=None, excluded=(), **lineage):
+def pruner_of(tmp_path, model, size=16, layers=None, batches=None, exclude=None, **lineage):
     source = saved(tmp_path / "source.safetensors", model.state_dict(), **lineage)
     chosen = [layer for layer in prunable(source) if layers is None or layer.name in layers]
-    return FilterPruner(source, model, spec_of(size), chosen, batches, excluded)
+    return filter_pruner(source, model, spec_of(size), chosen, batches, exclude)
+
+
+def filter_pruner(source, model, spec, layers, batches=None, exclude=None):
+    groups = channel_groups(model, torch.zeros(1, *spec.input_size))
+    return FilterPruner(source, model, spec, candidates_of(source, groups, layers, exclude), batches)
 
 
 def prune(pruner, method="l1", sparsity=0.5, scope="layer", seed=0, min_keep=1, compact=False, named=()):
-    return pruner.prune(FILTER_METHODS.parse(method), Shares(sparsity, named), scope, seed, min_keep, compact)
+    shares = {"scope": scope, "min_keep": min_keep, "layer_sparsity": tuple(named), "structure": "filter"}
+    config = PruneConfig(() if sparsity is None else (sparsity,), **shares)
+    (request,) = requests_of(config, 0)
+    amounts = amounts_of_channels(pruner.source, pruner.candidates, request.amount, config)
+    return pruner.prune(FILTER_METHODS.parse(method), amounts, seed, compact)
 
 
 def loaded(build, entries):
@@ -149,7 +161,7 @@ def test_zeros_and_compact_compute_the_same(tmp_path, name):
     channels = 1 if name == "fc5" else 3
     model = generic(build())
     source = saved(tmp_path / "source.safetensors", model.state_dict())
-    pruner = FilterPruner(source, model, spec_of(size, channels), prunable(source), None)
+    pruner = filter_pruner(source, model, spec_of(size, channels), prunable(source))
     zeros, compact = prune(pruner), prune(pruner, compact=True)
     masked, small = loaded(build, zeros.entries), fitted(build, tmp_path, compact)
     close(masked, small, torch.randn(2, channels, size, size))
@@ -223,7 +235,7 @@ def chain(*filters, bias=0.0):
 def chain_pruner(tmp_path, model, **options):
     source = saved(tmp_path / "source.safetensors", model.state_dict())
     spec = ModelSpec("net.py:net", "user", 5, (2, 1, 1), (0.0,) * 2, (1.0,) * 2)
-    return FilterPruner(source, model, spec, prunable(source), None, **options)
+    return filter_pruner(source, model, spec, prunable(source), **options)
 
 
 def test_equal_scores_go_by_index(tmp_path):
@@ -336,7 +348,7 @@ def test_compact_twice_refers_to_the_dense_tensors(tmp_path):
     first = prune(pruner_of(tmp_path, model), "random", 0.3, compact=True)
     small = fitted(Branches, tmp_path, first)
     source = saved(tmp_path / "first.safetensors", first.entries, kept=first.kept)
-    again = FilterPruner(source, small, spec_of(16), prunable(source), None)
+    again = filter_pruner(source, small, spec_of(16), prunable(source))
     second = prune(again, "random", 0.5, seed=1, compact=True)
     for name, by_dim in second.kept.items():
         whole = tensor_of(expanded(second.entries[name], by_dim, tuple(dense[name].shape)))
@@ -370,7 +382,7 @@ def test_layers_and_exclude_choose_groups(tmp_path):
     result = prune(pruner_of(tmp_path, model, layers=["mix"]))
     assert set(result.pruned) == {"stem.0.weight", "mix.weight", "left.0.weight", "right.0.weight", "fc.0.weight"}
     with pytest.raises(UsageError, match=r"stem\.0: a layer of --exclude makes them"):
-        pruner_of(tmp_path, model, layers=["mix"], excluded=["stem.0.weight"])
+        pruner_of(tmp_path, model, layers=["mix"], exclude="stem.0")
 
 
 def test_without_a_channel_to_remove_the_reasons_are_given(tmp_path):
@@ -480,10 +492,6 @@ def test_what_was_pruned_before_changes_nothing(tmp_path):
     assert together == alone
 
 
-def named(*pairs):
-    return [Named(f"{tensor}={share}", share, frozenset({f"{tensor}.weight"})) for tensor, share in pairs]
-
-
 def sizes_left(pruner, result):
     return {group.name: len(tensor_of(result.entries[group.producers[0].tensor])) for group in pruner.groups}
 
@@ -491,12 +499,29 @@ def sizes_left(pruner, result):
 def test_each_named_group_loses_its_own_share(tmp_path):
     pruner = pruner_of(tmp_path, generic(Branches()))
     assert {group.name: group.size for group in pruner.groups} == {"stem.0": 8, "left.0": 6, "right.0": 4, "fc.0": 12}
-    result = prune(pruner, named=named(("left.0", 1 / 3), ("mix", 0.25), ("fc.0", 0.0)), sparsity=0.5, compact=True)
+    result = prune(
+        pruner,
+        named=(
+            ("left.0", 1 / 3),
+            ("mix", 0.25),
+            ("fc.0", 0.0),
+        ),
+        sparsity=0.5,
+        compact=True,
+    )
     assert sizes_left(pruner, result) == {"stem.0": 6, "left.0": 4, "right.0": 2, "fc.0": 12}
     # Of tensors that lie in groups of several shares no one share was asked.
     asked = {"stem.0.weight": 0.25, "mix.weight": None, "left.0.weight": None, "fc.2.weight": 0.0}
     assert asked.items() <= result.pruned.items()
-    alone = prune(pruner, named=named(("left.0", 1 / 3), ("left.0", 0.5)), sparsity=None, compact=True)
+    alone = prune(
+        pruner,
+        named=(
+            ("left.0", 1 / 3),
+            ("left.0", 0.5),
+        ),
+        sparsity=None,
+        compact=True,
+    )
     assert sizes_left(pruner, alone) == {"stem.0": 8, "left.0": 3, "right.0": 4, "fc.0": 12}
     assert set(alone.pruned) == {"left.0.weight", "mix.weight"}
     assert alone.channels == (3, 6)
@@ -510,9 +535,16 @@ def test_shares_that_cannot_be_are_refused_in_a_line(tmp_path):
         ([("left.0", 0.5)], r"left\.0=0\.5: no channel .* can be removed: --layers leaves them out"),
     ]:
         with pytest.raises(UsageError, match=said) as caught:
-            prune(pruner, named=named(*pairs), sparsity=None)
+            prune(pruner, named=pairs, sparsity=None)
         assert "\n" not in str(caught.value)
-    result = prune(pruner, named=named(("stem.0", 0.5), ("mix", 0.5)), sparsity=None)
+    result = prune(
+        pruner,
+        named=(
+            ("stem.0", 0.5),
+            ("mix", 0.5),
+        ),
+        sparsity=None,
+    )
     assert result.channels == (4, 8)
 
 
@@ -526,7 +558,7 @@ def test_an_outline_is_pruned_as_the_network_is(tmp_path):
     model = generic(Branches())
     source = saved(tmp_path / "source.safetensors", model.state_dict())
     found = [
-        prune(FilterPruner(source, network, spec_of(16), prunable(source), None), "l2", 0.4)
+        prune(filter_pruner(source, network, spec_of(16), prunable(source)), "l2", 0.4)
         for network in (model, emptied(model, "meta"))
     ]
     for name, entry in found[0].entries.items():
@@ -577,11 +609,6 @@ def test_draws_depend_on_the_seed_and_the_group_alone(tmp_path):
         rows_left(prune(pruner, "random", 0.5, seed=seed), "fc.0.weight") for pruner in (every, one) for seed in (3, 4)
     ]
     assert left[0] == left[2] != left[1] == left[3]
-
-
-def test_other_scopes_are_refused(tmp_path):
-    with pytest.raises(UsageError, match="--scope is 'erk': channels are ranked by layer or global"):
-        prune(pruner_of(tmp_path, generic(Branches())), scope="erk")
 
 
 def test_other_numbers_of_classes_are_named_as_ever(tmp_path):

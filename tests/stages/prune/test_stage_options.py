@@ -127,6 +127,12 @@ def test_single_layers_with_and_without_the_others(source, tmp_path):
         ({"method": "sparsegpt", "min_keep": 3.0}, "leave --rewind-to and --min-keep out"),
         ({"method": "synflow", "layer_sparsity": (("fc1", 0.5),)}, "prunes in steps"),
         ({"device": "cpu"}, "needs no network"),
+        (
+            {"structure": "filter", "scope": "erk"},
+            r"erk with --structure filter: it goes by .*: expected layer or global",
+        ),
+        ({"structure": "filter", "scope": "output"}, "it spreads zeros over the inputs of each output unit"),
+        ({"structure": "filter", "scope": "uniform+"}, "it needs a first and a last layer"),
     ],
 )
 def test_the_operation_refuses_what_the_command_refuses(source, options, words):

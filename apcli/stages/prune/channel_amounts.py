@@ -1,0 +1,122 @@
+"""Which groups of channels take part, and how many channels of each go."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from apcli.allocations import SCOPES
+from apcli.allocations.budgets import Sparsity
+from apcli.allocations.units import Unit, least
+from apcli.channels.groups import ChannelGroup
+from apcli.checkpoints.checkpoint import Checkpoint
+from apcli.checkpoints.layers import Layer, layer_name, select
+from apcli.configs.prune import PruneConfig
+from apcli.errors import UsageError
+from apcli.stages.prune.amounts import Amounts
+from apcli.stages.prune.requests import Amount
+from apcli.words import few
+
+log = logging.getLogger("apcli")
+
+_OPTION = "--layer-sparsity"
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """The groups whose channels may go.
+
+    Attributes:
+        groups: those that a selected layer makes and that can lose channels.
+        selected: the tensors of the selected layers.
+        reasons: by tensor, why the channels that it makes must stay.
+    """
+
+    groups: tuple[ChannelGroup, ...]
+    selected: frozenset[str]
+    reasons: dict[str, str]
+
+
+def candidates_of(
+    source: Checkpoint, groups: Sequence[ChannelGroup], layers: Sequence[Layer], exclude: str | None
+) -> Candidates:
+    """The groups that take part; a message says why others that selected layers make do not.
+
+    Args:
+        groups: all of the network.
+        exclude: layers that keep a group out where they make its channels, as ``--exclude`` names them.
+
+    Raises:
+        UsageError: none can lose channels.
+    """
+    selected = frozenset(layer.tensor for layer in layers)
+    unwanted = {x.tensor for x in select(source, exclude, option="--exclude")} if exclude is not None else set()
+    free: list[ChannelGroup] = []
+    keeping: dict[str, list[str]] = {}
+    reasons: dict[str, str] = {}
+    for group in groups:
+        makers = {part.tensor for part in group.producers}
+        if not makers & selected:
+            continue
+        if reason := group.fixed or ("a layer of --exclude makes them" if makers & unwanted else ""):
+            keeping.setdefault(reason, []).append(group.name)
+            reasons |= dict.fromkeys(makers, reason)
+        else:
+            free.append(group)
+    why = "; ".join(f"{few(names)}: {reason}" for reason, names in keeping.items())
+    if not free:
+        raise UsageError(
+            f"{source.label} has no channels that can be removed of these layers"
+            f"{f' ({why})' if why else ''}: choose other --layers, or --structure weight"
+        )
+    if why:
+        log.info("%s: these keep their channels: %s", source.label, why)
+    return Candidates(tuple(free), selected, reasons)
+
+
+def amounts_of_channels(source: Checkpoint, candidates: Candidates, amount: Amount, config: PruneConfig) -> Amounts:
+    """How many channels of each group go; at least one stays.
+
+    Raises:
+        UsageError: layers that make the same channels have different shares, or a name matches no channel that can go.
+    """
+    named = _named_shares(source, candidates, config)
+    asked = {
+        group.name: named.get(group.name, amount.removed if isinstance(amount, Sparsity) else 0.0)
+        for group in candidates.groups
+        if group.name in named or isinstance(amount, Sparsity)
+    }
+    units = tuple(
+        Unit(group.name, group.size, (group.size,), max(1, least(group.size, config.min_keep)))
+        for group in candidates.groups
+        if group.name in asked
+    )
+    own = {unit.name: round(named[unit.name] * unit.size) for unit in units if unit.name in named}
+    total = Sparsity(sum(own.values()) / max(1, sum(unit.size for unit in units)))
+    budget = amount if isinstance(amount, Sparsity) else total
+    return Amounts(units, own, SCOPES.parse(config.scope), budget, asked)
+
+
+def _named_shares(source: Checkpoint, candidates: Candidates, config: PruneConfig) -> dict[str, float]:
+    """The shares of ``--layer-sparsity`` by group; of one layer the last match counts."""
+    by_tensor: dict[str, float] = {}
+    makers = {part.tensor for group in candidates.groups for part in group.producers}
+    for pattern, share in config.layer_sparsity:
+        matched = {layer.tensor for layer in select(source, pattern, option=_OPTION)} & candidates.selected
+        if not matched & makers:
+            why = few(sorted({candidates.reasons.get(tensor, "they make none of their own") for tensor in matched}))
+            raise UsageError(
+                f"{_OPTION} {pattern}={share:g}: no channel of these layers can be removed"
+                f"{f' ({why})' if why else ': --layers leaves them out'}: name other layers"
+            )
+        by_tensor |= dict.fromkeys(matched, share)
+    found: dict[str, float] = {}
+    for group in candidates.groups:
+        given = {part.tensor: by_tensor[part.tensor] for part in group.producers if part.tensor in by_tensor}
+        if len(set(given.values())) > 1:
+            pairs = few([f"{layer_name(tensor)} {share:g}" for tensor, share in given.items()])
+            raise UsageError(
+                f"{_OPTION} gives different shares to layers that make the same channels ({pairs}): give them one share"
+            )
+        if given:
+            found[group.name] = next(iter(given.values()))
+    return found
