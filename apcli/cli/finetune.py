@@ -24,25 +24,29 @@ OPTIONS = {
     "dense": shared.Dense,
     "update": Annotated[
         str,
-        typer.Option("--update", metavar="all|pruned", help="which weights learn: all, or the pruned layers' alone"),
+        typer.Option("--update", metavar="all|pruned", help="which weights learn: all, or only the pruned layers'"),
     ],
     "trace": Annotated[
-        str, typer.Option("--trace", metavar="LIST", help="layers whose weights are kept each epoch; auto, none, names")
+        str,
+        typer.Option("--trace", metavar="LIST", help="layers whose weights are saved each epoch; auto, none, names"),
     ],
     "sparsity": Annotated[
-        float | None, typer.Option("--sparsity", metavar="SHARE", help="prune on while training, up to this share")
+        float | None, typer.Option("--sparsity", metavar="SHARE", help="prune further while training, up to this share")
     ],
     "schedule": Annotated[
-        str | None, typer.Option("--schedule", metavar="NAME", help=f"how: {', '.join(SPARSITY_SCHEDULES.names)}")
+        str | None,
+        typer.Option(
+            "--schedule", metavar="NAME", help=f"how the sparsity grows: {', '.join(SPARSITY_SCHEDULES.names)}"
+        ),
     ],
     "method": Annotated[
-        str, typer.Option("--method", metavar="NAME", help=f"which weights go: {', '.join(IN_TRAINING)}")
+        str, typer.Option("--method", metavar="NAME", help=f"which weights to remove: {', '.join(IN_TRAINING)}")
     ],
-    "scope": Annotated[str, typer.Option("--scope", metavar="layer|global", help="over what weights are ranked")],
+    "scope": Annotated[str, typer.Option("--scope", metavar="layer|global", help="which weights are ranked together")],
     "layers": shared.Layers,
     "exclude": shared.Exclude,
     "recalibrate_bn": Annotated[
-        bool, typer.Option("--recalibrate-bn", help="first measure batch-norm statistics anew on the training images")
+        bool, typer.Option("--recalibrate-bn", help="first measure batch-norm statistics again on the training images")
     ],
     **LOOP,
     "seed": shared.Seed,
@@ -57,9 +61,9 @@ def finetune(
     overwrite: shared.Overwrite = False,
     quiet: shared.Quiet = False,
 ) -> None:
-    """Train pruned networks on, their zeros held after every step; prints each checkpoint's path.
+    """Train pruned networks further and keep their zeros; prints each checkpoint's path.
 
-    Beside X.finetuned.safetensors, X.finetuned.trace.safetensors keeps the pruned layers' weights of every epoch.
+    X.finetuned.trace.safetensors, beside X.finetuned.safetensors, keeps the pruned layers' weights of every epoch.
 
     \b
       apcli prune model.safetensors --sparsity 0.5,0.8 | apcli finetune --epochs 20 --lr 0.01

@@ -1,4 +1,4 @@
-"""The ``apcli`` command: its subcommands, and what becomes of an error."""
+"""The ``apcli`` command: its subcommands and the handling of errors."""
 
 import os
 import signal
@@ -44,7 +44,7 @@ def about(
 ) -> None:
     """Explain what pruning does to a neural network.
 
-    Stages compose in a pipeline: each prints the paths of the checkpoints it made, and takes paths on standard input.
+    Stages form a pipeline: each prints the paths of the checkpoints it made, and reads paths on standard input.
 
     \b
       apcli train resnet20 --data digits --epochs 30 \\
@@ -62,7 +62,7 @@ class Stopped(BaseException):
 class Signals:
     """``listen``: SIGINT and SIGTERM end the run by ``Stopped``. ``received``: the first of them, for the exit code."""
 
-    again = 2.0  # seconds: Python drops an exception that comes while a destructor runs, so it is raised anew
+    again = 2.0  # seconds: Python drops an exception raised while a destructor runs, so it is raised again
 
     def __init__(self) -> None:
         self.received: int | None = None
@@ -78,7 +78,7 @@ class Signals:
         raise Stopped
 
     def settle(self) -> None:
-        """Let the run end: ``Stopped`` is not raised anew."""
+        """Let the run end: do not raise ``Stopped`` again."""
         if self.received:
             signal.setitimer(signal.ITIMER_REAL, 0)
 
@@ -90,7 +90,7 @@ _TyperUsageError: type[Exception] = typer.BadParameter.__base__  # type: ignore[
 
 
 def main() -> None:
-    """Run this process's command line, and exit."""
+    """Run this process's command line and exit."""
     signals = Signals()
     signals.listen()
     sys.exit(run(sys.argv[1:], standard.of_process(), signals))
@@ -112,20 +112,20 @@ def run(arguments: list[str], streams: Streams, signals: Signals | None = None) 
             traceback.print_exc()
         sentence, code = explain(error, arguments)
         everywhere = code == UsageError.exit_code and getattr(error, "everywhere", True)
-        told = everywhere and not terminal.is_first()  # the first process says the same
-        if sentence and not signals.received and not told:  # a file closed half-way by a signal raises its own error
+        repeated = everywhere and not terminal.is_first()  # the first process prints the same
+        if sentence and not signals.received and not repeated:  # a file closed half-way by a signal raises an error
             terminal.say_error(sentence)
     signals.settle()
     if signals.received:
         code = 128 + signals.received
         word = _WORDS[signal.Signals(signals.received)]
         if terminal.is_first():
-            terminal.say_error(f"{word}: finished files are kept, run the same command again to go on")
+            terminal.say_error(f"{word}: finished files are kept, run the same command again to resume")
     return int(code)
 
 
 def explain(error: Exception, arguments: list[str]) -> tuple[str, int]:
-    """The sentence and the exit code for an error; the sentence is empty where the help was already printed."""
+    """The sentence and the exit code for an error; the sentence is empty if the help was already printed."""
     if isinstance(error, ApcliError):
         return str(error), error.exit_code
     if isinstance(error, _TyperUsageError):
@@ -141,7 +141,7 @@ def explain(error: Exception, arguments: list[str]) -> tuple[str, int]:
 
 
 def _given(error: Exception, arguments: list[str]) -> str:
-    """What the command line has for the option an error is about: Typer's own messages leave it out."""
+    """The given value of the option that an error is about, which Typer's own messages omit."""
     for name in getattr(getattr(error, "param", None), "opts", ()):
         if name in arguments[:-1]:
             return f", given {arguments[arguments.index(name) + 1]!r}"

@@ -15,9 +15,8 @@ from apcli.configs.prune import PruneConfig
 from apcli.configs.values import config_of
 from apcli.criteria import FILTER_METHODS, METHODS
 
-_METHODS = (
-    f"{', '.join(METHODS.names)}; of filters {', '.join(FILTER_METHODS.names)}; or FILE.py:function; default lowest, l1"
-)
+_FILTERS = ", ".join(FILTER_METHODS.names)
+_METHODS = f"{', '.join(METHODS.names)}; for filters {_FILTERS}; or FILE.py:function; default lowest, l1"
 
 OPTIONS = {
     "sparsity": Annotated[
@@ -25,37 +24,43 @@ OPTIONS = {
     ],
     "compression": Annotated[
         str | None,
-        typer.Option("--compression", metavar="LIST", help="instead of --sparsity: parameters / kept parameters"),
+        typer.Option("--compression", metavar="LIST", help="instead of --sparsity: total / nonzero parameters"),
     ],
     "method": Annotated[str | None, typer.Option("--method", "--criterion", metavar="LIST", help=_METHODS)],
     "scope": Annotated[
         str,
-        typer.Option("--scope", help=f"over what weights are ranked: {', '.join(SCOPES.names)}, or FILE.py:function"),
+        typer.Option(
+            "--scope", help=f"which weights are ranked together: {', '.join(SCOPES.names)}, or FILE.py:function"
+        ),
     ],
     "layers": shared.Layers,
     "exclude": shared.Exclude,
     "layer_sparsity": Annotated[
-        str | None, typer.Option("--layer-sparsity", metavar="LIST", help="of single layers: conv1=0.2,fc*=0.8")
+        str | None,
+        typer.Option("--layer-sparsity", metavar="LIST", help="sparsity of single layers: conv1=0.2,fc*=0.8"),
     ],
     "min_keep": Annotated[
-        float, typer.Option("--min-keep", metavar="N", help="so many weights of a layer stay, or this share below 1")
+        float, typer.Option("--min-keep", metavar="N", help="keep N weights of each layer, or this share if below 1")
     ],
     "structure": Annotated[
         str, typer.Option("--structure", metavar="weight|filter|N:M", help="single weights, channels, or N of every M")
     ],
-    "compact": Annotated[bool, typer.Option("--compact", help="take the channels out: a smaller network")],
+    "compact": Annotated[bool, typer.Option("--compact", help="remove the channels: a smaller network")],
     "like": Annotated[
         str | None, typer.Option("--like", metavar="LIST", help="for random-same-layers: as many zeros as these files")
     ],
     "mask_from": Annotated[
-        str | None, typer.Option("--mask-from", metavar="LIST", help="instead of a method: the zeros of these files")
+        str | None,
+        typer.Option("--mask-from", metavar="LIST", help="instead of a method: copy the zeros of these files"),
     ],
     "rewind_to": Annotated[
         str | None,
-        typer.Option("--rewind-to", metavar="FILE", help="give the kept weights, and all else, this file's values"),
+        typer.Option(
+            "--rewind-to", metavar="FILE", help="set the kept weights, and everything else, to this file's values"
+        ),
     ],
     "storage": Annotated[
-        str, typer.Option("--storage", metavar="dense|bitmask", help="bitmask: smaller, for apcli alone to read")
+        str, typer.Option("--storage", metavar="dense|bitmask", help="bitmask: smaller, but only apcli reads it")
     ],
     "model": shared.Model,
     **INPUTS,

@@ -14,16 +14,18 @@ from apcli.errors import UsageError
 
 OPTIONS = {
     "macs": Annotated[
-        bool | None, typer.Option("--macs/--no-macs", help="multiply-adds; default: where the network is known")
+        bool | None, typer.Option("--macs/--no-macs", help="count multiply-adds; default: if the network is known")
     ],
     "model": shared.Model,
     "input_size": Annotated[
         str | None, typer.Option("--input-size", metavar="SIDE|C,H,W", help="default: the file's, else the model's own")
     ],
-    "latency": Annotated[bool, typer.Option("--latency", help="time the network here, beside its dense file")],
+    "latency": Annotated[
+        bool, typer.Option("--latency", help="time the network on this machine, beside its dense file")
+    ],
     "dense": shared.Dense,
     "batch_size": shared.BatchSize,
-    "warmup": Annotated[int, typer.Option("--warmup", metavar="N", help="runs before those timed")],
+    "warmup": Annotated[int, typer.Option("--warmup", metavar="N", help="untimed runs before")],
     "runs": Annotated[int, typer.Option("--runs", metavar="N", help="timed runs")],
     "device": shared.Device,
 }
@@ -47,7 +49,7 @@ def report(
     options: Options,
     quiet: shared.Quiet = False,
 ) -> None:
-    """Draw divergence records as one self-contained HTML page; or print what a checkpoint is.
+    """Draw divergence records as one self-contained HTML page, or describe a checkpoint.
 
     \b
       apcli divergence *.finetuned.safetensors | apcli report -o report.html --format html,md,csv,png
@@ -59,7 +61,7 @@ def report(
     config = config_of(CostsConfig, options)
     if any(stdin.is_checkpoint(argument) for argument in arguments):
         if output is not None or formats is not None or overwrite:
-            raise UsageError("--output, --format and --overwrite go with records: what a checkpoint is goes to stdout")
+            raise UsageError("--output, --format and --overwrite go with records: checkpoints are described on stdout")
         _describe(arguments, config, as_json)
         return
     if as_json:

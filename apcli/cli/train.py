@@ -19,7 +19,7 @@ OPTIONS = {
     "pretrained": Annotated[bool, typer.Option("--pretrained/--no-pretrained", help="start from published weights")],
     "weights": Annotated[str | None, typer.Option("--weights", metavar="FILE", help="start from a file's weights")],
     "rename": Annotated[
-        list[str] | None, typer.Option("--rename", metavar="OLD=NEW", help="tensor names in --weights that differ")
+        list[str] | None, typer.Option("--rename", metavar="OLD=NEW", help="rename tensors of --weights")
     ],
     **INPUTS,
     **LOOP,

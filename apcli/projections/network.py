@@ -30,7 +30,7 @@ log = logging.getLogger("apcli")
 
 
 class DataProjections:
-    """Builds the networks of a stream of pairs; a dense file is measured once for all its pruned files."""
+    """Measures a stream of pairs on their networks; a dense file is measured once for all its pruned files."""
 
     def __init__(self, config: DivergenceConfig, tell: Tell) -> None:
         self.config = config
@@ -39,10 +39,10 @@ class DataProjections:
         self._dense: DenseNetwork | None = None  # the last one
 
     def of(self, dense: Checkpoint, pruned: Checkpoint, tensors: Sequence[str]) -> "PairOnData":
-        """A pair of checkpoints, of which ``tensors`` are compared.
+        """A pair of checkpoints, with ``tensors`` to compare.
 
         Raises:
-            UsageError: the network or the data is not known.
+            UsageError: the network or the data is unknown.
         """
         spec, dataset = self.networks.spec_and_data(pruned if pruned.lineage.model else dense)
         if self._dense is None or self._dense.key != (dense.sha256, dataset.name, spec):
@@ -51,11 +51,11 @@ class DataProjections:
 
 
 class DenseNetwork:
-    """The network of a dense checkpoint, and the images that it is measured on.
+    """The network of a dense checkpoint, and the images for measurements.
 
     Attributes:
-        key: two dense networks of one key measure the same.
-        evaluated: the images, as records name them.
+        key: dense networks of the same key give the same measurements.
+        evaluated: the images, as described in records.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class DenseNetwork:
         self._metrics: dict[tuple[tuple[str, ...], ...], Any] = {}
 
     def metric(self, choice: Distribution, tensors: tuple[str, ...]) -> Any:
-        """The metric that ``choice`` names, of these tensors' weights; measured once."""
+        """The metric of ``choice`` for these tensors' weights, cached."""
         row = COVARIANCES.row(str(choice.parameters["cov"]))
         given = {key: choice.parameters[key] for key in row.parameters}
         key = ((row.name, *(f"{k}={v}" for k, v in given.items())), tensors)
@@ -96,7 +96,7 @@ class DenseNetwork:
         return self.predictions_of(self.checkpoint, {})
 
     def predictions_of(self, checkpoint: Checkpoint, replaced: Mapping[str, Entry]) -> np.ndarray:
-        """Log probabilities [images, classes] of a file of the same network, some of whose tensors are ``replaced``.
+        """Log probabilities [images, classes] of a file of the same network, with some tensors ``replaced``.
 
         Raises:
             ApcliError: an output is NaN or Inf.
@@ -111,23 +111,23 @@ class DenseNetwork:
 
 
 class PairOnData:
-    """A dense network and a pruned checkpoint, of which ``compared`` are the compared tensors."""
+    """A dense network and a pruned checkpoint; ``compared`` are the tensors to compare."""
 
     def __init__(self, dense: DenseNetwork, pruned: Checkpoint, compared: tuple[str, ...]) -> None:
         self.dense, self.pruned, self.compared = dense, pruned, compared
 
     def shift(self, choice: Distribution, tensors: Sequence[Tensors]) -> Shift:
-        """The distance of these layers' weights in the metric that the dense network gives them.
+        """The distance of these layers' weights in the dense network's metric.
 
         Raises:
-            UsageError: the layers are of a kind that the metric does not know.
+            UsageError: the metric does not support the layers' kind.
         """
         difference = {}
         for t in tensors:
             before, after = (entry.values.astype(np.float64) for entry in (t.dense, t.pruned))
             difference[t.layer.tensor] = before - after
         length = float(np.hypot.reduce([euclidean(d) for d in difference.values()]))
-        unit = length if 0 < length < math.inf else 1.0  # a metric's squares neither overflow nor underflow then
+        unit = length if 0 < length < math.inf else 1.0  # keeps a metric's squares from overflow and underflow
         scale = float(choice.parameters["scale"])
         try:
             pruned_scale = number_or_same(choice.parameters["pruned_scale"], scale, "pruned_scale")
@@ -142,15 +142,15 @@ class PairOnData:
         damping = float(choice.parameters.get("damping", 0.0))
         if length and damping > squared / 2:
             share = f"{100 * damping / squared:.0f} %"
-            log.warning("--dist %s: damping makes %s of a value: the network hardly responds", choice.spec, share)
+            log.warning("--dist %s: damping contributes %s of a value: the network hardly responds", choice.spec, share)
         size = np.array([sum(d.size for d in difference.values())])
         return Shift(np.array([log_scales]), size, np.array([unit * math.sqrt(squared) / pruned_scale]), length)
 
     def predictive(self, choice: Distribution, replaced: Mapping[str, Entry]) -> Pair:
-        """The two networks' predictions for every image; ``replaced`` are tensors that differ from the pruned file's.
+        """The two networks' predictions for every image; ``replaced`` are tensors to use instead of the pruned file's.
 
         Raises:
             ApcliError: an output is NaN or Inf.
         """
-        found: Pair = choice.row.load()(self.dense.predictions, self.dense.predictions_of(self.pruned, replaced))
-        return found
+        predictions: Pair = choice.row.load()(self.dense.predictions, self.dense.predictions_of(self.pruned, replaced))
+        return predictions

@@ -1,4 +1,4 @@
-"""From two files to pairs of laws, streamed: memory is a few blocks of weights, whatever the size of the model."""
+"""From two files to pairs of distributions, streamed: a few blocks of weights in memory for models of any size."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -22,7 +22,7 @@ from apcli.theory.measures import Pair
 from apcli.theory.reductions import Distances, GroupMeans, Reduction
 
 _LONG_ROWS = 8  # blocks at a time
-_THREADS = 8  # each holds a few blocks; more would wait for memory
+_THREADS = 8  # each holds a few blocks; more would only wait for memory
 
 Distribution = Choice[DistributionRow]
 ChoiceKey = tuple[tuple[str, Parameter], ...]  # choices of one key need the same numbers of the weights
@@ -30,7 +30,7 @@ ChoiceKey = tuple[tuple[str, Parameter], ...]  # choices of one key need the sam
 
 @dataclass(frozen=True)
 class Tensors:
-    """A layer's weights in the dense and in the pruned file; their labels are what messages call the files."""
+    """A layer's weights in the dense and in the pruned file; ``labels`` name the files in messages."""
 
     layer: Layer
     dense: Entry
@@ -45,20 +45,20 @@ class Tensors:
         """The elements from ``start`` up to ``stop`` of both files.
 
         Raises:
-            ApcliError: one is NaN or Inf.
+            ApcliError: an element is NaN or Inf.
         """
         return [self._run(entry, start, stop) for entry in (self.dense, self.pruned)]
 
     def release(self, start: int, stop: int) -> None:
-        """Let go of the memory that holds these elements."""
+        """Release the memory that holds these elements."""
         for entry in (self.dense, self.pruned):
             entry.release(start, stop)
 
     def rows(self, entry: Entry) -> Rows:
-        """The layer's rows (output units) in one of the files as a stream of blocks.
+        """The layer's rows (output units) in one of the files, as a stream of blocks.
 
         Raises:
-            ApcliError: while they stream, of a weight that is NaN or Inf.
+            ApcliError: while streaming, if a weight is NaN or Inf.
         """
         step = max(1, BLOCK // self.columns) * self.columns
 
@@ -78,7 +78,7 @@ class Tensors:
 
 
 class _Noted:
-    """Rows that note whether they were read."""
+    """Rows that record whether they were read."""
 
     def __init__(self, rows: Rows) -> None:
         self._rows = rows
@@ -90,12 +90,12 @@ class _Noted:
 
 
 class WeightProjections:
-    """Reduces the differences of weights to what the laws of each choice depend on.
+    """Reduces the differences of weights to the numbers that the distributions of each choice depend on.
 
     Args:
         choices: distributions that need the weights alone.
-        measures: what will be asked of the pairs; families of independent weights keep the sums for these.
-        keep: whether Monte Carlo will be asked for.
+        measures: the measures to compute from the pairs; families of independent weights keep sums for these.
+        keep: whether Monte Carlo will be used.
         level: ``layer``, ``network`` or ``both``.
     """
 
@@ -111,9 +111,9 @@ class WeightProjections:
         self._threads: Executor = ThreadPoolExecutor(min(_THREADS, os.cpu_count() or 1))
 
     def of(self, tensors: Sequence[Tensors], origin: str, *, whole: bool) -> dict[str, dict[str, Shift | Pair]]:
-        """By each choice's spec: a ``Shift`` (families with a scale matrix) or a pair, by layer and ``POOLED``.
+        """Reduce each choice, by its spec, to a ``Shift`` (with a scale matrix) or a pair, by layer and ``POOLED``.
 
-        ``origin`` tells dense files apart: what depends on the dense weights alone is kept until another one comes.
+        ``origin`` identifies the dense file: results for the dense weights alone are cached until it changes.
         ``whole`` false: these are not all layers, so nothing is pooled.
 
         Raises:
@@ -136,13 +136,15 @@ class WeightProjections:
             for key, reduction in own.items():
                 by_layer[key].append(reduction)
             offset += t.layer.size
-        found: dict[ChoiceKey, dict[str, Shift | Pair]] = {}
+        results: dict[ChoiceKey, dict[str, Shift | Pair]] = {}
         for key, members in by_layer.items():
-            found[key] = {t.layer.name: r.joined([r]) for t, r in zip(tensors, members, strict=False) if self.by_layer}
+            results[key] = {
+                t.layer.name: r.joined([r]) for t, r in zip(tensors, members, strict=False) if self.by_layer
+            }
             if pooled:
                 joint: list[Reduction] = [together[key]] if key in together else members
-                found[key][POOLED] = joint[0].joined(joint)
-        return {spec: found[key] for spec, key in keys.items()}
+                results[key][POOLED] = joint[0].joined(joint)
+        return {spec: results[key] for spec, key in keys.items()}
 
     def _reduction(self, choice: Distribution, t: Tensors) -> Reduction:
         if _groups(choice):
@@ -158,7 +160,7 @@ class WeightProjections:
         return Distances(covariances, t.layer.shape[0], t.columns)
 
     def _covariances_of(self, choice: Distribution, t: Tensors) -> Any:
-        """Those of one layer; where they read the dense weights alone they are made once for all pruned files."""
+        """The covariances of one layer, cached for all pruned files if they read the dense weights alone."""
         parameters = {**ELLIPTICAL, **choice.parameters}
         row = COVARIANCES.row(str(parameters["cov"]))
         given = {key: parameters[key] for key in ("scale", "pruned_scale", *row.parameters)}
@@ -172,9 +174,9 @@ class WeightProjections:
         return self._covariances[key]
 
     def _stream(self, t: Tensors, reductions: Sequence[tuple[Reduction, int]], by_rows: bool) -> None:
-        """Every block of the layer once, through all reductions, on all cores; results are taken in order."""
+        """Stream every block of the layer once through all reductions, on all cores; absorb results in order."""
         unit = t.columns if by_rows else 1
-        # A covariance of rows longer than there are rows is applied by reading all of them: so more rows at a time.
+        # A covariance of rows longer than their number is applied by reading all of them, hence more rows at a time.
         size = _LONG_ROWS * BLOCK if by_rows and t.columns > t.layer.shape[0] else BLOCK
         step = max(1, size // unit) * unit
 
@@ -182,7 +184,7 @@ class WeightProjections:
             stop = min(start + step, t.layer.size)
             dense, pruned = t.runs(start, stop)
             difference = dense.astype(np.float64)
-            with np.errstate(over="ignore"):  # then the distance is infinite
+            with np.errstate(over="ignore"):  # the distance is infinite in that case
                 difference -= pruned
             t.release(start, stop)
             return [reduction.reduce(offset + start, difference) for reduction, offset in reductions]
@@ -193,11 +195,11 @@ class WeightProjections:
                 for (reduction, _), partial in zip(reductions, partials, strict=True):
                     reduction.absorb(partial)
         finally:
-            blocks.close()  # type: ignore[attr-defined]  # a generator, whose end calls off what has not begun
+            blocks.close()  # type: ignore[attr-defined]  # closing the generator cancels blocks that have not begun
 
 
 def key_of(choice: Distribution) -> ChoiceKey:
-    """What of a choice bears on the numbers that its layers are reduced to."""
+    """The parameters of a choice that affect the numbers to which layers are reduced."""
     if choice.row.form is Form.INDEPENDENT:
         return (("family", choice.spec),)
     law = set(choice.row.parameters) - set(ELLIPTICAL)
@@ -205,7 +207,7 @@ def key_of(choice: Distribution) -> ChoiceKey:
 
 
 def check_groups(choice: Distribution) -> None:
-    """Raise ValueError where a choice groups weights and has a covariance of single weights, or too few groups."""
+    """Raise ValueError if a choice has a negative number of groups, or groups with a covariance of single weights."""
     if _groups(choice) < 0:
         raise ValueError(f"groups is {_groups(choice)}: expected 0 (none) or a number of groups")
     if _groups(choice) and choice.parameters.get("cov", ELLIPTICAL["cov"]) != ELLIPTICAL["cov"]:
@@ -213,7 +215,7 @@ def check_groups(choice: Distribution) -> None:
 
 
 def pair_of(choice: Distribution, projected: Shift | Pair) -> Pair:
-    """The two laws that a family makes of what the weights were reduced to."""
+    """The pair of distributions that a family makes from the reduced weights."""
     if not isinstance(projected, Shift):
         return projected
     law = {key: choice.parameters[key] for key in choice.row.parameters if key not in ELLIPTICAL}

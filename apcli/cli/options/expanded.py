@@ -1,4 +1,4 @@
-"""The options of a stage, given to its command in the place of one parameter."""
+"""A stage's options as parameters of its command, in place of the single parameter ``options``."""
 
 import functools
 import inspect
@@ -8,15 +8,15 @@ from typing import Any
 from apcli.configs.values import defaults_of
 
 Command = Callable[..., None]
-Options = dict[str, Any]  # what the command line says of a stage, by keyword
+Options = dict[str, Any]  # a stage's values from the command line, by keyword
 
 
 def with_options(options: Mapping[str, Any], config: type) -> Callable[[Command], Command]:
-    """Give a command an option for each of ``options`` in place of its parameter ``options``, which gets their values.
+    """Replace a command's parameter ``options`` by one option for each of ``options``, and pass it their values.
 
     Args:
         options: annotated types by keyword, in the order of the help.
-        config: what the keywords describe, and whose defaults they have.
+        config: the config that the keywords describe, which has their defaults.
     """
     defaults = defaults_of(config)
 

@@ -21,11 +21,13 @@ LOOP = {
     "lr": _option(float | None, "--lr", metavar="RATE", help="default 0.1; 0.01 for AlexNet, VGG, fc5 and fc12"),
     "momentum": _option(float | None, "--momentum", metavar="M", help="default 0.9, for sgd and rmsprop"),
     "weight_decay": _option(float, "--weight-decay", "--wd", metavar="W"),
-    "decay": _option(str, "--decay", metavar="all|weights", help="what decays: all, or only the layers' weights"),
+    "decay": _option(
+        str, "--decay", metavar="all|weights", help="which parameters decay: all, or the layers' weights only"
+    ),
     "clip_grad": _option(float | None, "--clip-grad", metavar="NORM", help="shorten longer gradients to this norm"),
     "sched": _option(str, "--sched", metavar="NAME", help=f"learning-rate schedule: {', '.join(SCHEDULES.names)}"),
     "warmup_epochs": _option(
-        float, "--warmup-epochs", metavar="N", help="let the rate rise from 0 over N epochs first"
+        float, "--warmup-epochs", metavar="N", help="raise the rate from 0 over the first N epochs"
     ),
     "augment": _option(
         str | None, "--augment", metavar="LIST", help=f"{', '.join(AUGMENTATIONS.names)} or none; default by data"
@@ -34,9 +36,12 @@ LOOP = {
     "cutmix": _option(float, "--cutmix", metavar="ALPHA", help="paste parts of images; 1 is usual, 0 is off"),
     "label_smoothing": _option(float, "--label-smoothing", metavar="SHARE", help="spread over all classes"),
     "teacher": _option(
-        str | None, "--teacher", metavar="FILE", help="learn from a network's outputs too; dense: the dense ancestor's"
+        str | None,
+        "--teacher",
+        metavar="FILE",
+        help="also learn from this network's outputs; dense: the dense ancestor's",
     ),
-    "distill": _option(float, "--distill", metavar="SHARE", help="of the loss that is the teacher's"),
+    "distill": _option(float, "--distill", metavar="SHARE", help="the teacher's share of the loss"),
     "temperature": _option(float, "--temperature", metavar="T", help="softens the teacher's outputs"),
     "ema": _option(float | None, "--ema", metavar="DECAY", help="keep and measure the weights' moving average"),
     "validation": _option(
@@ -46,7 +51,7 @@ LOOP = {
         int | None, "--patience", metavar="N", help="stop N evaluations after the best, whose weights are kept"
     ),
     "eval_every": _option(int, "--eval-every", metavar="N", help="evaluate each N epochs and after the last"),
-    "amp": _option(bool | None, "--amp/--no-amp", help="compute in bfloat16 where that is safe; default: on CUDA"),
+    "amp": _option(bool | None, "--amp/--no-amp", help="compute in bfloat16 where safe; default: on CUDA"),
     "compile": _option(bool, "--compile/--no-compile", help="compile the network first, by torch.compile"),
     "cuda_graph": _option(
         bool | None,
@@ -54,10 +59,10 @@ LOOP = {
         help="record a step once and launch it whole; default: on CUDA, if the step can be captured",
     ),
     "device": shared.Device,
-    "deterministic": _option(bool, "--deterministic/--no-deterministic", help="on CUDA: only kernels that repeat"),
+    "deterministic": _option(bool, "--deterministic/--no-deterministic", help="use deterministic CUDA kernels only"),
     "checkpoint_every": _option(
         float, "--checkpoint-every", metavar="N", help="epochs, or 0.1 of one, between saved states; 0: when stopped"
     ),
-    "resume": _option(bool, "--resume/--no-resume", help="go on from the state that a stopped run left, if any"),
+    "resume": _option(bool, "--resume/--no-resume", help="resume from the saved state of a stopped run, if any"),
     "log_dir": _option(str | None, "--log-dir", metavar="DIR", help="write TensorBoard logs there"),
 }

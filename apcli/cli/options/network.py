@@ -1,4 +1,4 @@
-"""The data, and what a network takes and gives: for every command that builds networks, declared once."""
+"""The options about data and about a network's input and output, for every command that builds networks."""
 
 from typing import Annotated, Any
 
@@ -19,8 +19,8 @@ DATA = {
     "cache": shared.Cache,
 }
 INPUTS = {
-    "num_classes": _option(int | None, "--num-classes", "N", "the outputs; default: the file's, else the data's"),
-    "input_size": _option(int | None, "--input-size", "N", "pixels; default: the file's, else the model's"),
-    "mean": _option(str | None, "--mean", "LIST", "of each channel, in [0, 1]; default: the file's, else the data's"),
-    "std": _option(str | None, "--std", "LIST", "likewise"),
+    "num_classes": _option(int | None, "--num-classes", "N", "number of outputs; default: the file's, else the data's"),
+    "input_size": _option(int | None, "--input-size", "N", "side in pixels; default: the file's, else the model's"),
+    "mean": _option(str | None, "--mean", "LIST", "per channel, in [0, 1]; default: the file's, else the data's"),
+    "std": _option(str | None, "--std", "LIST", "per channel, like --mean"),
 }

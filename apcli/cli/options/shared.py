@@ -15,14 +15,17 @@ Output = Annotated[
     str | None, typer.Option("--output", "-o", metavar="PATH", help="file, folder, or - for bytes on standard output")
 ]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="replace files that exist")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="say nothing on standard error but errors")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="print nothing but errors on standard error")]
 Json = Annotated[bool, typer.Option("--json", help="print JSON Lines on a terminal too")]
 Layers = Annotated[str, typer.Option("--layers", metavar="LIST", help="all, last, names and globs")]
-Exclude = Annotated[str | None, typer.Option("--exclude", metavar="LIST", help="layers to leave out, likewise")]
+Exclude = Annotated[
+    str | None, typer.Option("--exclude", metavar="LIST", help="layers to leave out: last, names and globs")
+]
 Dense = Annotated[str | None, typer.Option("--dense", metavar="FILE", help="the dense file; default: the lineage's")]
 
 Model = Annotated[
-    str | None, typer.Option("--model", metavar="MODEL", help="for a file that does not say, or FILE.py:function")
+    str | None,
+    typer.Option("--model", metavar="MODEL", help="network, if the file does not record it (or FILE.py:function)"),
 ]
 
 Dist = Annotated[
@@ -37,11 +40,11 @@ Measure = Annotated[
 Estimator = Annotated[
     str, typer.Option("--estimator", metavar="NAME", help=f"{', '.join(ESTIMATORS.names)}; exact falls back on mc")
 ]
-Samples = Annotated[int, typer.Option("--samples", metavar="N", help="draws of Monte Carlo")]
-Repeats = Annotated[int, typer.Option("--repeats", metavar="N", help="so many times the draws of Monte Carlo")]
-DrawSeed = Annotated[int, typer.Option("--seed", metavar="N", help="seed of the draws of Monte Carlo")]
+Samples = Annotated[int, typer.Option("--samples", metavar="N", help="Monte Carlo draws")]
+Repeats = Annotated[int, typer.Option("--repeats", metavar="N", help="repeat the Monte Carlo estimate N times")]
+DrawSeed = Annotated[int, typer.Option("--seed", metavar="N", help="seed of the Monte Carlo draws")]
 Groups = Annotated[
-    int, typer.Option("--groups", metavar="N", help="average the weights into about N groups first; 0: do not")
+    int, typer.Option("--groups", metavar="N", help="first average the weights in about N groups; 0: no groups")
 ]
 Level = Annotated[
     str,
@@ -53,21 +56,23 @@ ComparedLayers = Annotated[
     str | None,
     typer.Option("--layers", metavar="LIST", help="all, last, names and globs; default: the pruned ones"),
 ]
-Split = Annotated[str, typer.Option("--split", metavar="test|train", help="the images that the network is measured on")]
-Images = Annotated[int, typer.Option("--images", metavar="N", help="how many of them, evenly spaced; 0: all")]
+Split = Annotated[str, typer.Option("--split", metavar="test|train", help="images to run the network on")]
+Images = Annotated[int, typer.Option("--images", metavar="N", help="number of images, evenly spaced; 0: all")]
 
 Data = Annotated[
     str | None,
     typer.Option("--data", metavar="NAME", help="digits, cifar10, ... or folder:PATH; an unknown name lists all"),
 ]
-DataDir = Annotated[str, typer.Option("--data-dir", metavar="DIR", envvar="APCLI_DATA_DIR", help="where data sets lie")]
-Download = Annotated[bool, typer.Option("--download", help="fetch the data set if it is not there")]
+DataDir = Annotated[
+    str, typer.Option("--data-dir", metavar="DIR", envvar="APCLI_DATA_DIR", help="folder of the data sets")
+]
+Download = Annotated[bool, typer.Option("--download", help="download the data set if it is missing")]
 Workers = Annotated[int, typer.Option("--workers", "-j", metavar="N", help="threads, or processes, that decode images")]
 Cache = Annotated[
     str,
-    typer.Option("--cache", metavar="auto|memory|none", help="keep decoded files in memory, or read them anew"),
+    typer.Option("--cache", metavar="auto|memory|none", help="where to cache decoded images"),
 ]
 BatchSize = Annotated[int, typer.Option("--batch-size", "-b", metavar="N")]
 Device = Annotated[str, typer.Option("--device", metavar="NAME", help="auto, cpu, cuda or cuda:N")]
-Seed = Annotated[int | None, typer.Option("--seed", metavar="N", help="seed of every draw")]
+Seed = Annotated[int | None, typer.Option("--seed", metavar="N", help="seed of all random draws")]
 Seeds = Annotated[str | None, typer.Option("--seeds", metavar="LIST", help="several seeds, a file for each")]

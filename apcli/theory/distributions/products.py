@@ -1,7 +1,7 @@
-"""Families of independent weights: each has a law of its own, which the network's pruning shifts.
+"""Families of independent weights: each has its own distribution, which pruning shifts.
 
 A divergence of two such products is a sum over the weights, which a stream of differences adds up block by block; the
-laws of one weight stand in ``laplace.py`` and ``cauchy.py``.
+distributions of one weight stand in ``laplace.py`` and ``cauchy.py``.
 """
 
 import math
@@ -27,24 +27,24 @@ _KL = 1.0  # the order of the Renyi divergence that is KL
 
 
 class Law(Protocol):
-    """The divergences of one weight's two laws; ``laplace.py`` and ``cauchy.py`` are such modules.
+    """The divergences of one weight's two distributions; ``laplace.py`` and ``cauchy.py`` are such modules.
 
-    ``PYRO`` is what Pyro calls the distribution.
+    ``PYRO`` is the distribution's name in Pyro.
     """
 
     PYRO: str
 
     def kl(self, x: np.ndarray, scale: float, pruned_scale: float) -> np.ndarray:
-        """KL(first || second) of laws ``x`` >= 0 apart, nats."""
+        """KL(first || second) of distributions ``x`` >= 0 apart, nats."""
 
     def renyi(self, x: np.ndarray, alpha: float, scale: float, pruned_scale: float) -> np.ndarray:
-        """Renyi divergence of order ``alpha`` of laws ``x`` >= 0 apart, nats."""
+        """Renyi divergence of order ``alpha`` of distributions ``x`` >= 0 apart, nats."""
 
     def w2(self, length: float, dim: int, scale: float, pruned_scale: float) -> float:
         """2-Wasserstein distance of ``dim`` weights, |w - w~| = ``length`` apart."""
 
     def tv(self, x: float, scale: float, pruned_scale: float) -> float:
-        """Total variation of one weight's laws."""
+        """Total variation of one weight's distributions."""
 
     def variance(self, scale: float) -> float | None:
         """Of one weight; None where it is infinite."""
@@ -55,16 +55,16 @@ class Law(Protocol):
     def log_ratios(
         self, difference: "torch.Tensor", scale: float, n: int, generator: "torch.Generator"
     ) -> "tuple[torch.Tensor, torch.Tensor]":
-        """Sums of log first/second [n] over coordinates, at n points of the first law and at their partners.
+        """Sums of log first/second [n] over coordinates, at n points of the first distribution and at their partners.
 
         Args:
-            difference: |w - w~| of each coordinate over the first law's scale; float64 [coordinates].
-            scale: of the second law over that of the first.
+            difference: |w - w~| of each coordinate over the first distribution's scale; float64 [coordinates].
+            scale: of the second distribution over that of the first.
         """
 
 
 class Order(NamedTuple):
-    """Which divergence: Renyi of order ``alpha``, 1 being KL; ``backwards`` is that of pruned from dense."""
+    """A divergence: Renyi's of order ``alpha``, or KL for 1; ``backwards``: of pruned from dense."""
 
     alpha: float
     backwards: bool
@@ -75,9 +75,9 @@ _SINGLE = Order(0.0, False)  # no order of a divergence: stands for the differen
 
 @dataclass(frozen=True)
 class Asked:
-    """In place of a pair: notes in ``orders`` which sums a measure asks for, and gives 1 for each number.
+    """Stands in for a pair: records in ``orders`` the sums that a measure needs, and returns 1 for each number.
 
-    So a measure's function itself says what it needs of a stream of differences. See ``measures.Pair``.
+    So the measure's function itself shows what it needs from a stream of differences. See ``measures.Pair``.
     """
 
     orders: set[Order]
@@ -101,7 +101,7 @@ class Asked:
         return self._noted(_SINGLE)
 
     def w2(self) -> float:
-        return 1.0  # of the length, which is always known
+        return 1.0  # depends on the length, which is always known
 
     def tv_lower(self) -> dict[str, float | None]:
         return {}
@@ -113,7 +113,7 @@ class Asked:
 
 @dataclass(frozen=True)
 class Family:
-    """Independent weights, all of one law and scale: ``scale`` in the dense network, ``pruned_scale`` in the pruned."""
+    """Independent weights of one distribution, with ``scale`` (dense network) and ``pruned_scale`` (pruned network)."""
 
     name: str
     law: Law
@@ -121,7 +121,7 @@ class Family:
     pruned_scale: float
 
     def order(self, alpha: float, backwards: bool) -> Order:
-        """The divergence's order; with one scale both directions are one."""
+        """The divergence's order; with one scale both directions are the same."""
         return Order(alpha, backwards and self.scale != self.pruned_scale)
 
     def divergence(self, x: np.ndarray, order: Order) -> np.ndarray:
@@ -131,16 +131,16 @@ class Family:
             return self.law.kl(x, *scales) if order.alpha == _KL else self.law.renyi(x, order.alpha, *scales)
 
     def reversed(self) -> "Family":
-        """The same laws, the pruned one first."""
+        """The same distributions, the pruned one first."""
         return replace(self, scale=self.pruned_scale, pruned_scale=self.scale)
 
     def reduction(self, measures: Sequence[Choice[MeasureRow]], keep: bool) -> "ProductReduction":
-        """What a stream of differences is summed into.
+        """The reduction that sums a stream of differences.
 
         Args:
-            measures: those that will be asked of the pair; no other divergence is summed.
-            keep: hold the differences themselves too, which Monte Carlo needs: 8 bytes for each that is not 0. They
-                are kept in any case for a measure that is no function of sums.
+            measures: to compute from the pair later; no other divergence is summed.
+            keep: also keep the differences, which Monte Carlo needs: 8 bytes for each that is not 0. They are always
+                kept for a measure that is no function of sums.
 
         Raises:
             ValueError: an order of a Renyi divergence is out of range.
@@ -158,7 +158,7 @@ class Family:
 
 
 def laplace(*, scale: float, pruned_scale: float | str) -> Family:
-    """Independent Laplace laws of densities exp(-|t - w|/b) / 2b; ``scale`` is the dense law's b.
+    """Independent Laplace distributions, of density exp(-|t - w|/b) / 2b; ``scale`` is the dense b.
 
     Raises:
         ValueError: a scale is not a positive number.
@@ -167,7 +167,7 @@ def laplace(*, scale: float, pruned_scale: float | str) -> Family:
 
 
 def cauchy(*, scale: float, pruned_scale: float | str) -> Family:
-    """Independent Cauchy laws of densities b / (pi (b^2 + (t - w)^2)); ``scale`` is the dense law's b.
+    """Independent Cauchy distributions, of density b / (pi (b^2 + (t - w)^2)); ``scale`` is the dense b.
 
     Raises:
         ValueError: a scale is not a positive number.
@@ -176,12 +176,12 @@ def cauchy(*, scale: float, pruned_scale: float | str) -> Family:
 
 
 class Partial(NamedTuple):
-    """What one block of differences contributes."""
+    """The contribution of one block of differences."""
 
     dim: int
     length: float
     sums: tuple[float, ...]  # of the divergences, in the reduction's order
-    kept: np.ndarray  # |w - w~| where it is not 0; nothing where not asked for
+    kept: np.ndarray  # |w - w~| where it is not 0; empty if not requested
 
 
 class ProductReduction:
@@ -212,12 +212,12 @@ class ProductReduction:
         return Partial(difference.size, euclidean(moved), tuple(sums), moved if self.keep else np.zeros(0))
 
     def absorb(self, partial: Partial) -> None:
-        """Add what ``reduce`` gave for the next block."""
+        """Add the result of ``reduce`` for the next block."""
         self.partials.append(partial)
 
     @staticmethod
     def pooled(reductions: Sequence["ProductReduction"]) -> "ProductReduction":
-        """Layers taken as one: all their weights are independent."""
+        """Layers as one: all their weights are independent."""
         first = reductions[0]
         whole = ProductReduction(first.family, first.orders, first.keep)
         whole.partials = [partial for reduction in reductions for partial in reduction.partials]
@@ -225,11 +225,11 @@ class ProductReduction:
 
     @staticmethod
     def joined(reductions: Sequence["ProductReduction"]) -> "ProductPair":
-        """The laws of the layers taken as one."""
+        """The distributions of the layers as one."""
         return ProductReduction.pooled(reductions).pair()
 
     def pair(self) -> "ProductPair":
-        """The two laws, as far as the asked measures can tell."""
+        """The two distributions, reduced for the requested measures."""
         sums = {order: _sum([p.sums[i] for p in self.partials]) for i, order in enumerate(self.orders)}
         length = math.hypot(*(p.length for p in self.partials))
         kept = np.concatenate([np.zeros(0), *(p.kept for p in self.partials)]) if self.keep else None
@@ -238,10 +238,10 @@ class ProductReduction:
 
 @dataclass(frozen=True, eq=False)
 class ProductPair:
-    """Two laws of ``dim`` independent weights; the ``Pair`` of measures.py.
+    """Two distributions of ``dim`` independent weights; the ``Pair`` of measures.py.
 
     Args:
-        laws: of one weight.
+        laws: the distributions of one weight.
         length: |w - w~|.
         sums: the asked divergences, nats.
         kept: |w - w~| of each weight where it is not 0, float64; None where not asked for.
@@ -260,12 +260,12 @@ class ProductPair:
 
     @property
     def scale(self) -> float:
-        """b of the first law."""
+        """b of the first distribution."""
         return self.laws.scale
 
     @property
     def pruned_scale(self) -> float:
-        """b of the second law."""
+        """b of the second distribution."""
         return self.laws.pruned_scale
 
     @property
@@ -280,7 +280,7 @@ class ProductPair:
         return self.kept
 
     def reversed(self) -> "ProductPair":
-        """The same two laws, the pruned one first."""
+        """The same two distributions, the pruned one first."""
         sums = {self.laws.order(alpha, not backwards): value for (alpha, backwards), value in self.sums.items()}
         return replace(self, laws=self.laws.reversed(), sums=sums)
 
@@ -296,19 +296,21 @@ class ProductPair:
     def tv(self) -> float:
         """Total variation, of one weight only."""
         if self.dim != 1:
-            raise NoExactForm(f"total variation of {self.family} laws has no closed form for more than one weight")
+            raise NoExactForm(
+                f"total variation of {self.family} distributions has no closed form for more than one weight"
+            )
         return self.laws.law.tv(self.length, self.scale, self.pruned_scale)
 
     def js(self) -> float:
         """Jensen-Shannon has no closed form here."""
-        raise NoExactForm(f"Jensen-Shannon of {self.family} laws has no closed form here")
+        raise NoExactForm(f"Jensen-Shannon of {self.family} distributions has no closed form here")
 
     def w2(self) -> float:
         """2-Wasserstein distance: each weight is moved by itself, so squares add up."""
         return self.laws.law.w2(self.length, self.dim, self.scale, self.pruned_scale)
 
     def tv_lower(self) -> dict[str, float | None]:
-        """Lemma 1 from means and variances, and its best form; None where the laws have no variance.
+        """Lemma 1 from means and variances, and its best form; None without variances.
 
         The best form for scale matrices s1^2 I and s2^2 I is that of one scale (s1 + s2)/2: it projects on w - w~.
         """

@@ -360,7 +360,7 @@ def test_files_that_are_refused(tmp_path):
     assert "No such file" in refused("nowhere.npy")
     assert "No such file" in refused("nowhere.safetensors")
     assert "magic string" in refused("text.npy")
-    assert "it holds 2 tensors, expected one" in refused("two.safetensors")
+    assert "it holds 2 tensors: expected one" in refused("two.safetensors")
     assert "header" in refused("text.safetensors")
     assert "directory" in refused("folder.npy")
     assert refused("empty.npy")
