@@ -33,6 +33,7 @@ def dense(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return Path("dense.safetensors")
 
 
+@pytest.mark.slow
 def test_the_examples_run_one_after_another(tmp_path, monkeypatch):
     """Each goes on where the one before it ended, as a reader would."""
     monkeypatch.chdir(tmp_path)

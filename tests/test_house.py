@@ -409,6 +409,7 @@ def test_light_modules_stay_light():
     assert run.stdout.splitlines() == names
 
 
+@pytest.mark.slow
 def test_all_modules_import_quietly(tmp_path):
     names = [info.name for info in pkgutil.walk_packages([str(ROOT)], "apcli.") if info.name != "apcli.__main__"]
     code = f"import importlib\nfor name in {names!r}:\n    importlib.import_module(name)"

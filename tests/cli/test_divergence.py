@@ -174,6 +174,7 @@ def test_half_and_double_precision_files(shell: Any, plain: dict[str, np.ndarray
     assert shell("divergence a a.lowest-0.3 --dist ap2").records[0]["value"] == pytest.approx(expected, rel=1e-14)
 
 
+@pytest.mark.slow
 def test_the_same_command_gives_the_same_bytes_whatever_the_hash_seed(shell: Any, a: Path) -> None:
     runs = []
     for seed in ("1", "2"):
@@ -237,6 +238,7 @@ def test_wrong_options_are_refused_in_one_line(shell: Any, pair: Any, options: s
     shell.refuses(f"divergence a b {options}", 2, words)
 
 
+@pytest.mark.slow
 def test_the_network_itself_is_measured(shell: Any) -> None:
     assert shell("train fc5 --epochs 1 -o net.safetensors").code == 0
     assert shell("prune net --sparsity 0.5 --method highest --layers last").code == 0

@@ -42,6 +42,7 @@ def test_pruning_while_training(digits, options, name):
     assert digits(f"report {name}").code == 0
 
 
+@pytest.mark.slow
 def test_recalibration_as_a_step_of_its_own(digits):
     (pruned,) = digits("prune resnet20-digits --sparsity 0.5").lines
     result = digits(f"finetune {pruned} --epochs 0 --recalibrate-bn --trace none -o recalibrated.safetensors")
@@ -73,6 +74,7 @@ def test_wrong_usage_is_one_line_and_nothing_written(digits, options, words):
     digits.refuses(f"finetune fc5-digits {options} {epochs} --quiet", 2, *words)
 
 
+@pytest.mark.slow
 def test_a_sharded_checkpoint_goes_through_the_pipe(digits):
     """Cut in two by hand: pruned, fine-tuned and compared as one, each result sharded alike."""
     tensors = digits.tensors("fc5-digits.safetensors")

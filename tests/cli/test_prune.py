@@ -64,6 +64,7 @@ def test_criterion_is_another_name_for_method(shell, a):
     assert (shell.tensors("a.highest-2of4.safetensors")["fc1.weight"].reshape(-1, 4) != 0).sum(1).tolist() == [2] * 300
 
 
+@pytest.mark.slow
 def test_a_method_that_asks_the_network_and_filters(digits):
     name = made(digits, "prune fc5-digits --method snip --images 64 --sparsity 0.5 --layers fc4,fc5 --device cpu")
     assert [share(digits, name, f"fc{i}.weight") for i in (1, 4, 5)] == [0, 0.5, 0.5]

@@ -56,6 +56,7 @@ def without_torch(shell: Any, command: str) -> Any:
     return shell(command, PYTHONPATH=f"{hidden}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
 
 
+@pytest.mark.slow
 def test_a_plain_file_needs_no_torch_and_says_what_is_missing(shell: Any, small: Path, fc5: Path) -> None:
     result = without_torch(shell, "report small.safetensors")
     assert result.code == 0, result.err

@@ -92,6 +92,7 @@ def test_random_masks_are_uniform_over_positions():
     assert 1e-4 < stats.chi2(size - 1).sf(statistic) < 1 - 1e-4
 
 
+@pytest.mark.slow
 def test_random_masks_are_uniform_over_layers_of_any_size():
     """Ranked together, each layer's zeros are hypergeometric, whatever its size."""
     sizes, trials = [10, 90, 900], 500

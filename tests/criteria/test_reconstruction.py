@@ -179,6 +179,7 @@ def layers(draw):
     return weight, dead, draw(st.integers(0, weight.size)), draw(st.integers(1, columns + 1))
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(layers())
 def test_exactly_as_many_zeros_as_asked(case):

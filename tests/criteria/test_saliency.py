@@ -407,6 +407,7 @@ def residual():
     return ResNet(BasicBlock, [1, 1, 1, 1], num_classes=10)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("network", [residual, depthwise])
 def test_no_layer_collapses_at_99_percent(network):
     """But a 1 x 1 shortcut may, since the flow has a way around it. In one round, layers do collapse."""

@@ -26,6 +26,7 @@ def test_methods_stand_side_by_side_where_sparsity_is_unknown():
 LONG_NAMES = [f"a method of a long name, {i}" for i in range(14)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("names", "beside"), [(METHODS, False), (LONG_NAMES, True)])
 def test_the_legend_neither_covers_the_title_nor_leaves_the_figure(names, beside):
     measures = ("AP2", "AP3 gaussian", "PD, test loss")

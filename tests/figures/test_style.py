@@ -10,6 +10,7 @@ from apcli.figures.study import Point, Series, Study
 from apcli.figures.style import MARKERS, PALETTE, mark, png, svg
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", [svg, png])
 def test_the_same_numbers_give_the_same_bytes(form):
     first = form(by_method(drawn_study(), 0.3))

@@ -34,6 +34,7 @@ def broken(num_classes):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "size", "layer"),
     [

@@ -140,6 +140,7 @@ def unexplained(found: list[tuple[str, str, str]], reasons: dict[tuple[str, str,
     return left + [key for key in reasons if key not in used]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SAMPLE)
 def test_a_sample_of_architectures(name):
     warnings.simplefilter("ignore")

@@ -154,6 +154,7 @@ def test_default_learning_rates(name, rate):
     assert default_lr(resolve(name, COLOUR)) == rate
 
 
+@pytest.mark.slow
 def test_our_own_models_need_neither_torchvision_nor_timm():
     program = (
         "import sys; from apcli.models.build import build, resolve; from apcli.data.image_spec import ImageSpec; "

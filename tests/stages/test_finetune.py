@@ -85,6 +85,7 @@ def without_lineage(path: Path, target: Path) -> Path:
     return target
 
 
+@pytest.mark.slow
 def test_zeros_stay_and_the_others_learn(pruned):
     path = run(pruned, loop={"epochs": 2, "opt": "sgd", "weight_decay": 0.01})
     assert path == pruned.with_name("fc5-digits.lowest-0.6.finetuned.safetensors")
@@ -97,6 +98,7 @@ def test_zeros_stay_and_the_others_learn(pruned):
         assert not torch.equal(before[name], after[name])
 
 
+@pytest.mark.slow
 def test_pd_is_the_difference_of_separate_evaluations(dense, pruned):
     path = run(pruned, loop={"epochs": 2, "eval_every": 2})
     lineage = read(path).lineage
@@ -172,6 +174,7 @@ def test_only_the_pruned_layers_move_if_so_asked(pruned):
     assert moved == {"fc4.weight", "fc5.weight"}
 
 
+@pytest.mark.slow
 def test_batch_norm_statistics_stay_with_them(tmp_path):
     config = TrainConfig(ModelConfig("resnet20"), loop=LOOP)
     (base,) = train(config, Outputs(tmp_path), quiet)
@@ -181,6 +184,7 @@ def test_batch_norm_statistics_stay_with_them(tmp_path):
     assert {name for name in before if not torch.equal(before[name], after[name])} == {"fc.weight"}
 
 
+@pytest.mark.slow
 def test_recalibration_comes_after_the_first_measurement(tmp_path):
     (base,) = train(TrainConfig(ModelConfig("resnet20"), loop=LOOP), Outputs(tmp_path), quiet)
     (source,) = prune(read(base), PruneConfig((0.5,)), Outputs())
@@ -205,6 +209,7 @@ def test_a_network_without_batch_norm_is_not_recalibrated(pruned):
     assert not pruned.with_name("fc5-digits.lowest-0.6.finetuned.safetensors").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scope", ["layer", "global"])
 @pytest.mark.parametrize("schedule", [None, "linear:every=3", "one-shot"])
 def test_gradual_pruning_ends_at_the_exact_share(pruned, scope, schedule):

@@ -67,6 +67,7 @@ def test_an_average_is_measured_and_written_with_statistics_of_its_own(training)
     assert_own(run.evaluated.network, run.dataset)
 
 
+@pytest.mark.slow
 def test_statistics_of_other_weights_would_spoil_the_average(training, monkeypatch):
     """Through six norms, the network's statistics are far from its average's."""
 

@@ -206,6 +206,7 @@ def plain() -> dict[str, Any]:
     return Run({"ema": 0.7}).outcome()
 
 
+@pytest.mark.slow
 def test_a_signal_in_any_step_or_evaluation(tmp_path, plain):
     run = Run({"ema": 0.7}, tmp_path / "t.safetensors")
     for at in range(1, 1 + Run({"ema": 0.7}).stopped(0, in_steps=False, by=terminate)):
@@ -228,6 +229,7 @@ class Losing(Split):
             yield batch
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", ["t.safetensors", None])
 def test_a_reader_that_is_lost_anywhere(tmp_path, plain, monkeypatch, path):
     """While training and while evaluating, of the train and of the test split; with a state, and in a pipe."""
@@ -248,6 +250,7 @@ def test_a_reader_that_is_lost_anywhere(tmp_path, plain, monkeypatch, path):
     assert run.outcome() == plain
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("every", [0.2, 0.5, 1, 1.5, 2])
 def test_an_end_without_a_word_anywhere(tmp_path, plain, every):
     """Again and again, each time one forward pass further than the last saved state."""

@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.slow  # each waits for a process of its own
+
 pytestmark = pytest.mark.long  # whole runs that are interrupted
 
 SIGNALS = pytest.mark.parametrize(

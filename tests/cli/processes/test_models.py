@@ -22,6 +22,7 @@ def net(shell: Any) -> str:
     return "my/net.py:build"
 
 
+@pytest.mark.slow
 def test_a_users_own_network_goes_through_every_stage(shell: Any, net: str) -> None:
     pipeline = shell.bash(
         f"apcli train {net} --epochs 2 -o out | apcli prune --layers last --sparsity 0.5 "
@@ -54,6 +55,7 @@ def test_a_checkpoint_is_tuned_alike_alone_and_after_another(shell: Any, net: st
     assert (shell.folder / "base.lowest-0.5.finetuned.safetensors").read_bytes() == after_another
 
 
+@pytest.mark.slow
 def test_what_other_code_prints_stays_out_of_the_product(shell: Any, net: str) -> None:
     (shell.folder / "my" / "net.py").write_text(f'print("a word of the user\'s")\n{NET}')
     result = shell(f"train {net} --epochs 0 -o out.safetensors")

@@ -15,6 +15,8 @@ import pytest
 from safetensors import safe_open
 from safetensors.numpy import load_file
 
+pytestmark = pytest.mark.slow  # a whole pipeline, once for all
+
 METHODS, SPARSITIES = ("lowest", "highest", "random"), (0.3, 0.8)
 GRID = list(product(METHODS, SPARSITIES))
 DENSE = "fc5-digits.safetensors"

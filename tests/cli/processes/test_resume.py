@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+pytestmark = pytest.mark.slow  # each starts and kills a training
+
 pytestmark = pytest.mark.long  # runs that are stopped and started over and over
 
 TRAIN = "train fc5 --epochs 12 --eval-every 6 --batch-size 64 --momentum 0.9 --checkpoint-every 0.3 --quiet"

@@ -66,6 +66,7 @@ def test_criterion_is_another_word_for_method(shell: Any, a: Path) -> None:
     assert shell("prune a --criterion highest --sparsity 0.3").lines == ["a.highest-0.3.safetensors"]
 
 
+@pytest.mark.slow
 def test_a_torchvision_of_another_torch_is_met_with_the_remedy(shell: Any, tmp_path: Path) -> None:
     broken = tmp_path / "site" / "torchvision"
     broken.mkdir(parents=True)

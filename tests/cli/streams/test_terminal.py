@@ -39,6 +39,7 @@ def test_arguments_and_lines_are_taken_in_the_order_given(shell: Any, plain: dic
     assert result.lines == [f"{name}.lowest-0.5.safetensors" for name in ("c", "b", "a")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", ["with space.safetensors", "größe_größer.safetensors", "-dash.safetensors", "*.safetensors"]
 )
@@ -97,6 +98,7 @@ def test_bytes_in_and_out_are_the_file_version(shell: Any, a: Path) -> None:
     }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_bytes_of_a_named_file_know_their_dense_file(shell: Any, a: Path) -> None:
     result = shell.bash("apcli prune a -o - --sparsity 0.3 >b.safetensors && apcli divergence b --dist ap2")
     assert result.code == 0, result.err
@@ -119,6 +121,7 @@ def test_files_of_one_name_leave_as_bytes(shell: Any, plain: dict[str, np.ndarra
     assert result.raw.count(b'"only.weight"') == 1
 
 
+@pytest.mark.slow
 def test_bytes_flow_through_several_stages(shell: Any, a: Path) -> None:
     result = shell.bash(
         "apcli prune a -o - --layers fc1 --sparsity .3 | apcli prune - -o - --layers fc2 --sparsity .9 >b.safetensors"
@@ -136,6 +139,7 @@ def test_bytes_without_a_name_are_called_stdin(shell: Any, a: Path) -> None:
     assert shell.lineage(result.lines[0])["dense"]["path"] is None
 
 
+@pytest.mark.slow
 def test_a_file_and_bytes_are_a_pair(shell: Any, a: Path) -> None:
     result = shell.bash("apcli prune a -o - --sparsity 0.3 | apcli divergence a - --dist ap2 --layers fc2")
     shell("prune a --sparsity 0.3")
@@ -161,6 +165,7 @@ def test_an_empty_pipe_is_an_error(shell: Any, command: str, stdin: bytes) -> No
     shell.refuses(command, 2, "did the stage before this one fail?", stdin=stdin)
 
 
+@pytest.mark.slow
 def test_a_failed_stage_is_seen_without_pipefail(shell: Any) -> None:
     result = shell.bash("set +o pipefail; apcli prune missing --sparsity 0.3 2>first | apcli divergence")
     assert "no file missing" in (shell.folder / "first").read_text()
@@ -311,6 +316,7 @@ def foreign(shell: Any, plain: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     return tensors
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("encoding", ENCODINGS)
 def test_the_product_is_utf_8_whatever_the_locale(shell: Any, foreign: dict[str, np.ndarray], encoding: str) -> None:
     there = {"PYTHONIOENCODING": encoding}
@@ -328,6 +334,7 @@ def test_the_product_is_utf_8_whatever_the_locale(shell: Any, foreign: dict[str,
         assert "Ж" in text
 
 
+@pytest.mark.slow
 def test_a_name_that_the_messages_cannot_show_is_escaped(shell: Any, foreign: dict[str, np.ndarray]) -> None:
     result = shell("prune 'größe Ж' --sparsity 0.5 --layers nothing", PYTHONIOENCODING="ascii")
     assert result.code == 2
@@ -337,6 +344,7 @@ def test_a_name_that_the_messages_cannot_show_is_escaped(shell: Any, foreign: di
     assert r"\u0416.lowest-0.5.safetensors: 750 of 1500 weights" in done.err
 
 
+@pytest.mark.slow
 def test_a_table_on_a_terminal_of_another_encoding(shell: Any, foreign: dict[str, np.ndarray], terminal: Any) -> None:
     assert shell("prune 'größe Ж' --sparsity 0.5").code == 0
     process = shell.start(
@@ -371,6 +379,7 @@ def test_a_path_on_a_terminal_is_shown_as_far_as_it_can(
     process.stderr.close()
 
 
+@pytest.mark.slow
 def test_a_file_name_of_any_bytes_flows_through_pipes(shell: Any, plain: dict[str, np.ndarray]) -> None:
     """Names are bytes to the system: what is no UTF-8 leaves as it came, and is escaped in records."""
     made = shell.save("a.safetensors", plain)

@@ -155,6 +155,7 @@ def weights_in(model):
     return sum(parameter.numel() for parameter in model.parameters())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NETWORKS)
 def test_zeros_and_compact_compute_the_same(tmp_path, name):
     build, size, share = NETWORKS[name]

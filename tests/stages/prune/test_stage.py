@@ -118,6 +118,7 @@ def test_the_scopes_here_are_all():
     assert [spec.partition(":")[0] for spec in SCOPE_SPECS] == list(SCOPES.names)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("scope", SCOPE_SPECS)
@@ -294,6 +295,7 @@ def test_layers_of_equal_size_get_different_random_masks(tmp_path):
     assert not torch.equal(b, c)
 
 
+@pytest.mark.slow
 def test_random_zeros_are_uniform_in_the_files(tmp_path):
     save_file({"a.weight": torch.ones(2, 5), "b.weight": torch.ones(10, 9)}, tmp_path / "net.safetensors")
     trials = 150

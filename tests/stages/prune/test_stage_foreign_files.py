@@ -107,6 +107,7 @@ def network(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_fine_tuned_and_compact_files_keep_them_too(network, tmp_path):
     pruning = PruneConfig((0.5,), structure="filter", compact=True, device="cpu", model="resnet20")
     (compact,) = prune(read(network), pruning, Outputs(tmp_path), NetworkScores(pruning, quiet))

@@ -191,6 +191,7 @@ def test_random_control_has_as_many_zeros_in_each_layer(source, tmp_path):
     assert torch.equal(load_file(again)["fc1.weight"], load_file(control)["fc1.weight"])
 
 
+@pytest.mark.slow
 def test_random_control_is_uniform(tmp_path):
     save_file({"a.weight": torch.ones(5, 4), "b.weight": torch.ones(6, 6)}, tmp_path / "net.safetensors")
     (like,) = run(tmp_path / "net.safetensors", 0.3, layer_sparsity=(("b", 0.5),))
@@ -281,6 +282,7 @@ def test_no_layer_suits_the_pattern(source):
         run(source, structure="2:7")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["resnet20", "timm:test_efficientnet"])
 def test_masked_and_compact_channels_compute_the_same(tmp_path, name):
     data = load("digits", Path())

@@ -14,6 +14,8 @@ from apcli.selection import exact, layer_masks, rankings
 from apcli.stages.outputs import Outputs
 from apcli.stages.prune.stage import prune
 
+pytestmark = pytest.mark.slow  # hundreds of prunings, once for all
+
 BLOCK = 16  # so that layers span several blocks, and none ends with one
 SHAPES = {"a.weight": (9, 11), "b.weight": (5, 6, 2, 1), "c.weight": (9, 11), "d.weight": (3, 3)}
 SIZES = {name: int(np.prod(shape)) for name, shape in SHAPES.items()}

@@ -50,6 +50,7 @@ def figure_of(records):
     return found
 
 
+@pytest.mark.slow
 def test_a_panel_for_each_moment_and_dotted_controls(records):
     picture = figure_of(records)
     axes = picture.figure.axes

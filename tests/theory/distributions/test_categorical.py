@@ -162,6 +162,7 @@ def test_standard_errors_of_means(spec):
     assert laws.std_error(measure) == pytest.approx(np.std(alone, ddof=1) / math.sqrt(30), rel=1e-12)
 
 
+@pytest.mark.slow
 def test_standard_errors_are_the_spread_over_data():
     """Of 400 draws of 100 samples, each measure scatters as its standard error says; a tenth is 3 sigma of chance."""
     laws = pair(40_000, 3)

@@ -43,6 +43,7 @@ def test_reference_values(case):
     assert -10 * found.log_affinity(0.9) == pytest.approx(high_order, rel=1e-12)
 
 
+@pytest.mark.slow
 def test_the_oracle_gives_the_reference_values():
     kl, half_order, _ = REFERENCE[4, 0.01, 2, 1]
     assert float(radial_digits(4, 0.01, 2, 1, "kl")) == pytest.approx(kl, rel=1e-15)
@@ -52,6 +53,7 @@ def test_the_oracle_gives_the_reference_values():
 DFS = (1e-6, 0.01, 0.5, 3.0, 1e4, 1e15, 1e300, INF)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("dim", [1, 100, 10**8])
 def test_laws_at_the_ends_are_symmetric_where_they_should_be(dim):

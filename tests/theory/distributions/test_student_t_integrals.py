@@ -75,6 +75,7 @@ CASES = [  # eigenvalues less 1, multiplicities, shift, df, pruned df
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("excess", "multiplicity", "distance", "df", "pruned_df"), CASES)
 def test_kl_against_many_digits(excess, multiplicity, distance, df, pruned_df):
     given = shift(excess, distance, multiplicity)
@@ -82,6 +83,7 @@ def test_kl_against_many_digits(excess, multiplicity, distance, df, pruned_df):
     assert StudentTPair(given, df, pruned_df).kl() == pytest.approx(expected, rel=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("excess", "multiplicity", "distance", "df", "pruned_df", "alpha"),
     [
@@ -236,6 +238,7 @@ def place(eigenvalues, distance, multiplicity):
     return Shift(np.log(eigenvalues), np.array(multiplicity), np.array(distance), 1.0)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("where", PLACES)
 def test_every_measure_at_the_ends_of_the_degrees_of_freedom(where):

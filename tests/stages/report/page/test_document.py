@@ -3,6 +3,7 @@
 import re
 from dataclasses import replace
 
+import pytest
 from studies import outline
 
 from apcli.records.divergence import DivergenceRecord, File
@@ -12,6 +13,7 @@ from apcli.stages.report.tables.markdown import to_markdown
 from apcli.stages.report.writing import html
 
 
+@pytest.mark.slow
 def test_page_is_whole_and_needs_nothing_else(small):
     page = html(small)
     found = outline(page)
@@ -27,6 +29,7 @@ def test_page_is_whole_and_needs_nothing_else(small):
     assert "@media print" in page
 
 
+@pytest.mark.slow
 def test_names_from_records_are_only_text(make_grid):
     records, bad = [], "<script>alert('$x$')</script>"
     for r in make_grid(seeds=(0,), epochs=1, sparsities=(0.3,)):
@@ -63,6 +66,7 @@ def test_one_order_alone_is_not_ranked(small):
     assert "Which projection" not in to_markdown(build(small))
 
 
+@pytest.mark.slow
 def test_files_alone_make_a_page(make_grid):
     page = html(make_grid(seeds=(0,), epochs=0))
     headings = outline(page).headings
@@ -81,6 +85,7 @@ def test_unknown_everything_makes_a_page():
     assert ">nan<" not in page
 
 
+@pytest.mark.slow
 def test_two_models_make_two_parts(make_grid):
     records = make_grid(seeds=(0,), epochs=0, sparsities=(0.1, 0.3))
     found = outline(html([r for r in [*records, *(replace(r, model="vgg16") for r in records)] if r.dist == "ap2"]))

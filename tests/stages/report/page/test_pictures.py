@@ -12,6 +12,7 @@ from apcli.stages.report.page.document import page
 from apcli.stages.report.page.pictures import pictures, study_of
 
 
+@pytest.mark.slow
 def test_pictures_stand_in_the_order_of_the_table_and_carry_its_captions(small):
     drawn = pictures(build(small))
     assert list(dict.fromkeys(picture.row.name for picture in drawn)) == [
