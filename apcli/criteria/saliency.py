@@ -16,12 +16,12 @@ from apcli.checkpoints.layers import layer_name
 from apcli.criteria.subject import Scores, Subject
 from apcli.errors import ApcliError, UsageError
 from apcli.models.copies import copy_of
+from apcli.probes.curvature import Weights
 from apcli.probes.undisturbed import logits_of, undisturbed
 from apcli.words import few
 
 log = logging.getLogger("apcli")
 
-Weights = dict[str, Tensor]
 # A term to sum over batches, from the sum of a batch's losses, the weights, and the number of images.
 Term = Callable[[Tensor, Weights, int], Iterable[Tensor]]
 

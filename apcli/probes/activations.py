@@ -1,4 +1,4 @@
-"""Sums over a layer's inputs, and the metric of its outputs: how far a change of its weights moves them."""
+"""InputSums over a layer's inputs, and the metric of its outputs: how far a change of its weights moves them."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -20,7 +20,7 @@ _AGREES = 0.02  # of the largest output: more than half precision and TF32 diffe
 
 
 class SquareSums:
-    """Sums of h^2 over a layer's inputs h, samples and positions: ``squares``, float64 [G, J].
+    """InputSums of h^2 over a layer's inputs h, samples and positions: ``squares``, float64 [G, J].
 
     Args:
         groups: G, 1 except for grouped convolutions.
@@ -97,7 +97,7 @@ class SecondMoment:
         return total.clamp_min(0) / self.count  # keeps NaN
 
 
-Sums = TypeVar("Sums", SquareSums, SecondMoment)
+InputSums = TypeVar("InputSums", SquareSums, SecondMoment)
 
 
 class ActivationMetric:
@@ -139,7 +139,7 @@ def activation(model: nn.Module, tensors: Sequence[str], batches: Batches) -> Ac
     return ActivationMetric(inputs(model, tensors, batches, SecondMoment))
 
 
-def inputs(model: nn.Module, tensors: Sequence[str], batches: Batches, kind: type[Sums]) -> dict[str, Sums]:
+def inputs(model: nn.Module, tensors: Sequence[str], batches: Batches, kind: type[InputSums]) -> dict[str, InputSums]:
     """Sum the inputs h of each weight in a ``kind``, by name, in the order in which the network calls the layers.
 
     For a convolution, h is the patch under the kernel, at every position. This takes one pass over the data. A module
@@ -153,7 +153,7 @@ def inputs(model: nn.Module, tensors: Sequence[str], batches: Batches, kind: typ
         ApcliError: a layer's inputs hold NaN or Inf.
     """
     modules, refused = _modules(model, tensors)
-    sums: dict[str, Sums] = {}
+    sums: dict[str, InputSums] = {}
     with undisturbed(model), torch.no_grad(), ExitStack() as hooks:
         for name, module in modules.items():
             for sharing in [m for m in model.modules() if type(m) is type(module) and m.weight is module.weight]:
@@ -196,7 +196,9 @@ def _unsupported(refused: Mapping[str, str], tensors: Sequence[str]) -> UsageErr
     )
 
 
-def _taking(sums: dict[str, Sums], kind: type[Sums], refused: dict[str, str], name: str) -> Callable[..., None]:
+def _taking(
+    sums: dict[str, InputSums], kind: type[InputSums], refused: dict[str, str], name: str
+) -> Callable[..., None]:
     """A forward hook that adds a module's inputs; its first call checks that they give the module's outputs."""
 
     def take(module: Any, args: tuple[Tensor, ...], kwargs: Mapping[str, Tensor], output: Tensor) -> None:

@@ -13,11 +13,13 @@ from apcli.probes.batch_size import images_at_once
 from apcli.training.forward import Forward
 from apcli.training.ranks import Ranks
 
-Metrics = dict[str, float | None]  # loss: mean cross-entropy in nats; accuracy, top5: percent
+SplitMetrics = dict[str, float | None]  # loss: mean cross-entropy in nats; accuracy, top5: percent
 _SHARE = 4  # training batches at a time: evaluation keeps no gradients, so memory usually allows it
 
 
-def evaluate(forward: Forward, dataset: Dataset, batch_size: int, ranks: Ranks | None = None) -> dict[str, Metrics]:
+def evaluate(
+    forward: Forward, dataset: Dataset, batch_size: int, ranks: Ranks | None = None
+) -> dict[str, SplitMetrics]:
     """Loss and accuracy on every whole split, in evaluation mode, without augmentation."""
     forward.network.eval()
     size = images_at_once(forward, forward.spec.input_size, forward.device, _SHARE * batch_size)
@@ -25,7 +27,7 @@ def evaluate(forward: Forward, dataset: Dataset, batch_size: int, ranks: Ranks |
 
 
 @torch.no_grad()
-def _evaluate(forward: Forward, split: Samples, batch_size: int, ranks: Ranks) -> Metrics:
+def _evaluate(forward: Forward, split: Samples, batch_size: int, ranks: Ranks) -> SplitMetrics:
     tally = Tally(forward.spec.num_classes, forward.device)
     spec = forward.spec
     mine = torch.arange(ranks.rank, len(split), ranks.size)
@@ -56,7 +58,7 @@ class Tally:
         count = torch.full_like(loss, len(labels))
         self.sums += torch.stack([loss, top[:, 0].sum(), top.sum(), count]).double()
 
-    def metrics(self, ranks: Ranks) -> Metrics:
+    def metrics(self, ranks: Ranks) -> SplitMetrics:
         """Means over all processes' samples; None for a loss that is not finite and for top-5 of under five classes."""
         *sums, count = ranks.sum_(self.sums.clone()).tolist()
         loss, correct, among_five = (number / count for number in sums)

@@ -197,8 +197,10 @@ class ProductReduction:
         self.partials: list[Partial] = []
 
     def reduce(self, start: int, difference: np.ndarray) -> Partial:
-        """What these differences (float64, any shape) contribute, wherever they stand. Weights that did not move
-        differ by their scales alone, so that they are counted."""
+        """The contribution of these differences (float64, any shape), at any position.
+
+        Weights that did not move differ by their scales alone, so they are only counted.
+        """
         moved = difference[difference != 0]
         np.abs(moved, out=moved)
         chunks = [moved[i : i + _CHUNK] for i in range(0, moved.size, _CHUNK)]

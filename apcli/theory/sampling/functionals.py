@@ -43,7 +43,7 @@ def reverse_kl(draws: Draws, pair: Pair, points: int) -> Estimate:
 
 def jeffreys(draws: Draws, pair: Pair, points: int) -> Estimate:
     """E_p L + E_q -L, half of the points each."""
-    return _sum([kl(draws, law, points // 2) for law in (pair, pair.reversed())])
+    return _sum([kl(draws, either, points // 2) for either in (pair, pair.reversed())])
 
 
 def tv(draws: Draws, pair: Pair, points: int) -> Estimate:
@@ -83,7 +83,7 @@ def hellinger(draws: Draws, pair: Pair, points: int) -> Estimate:
 
 def _of_mixture(kernel: Callable[[torch.Tensor], torch.Tensor], draws: Draws, pair: Pair, points: int) -> Estimate:
     """The mean of ``kernel`` over the even mixture of both distributions."""
-    halves = (draws(law, points // 2) for law in (pair, pair.reversed()))
+    halves = (draws(either, points // 2) for either in (pair, pair.reversed()))
     return _sum([_mean(map(kernel, half)) for half in halves], weight=0.5)
 
 

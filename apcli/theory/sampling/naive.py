@@ -70,12 +70,12 @@ def _elliptical(pair: Pair, device: torch.device) -> tuple[Any, Any]:
     dense = torch.tensor(location, device=device), torch.tensor(deviation, device=device).diag()
     pruned = torch.zeros_like(dense[0]), torch.eye(shift.dim, dtype=torch.float64, device=device)
 
-    def law(df: float, location: torch.Tensor, factor: torch.Tensor) -> Any:
+    def distribution(df: float, location: torch.Tensor, factor: torch.Tensor) -> Any:
         if math.isinf(df):
             return pyro.MultivariateNormal(location, scale_tril=factor)
         return pyro.MultivariateStudentT(location.new_tensor(df), location, factor)
 
-    return law(df, *dense), law(pruned_df, *pruned)
+    return distribution(df, *dense), distribution(pruned_df, *pruned)
 
 
 def _product(pair: ProductPair, device: torch.device) -> tuple[Any, Any]:
@@ -86,6 +86,6 @@ def _product(pair: ProductPair, device: torch.device) -> tuple[Any, Any]:
     location[: len(pair.differences)] = pair.differences
     kind = getattr(pyro, pair.laws.law.PYRO)
     dense = torch.tensor(location, device=device)
-    laws = ((dense, pair.scale), (torch.zeros_like(dense), pair.pruned_scale))
-    first, second = (kind(centre, torch.full_like(centre, scale)).to_event(1) for centre, scale in laws)
+    parameters = ((dense, pair.scale), (torch.zeros_like(dense), pair.pruned_scale))
+    first, second = (kind(centre, torch.full_like(centre, scale)).to_event(1) for centre, scale in parameters)
     return first, second
