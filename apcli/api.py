@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from apcli.checkpoints.checkpoint import Checkpoint
     from apcli.records.divergence import DivergenceRecord
     from apcli.records.json_objects import Record
-    from apcli.stages.describe.description import Description
+    from apcli.stages.describe.facts import Description
     from apcli.stages.outputs import Outputs
 
 # ---- train
@@ -290,7 +290,7 @@ def describe(checkpoint: File, **keywords: Unpack[CostsKeywords]) -> "Descriptio
         VerificationError: the file has fewer zeros than its lineage promises.
 
     >>> facts = apcli.describe(pruned[1], macs=False)
-    >>> round(facts["sparsity"], 3)
+    >>> round(facts.sparsity, 3)
     0.9
     """
     from apcli.checkpoints.reading import opened
@@ -308,7 +308,7 @@ def describe_each(config: CostsConfig, sources: "Iterable[Checkpoint]", tell: Te
     costs = None
     for checkpoint in sources:
         found = describe(checkpoint, config)
-        if config.wants_network and found["macs_reason"] is None:
+        if config.wants_network and found.macs_reason is None:
             if costs is None:
                 from apcli.stages.describe.costs import NetworkCosts  # imports torch: only where a network is known
 

@@ -197,6 +197,6 @@ def test_a_file_that_lost_its_zeros_is_not_described(dense):
     [pruned] = apcli.prune(dense, sparsity=0.5)
     whole = {name: np.ones_like(weight) for name, weight in load_file(pruned).items()}
     save_file(whole, "lost.safetensors", {"apcli": pruned.metadata[pruned.path]["apcli"]})
-    assert apcli.describe(pruned)["sparsity"] == 0.5
+    assert apcli.describe(pruned).sparsity == 0.5
     with pytest.raises(apcli.VerificationError):
         apcli.describe("lost")

@@ -86,4 +86,4 @@ def _describe(arguments: list[str], config: CostsConfig, as_json: bool) -> None:
     with terminal.progress() as tell:
         for found in api.describe_each(config, stdin.checkpoints_in(arguments), tell):
             tell("")
-            stdout.emit_line(lines.dump(found) if as_json else terminal.printable(to_text(found)))
+            stdout.emit_line(lines.dump(found.to_json()) if as_json else terminal.printable(to_text(found)))

@@ -169,16 +169,16 @@ def test_tied_weights_count_once_and_cost_what_each_use_costs(nets, tmp_path):
     path = pruned(made(nets, "tied"), tmp_path, method="random", layers="two", sparsity=(0.75,))
     found = describe(read(path))
     sizes = {"first": 1024, "one": 256, "last": 160}
-    assert {t["layer"]: t["size"] for t in found["tensors"] if t["layer"]} == sizes
+    assert {t.layer: t.size for t in found.tensors if t.layer} == sizes
     biases = 16 + 16 + 16 + 10
-    assert found["parameters"] == sum(sizes.values()) + biases + 256  # and the table
-    assert (found["prunable"], found["kept"]) == (sum(sizes.values()), found["parameters"] - 192)
+    assert found.parameters == sum(sizes.values()) + biases + 256  # and the table
+    assert (found.prunable, found.kept) == (sum(sizes.values()), found.parameters - 192)
     network = NetworkScores(PruneConfig((0.5,), model=f"{nets}:tied"), quiet).of(read(path))
     costs = macs(network.model, torch.zeros(1, 1, 8, 8))
     found = with_macs(found, costs, costs.total, network.spec)
-    assert {t["layer"]: t["macs"] for t in found["tensors"] if t["layer"]} == {**sizes, "one": 2 * 256}
-    assert found["macs"]["nonzero"] == 1024 + 2 * 64 + 160
-    assert next(t for t in found["tensors"] if t["name"] == "two.weight")["macs"] is None
+    assert {t.layer: t.macs for t in found.tensors if t.layer} == {**sizes, "one": 2 * 256}
+    assert found.macs.nonzero == 1024 + 2 * 64 + 160
+    assert next(t for t in found.tensors if t.name == "two.weight").macs is None
 
 
 @pytest.mark.parametrize("method", ["lowest", "random"])

@@ -4,7 +4,6 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -23,6 +22,7 @@ from apcli.networks import Networks
 from apcli.probes.costs import Costs, macs
 from apcli.probes.latency import Latency, latency
 from apcli.progress import Tell
+from apcli.stages.describe.facts import DenseLatency, Description, LatencyFacts, MacsFacts
 
 log = logging.getLogger("apcli")
 
@@ -46,7 +46,7 @@ class NetworkCosts:
         self.device = device_of(config.device, deterministic=False) if config.latency else torch.device("cpu")
         self.networks = Networks(DataConfig(), config.model, self.device, tell)
 
-    def extend(self, found: dict[str, Any], checkpoint: Checkpoint) -> dict[str, Any]:
+    def extend(self, found: Description, checkpoint: Checkpoint) -> Description:
         """The description ``found`` of a checkpoint with its MACs and, where asked for, its latency.
 
         Raises:
@@ -61,8 +61,8 @@ class NetworkCosts:
         except ApcliError as error:
             if self.config.needs_network:
                 raise
-            return {**found, "macs_reason": str(error)}
-        return {**found, "latency": self._latency(own, dense)} if self.config.latency else found
+            return replace(found, macs_reason=str(error))
+        return replace(found, latency=self._latency(own, dense)) if self.config.latency else found
 
     def _network(self, checkpoint: Checkpoint, spec: ModelSpec | None) -> "_Network":
         """The network that the lineage says, else ``spec``, else what ``--model`` says."""
@@ -120,27 +120,27 @@ class NetworkCosts:
                 found.append(macs(network.model, network.example(1)))
         return found[0], found[-1].total
 
-    def _latency(self, own: "_Network", dense: "_Network | None") -> dict[str, Any]:
+    def _latency(self, own: "_Network", dense: "_Network | None") -> LatencyFacts:
         self.tell(f"timing {own.checkpoint.label}")
         config = self.config
         example = own.example(config.batch_size)
         models = [own.model, dense.model] if dense else [own.model]
         with own.running():
             taken, *others = latency(models, example, warmup=config.warmup, runs=config.runs)
-        return {
+        return LatencyFacts(
             **_times(taken),
-            "runs": taken.runs,
-            "warmup": config.warmup,
-            "batch_size": config.batch_size,
-            "input_size": list(own.spec.input_size),
-            "device": str(self.device),
-            "device_name": torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else None,
-            "threads": torch.get_num_threads(),
-            "dtype": str(example.dtype).removeprefix("torch."),
-            "dense": {"path": dense.checkpoint.label, **_times(others[0])} if dense else None,
-            "speedup": others[0].median / taken.median if dense else None,
-            "note": NOTE,
-        }
+            runs=taken.runs,
+            warmup=config.warmup,
+            batch_size=config.batch_size,
+            input_size=tuple(own.spec.input_size),
+            device=str(self.device),
+            device_name=torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else None,
+            threads=torch.get_num_threads(),
+            dtype=str(example.dtype).removeprefix("torch."),
+            dense=DenseLatency(dense.checkpoint.label, **_times(others[0])) if dense else None,
+            speedup=others[0].median / taken.median if dense else None,
+            note=NOTE,
+        )
 
 
 @dataclass(frozen=True)
@@ -175,28 +175,28 @@ class _Network:
             ) from error
 
 
-def with_macs(found: dict[str, Any], costs: Costs, dense_file: int, spec: ModelSpec) -> dict[str, Any]:
+def with_macs(found: Description, costs: Costs, dense_file: int, spec: ModelSpec) -> Description:
     """A description with the multiply-adds of its tensors and in all, of one image; ``dense_file`` has its dense file.
 
     Nonzero-aware, a weight's are macs * nonzero / size; products without a weight of the file count in full.
     """
     tensors, skipped = [], 0
-    for tensor in found["tensors"]:
-        uses = [costs.weights[name] for name in (tensor["name"], *tensor["tied"]) if name in costs.weights]
-        dense = sum(uses) if uses and tensor["left"] != SECOND_NAME else None
-        of_zeros = (dense or 0) * (tensor["zeros"] or 0) // max(1, tensor["size"])
+    for tensor in found.tensors:
+        uses = [costs.weights[name] for name in (tensor.name, *tensor.tied) if name in costs.weights]
+        dense = sum(uses) if uses and tensor.left != SECOND_NAME else None
+        of_zeros = (dense or 0) * (tensor.zeros or 0) // max(1, tensor.size)
         skipped += of_zeros
-        tensors.append({**tensor, "macs": dense, "nonzero_macs": None if dense is None else dense - of_zeros})
+        tensors.append(replace(tensor, macs=dense, nonzero_macs=None if dense is None else dense - of_zeros))
     nonzero = costs.total - skipped
-    totals = {
-        "input_size": list(spec.input_size),
-        "dense": costs.total,
-        "nonzero": nonzero,
-        "without_weights": costs.others,
-        "dense_file": dense_file,
-        "theoretical_speedup": dense_file / nonzero if nonzero else None,
-    }
-    return {**found, "macs": totals, "tensors": tensors}
+    totals = MacsFacts(
+        input_size=tuple(spec.input_size),
+        dense=costs.total,
+        nonzero=nonzero,
+        without_weights=costs.others,
+        dense_file=dense_file,
+        theoretical_speedup=dense_file / nonzero if nonzero else None,
+    )
+    return replace(found, macs=totals, tensors=tuple(tensors))
 
 
 def _shapes(checkpoint: Checkpoint) -> dict[str, tuple[int, ...]]:

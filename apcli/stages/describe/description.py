@@ -1,18 +1,15 @@
 """Describe: what a checkpoint says of itself, beside what is counted in it."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from apcli.checkpoints.checkpoint import Checkpoint
 from apcli.checkpoints.layers import census
-from apcli.checkpoints.lineage import Lineage
 from apcli.checkpoints.reading import dense_ancestor
 from apcli.checkpoints.sizes import counted, sizes, weights_of
 from apcli.configs.describe import CostsConfig
 from apcli.errors import ApcliError, UsageError
+from apcli.stages.describe.facts import DenseLatency, Description, LatencyFacts, TensorFacts
 from apcli.words import count, few
-
-Description = dict[str, Any]
 
 _DEFAULT = CostsConfig()
 
@@ -20,11 +17,7 @@ _DEFAULT = CostsConfig()
 def describe(checkpoint: Checkpoint, config: CostsConfig = _DEFAULT) -> Description:
     """The file's sizes, lineage and tensors, with the zeros counted now (not taken from the lineage).
 
-    ``parameters``, of which ``kept`` were not removed, ``model_sparsity`` and ``compression`` are those of
-    ``checkpoints.sizes``; ``sparsity`` and ``density`` are of the prunable weights; of a tensor of two or more
-    dimensions that is no layer's weight ``left`` says why. ``dense_bytes`` is the size of the dense file that this one
-    came from, its own if it came from none, null if that is not there. What only the network tells (``macs``,
-    ``latency``) is null; ``macs_reason`` says what is missing to build it, null if nothing.
+    What only the network tells (``macs``, ``latency``) is None; ``macs_reason`` says what is missing to build it.
 
     Raises:
         UsageError: something is, and an option needs the network.
@@ -34,31 +27,30 @@ def describe(checkpoint: Checkpoint, config: CostsConfig = _DEFAULT) -> Descript
         raise UsageError(reason)
     tensors = _tensors(checkpoint)
     whole = sizes(counted(checkpoint, checkpoint.entries), weights_of(checkpoint))
-    layers = [t for t in tensors if t["layer"] is not None]
-    prunable, prunable_nonzero = (sum(t[key] for t in layers) for key in ("size", "nonzero"))
-    return {
-        "kind": "checkpoint",
-        "version": 1,
-        "path": checkpoint.label,
-        "sha256": checkpoint.sha256,
-        "bytes": checkpoint.file_bytes,
-        "dense_bytes": _dense_bytes(checkpoint),
-        "numbers": sum(t["size"] for t in tensors),
-        "parameters": whole.parameters,
-        "kept": whole.kept,
-        "model_sparsity": whole.sparsity,
-        "model_density": None if whole.sparsity is None else whole.kept / whole.parameters,
-        "compression": whole.compression,
-        "prunable": prunable,
-        "prunable_nonzero": prunable_nonzero,
-        "sparsity": (prunable - prunable_nonzero) / prunable if prunable else None,
-        "density": prunable_nonzero / prunable if prunable else None,
-        "macs": None,
-        "macs_reason": reason,
-        "latency": None,
-        "lineage": checkpoint.lineage.to_json() if checkpoint.lineage.is_known else None,
-        "tensors": tensors,
-    }
+    layers = [tensor for tensor in tensors if tensor.layer is not None]
+    prunable = sum(layer.size for layer in layers)
+    prunable_nonzero = sum(layer.nonzero or 0 for layer in layers)
+    return Description(
+        path=checkpoint.label,
+        sha256=checkpoint.sha256,
+        bytes=checkpoint.file_bytes,
+        dense_bytes=_dense_bytes(checkpoint),
+        numbers=sum(tensor.size for tensor in tensors),
+        parameters=whole.parameters,
+        kept=whole.kept,
+        model_sparsity=whole.sparsity,
+        model_density=None if whole.sparsity is None else whole.kept / whole.parameters,
+        compression=whole.compression,
+        prunable=prunable,
+        prunable_nonzero=prunable_nonzero,
+        sparsity=(prunable - prunable_nonzero) / prunable if prunable else None,
+        density=prunable_nonzero / prunable if prunable else None,
+        macs=None,
+        macs_reason=reason,
+        latency=None,
+        lineage=checkpoint.lineage if checkpoint.lineage.is_known else None,
+        tensors=tensors,
+    )
 
 
 def _network_unknown(checkpoint: Checkpoint, model: str | None) -> str | None:
@@ -75,7 +67,7 @@ def _network_unknown(checkpoint: Checkpoint, model: str | None) -> str | None:
     return None
 
 
-def _tensors(checkpoint: Checkpoint) -> list[Description]:
+def _tensors(checkpoint: Checkpoint) -> tuple[TensorFacts, ...]:
     promises = checkpoint.lineage.pruned
     known = census(checkpoint)
     layers = {layer.tensor: layer for layer in known.layers}
@@ -85,22 +77,20 @@ def _tensors(checkpoint: Checkpoint) -> list[Description]:
     for name, entry in checkpoint.entries.items():
         layer = layers.get(name)
         found.append(
-            {
-                "name": name,
-                "dtype": entry.dtype,
-                "shape": list(entry.shape),
-                "size": entry.size,
-                "layer": layer and layer.name,
-                "tied": list(layer.tied) if layer else [],
-                "left": None if layer else reasons.get(name),
-                "zeros": entry.zeros if entry.is_float else None,
-                "nonzero": entry.size - entry.zeros if entry.is_float else None,
-                "promised_zeros": promises[name].zeros if name in promises else None,
-                "macs": None,
-                "nonzero_macs": None,
-            }
+            TensorFacts(
+                name=name,
+                dtype=entry.dtype,
+                shape=tuple(entry.shape),
+                size=entry.size,
+                layer=layer.name if layer else None,
+                tied=tuple(layer.tied) if layer else (),
+                left=None if layer else reasons.get(name),
+                zeros=entry.zeros if entry.is_float else None,
+                nonzero=entry.size - entry.zeros if entry.is_float else None,
+                promised_zeros=promises[name].zeros if name in promises else None,
+            )
         )
-    return found
+    return tuple(found)
 
 
 def _dense_bytes(checkpoint: Checkpoint) -> int | None:
@@ -115,86 +105,86 @@ def _dense_bytes(checkpoint: Checkpoint) -> int | None:
 
 def to_text(found: Description) -> str:
     """The description for a person: facts, stages, metrics, costs, then a line per prunable layer."""
-    others = [tensor for tensor in found["tensors"] if tensor["layer"] is None]
+    others = [tensor for tensor in found.tensors if tensor.layer is None]
     return "\n".join(
         [
-            found["path"],
+            found.path,
             *_fact_lines(found),
             *_lineage_lines(found),
             *_count_lines(found),
             *_cost_lines(found),
             "",
-            *_layer_lines([tensor for tensor in found["tensors"] if tensor["layer"] is not None]),
-            f"  and {count(len(others), 'tensor')} not prunable, {sum(t['size'] for t in others):,} numbers",
+            *_layer_lines([tensor for tensor in found.tensors if tensor.layer is not None]),
+            f"  and {count(len(others), 'tensor')} not prunable, {sum(t.size for t in others):,} numbers",
             *_left_lines(others),
         ]
     )
 
 
 def _fact_lines(found: Description) -> list[str]:
-    size, dense = found["bytes"], found["dense_bytes"]
+    size, dense = found.bytes, found.dense_bytes
     beside = "the dense file is not at hand" if dense is None else f"dense: {dense:,}"
     return [
-        f"  size         {size:,} bytes ({beside}), {len(found['tensors'])} tensors, {found['numbers']:,} numbers",
-        f"  sha256       {found['sha256']}",
+        f"  size         {size:,} bytes ({beside}), {len(found.tensors)} tensors, {found.numbers:,} numbers",
+        f"  sha256       {found.sha256}",
     ]
 
 
 def _count_lines(found: Description) -> list[str]:
     lines = []
-    for title, left, word, prefix in (
-        ("parameters", "kept", "kept", "model_"),
-        ("prunable", "prunable_nonzero", "nonzero", ""),
+    for title, size, left, word, sparsity, density in (
+        ("parameters", found.parameters, found.kept, "kept", found.model_sparsity, found.model_density),
+        ("prunable", found.prunable, found.prunable_nonzero, "nonzero", found.sparsity, found.density),
     ):
-        if found[title]:
-            shares = f"sparsity {found[prefix + 'sparsity']:.6g}, density {found[prefix + 'density']:.6g}"
-            lines.append(f"  {title:12} {found[title]:,}, {found[left]:,} {word}: {shares}")
-    if found["compression"] is not None:
-        lines[0] += f", compression {found['compression']:.4g}x (the file is dense: zeros take their place)"
+        if size:
+            shares = f"sparsity {sparsity:.6g}, density {density:.6g}"
+            lines.append(f"  {title:12} {size:,}, {left:,} {word}: {shares}")
+    if found.compression is not None:
+        lines[0] += f", compression {found.compression:.4g}x (the file is dense: zeros take their place)"
     return lines
 
 
 def _cost_lines(found: Description) -> list[str]:
-    macs, latency = found["macs"], found["latency"]
+    macs, latency = found.macs, found.latency
     lines = []
-    if found["macs_reason"] is not None:
-        lines.append(f"  MACs         not counted: {found['macs_reason']}")
+    if found.macs_reason is not None:
+        lines.append(f"  MACs         not counted: {found.macs_reason}")
     if macs is not None:
-        size = "x".join(map(str, macs["input_size"]))
-        speedup = "-" if macs["theoretical_speedup"] is None else f"{macs['theoretical_speedup']:.4g}x"
-        counts = f"{macs['dense']:,} dense, {macs['nonzero']:,} nonzero"
-        if macs["dense_file"] != macs["dense"]:
-            counts += f", {macs['dense_file']:,} of the dense file"
+        size = "x".join(map(str, macs.input_size))
+        speedup = "-" if macs.theoretical_speedup is None else f"{macs.theoretical_speedup:.4g}x"
+        counts = f"{macs.dense:,} dense, {macs.nonzero:,} nonzero"
+        if macs.dense_file != macs.dense:
+            counts += f", {macs.dense_file:,} of the dense file"
         lines.append(f"  MACs         {counts}, for one image of {size}: speed-up {speedup} in theory")
-        if macs["without_weights"]:
-            lines.append(f"               {macs['without_weights']:,} of them in products without a layer's weights")
+        if macs.without_weights:
+            lines.append(f"               {macs.without_weights:,} of them in products without a layer's weights")
     if latency is not None:
-        threads = latency["threads"]
-        device = latency["device_name"] or f"{latency['device']} ({threads} thread{'s' * (threads != 1)})"
-        setting = f"batch {latency['batch_size']}, {device}, {latency['dtype']}"
-        lines.append(f"  latency      {_times(latency)}; {latency['runs']} runs, {setting}")
-        if latency["dense"] is not None:
-            times, path = _times(latency["dense"]), latency["dense"]["path"]
-            lines.append(f"  of dense     {times}: speed-up {latency['speedup']:.4g}x measured ({path})")
-        lines.append(f"               {latency['note']}")
+        threads = latency.threads
+        device = latency.device_name or f"{latency.device} ({threads} thread{'s' * (threads != 1)})"
+        setting = f"batch {latency.batch_size}, {device}, {latency.dtype}"
+        lines.append(f"  latency      {_times(latency)}; {latency.runs} runs, {setting}")
+        if latency.dense is not None:
+            times, path = _times(latency.dense), latency.dense.path
+            lines.append(f"  of dense     {times}: speed-up {latency.speedup:.4g}x measured ({path})")
+        lines.append(f"               {latency.note}")
     return lines
 
 
-def _times(latency: Description) -> str:
-    median, low, high = (1000 * latency[key] for key in ("median", "low", "high"))
+def _times(latency: LatencyFacts | DenseLatency) -> str:
+    median, low, high = (1000 * time for time in (latency.median, latency.low, latency.high))
     return f"{median:.4g} ms median, quartiles {low:.4g} to {high:.4g} ms"
 
 
-def _layer_lines(layers: Sequence[Description]) -> list[str]:
+def _layer_lines(layers: Sequence[TensorFacts]) -> list[str]:
     """A table, its columns as wide as what stands in them; MACs where they are known."""
     rows = [["layer", "dtype", "shape", "weights", "zeros", "nonzero", "sparsity", "MACs", "nonzero MACs"]]
     for layer in layers:
-        numbers = (layer["size"], layer["zeros"], layer["nonzero"], layer["macs"], layer["nonzero_macs"])
+        numbers = (layer.size, layer.zeros, layer.nonzero, layer.macs, layer.nonzero_macs)
         size, zeros, nonzero, *macs = ("-" if number is None else f"{number:,}" for number in numbers)
-        sparsity = f"{layer['zeros'] / max(1, layer['size']):.4f}"
-        shape = "x".join(map(str, layer["shape"]))
-        rows.append([layer["layer"], layer["dtype"], shape, size, zeros, nonzero, sparsity, *macs])
-    if all(layer["macs"] is None for layer in layers):
+        sparsity = f"{(layer.zeros or 0) / max(1, layer.size):.4f}"
+        shape = "x".join(map(str, layer.shape))
+        rows.append([layer.layer or "-", layer.dtype, shape, size, zeros, nonzero, sparsity, *macs])
+    if all(layer.macs is None for layer in layers):
         rows = [row[:-2] for row in rows]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = []
@@ -206,19 +196,19 @@ def _layer_lines(layers: Sequence[Description]) -> list[str]:
     return lines
 
 
-def _left_lines(others: Sequence[Description]) -> list[str]:
+def _left_lines(others: Sequence[TensorFacts]) -> list[str]:
     """Of the tensors of two or more dimensions that are no layers: which they are, and why."""
     reasons: dict[str, list[str]] = {}
     for tensor in others:
-        if tensor["left"] is not None:
-            reasons.setdefault(tensor["left"], []).append(tensor["name"])
+        if tensor.left is not None:
+            reasons.setdefault(tensor.left, []).append(tensor.name)
     return [f"    {reason} ({len(names)}): {few(names)}" for reason, names in reasons.items()]
 
 
 def _lineage_lines(found: Description) -> list[str]:
-    if found["lineage"] is None:
+    lineage = found.lineage
+    if lineage is None:
         return ["  lineage      none: a file that another program made"]
-    lineage = Lineage.from_json(found["lineage"], found["path"])
     lines = []
     model = lineage.model
     if model:

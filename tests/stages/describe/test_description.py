@@ -1,5 +1,6 @@
 """What a file is, counted: sizes, zeros and shares; and its text."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from apcli.configs.describe import CostsConfig
 from apcli.errors import UsageError
 from apcli.records import lines
 from apcli.stages.describe.description import describe, to_text
+from apcli.stages.describe.facts import DenseLatency, LatencyFacts, MacsFacts
 
 MODEL = {"name": "net.py:small", "source": "user", "num_classes": 3, "input_size": [2, 6, 6], "mean": [0.0] * 2}
 
@@ -48,18 +50,18 @@ def test_counts(tmp_path):
     kept = size - sum(int((t == 0).sum()) for t in layers)  # a norm's and a bias's own zeros were not removed
     left, of = sum(int(t.count_nonzero()) for t in layers), sum(t.numel() for t in layers)
     numbers = sum(t.numel() for t in given.values())
-    assert (found["numbers"], found["parameters"], found["kept"]) == (numbers, size, kept)
-    assert (found["prunable"], found["prunable_nonzero"]) == (of, left) == (32, 22)
-    assert (found["model_sparsity"], found["model_density"]) == (pytest.approx(1 - kept / size), kept / size)
-    assert (found["sparsity"], found["density"]) == (10 / 32, 22 / 32)
-    assert found["compression"] == size / kept
-    assert found["bytes"] == found["dense_bytes"] == (tmp_path / "a.safetensors").stat().st_size
-    for tensor in found["tensors"]:
-        whole = tensor["dtype"] == "I64"
-        assert tensor["nonzero"] == (None if whole else int(given[tensor["name"]].count_nonzero()))
-        assert tensor["zeros"] == (None if whole else tensor["size"] - tensor["nonzero"])
-    assert found["macs"] is found["latency"] is None
-    assert lines.dump(found)
+    assert (found.numbers, found.parameters, found.kept) == (numbers, size, kept)
+    assert (found.prunable, found.prunable_nonzero) == (of, left) == (32, 22)
+    assert (found.model_sparsity, found.model_density) == (pytest.approx(1 - kept / size), kept / size)
+    assert (found.sparsity, found.density) == (10 / 32, 22 / 32)
+    assert found.compression == size / kept
+    assert found.bytes == found.dense_bytes == (tmp_path / "a.safetensors").stat().st_size
+    for tensor in found.tensors:
+        whole = tensor.dtype == "I64"
+        assert tensor.nonzero == (None if whole else int(given[tensor.name].count_nonzero()))
+        assert tensor.zeros == (None if whole else tensor.size - tensor.nonzero)
+    assert found.macs is found.latency is None
+    assert lines.dump(found.to_json())
 
 
 @pytest.mark.parametrize(
@@ -73,7 +75,7 @@ def test_counts(tmp_path):
 )
 def test_shares_of_nothing_are_unknown(tmp_path, given, known):
     found = describe(saved(tmp_path / "a.safetensors", given))
-    assert (found["parameters"], found["model_sparsity"], found["compression"], found["sparsity"]) == known
+    assert (found.parameters, found.model_sparsity, found.compression, found.sparsity) == known
     assert to_text(found)
 
 
@@ -89,16 +91,16 @@ def dense_and_pruned(folder: Path) -> tuple[checkpoint.Checkpoint, checkpoint.Ch
 
 def test_bytes_beside_those_of_the_dense_file(tmp_path):
     dense, pruned = dense_and_pruned(tmp_path)
-    assert describe(dense)["dense_bytes"] == dense.path.stat().st_size
+    assert describe(dense).dense_bytes == dense.path.stat().st_size
     found = describe(pruned)
-    assert found["dense_bytes"] == dense.path.stat().st_size < found["bytes"]
-    assert f"{found['bytes']:,} bytes (dense: {found['dense_bytes']:,})" in to_text(found)
+    assert found.dense_bytes == dense.path.stat().st_size < found.bytes
+    assert f"{found.bytes:,} bytes (dense: {found.dense_bytes:,})" in to_text(found)
     dense.path.write_bytes(dense.path.read_bytes()[:-4] + b"\0\0\0\0")  # another file by now
     found = describe(pruned)
-    assert found["dense_bytes"] is None
+    assert found.dense_bytes is None
     assert "the dense file is not at hand" in to_text(found)
     dense.path.unlink()
-    assert describe(pruned)["dense_bytes"] is None
+    assert describe(pruned).dense_bytes is None
 
 
 def test_text_for_a_person(tmp_path):
@@ -120,18 +122,21 @@ def test_text_for_a_person(tmp_path):
 def test_macs_have_columns_where_they_are_known(tmp_path):
     found = describe(saved(tmp_path / "a.safetensors", tensors()))
     known = {"conv.weight": (1_000_000, 500_000), "fc.weight": (20, 16)}
-    for tensor in found["tensors"]:
-        tensor["macs"], tensor["nonzero_macs"] = known.get(tensor["name"], (None, None))
-    found["macs"] = {
-        "input_size": [2, 6, 6],
-        "dense": 1_000_100,
-        "nonzero": 500_096,
-        "without_weights": 80,
-        "dense_file": 2_000_200,
-        "theoretical_speedup": 3.99963,
-    }
-    found["macs_reason"] = None
-    text = to_text(found)
+    unknown = (None, None)
+    costly = [
+        replace(tensor, macs=macs, nonzero_macs=nonzero)
+        for tensor in found.tensors
+        for macs, nonzero in [known.get(tensor.name, unknown)]
+    ]
+    macs = MacsFacts(
+        input_size=(2, 6, 6),
+        dense=1_000_100,
+        nonzero=500_096,
+        without_weights=80,
+        dense_file=2_000_200,
+        theoretical_speedup=3.99963,
+    )
+    text = to_text(replace(found, tensors=tuple(costly), macs=macs, macs_reason=None))
     assert "MACs         1,000,100 dense, 500,096 nonzero, 2,000,200 of the dense file, for one image of 2x6x6" in text
     assert "speed-up 4x in theory" in text
     assert "80 of them in products without a layer's weights" in text
@@ -145,12 +150,12 @@ def test_macs_have_columns_where_they_are_known(tmp_path):
 def test_latency_says_what_it_is(tmp_path):
     found = describe(saved(tmp_path / "a.safetensors", tensors()))
     times = {"median": 0.002, "low": 0.0019, "high": 0.0025}
-    setting = {"runs": 50, "warmup": 10, "batch_size": 8, "device": "cpu", "device_name": None, "threads": 1}
-    found["latency"] = {**times, **setting, "dtype": "float32", "dense": None, "speedup": None, "note": "Mind."}
+    setting = {"runs": 50, "warmup": 10, "batch_size": 8, "input_size": (2, 6, 6), "threads": 1, "dtype": "float32"}
+    alone = LatencyFacts(**times, **setting, device="cpu", device_name=None, dense=None, speedup=None, note="Mind.")
     line = "2 ms median, quartiles 1.9 to 2.5 ms; 50 runs, batch 8, cpu (1 thread), float32"
-    assert f"  latency      {line}\n               Mind.\n" in to_text(found)
-    found["latency"] |= {"dense": {"path": "dense.safetensors", **times}, "speedup": 1.0, "device_name": "a GPU"}
-    text = to_text(found)
+    assert f"  latency      {line}\n               Mind.\n" in to_text(replace(found, latency=alone))
+    dense = DenseLatency("dense.safetensors", **times)
+    text = to_text(replace(found, latency=replace(alone, dense=dense, speedup=1.0, device_name="a GPU")))
     assert "batch 8, a GPU, float32" in text
     assert "of dense     2 ms median, quartiles 1.9 to 2.5 ms: speed-up 1x measured (dense.safetensors)" in text
 
@@ -170,12 +175,12 @@ def test_what_is_missing_to_build_the_network(tmp_path, said, model, words):
     file = saved(tmp_path / "a.safetensors", {"fc.weight": torch.ones(2, 2)}, lineage)
     if model is None:
         found = describe(file)
-        assert (words or "") in (found["macs_reason"] or "")
-        assert (found["macs_reason"] is None) == (words is None)
-        assert describe(file, CostsConfig(macs=False))["macs_reason"] is None
+        assert (words or "") in (found.macs_reason or "")
+        assert (found.macs_reason is None) == (words is None)
+        assert describe(file, CostsConfig(macs=False)).macs_reason is None
     for needed in (CostsConfig(macs=True, model=model), CostsConfig(latency=True, model=model)):
         if words is None:
-            assert describe(file, needed)["macs_reason"] is None
+            assert describe(file, needed).macs_reason is None
         else:
             with pytest.raises(UsageError, match=words) as caught:
                 describe(file, needed)

@@ -72,8 +72,8 @@ def test_a_quantised_tensor_beside_the_layers_is_copied_and_counted(tmp_path, st
         assert (entry.dtype, entry.shape) == (given[name].dtype, given[name].shape)
         assert bytes(entry.data) == bytes(given[name].data)
     description = describe(found)
-    assert description["parameters"] == 64 + 32 + 64 + 8 + 64
-    assert description["compression"] == 232 / 200
+    assert description.parameters == 64 + 32 + 64 + 8 + 64
+    assert description.compression == 232 / 200
 
 
 @pytest.mark.parametrize("options", [{}, {"storage": "bitmask"}, {"sparsity": (0.0,), "storage": "bitmask"}])
@@ -148,17 +148,17 @@ def test_merged_into_one_file_they_all_stand_there(tmp_path):
 
 
 def compressions(source: Checkpoint, caplog: pytest.LogCaptureFixture) -> list[float]:
-    return [describe(source)["compression"], float(caplog.messages[-1].rpartition("compression ")[2].rstrip(")"))]
+    return [describe(source).compression, float(caplog.messages[-1].rpartition("compression ")[2].rstrip(")"))]
 
 
 @pytest.mark.parametrize("ratio", [2.0, 10.0])
 def test_the_compression_that_was_asked_for_is_the_one_that_is_said(network, tmp_path, ratio, caplog):
     """resnet20, freshly made: batch norm's biases are all zero, and its statistics are no parameters."""
     caplog.set_level("INFO")
-    assert describe(read(network))["compression"] == 1
+    assert describe(read(network)).compression == 1
     (path,) = prune(read(network), PruneConfig(compression=(ratio,), scope="global"), Outputs(tmp_path))
     module = build(resolve("resnet20", ImageSpec((1, 8, 8), 10, (0.5,), (0.5,))))
     parameters = sum(parameter.numel() for parameter in module.parameters())
-    assert describe(read(path))["parameters"] == parameters
-    assert describe(read(path))["kept"] == round(parameters / ratio)
+    assert describe(read(path)).parameters == parameters
+    assert describe(read(path)).kept == round(parameters / ratio)
     assert compressions(read(path), caplog) == [pytest.approx(ratio, rel=1e-4)] * 2
