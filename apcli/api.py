@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from apcli.records.json_objects import Record
     from apcli.stages.describe.facts import Description
     from apcli.stages.outputs import Outputs
+    from apcli.stages.prune.dry_run import Planned
 
 # ---- train
 
@@ -115,6 +116,23 @@ def prune_each(config: PruneConfig, sources: "Iterable[Checkpoint]", outputs: "O
         network = NetworkScores(config, tell)
     for source in sources:
         yield from prune(source, config, outputs, network)
+
+
+def plans_each(
+    config: PruneConfig, sources: "Iterable[Checkpoint]", outputs: "Outputs", tell: Tell
+) -> "Iterator[Planned]":
+    """What ``prune_each`` would make of checkpoints as they arrive; reads no data set, and writes nothing."""
+    from apcli.stages.prune.dry_run import dry_run
+    from apcli.stages.prune.requests import check, needs_network
+
+    check(config, outputs)
+    networks = None
+    if needs_network(config):
+        from apcli.stages.prune.network import NetworkScores
+
+        networks = NetworkScores(config, tell)
+    for source in sources:
+        yield from dry_run(source, config, outputs, networks)
 
 
 # ---- finetune

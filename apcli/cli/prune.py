@@ -1,6 +1,8 @@
 """``apcli prune``."""
 
-from typing import Annotated
+import json
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -10,10 +12,13 @@ from apcli.cli import results
 from apcli.cli.options import shared
 from apcli.cli.options.expanded import Options, with_options
 from apcli.cli.options.network import DATA, INPUTS
-from apcli.cli.streams import stdin, terminal
+from apcli.cli.streams import stdin, stdout, terminal
 from apcli.configs.prune import PruneConfig
 from apcli.configs.values import config_of
 from apcli.criteria import FILTER_METHODS, METHODS
+
+if TYPE_CHECKING:
+    from apcli.stages.prune.dry_run import Planned
 
 _FILTERS = ", ".join(FILTER_METHODS.names)
 _METHODS = f"{', '.join(METHODS.names)}; for filters {_FILTERS}; or FILE.py:function; default lowest, l1"
@@ -74,12 +79,19 @@ OPTIONS = {
 }
 
 
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="make nothing: print each file, what is there, and how much each layer loses")
+]
+
+
 @with_options(OPTIONS, PruneConfig)
 def prune(
     options: Options,
     checkpoints: shared.Checkpoints = None,
     output: shared.Output = None,
     overwrite: shared.Overwrite = False,
+    dry_run: DryRun = False,
+    as_json: shared.Json = False,
     quiet: shared.Quiet = False,
 ) -> None:
     """Set a share of the weights to exact zeros; prints each pruned file's path.
@@ -95,6 +107,26 @@ def prune(
     config = config_of(PruneConfig, options)
     arguments = checkpoints or []
     with results.outputs(output, overwrite, arguments) as (places, send), terminal.progress() as tell:
-        for path in api.prune_each(config, stdin.checkpoints_in(arguments), places, tell):
+        sources = stdin.checkpoints_in(arguments)
+        if dry_run:
+            _emit_plans(api.plans_each(config, sources, places, tell), as_json, by_layer=not quiet)
+            return
+        for path in api.prune_each(config, sources, places, tell):
             tell("")
             send(path)
+
+
+def _emit_plans(plans: "Iterator[Planned]", as_json: bool, by_layer: bool) -> None:
+    """Print plans: a table on a terminal, which ``--quiet`` leaves the layers out of, and JSON Lines otherwise."""
+    if not stdout.wants_table(as_json):
+        for planned in plans:
+            stdout.emit_line(json.dumps(planned.to_json(), allow_nan=False))
+        return
+    rows = []
+    for planned in plans:
+        goes, size = str(planned.removed), str(planned.size)
+        rows.append([planned.path, planned.state, goes, size, planned.unit])
+        for x in planned.shares if by_layer else ():
+            goes = str(x.least) if x.least == x.most else f"{x.least} to {x.most}"
+            rows.append([f"  {x.name}", "", goes, str(x.size), ""])
+    stdout.emit_table("dry run: nothing is written", ["file", "state", "goes", "of", ""], rows)

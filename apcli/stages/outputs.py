@@ -98,6 +98,18 @@ class Outputs:
             raise UsageError(f"{path} would be written twice, from different inputs: give each its own --output")
         raise UsageError(f"{path} exists and was made otherwise: --overwrite replaces it, --output names another place")
 
+    def state(self, path: Path, wanted: Lineage) -> str:
+        """What would become of ``path``: to be written, to be overwritten, kept, or in the way (see ``has``)."""
+        again = path.resolve() in self._placed
+        try:
+            if self.has(path, wanted, say=False):
+                return "kept"
+        except UsageError:
+            return "in the way"
+        if again:  # the earlier result of this run would be there by then
+            return "in the way"
+        return "to be overwritten" if path.exists() else "to be written"
+
     def _check_shards(self, index: Path) -> None:
         """Raise UsageError where files stand that an index's would be written over, but no index that tells of them."""
         stem = index.name.removesuffix(shards.SUFFIX)

@@ -136,6 +136,19 @@ def test_refused_on_one_line_and_nothing_is_written(shell, a, options, words):
     shell.refuses(f"prune a {options}", 2, *words)
 
 
+def test_a_dry_run_prints_plans_and_makes_nothing(shell, a):
+    command = "prune a --method lowest,random --sparsity 0.5,0.9 --seeds 0,1"
+    before = {path.name for path in shell.folder.iterdir()}
+    dry = shell(f"{command} --dry-run")
+    assert (dry.code, {path.name for path in shell.folder.iterdir()}) == (0, before)
+    assert {record["state"] for record in dry.records} == {"to be written"}
+    made = shell(command)
+    assert [record["path"] for record in dry.records] == made.lines
+    again = shell(f"{command} --dry-run")
+    assert {record["state"] for record in again.records} == {"kept"}
+    shell.refuses("prune a --sparsity 1.5 --dry-run", 2, "--sparsity is 1.5")
+
+
 @pytest.mark.parametrize("option", ["--like", "--mask-from", "--rewind-to"])
 def test_a_missing_or_strange_other_file(shell, a, option):
     amount = "--sparsity 0.5 " if option == "--rewind-to" else ""

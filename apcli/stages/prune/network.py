@@ -16,12 +16,13 @@ from apcli.configs.prune import PruneConfig
 from apcli.criteria.subject import Masks, Scores, Subject
 from apcli.data.datasets import Dataset, evenly
 from apcli.devices import device_of
-from apcli.errors import ApcliError
+from apcli.errors import ApcliError, UsageError
 from apcli.models.spec import ModelSpec
 from apcli.networks import Networks, batches_of
 from apcli.probes.undisturbed import Batches
 from apcli.progress import Tell
 from apcli.registry.tables import Choice, Row
+from apcli.stages.prune.amounts import Amounts
 from apcli.stages.prune.channel_amounts import Candidates, amounts_of_channels, candidates_of
 from apcli.stages.prune.channels import FilterPruner, FilterResult
 from apcli.stages.prune.requests import Request, needs_data
@@ -58,6 +59,21 @@ class NetworkScores:
         build = self.networks.outline if self.config.is_filter and of_weights else self.networks.network
         built = source.as_built(self.networks.layers_of(spec))
         return ScoredNetwork(built, build(spec, source), spec, dataset, self.config, self.tell)
+
+    def structure_of(self, source: Checkpoint) -> "ScoredNetwork":
+        """The checkpoint's network without its weights and data, for ``amounts`` alone.
+
+        Raises:
+            UsageError: the file does not say which network it is.
+        """
+        spec = self.networks.known_spec(source)
+        if spec is None:
+            raise UsageError(
+                f"{source.label} does not say which network it is, and --dry-run reads no data that would: leave "
+                "--dry-run out, or give a file that apcli wrote"
+            )
+        built = source.as_built(self.networks.layers_of(spec))
+        return ScoredNetwork(built, self.networks.outline(spec, source), spec, None, self.config, self.tell)
 
 
 class ScoredNetwork:
@@ -120,6 +136,14 @@ class ScoredNetwork:
         """
         groups = channel_groups(self.model, torch.zeros(1, *self.spec.input_size))
         return candidates_of(self.source, groups, layers, self.config.exclude)
+
+    def amounts(self, layers: Sequence[Layer], request: Request) -> Amounts:
+        """How many channels of each group are to go, before it is tried whether the network is the same without them.
+
+        Raises:
+            UsageError: there are no such channels, or layers that make the same ones have different shares.
+        """
+        return amounts_of_channels(self.source, self.candidates(layers), request.amount, self.config)
 
     def filters(self, layers: Sequence[Layer], request: Request) -> FilterResult:
         """The checkpoint without some of its channels."""

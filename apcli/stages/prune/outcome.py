@@ -13,9 +13,8 @@ from apcli.checkpoints.network_layers import WEIGHT_NORM
 from apcli.checkpoints.promises import Promise
 from apcli.checkpoints.sizes import counted, sizes, weights_of
 from apcli.errors import UsageError
-from apcli.stages.prune.plans import Plan
+from apcli.stages.prune.plans import Plan, Task
 from apcli.stages.prune.pruned import Pruned
-from apcli.stages.prune.task import Task
 from apcli.words import count
 
 log = logging.getLogger("apcli")

@@ -15,9 +15,8 @@ from apcli.selection.layer_masks import Mask, by_counts, by_pattern
 from apcli.selection.ranked import Ranked
 from apcli.selection.rankings import MagnitudeRanking, ScoreRanking, common_dtype
 from apcli.stages.prune.amounts import Amounts
-from apcli.stages.prune.plans import Plan
+from apcli.stages.prune.plans import Plan, Task
 from apcli.stages.prune.requests import MASK, Request
-from apcli.stages.prune.task import Task
 
 if TYPE_CHECKING:  # it imports torch
     from apcli.stages.prune.network import ScoredNetwork

@@ -27,11 +27,7 @@ def repack(source: Checkpoint, config: PruneConfig, outputs: Outputs) -> Path:
     Raises:
         UsageError: another file is in the way.
     """
-    if config.storage == "bitmask" and source.lineage.storage:
-        raise UsageError(f"{source.label} is stored as {config.storage} already: nothing to do")
-    stem = source.stem.removesuffix(".bitmask")
-    path = outputs.place(f"{stem}.{config.storage}" if config.storage != "dense" else stem, source)
-    lineage = _repacked(source, config.storage, outputs.home_of(path))
+    path, lineage = repacked(source, config, outputs)
     if not outputs.has(path, lineage):
         write(path, source.entries, lineage, packed=config.packed, like=source)
         made, earlier = read(path), source.file_bytes
@@ -40,6 +36,19 @@ def repack(source: Checkpoint, config: PruneConfig, outputs: Outputs) -> Path:
         if config.packed and not made.lineage.storage:
             log.warning("%s: no tensor is smaller as a bit mask: all are stored dense", outputs.label(path))
     return path
+
+
+def repacked(source: Checkpoint, config: PruneConfig, outputs: Outputs) -> tuple[Path, Lineage]:
+    """Where ``repack`` writes, and the lineage of its file.
+
+    Raises:
+        UsageError: the checkpoint is stored so already.
+    """
+    if config.storage == "bitmask" and source.lineage.storage:
+        raise UsageError(f"{source.label} is stored as {config.storage} already: nothing to do")
+    stem = source.stem.removesuffix(".bitmask")
+    path = outputs.place(f"{stem}.{config.storage}" if config.storage != "dense" else stem, source)
+    return path, _repacked(source, config.storage, outputs.home_of(path))
 
 
 def _repacked(source: Checkpoint, storage: str, home: Path) -> Lineage:

@@ -14,11 +14,10 @@ from apcli.checkpoints.writing import write
 from apcli.configs.prune import PruneConfig
 from apcli.stages.outputs import Outputs
 from apcli.stages.prune.outcome import check_lengths, promises_of, tell
-from apcli.stages.prune.plans import Plan, plans_of
+from apcli.stages.prune.plans import Plan, Task, lineage_of, plans_of, task_of
 from apcli.stages.prune.pruned import pruned
 from apcli.stages.prune.repack import only_repacks, repack
 from apcli.stages.prune.requests import check, needs_network, runs_network
-from apcli.stages.prune.task import Task, task_of
 
 if TYPE_CHECKING:  # it imports torch
     from apcli.stages.prune.network import NetworkScores, ScoredNetwork
@@ -73,11 +72,8 @@ def _made(
 ) -> bool:
     """Write a plan's file, and say what was explained of the layers; False where it is there already."""
     source, path = task.source, plan.path
-    home = outputs.home_of(path)
     made = None if path.exists() else pruned(task, plan, network)
-    sha256 = PENDING if made else hashed.result()
-    links = {"parent": source.link(home, sha256), "dense": source.dense_link(home, sha256)}
-    lineage = source.lineage.then("prune", plan.settings, layers=source.network_layers, **links)
+    lineage = lineage_of(task, plan, outputs, PENDING if made else hashed.result())
     if outputs.has(path, lineage):
         return False
     made = made or pruned(task, plan, network)

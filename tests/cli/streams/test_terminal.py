@@ -237,6 +237,19 @@ def test_divergence_is_a_table_on_a_terminal(shell: Any, a: Path, terminal: Any)
         assert word in shown
 
 
+@pytest.mark.parametrize("quiet", ["", " --quiet"])
+def test_a_dry_run_is_a_table_on_a_terminal(shell: Any, a: Path, terminal: Any, quiet: str) -> None:
+    before = shell.snapshot()
+    process = shell.start(f"prune a --sparsity 0.5 --scope global --dry-run{quiet}", stdout=terminal.slave)
+    assert process.wait(30) == 0
+    terminal.hand_over()
+    shown = terminal.until(None)
+    assert shell.snapshot() == before
+    for word in ("nothing is written", "a.lowest-0.5.safetensors", "to be written", "786", "1572", "weights"):
+        assert word in shown
+    assert ("fc1" in shown) == (not quiet)
+
+
 def test_json_forces_records_on_a_terminal(shell: Any, a: Path, terminal: Any) -> None:
     command = "divergence a a --dist ap2 --json"
     process = shell.start(command, stdout=terminal.slave)

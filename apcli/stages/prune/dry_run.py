@@ -1,0 +1,106 @@
+"""``--dry-run``: what every plan would make, from the files' own numbers; no data set is read and no network runs."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from apcli.checkpoints.checkpoint import Checkpoint, check_input
+from apcli.configs.prune import PruneConfig
+from apcli.stages.outputs import Outputs
+from apcli.stages.prune.amounts import Amounts
+from apcli.stages.prune.plans import Plan, lineage_of, plans_of, task_of
+from apcli.stages.prune.repack import only_repacks, repacked
+from apcli.stages.prune.requests import check
+
+if TYPE_CHECKING:  # it imports torch
+    from apcli.stages.prune.network import NetworkScores
+
+
+@dataclass(frozen=True)
+class Share:
+    """How much one layer, or one group of channels, would lose: from ``least`` to ``most`` of ``size`` elements.
+
+    Both are the count where it is known before the elements are ranked.
+    """
+
+    name: str
+    size: int
+    least: int
+    most: int
+
+
+@dataclass(frozen=True)
+class Planned:
+    """One file that would be made.
+
+    Attributes:
+        source: the input, as messages call it.
+        path: where the file would be, as messages call it.
+        state: ``to be written``, ``to be overwritten``, ``kept`` (it is there, made the same way), or ``in the way``
+            (something else is there, and the run would stop).
+        settings: as the lineage would have them.
+        unit: ``weights`` or ``channels``.
+        removed: how many would go in all; zeros, and channels that no layer reads, that are there already may be more.
+        shares: by layer, or by group of channels.
+    """
+
+    source: str
+    path: str
+    state: str
+    settings: Mapping[str, Any]
+    unit: str
+    removed: int
+    shares: tuple[Share, ...]
+
+    @property
+    def size(self) -> int:
+        """The elements of all layers or groups that take part."""
+        return sum(share.size for share in self.shares)
+
+    def to_json(self) -> dict[str, Any]:
+        """One line of JSON Lines."""
+        about = {"kind": "plan", "version": 1, "source": self.source, "path": self.path, "state": self.state}
+        amounts = {"unit": self.unit, "removed": self.removed, "size": self.size}
+        return {**about, "settings": dict(self.settings), **amounts, "shares": [vars(x) for x in self.shares]}
+
+
+def dry_run(
+    source: Checkpoint, config: PruneConfig, outputs: Outputs, networks: "NetworkScores | None" = None
+) -> Iterator[Planned]:
+    """What pruning one checkpoint would make, in order.
+
+    Args:
+        networks: builds the networks, where ``needs_network`` says so; of channels, their structure is looked at.
+
+    Raises:
+        UsageError: the request makes no sense, or the layers cannot give what is asked for.
+        ApcliError: a weight is NaN or Inf.
+    """
+    check(config, outputs)
+    check_input(source)
+    if only_repacks(source, config):
+        path, lineage = repacked(source, config, outputs)
+        state, settings = outputs.state(path, lineage), lineage.last_settings
+        yield Planned(source.label, outputs.label(path), state, settings, "weights", 0, ())
+        return
+    network = None
+    if networks is not None and config.is_filter:
+        network = networks.structure_of(source)
+        source = network.source
+    elif networks is not None:
+        source = networks.as_built(source)
+    task = task_of(source, config)
+    for plan in plans_of(task, outputs):
+        state = outputs.state(plan.path, lineage_of(task, plan, outputs, source.sha256))
+        if network is not None:
+            amounts, unit = network.amounts(task.layers, plan.request), "channels"
+        else:
+            assert plan.amounts is not None
+            amounts, unit = plan.amounts, "weights"
+        yield _planned(source, plan, outputs, state, amounts, unit)
+
+
+def _planned(source: Checkpoint, plan: Plan, outputs: Outputs, state: str, amounts: Amounts, unit: str) -> Planned:
+    bounds = amounts.bounds()
+    shares = tuple(Share(x.name, x.size, *bounds[x.name]) for x in amounts.units)
+    return Planned(source.label, outputs.label(plan.path), state, plan.settings, unit, amounts.removed, shares)
