@@ -56,7 +56,7 @@ class Watch(TorchDispatchMode):
         if inputs and all(origin is not None for origin in origins):
             for output in tree_leaves(result):
                 if isinstance(output, Tensor) and storage(output) not in self.made_of:
-                    self.made_of[storage(output)] = frozenset().union(*origins)  # type: ignore[arg-type]
+                    self.made_of[storage(output)] = frozenset().union(*origins)
                     self.kept.append(output)
         return result
 

@@ -28,7 +28,7 @@ ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 MARK = re.compile(r"<!-- (test|test after: .+|test: reads a file|not run: .+|output) -->")
 README_BYTES = 6 * 1024
-COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+COMMANDS = typer.main.get_command(app).commands
 FOREIGN_OPTIONS = {"--nproc-per-node", "--extra-index-url"}  # torchrun's and pip's
 PROGRAMS = {"pip", "uv", "uvx", "source", "git"}  # taken as they are: such blocks are not run
 

@@ -24,7 +24,9 @@ def choice(extra):
 
 def test_a_function_may_look_at_what_the_context_holds_and_nothing_else_is_made():
     asked = []
-    context = Context(activations=lambda name: asked.append(name) or {"conv": 1, "fc": 2}[name])
+    context = Context(
+        activations=lambda name: asked.append(name) or {"conv": 1, "fc": 2}[name]  # type: ignore[return-value]
+    )
     assert allocate(choice(7), UNITS, Sparsity(7 / 102), context) == {"conv": 0, "fc": 7}
     assert asked == ["conv", "fc"]
 

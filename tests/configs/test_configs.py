@@ -85,4 +85,4 @@ def test_defaults_are_those_of_the_paper():
 
 def test_configs_do_not_change():
     with pytest.raises(AttributeError):
-        LoopConfig().epochs = 3  # type: ignore[misc]
+        LoopConfig().epochs = 3

@@ -30,6 +30,7 @@ def test_digits_is_whole_and_stratified(digits):
     assert torch.equal(torch.bincount(digits.test.labels), per_class // 5)
 
 
+@pytest.mark.slow
 def test_digits_are_those_of_scikit_learn(digits):
     oracle = pytest.importorskip("sklearn.datasets").load_digits()
     seen = dict.fromkeys(range(10), 0)

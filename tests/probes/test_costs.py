@@ -54,6 +54,7 @@ def check(model: nn.Module, image: Tensor) -> Costs:
 IMAGE = torch.zeros(1, 3, 224, 224)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "published"),
     [("alexnet", 0.71e9), ("vgg11", 7.61e9), ("resnet18", 1.81e9), ("resnet50", 4.09e9), ("mobilenet_v2", 0.30e9)],

@@ -293,6 +293,7 @@ def inputs() -> torch.Tensor:
     return ((digits.test.images / 255 - mean) / std).flatten(1)
 
 
+@pytest.mark.slow
 def test_predictions_are_compared_for_every_image_and_epoch(tuned):
     dense, pruned = tuned
     found = measured(dense, pruned, "predictive", measure="kl,tv")

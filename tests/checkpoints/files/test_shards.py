@@ -52,7 +52,7 @@ def contents(index: Path) -> dict[str, torch.Tensor]:
 
 
 def run(source: Path, outputs: Outputs | None = None, **options: object) -> Path:
-    (path,) = prune(read(source), PruneConfig(**options), outputs or Outputs())  # type: ignore[arg-type]
+    (path,) = prune(read(source), PruneConfig(**options), outputs or Outputs())
     return path
 
 
@@ -85,7 +85,7 @@ def test_pruned_as_one_file_would_be_and_sharded_as_it_was(tmp_path, scope):
     index, file = sharded(tmp_path / "a"), whole(tmp_path / "b")
     before = {path.name: path.read_bytes() for path in index.parent.iterdir()}
     options = {"scope": scope, "sparsity": (0.7,), "method": "lowest,random"}
-    both = [list(prune(read(path), PruneConfig(**options), Outputs())) for path in (index, file)]  # type: ignore[arg-type]
+    both = [list(prune(read(path), PruneConfig(**options), Outputs())) for path in (index, file)]
     for theirs, own in zip(*both, strict=True):
         assert theirs.name == own.name + ".index.json"
         assert contents(theirs).keys() == load_file(own).keys()

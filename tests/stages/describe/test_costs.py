@@ -58,7 +58,7 @@ def saved(path: Path, given: dict[str, Tensor], lineage: Lineage = Lineage.EMPTY
     return reading.read(path)
 
 
-def trained(spec: ModelSpec) -> dict[str, Any]:
+def trained(spec: ModelSpec) -> Lineage:
     return Lineage.EMPTY.then("train", {}, model=spec.as_dict())
 
 

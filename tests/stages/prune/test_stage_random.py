@@ -43,7 +43,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def removed(source: Path, folder: Path, **options: object) -> dict[str, np.ndarray]:
     """Whether each weight is removed, by tensor, [seeds, size]."""
-    config = PruneConfig(seeds=tuple(range(TRIALS)), **options)  # type: ignore[arg-type]
+    config = PruneConfig(seeds=tuple(range(TRIALS)), **options)
     files = [load_file(path) for path in prune(read(source), config, Outputs(folder))]
     return {name: np.stack([file[name].ravel() == 0 for file in files]) for name in SHAPES}
 

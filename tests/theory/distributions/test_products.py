@@ -85,6 +85,7 @@ def test_laplace_against_torch(scales):
     assert laplace_law.kl(x, *scales) == pytest.approx(kl_divergence(first, second).numpy(), rel=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("scales", [*SCALES, (1.0, 1 + 1e-9), (1e-3, 1.0), (30.0, 1e-2)])
 def test_every_digit_from_small_to_large_shifts(family, scales):

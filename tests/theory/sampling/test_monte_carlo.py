@@ -163,6 +163,7 @@ ON_A_LINE = {  # log-densities of the dense and the pruned law, pair
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ON_A_LINE)
 def test_different_scales_and_degrees_of_freedom_meet_quadrature(name):
     p, q, pair = ON_A_LINE[name]
@@ -199,6 +200,7 @@ def test_equal_laws_are_at_zero_without_error(pair, measure):
     assert estimate(pair, measure, samples=1000) == Estimate(0.0, 0.0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("measure", ["kl", "js", "renyi:alpha=0.3"])
 def test_error_falls_as_the_root_of_the_samples(measure):
     """Over many seeds: the error's own slope, and the standard error as what the error is."""
