@@ -14,7 +14,7 @@ demo: install  ## run a whole experiment on real data, into demo/
 test: install lint  ## lint, then all tests but the long ones
 	$(BIN)/python -m pytest -n 2
 
-test-fast: install  ## the tests that take no second each
+test-fast: install  ## the tests that take no second
 	$(BIN)/python -m pytest -n 2 -m 'not slow and not long' --durations=5 --durations-min=1
 
 test-long: install  ## tests that take minutes: whole pipelines, the commands of the pages

@@ -159,6 +159,7 @@ def test_a_missing_or_strange_other_file(shell, a, option):
     shell.refuses(f"prune a {amount}{option} b.safetensors", 1, option, "is not that of a.safetensors")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options",
     [

@@ -54,6 +54,7 @@ def no_worker_is_left() -> bool:
     return False
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 2, 5])
 @pytest.mark.parametrize("mode", ["RGB", "L"])
 def test_what_is_read_is_what_memory_would_hold(tmp_path, workers, mode):
@@ -80,6 +81,7 @@ def test_what_is_read_is_what_memory_would_hold(tmp_path, workers, mode):
     assert no_worker_is_left()
 
 
+@pytest.mark.slow
 def test_training_writes_the_same_bytes(pictures, tmp_path):
     made = []
     for cache in ("memory", "none"):

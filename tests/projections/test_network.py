@@ -154,6 +154,7 @@ def test_what_has_no_closed_form_is_drawn_and_says_so(plain):
     assert abs(other.value - record.value) < 5 * math.hypot(other.std_error, record.std_error)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("estimator", ["mc", "mc-naive"])
 @pytest.mark.parametrize("dist", ["student-t:scale=5", "gaussian:cov=diag:scale=3", "laplace:scale=5"])
 def test_estimates_meet_the_exact_value(plain, estimator, dist):

@@ -143,6 +143,7 @@ def masks(network: Net, learn: Any = None) -> Masking:
     return Masking(weights, removed, [Ramp(tuple(weights), {1: 3, 4: 9})], learn)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("opt", OPTIMISERS.names)
 def test_every_optimiser(fake, opt):
     assert fake(on_fake_cuda(), opt=opt, weight_decay=1e-4) == [opt != "adagrad"] * 6

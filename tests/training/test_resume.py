@@ -140,12 +140,14 @@ def check_a_stop_at_every_step(run: Run, folder: Path) -> None:
     assert run.outcome() == whole
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("opt", OPTIMISERS.names)
 @pytest.mark.parametrize("more", [{}, {"ema": 0.7, "decay": "weights", "clip_grad": 0.5}], ids=["", "average"])
 def test_every_optimiser(tmp_path, opt, more):
     check_a_stop_at_every_step(Run({"opt": opt, "weight_decay": 0.01, **more}), tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("opt", ["sgd", "adam", "adagrad"])
 @pytest.mark.parametrize("sched", [*SCHEDULES.names, "plateau:patience=0:factor=0.5", "step:milestones=1+2"])
 def test_every_schedule(tmp_path, sched, opt):

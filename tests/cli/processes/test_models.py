@@ -38,6 +38,7 @@ def test_a_users_own_network_goes_through_every_stage(shell: Any, net: str) -> N
     shell.refuses(f"finetune {pruned} --epochs 1 -o new", 2, "net.py:build", "--model path/to/file.py:function")
 
 
+@pytest.mark.slow
 def test_a_users_own_network_that_fails(shell: Any, net: str) -> None:
     (shell.folder / "my" / "net.py").write_text("def build():\n\n    return 1 / 0\n")
     shell.refuses(f"train {net} --epochs 1", 1, "my/net.py:3", "ZeroDivisionError", PYTHONDONTWRITEBYTECODE="1")
@@ -103,12 +104,14 @@ def check_a_plain_file(shell: Any, path: Path, model: Any) -> None:
     assert not any(twice[name][once[name] == 0].any() for name in weights)
 
 
+@pytest.mark.slow
 def test_a_plain_file_of_torchvision(shell: Any) -> None:
     from torchvision.models import shufflenet_v2_x0_5
 
     check_a_plain_file(shell, shell.folder / "shufflenet.safetensors", shufflenet_v2_x0_5())
 
 
+@pytest.mark.slow
 def test_a_plain_file_of_timm(shell: Any) -> None:
     import timm
 

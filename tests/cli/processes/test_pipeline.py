@@ -225,6 +225,7 @@ def products(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in sorted(folder.iterdir()) if path.suffix in kinds}
 
 
+@pytest.mark.long
 def test_the_same_command_in_another_folder_gives_the_same_bytes(
     pipeline: Run, run_pipeline: Callable[..., Run], tmp_path: Path
 ) -> None:

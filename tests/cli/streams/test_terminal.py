@@ -197,6 +197,7 @@ def test_bytes_where_records_were_expected_are_named(shell: Any, a: Path) -> Non
 # ---- terminals
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["prune --sparsity 0.3", "divergence", "report"])
 def test_nothing_is_awaited_from_a_keyboard(shell: Any, terminal: Any, command: str) -> None:
     process = shell.start(command, stdin=terminal.slave, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
@@ -285,6 +286,7 @@ def test_debug_adds_the_traceback(shell: Any) -> None:
 # ---- a reader that goes away
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "command", ["divergence a a --dist DISTS", "prune a --sparsity SPARSITIES", "prune a -o - --sparsity SPARSITIES"]
 )
@@ -308,6 +310,7 @@ def test_head_ends_a_pipeline_quietly(shell: Any, a: Path) -> None:
     assert len(result.records) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
 @pytest.mark.parametrize("command", ["divergence a a", "prune a -o - --sparsity 0.3 -q", "prune a --sparsity 0.3 -q"])
 def test_a_full_device_on_stdout_is_an_error(shell: Any, a: Path, command: str) -> None:

@@ -84,6 +84,7 @@ def check_file(path: Path, source: Path, *, same_values: bool = True) -> None:
             assert after[name].dtype == tensor.dtype
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", OF_NETWORK)
 def test_every_layer_loses_its_share_exactly(dense, tmp_path, method):
     paths = run(dense, tmp_path, 0.3, 0.8, method=SPECS.get(method, method), layers=LAYERS)
@@ -100,6 +101,7 @@ def test_every_layer_loses_its_share_exactly(dense, tmp_path, method):
         check_file(path, dense, same_values="reconstruction" not in METHODS.row(method).needs)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scope", ["global", "erk", "output"])
 @pytest.mark.parametrize("method", SCORING)
 def test_other_scopes_are_exact_over_the_network(dense, tmp_path, method, scope):
@@ -117,6 +119,7 @@ def test_other_scopes_are_exact_over_the_network(dense, tmp_path, method, scope)
     check_file(path, dense)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", OF_NETWORK)
 def test_convolutions(convolutions, tmp_path, method):
     names = [layer.name for layer in prunable(read(convolutions))]
@@ -129,6 +132,7 @@ def test_convolutions(convolutions, tmp_path, method):
     check_file(path, convolutions, same_values=method != "sparsegpt")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scope", ["layer", "global"])
 @pytest.mark.parametrize("method", [SPECS.get(name, name) for name in OF_NETWORK])
 def test_counts_are_exact_on_weights_that_are_alike_rounded_tiny_or_zero(dense, tmp_path, method, scope):

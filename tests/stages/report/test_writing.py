@@ -11,6 +11,7 @@ from apcli.errors import ApcliError, UsageError
 from apcli.stages.report.writing import html, make
 
 
+@pytest.mark.slow
 def test_make_writes_every_format(make_grid, tmp_path):
     records = make_grid(seeds=(0,), epochs=0, sparsities=(0.1, 0.3))
     stem = tmp_path / "out" / "my.report"
@@ -44,6 +45,7 @@ def test_make_refuses_nonsense(small, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_figure_names_never_leave_the_folder(make_grid, tmp_path):
     names = {"lowest": "../../x", "random": "x", "highest": "X"}
     records = [replace(r, method=names[r.method]) for r in make_grid(seeds=(0,), epochs=1, sparsities=(0.1,))]

@@ -97,6 +97,7 @@ def test_inverse_and_slope_reference_values():
         assert found == pytest.approx(slope, rel=1e-7)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("delta", "df", "dim"), GRID)
 def test_against_high_precision_quadrature(delta, df, dim):
     assert kl(delta, df, dim) == pytest.approx(student_t_kl_digits(delta, df, dim), rel=2e-14)
