@@ -1,12 +1,12 @@
 """Import torchvision and timm only when they are needed, with a remedy if the import fails."""
 
 import importlib
-from typing import Any
+from types import ModuleType
 
 from apcli.errors import ApcliError
 
 
-def library(name: str) -> Any:
+def library(name: str) -> ModuleType:
     """Import the module ``name`` of torchvision or timm.
 
     Raises:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
     import numpy as np
@@ -46,8 +46,8 @@ class Unit:
         return self.size - self.least
 
 
-def _unknown(what: str) -> Callable[..., Any]:
-    def refuse(*_: Any) -> Any:
+def _unknown(what: str) -> Callable[..., NoReturn]:
+    def refuse(*_: object) -> NoReturn:
         raise ValueError(f"{what} are not known here: choose another scope")
 
     return refuse

@@ -8,9 +8,9 @@ traced shapes decide, and where they cannot, channels are followed no further.
 import itertools
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -26,10 +26,40 @@ class Index(NamedTuple):
     root_idx: int
 
 
-Reached = Mapping[tuple[Any, Callable[..., Any]], set[Index]]  # by node and the pruning function to apply there
+class Graph(Protocol):
+    """What is used of torch-pruning's dependency graph."""
+
+    module2node: Mapping[nn.Module, "Node"]
+
+    def get_pruner_of_module(self, module: nn.Module) -> Any:
+        """The functions that prune such a module, of which ``prune_out_channels`` is used to identify them."""
 
 
-def graph_of(model: nn.Module, example: Tensor) -> Any:
+class Node(Protocol):
+    """An operation of the graph: of a module, or with an autograd step."""
+
+    module: nn.Module
+    grad_fn: Any
+    inputs: Sequence["Node"]
+    outputs: Sequence["Node"]
+    dependencies: Sequence["Dependency"]
+
+
+class Dependency(Protocol):
+    """A way from one node to another, taken if a pruning function is applied to the first."""
+
+    target: Node
+    handler: Callable[..., Any]
+    index_mapping: list[Callable[[Iterable[Index]], list[Index]] | None]
+
+    def is_triggered_by(self, due: Callable[..., Any], /) -> bool:
+        """Whether this function takes it."""
+
+
+Reached = Mapping[tuple[Node, Callable[..., Any]], set[Index]]  # by node and the pruning function to apply there
+
+
+def graph_of(model: nn.Module, example: Tensor) -> Graph:
     """Build torch-pruning's dependency graph; an extra operation follows every output, so that none is missed.
 
     Raises:
@@ -37,7 +67,7 @@ def graph_of(model: nn.Module, example: Tensor) -> Any:
     """
     pruning = library("torch_pruning")
 
-    class Graph(pruning.DependencyGraph):  # type: ignore[name-defined]
+    class Traced(pruning.DependencyGraph):  # type: ignore[name-defined]
         """Takes the moves of channels by reshapes and concatenations from traced shapes, where the library guesses."""
 
         def _build_dependency(self, module2node: Mapping[Any, Any]) -> None:
@@ -47,13 +77,13 @@ def graph_of(model: nn.Module, example: Tensor) -> Any:
                     node.type = pruning.ops.OPTYPE.ELEMENTWISE
                     _map_(node)
 
-    def outputs(output: Any) -> list[Tensor]:
+    def outputs(output: object) -> list[Tensor]:
         flat = pruning.utils.flatten_as_list(output)
         return [each * 1 for each in flat if isinstance(each, Tensor) and each.grad_fn is not None]
 
     try:
         with torch.enable_grad():
-            return Graph().build_dependency(
+            return Traced().build_dependency(
                 model,
                 example,
                 forward_fn=lambda network, images: network(images),
@@ -70,7 +100,7 @@ def graph_of(model: nn.Module, example: Tensor) -> Any:
         ) from error
 
 
-def _map_(node: Any) -> None:
+def _map_(node: Node) -> None:
     """Set the index maps between the inputs' and the output's channels of a flattening or a concatenation."""
     if obstacle(node)[1]:
         return
@@ -97,7 +127,7 @@ def _mapped(numbers: Callable[[int], Iterable[int]], indices: Iterable[Index]) -
     return [Index(number, root) for index, root in indices for number in numbers(index)]
 
 
-def reached_from(graph: Any, module: nn.Module, roots: Iterable[int]) -> Reached:
+def reached_from(graph: Graph, module: nn.Module, roots: Iterable[int]) -> Reached:
     """Follow the channels ``roots`` that ``module`` makes through the graph, both ways, to all that they reach."""
     node = graph.module2node[module]
     reached: dict[tuple[Any, Callable[..., Any]], set[Index]] = defaultdict(set)
@@ -115,7 +145,7 @@ def reached_from(graph: Any, module: nn.Module, roots: Iterable[int]) -> Reached
     return reached
 
 
-def onwards_from(graph: Any, module: nn.Module, size: int) -> Reached:
+def onwards_from(graph: Graph, module: nn.Module, size: int) -> Reached:
     """Follow the channels that ``module`` makes forwards to the next layers with weights.
 
     Norms, activations, pooling, sums and concatenations pass them on. Nothing is followed against the order of
@@ -139,7 +169,7 @@ def onwards_from(graph: Any, module: nn.Module, size: int) -> Reached:
     return reached
 
 
-def _through(dependency: Any, indices: Iterable[Index]) -> list[Index]:
+def _through(dependency: Dependency, indices: Iterable[Index]) -> list[Index]:
     """Map the channels' indices to the node that a dependency leads to."""
     mapped: Any = list(indices)
     for mapping in dependency.index_mapping:
@@ -147,12 +177,12 @@ def _through(dependency: Any, indices: Iterable[Index]) -> list[Index]:
     return list(dict.fromkeys(mapped))
 
 
-def is_weighing(module: Any) -> bool:
+def is_weighing(module: object) -> bool:
     """Whether a module multiplies channels by its own weight of two or more dimensions."""
     return isinstance(module, nn.Linear | nn.modules.conv._ConvNd)
 
 
-def obstacle(node: Any) -> tuple[str, bool]:
+def obstacle(node: Node) -> tuple[str, bool]:
     """The reason why channels that pass this node cannot be removed ("" if they can), and whether they end here."""
     module, step = node.module, node.grad_fn
     kind = _kind(node)
@@ -189,7 +219,7 @@ def obstacle(node: Any) -> tuple[str, bool]:
 _MOVING = ("_ReshapeOp", "_ConcatOp", "_SplitOp", "_UnbindOp", "_SliceOp", "_ExpandOp")
 
 
-def _kind(node: Any) -> str:
+def _kind(node: Node) -> str:
     return type(node.module).__name__
 
 
@@ -204,7 +234,7 @@ def _is_over_channels(step: Any) -> bool:
     return dim == 1 or (dim == len(before) - 1 and len(before) != 4)
 
 
-def _joins_channels(node: Any) -> bool:
+def _joins_channels(node: Node) -> bool:
     """Whether a concatenation is along the second dimension of images or vectors, with all its inputs traced."""
     before, after = _shapes(node.grad_fn)
     traced = len(node.inputs) == len(before) and sum(shape[1] for shape in before) == after[1]

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from apcli.channels.graph import Reached, graph_of, is_depthwise, obstacle, reached_from
+from apcli.channels.graph import Node, Reached, graph_of, is_depthwise, obstacle, reached_from
 from apcli.checkpoints.layers import layer_name
 from apcli.errors import ApcliError
 from apcli.models.copies import emptied, holds_numbers
@@ -137,7 +137,7 @@ class TensorsOf:
         tensors = itertools.chain(module.named_parameters(recurse=False), module.named_buffers(recurse=False))
         return [prefix + name for name, tensor in tensors if tensor.dim() and prefix + name in self.state]
 
-    def parts(self, node: Any, reads: bool) -> list[_Place]:
+    def parts(self, node: Node, reads: bool) -> list[_Place]:
         """Role, tensor and dimension of a node's entries for each channel; ``reads``: the channels are its inputs."""
         module = node.module
         if isinstance(module, nn.Parameter) or module not in self.names:

@@ -1,9 +1,8 @@
 """Fit the modules of a model, built as published, to the shapes of a compact file."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from apcli.channels.graph import is_depthwise
 from apcli.errors import ApcliError
@@ -26,7 +25,7 @@ def fit_(model: nn.Module, shapes: Mapping[str, Sequence[int]]) -> None:
         owner, _, attribute = name.rpartition(".")
         module, shape = _module(model, owner), tuple(given)
         old = getattr(module, attribute, None)
-        if old is None or name not in known:
+        if module is None or old is None or name not in known:
             raise ApcliError(f"the compact file has {name}, the model does not: give the model that it was made from")
         if shape != tuple(old.shape):
             dims = [dim for dim, (new, was) in enumerate(zip(shape, old.shape, strict=False)) if new != was]
@@ -39,14 +38,14 @@ def fit_(model: nn.Module, shapes: Mapping[str, Sequence[int]]) -> None:
         _set_sizes_(owner, module)
 
 
-def _module(model: nn.Module, name: str) -> Any:
+def _module(model: nn.Module, name: str) -> nn.Module | None:
     try:
         return model.get_submodule(name)
     except AttributeError:
         return None
 
 
-def _fitting(module: Any, attribute: str) -> set[int]:
+def _fitting(module: nn.Module, attribute: str) -> set[int]:
     """The dimensions along which a module's tensor can become smaller."""
     if isinstance(module, nn.Linear | nn.modules.conv._ConvNd) and attribute == "weight":
         groups = getattr(module, "groups", 1)
@@ -55,7 +54,7 @@ def _fitting(module: Any, attribute: str) -> set[int]:
     return {0} if isinstance(module, known) else set()
 
 
-def _misfit(name: str, shape: tuple[int, ...], old: Any) -> ApcliError:
+def _misfit(name: str, shape: tuple[int, ...], old: Tensor) -> ApcliError:
     sizes = ["x".join(map(str, size)) for size in (shape, old.shape)]
     return ApcliError(
         f"{name} is {sizes[0]} in the compact file and {sizes[1]} in the model, which cannot be shrunk to fit: "
@@ -63,7 +62,7 @@ def _misfit(name: str, shape: tuple[int, ...], old: Any) -> ApcliError:
     )
 
 
-def _replace_(module: Any, attribute: str, shape: tuple[int, ...]) -> None:
+def _replace_(module: nn.Module, attribute: str, shape: tuple[int, ...]) -> None:
     old = getattr(module, attribute)
     new = old.detach().new_empty(shape)
     if isinstance(old, nn.Parameter):
@@ -71,7 +70,7 @@ def _replace_(module: Any, attribute: str, shape: tuple[int, ...]) -> None:
     setattr(module, attribute, new)
 
 
-def _set_sizes_(name: str, module: Any) -> None:
+def _set_sizes_(name: str, module: nn.Module) -> None:
     """Update the module's own attributes of its size; its tensors must agree with each other."""
     if isinstance(module, nn.modules.conv._ConvNd):
         outputs, inputs = module.weight.shape[:2] if not module.transposed else module.weight.shape[1::-1]

@@ -162,7 +162,7 @@ class Lineage:
         return json.dumps(self.to_json(), separators=(",", ":"), allow_nan=False)
 
     @classmethod
-    def from_json(cls, given: Any, where: str) -> "Lineage":
+    def from_json(cls, given: object, where: str) -> "Lineage":
         """Read what ``to_json`` wrote, from a file that anyone may have made; ``where`` names it in messages.
 
         Raises:
@@ -201,7 +201,7 @@ class Lineage:
 Lineage.EMPTY = Lineage()
 
 
-def _agrees(found: Any, wanted: Any) -> bool:
+def _agrees(found: object, wanted: object) -> bool:
     """Equal, except that ``found`` may know more: an object may have further keys."""
     if isinstance(wanted, dict) and isinstance(found, dict):
         return all(_agrees(found.get(key), value) for key, value in wanted.items())
@@ -215,7 +215,7 @@ def _refuse(constant: str) -> None:
 def _checked(fits: Callable[[Any], bool]) -> Callable[[Any], Any]:
     """A reader of values that stay as they are."""
 
-    def read(value: Any) -> Any:
+    def read(value: object) -> Any:
         if not fits(value):
             raise ValueError(f"{value!r:.60} is not what was expected")
         return value
@@ -223,7 +223,7 @@ def _checked(fits: Callable[[Any], bool]) -> Callable[[Any], Any]:
     return read
 
 
-def _is_metrics(value: Any) -> bool:
+def _is_metrics(value: object) -> bool:
     """Per split, an object of numbers; ``loss`` and ``accuracy`` are always there, null where not known."""
     return isinstance(value, dict) and all(
         split is None
@@ -236,18 +236,18 @@ def _is_metrics(value: Any) -> bool:
     )
 
 
-def _is_epoch(value: Any) -> bool:
+def _is_epoch(value: object) -> bool:
     return isinstance(value, dict) and is_count(value.get("epoch")) and _is_metrics(value)
 
 
-def _is_kept(value: Any) -> bool:
+def _is_kept(value: object) -> bool:
     """By tensor and dimension, text; what it lists is checked where it is used."""
     return isinstance(value, dict) and all(
         isinstance(dims, dict) and all(isinstance(text, str) for text in dims.values()) for dims in value.values()
     )
 
 
-def _is_storage(value: Any) -> bool:
+def _is_storage(value: object) -> bool:
     return isinstance(value, dict) and all(
         isinstance(about, dict)
         and isinstance(about.get("dtype"), str)
@@ -257,12 +257,12 @@ def _is_storage(value: Any) -> bool:
     )
 
 
-def _is_named(value: Any) -> bool:
+def _is_named(value: object) -> bool:
     return value is None or (isinstance(value, dict) and isinstance(value.get("name"), str))
 
 
 def _list_of(fits: Callable[[Any], bool]) -> Callable[[Any], tuple[Any, ...]]:
-    def read(value: Any) -> tuple[Any, ...]:
+    def read(value: object) -> tuple[Any, ...]:
         if not isinstance(value, list) or not all(map(fits, value)):
             raise ValueError(f"{value!r:.60} is no list of what was expected")
         return tuple(value)
@@ -270,14 +270,14 @@ def _list_of(fits: Callable[[Any], bool]) -> Callable[[Any], tuple[Any, ...]]:
     return read
 
 
-def _classes(value: Any) -> tuple[str, ...]:
+def _classes(value: object) -> tuple[str, ...]:
     names = _list_of(lambda name: isinstance(name, str))([] if value is None else value)
     if len(set(names)) < len(names):
         raise ValueError("a class is named twice")
     return names
 
 
-def _pruned(value: Any) -> dict[str, Promise]:
+def _pruned(value: object) -> dict[str, Promise]:
     if not isinstance(value, dict):
         raise ValueError("promises are by tensor")
     return {tensor: Promise.from_json(promise) for tensor, promise in value.items()}

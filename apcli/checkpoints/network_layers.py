@@ -61,13 +61,13 @@ class NetworkLayers:
         return {key: value for key, value in lists.items() if value or key == "weights"}
 
     @classmethod
-    def from_json(cls, lists: Any) -> "NetworkLayers":
+    def from_json(cls, lists: object) -> "NetworkLayers":
         """Check and read the output of ``to_json`` from an untrusted file.
 
         Raises:
             ValueError: it has another form, or a name occurs twice.
         """
-        if not _is_valid(lists):
+        if not isinstance(lists, dict) or not _is_valid(lists):
             raise ValueError(f"{lists!r:.60} is no list of layers' weights: expected an object with weights, ...")
         through, refused = (_text_of(lists.get(key, {})) for key in ("through", "refused"))
         tied = lists.get("tied", {})
@@ -80,9 +80,9 @@ class NetworkLayers:
         )
 
 
-def _is_valid(value: Any) -> bool:
+def _is_valid(value: Mapping[str, Any]) -> bool:
     """Whether the object has the right form and every name occurs once."""
-    if not isinstance(value, dict) or not isinstance(value.get("weights"), dict):
+    if not isinstance(value.get("weights"), dict):
         return False
     groups = {key: value.get(key, {}) for key in ("weights", "tied", "through", "refused")}
     if not all(map(_is_lists, groups.values())):
@@ -95,7 +95,7 @@ def _is_valid(value: Any) -> bool:
     return once and known.issuperset([*groups["tied"], *through, *refused]) and set(KINDS).issuperset(groups["weights"])
 
 
-def _is_lists(value: Any) -> bool:
+def _is_lists(value: object) -> bool:
     return isinstance(value, dict) and all(
         isinstance(names, list) and all(isinstance(name, str) for name in names) for names in value.values()
     )

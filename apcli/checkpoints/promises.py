@@ -37,7 +37,7 @@ class Promise:
         return {**how, "actual": self.actual, "zeros": self.zeros, "size": self.size, **self.unknown}
 
     @classmethod
-    def from_json(cls, given: Any) -> "Promise":
+    def from_json(cls, given: object) -> "Promise":
         """Read what ``to_json`` wrote, from a file that anyone may have made.
 
         Raises:
@@ -76,14 +76,18 @@ class Link:
         return {"path": self.path, "sha256": self.sha256, **self.unknown}
 
     @classmethod
-    def from_json(cls, given: Any) -> "Link":
+    def from_json(cls, given: object) -> "Link":
         """Read what ``to_json`` wrote, from a file that anyone may have made.
 
         Raises:
             ValueError: it is no link.
         """
-        path = given.get("path") if isinstance(given, dict) else 0
-        if not isinstance(path, str | None) or "\0" in (path or "") or not isinstance(given.get("sha256"), str):
+        if (
+            not isinstance(given, dict)
+            or not isinstance(path := given.get("path"), str | None)
+            or "\0" in (path or "")
+            or not isinstance(given.get("sha256"), str)
+        ):
             raise ValueError(f"{given!r:.60} is no link: expected a path and a sha256")
         return cls(path, given["sha256"], others(given, {"path", "sha256"}))
 
@@ -93,11 +97,11 @@ def others(given: Mapping[str, Any], known: Collection[str]) -> dict[str, Any]:
     return {key: value for key, value in given.items() if key not in known}
 
 
-def is_number(value: Any) -> bool:
+def is_number(value: object) -> bool:
     """Whether a JSON value is a number."""
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def is_count(value: Any) -> bool:
+def is_count(value: object) -> bool:
     """Whether a JSON value is a whole number, 0 or more."""
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0

@@ -2,14 +2,13 @@
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 from apcli.errors import UsageError
 
 DEFAULT_DATA = "digits"
 
 
-def require(fine: bool, option: str, given: Any, expected: str) -> None:
+def require(fine: bool, option: str, given: object, expected: str) -> None:
     """Refuse an option's value unless it is ``fine``.
 
     Raises:

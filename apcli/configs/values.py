@@ -36,7 +36,7 @@ def defaults_of(config: type) -> dict[str, Any]:
     return _defaults(config, "", MISSING)
 
 
-def _defaults(config: type, holder: str, held: Any) -> dict[str, Any]:
+def _defaults(config: type, holder: str, held: object) -> dict[str, Any]:
     defaults: dict[str, Any] = {}
     for field in fields(config):
         default = field.default if held is MISSING else getattr(held, field.name)
@@ -58,7 +58,7 @@ def config_of(config: type[Config], given: Mapping[str, Any]) -> Config:
     return _config(config, given, "", MISSING)
 
 
-def _config(config: type[Config], given: Mapping[str, Any], holder: str, held: Any) -> Config:
+def _config(config: type[Config], given: Mapping[str, Any], holder: str, held: object) -> Config:
     values: dict[str, Any] = {} if held is MISSING else dict(vars(held))
     for field in fields(config):  # type: ignore[arg-type]
         keyword = _keyword(field, holder)
@@ -84,7 +84,7 @@ def _seeds(given: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
     return {} if several is None else {"seeds": _wholes("--seeds", several)}
 
 
-def _value(option: str, given: Any, kind: Any) -> Any:
+def _value(option: str, given: object, kind: object) -> Any:
     """Convert a value to the type of its field, ``kind``."""
     kinds = set(get_args(kind)) if isinstance(kind, type(int | None)) else {kind}
     if given is None and NoneType in kinds:
@@ -93,7 +93,7 @@ def _value(option: str, given: Any, kind: Any) -> Any:
     return read(option, given)
 
 
-def text(option: str, given: Any) -> str:
+def text(option: str, given: object) -> str:
     """Convert text, a path or a checkpoint, or a list of these, to the command line's text.
 
     Raises:
@@ -109,33 +109,35 @@ def text(option: str, given: Any) -> str:
     return ",".join(members)
 
 
-def _flag(option: str, given: Any) -> bool:
+def _flag(option: str, given: object) -> bool:
     if not isinstance(given, bool):
         raise UsageError(f"{option} is {given!r}: expected True or False")
     return given
 
 
-def _whole(option: str, given: Any) -> int:
+def _whole(option: str, given: object) -> int:
     if isinstance(given, bool) or not isinstance(given, Integral):
         raise UsageError(f"{option} is {given!r}: expected a whole number")
     return int(given)
 
 
-def _number(option: str, given: Any) -> float:
+def _number(option: str, given: object) -> float:
     if isinstance(given, bool) or not isinstance(given, Real):
         raise UsageError(f"{option} is {given!r}: expected a number")
     return float(given)
 
 
-def _wholes(option: str, given: Any) -> tuple[int, ...]:
+def _wholes(option: str, given: object) -> tuple[int, ...]:
     return _members(option, given, int, _whole, "whole numbers")
 
 
-def _numbers(option: str, given: Any) -> tuple[float, ...]:
+def _numbers(option: str, given: object) -> tuple[float, ...]:
     return _members(option, given, float, _number, "numbers")
 
 
-def _members(option: str, given: Any, of_text: type, of_one: Callable[[str, Any], Any], noun: str) -> tuple[Any, ...]:
+def _members(
+    option: str, given: object, of_text: type, of_one: Callable[[str, Any], Any], noun: str
+) -> tuple[Any, ...]:
     """One or several numbers, or the command line's comma list."""
     if isinstance(given, str):
         try:
@@ -149,7 +151,9 @@ def _members(option: str, given: Any, of_text: type, of_one: Callable[[str, Any]
     return members
 
 
-def _pairs(option: str, given: Any) -> tuple[tuple[str, float], ...]:
+def _pairs(
+    option: str, given: str | Mapping[str, float] | Iterable[tuple[str, float]]
+) -> tuple[tuple[str, float], ...]:
     """Shares by layer: a mapping, pairs, or ``conv1=0.2,fc=0.8``."""
     if not isinstance(given, str):
         shares = dict(given)
@@ -164,7 +168,7 @@ def _pairs(option: str, given: Any) -> tuple[tuple[str, float], ...]:
     return tuple(pairs)
 
 
-def _renames(option: str, given: Any) -> tuple[str, ...]:
+def _renames(option: str, given: str | Mapping[str, str] | Iterable[str]) -> tuple[str, ...]:
     """``OLD=NEW``, several of them, or a mapping."""
     if isinstance(given, Mapping):
         return tuple(f"{old}={new}" for old, new in given.items())

@@ -48,7 +48,7 @@ def lookahead(subject: Subject) -> Scores:
     return {name: score.cpu().numpy() for name, score in scores.items()}
 
 
-def _squares(weight: Tensor, dim: int, scale: Any) -> Tensor:
+def _squares(weight: Tensor, dim: int, scale: Tensor | float) -> Tensor:
     """The sum of squares at each index along ``dim``, float64."""
     return (weight.double() * scale).square().movedim(dim, 0).flatten(1).sum(dim=1)
 
@@ -70,7 +70,7 @@ def _scales(model: nn.Module, image: Tensor) -> dict[str, Tensor]:
     outputs: dict[int, tuple[str, Any, Tensor, int]] = {}  # by id, unique while the output is kept
     scales: dict[str, Tensor] = {}
 
-    def made(name: str, module: nn.Module, args: Any, output: Tensor) -> None:
+    def made(name: str, module: nn.Module, args: object, output: Tensor) -> None:
         outputs.setdefault(id(output), (name, module, output, output._version))
 
     def taken(norm: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:

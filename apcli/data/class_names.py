@@ -3,13 +3,12 @@
 import re
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
 
 MOST = 1000  # a lineage keeps no longer lists
 _SPELT = re.compile(r"^(\d) - \w+$")  # torchvision calls MNIST's classes "0 - zero"
 
 
-def names_of(source: Any, classes: int) -> tuple[str, ...]:
+def names_of(source: object, classes: int) -> tuple[str, ...]:
     """The class names of a torchvision set by number, as its folders would be called; empty if the set has none.
 
     Args:

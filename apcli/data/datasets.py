@@ -285,7 +285,7 @@ def _decoded(sources: tuple[Any, Any], size: int | None, workers: int, cache: st
     return first, second
 
 
-def _dataset(name: str, train: Samples, test: Samples, row: DatasetRow, source: Any = None) -> Dataset:
+def _dataset(name: str, train: Samples, test: Samples, row: DatasetRow, source: object = None) -> Dataset:
     classes = 1 + int(max(train.labels.max(), test.labels.max()))
     mean, std = (row.mean, row.std) if row.mean else channel_statistics(train)
     return Dataset(name, train, test, classes, mean, std, row.augment, names=names_of(source, classes))

@@ -5,7 +5,7 @@ import logging
 import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -22,6 +22,14 @@ READ_WHOLE = 2**30  # bytes
 log = logging.getLogger("apcli")
 
 
+class ImageSource(Protocol):
+    """Pairs of an image and its label, as torchvision's data sets give them."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int, /) -> tuple[Image.Image, Any]: ...
+
+
 def arrays(source: Any) -> tuple[Tensor, Tensor]:
     """Images [N, C, H, W] and labels [N] of a torchvision set that keeps all its pixels in ``data``."""
     images = torch.as_tensor(source.data)
@@ -35,12 +43,12 @@ def arrays(source: Any) -> tuple[Tensor, Tensor]:
     return images.contiguous(), labels.to(torch.int64).contiguous()
 
 
-def are_grey(sources: tuple[Any, ...]) -> bool:
+def are_grey(sources: tuple[ImageSource, ...]) -> bool:
     """Whether all images of these sources of (PIL image, label) pairs are grey; files are opened, not decoded."""
     return all(_is_grey(source) for source in sources)
 
 
-def too_large(sources: tuple[Any, ...], size: int, grey: bool) -> str | None:
+def too_large(sources: tuple[ImageSource, ...], size: int, grey: bool) -> str | None:
     """The reason why the images, cut to squares, do not fit into memory; None if they do."""
     total = sum(len(source) for source in sources)
     needed = total * (1 if grey else 3) * size * size
@@ -53,13 +61,13 @@ def too_large(sources: tuple[Any, ...], size: int, grey: bool) -> str | None:
     )
 
 
-def squares(source: Any, size: int, grey: bool, workers: int) -> tuple[Tensor, Tensor]:
+def squares(source: ImageSource, size: int, grey: bool, workers: int) -> tuple[Tensor, Tensor]:
     """All images [N, C, size, size] and labels [N] of a source. See ``square``."""
     log.info("decoding %s images to %dx%d", f"{len(source):,}", size, size)
     return _decode(source, size, grey, workers)
 
 
-def square(source: Any, index: int, size: int, grey: bool) -> tuple[Tensor, int]:
+def square(source: ImageSource, index: int, size: int, grey: bool) -> tuple[Tensor, int]:
     """One image, [C, size, size], and its label: the shorter side is resized to ``size`` and the centre kept.
 
     Args:
@@ -72,7 +80,7 @@ def square(source: Any, index: int, size: int, grey: bool) -> tuple[Tensor, int]
     return _pixels(image, size, grey, source, index), int(label)
 
 
-def labels_of(source: Any) -> Tensor:
+def labels_of(source: ImageSource) -> Tensor:
     """The labels [N] of a source: from its list ``targets``, or else item by item."""
     kept = getattr(source, "targets", None)
     labels = kept if isinstance(kept, list) else [_item(source, index)[1] for index in range(len(source))]
@@ -91,7 +99,7 @@ def available_memory() -> int | None:
     return None
 
 
-def _decode(source: Any, size: int, grey: bool, workers: int) -> tuple[Tensor, Tensor]:
+def _decode(source: ImageSource, size: int, grey: bool, workers: int) -> tuple[Tensor, Tensor]:
     images = torch.empty(len(source), 1 if grey else 3, size, size, dtype=torch.uint8)
     labels = torch.empty(len(source), dtype=torch.int64)
 
@@ -108,7 +116,7 @@ def _decode(source: Any, size: int, grey: bool, workers: int) -> tuple[Tensor, T
     return images, labels
 
 
-def _item(source: Any, index: int) -> tuple[Image.Image, Any]:
+def _item(source: ImageSource, index: int) -> tuple[Image.Image, Any]:
     try:
         image, label = source[index]
     except Exception as error:  # the file readers of torchvision's classes raise what they like
@@ -118,7 +126,7 @@ def _item(source: Any, index: int) -> tuple[Image.Image, Any]:
     return image, label
 
 
-def _pixels(image: Image.Image, size: int, grey: bool, source: Any, index: int) -> Tensor:
+def _pixels(image: Image.Image, size: int, grey: bool, source: ImageSource, index: int) -> Tensor:
     if image.mode.startswith(("I", "F")):
         raise ApcliError(f"{_place(source, index)} has pixels of more than 8 bits: convert it to 8 bits")
     try:
@@ -129,7 +137,7 @@ def _pixels(image: Image.Image, size: int, grey: bool, source: Any, index: int) 
     return torch.from_numpy(np.array(square)).reshape(size, size, -1).permute(2, 0, 1)
 
 
-def _is_grey(source: Any) -> bool:
+def _is_grey(source: ImageSource) -> bool:
     for index in range(len(source)):
         image, _ = _item(source, index)
         with image:
@@ -138,12 +146,12 @@ def _is_grey(source: Any) -> bool:
     return True
 
 
-def _place(source: Any, index: int) -> str:
+def _place(source: ImageSource, index: int) -> str:
     samples = getattr(source, "samples", None)
     return str(samples[index][0]) if samples else f"image {index} of {type(source).__name__}"
 
 
-def _unreadable(source: Any, index: int, error: Exception) -> ApcliError:
+def _unreadable(source: ImageSource, index: int, error: Exception) -> ApcliError:
     why = " ".join(str(error).split())
     return ApcliError(f"could not decode {_place(source, index)}: {why}: replace the file or remove it")
 

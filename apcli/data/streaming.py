@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from multiprocessing.process import BaseProcess
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -179,5 +179,8 @@ def _signals_left_to_the_parent() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
-def _as_it_is(batch: Any) -> Any:
+Batch = TypeVar("Batch")
+
+
+def _as_it_is(batch: Batch) -> Batch:
     return batch

@@ -161,7 +161,7 @@ def _build_user(name: str, num_classes: int) -> nn.Module:
     return model
 
 
-def _call(function: Callable[..., Any], num_classes: int) -> Any:
+def _call(function: Callable[..., Any], num_classes: int) -> object:
     parameters = inspect.signature(function).parameters.values()
     if any(p.name == "num_classes" or p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters):
         return function(num_classes=num_classes)

@@ -97,7 +97,7 @@ def _stored(module: Any, own: str) -> Iterator[tuple[str, nn.Parameter, str, str
             return
 
 
-def _made_by(made: Any, own: str) -> Iterator[tuple[str, nn.Parameter, str, str]]:
+def _made_by(made: parametrize.ParametrizationList, own: str) -> Iterator[tuple[str, nn.Parameter, str, str]]:
     """Yield the tensor whose zeros are a parametrised weight's zeros; if there is none, all its tensors, refused."""
     through = " and ".join(_THROUGH.get(type(step).__name__, type(step).__name__) for step in made)
     stored = {name: parameter for name, parameter in made.named_parameters(recurse=False) if parameter.dim() > 1}
@@ -109,7 +109,7 @@ def _made_by(made: Any, own: str) -> Iterator[tuple[str, nn.Parameter, str, str]
         yield f"parametrizations.{own}.{name}", parameter, through, f"made into {through}"
 
 
-def _zeros_stay(made: Any, name: str) -> bool:
+def _zeros_stay(made: parametrize.ParametrizationList, name: str) -> bool:
     """Whether zeros of one tensor are zeros of the weight computed from it, at the same positions."""
     draws = torch.Generator().manual_seed(0)
 

@@ -35,7 +35,7 @@ class ModelSpec:
         return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
 
     @classmethod
-    def from_dict(cls, given: Any) -> "ModelSpec":
+    def from_dict(cls, given: object) -> "ModelSpec":
         """Check and read the output of ``as_dict`` from an untrusted file.
 
         Raises:
@@ -77,19 +77,19 @@ _EXPECTED = {
 }
 
 
-def _is_count(value: Any) -> bool:
+def _is_count(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value > 0
 
 
-def _is_finite(value: Any) -> bool:
+def _is_finite(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
-def _is_list(value: Any, length: int, is_member: Callable[[Any], bool]) -> bool:
+def _is_list(value: object, length: int, is_member: Callable[[Any], bool]) -> bool:
     return isinstance(value, list | tuple) and len(value) == length and all(is_member(member) for member in value)
 
 
-def _is_name(value: Any, source: Any) -> bool:
+def _is_name(value: object, source: object) -> bool:
     if not isinstance(value, str) or not value or not value.isprintable() or "/" in value or "\\" in value:
         return False
     is_of_a_file = ":" in value

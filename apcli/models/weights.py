@@ -5,7 +5,6 @@ import pickle
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -140,13 +139,13 @@ def log_versions(model: nn.Module, label: str) -> None:
         )
 
 
-def _load_pickle(path: Path) -> Any:
+def _load_pickle(path: Path) -> object:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of pickle protocols: the file loads, or the error says why not
         return torch.load(path, map_location="cpu", weights_only=True)
 
 
-def _unwrapped(content: Any, path: Path) -> dict[str, Tensor]:
+def _unwrapped(content: object, path: Path) -> dict[str, Tensor]:
     while isinstance(content, Mapping):
         inner = [content[key] for key in _WRAPPERS if isinstance(content.get(key), Mapping)]
         if not inner:

@@ -201,7 +201,12 @@ def _taking(
 ) -> Callable[..., None]:
     """A forward hook that adds a module's inputs; its first call checks that they give the module's outputs."""
 
-    def take(module: Any, args: tuple[Tensor, ...], kwargs: Mapping[str, Tensor], output: Tensor) -> None:
+    def take(
+        module: nn.Linear | nn.modules.conv._ConvNd,
+        args: tuple[Tensor, ...],
+        kwargs: Mapping[str, Tensor],
+        output: Tensor,
+    ) -> None:
         if name not in sums:
             sums[name] = kind(getattr(module, "groups", 1), module.weight[0].numel(), module.weight.device)
         own = sums[name]
@@ -227,7 +232,9 @@ def _linear(module: nn.Linear) -> tuple[Callable[[Tensor], Iterator[Tensor]], Ca
     return blocks, lambda output: output.reshape(1, -1, module.out_features)
 
 
-def _convolution(module: Any) -> tuple[Callable[[Tensor], Iterator[Tensor]], Callable[[Tensor], Tensor]]:
+def _convolution(
+    module: nn.modules.conv._ConvNd,
+) -> tuple[Callable[[Tensor], Iterator[Tensor]], Callable[[Tensor], Tensor]]:
     """Two functions: images [N, C, ...] to blocks of patches [G, n, C/G * kernel], and outputs to rows [G, n, K/G]."""
     spatial, groups = len(module.kernel_size), module.groups
 
@@ -250,7 +257,7 @@ def _convolution(module: Any) -> tuple[Callable[[Tensor], Iterator[Tensor]], Cal
     return blocks, outputs_of
 
 
-def _pad(module: Any, images: Tensor) -> Tensor:
+def _pad(module: nn.modules.conv._ConvNd, images: Tensor) -> Tensor:
     if isinstance(module.padding, str):
         wanted = [
             d * (k - 1) * (module.padding == "same") for d, k in zip(module.dilation, module.kernel_size, strict=True)
@@ -262,7 +269,7 @@ def _pad(module: Any, images: Tensor) -> Tensor:
     return F.pad(images, amounts, mode="constant" if module.padding_mode == "zeros" else module.padding_mode)
 
 
-def _agree(module: Any, rows: Tensor, outputs: Tensor) -> bool:
+def _agree(module: nn.Linear | nn.modules.conv._ConvNd, rows: Tensor, outputs: Tensor) -> bool:
     """Whether the first outputs [G, n, K/G] equal the first rows [G, m, J] times the weight plus the bias.
 
     They may differ for subclasses that, for example, standardise their weight or pad in another way.

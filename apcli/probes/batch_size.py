@@ -1,6 +1,6 @@
 """The number of images per forward pass, where only speed depends on it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -36,7 +36,13 @@ class _Largest(TorchDispatchMode):
         super().__init__()
         self.bytes = 1
 
-    def __torch_dispatch__(self, operation: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+    def __torch_dispatch__(
+        self,
+        operation: Callable[..., Any],
+        types: Sequence[type],
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
         result = operation(*args, **(kwargs or {}))
         taken = {_place(tensor) for tensor in args if isinstance(tensor, Tensor)}
         for tensor in result if isinstance(result, tuple | list) else (result,):

@@ -4,7 +4,7 @@ import logging
 import math
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -132,7 +132,10 @@ def gauss_newton(model: nn.Module, tensors: Sequence[str], batches: Batches, *, 
     return GaussNewton(model, tensors, batches, damping)
 
 
-def _attempt(way: Callable[..., Any], *arguments: Any, otherwise: str) -> Any:
+Result = TypeVar("Result")
+
+
+def _attempt(way: Callable[..., Result], *arguments: Any, otherwise: str) -> Result | None:
     """The result of ``way``, or None if it does not support one of the network's operations.
 
     The caller then goes another way, named ``otherwise`` in the log: outside this function, the error's traceback no

@@ -6,7 +6,7 @@ the squared Mahalanobis length of a difference of weights, for the layers that i
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -51,7 +51,7 @@ def undisturbed(model: nn.Module) -> Iterator[None]:
             buffer.detach().copy_(before)
 
 
-def logits_of(output: Any) -> Tensor:
+def logits_of(output: object) -> Tensor:
     """The logits [B, C] in a network's output: the output itself, or the first of several.
 
     Raises:

@@ -18,6 +18,7 @@ from apcli.errors import ApcliError, UsageError
 from apcli.models.spec import ModelSpec
 from apcli.networks import Networks, batches_of, forward_batches
 from apcli.probes.predictions import log_probabilities
+from apcli.probes.undisturbed import Metric
 from apcli.progress import Tell
 from apcli.projections import COVARIANCES
 from apcli.projections.weights import Distribution, Tensors
@@ -74,7 +75,7 @@ class DenseNetwork:
         self.batch_size = config.batch_size
         self._metrics: dict[tuple[tuple[str, ...], ...], Any] = {}
 
-    def metric(self, choice: Distribution, tensors: tuple[str, ...]) -> Any:
+    def metric(self, choice: Distribution, tensors: tuple[str, ...]) -> Metric:
         """The metric of ``choice`` for these tensors' weights, cached."""
         row = COVARIANCES.row(str(choice.parameters["cov"]))
         given = {key: choice.parameters[key] for key in row.parameters}

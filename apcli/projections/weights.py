@@ -16,6 +16,7 @@ from apcli.projections import COVARIANCES, ELLIPTICAL, DistributionRow, Form
 from apcli.records import POOLED
 from apcli.registry.tables import Choice, Parameter
 from apcli.theory import MeasureRow
+from apcli.theory.covariances.families import Covariances
 from apcli.theory.covariances.row_samples import Rows
 from apcli.theory.distributions.shifts import Shift
 from apcli.theory.measures import Pair
@@ -159,7 +160,7 @@ class WeightProjections:
             raise UsageError(f"--dist {choice.spec}: layer {name} {error}; or give --exclude {name}") from None
         return Distances(covariances, t.layer.shape[0], t.columns)
 
-    def _covariances_of(self, choice: Distribution, t: Tensors) -> Any:
+    def _covariances_of(self, choice: Distribution, t: Tensors) -> Covariances:
         """The covariances of one layer, cached for all pruned files if they read the dense weights alone."""
         parameters = {**ELLIPTICAL, **choice.parameters}
         row = COVARIANCES.row(str(parameters["cov"]))

@@ -120,7 +120,7 @@ def documented(kind: type[JsonObject]) -> Iterator[tuple[str, str, str]]:
         yield field.name, field.expected, f"{field.meaning}: {_members(nested)}" if nested else field.meaning
 
 
-def _field(name: str, annotation: Any, optional: bool) -> Field:
+def _field(name: str, annotation: object, optional: bool) -> Field:
     assert get_origin(annotation) is Annotated, f"{name}: expected Annotated[type, meaning]"
     hint, meaning, *rest = get_args(annotation)
     union = get_args(hint) if get_origin(hint) is types.UnionType else (hint,)
@@ -129,7 +129,7 @@ def _field(name: str, annotation: Any, optional: bool) -> Field:
     return Field(name, kind, types.NoneType in union, optional, meaning, prefix)
 
 
-def _json(value: Any) -> Any:
+def _json(value: object) -> object:
     return value.to_json() if isinstance(value, JsonObject) else value
 
 

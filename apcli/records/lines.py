@@ -48,7 +48,7 @@ def _record(line: str, where: str) -> Record:
     return record
 
 
-def _clean(value: Any) -> Any:
+def _clean(value: object) -> Any:
     """The value without numbers that are not finite and without halves of characters."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None

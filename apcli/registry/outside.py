@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache, wraps
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from apcli.errors import ApcliError, UsageError
@@ -116,7 +117,7 @@ def keywords_of(function: Callable[..., Any], takes: Sequence[str], label: str) 
 
 
 @lru_cache(maxsize=64)
-def _imported(path: Path, sha256: str) -> Any:
+def _imported(path: Path, sha256: str) -> ModuleType:
     """The module, imported once: its code runs again only where the file is another one by then."""
     folder = str(path.parent)
     if folder not in sys.path:

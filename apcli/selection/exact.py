@@ -12,7 +12,7 @@ many ranks are equal, digits are counted instead, sixteen bits per pass.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
@@ -192,7 +192,7 @@ def _by_digits(rankings: Sequence[Ranking], removed: int) -> int:
     return rank
 
 
-def _digits(rankings: Sequence[Ranking], shift: int, prefix: int) -> Any:
+def _digits(rankings: Sequence[Ranking], shift: int, prefix: int) -> np.ndarray:
     """Count each next digit among the ranks that begin with ``prefix``: [2^16]."""
 
     def count(block: tuple[int, int]) -> np.ndarray:

@@ -5,7 +5,7 @@ the formulas of a family are in its own file.
 """
 
 import math
-from typing import Any, Protocol, Self
+from typing import Protocol, Self
 
 from apcli.registry.tables import Choice
 from apcli.theory import MeasureRow
@@ -110,7 +110,7 @@ def check_order(alpha: float) -> None:
         raise ValueError(f"renyi:alpha is {alpha:g}: expected an order above 0 other than 1, which is kl")
 
 
-def number_or_same(value: Any, own: float, name: str) -> float:
+def number_or_same(value: str | float, own: float, name: str) -> float:
     """The value of a parameter of the pruned distribution: ``same`` means the dense distribution's ``own``.
 
     Raises:

@@ -120,7 +120,7 @@ def warn_of_schedule(config: LoopConfig) -> None:
         log.warning("--sched %s: no epoch of %d comes after the milestone %s", sched.spec, epochs, " or ".join(late))
 
 
-def _in_words(value: Any) -> Any:
+def _in_words(value: object) -> object:
     if isinstance(value, Choice):
         return value.spec
     return (",".join(choice.spec for choice in value) or "none") if isinstance(value, tuple) else value

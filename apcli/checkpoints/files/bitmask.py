@@ -80,7 +80,7 @@ def _packed(entry: Entry, kept: int) -> tuple[np.ndarray, np.ndarray]:
     return mask, values
 
 
-def _unpacked(tensor: str, mask: Entry, values: Entry, about: Any, label: str) -> Entry:
+def _unpacked(tensor: str, mask: Entry, values: Entry, about: Mapping[str, Any], label: str) -> Entry:
     dtype, shape = about["dtype"], tuple(about["shape"])
     size = math.prod(shape)
     wrong = dtype not in FLOATS or mask.dtype != "U8" or mask.data.size != (size + 7) // 8

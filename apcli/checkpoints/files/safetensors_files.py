@@ -78,7 +78,7 @@ def _not_whole(label: str, reason: str) -> ApcliError:
     return ApcliError(f"{label} is not a complete safetensors file ({reason}): expected a file that safetensors loads")
 
 
-def _check(tensors: Mapping[str, Any], metadata: Any, size: int, label: str) -> None:
+def _check(tensors: Mapping[str, Any], metadata: Mapping[str, str], size: int, label: str) -> None:
     """Repeat the library's checks on a file with a newer type, which the installed version does not know.
 
     Tensors of such a type are only copied, never interpreted.

@@ -1,6 +1,6 @@
 """The training loop's options, each declared once, for every command that trains."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -9,7 +9,7 @@ from apcli.data import AUGMENTATIONS
 from apcli.training.optim import OPTIMISERS, SCHEDULES
 
 
-def _option(kind: Any, *names: str, metavar: str | None = None, help: str | None = None) -> Any:
+def _option(kind: object, *names: str, metavar: str | None = None, help: str | None = None) -> object:
     return Annotated[kind, typer.Option(*names, metavar=metavar, help=help)]
 
 

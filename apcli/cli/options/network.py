@@ -1,13 +1,13 @@
 """The options about data and about a network's input and output, for every command that builds networks."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from apcli.cli.options import shared
 
 
-def _option(kind: Any, name: str, metavar: str, help: str) -> Any:
+def _option(kind: object, name: str, metavar: str, help: str) -> object:
     return Annotated[kind, typer.Option(name, metavar=metavar, help=help)]
 
 
