@@ -3,7 +3,6 @@
 import logging
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -181,8 +180,14 @@ class Networks:
         if (name, size) not in self._datasets:
             self.tell(f"loading {name}")
             data = self.data
-            how: dict[str, Any] = {"download": data.download, "workers": data.workers, "cache": data.cache}
-            loaded = load(name, Path(data.data_dir), size=size or None, **how)
+            loaded = load(
+                name,
+                Path(data.data_dir),
+                size=size or None,
+                download=data.download,
+                workers=data.workers,
+                cache=data.cache,
+            )
             self._datasets[name, size] = loaded.to(self.device)
         return self._datasets[name, size]
 

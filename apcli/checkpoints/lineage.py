@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 from apcli import __version__
 from apcli.checkpoints.files.headers import KEY
 from apcli.checkpoints.network_layers import NetworkLayers
-from apcli.checkpoints.promises import Link, Promise, is_count, is_number, others
+from apcli.checkpoints.promises import Json, Link, Promise, is_count, is_number, others
 from apcli.errors import ApcliError
 
 VERSION = 1
@@ -22,7 +22,7 @@ _IDENTITY = ("stage", "settings", "model", "data", "seed", "parent")
 # What files of an earlier apcli do not have.
 _LATER: dict[str, Any] = {"apcli": None, "classes": None, "layers": None, "kept": {}, "storage": {}}
 
-SplitMetrics = Mapping[str, Any]  # by split, an object of numbers; null where a split or a number is not known
+SplitMetrics = Json  # by split, an object of numbers; null where a split or a number is not known
 
 
 @dataclass(frozen=True)
@@ -53,21 +53,21 @@ class Lineage:
     version: int = VERSION
     apcli: str | None = __version__
     stage: str = ""
-    model: Mapping[str, Any] | None = None
-    data: Mapping[str, Any] | None = None
+    model: Json | None = None
+    data: Json | None = None
     classes: tuple[str, ...] = ()
     seed: int | None = None
     layers: NetworkLayers | None = None
     dense: Link | None = None
-    settings: tuple[Mapping[str, Any], ...] = ()
-    history: tuple[Mapping[str, Any], ...] = ()
+    settings: tuple[Json, ...] = ()
+    history: tuple[Json, ...] = ()
     metrics: SplitMetrics = field(default_factory=dict)
     dense_metrics: SplitMetrics = field(default_factory=dict)
     pruned: Mapping[str, Promise] = field(default_factory=dict)
     kept: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    storage: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    storage: Mapping[str, Json] = field(default_factory=dict)
     parent: Link | None = None
-    unknown: Mapping[str, Any] = field(default_factory=dict)
+    unknown: Json = field(default_factory=dict)
 
     EMPTY: ClassVar["Lineage"]
 
@@ -92,12 +92,12 @@ class Lineage:
         return None if self.model is None else self.model.get("last")
 
     @property
-    def last_settings(self) -> Mapping[str, Any]:
+    def last_settings(self) -> Json:
         """The settings of the stage that made the file."""
         return self.settings[-1] if self.settings else {}
 
     @property
-    def identity(self) -> dict[str, Any]:
+    def identity(self) -> Json:
         """The JSON members that identify the run: the same command on the same inputs gives the same."""
         said = self.to_json()
         return {key: said[key] for key in _IDENTITY}
@@ -110,7 +110,7 @@ class Lineage:
         measured = {key: value for key, value in wanted.to_json().items() if key in ("history", "metrics") and value}
         return _agrees(self.to_json(), {**wanted.identity, **measured})
 
-    def then(self, stage: str, settings: Mapping[str, Any], **changes: Any) -> "Lineage":
+    def then(self, stage: str, settings: Json, **changes: Any) -> "Lineage":
         """The lineage of a file that ``stage`` made with ``settings`` from the file of this lineage.
 
         What ``changes`` (fields) does not name is inherited; history, metrics and storage never are, because they
@@ -134,7 +134,7 @@ class Lineage:
         """The lineage of the trace beside the file."""
         return replace(self, stage="trace", layers=None, pruned={}, history=())
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> Json:
         """Plain JSON values; ``from_json`` reads them back."""
         return {
             "version": self.version,

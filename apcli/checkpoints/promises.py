@@ -4,6 +4,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+Json = Mapping[str, Any]  # a JSON object, by member
+
 
 @dataclass(frozen=True)
 class Promise:
@@ -24,14 +26,14 @@ class Promise:
     scope: str | None = None
     seed: int | None = None
     requested: float | None = None
-    unknown: Mapping[str, Any] = field(default_factory=dict)
+    unknown: Json = field(default_factory=dict)
 
     @property
     def actual(self) -> float:
         """The share of the tensor that is zero."""
         return self.zeros / self.size if self.size else 0.0
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> Json:
         """Plain JSON values; ``from_json`` reads them back."""
         how = {"method": self.method, "scope": self.scope, "seed": self.seed, "requested": self.requested}
         return {**how, "actual": self.actual, "zeros": self.zeros, "size": self.size, **self.unknown}
@@ -69,9 +71,9 @@ class Link:
 
     path: str | None
     sha256: str
-    unknown: Mapping[str, Any] = field(default_factory=dict)
+    unknown: Json = field(default_factory=dict)
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> Json:
         """Plain JSON values; ``from_json`` reads them back."""
         return {"path": self.path, "sha256": self.sha256, **self.unknown}
 
@@ -92,7 +94,7 @@ class Link:
         return cls(path, given["sha256"], others(given, {"path", "sha256"}))
 
 
-def others(given: Mapping[str, Any], known: Collection[str]) -> dict[str, Any]:
+def others(given: Json, known: Collection[str]) -> Json:
     """The members of a JSON object that are not ``known``."""
     return {key: value for key, value in given.items() if key not in known}
 

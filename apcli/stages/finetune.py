@@ -6,7 +6,6 @@ import math
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -18,7 +17,7 @@ from apcli.checkpoints.checkpoint import Checkpoint, check_input
 from apcli.checkpoints.files.entries import Entry
 from apcli.checkpoints.layers import Layer, check_tied, every_layer, listing, prunable, select
 from apcli.checkpoints.lineage import Lineage, SplitMetrics
-from apcli.checkpoints.promises import Link, Promise
+from apcli.checkpoints.promises import Json, Link, Promise
 from apcli.checkpoints.reading import dense_ancestor
 from apcli.checkpoints.state_dicts import entries_of, entry_of
 from apcli.checkpoints.writing import write
@@ -173,7 +172,7 @@ class Finetuner:
         schedule = self.schedule.words
         return f"{source.stem}.{self.method.words}-{share}-{schedule}.finetuned"
 
-    def _settings(self) -> dict[str, Any]:
+    def _settings(self) -> Json:
         config = self.config
         always = {
             "update": config.update,

@@ -4,7 +4,6 @@ import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -12,7 +11,7 @@ from torch import Tensor, nn
 from apcli.checkpoints.checkpoint import Checkpoint, relative, sha256_of
 from apcli.checkpoints.layers import check_tied, every_layer
 from apcli.checkpoints.lineage import Lineage
-from apcli.checkpoints.promises import Link, Promise
+from apcli.checkpoints.promises import Json, Link, Promise
 from apcli.checkpoints.reading import find, read
 from apcli.checkpoints.state_dicts import entries_of
 from apcli.checkpoints.writing import write
@@ -180,7 +179,7 @@ def _holding(model: nn.Module, run: TrainingRun) -> Masking:
     )
 
 
-def _settings(config: TrainConfig, recipe: Recipe, teacher_sha256: str | None) -> dict[str, Any]:
+def _settings(config: TrainConfig, recipe: Recipe, teacher_sha256: str | None) -> Json:
     return {
         **recipe.settings(),
         "pretrained": config.model.pretrained,
@@ -201,8 +200,14 @@ def _data_and_spec(config: TrainConfig, given: _Given) -> tuple[Dataset, ModelSp
     model, data = config.model, config.data
     theirs = given.spec(model.name)
     size = model.input_size or (theirs.input_size[1] if theirs else None)
-    how: dict[str, Any] = {"download": data.download, "workers": data.workers, "cache": data.cache}
-    dataset = load(data.name or DEFAULT_DATA, Path(data.data_dir), size=size, **how)
+    dataset = load(
+        data.name or DEFAULT_DATA,
+        Path(data.data_dir),
+        size=size,
+        download=data.download,
+        workers=data.workers,
+        cache=data.cache,
+    )
     classes = model.num_classes
     if dataset.names and given.lineage.classes:
         if config.loop.epochs and None in places_of(dataset.names, given.lineage.classes):

@@ -1,10 +1,10 @@
 """TensorBoard logs of a training's history."""
 
 import importlib
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from apcli.checkpoints.promises import Json
 from apcli.errors import ApcliError
 
 
@@ -28,7 +28,7 @@ class Logs:
             raise ApcliError("--log-dir needs TensorBoard, which is not installed: pip install tensorboard") from None
         self._writer = writer(str(Path(directory) / label), purge_step=epoch + 1)
 
-    def write(self, entry: Mapping[str, Any]) -> None:
+    def write(self, entry: Json) -> None:
         """Log an entry of the history: the learning rate and each split's metrics."""
         if self._writer is None:
             return

@@ -14,6 +14,7 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.nn.utils import clip_grad_norm_
 
+from apcli.checkpoints.promises import Json
 from apcli.data.batches import feed
 from apcli.data.datasets import Dataset
 from apcli.errors import ApcliError, UsageError
@@ -100,7 +101,7 @@ class Training:
         self.network, self.spec, self.dataset, self.recipe, self.seed = network, spec, dataset, recipe, setup.seed
         self.masking = masking or Masking({}, {})
         self.ranks = ranks or Ranks()
-        self.history: list[dict[str, Any]] = []
+        self.history: list[Json] = []
         self.snapshots: dict[int, dict[str, Tensor]] = {}
         self._frozen, self._traced = setup.only is not None, setup.traced
         self.resume, self._pace = resume or Resume(None, {}), pace or Pace()
@@ -132,7 +133,7 @@ class Training:
         """The number of completed epochs."""
         return len(self.history)
 
-    def run(self) -> Iterator[dict[str, Any]]:
+    def run(self) -> Iterator[Json]:
         """Train to the end, yielding each epoch's entry of the history; a signal to end is held back to save the state.
 
         Raises:
@@ -225,7 +226,7 @@ class Training:
             self._good,
         )
 
-    def _close_epoch(self) -> dict[str, Any]:
+    def _close_epoch(self) -> Json:
         """Evaluate the network and complete the epoch's entry of the history."""
         running = self._tally.metrics(self.ranks)
         if running["loss"] is None:
@@ -262,7 +263,7 @@ class Training:
             log.info("keeping the weights of epoch %d of %d, which had the smallest loss", epoch, self.epoch)
 
     @property
-    def metrics(self) -> dict[str, Any] | None:
+    def metrics(self) -> Json | None:
         """The result's entry of the history; None before the first epoch is complete."""
         if not self.history:
             return None

@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from apcli.checkpoints.promises import Json
 from apcli.configs.training import LoopConfig
 from apcli.data import AUGMENTATIONS
 from apcli.data.datasets import Dataset
@@ -57,7 +58,7 @@ class Recipe:
             return f"--sched {self.sched.name}"
         return None
 
-    def settings(self) -> dict[str, Any]:
+    def settings(self) -> Json:
         return {field.name: _in_words(getattr(self, field.name)) for field in fields(self)}
 
 

@@ -10,6 +10,7 @@ from zipfile import ZipFile
 import torch
 
 from apcli.checkpoints.files.staging import remove_stale, staged
+from apcli.checkpoints.promises import Json
 from apcli.data.streaming import ReaderLost
 from apcli.errors import UsageError
 
@@ -32,9 +33,7 @@ class Resume:
         UsageError: the saved state belongs to another run, or cannot be read.
     """
 
-    def __init__(
-        self, path: Path | None, recipe: Mapping[str, Any], every: float = 0.0, *, fresh: bool = False
-    ) -> None:
+    def __init__(self, path: Path | None, recipe: Json, every: float = 0.0, *, fresh: bool = False) -> None:
         self.path = path and path.with_name(path.name.split(".safetensors")[0] + RESUME_SUFFIX)
         self.every = every
         if self.path is not None:

@@ -13,6 +13,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from torch.nn.functional import kl_div
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from apcli.checkpoints.promises import Json
 from apcli.checkpoints.reading import read
 from apcli.cli.finetune import finetune as finetune_command
 from apcli.cli.options.loop import LOOP
@@ -136,7 +137,7 @@ def test_patience_stops_and_keeps_the_best_weights(tmp_path, monkeypatch):
     """By a scripted loss: 3, 1, 2, 2 ends after the fourth epoch with the weights of the second."""
     close, losses, kept = Training._close_epoch, iter([3.0, 1.0, 2.0, 2.0, 0.0]), []
 
-    def scripted(training: Training) -> dict[str, Any]:
+    def scripted(training: Training) -> Json:
         loss = next(losses)
         monkeypatch.setattr("apcli.training.loop.evaluate", lambda *_: made(loss))
         entry = close(training)

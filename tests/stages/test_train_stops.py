@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from apcli.checkpoints import traces
+from apcli.checkpoints.promises import Json
 from apcli.checkpoints.reading import read
 from apcli.configs.prune import PruneConfig
 from apcli.configs.training import FinetuneConfig, LoopConfig, ModelConfig, TrainConfig
@@ -145,7 +146,7 @@ def test_a_run_that_ends_without_a_word_goes_on_from_the_last_saved_state(net, t
     whole = trained(net, tmp_path / "whole").read_bytes()
     close, closed = Training._close_epoch, []
 
-    def killed(training: Training) -> dict[str, Any]:
+    def killed(training: Training) -> Json:
         if len(closed) == 2:
             raise Stop
         closed.append(training.epoch)

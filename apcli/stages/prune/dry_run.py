@@ -1,10 +1,11 @@
 """``--dry-run``: what every plan would make, from the files' own numbers; no data set is read and no network runs."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from apcli.checkpoints.checkpoint import Checkpoint, check_input
+from apcli.checkpoints.promises import Json
 from apcli.configs.prune import PruneConfig
 from apcli.stages.outputs import Outputs
 from apcli.stages.prune.amounts import Amounts
@@ -47,7 +48,7 @@ class Planned:
     source: str
     path: str
     state: str
-    settings: Mapping[str, Any]
+    settings: Json
     unit: str
     removed: int
     shares: tuple[Share, ...]
@@ -57,7 +58,7 @@ class Planned:
         """The elements of all layers or groups that take part."""
         return sum(share.size for share in self.shares)
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> Json:
         """One line of JSON Lines."""
         about = {"kind": "plan", "version": 1, "source": self.source, "path": self.path, "state": self.state}
         amounts = {"unit": self.unit, "removed": self.removed, "size": self.size}

@@ -13,6 +13,7 @@ from apcli.checkpoints import reading
 from apcli.checkpoints.checkpoint import Checkpoint
 from apcli.checkpoints.layers import Layer, check_tied, every_layer, select
 from apcli.checkpoints.lineage import Lineage
+from apcli.checkpoints.promises import Json
 from apcli.configs.prune import PruneConfig
 from apcli.errors import ApcliError
 from apcli.selection.layer_masks import fitting_pattern
@@ -94,7 +95,7 @@ class Plan:
     amounts: Amounts | None
     other: Checkpoint | None
     path: Path
-    settings: dict[str, Any]
+    settings: Json
 
 
 def plans_of(task: Task, outputs: Outputs) -> list[Plan]:
@@ -130,7 +131,7 @@ def lineage_of(task: Task, plan: Plan, outputs: Outputs, sha256: str) -> Lineage
     return source.lineage.then("prune", plan.settings, layers=source.network_layers, **links)
 
 
-def _settings(task: Task, request: Request, other: Checkpoint | None) -> dict[str, Any]:
+def _settings(task: Task, request: Request, other: Checkpoint | None) -> Json:
     config, amount = task.config, request.amount
     settings = {
         "method": request.method.spec,
