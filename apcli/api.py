@@ -68,7 +68,7 @@ def train(
 def train_each(config: TrainConfig, outputs: "Outputs", tell: Tell) -> Iterator[Path]:
     """Train a network for each seed; yields each file's path."""
     from apcli.stages.train import train
-    from apcli.training.ranks import joined
+    from apcli.training.processes import joined
 
     with joined(config.loop.device) as ranks:
         yield from train(config, outputs, tell, ranks)
@@ -172,7 +172,7 @@ def finetune_each(
 ) -> Iterator[Path]:
     """Fine-tune checkpoints as they arrive; yields each file's path."""
     from apcli.stages.finetune import Finetuner
-    from apcli.training.ranks import joined
+    from apcli.training.processes import joined
 
     with joined(config.loop.device) as ranks:
         finetuner = Finetuner(config, outputs, tell, ranks)
@@ -320,7 +320,7 @@ def describe(checkpoint: File, **keywords: Unpack[CostsKeywords]) -> "Descriptio
 
 def describe_each(config: CostsConfig, sources: "Iterable[Checkpoint]", tell: Tell) -> "Iterator[Description]":
     """Describe checkpoints as they arrive; one that has lost zeros ends it, after its description."""
-    from apcli.checkpoints.checkpoint import verify_zeros
+    from apcli.checkpoints.verification import verify_zeros
     from apcli.stages.describe.description import describe
 
     costs = None

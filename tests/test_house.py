@@ -32,7 +32,7 @@ checkpoints.files
 checkpoints
 tables
 records
-theory.measures theory.total_variation theory.statistics
+theory.measures theory.bounds theory.statistics
 theory.numerics
 theory.distributions
 theory.covariances theory.sampling
@@ -47,7 +47,7 @@ training.optim
 training
 networks
 projections
-stages.outputs stages.held_zeros stages.zero_layers
+stages.outputs stages.inherited_masks stages.zero_layers
 stages.training_runs
 stages stages.prune stages.divergence stages.describe stages.report
 api

@@ -16,7 +16,7 @@ from apcli.checkpoints.files.entries import Entry
 from apcli.checkpoints.lineage import Lineage
 from apcli.checkpoints.network_layers import NetworkLayers
 from apcli.checkpoints.promises import Link
-from apcli.errors import ApcliError, UsageError, VerificationError
+from apcli.errors import ApcliError
 
 SUFFIX = ".safetensors"
 
@@ -116,35 +116,3 @@ def sha256_of(path: Path) -> str:
         return own
     sums = [sha256_of(path.with_name(name)) for name in shards.parse(path.read_bytes(), str(path)).files]
     return hashlib.sha256("".join([own, *sums]).encode()).hexdigest()
-
-
-def verify_zeros(checkpoint: Checkpoint, label: str | None = None) -> None:
-    """Check that every pruned layer has the zeros that the lineage promises.
-
-    Raises:
-        VerificationError: a layer has fewer; ``label`` names the file in the message.
-    """
-    known = checkpoint.network_layers
-    weights = {} if known is None else known.by_name
-    for promised, promise in checkpoint.lineage.pruned.items():
-        names = weights[promised].names if promised in weights else (promised,)
-        for tensor in (promised, *(name for name in names if name != promised and name in checkpoint.entries)):
-            entry = checkpoint.entries.get(tensor)
-            zeros = entry.zeros if entry is not None and entry.is_float else 0
-            if zeros < promise.zeros:
-                raise VerificationError(
-                    f"{label or checkpoint.label}: {tensor} has {zeros} zeros but its lineage promises "
-                    f"{promise.zeros}: the sparsity was lost, prune again"
-                )
-
-
-def check_input(checkpoint: Checkpoint) -> None:
-    """Refuse a file that is not the checkpoint its lineage describes, before a stage starts on it.
-
-    Raises:
-        UsageError: the file is the trace of another checkpoint.
-        VerificationError: a pruned layer has fewer zeros than promised.
-    """
-    if checkpoint.lineage.stage == "trace":
-        raise UsageError(f"{checkpoint.label} is a trace of another checkpoint's layers: give the checkpoint itself")
-    verify_zeros(checkpoint)

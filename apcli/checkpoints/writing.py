@@ -6,12 +6,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from apcli.checkpoints.checkpoint import Checkpoint, verify_zeros
+from apcli.checkpoints.checkpoint import Checkpoint
 from apcli.checkpoints.files import bitmask, headers, shards
 from apcli.checkpoints.files.entries import Entry
 from apcli.checkpoints.files.safetensors_files import opened, write_file
 from apcli.checkpoints.files.staging import staged
 from apcli.checkpoints.lineage import PENDING, Lineage
+from apcli.checkpoints.verification import verify_zeros
 
 
 def write(

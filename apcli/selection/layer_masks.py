@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from apcli.allocations.shares import by_rows
+from apcli.allocations.scopes import by_rows
 from apcli.checkpoints.files.entries import BLOCK
 from apcli.checkpoints.layers import Layer
 from apcli.errors import UsageError

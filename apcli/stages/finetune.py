@@ -13,13 +13,14 @@ from torch import Tensor, nn
 
 from apcli.allocations import SPARSITY_SCHEDULES
 from apcli.checkpoints import traces
-from apcli.checkpoints.checkpoint import Checkpoint, check_input
+from apcli.checkpoints.checkpoint import Checkpoint
 from apcli.checkpoints.files.entries import Entry
 from apcli.checkpoints.layers import Layer, check_tied, every_layer, listing, prunable, select
 from apcli.checkpoints.lineage import Lineage, SplitMetrics
 from apcli.checkpoints.promises import Json, Link, Promise
 from apcli.checkpoints.reading import dense_ancestor
 from apcli.checkpoints.state_dicts import entries_of, entry_of
+from apcli.checkpoints.verification import check_input
 from apcli.checkpoints.writing import write
 from apcli.configs.training import FinetuneConfig
 from apcli.criteria import IN_TRAINING, METHODS
@@ -29,7 +30,7 @@ from apcli.models.build import last_layer
 from apcli.models.spec import code_of
 from apcli.networks import Networks
 from apcli.progress import Tell
-from apcli.stages.held_zeros import promises_of
+from apcli.stages.inherited_masks import promises_of
 from apcli.stages.outputs import Outputs
 from apcli.stages.training_runs import Runs, TrainingRun, check_outputs, teacher_of
 from apcli.theory.statistics import performance
@@ -38,7 +39,7 @@ from apcli.training.forward import Forward, warn_of_emulation
 from apcli.training.loop import Training
 from apcli.training.masking import Masking, Ramp
 from apcli.training.optim.parameters import parameters_of
-from apcli.training.ranks import Ranks
+from apcli.training.processes import Ranks
 from apcli.training.recalibration import recalibrate_
 from apcli.training.recipe import recipe_of, warn_of_schedule
 

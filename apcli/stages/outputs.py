@@ -5,7 +5,7 @@ import logging
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from apcli.checkpoints import checkpoint, reading
+from apcli.checkpoints import reading, verification
 from apcli.checkpoints.checkpoint import SUFFIX, Checkpoint
 from apcli.checkpoints.files import shards
 from apcli.checkpoints.lineage import Lineage
@@ -90,7 +90,7 @@ class Outputs:
         except ApcliError:
             found = None
         if found is not None and found.lineage.made_as(wanted):
-            checkpoint.verify_zeros(found)
+            verification.verify_zeros(found)
             if say:
                 log.info("%s is already there, made the same way: kept", path)
             return True

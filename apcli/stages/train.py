@@ -28,14 +28,14 @@ from apcli.models.spec import ModelSpec, check_model, code_of, resolve
 from apcli.models.weights import checkpoint_of, load_weights_, log_versions, read_weights, renamed
 from apcli.networks import Networks
 from apcli.progress import Tell
-from apcli.stages.held_zeros import promises_of
+from apcli.stages.inherited_masks import promises_of
 from apcli.stages.outputs import Outputs
 from apcli.stages.training_runs import Runs, TrainingRun, teacher_of
 from apcli.training.evaluation import in_percent
 from apcli.training.forward import Forward, warn_of_emulation
 from apcli.training.masking import Masking
 from apcli.training.optim.parameters import parameters_of
-from apcli.training.ranks import Ranks
+from apcli.training.processes import Ranks
 from apcli.training.recipe import Recipe, recipe_of, warn_of_schedule
 
 log = logging.getLogger("apcli")

@@ -25,7 +25,7 @@ from apcli.training.forward import Forward
 from apcli.training.logs import Logs
 from apcli.training.loop import Diverged, Setup, Training
 from apcli.training.masking import Masking
-from apcli.training.ranks import Ranks
+from apcli.training.processes import Ranks
 from apcli.training.recipe import Recipe
 from apcli.training.resume import Resume
 from apcli.words import few

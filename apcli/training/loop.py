@@ -31,7 +31,7 @@ from apcli.training.optim.losses import loss_of, mixing_of
 from apcli.training.optim.optimisers import load_, optimiser_of
 from apcli.training.optim.parameters import learn_, learns_in_part, parameters_of, training_mode_
 from apcli.training.optim.rates import Rates
-from apcli.training.ranks import Ranks
+from apcli.training.processes import Ranks
 from apcli.training.recalibration import settle_
 from apcli.training.recipe import Recipe
 from apcli.training.resume import Resume

@@ -14,11 +14,12 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from apcli.checkpoints.checkpoint import Checkpoint, relative, verify_zeros
+from apcli.checkpoints.checkpoint import Checkpoint, relative
 from apcli.checkpoints.files.entries import FLOATS, Entry
 from apcli.checkpoints.lineage import Lineage
 from apcli.checkpoints.promises import Link, Promise
 from apcli.checkpoints.reading import dense_ancestor, find, read
+from apcli.checkpoints.verification import verify_zeros
 from apcli.checkpoints.writing import write
 from apcli.errors import ApcliError, UsageError, VerificationError
 

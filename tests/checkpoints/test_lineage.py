@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from safetensors.numpy import save_file
 
 from apcli import __version__
-from apcli.checkpoints import checkpoint, reading
+from apcli.checkpoints import reading, verification
 from apcli.checkpoints.lineage import VERSION, Lineage
 from apcli.checkpoints.network_layers import KINDS, LayerWeight, NetworkLayers
 from apcli.checkpoints.promises import Link, Promise
@@ -294,7 +294,7 @@ def test_hostile(text, tmp_path):
             lines.dump(found.to_json()) for found in Divergences(DivergenceConfig()).records(file, file)
         ],
         "describe": lambda file: to_text(describe(file)),
-        "verify": checkpoint.verify_zeros,
+        "verify": verification.verify_zeros,
         "ancestor": reading.dense_ancestor,
         "prune again": lambda file: list(prune(file, PruneConfig((0.5,)), Outputs(tmp_path))),
     }

@@ -6,7 +6,7 @@ import pytest
 from apcli.allocations import SCOPES
 from apcli.allocations.allocate import allocate, leaving_least
 from apcli.allocations.budgets import Sparsity
-from apcli.allocations.shares import by_rows
+from apcli.allocations.scopes import by_rows
 from apcli.allocations.units import Context, Unit, least
 from apcli.checkpoints.files.entries import Entry
 from apcli.checkpoints.layers import Layer

@@ -8,7 +8,8 @@ import pytest
 from oracles import shift_of
 
 from apcli.projections import DISTRIBUTIONS
-from apcli.theory import MEASURES, measures, total_variation
+from apcli.theory import MEASURES, measures
+from apcli.theory.bounds import total_variation
 from apcli.theory.distributions.gaussian import GaussianPair
 from apcli.theory.distributions.shifts import Shift
 from apcli.theory.distributions.student_t import StudentTPair

@@ -20,9 +20,9 @@ from apcli.records.divergence import (
 )
 from apcli.registry.tables import Choice, Parameter
 from apcli.theory import MeasureRow
+from apcli.theory.bounds.total_variation import bretagnolle_huber, pinsker
 from apcli.theory.measures import Pair
 from apcli.theory.statistics import performance
-from apcli.theory.total_variation import bretagnolle_huber, pinsker
 
 
 @dataclass(frozen=True)

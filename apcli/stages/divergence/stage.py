@@ -8,10 +8,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from apcli.checkpoints import traces
-from apcli.checkpoints.checkpoint import Checkpoint, check_input
+from apcli.checkpoints.checkpoint import Checkpoint
 from apcli.checkpoints.files.entries import Entry
-from apcli.checkpoints.kept_channels import expanded
+from apcli.checkpoints.files.kept_channels import expanded
 from apcli.checkpoints.layers import Layer, prunable, select
+from apcli.checkpoints.verification import check_input
 from apcli.configs.divergence import DivergenceConfig
 from apcli.errors import ApcliError, UsageError, VerificationError
 from apcli.progress import Tell

@@ -17,7 +17,7 @@ from apcli.channels.cut_check import CutCheck, Cuts, Removed, cuts_of, kept_of
 from apcli.channels.groups import ChannelGroup
 from apcli.checkpoints.checkpoint import Checkpoint
 from apcli.checkpoints.files.entries import Derived, Entry
-from apcli.checkpoints.kept_channels import KeptIndices, narrowed
+from apcli.checkpoints.files.kept_channels import KeptIndices, narrowed
 from apcli.errors import UsageError, VerificationError
 from apcli.models.spec import ModelSpec
 from apcli.probes.undisturbed import Batches

@@ -4,8 +4,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from apcli.checkpoints.checkpoint import Checkpoint, check_input
+from apcli.checkpoints.checkpoint import Checkpoint
 from apcli.checkpoints.promises import Json
+from apcli.checkpoints.verification import check_input
 from apcli.configs.prune import PruneConfig
 from apcli.stages.outputs import Outputs
 from apcli.stages.prune.amounts import Amounts

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from apcli.checkpoints.files.entries import Derived, Entry
-from apcli.checkpoints.kept_channels import KeptIndices
+from apcli.checkpoints.files.kept_channels import KeptIndices
 from apcli.checkpoints.layers import Layer
 from apcli.selection.layer_masks import Mask, by_counts, by_pattern
 from apcli.selection.ranked import Ranked

@@ -7,9 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from apcli.checkpoints.checkpoint import Checkpoint, check_input
+from apcli.checkpoints.checkpoint import Checkpoint
 from apcli.checkpoints.layers import layers_sentence
 from apcli.checkpoints.lineage import PENDING
+from apcli.checkpoints.verification import check_input
 from apcli.checkpoints.writing import write
 from apcli.configs.prune import PruneConfig
 from apcli.stages.outputs import Outputs

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from apcli.theory import total_variation
+from apcli.theory.bounds import total_variation
 from apcli.theory.distributions.shifts import Shift
 from apcli.theory.measures import NoExactForm, NotDefined
 from apcli.theory.numerics.quadrature import nodes

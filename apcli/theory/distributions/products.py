@@ -13,11 +13,11 @@ import numpy as np
 
 from apcli.registry.tables import Choice
 from apcli.theory import MeasureRow
+from apcli.theory.bounds.total_variation import lemma_1, lemma_1_best
 from apcli.theory.distributions import cauchy as cauchy_law
 from apcli.theory.distributions import laplace as laplace_law
 from apcli.theory.measures import NoExactForm, NotDefined, check_order, number_or_same
 from apcli.theory.numerics.matrices import euclidean
-from apcli.theory.total_variation import lemma_1, lemma_1_best
 
 if TYPE_CHECKING:
     import torch

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from apcli.theory import total_variation
+from apcli.theory.bounds import total_variation
 from apcli.theory.distributions import gaussian, student_t_integrals
 from apcli.theory.distributions.gaussian import GaussianPair
 from apcli.theory.distributions.radial import jensen_gap

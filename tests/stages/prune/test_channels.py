@@ -16,7 +16,7 @@ from torchvision.models import convnext, densenet, resnet, shufflenetv2, swin_tr
 
 from apcli.channels.groups import channel_groups
 from apcli.checkpoints import traces
-from apcli.checkpoints.kept_channels import expanded
+from apcli.checkpoints.files.kept_channels import expanded
 from apcli.checkpoints.layers import prunable
 from apcli.checkpoints.lineage import Lineage
 from apcli.checkpoints.promises import Promise

@@ -21,7 +21,7 @@ from torch import nn
 from apcli.allocations import SCOPES
 from apcli.allocations.allocate import allocate
 from apcli.allocations.budgets import Sparsity
-from apcli.allocations.shares import by_rows
+from apcli.allocations.scopes import by_rows
 from apcli.allocations.units import Context, Unit
 from apcli.checkpoints.lineage import Lineage
 from apcli.checkpoints.promises import Link, Promise

@@ -12,7 +12,7 @@ from apcli.stages.report.experiment import build
 from apcli.stages.report.page.document import page
 from apcli.stages.report.page.pictures import pictures
 from apcli.stages.report.tables.markdown import to_markdown
-from apcli.stages.report.tables.rows import accuracy_table
+from apcli.stages.report.tables.text_tables import accuracy_table
 
 
 def mean_accuracy(records, state, method, sparsity):

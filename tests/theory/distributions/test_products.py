@@ -14,11 +14,11 @@ from torch.distributions import Laplace, kl_divergence
 
 from apcli.errors import UsageError
 from apcli.theory import MEASURES, measures
+from apcli.theory.bounds.total_variation import lemma_1, lemma_1_best
 from apcli.theory.distributions import cauchy as cauchy_law
 from apcli.theory.distributions import laplace as laplace_law
 from apcli.theory.distributions.products import ProductPair, ProductReduction, cauchy, laplace
 from apcli.theory.measures import NoExactForm, NotDefined
-from apcli.theory.total_variation import lemma_1, lemma_1_best
 
 FAMILIES = {"laplace": (laplace, laplace_law, stats.laplace), "cauchy": (cauchy, cauchy_law, stats.cauchy)}
 SCALES = [(1.0, 1.0), (0.7, 1.9), (2.0, 0.3)]

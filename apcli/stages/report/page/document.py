@@ -16,8 +16,8 @@ from apcli.stages.report.page.pictures import Picture
 from apcli.stages.report.page.tiles import Tile, facts, tiles
 from apcli.stages.report.quantities import ApKey, ApMeasure
 from apcli.stages.report.ranking import rankings, sentences
-from apcli.stages.report.tables import rows
-from apcli.stages.report.tables.rows import TextTable
+from apcli.stages.report.tables import text_tables
+from apcli.stages.report.tables.text_tables import TextTable
 from apcli.stages.report.verdict import caveats, verdict
 from apcli.words import count
 
@@ -95,7 +95,7 @@ def _trusted(text: str) -> Markup:
 
 def _part(group: Group, drawn: Sequence[Picture]) -> GroupPart:
     found = agreements(group)
-    sections = [Section("Runs", tables=[PageTable(table) for table in rows.runs_tables(group)])]
+    sections = [Section("Runs", tables=[PageTable(table) for table in text_tables.runs_tables(group)])]
     beside = _beside(group, found)
     for row in FIGURES:
         pictures = [picture for picture in drawn if picture.row is row]
@@ -103,8 +103,8 @@ def _part(group: Group, drawn: Sequence[Picture]) -> GroupPart:
         if pictures or tables:
             sections.append(Section(row.title, words, pictures, tables))
     for title, table, most in (
-        ("Pairs that break the order", rows.broken_table(group, found), LONG),
-        (rows.BOUNDS, rows.bounds_table(group), 0),
+        ("Pairs that break the order", text_tables.broken_table(group, found), LONG),
+        (text_tables.BOUNDS, text_tables.bounds_table(group), 0),
     ):
         if table.rows:
             sections.append(Section(title, tables=[PageTable(table, most)]))
@@ -113,14 +113,14 @@ def _part(group: Group, drawn: Sequence[Picture]) -> GroupPart:
 
 def _beside(group: Group, found: Sequence[Agreement]) -> dict[str, tuple[Sequence[str], Sequence[PageTable]]]:
     """The sentences and tables that stand beside a figure, by the figure's name."""
-    accuracy, made = rows.accuracy_table(group), rankings(found)
+    accuracy, made = text_tables.accuracy_table(group), rankings(found)
     beside: dict[str, tuple[Sequence[str], Sequence[PageTable]]] = {}
     if accuracy.rows:
         beside["accuracy"] = (), [PageTable(accuracy)]
     if made:
-        beside["ranking"] = sentences(group, made), [PageTable(rows.ranking_table(group, made), LONG)]
+        beside["ranking"] = sentences(group, made), [PageTable(text_tables.ranking_table(group, made), LONG)]
     if found:
-        beside["ap-against-pd"] = (), [PageTable(rows.order_table(group, found), 3 * LONG)]
+        beside["ap-against-pd"] = (), [PageTable(text_tables.order_table(group, found), 3 * LONG)]
     return beside
 
 

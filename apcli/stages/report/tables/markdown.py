@@ -5,8 +5,8 @@ from apcli.stages.report import accuracies
 from apcli.stages.report.agreement import agreements
 from apcli.stages.report.experiment import Report
 from apcli.stages.report.ranking import rankings, sentences
-from apcli.stages.report.tables import rows
-from apcli.stages.report.tables.rows import TextTable
+from apcli.stages.report.tables import text_tables
+from apcli.stages.report.tables.text_tables import TextTable
 from apcli.stages.report.verdict import caveats, verdict
 
 
@@ -17,9 +17,9 @@ def to_markdown(report: Report) -> str:
         found = agreements(group)
         parts += [f"## {_plain(group.title)}", "\n".join(f"- {_plain(sentence)}" for sentence in verdict(group, found))]
         parts += [f"> {_plain(note)}" for note in group.notes]
-        parts += ["### Runs", *(_markdown(table) for table in rows.runs_tables(group))]
+        parts += ["### Runs", *(_markdown(table) for table in text_tables.runs_tables(group))]
         if accuracies.compared(group):
-            table = rows.accuracy_table(group)
+            table = text_tables.accuracy_table(group)
             parts += [f"### {FIGURES.row('accuracy').title}", _plain(table.caption), _markdown(table)]
         made = rankings(found)
         if made:
@@ -27,11 +27,11 @@ def to_markdown(report: Report) -> str:
                 f"### {FIGURES.row('ranking').title}",
                 "\n".join(f"- {_plain(line)}" for line in sentences(group, made)),
             ]
-            parts.append(_markdown(rows.ranking_table(group, made)))
+            parts.append(_markdown(text_tables.ranking_table(group, made)))
         tables = {
-            "Order agreement: τ, its interval, pairs of runs that agree": rows.order_table(group, found),
-            "Pairs that break the order": rows.broken_table(group, found),
-            rows.BOUNDS: rows.bounds_table(group),
+            "Order agreement: τ, its interval, pairs of runs that agree": text_tables.order_table(group, found),
+            "Pairs that break the order": text_tables.broken_table(group, found),
+            text_tables.BOUNDS: text_tables.bounds_table(group),
         }
         for title, table in tables.items():
             parts += [f"### {title}", _markdown(table)] if table.rows else []

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from apcli.checkpoints.files.entries import Entry
-from apcli.checkpoints.kept_channels import expanded, narrowed, parsed, written
+from apcli.checkpoints.files.kept_channels import expanded, narrowed, parsed, written
 from apcli.errors import ApcliError
 
 INDICES = st.sets(st.integers(0, 40), min_size=1).map(sorted)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from apcli.theory.total_variation import bretagnolle_huber, lemma_1, lemma_1_best, pinsker
+from apcli.theory.bounds.total_variation import bretagnolle_huber, lemma_1, lemma_1_best, pinsker
 
 
 @pytest.mark.parametrize(

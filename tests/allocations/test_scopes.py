@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from apcli.allocations.budgets import Sparsity
-from apcli.allocations.shares import by_rows, erk, layer, together, uniform_plus
+from apcli.allocations.scopes import by_rows, erk, layer, together, uniform_plus
 from apcli.allocations.units import Context, Unit
 
 SHAPES = st.lists(st.lists(st.integers(1, 9), min_size=2, max_size=4).map(tuple), min_size=1, max_size=6).map(

@@ -4,7 +4,7 @@ from studies import only_group
 
 from apcli.stages.report.agreement import agreements
 from apcli.stages.report.ranking import rankings
-from apcli.stages.report.tables.rows import (
+from apcli.stages.report.tables.text_tables import (
     bounds_table,
     broken_table,
     order_table,

@@ -17,7 +17,7 @@ from apcli.checkpoints.state_dicts import entries_of
 from apcli.configs.prune import PruneConfig
 from apcli.configs.training import FinetuneConfig, LoopConfig, ModelConfig, TrainConfig
 from apcli.stages.finetune import Finetuner
-from apcli.stages.held_zeros import promises_of
+from apcli.stages.inherited_masks import promises_of
 from apcli.stages.outputs import Outputs
 from apcli.stages.prune.stage import prune
 from apcli.stages.train import train

@@ -7,7 +7,7 @@ import torch
 import torch.distributed as dist
 from torch import nn
 
-from apcli.training.ranks import Ranks
+from apcli.training.processes import Ranks
 
 
 @pytest.fixture

@@ -1,0 +1,1 @@
+"""Bounds that a divergence, or the weights, put on what pruning does."""
