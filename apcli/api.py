@@ -1,7 +1,7 @@
 """The stages as Python calls them: ``import apcli; apcli.prune("model.safetensors", sparsity=0.5)``.
 
 Keywords, defaults and errors are those of the command line, whose commands call the functions named ``..._each``: they
-take what they work on as it arrives, and give each result when it is whole. Messages go to the logger ``apcli``.
+accept inputs as they arrive, and yield each result as soon as it is complete. Messages go to the logger ``apcli``.
 A stage is imported when it runs, so that the package and its help load quickly.
 """
 

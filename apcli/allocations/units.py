@@ -59,13 +59,13 @@ _NO_ENDS = _unknown("the first and the last layer")
 
 @dataclass(frozen=True)
 class Context:
-    """What an allocation may look at beside its units; each is made when it is called for, and the first time only.
+    """What an allocation may look at beside its units; each is computed on first use, then cached.
 
     Attributes:
-        lowest: how many elements of each unit go where so many go in all, those of the lowest scores, and no unit has
-            fewer left than its least.
+        lowest: given a total, how many elements each unit loses if the lowest-scoring go and every unit keeps its
+            ``least``.
         activations: what a unit gives out, float [images, features]; ``input`` and ``labels`` are names too.
-        cost: what a network costs of which so many elements of each unit are kept, where that is no sum over units.
+        cost: cost of a network that keeps the given number of elements of each unit, where costs do not add up.
         ends: the units that may be the network's ``first`` and its ``last``: one where that is known.
     """
 

@@ -1,4 +1,4 @@
-"""What the commands that make checkpoints share: where results go, and how they leave."""
+"""What the commands that make checkpoints share: where files are placed, and how paths or bytes reach stdout."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""Criteria: scores of weights or filters, larger = keep. A criterion changes nothing.
+"""Criteria: scores of weights or filters, larger = keep. Weights that go in stay as they are.
 
 A row's ``needs`` determine the arguments of its function:
 
@@ -7,7 +7,7 @@ A row's ``needs`` determine the arguments of its function:
 - ``network``: a ``Subject``; returns scores by tensor name. With ``data``, the subject's batches are images and labels;
   with ``reconstruction``, it returns new weights, whose zeros are the mask; with ``steps``, it prunes in small steps;
 - ``like``: another file, whose zeros are counted;
-- ``training``: scores, weights, their gradients and the learning rate of a step; changes the scores in place.
+- ``training``: scores, weights, their gradients and the learning rate of a step; updates the scores in place.
 
 ``path/to/file.py:function`` is a criterion of a user's own. Its attribute ``needs`` says what it needs, as in
 ``function.needs = ("network", "data")``; without one it is called as those that need ``layer``.

@@ -31,15 +31,15 @@ PREDICTIVE = (
 class Form(Enum):
     """The input and the result of a distribution's function."""
 
-    NUMBER = auto()  # from a ``Shift`` a number, which is its own measure instead of a distribution
-    ELLIPTICAL = auto()  # from a ``Shift`` a pair, whose scale matrices ``cov`` chooses
-    INDEPENDENT = auto()  # from its parameters a ``products.Family``, whose reduction makes the pair
-    PREDICTIONS = auto()  # from two networks' log-probabilities on the data a pair, for the whole network
+    NUMBER = auto()  # ``Shift`` → a number, which is its own measure instead of a distribution
+    ELLIPTICAL = auto()  # ``Shift`` → a ``Pair``; ``cov`` chooses the scale matrices
+    INDEPENDENT = auto()  # its parameters → a ``products.Family``, whose reduction makes the ``Pair``
+    PREDICTIONS = auto()  # two networks' log-probabilities on the data → a ``Pair``, for the whole network
 
 
 @dataclass(frozen=True, kw_only=True)
 class CovarianceRow(Row):
-    """A covariance; ``caveat`` is a predicate about the limits of its values."""
+    """A covariance; ``caveat`` is the end of a sentence that begins with its name: the limits of its values."""
 
     caveat: str = ""
 
@@ -53,7 +53,7 @@ class DistributionRow(Row):
         label: its name in a report, if that is not AP3 with its own name.
         unit: of a ``NUMBER``; a divergence has its measure's unit.
         falls_with_distance: whether, with an isotropic scale, its density decreases with the distance from its centre.
-        caveat: a predicate about the limits of its values.
+        caveat: the end of a sentence that begins with its name: the limits of its values.
     """
 
     form: Form = Form.ELLIPTICAL

@@ -1,7 +1,7 @@
 """Tables of named methods: a method is one function plus one row in its family's table.
 
 A row names its function as text (``package.module:function``), so a table imports nothing heavy and
-help, error messages and the README's tables can be made from it.
+help, error messages and `docs/methods.md` can be made from it.
 """
 
 import difflib
@@ -47,7 +47,7 @@ class Row:
         return (self.target,)
 
     def defaults(self, given: Mapping[str, Any]) -> dict[str, Parameter]:
-        """All parameters by default, those of the rows that ``given`` values choose among them.
+        """Defaults of all parameters, with those of the rows that ``given`` selects.
 
         Raises:
             UsageError: a chosen row is unknown.

@@ -1,4 +1,4 @@
-"""Fine-tune: train a network on, its zeros held or made more, and follow how its performance comes back."""
+"""Fine-tune: continue training with the zeros held or increased, and track how performance recovers."""
 
 import functools
 import logging

@@ -1,4 +1,4 @@
-"""Which zeros of a file are a mask that training holds: those promised, and where nothing is, all but chance ones.
+"""Decide which zeros of a file are a mask that training keeps: those promised; elsewhere all, unless few by chance.
 
 A pruned network comes from anywhere: a safetensors file with or without a lineage, a state dict taken in by
 ``train --weights``, published weights, or a file of which one layer was pruned further here. All go by one rule.

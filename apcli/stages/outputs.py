@@ -96,7 +96,9 @@ class Outputs:
             return True
         if made_by_this_run:
             raise UsageError(f"{path} would be written twice, from different inputs: give each its own --output")
-        raise UsageError(f"{path} exists and was made otherwise: --overwrite replaces it, --output names another place")
+        raise UsageError(
+            f"{path} exists and was made with other settings: --overwrite replaces it, --output names another place"
+        )
 
     def state(self, path: Path, wanted: Lineage) -> str:
         """What would become of ``path``: to be written, to be overwritten, kept, or in the way (see ``has``)."""
@@ -111,7 +113,7 @@ class Outputs:
         return "to be overwritten" if path.exists() else "to be written"
 
     def _check_shards(self, index: Path) -> None:
-        """Raise UsageError where files stand that an index's would be written over, but no index that tells of them."""
+        """Raise UsageError if shard files that no index mentions would be overwritten."""
         stem = index.name.removesuffix(shards.SUFFIX)
         found = sorted(index.parent.glob(f"{glob.escape(stem)}-*-of-*{SUFFIX}")) if shards.is_index(index) else []
         if found and not self.overwrite:

@@ -152,8 +152,8 @@ def teacher_of(
         theirs = spec
     if (theirs.num_classes, theirs.scaling) != (spec.num_classes, spec.scaling):
         raise UsageError(
-            f"--teacher {name} takes other images or tells other classes than {spec.name}: expected a network of the "
-            "same classes, input size, mean and std"
+            f"--teacher {name} expects a different input or predicts different classes than {spec.name}: "
+            "expected a network of the same classes, input size, mean and std"
         )
     check_outputs(source, classes)
     return networks.network(theirs, source), source.sha256

@@ -1,4 +1,4 @@
-"""Layers whose weights are all zero, as some networks' heads are before training: a mask cannot be told from them."""
+"""Layers that start all zero, as some networks' heads do: zeros count as removed, so a mask could not be recognised."""
 
 from collections.abc import Iterable
 

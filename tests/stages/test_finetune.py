@@ -199,7 +199,7 @@ def test_recalibration_comes_after_the_first_measurement(tmp_path):
     assert (measured, lineage.metrics) == (scores(source), scores(path))
     assert lineage.metrics["train"]["loss"] < measured["train"]["loss"]
     assert len(lineage.history) == 1
-    with pytest.raises(UsageError, match="exists and was made otherwise"):
+    with pytest.raises(UsageError, match="exists and was made with other settings"):
         run(source, loop={"epochs": 0})
 
 
@@ -347,7 +347,7 @@ def test_a_second_run_keeps(pruned):
     assert run(pruned) == path
     assert path.stat().st_mtime_ns == stamp
     for other in ({"loop": {"lr": 0.02}}, {"seed": 1}, {"update": "pruned"}):
-        with pytest.raises(UsageError, match="exists and was made otherwise"):
+        with pytest.raises(UsageError, match="exists and was made with other settings"):
             run(pruned, **other)
     assert path.stat().st_mtime_ns == stamp
 
@@ -366,11 +366,11 @@ def test_another_file_is_not_replaced_for_want_of_its_trace(pruned):
     """Without --overwrite nothing is: also where no trace lies beside the file that is in the way."""
     path = run(pruned, trace="none")
     before = path.read_bytes()
-    with pytest.raises(UsageError, match="exists and was made otherwise"):
+    with pytest.raises(UsageError, match="exists and was made with other settings"):
         run(pruned, trace="auto", loop={"lr": 0.02})
     assert path.read_bytes() == before
     path.write_bytes(b"a letter")
-    with pytest.raises(UsageError, match="exists and was made otherwise"):
+    with pytest.raises(UsageError, match="exists and was made with other settings"):
         run(pruned)
     assert path.read_bytes() == b"a letter"
 
@@ -378,7 +378,7 @@ def test_another_file_is_not_replaced_for_want_of_its_trace(pruned):
 def test_another_dense_file_makes_another_result(dense, pruned, tmp_path):
     first = run(pruned, loop={"epochs": 0})
     (other,) = train(TrainConfig(ModelConfig("fc5"), loop=LOOP, seeds=(8,)), Outputs(tmp_path / "other"), quiet)
-    with pytest.raises(UsageError, match="exists and was made otherwise"):
+    with pytest.raises(UsageError, match="exists and was made with other settings"):
         run(pruned, dense=str(other), loop={"epochs": 0})
     second = run(pruned, Outputs(tmp_path / "new"), dense=str(other), loop={"epochs": 0})
     assert read(second).lineage.dense_metrics == scores(other)

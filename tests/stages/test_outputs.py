@@ -96,7 +96,7 @@ def test_the_same_is_kept(tmp_path, caplog):
 )
 def test_another_is_refused_or_replaced(tmp_path, change):
     path = made(tmp_path / "x.safetensors")
-    with pytest.raises(UsageError, match=r"x\.safetensors exists and was made otherwise: --overwrite"):
+    with pytest.raises(UsageError, match=r"x\.safetensors exists and was made with other settings: --overwrite"):
         Outputs().has(path, replace(WANTED, **change))
     assert not Outputs(overwrite=True).has(path, replace(WANTED, **change))
 
@@ -105,7 +105,7 @@ def test_another_is_refused_or_replaced(tmp_path, change):
 def test_what_is_no_checkpoint_is_not_replaced_either(tmp_path, content):
     path = tmp_path / "x.safetensors"
     path.write_bytes(content)
-    with pytest.raises(UsageError, match="exists and was made otherwise"):
+    with pytest.raises(UsageError, match="exists and was made with other settings"):
         Outputs().has(path, WANTED)
     assert not Outputs(overwrite=True).has(path, WANTED)
     assert path.read_bytes() == content

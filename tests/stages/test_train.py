@@ -92,7 +92,7 @@ def test_a_second_run_keeps_and_another_is_refused(tmp_path):
     assert run(tmp_path) == [path]
     assert path.stat().st_mtime_ns == stamp
     for other in ({"loop": {"lr": 0.02}}, {"loop": {"epochs": 2}}, {"seeds": (1,)}):
-        with pytest.raises(UsageError, match="exists and was made otherwise"):
+        with pytest.raises(UsageError, match="exists and was made with other settings"):
             run(tmp_path, **other)
     assert path.read_bytes() == before
     (replaced,) = run(tmp_path, seeds=(1,), overwrite=True)

@@ -184,7 +184,7 @@ def test_teachers_that_cannot_be(dense, tmp_path):
         trained(tmp_path, teacher="dense")
     with pytest.raises(UsageError, match="no file"):
         trained(tmp_path, teacher=str(tmp_path / "gone.safetensors"))
-    with pytest.raises(UsageError, match="takes other images or tells other classes than resnet20"):
+    with pytest.raises(UsageError, match="expects a different input or predicts different classes than resnet20"):
         trained(tmp_path, model="resnet20", teacher=str(dense))
     assert not list(tmp_path.iterdir())
 

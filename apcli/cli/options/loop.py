@@ -20,7 +20,7 @@ LOOP = {
     "opt": _option(str, "--opt", metavar="NAME", help=f"optimiser of torch.optim: {', '.join(OPTIMISERS.names)}"),
     "lr": _option(float | None, "--lr", metavar="RATE", help="default 0.1; 0.01 for AlexNet, VGG, fc5 and fc12"),
     "momentum": _option(float | None, "--momentum", metavar="M", help="default 0.9, for sgd and rmsprop"),
-    "weight_decay": _option(float, "--weight-decay", "--wd", metavar="W"),
+    "weight_decay": _option(float, "--weight-decay", "--wd", metavar="W", help="0.0005 is usual for CIFAR"),
     "decay": _option(
         str, "--decay", metavar="all|weights", help="which parameters decay: all, or the layers' weights only"
     ),

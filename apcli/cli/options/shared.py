@@ -72,7 +72,7 @@ Cache = Annotated[
     str,
     typer.Option("--cache", metavar="auto|memory|none", help="where to cache decoded images"),
 ]
-BatchSize = Annotated[int, typer.Option("--batch-size", "-b", metavar="N")]
+BatchSize = Annotated[int, typer.Option("--batch-size", "-b", metavar="N", help="images at a time")]
 Device = Annotated[str, typer.Option("--device", metavar="NAME", help="auto, cpu, cuda or cuda:N")]
 Seed = Annotated[int | None, typer.Option("--seed", metavar="N", help="seed of all random draws")]
 Seeds = Annotated[str | None, typer.Option("--seeds", metavar="LIST", help="several seeds, a file for each")]

@@ -1,1 +1,1 @@
-"""What ``report FILE`` does: one checkpoint, described."""
+"""What ``report FILE`` and ``apcli.describe`` do: one checkpoint, described."""

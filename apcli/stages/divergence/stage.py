@@ -1,4 +1,4 @@
-"""Divergence: how far the pruned weights' law moved from the dense one's, beside how far the performance moved."""
+"""Divergence: how far the pruned weights' distribution moved from the dense one's, beside performance."""
 
 import logging
 import math

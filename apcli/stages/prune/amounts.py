@@ -1,4 +1,4 @@
-"""How many weights of each layer, or channels of each group, go: resolved once, by every option that says so."""
+"""Count how many weights of each layer, or channels of each group, go: all options that set an amount end here."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace

@@ -1,4 +1,4 @@
-"""What is said of a pruned file, and what is refused at the last: how sparse it is, and rows without a length."""
+"""The promises and the log line of a pruned file, and the last check: no weight-normed row may become all zeros."""
 
 import logging
 from collections.abc import Mapping, Sequence

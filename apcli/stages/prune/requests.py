@@ -1,4 +1,4 @@
-"""What a request to prune multiplies to, and which requests make no sense."""
+"""Expand a command line into one request per result, and refuse combinations of options that make no sense."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

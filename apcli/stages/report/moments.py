@@ -7,7 +7,7 @@ JUST_PRUNED = "just pruned"
 
 
 def moments(group: Group) -> tuple[str, ...]:
-    """The moments to compare at: the one before fine-tuning is another one only where an epoch follows it."""
+    """The moments to compare at: final, and also just pruned if any run was fine-tuned."""
     followed = any((run.epochs or [0])[-1] > 0 for run in group.runs)
     return (FINAL, JUST_PRUNED) if followed else (FINAL,)
 

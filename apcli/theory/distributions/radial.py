@@ -1,4 +1,4 @@
-"""Student-t distributions of one centre with other degrees of freedom or size: integrals over the distance alone.
+"""Student-t distributions with one centre but different degrees of freedom or size: integrals over the distance alone.
 
 Notation: b1, b2 half the degrees of freedom, h half the dimension, m the first distribution's squared scale in units of
 the second's. In t = log(|z|^2 / (2 m h)) the first distribution p has the density of log(u / v) + log(b1 / h), u and v

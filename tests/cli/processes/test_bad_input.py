@@ -317,7 +317,7 @@ def test_the_input_itself_in_the_way(shell: Any, a: Path) -> None:
 def test_the_input_changed(shell: Any, a: Path, plain: Tensors) -> None:
     shell(f"{PRUNE} a")
     shell.save("a.safetensors", {name: tensor * tensor.dtype.type(2) for name, tensor in plain.items()})
-    shell.refuses(f"{PRUNE} a", 2, "a.lowest-0.3.safetensors exists and was made otherwise")
+    shell.refuses(f"{PRUNE} a", 2, "a.lowest-0.3.safetensors exists and was made with other settings")
 
 
 def test_two_inputs_never_share_an_output(shell: Any, plain: Tensors) -> None:

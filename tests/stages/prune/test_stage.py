@@ -328,14 +328,14 @@ def test_second_run_keeps_and_another_is_refused(tmp_path):
     assert run(source, 0.5, method="random", seeds=(1,)) == [path]
     assert path.stat().st_mtime_ns == stamp
     for other in ({"seeds": (2,)}, {"seeds": (1,), "scope": "global"}, {"seeds": (1,), "layers": "fc"}):
-        with pytest.raises(UsageError, match="exists and was made otherwise"):
+        with pytest.raises(UsageError, match="exists and was made with other settings"):
             run(source, 0.5, method="random", **other)
     assert path.read_bytes() == first
     (replaced,) = run(source, 0.5, Outputs(overwrite=True), method="random", seeds=(2,))
     assert replaced == path
     assert path.read_bytes() != first
     save_file({"fc.weight": torch.ones(5, 11)}, source)
-    with pytest.raises(UsageError, match="exists and was made otherwise"):
+    with pytest.raises(UsageError, match="exists and was made with other settings"):
         run(source, 0.5, method="random", seeds=(2,))
 
 

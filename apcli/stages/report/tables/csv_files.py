@@ -1,4 +1,4 @@
-"""The report as CSV: the records, and the order of AP and PD."""
+"""The report as CSV: the records, whose fields are the columns, and the order of AP and PD."""
 
 import csv
 import io
