@@ -200,6 +200,7 @@ lineages = st.builds(
 )
 
 
+@pytest.mark.slow
 @given(lineages)
 @settings(max_examples=200, deadline=None)
 def test_read_back_it_is_equal(lineage):

@@ -172,6 +172,7 @@ def test_a_covariance_of_the_pruned_weights_is_measured_for_each_file(files, tmp
         assert record.value == pytest.approx(float(((dense - pruned) ** 2 / variance).sum()) / 2, rel=1e-12)
 
 
+@pytest.mark.slow
 def test_a_figure(files):
     with FIGURES.adding(DOT):
         page = api.report_html(records(files))
@@ -180,6 +181,7 @@ def test_a_figure(files):
     assert "A dot" not in api.report_html(records(files))
 
 
+@pytest.mark.slow
 def test_a_record_kind(files, caplog):
     line = lines.dump(Remark(words="kept").to_json())
     assert json.loads(line) == {"kind": "remark", "version": 3, "words": "kept"}

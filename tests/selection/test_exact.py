@@ -66,6 +66,7 @@ def passes(rankings, removed):
     return found, sum(made) / sum(ranking.size for ranking in rankings)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("share", [0.001, 0.3, 0.5, 0.999])
 def test_a_sample_saves_passes_and_what_misleads_it_costs_them(share, monkeypatch):
     """Normal weights take two passes and a block; alike ones, sorted ones and a sample that lies are still exact."""

@@ -38,6 +38,7 @@ def test_a_study_has_a_series_for_each_run_and_measure(small):
     assert first.final.mean == run.final(group.measures[0].key).mean
 
 
+@pytest.mark.slow
 def test_a_new_row_is_drawn_and_shown(make_grid):
     """A new figure is a function and a row: the report needs no change."""
     caption = "As high as there are series of {}."
