@@ -232,6 +232,7 @@ def test_gradual_pruning_ends_at_the_exact_share(pruned, scope, schedule):
     assert {name.partition("@")[0] for name in trace} == set(names)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scope", ["layer", "global"])
 def test_movement_removes_the_exact_share_and_not_by_magnitude(dense, tmp_path, scope):
     """At half the weights, what training teaches keeps the network better than chance does."""
@@ -283,6 +284,7 @@ def test_gradual_pruning_of_tied_weights(tmp_path, method):
     assert {name: p.zeros for name, p in read(path).lineage.pruned.items()} == zeros
 
 
+@pytest.mark.slow
 def test_gradual_pruning_of_a_dense_network(dense, tmp_path):
     """The source is the dense network that PD and the lineage speak of, also where it has no lineage of its own."""
     theirs = without_lineage(dense, tmp_path / "theirs.safetensors")
@@ -323,6 +325,7 @@ def test_gradual_pruning_that_cannot_be(pruned, options, words):
         run(pruned, **options)
 
 
+@pytest.mark.slow
 def test_same_bytes_twice_and_the_seed_matters(pruned, tmp_path):
     first = run(pruned, Outputs(tmp_path / "a"))
     again = run(pruned, Outputs(tmp_path / "b"))
@@ -332,6 +335,7 @@ def test_same_bytes_twice_and_the_seed_matters(pruned, tmp_path):
     assert not torch.equal(load_file(first)["fc4.weight"], load_file(other)["fc4.weight"])
 
 
+@pytest.mark.slow
 def test_one_of_several_is_as_one_alone(dense, tmp_path):
     """What a file becomes does not depend on what came through the pipe before it."""
     sources = list(prune(read(dense), PruneConfig((0.3, 0.6), layers="fc5"), Outputs(tmp_path)))
