@@ -434,7 +434,7 @@ class OwnNumbers(Branches):
 def test_a_network_that_runs_in_single_precision_alone(tmp_path):
     model = generic(OwnNumbers())
     pruner = pruner_of(tmp_path, model)
-    assert pruner.trial.tolerance == 1e-3
+    assert pruner.check.tolerance == 1e-3
     assert len(pruner.groups) == 4
     small = fitted(OwnNumbers, tmp_path, prune(pruner, compact=True))
     images = torch.randn(2, 3, 16, 16)
