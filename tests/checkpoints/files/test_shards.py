@@ -129,7 +129,7 @@ def test_the_lineage_goes_on_from_index_to_index(tmp_path):
     assert again == second
     last = list(read(first).shards)[-1]
     save_file({name: 2 * tensor for name, tensor in load_file(last).items()}, last, {"format": "pt"})
-    with pytest.raises(UsageError, match="was made otherwise"):
+    with pytest.raises(UsageError, match="was made with other settings"):
         run(first, sparsity=(0.9,))
 
 

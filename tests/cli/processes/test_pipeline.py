@@ -239,6 +239,7 @@ def checkpoints(folder: Path) -> dict[str, tuple[int, int]]:
     return {path.name: (path.stat().st_ino, path.stat().st_mtime_ns) for path in folder.glob("*.safetensors")}
 
 
+@pytest.mark.long
 def test_running_the_pipeline_again_keeps_every_file_and_says_so(
     pipeline: Run, run_pipeline: Callable[..., Run], own_copy: Path
 ) -> None:

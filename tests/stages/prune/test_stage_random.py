@@ -14,7 +14,7 @@ from apcli.selection import exact, layer_masks, rankings
 from apcli.stages.outputs import Outputs
 from apcli.stages.prune.stage import prune
 
-pytestmark = pytest.mark.slow  # hundreds of prunings, once for all
+pytestmark = pytest.mark.long  # hundreds of prunings, once for all
 
 BLOCK = 16  # so that layers span several blocks, and none ends with one
 SHAPES = {"a.weight": (9, 11), "b.weight": (5, 6, 2, 1), "c.weight": (9, 11), "d.weight": (3, 3)}
