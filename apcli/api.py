@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from apcli.stages.describe.facts import Description
     from apcli.stages.outputs import Outputs
     from apcli.stages.prune.dry_run import Planned
+    from apcli.stages.prune.network import NetworkScores
 
 # ---- train
 
@@ -105,17 +106,11 @@ def prune(
 
 def prune_each(config: PruneConfig, sources: "Iterable[Checkpoint]", outputs: "Outputs", tell: Tell) -> Iterator[Path]:
     """Prune checkpoints as they arrive; yields each file's path."""
-    from apcli.stages.prune.requests import check, needs_network
     from apcli.stages.prune.stage import prune
 
-    check(config, outputs)  # before anything is read
-    network = None
-    if needs_network(config):
-        from apcli.stages.prune.network import NetworkScores
-
-        network = NetworkScores(config, tell)
+    networks = _checked_networks(config, outputs, tell)
     for source in sources:
-        yield from prune(source, config, outputs, network)
+        yield from prune(source, config, outputs, networks)
 
 
 def plans_each(
@@ -123,16 +118,22 @@ def plans_each(
 ) -> "Iterator[Planned]":
     """What ``prune_each`` would make of checkpoints as they arrive; reads no data set, and writes nothing."""
     from apcli.stages.prune.dry_run import dry_run
+
+    networks = _checked_networks(config, outputs, tell)
+    for source in sources:
+        yield from dry_run(source, config, outputs, networks)
+
+
+def _checked_networks(config: PruneConfig, outputs: "Outputs", tell: Tell) -> "NetworkScores | None":
+    """Check a request before anything is read; what runs the networks, where it needs them (imports torch)."""
     from apcli.stages.prune.requests import check, needs_network
 
     check(config, outputs)
-    networks = None
-    if needs_network(config):
-        from apcli.stages.prune.network import NetworkScores
+    if not needs_network(config):
+        return None
+    from apcli.stages.prune.network import NetworkScores
 
-        networks = NetworkScores(config, tell)
-    for source in sources:
-        yield from dry_run(source, config, outputs, networks)
+    return NetworkScores(config, tell)
 
 
 # ---- finetune
