@@ -208,8 +208,8 @@ def divergence(
     config = config_of(DivergenceConfig, keywords)
     sources = opened(checkpoints)
     pairs = pairs_of(sources, None if dense is None else text("--dense", dense), pair=len(sources) == 2)
-    found = divergence_each(config, pairs, _silent)
-    return chain.from_iterable(records for _, _, records in found)
+    measured = divergence_each(config, pairs, _silent)
+    return chain.from_iterable(records for _, _, records in measured)
 
 
 def divergence_each(
@@ -315,8 +315,8 @@ def describe(checkpoint: File, **keywords: Unpack[CostsKeywords]) -> "Descriptio
     from apcli.checkpoints.reading import opened
 
     config = config_of(CostsConfig, keywords)
-    (found,) = describe_each(config, opened([checkpoint]), _silent)
-    return found
+    (description,) = describe_each(config, opened([checkpoint]), _silent)
+    return description
 
 
 def describe_each(config: CostsConfig, sources: "Iterable[Checkpoint]", tell: Tell) -> "Iterator[Description]":
@@ -326,14 +326,14 @@ def describe_each(config: CostsConfig, sources: "Iterable[Checkpoint]", tell: Te
 
     costs = None
     for checkpoint in sources:
-        found = describe(checkpoint, config)
-        if config.wants_network and found.macs_reason is None:
+        description = describe(checkpoint, config)
+        if config.wants_network and description.macs_reason is None:
             if costs is None:
                 from apcli.stages.describe.costs import NetworkCosts  # imports torch: only where a network is known
 
                 costs = NetworkCosts(config, tell)
-            found = costs.extend(found, checkpoint)
-        yield found
+            description = costs.extend(description, checkpoint)
+        yield description
         verify_zeros(checkpoint)
 
 

@@ -59,10 +59,10 @@ def uniform_plus(units: Sequence[Unit], budget: Budget, context: Context, *, fir
     ends = {"first": first, "last": last}
     for end, name in ends.items():
         if name == "auto":
-            found = context.ends()[end]
-            if len(found) != 1:
+            candidates = context.ends()[end]
+            if len(candidates) != 1:
                 raise ValueError(f"which layer is {end} is not known: give uniform+:{end}=NAME, one of {few(names)}")
-            ends[end] = found[0]
+            ends[end] = candidates[0]
     for name in ends.values():
         if name not in names:
             raise ValueError(f"layer {name} is not among those that are pruned: {few(names)}")

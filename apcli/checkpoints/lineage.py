@@ -201,11 +201,11 @@ class Lineage:
 Lineage.EMPTY = Lineage()
 
 
-def _agrees(found: object, wanted: object) -> bool:
-    """Equal, except that ``found`` may know more: an object may have further keys."""
-    if isinstance(wanted, dict) and isinstance(found, dict):
-        return all(_agrees(found.get(key), value) for key, value in wanted.items())
-    return bool(found == wanted)
+def _agrees(actual: object, wanted: object) -> bool:
+    """Equal, except that ``actual`` may know more: an object may have further keys."""
+    if isinstance(wanted, dict) and isinstance(actual, dict):
+        return all(_agrees(actual.get(key), value) for key, value in wanted.items())
+    return bool(actual == wanted)
 
 
 def _refuse(constant: str) -> None:

@@ -64,13 +64,13 @@ def divergence(
     terminal.start(quiet)
     config = config_of(DivergenceConfig, options)
     with terminal.progress() as tell:
-        for before, after, found in api.divergence_each(config, _pairs(checkpoints or [], dense), tell):
+        for before, after, records in api.divergence_each(config, _pairs(checkpoints or [], dense), tell):
             if stdout.wants_table(as_json):
-                records_of_pair = list(found)
+                records_of_pair = list(records)
                 tell("")
                 _emit_table(f"{before.label} (dense) and {after.label}", records_of_pair)
             else:
-                for record in found:
+                for record in records:
                     tell("")
                     stdout.emit_line(lines.dump(record.to_json()))
 
@@ -83,15 +83,15 @@ def _pairs(arguments: list[str], dense: str | None) -> "Iterator[tuple[Checkpoin
     return pairs_of(stdin.checkpoints_in(arguments), dense, pair=len(arguments) == 2)
 
 
-def _emit_table(title: str, found: "list[DivergenceRecord]") -> None:
+def _emit_table(title: str, records: "list[DivergenceRecord]") -> None:
     columns = ["epoch", "layer", "dim", "dist", "measure", "value", "PD loss (test)", "PD accuracy (test)"]
     rows = []
-    for record in found:
+    for record in records:
         pd = record.pd.test
         named = (record.layer, str(record.dim), _spec(record), _measure_name(record), _value(record))
         loss, accuracy = (None, None) if pd is None else (pd.loss, pd.accuracy)
         rows.append([_text(record.epoch, "d"), *named, _text(loss, ".4f"), _text(accuracy, ".2f")])
-    finite = [record for record in found if _is_finite(record.value)]
+    finite = [record for record in records if _is_finite(record.value)]
     said = {_spec(record): of_projection(record.dist, record.params) for record in finite}
     caption = "\n".join(f"{spec} {words}" for spec, sentences in said.items() for words in sentences)
     stdout.emit_table(title, columns, rows, caption or None)

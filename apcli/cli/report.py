@@ -69,13 +69,13 @@ def report(
     for keyword, default in defaults_of(CostsConfig).items():
         if options[keyword] != default:
             raise UsageError(f"{option_of(keyword)} goes with checkpoints: records make a page")
-    found = list(stdin.records_in(arguments))
+    records = list(stdin.records_in(arguments))
     if output == "-":
         if formats not in (None, "html"):
             raise UsageError(f"--output - prints one HTML page: --format {formats} needs a file name")
-        stdout.emit_line(api.report_html(found))
+        stdout.emit_line(api.report_html(records))
         return
-    for path in api.report(found, output=output, format=formats, overwrite=overwrite):
+    for path in api.report(records, output=output, format=formats, overwrite=overwrite):
         stdout.emit_path(path)
 
 
@@ -84,6 +84,6 @@ def _describe(arguments: list[str], config: CostsConfig, as_json: bool) -> None:
     from apcli.stages.describe.description import to_text
 
     with terminal.progress() as tell:
-        for found in api.describe_each(config, stdin.checkpoints_in(arguments), tell):
+        for description in api.describe_each(config, stdin.checkpoints_in(arguments), tell):
             tell("")
-            stdout.emit_line(lines.dump(found.to_json()) if as_json else terminal.printable(to_text(found)))
+            stdout.emit_line(lines.dump(description.to_json()) if as_json else terminal.printable(to_text(description)))

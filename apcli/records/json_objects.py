@@ -60,7 +60,7 @@ class JsonObject:
         return {field.name: _json(getattr(self, field.name)) for field in fields_of(type(self))}
 
     @classmethod
-    def from_json(cls, found: Mapping[str, Any], where: str = "the object", path: str = "") -> Self:
+    def from_json(cls, members: Mapping[str, Any], where: str = "the object", path: str = "") -> Self:
         """Read an object; members that no field is named for are left out.
 
         Args:
@@ -72,7 +72,7 @@ class JsonObject:
         """
         given = {}
         for field in fields_of(cls):
-            value: Any = found.get(field.name)
+            value: Any = members.get(field.name)
             if value is None and (field.nullable or field.optional):
                 continue
             if not field.admits(value):

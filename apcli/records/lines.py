@@ -10,12 +10,12 @@ from apcli.records import KINDS
 from apcli.records.json_objects import Record
 
 
-def dump(found: Mapping[str, Any]) -> str:
+def dump(members: Mapping[str, Any]) -> str:
     """One line of JSON. A number that is not finite is not known, and is written null.
 
     Bytes of a file's name that are no UTF-8, which no JSON text can hold, are escaped: ``\\udcff``.
     """
-    return json.dumps(_clean(found), allow_nan=False, ensure_ascii=False)
+    return json.dumps(_clean(members), allow_nan=False, ensure_ascii=False)
 
 
 def load(lines: Iterable[str], where: str) -> Iterator[Record]:
@@ -32,19 +32,19 @@ def load(lines: Iterable[str], where: str) -> Iterator[Record]:
 
 def _record(line: str, where: str) -> Record:
     try:
-        found = json.loads(line)
+        members = json.loads(line)
     except ValueError:
         hint = "a checkpoint's path" if line.rstrip().endswith(".safetensors") else repr(line.strip()[:40])
         raise UsageError(f"{where} is {hint} where a record was expected: run `apcli divergence` first") from None
-    if not isinstance(found, dict) or not isinstance(found.get("kind"), str):
+    if not isinstance(members, dict) or not isinstance(members.get("kind"), str):
         raise ApcliError(f"{where} is no record: expected JSON Lines from apcli divergence")
-    if found["kind"] not in KINDS:
+    if members["kind"] not in KINDS:
         known = ", ".join(KINDS.names)
-        raise ApcliError(f"{where} is a record of unknown kind {found['kind']!r:.40}: expected one of {known}")
-    kind: Any = KINDS.row(found["kind"]).load()
-    if found.get("version") != kind.version:
-        raise ApcliError(f"{where} is of version {found.get('version')}, expected {kind.version}: make it again")
-    record: Record = kind.from_json(_clean(found), where)
+        raise ApcliError(f"{where} is a record of unknown kind {members['kind']!r:.40}: expected one of {known}")
+    kind: Any = KINDS.row(members["kind"]).load()
+    if members.get("version") != kind.version:
+        raise ApcliError(f"{where} is of version {members.get('version')}, expected {kind.version}: make it again")
+    record: Record = kind.from_json(_clean(members), where)
     return record
 
 

@@ -58,13 +58,13 @@ def place_of(spec: str, what: str) -> Place:
     Raises:
         UsageError: it names no function, or there is no such file.
     """
-    found = _SPEC.match(spec)
-    if found is None or not (found["function"] or "").isidentifier():
+    match = _SPEC.match(spec)
+    if match is None or not (match["function"] or "").isidentifier():
         raise UsageError(f"{what} {spec!r} names no function of the file: give it as {FORM}")
-    path = Path(found["path"])
+    path = Path(match["path"])
     if not path.is_file():
         raise UsageError(f"{path}: no such file; a {what} of your own is given as {FORM}")
-    return Place(path, found["function"], found["rest"])
+    return Place(path, match["function"], match["rest"])
 
 
 def sha256_of(path: Path) -> str:

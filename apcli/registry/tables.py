@@ -198,8 +198,8 @@ class Table(Generic[AnyRow]):
             what = f"{self.kind} parameter {name}:{key}"
             values[key] = _convert(text, values[key], what, bool(equals))
             if key in allowed and not allowed[key].admits(values[key]):
-                found = repr(text) if isinstance(values[key], str) else f"{values[key]:g}"
-                raise UsageError(f"{what} is {found}: expected {allowed[key]}")
+                shown = repr(text) if isinstance(values[key], str) else f"{values[key]:g}"
+                raise UsageError(f"{what} is {shown}: expected {allowed[key]}")
         return Choice(row, values)
 
     def _row_of(self, spec: str) -> tuple[AnyRow, str]:

@@ -33,10 +33,10 @@ class Ranked:
         while True:
             free = [unit for unit in units if unit.name not in fixed]
             left = removed - sum(cut.removed for cut in fixed.values())
-            found = self._cut([unit.name for unit in free], left) if free else {}
-            over = [unit for unit in free if found[unit.name].removed > unit.most]
+            free_cuts = self._cut([unit.name for unit in free], left) if free else {}
+            over = [unit for unit in free if free_cuts[unit.name].removed > unit.most]
             if not over:
-                self._cuts = {**fixed, **found}
+                self._cuts = {**fixed, **free_cuts}
                 return {unit.name: self._cuts[unit.name].removed for unit in units}
             for unit in over:
                 fixed |= self._cut([unit.name], unit.most)

@@ -26,17 +26,17 @@ def promises_of(source: Checkpoint) -> dict[str, Promise]:
     others = [layer for layer in prunable(source) if not promised.keys() & set(layer.tensors)]
     zeros = {layer: source.entries[layer.tensor].zeros for layer in others}
     blank = [layer.name for layer, count in zeros.items() if count == layer.size]
-    found = {layer: count for layer, count in zeros.items() if 0 < count < layer.size}
+    masked = {layer: count for layer, count in zeros.items() if 0 < count < layer.size}
     if blank:
         log.info(
             "%s: all of %s is zero, which is taken for how it begins and not for a mask: it learns",
             source.label,
             few(blank),
         )
-    if not found:
+    if not masked:
         return promised
-    total = f"{sum(found.values()):,} zeros of {few([layer.name for layer in found])}"
-    if all(count < CHANCE * layer.size for layer, count in found.items()):
+    total = f"{sum(masked.values()):,} zeros of {few([layer.name for layer in masked])}"
+    if all(count < CHANCE * layer.size for layer, count in masked.items()):
         log.info(
             "%s: %s are taken for chance and not held (below %g %% of each layer): apcli prune --sparsity 0 holds them",
             source.label,
@@ -45,4 +45,4 @@ def promises_of(source: Checkpoint) -> dict[str, Promise]:
         )
         return promised
     log.info("%s: %s are its mask, and stay", source.label, total)
-    return promised | {layer.tensor: Promise(count, layer.size) for layer, count in found.items()}
+    return promised | {layer.tensor: Promise(count, layer.size) for layer, count in masked.items()}

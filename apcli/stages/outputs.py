@@ -86,11 +86,11 @@ class Outputs:
         if not path.exists() or (self.overwrite and not made_by_this_run):
             return False
         try:
-            found = reading.read(path)
+            checkpoint = reading.read(path)
         except ApcliError:
-            found = None
-        if found is not None and found.lineage.made_as(wanted):
-            verification.verify_zeros(found)
+            checkpoint = None
+        if checkpoint is not None and checkpoint.lineage.made_as(wanted):
+            verification.verify_zeros(checkpoint)
             if say:
                 log.info("%s is already there, made the same way: kept", path)
             return True
@@ -115,9 +115,9 @@ class Outputs:
     def _check_shards(self, index: Path) -> None:
         """Raise UsageError if shard files that no index mentions would be overwritten."""
         stem = index.name.removesuffix(shards.SUFFIX)
-        found = sorted(index.parent.glob(f"{glob.escape(stem)}-*-of-*{SUFFIX}")) if shards.is_index(index) else []
-        if found and not self.overwrite:
-            raise UsageError(f"{found[0]} has no index: --overwrite replaces it, --output names another place")
+        stray = sorted(index.parent.glob(f"{glob.escape(stem)}-*-of-*{SUFFIX}")) if shards.is_index(index) else []
+        if stray and not self.overwrite:
+            raise UsageError(f"{stray[0]} has no index: --overwrite replaces it, --output names another place")
 
 
 def _ancestry(source: Checkpoint) -> set[Path]:

@@ -161,13 +161,13 @@ def _zeros_of(model: nn.Module, path: Path, lineage: Lineage, config: TrainConfi
         theirs = entries_of(renamed(given.tensors, config.rename, config.weights))
         source = Checkpoint(Path(told), path.parent, theirs, lineage)
         check_tied(source, every_layer(source))
-    found = promises_of(Checkpoint(Path(told), path.parent, entries, lineage))
+    promises = promises_of(Checkpoint(Path(told), path.parent, entries, lineage))
     said = {name: promise for name, promise in given.lineage.pruned.items() if name in entries}
     for name, promise in said.items():
         zeros, size = entries[name].zeros, entries[name].size
         if promise.zeros <= zeros and promise.size == size:
-            found[name] = replace(promise, zeros=zeros)
-    return found
+            promises[name] = replace(promise, zeros=zeros)
+    return promises
 
 
 def _holding(model: nn.Module, run: TrainingRun) -> Masking:

@@ -55,12 +55,12 @@ def _checkpoints_on_stdin() -> "Iterator[Checkpoint]":
     from apcli.checkpoints import reading
 
     stdin = Incoming(_piped("a checkpoint", "give its path as an argument, or pipe paths in"))
-    found = False
+    any_came = False
     while stdin.begun():
         if b"\0" in stdin.buffer[:TELLING]:
             with _spooled(stdin) as path:
                 yield reading.read(path, nameless=True)
-            found = True
+            any_came = True
             continue
         line = os.fsdecode(stdin.line()).rstrip("\r\n")
         if line.lstrip().startswith("{"):
@@ -69,8 +69,8 @@ def _checkpoints_on_stdin() -> "Iterator[Checkpoint]":
             )
         if line.strip():
             yield reading.read(reading.find(line))
-            found = True
-    if not found:
+            any_came = True
+    if not any_came:
         raise UsageError("standard input is empty: expected checkpoint paths; did the stage before this one fail?")
 
 

@@ -46,8 +46,8 @@ class NetworkCosts:
         self.device = device_of(config.device, deterministic=False) if config.latency else torch.device("cpu")
         self.networks = Networks(DataConfig(), config.model, self.device, tell)
 
-    def extend(self, found: Description, checkpoint: Checkpoint) -> Description:
-        """The description ``found`` of a checkpoint with its MACs and, where asked for, its latency.
+    def extend(self, description: Description, checkpoint: Checkpoint) -> Description:
+        """A checkpoint's ``description`` with its MACs and, where asked for, its latency.
 
         Raises:
             UsageError: the network is not known, though an option needs it.
@@ -57,12 +57,12 @@ class NetworkCosts:
             own = self._network(checkpoint, None)
             dense = self._dense(checkpoint, own)
             if self.config.macs is not False:
-                found = with_macs(found, *self._macs(own, dense), own.spec)
+                description = with_macs(description, *self._macs(own, dense), own.spec)
         except ApcliError as error:
             if self.config.needs_network:
                 raise
-            return replace(found, macs_reason=str(error))
-        return replace(found, latency=self._latency(own, dense)) if self.config.latency else found
+            return replace(description, macs_reason=str(error))
+        return replace(description, latency=self._latency(own, dense)) if self.config.latency else description
 
     def _network(self, checkpoint: Checkpoint, spec: ModelSpec | None) -> "_Network":
         """The network that the lineage says, else ``spec``, else what ``--model`` says."""
@@ -114,11 +114,11 @@ class NetworkCosts:
     def _macs(self, own: "_Network", dense: "_Network | None") -> tuple[Costs, int]:
         """The network's multiply-adds, and how many its dense file's has: as many, unless channels were taken out."""
         self.tell(f"counting the multiply-adds of {own.checkpoint.label}")
-        found = []
+        costs = []
         for network in (own, dense) if dense else (own,):
             with network.running():
-                found.append(macs(network.model, network.example(1)))
-        return found[0], found[-1].total
+                costs.append(macs(network.model, network.example(1)))
+        return costs[0], costs[-1].total
 
     def _latency(self, own: "_Network", dense: "_Network | None") -> LatencyFacts:
         self.tell(f"timing {own.checkpoint.label}")
@@ -175,13 +175,13 @@ class _Network:
             ) from error
 
 
-def with_macs(found: Description, costs: Costs, dense_file: int, spec: ModelSpec) -> Description:
+def with_macs(description: Description, costs: Costs, dense_file: int, spec: ModelSpec) -> Description:
     """A description with the multiply-adds of its tensors and in all, of one image; ``dense_file`` has its dense file.
 
     Nonzero-aware, a weight's are macs * nonzero / size; products without a weight of the file count in full.
     """
     tensors, skipped = [], 0
-    for tensor in found.tensors:
+    for tensor in description.tensors:
         uses = [costs.weights[name] for name in (tensor.name, *tensor.tied) if name in costs.weights]
         dense = sum(uses) if uses and tensor.left != SECOND_NAME else None
         of_zeros = (dense or 0) * (tensor.zeros or 0) // max(1, tensor.size)
@@ -196,12 +196,12 @@ def with_macs(found: Description, costs: Costs, dense_file: int, spec: ModelSpec
         dense_file=dense_file,
         theoretical_speedup=dense_file / nonzero if nonzero else None,
     )
-    return replace(found, macs=totals, tensors=tuple(tensors))
+    return replace(description, macs=totals, tensors=tuple(tensors))
 
 
 def _shapes(checkpoint: Checkpoint) -> dict[str, tuple[int, ...]]:
     return {name: entry.shape for name, entry in checkpoint.entries.items()}
 
 
-def _times(found: Latency) -> dict[str, float]:
-    return {"median": found.median, "low": found.low, "high": found.high}
+def _times(times: Latency) -> dict[str, float]:
+    return {"median": times.median, "low": times.low, "high": times.high}

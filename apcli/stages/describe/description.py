@@ -73,10 +73,10 @@ def _tensors(checkpoint: Checkpoint) -> tuple[TensorFacts, ...]:
     layers = {layer.tensor: layer for layer in known.layers}
     layers |= {layer.tensor: layer for layer in known.on_request if layer.tensor in promises}
     reasons = {**known.left, **known.refused}
-    found = []
+    facts = []
     for name, entry in checkpoint.entries.items():
         layer = layers.get(name)
-        found.append(
+        facts.append(
             TensorFacts(
                 name=name,
                 dtype=entry.dtype,
@@ -90,7 +90,7 @@ def _tensors(checkpoint: Checkpoint) -> tuple[TensorFacts, ...]:
                 promised_zeros=promises[name].zeros if name in promises else None,
             )
         )
-    return tuple(found)
+    return tuple(facts)
 
 
 def _dense_bytes(checkpoint: Checkpoint) -> int | None:
@@ -103,52 +103,52 @@ def _dense_bytes(checkpoint: Checkpoint) -> int | None:
     return dense.file_bytes
 
 
-def to_text(found: Description) -> str:
+def to_text(facts: Description) -> str:
     """The description for a person: facts, stages, metrics, costs, then a line per prunable layer."""
-    others = [tensor for tensor in found.tensors if tensor.layer is None]
+    others = [tensor for tensor in facts.tensors if tensor.layer is None]
     return "\n".join(
         [
-            found.path,
-            *_fact_lines(found),
-            *_lineage_lines(found),
-            *_count_lines(found),
-            *_cost_lines(found),
+            facts.path,
+            *_fact_lines(facts),
+            *_lineage_lines(facts),
+            *_count_lines(facts),
+            *_cost_lines(facts),
             "",
-            *_layer_lines([tensor for tensor in found.tensors if tensor.layer is not None]),
+            *_layer_lines([tensor for tensor in facts.tensors if tensor.layer is not None]),
             f"  and {count(len(others), 'tensor')} not prunable, {sum(t.size for t in others):,} numbers",
             *_left_lines(others),
         ]
     )
 
 
-def _fact_lines(found: Description) -> list[str]:
-    size, dense = found.bytes, found.dense_bytes
+def _fact_lines(facts: Description) -> list[str]:
+    size, dense = facts.bytes, facts.dense_bytes
     beside = "the dense file is not at hand" if dense is None else f"dense: {dense:,}"
     return [
-        f"  size         {size:,} bytes ({beside}), {len(found.tensors)} tensors, {found.numbers:,} numbers",
-        f"  sha256       {found.sha256}",
+        f"  size         {size:,} bytes ({beside}), {len(facts.tensors)} tensors, {facts.numbers:,} numbers",
+        f"  sha256       {facts.sha256}",
     ]
 
 
-def _count_lines(found: Description) -> list[str]:
+def _count_lines(facts: Description) -> list[str]:
     lines = []
     for title, size, left, word, sparsity, density in (
-        ("parameters", found.parameters, found.kept, "kept", found.model_sparsity, found.model_density),
-        ("prunable", found.prunable, found.prunable_nonzero, "nonzero", found.sparsity, found.density),
+        ("parameters", facts.parameters, facts.kept, "kept", facts.model_sparsity, facts.model_density),
+        ("prunable", facts.prunable, facts.prunable_nonzero, "nonzero", facts.sparsity, facts.density),
     ):
         if size:
             shares = f"sparsity {sparsity:.6g}, density {density:.6g}"
             lines.append(f"  {title:12} {size:,}, {left:,} {word}: {shares}")
-    if found.compression is not None:
-        lines[0] += f", compression {found.compression:.4g}x (the file is dense: zeros take their place)"
+    if facts.compression is not None:
+        lines[0] += f", compression {facts.compression:.4g}x (the file is dense: zeros take their place)"
     return lines
 
 
-def _cost_lines(found: Description) -> list[str]:
-    macs, latency = found.macs, found.latency
+def _cost_lines(facts: Description) -> list[str]:
+    macs, latency = facts.macs, facts.latency
     lines = []
-    if found.macs_reason is not None:
-        lines.append(f"  MACs         not counted: {found.macs_reason}")
+    if facts.macs_reason is not None:
+        lines.append(f"  MACs         not counted: {facts.macs_reason}")
     if macs is not None:
         size = "x".join(map(str, macs.input_size))
         speedup = "-" if macs.theoretical_speedup is None else f"{macs.theoretical_speedup:.4g}x"
@@ -205,8 +205,8 @@ def _left_lines(others: Sequence[TensorFacts]) -> list[str]:
     return [f"    {reason} ({len(names)}): {few(names)}" for reason, names in reasons.items()]
 
 
-def _lineage_lines(found: Description) -> list[str]:
-    lineage = found.lineage
+def _lineage_lines(facts: Description) -> list[str]:
+    lineage = facts.lineage
     if lineage is None:
         return ["  lineage      none: a file that another program made"]
     lines = []

@@ -60,7 +60,7 @@ class Compared:
 
 
 def record_of(
-    compared: Compared, choice: Distribution, measure: Choice[MeasureRow] | None, dim: int, found: Value
+    compared: Compared, choice: Distribution, measure: Choice[MeasureRow] | None, dim: int, value: Value
 ) -> DivergenceRecord:
     """One record; without a ``measure`` the distribution is a number, and its own."""
     pruning, lineage, metrics = compared.pruning, compared.pruned.lineage, compared.metrics.to_json()
@@ -81,12 +81,12 @@ def record_of(
         params=_jsonable(choice.parameters),
         measure=choice.name if measure is None else measure.name,
         measure_params={} if measure is None else _jsonable(measure.parameters),
-        estimator=found.estimator,
-        draws=found.draws,
+        estimator=value.estimator,
+        draws=value.draws,
         evaluated=compared.evaluated,
-        value=found.value,
-        std_error=found.std_error if math.isfinite(found.value) else None,
-        tv_bounds=found.tv_bounds,
+        value=value.value,
+        std_error=value.std_error if math.isfinite(value.value) else None,
+        tv_bounds=value.tv_bounds,
         pd=PerformanceDifference.from_json(performance.difference(metrics["dense"], metrics["pruned"])),
         metrics=compared.metrics,
     )
@@ -119,8 +119,8 @@ def metrics_of(dense: Checkpoint, pruned: Checkpoint, epoch: int | None) -> Metr
 
 
 def _performance(metrics: SplitMetrics | None, where: str) -> Performance | None:
-    found = {split: (metrics or {}).get(split) for split in performance.SPLITS}
-    return Performance.from_json(found, where) if any(found.values()) else None
+    by_split = {split: (metrics or {}).get(split) for split in performance.SPLITS}
+    return Performance.from_json(by_split, where) if any(by_split.values()) else None
 
 
 def tv_bounds_of(pair: Pair, kl: float) -> TvBounds:

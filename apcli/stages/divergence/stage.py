@@ -97,10 +97,10 @@ class Divergences:
                 projected |= self._projected_on_data(on_data, tensors, after if epoch is not None else {}, whole=whole)
             metrics = metrics_of(dense, pruned, epoch)
             for choice in self.choices:
-                for name, found in projected[choice.spec].items():
+                for name, projection in projected[choice.spec].items():
                     evaluated = on_data.dense.evaluated if on_data and is_on_data(choice) else None
                     compared = Compared(dense, pruned, pruning[name], name, epoch, metrics, evaluated)
-                    yield from self._measured(choice, found, compared)
+                    yield from self._measured(choice, projection, compared)
 
     def _projected_on_data(
         self, on_data: "PairOnData", tensors: Sequence[Tensors], replaced: Mapping[str, Entry], *, whole: bool
@@ -110,7 +110,7 @@ class Divergences:
         An epoch whose trace lacks a layer has nothing pooled, and no predictions.
         """
         level = self.config.level
-        found = {}
+        projected = {}
         for choice in filter(is_on_data, self.choices):
             mine: dict[str, Shift | Pair] = {}
             if choice.row.form is Form.ELLIPTICAL:
@@ -121,17 +121,19 @@ class Divergences:
                     mine[POOLED] = alone or on_data.shift(choice, tensors)
             elif not replaced or (whole and _only_pruned_learnt(on_data.pruned, tensors)):
                 mine[POOLED] = on_data.predictive(choice, replaced)
-            found[choice.spec] = mine
-        return found
+            projected[choice.spec] = mine
+        return projected
 
-    def _measured(self, choice: Distribution, found: Shift | Pair, compared: Compared) -> Iterator[DivergenceRecord]:
+    def _measured(
+        self, choice: Distribution, projection: Shift | Pair, compared: Compared
+    ) -> Iterator[DivergenceRecord]:
         """A record for each measure of one pair of laws."""
         if choice.row.form is Form.NUMBER:
-            value = choice.row.load()(found)
+            value = choice.row.load()(projection)
             self._warn(choice, choice.name, value)
-            yield record_of(compared, choice, None, found.dim, Value(value))
+            yield record_of(compared, choice, None, projection.dim, Value(value))
             return
-        pair = pair_of(choice, found)
+        pair = pair_of(choice, projection)
         for measure in self.measures:
             try:
                 yield record_of(compared, choice, measure, pair.dim, self._estimated(choice, measure, pair))
@@ -208,7 +210,7 @@ def _steps(pruned: Checkpoint, layers: Sequence[Layer]) -> list[tuple[int | None
 
     Raises:
         VerificationError: the trace holds other tensors than the layers'.
-        ApcliError: a traced weight is NaN or Inf. Both are found before the first step.
+        ApcliError: a traced weight is NaN or Inf. Both are checked before the first step.
     """
     file = {layer.tensor: pruned.entries[layer.tensor] for layer in layers}
     steps: list[tuple[int | None, Mapping[str, Entry]]] = [(None, file)]
@@ -217,14 +219,14 @@ def _steps(pruned: Checkpoint, layers: Sequence[Layer]) -> list[tuple[int | None
         shapes = {tensor: entry.shape for tensor, entry in file.items()}
         trace.check_finite()
         for epoch, names in traces.epochs(trace, shapes).items():
-            found = {name: trace.entries[traces.tensor_name(name, epoch)] for name in names}
-            for name, entry in found.items():
+            weights = {name: trace.entries[traces.tensor_name(name, epoch)] for name in names}
+            for name, entry in weights.items():
                 if entry.shape != shapes[name] or not entry.is_float:
                     what = f"{traces.tensor_name(name, epoch)} as {entry.dtype} {_size(entry.shape)}"
                     wanted = f"expected floats, {_size(shapes[name])}: fine-tune again, or remove it"
                     raise VerificationError(f"{trace.label} holds {what}: {wanted}")
-            if found:
-                steps.append((epoch, found))
+            if weights:
+                steps.append((epoch, weights))
     return steps
 
 

@@ -68,8 +68,8 @@ class Amounts:
         return self._counts(replace(self.context, lowest=lambda removed: ranked.lowest(self.sharing, removed)))
 
     def _counts(self, context: Context) -> Counts:
-        found = allocate(self.scope, self.sharing, self.budget, context) if self.sharing else {}
-        return leaving_least(self.units, {**found, **self.own})
+        shared = allocate(self.scope, self.sharing, self.budget, context) if self.sharing else {}
+        return leaving_least(self.units, {**shared, **self.own})
 
     @property
     def removed(self) -> int:
@@ -163,9 +163,9 @@ def _left(source: Checkpoint, layers: Sequence[Layer], compression: float) -> in
     Raises:
         UsageError: the layers cannot give that compression.
     """
-    found = sizes(counted(source, source.entries), weights_of(source))
-    total, scope = found.parameters, sum(layer.size for layer in layers)
-    outside = found.removed - sum(source.entries[layer.tensor].zeros for layer in layers)
+    model = sizes(counted(source, source.entries), weights_of(source))
+    total, scope = model.parameters, sum(layer.size for layer in layers)
+    outside = model.removed - sum(source.entries[layer.tensor].zeros for layer in layers)
     wanted = total - round(total / compression) - outside
     if not 0 <= wanted < scope:
         most = total / max(1, total - outside - scope + 1)

@@ -109,7 +109,7 @@ def _named_shares(source: Checkpoint, candidates: Candidates, config: PruneConfi
                 f"{f' ({why})' if why else ': --layers leaves them out'}: name other layers"
             )
         by_tensor |= dict.fromkeys(matched, share)
-    found: dict[str, float] = {}
+    by_group: dict[str, float] = {}
     for group in candidates.groups:
         given = {part.tensor: by_tensor[part.tensor] for part in group.producers if part.tensor in by_tensor}
         if len(set(given.values())) > 1:
@@ -118,5 +118,5 @@ def _named_shares(source: Checkpoint, candidates: Candidates, config: PruneConfi
                 f"{_OPTION} gives different shares to layers that make the same channels ({pairs}): give them one share"
             )
         if given:
-            found[group.name] = next(iter(given.values()))
-    return found
+            by_group[group.name] = next(iter(given.values()))
+    return by_group

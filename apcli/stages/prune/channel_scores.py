@@ -96,7 +96,7 @@ class FilterScores:
         model = copy_of(self.network).float() if half else self.network
         state = {name: parameter.detach() for name, parameter in model.named_parameters()}
         weights = {p.tensor: state[p.tensor].requires_grad_() for group in self.groups for p in group.producers}
-        found: dict[str, list[Tensor]] = {group.name: [] for group in self.groups}
+        products: dict[str, list[Tensor]] = {group.name: [] for group in self.groups}
         with undisturbed(model):
             for images, labels in self.batches():
                 with torch.enable_grad():
@@ -109,8 +109,8 @@ class FilterScores:
                         _by_channel(weights[part.tensor].detach().double() * gradients[part.tensor], part)
                         for part in group.producers
                     ]
-                    found[group.name].append(torch.stack(parts).sum(dim=0))
-        return {name: torch.stack(rows).cpu().numpy() for name, rows in found.items()}
+                    products[group.name].append(torch.stack(parts).sum(dim=0))
+        return {name: torch.stack(rows).cpu().numpy() for name, rows in products.items()}
 
 
 def _width(part: Part) -> int:

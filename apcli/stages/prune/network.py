@@ -106,13 +106,13 @@ class ScoredNetwork:
         if key in self._scores:
             return self._scores[key]
         tensors = [layer.tensor for layer in layers]
-        found: Scores = self._run(method, Subject(self.model, tensors, self._batches(method), choose))
-        missing = [layer.tensor for layer in layers if layer.tensor not in found]
+        scores: Scores = self._run(method, Subject(self.model, tensors, self._batches(method), choose))
+        missing = [layer.tensor for layer in layers if layer.tensor not in scores]
         if missing:
             raise ApcliError(f"{self.source.label}: method {method.spec} gives no scores of {few(missing)}")
         if "data" in method.row.needs:
-            self._scores[key] = found
-        return found
+            self._scores[key] = scores
+        return scores
 
     def reconstructed(
         self,

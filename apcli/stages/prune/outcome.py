@@ -53,14 +53,14 @@ def promises_of(task: Task, plan: Plan, made: Pruned) -> dict[str, Promise]:
     promises = {}
     for tensor, known in made.zeros.items():
         entry, name = made.entries[tensor], names.get(tensor, tensor)
-        found = entry.zeros if known is None else known
-        if found == entry.size > task.source.entries[tensor].zeros:
+        zeros = entry.zeros if known is None else known
+        if zeros == entry.size > task.source.entries[tensor].zeros:
             log.warning("%s: %s loses all its weights: see --min-keep", task.source.label, name)
-        elif found > made.fixed.get(tensor, entry.size):
+        elif zeros > made.fixed.get(tensor, entry.size):
             where = task.source.label if task.rewound is None else f"--rewind-to {task.rewound.label}"
             log.warning("%s: %s has more zeros than asked for: they stay", where, name)
         asked, seed = made.asked[tensor], plan.request.seed
-        promises[tensor] = Promise(found, entry.size, method, structured, seed, asked)
+        promises[tensor] = Promise(zeros, entry.size, method, structured, seed, asked)
     return promises
 
 
@@ -73,11 +73,11 @@ def tell(label: str, promises: Mapping[str, Promise], entries: Mapping[str, Entr
     """Both ways to say how sparse the result is: over the weights in scope, and over the whole model."""
     zeros = sum(p.zeros for p in promises.values())
     size = sum(p.size for p in promises.values())
-    found = sizes(counted(source, entries), weights_of(source) | promises.keys())
+    model = sizes(counted(source, entries), weights_of(source) | promises.keys())
     log.info(
         "%s: %d of %d weights in %s are zero (sparsity %.6g); of the model's %d parameters %d are kept "
         "(sparsity %.6g, compression %s)",
         *(label, zeros, size, count(len(promises), "layer"), zeros / max(1, size)),
-        *(found.parameters, found.kept, found.sparsity or 0),
-        "infinite" if found.compression is None else f"{found.compression:.4g}",
+        *(model.parameters, model.kept, model.sparsity or 0),
+        "infinite" if model.compression is None else f"{model.compression:.4g}",
     )

@@ -74,8 +74,8 @@ def same_network(name: str, option: str, source: Checkpoint, tensors: Iterable[s
     """
     other = reading.read(reading.find(name))
     for tensor in tensors:
-        found, own = other.entries.get(tensor), source.entries[tensor]
-        if found is None or found.shape != own.shape or found.is_float != own.is_float:
+        entry, own = other.entries.get(tensor), source.entries[tensor]
+        if entry is None or entry.shape != own.shape or entry.is_float != own.is_float:
             raise ApcliError(f"{option} {name}: its {tensor} is not that of {source.label}: give a file of one network")
     return other
 

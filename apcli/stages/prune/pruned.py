@@ -51,9 +51,9 @@ def pruned(task: Task, plan: Plan, network: "ScoredNetwork | None") -> Pruned:
     kept = source.lineage.kept
     if amounts is None:
         assert network is not None
-        found = network.filters(task.layers, plan.request)
-        log.info("%s: %d of %d channels go", source.label, *found.channels)
-        return Pruned(found.entries, dict.fromkeys(found.pruned), found.pruned, found.kept or {}, {})
+        cut = network.filters(task.layers, plan.request)
+        log.info("%s: %d of %d channels go", source.label, *cut.channels)
+        return Pruned(cut.entries, dict.fromkeys(cut.pruned), cut.pruned, cut.kept or {}, {})
     layers = [layer for layer in task.layers if layer.name in amounts.asked]
     asked = {name: amounts.asked[x.name] for x in layers for name in task.names_of(x.tensor)}
     if plan.request.needs("reconstruction"):
@@ -125,8 +125,8 @@ def _masked(values: Entry, mask: Mask) -> Entry:
     def bits_of(start: int, stop: int) -> np.ndarray:
         bits = values.bits_of(start, stop)
         kind = bits.dtype.type
-        found: np.ndarray = bits * (mask.kept(start, stop) | (bits == kind(1 << (8 * bits.itemsize - 1))))
-        return found
+        masked: np.ndarray = bits * (mask.kept(start, stop) | (bits == kind(1 << (8 * bits.itemsize - 1))))
+        return masked
 
     return Derived(values.dtype, values.shape, bits_of, values)
 

@@ -24,8 +24,8 @@ def states(runs: Sequence[Run]) -> dict[str, str]:
 def dense_accuracy(runs: Sequence[Run]) -> float | None:
     """In percent, the mean over the dense networks, each counted once."""
     trials = {str(trial.dense.sha256): trial for run in runs for trial in run.trials}
-    found = [trial.final(ScoreKey("dense", "test", "accuracy")) for trial in trials.values()]
-    known = [value for value in found if value is not None]
+    accuracies = [trial.final(ScoreKey("dense", "test", "accuracy")) for trial in trials.values()]
+    known = [value for value in accuracies if value is not None]
     return sum(known) / len(known) if known else None
 
 

@@ -77,7 +77,7 @@ class Agreement:
         return math.comb(self.cells, 2)
 
 
-def agreements(group: Group) -> list[Agreement]:
+def agreements_of(group: Group) -> list[Agreement]:
     """Every AP measure against PD's test and train loss, just pruned (epoch 0) and final.
 
     Over all runs, and over the runs at each sparsity where there are several. Runs whose AP or PD is not known at that
@@ -86,15 +86,15 @@ def agreements(group: Group) -> list[Agreement]:
     subsets: list[tuple[float | None, Sequence[Run]]] = [(None, group.runs)]
     subsets += [(s, [run for run in group.runs if run.sparsity == s]) for s in group.sparsities]
     subsets = [(s, runs) for s, runs in subsets if s is None or len(runs) < len(group.runs)]
-    found = []
+    agreements = []
     for moment in moments(group):
         for target in PD_LOSS:
             for sparsity, runs in subsets:
                 for measure in group.measures:
                     cells = _cells(runs, measure, target, moment)
                     if len(cells) > 1:
-                        found.append(agreement(cells, measure, target, moment, sparsity))
-    return found
+                        agreements.append(agreement(cells, measure, target, moment, sparsity))
+    return agreements
 
 
 def agreement(

@@ -129,7 +129,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Group:
-    """The runs of one model on one data set, with the AP measures found in their records."""
+    """The runs of one model on one data set, with the AP measures of their records."""
 
     model: str | None
     data: str | None
@@ -221,7 +221,7 @@ def _group(model: str | None, data: str | None, records: Sequence[DivergenceReco
         choice = (said.method, said.scope, said.sparsity.requested)
         trials.setdefault(choice, []).append(_trial(members, said, notes))
     scopes = {scope for method, scope, _ in trials if method is not None}
-    runs = [run for choice, found in trials.items() for run in _runs(choice, found, len(scopes) > 1, notes)]
+    runs = [run for choice, alike in trials.items() for run in _runs(choice, alike, len(scopes) > 1, notes)]
     order = {method: index for index, method in enumerate(dict.fromkeys(run.method for run in runs))}
     runs.sort(key=lambda run: (order[run.method], -1.0 if run.sparsity is None else run.sparsity))
     shown = [record for record in records if record.layer == POOLED] or records

@@ -132,12 +132,12 @@ def params_of(record: DivergenceRecord) -> dict[str, Any]:
 
 def measures_of(records: Sequence[DivergenceRecord]) -> tuple[ApMeasure, ...]:
     """The AP measures in order of appearance, each labelled by the first things that tell it from the others."""
-    found: dict[ApKey, DivergenceRecord] = {}
+    examples: dict[ApKey, DivergenceRecord] = {}
     for record in records:
-        found.setdefault(key_of(record), record)
-    traits = {key: _traits(record) for key, record in found.items()}
+        examples.setdefault(key_of(record), record)
+    traits = {key: _traits(record) for key, record in examples.items()}
     measures = []
-    for key, record in found.items():
+    for key, record in examples.items():
         rivals = [other for k, other in traits.items() if k.dist == key.dist and k != key]
         apart = []
         for name, text in traits[key].items():

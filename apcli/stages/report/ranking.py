@@ -51,15 +51,15 @@ class MeasureRanking:
         return self.places[0]
 
 
-def rankings(found: Sequence[Agreement]) -> list[MeasureRanking]:
+def rankings(agreements: Sequence[Agreement]) -> list[MeasureRanking]:
     """A ranking for each moment and PD at which measures differ in their order.
 
     Only measures known for the same runs are ranked, as many as there are: a tau over fewer runs is no match for it.
     """
     made = []
     for moment in (FINAL, JUST_PRUNED):
-        for target in dict.fromkeys(a.target for a in found):
-            there = [a for a in found if (a.moment, a.target) == (moment, target)]
+        for target in dict.fromkeys(a.target for a in agreements):
+            there = [a for a in agreements if (a.moment, a.target) == (moment, target)]
             overall = [a for a in there if a.sparsity is None and a.tau is not None]
             runs = max((_runs(a) for a in overall), key=len, default=())
             alike: dict[tuple[object, ...], list[Agreement]] = {}

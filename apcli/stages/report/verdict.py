@@ -15,20 +15,20 @@ CLOSE, LOOSE = 0.7, 0.3
 FEW = 4
 
 
-def verdict(group: Group, found: Sequence[Agreement]) -> list[str]:
+def verdict(group: Group, agreements: Sequence[Agreement]) -> list[str]:
     """Plain sentences: whether the order of AP follows the order of PD, and which pairs break it."""
     if len(group.runs) < 2:
         return ["There is one run here; an order needs at least two, so AP and PD are shown without a verdict."]
     if not any(run.final(target.key) for run in group.runs for target in PD_LOSS):
         return ["No performance difference (PD) is known for these files, so the order of AP cannot be set against it."]
-    if not found:
+    if not agreements:
         return ["Fewer than two runs have both AP and PD, so their orders cannot be compared."]
     sentences = []
     for moment in moments(group):
-        there = [a for a in found if a.moment == moment]
+        there = [a for a in agreements if a.moment == moment]
         sentences += _overall(group, moment_name(group, moment), [a for a in there if a.sparsity is None])
         sentences += _fixed(moment_name(group, moment), [a for a in there if a.sparsity is not None])
-    return sentences + _cautions(found)
+    return sentences + _cautions(agreements)
 
 
 def caveats(groups: Iterable[Group]) -> list[str]:
@@ -43,19 +43,19 @@ def caveats(groups: Iterable[Group]) -> list[str]:
     return [*lines, NOT_PROVEN]
 
 
-def _alike(found: Sequence[Agreement]) -> list[tuple[list[str], Agreement]]:
+def _alike(agreements: Sequence[Agreement]) -> list[tuple[list[str], Agreement]]:
     """Agreements that say the same, under their measures' names."""
     same: dict[tuple[object, ...], list[Agreement]] = {}
-    for a in found:
+    for a in agreements:
         same.setdefault((a.sparsity, a.tau, a.agree, a.tied, tuple(p.names for p in a.broken)), []).append(a)
     return [([a.measure.label for a in members], members[0]) for members in same.values()]
 
 
-def _overall(group: Group, when: str, found: Sequence[Agreement]) -> list[str]:
+def _overall(group: Group, when: str, agreements: Sequence[Agreement]) -> list[str]:
     """A sentence for all runs together; PDs of which the same can be said share it."""
     sentences: dict[tuple[str, tuple[str, ...]], list[str]] = {}
-    for target in dict.fromkeys(a.target for a in found):
-        members = [a for a in found if a.target == target]
+    for target in dict.fromkeys(a.target for a in agreements):
+        members = [a for a in agreements if a.target == target]
         made = [count(len(group.methods), "method"), count(len(group.sparsities), "sparsity")]
         runs = f"{count(max(a.cells for a in members), 'run')} ({', '.join(made)})"
         parts = tuple(_extremes(_alike(members)))
@@ -87,20 +87,20 @@ def _follows(names: Sequence[str], a: Agreement) -> str:
     return f"{few(names)} {_word(a.tau, len(a.broken), len(names))} (Kendall’s τ = {a.words}; {counts})"
 
 
-def _fixed(when: str, found: Sequence[Agreement]) -> list[str]:
+def _fixed(when: str, agreements: Sequence[Agreement]) -> list[str]:
     """A sentence for the methods at each sparsity; PDs of which the same can be said share it."""
     sentences: dict[tuple[str, ...], list[str]] = {}
-    for target in dict.fromkeys(a.target for a in found):
+    for target in dict.fromkeys(a.target for a in agreements):
         same: dict[str, list[str]] = {}
-        for measure in dict.fromkeys(a.measure.label for a in found):
-            members = [a for a in found if a.target == target and a.measure.label == measure]
+        for measure in dict.fromkeys(a.measure.label for a in agreements):
+            members = [a for a in agreements if a.target == target and a.measure.label == measure]
             if members:
                 same.setdefault(_sparsities(members), []).append(measure)
         parts = [
             f"{join(names)} {'orders' if len(names) == 1 else 'order'} them as PD does {t}" for t, names in same.items()
         ]
-        if len({a.measure for a in found}) > MANY:
-            parts = [f"the order of PD is kept {_kept([a for a in found if a.target == target])}"]
+        if len({a.measure for a in agreements}) > MANY:
+            parts = [f"the order of PD is kept {_kept([a for a in agreements if a.target == target])}"]
         sentences.setdefault(tuple(parts), []).append(target.words)
     return [
         f"Among methods at one sparsity, {when} and in {join(targets)}, {'; '.join(parts)}."
@@ -108,10 +108,10 @@ def _fixed(when: str, found: Sequence[Agreement]) -> list[str]:
     ]
 
 
-def _kept(found: Sequence[Agreement]) -> str:
+def _kept(agreements: Sequence[Agreement]) -> str:
     """At how many sparsities each measure orders the methods as PD does, the most first."""
     by_measure: dict[str, list[Agreement]] = {}
-    for a in found:
+    for a in agreements:
         by_measure.setdefault(a.measure.label, []).append(a)
     counts: dict[tuple[int, int], list[str]] = {}
     for label, members in by_measure.items():
@@ -130,21 +130,21 @@ def _sparsities(members: Sequence[Agreement]) -> str:
     return text + (f", with ties at {join(tied)}" if tied else "")
 
 
-def _cautions(found: Sequence[Agreement]) -> list[str]:
+def _cautions(agreements: Sequence[Agreement]) -> list[str]:
     lines = []
-    fixed = [a.cells for a in found if a.sparsity is not None]
-    if any(a.sparsity is None for a in found) and fixed:
+    fixed = [a.cells for a in agreements if a.sparsity is not None]
+    if any(a.sparsity is None for a in agreements) and fixed:
         lines.append(
             "Agreement over all runs comes partly from sparsity alone, which raises AP and PD together; "
             "the comparison at one sparsity is what a claim about methods rests on."
         )
-    if any(a.interval for a in found):
+    if any(a.interval for a in agreements):
         lines.append(
             f"[a, b] after τ is its 95 % bootstrap interval ({kendall.RESAMPLES} resamples of the runs, percentiles): "
             "how far τ depends on which runs are there. It is too narrow for few runs, and has no width where no pair "
             f"is out of order; fewer than {kendall.LEAST} runs are too few for one."
         )
-    fewest = min(fixed or [a.cells for a in found])
+    fewest = min(fixed or [a.cells for a in agreements])
     if fewest <= FEW:
         chance = f"one random order in {math.factorial(fewest)} agrees completely"
         lines.append(f"The sample is small: with {fewest} runs to a comparison, {chance}, so each is weak evidence.")

@@ -7,7 +7,7 @@ import pytest
 from studies import only_group
 
 from apcli.records.divergence import DivergenceRecord
-from apcli.stages.report.agreement import BrokenPair, Cell, agreement, agreements
+from apcli.stages.report.agreement import BrokenPair, Cell, agreement, agreements_of
 from apcli.stages.report.experiment import Stat
 from apcli.stages.report.moments import FINAL, JUST_PRUNED
 from apcli.stages.report.quantities import PD_LOSS, measures_of
@@ -32,14 +32,14 @@ def tau_b(xs, ys):
 @pytest.mark.parametrize("pds", [(1, 2, 3, 4, 5), (5, 4, 3, 2, 1), (1, 3, 2, 5, 4), (2, 2, 1, 3, 3)])
 def test_tau_and_pairs_against_counting(pds):
     aps = (0.1, 0.2, 0.2, 0.4, 0.5)
-    found = agreement([cell(str(i), a, p) for i, (a, p) in enumerate(zip(aps, pds, strict=True))], AP2, TEST_LOSS)
+    agreements = agreement([cell(str(i), a, p) for i, (a, p) in enumerate(zip(aps, pds, strict=True))], AP2, TEST_LOSS)
     pairs = list(combinations(range(5), 2))
-    assert found.tau == pytest.approx(tau_b(aps, pds))
-    assert found.agree == sum((aps[i] - aps[j]) * (pds[i] - pds[j]) > 0 for i, j in pairs)
+    assert agreements.tau == pytest.approx(tau_b(aps, pds))
+    assert agreements.agree == sum((aps[i] - aps[j]) * (pds[i] - pds[j]) > 0 for i, j in pairs)
     broken = {frozenset((i, j)) for i, j in pairs if (aps[i] - aps[j]) * (pds[i] - pds[j]) < 0}
-    assert {frozenset((int(p.low.name), int(p.high.name))) for p in found.broken} == broken
-    assert all(p.low.ap.mean < p.high.ap.mean and p.low.pd.mean > p.high.pd.mean for p in found.broken)
-    assert found.agree + found.tied + len(found.broken) == found.pairs == 10
+    assert {frozenset((int(p.low.name), int(p.high.name))) for p in agreements.broken} == broken
+    assert all(p.low.ap.mean < p.high.ap.mean and p.low.pd.mean > p.high.pd.mean for p in agreements.broken)
+    assert agreements.agree + agreements.tied + len(agreements.broken) == agreements.pairs == 10
 
 
 def test_tau_of_equal_values_is_not_known():
@@ -49,10 +49,10 @@ def test_tau_of_equal_values_is_not_known():
 def test_interval_is_that_of_the_resampled_cells():
     aps, pds = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6], [1, 3, 2, 4, 6, 5]
     cells = [cell(str(i), a, p) for i, (a, p) in enumerate(zip(aps, pds, strict=True))]
-    found = agreement(cells, AP2, TEST_LOSS)
-    assert found.interval == kendall.interval(kendall.bootstrap(aps, pds))
-    assert found.interval[0] < found.tau < found.interval[1]
-    assert found.words == f"0.73 [{found.interval[0]:.2f}, 1.00]".replace("-", "−")
+    agreements = agreement(cells, AP2, TEST_LOSS)
+    assert agreements.interval == kendall.interval(kendall.bootstrap(aps, pds))
+    assert agreements.interval[0] < agreements.tau < agreements.interval[1]
+    assert agreements.words == f"0.73 [{agreements.interval[0]:.2f}, 1.00]".replace("-", "−")
     assert agreement(cells[:5], AP2, TEST_LOSS).interval is not None
     assert agreement(cells[:4], AP2, TEST_LOSS).interval is None
 
@@ -65,10 +65,10 @@ def test_spread_of_a_broken_pair():
 
 def test_agreements_cover_moments_targets_and_sparsities(records):
     group = only_group(records)
-    found = agreements(group)
-    assert len(found) == 2 * 2 * 5 * 3
-    assert {a.moment for a in found} == {FINAL, JUST_PRUNED}
-    overall = next(a for a in found if a.sparsity is None and a.measure.label == "AP2")
+    agreements = agreements_of(group)
+    assert len(agreements) == 2 * 2 * 5 * 3
+    assert {a.moment for a in agreements} == {FINAL, JUST_PRUNED}
+    overall = next(a for a in agreements if a.sparsity is None and a.measure.label == "AP2")
     xs, ys = ([run.final(key).mean for run in group.runs] for key in (group.measures[0].key, TEST_LOSS.key))
     assert overall.tau == pytest.approx(tau_b(xs, ys))
-    assert {a.cells for a in found if a.sparsity is not None} == {3}
+    assert {a.cells for a in agreements if a.sparsity is not None} == {3}

@@ -10,7 +10,7 @@ from studies import only_group
 from apcli.errors import ApcliError
 from apcli.records.divergence import DivergenceRecord, File, TvBounds
 from apcli.records.json_objects import Record
-from apcli.stages.report.agreement import agreements
+from apcli.stages.report.agreement import agreements_of
 from apcli.stages.report.experiment import Stat, build, stat
 from apcli.stages.report.quantities import PD_LOSS, measures_of
 from apcli.stages.report.verdict import verdict
@@ -123,7 +123,7 @@ def test_files_without_lineage_make_one_run_each():
     records = [replace(record, pruned=File(f"{name}/w.safetensors", name)) for name in "ab"]
     group = only_group(records)
     assert [run.name for run in group.runs] == ["a/w.safetensors", "b/w.safetensors"]
-    assert "No performance difference" in verdict(group, agreements(group))[0]
+    assert "No performance difference" in verdict(group, agreements_of(group))[0]
     assert only_group(records[:1]).runs[0].final(group.measures[0].key) == Stat(2.0, None, 1)
 
 

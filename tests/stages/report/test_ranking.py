@@ -4,7 +4,7 @@ import pytest
 from studies import only_group
 
 from apcli.records.divergence import DivergenceRecord
-from apcli.stages.report.agreement import agreements
+from apcli.stages.report.agreement import agreements_of
 from apcli.stages.report.moments import FINAL
 from apcli.stages.report.quantities import PD_LOSS, measures_of
 from apcli.stages.report.ranking import LOWER, UNKNOWN, UNRESOLVED, rankings, sentences
@@ -15,7 +15,7 @@ from apcli.theory.statistics import kendall
 
 def test_ranking_puts_the_best_first_and_says_what_is_not_resolved(twelve_measures):
     group = only_group(twelve_measures)
-    made = rankings(agreements(group))
+    made = rankings(agreements_of(group))
     assert [(r.moment, r.target) for r in made] == [(FINAL, PD_LOSS[0]), (FINAL, PD_LOSS[1])]
     (ranking, _) = made
     labels = [m.label for place in ranking.places for m in place.measures]
@@ -34,7 +34,7 @@ def test_ranking_puts_the_best_first_and_says_what_is_not_resolved(twelve_measur
 
 
 def test_a_difference_is_resolved_where_its_paired_interval_leaves_zero_out(twelve_measures):
-    for ranking in rankings(agreements(only_group(twelve_measures))):
+    for ranking in rankings(agreements_of(only_group(twelve_measures))):
         best = ranking.best.agreement
         for place in ranking.places[1:]:
             both = [[(c.ap.mean, c.pd.mean) for c in a.compared] for a in (best, place.agreement)]
@@ -47,11 +47,11 @@ def test_a_difference_is_resolved_where_its_paired_interval_leaves_zero_out(twel
 
 def test_few_runs_are_ranked_without_a_verdict(twelve_measures):
     group = only_group([r for r in twelve_measures if r.sparsity.requested == 0.1])
-    made = rankings(agreements(group))
+    made = rankings(agreements_of(group))
     assert made
     assert {place.verdict for ranking in made for place in ranking.places} == {UNKNOWN}
     assert "3 runs are too few to say" in sentences(group, made)[0]
 
 
 def test_measures_of_one_order_are_not_ranked(make_grid):
-    assert rankings(agreements(only_group(make_grid(seeds=(0,), epochs=0)))) == []
+    assert rankings(agreements_of(only_group(make_grid(seeds=(0,), epochs=0)))) == []

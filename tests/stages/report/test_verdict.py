@@ -7,7 +7,7 @@ from studies import only_group
 from apcli.projections import PREDICTIVE
 from apcli.projections.caveats import SAME_ORDER
 from apcli.records.divergence import Difference, Metrics, PerformanceDifference
-from apcli.stages.report.agreement import agreements
+from apcli.stages.report.agreement import agreements_of
 from apcli.stages.report.experiment import build
 from apcli.stages.report.verdict import caveats, verdict
 from apcli.words import few
@@ -22,10 +22,10 @@ def test_verdict_names_numbers_and_exceptions(make_grid):
         pd = PerformanceDifference(test=Difference(harm, harm))
         records.append(replace(record, pd=pd, metrics=Metrics(), value=order + 10 * record.sparsity.requested))
     group = only_group(records)
-    text = " ".join(verdict(group, agreements(group)))
+    text = " ".join(verdict(group, agreements_of(group)))
     assert "AP2, AP3 gaussian and AP3 student-t follow it" in text
     assert "train loss" not in text
-    (overall, *_) = agreements(group)
+    (overall, *_) = agreements_of(group)
     assert f"{overall.agree} of 15 pairs agree, 1 breaks it, {overall.tied} tied" in text
     assert (overall.agree, overall.tied) == (12, 2)
     assert "at 1 of 2 sparsities (0.1), broken at 0.3 by lowest / random" in text
@@ -37,9 +37,9 @@ def test_verdict_names_numbers_and_exceptions(make_grid):
 def test_verdict_of_too_little(make_grid):
     records = make_grid(seeds=(0,), epochs=0)
     one = only_group([r for r in records if r.method == "lowest" and r.sparsity.requested == 0.1])
-    assert "one run" in verdict(one, agreements(one))[0]
+    assert "one run" in verdict(one, agreements_of(one))[0]
     blind = only_group([replace(r, pd=PerformanceDifference()) for r in records])
-    assert agreements(blind) == []
+    assert agreements_of(blind) == []
     assert "No performance difference" in verdict(blind, [])[0]
 
 
@@ -58,7 +58,7 @@ def test_caveats_follow_the_laws(records, make_grid):
 
 def test_verdict_of_many_measures_stays_short(twelve_measures):
     group = only_group(twelve_measures)
-    lines = verdict(group, agreements(group))
+    lines = verdict(group, agreements_of(group))
     assert max(map(len, lines)) < 600
     assert any("measures stand between" in line for line in lines)
     assert any("the order of PD is kept at 4 of 4 sparsities by" in line for line in lines)

@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from apcli import __version__
 from apcli.figures import FIGURES
-from apcli.stages.report.agreement import Agreement, agreements
+from apcli.stages.report.agreement import Agreement, agreements_of
 from apcli.stages.report.experiment import Group, Report, Trial, file_name
 from apcli.stages.report.page.pictures import Picture
 from apcli.stages.report.page.tiles import Tile, facts, tiles
@@ -94,33 +94,35 @@ def _trusted(text: str) -> Markup:
 
 
 def _part(group: Group, drawn: Sequence[Picture]) -> GroupPart:
-    found = agreements(group)
+    agreements = agreements_of(group)
     sections = [Section("Runs", tables=[PageTable(table) for table in text_tables.runs_tables(group)])]
-    beside = _beside(group, found)
+    beside = _beside(group, agreements)
     for row in FIGURES:
         pictures = [picture for picture in drawn if picture.row is row]
         words, tables = beside.get(row.name, ((), ()))
         if pictures or tables:
             sections.append(Section(row.title, words, pictures, tables))
     for title, table, most in (
-        ("Pairs that break the order", text_tables.broken_table(group, found), LONG),
+        ("Pairs that break the order", text_tables.broken_table(group, agreements), LONG),
         (text_tables.BOUNDS, text_tables.bounds_table(group), 0),
     ):
         if table.rows:
             sections.append(Section(title, tables=[PageTable(table, most)]))
-    return GroupPart(group.title, facts(group), tiles(group, found), verdict(group, found), group.notes, sections)
+    return GroupPart(
+        group.title, facts(group), tiles(group, agreements), verdict(group, agreements), group.notes, sections
+    )
 
 
-def _beside(group: Group, found: Sequence[Agreement]) -> dict[str, tuple[Sequence[str], Sequence[PageTable]]]:
+def _beside(group: Group, agreements: Sequence[Agreement]) -> dict[str, tuple[Sequence[str], Sequence[PageTable]]]:
     """The sentences and tables that stand beside a figure, by the figure's name."""
-    accuracy, made = text_tables.accuracy_table(group), rankings(found)
+    accuracy, made = text_tables.accuracy_table(group), rankings(agreements)
     beside: dict[str, tuple[Sequence[str], Sequence[PageTable]]] = {}
     if accuracy.rows:
         beside["accuracy"] = (), [PageTable(accuracy)]
     if made:
         beside["ranking"] = sentences(group, made), [PageTable(text_tables.ranking_table(group, made), LONG)]
-    if found:
-        beside["ap-against-pd"] = (), [PageTable(text_tables.order_table(group, found), 3 * LONG)]
+    if agreements:
+        beside["ap-against-pd"] = (), [PageTable(text_tables.order_table(group, agreements), 3 * LONG)]
     return beside
 
 

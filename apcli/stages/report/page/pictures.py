@@ -10,7 +10,7 @@ from apcli.figures import FIGURES, FigureRow
 from apcli.figures.study import Curve, PlottedEstimate, Point, Series, Study
 from apcli.figures.style import svg
 from apcli.stages.report import accuracies
-from apcli.stages.report.agreement import agreements
+from apcli.stages.report.agreement import agreements_of
 from apcli.stages.report.experiment import Group, Report, Stat
 from apcli.stages.report.moments import moment_name
 from apcli.stages.report.ranking import LOWER, MeasureRanking, rankings
@@ -62,7 +62,7 @@ def study_of(group: Group) -> Study:
         series=tuple(_series(group)),
         accuracies=_accuracies(group),
         dense_accuracy=accuracies.dense_accuracy(runs),
-        rankings=taus(group, rankings(agreements(group))),
+        rankings=taus(group, rankings(agreements_of(group))),
     )
 
 

@@ -38,10 +38,10 @@ def facts(group: Group) -> str:
     return " · ".join(fact for fact in listing if fact)
 
 
-def tiles(group: Group, found: Sequence[Agreement]) -> list[Tile]:
+def tiles(group: Group, agreements: Sequence[Agreement]) -> list[Tile]:
     """Kendall's tau of every measure, of many the best and AP2; then accuracies."""
     overall: dict[ApMeasure, Agreement] = {}
-    for a in found:
+    for a in agreements:
         if a.sparsity is None and a.moment == FINAL and a.tau is not None:
             overall.setdefault(a.measure, a)
     shown = dict.fromkeys(overall.values(), "")
@@ -49,11 +49,11 @@ def tiles(group: Group, found: Sequence[Agreement]) -> list[Tile]:
         best = max(shown, key=lambda a: a.tau or 0.0)
         shown = {best: f", the best of {len(overall)}"}
         shown |= {a: "" for a in overall.values() if a.measure.is_number and a is not best}
-    return [*(_tile(group, found, a, remark) for a, remark in shown.items()), *_accuracies(group)]
+    return [*(_tile(group, agreements, a, remark) for a, remark in shown.items()), *_accuracies(group)]
 
 
-def _tile(group: Group, found: Sequence[Agreement], a: Agreement, remark: str) -> Tile:
-    same = [b for b in found if b.sparsity is not None and b.about == a.about]
+def _tile(group: Group, agreements: Sequence[Agreement], a: Agreement, remark: str) -> Tile:
+    same = [b for b in agreements if b.sparsity is not None and b.about == a.about]
     fixed = f"; {sum(b.agree for b in same)} of {sum(b.pairs for b in same)} at one sparsity" if same else ""
     words = f"{a.agree} of {count(a.pairs, 'pair')} in the order of PD ({a.target.words}){fixed}"
     name = f"{a.measure.label} {moment_name(group, FINAL)}{remark}"

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from apcli.records.json_objects import columns_of
-from apcli.stages.report.agreement import agreements
+from apcli.stages.report.agreement import agreements_of
 from apcli.stages.report.experiment import Report
 
 
@@ -19,12 +19,12 @@ def order_csv(report: Report) -> str:
     """A line per measure, PD, moment and set of runs: Kendall's tau-b with its interval, and the pairs counted."""
     rows = []
     for group in report.groups:
-        for a in agreements(group):
+        for a in agreements_of(group):
             low, high = a.interval or (None, None)
             named = {"model": group.model, "data": group.data, "moment": a.moment, "pd": a.target.words}
-            found = {"sparsity": a.sparsity, "measure": a.measure.label, "runs": a.cells, "tau": a.tau}
+            compared = {"sparsity": a.sparsity, "measure": a.measure.label, "runs": a.cells, "tau": a.tau}
             counts = {"agree": a.agree, "break": len(a.broken), "tied": a.tied}
-            rows.append({**named, **found, "tau_low": low, "tau_high": high, **counts})
+            rows.append({**named, **compared, "tau_low": low, "tau_high": high, **counts})
     return _csv(rows) if rows else ""
 
 

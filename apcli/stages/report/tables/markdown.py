@@ -2,7 +2,7 @@
 
 from apcli.figures import FIGURES
 from apcli.stages.report import accuracies
-from apcli.stages.report.agreement import agreements
+from apcli.stages.report.agreement import agreements_of
 from apcli.stages.report.experiment import Report
 from apcli.stages.report.ranking import rankings, sentences
 from apcli.stages.report.tables import text_tables
@@ -14,14 +14,17 @@ def to_markdown(report: Report) -> str:
     """Title, words, tables and caveats; one section per model and data set."""
     parts = [f"# Pruning report: {_plain(report.title)}"]
     for group in report.groups:
-        found = agreements(group)
-        parts += [f"## {_plain(group.title)}", "\n".join(f"- {_plain(sentence)}" for sentence in verdict(group, found))]
+        agreements = agreements_of(group)
+        parts += [
+            f"## {_plain(group.title)}",
+            "\n".join(f"- {_plain(sentence)}" for sentence in verdict(group, agreements)),
+        ]
         parts += [f"> {_plain(note)}" for note in group.notes]
         parts += ["### Runs", *(_markdown(table) for table in text_tables.runs_tables(group))]
         if accuracies.compared(group):
             table = text_tables.accuracy_table(group)
             parts += [f"### {FIGURES.row('accuracy').title}", _plain(table.caption), _markdown(table)]
-        made = rankings(found)
+        made = rankings(agreements)
         if made:
             parts += [
                 f"### {FIGURES.row('ranking').title}",
@@ -29,8 +32,8 @@ def to_markdown(report: Report) -> str:
             ]
             parts.append(_markdown(text_tables.ranking_table(group, made)))
         tables = {
-            "Order agreement: τ, its interval, pairs of runs that agree": text_tables.order_table(group, found),
-            "Pairs that break the order": text_tables.broken_table(group, found),
+            "Order agreement: τ, its interval, pairs of runs that agree": text_tables.order_table(group, agreements),
+            "Pairs that break the order": text_tables.broken_table(group, agreements),
             text_tables.BOUNDS: text_tables.bounds_table(group),
         }
         for title, table in tables.items():

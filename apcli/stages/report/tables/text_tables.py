@@ -93,12 +93,12 @@ def bounds_table(group: Group) -> TextTable:
     return TextTable(caption, ["measure", "run", "KL, nats", "TV at least", "TV at most"], rows)
 
 
-def order_table(group: Group, found: Sequence[Agreement]) -> TextTable:
+def order_table(group: Group, agreements: Sequence[Agreement]) -> TextTable:
     """tau-b with its interval, and agreeing pairs: a row per set of runs and measure, a column per moment and PD."""
-    columns = list(dict.fromkeys((a.moment, a.target.label) for a in found))
+    columns = list(dict.fromkeys((a.moment, a.target.label) for a in agreements))
     head = ["runs compared", "measure", *(f"{target}, {moment_name(group, moment)}" for moment, target in columns)]
     rows: dict[tuple[str, str], dict[tuple[str, str], str]] = {}
-    for a in sorted(found, key=lambda a: -1.0 if a.sparsity is None else a.sparsity):
+    for a in sorted(agreements, key=lambda a: -1.0 if a.sparsity is None else a.sparsity):
         which = "all" if a.sparsity is None else f"sparsity {a.sparsity:g}"
         cell = f"{a.words} · {a.agree} of {a.pairs}"
         rows.setdefault((which, a.measure.label), {})[a.moment, a.target.label] = cell
@@ -109,12 +109,12 @@ def order_table(group: Group, found: Sequence[Agreement]) -> TextTable:
     return TextTable(caption, head, [[which, join(measures), *cells] for (which, *cells), measures in same.items()])
 
 
-def broken_table(group: Group, found: Sequence[Agreement]) -> TextTable:
+def broken_table(group: Group, agreements: Sequence[Agreement]) -> TextTable:
     """The pairs of runs that AP and PD order oppositely, with both PDs and every AP that breaks the order."""
     head = ["when", "against", "smaller AP", "its PD", "larger AP", "its PD", "the PDs differ", "AP of the two"]
     words = {True: "within the seeds’ spread", False: "beyond the seeds’ spread", None: "one seed: spread unknown"}
     rows: dict[tuple[str, ...], list[str]] = {}
-    for a in found:
+    for a in agreements:
         for pair in a.broken if a.sparsity is None else ():
             sides = [text for cell in (pair.low, pair.high) for text in (cell.name, number(cell.pd.mean))]
             row = (moment_name(group, a.moment), a.target.label, *sides, words[pair.within_spread])
@@ -146,8 +146,8 @@ def _moved(run: Run, states: Mapping[str, str]) -> str:
 
 
 def _highest(runs: Sequence[Run]) -> str:
-    found = {run.method: round(accuracy.mean, 2) for run in runs if (accuracy := run.accuracy("pruned"))}
-    return ", ".join(method for method, value in found.items() if value == max(found.values())) or UNKNOWN
+    accuracies = {run.method: round(accuracy.mean, 2) for run in runs if (accuracy := run.accuracy("pruned"))}
+    return ", ".join(method for method, value in accuracies.items() if value == max(accuracies.values())) or UNKNOWN
 
 
 def _accuracies(run: Run) -> list[str]:

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from studies import only_group
 
-from apcli.stages.report.agreement import agreements
+from apcli.stages.report.agreement import agreements_of
 from apcli.stages.report.page.tiles import facts, tiles
 
 
@@ -23,13 +23,13 @@ def test_many_layers_are_counted(make_grid):
 
 def test_a_tile_for_each_of_few_measures_and_the_accuracies(small):
     group = only_group(small)
-    found = agreements(group)
-    shown = tiles(group, found)
+    agreements = agreements_of(group)
+    shown = tiles(group, agreements)
     assert [tile.name for tile in shown] == [
         *(f"{measure.label} after fine-tuning" for measure in group.measures),
         *("Dense network", "Pruned networks"),
     ]
-    overall = next(a for a in found if a.sparsity is None)
+    overall = next(a for a in agreements if a.sparsity is None)
     assert shown[0].big == f"τ {overall.tau:.2f}"
     assert shown[0].small.startswith(f"{overall.agree} of 15 pairs in the order of PD (test loss); ")
     dense = statistics.fmean({r.dense.sha256: r.metrics.dense.test.accuracy for r in small}.values())
@@ -40,8 +40,10 @@ def test_a_tile_for_each_of_few_measures_and_the_accuracies(small):
 
 def test_of_many_measures_the_best_and_ap2_have_a_tile(twelve_measures):
     group = only_group(twelve_measures)
-    found = agreements(group)
-    best, ap2, *_ = tiles(group, found)
-    assert best.name.endswith(f"the best of {len({a.measure for a in found if a.sparsity is None})}")
-    assert best.big == f"τ {max(a.tau for a in found if a.sparsity is None and a.target == found[0].target):.2f}"
+    agreements = agreements_of(group)
+    best, ap2, *_ = tiles(group, agreements)
+    assert best.name.endswith(f"the best of {len({a.measure for a in agreements if a.sparsity is None})}")
+    assert (
+        best.big == f"τ {max(a.tau for a in agreements if a.sparsity is None and a.target == agreements[0].target):.2f}"
+    )
     assert ap2.name.startswith("AP2 ")

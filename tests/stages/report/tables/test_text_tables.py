@@ -2,7 +2,7 @@
 
 from studies import only_group
 
-from apcli.stages.report.agreement import agreements
+from apcli.stages.report.agreement import agreements_of
 from apcli.stages.report.ranking import rankings
 from apcli.stages.report.tables.text_tables import (
     bounds_table,
@@ -33,7 +33,7 @@ def test_many_measures_have_a_table_of_their_own(twelve_measures):
 
 def test_ranking_rows_stand_in_the_order_of_their_tau(twelve_measures):
     group = only_group(twelve_measures)
-    made = rankings(agreements(group))
+    made = rankings(agreements_of(group))
     table = ranking_table(group, made)
     assert len(table.rows) == sum(len(ranking.places) for ranking in made)
     taus = [float(row[3].replace("−", "-")) for row in table.rows[: len(made[0].places)]]
@@ -43,9 +43,9 @@ def test_ranking_rows_stand_in_the_order_of_their_tau(twelve_measures):
 
 def test_order_rows_say_how_many_pairs_agree(small):
     group = only_group(small)
-    found = agreements(group)
-    table = order_table(group, found)
-    overall = next(a for a in found if a.sparsity is None)
+    agreements = agreements_of(group)
+    table = order_table(group, agreements)
+    overall = next(a for a in agreements if a.sparsity is None)
     assert table.rows[0][0] == "all"
     assert overall.measure.label in table.rows[0][1]
     assert table.rows[0][2] == f"{overall.words} · {overall.agree} of {overall.pairs}"
@@ -54,9 +54,9 @@ def test_order_rows_say_how_many_pairs_agree(small):
 
 def test_broken_pairs_are_those_of_all_runs(twelve_measures):
     group = only_group(twelve_measures)
-    found = agreements(group)
-    table = broken_table(group, found)
-    pairs = {(a.moment, a.target.label, p.names) for a in found if a.sparsity is None for p in a.broken}
+    agreements = agreements_of(group)
+    table = broken_table(group, agreements)
+    pairs = {(a.moment, a.target.label, p.names) for a in agreements if a.sparsity is None for p in a.broken}
     assert len(table.rows) == len(pairs) > 0
     assert {row[6] for row in table.rows} == {"one seed: spread unknown"}
 
