@@ -7,7 +7,7 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from apcli.api import describe, divergence, finetune, prune, report, report_html, train
+    from apcli.api.functions import describe, divergence, finetune, plan, prune, report, report_html, train
     from apcli.checkpoints.checkpoint import Checkpoint
     from apcli.errors import ApcliError, UsageError, VerificationError
 
@@ -21,6 +21,7 @@ __all__ = [
     "describe",
     "divergence",
     "finetune",
+    "plan",
     "prune",
     "report",
     "report_html",
@@ -28,7 +29,10 @@ __all__ = [
 ]
 
 _HOMES = {
-    **dict.fromkeys(("train", "prune", "finetune", "divergence", "report", "report_html", "describe"), "apcli.api"),
+    **dict.fromkeys(
+        ("train", "prune", "plan", "finetune", "divergence", "report", "report_html", "describe"),
+        "apcli.api.functions",
+    ),
     **dict.fromkeys(("ApcliError", "UsageError", "VerificationError"), "apcli.errors"),
     "Checkpoint": "apcli.checkpoints.checkpoint",
 }

@@ -16,7 +16,6 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -170,9 +169,6 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.mark.long
 @pytest.mark.parametrize("block", RUN, ids=name_of)
 def test_the_block_runs_and_prints_what_it_says(block: Block, path: str, tmp_path: Path) -> None:
-    if block.language == "python" and find_spec("apcli.api") is None:
-        pytest.skip("stages cannot be called from Python yet")
-
     def run(*words: str) -> str:
         done = subprocess.run(
             words,

@@ -64,7 +64,8 @@ HEAVY = {"torch", "torchvision", "timm", "numpy", "scipy", "matplotlib", "pyro",
 LIGHT = [
     *[
         "apcli",
-        "apcli.api",
+        "apcli.api.functions",
+        "apcli.api.runs",
         "apcli.errors",
         "apcli.records.lines",
         "apcli.records.divergence",

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, TypeGuard
 
-from apcli import api
+from apcli.api import runs
 from apcli.cli.options import shared
 from apcli.cli.options.expanded import Options, with_options
 from apcli.cli.options.network import DATA, INPUTS
@@ -64,7 +64,7 @@ def divergence(
     terminal.start(quiet)
     config = config_of(DivergenceConfig, options)
     with terminal.progress() as tell:
-        for before, after, records in api.divergence_each(config, _pairs(checkpoints or [], dense), tell):
+        for before, after, records in runs.divergence(config, _pairs(checkpoints or [], dense), tell):
             if stdout.wants_table(as_json):
                 records_of_pair = list(records)
                 tell("")

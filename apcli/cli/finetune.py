@@ -4,8 +4,8 @@ from typing import Annotated
 
 import typer
 
-from apcli import api
 from apcli.allocations import SPARSITY_SCHEDULES
+from apcli.api import runs
 from apcli.cli import results
 from apcli.cli.options import shared
 from apcli.cli.options.expanded import Options, with_options
@@ -78,5 +78,5 @@ def finetune(
     config = config_of(FinetuneConfig, options)
     arguments = checkpoints or []
     with results.outputs(output, overwrite, arguments) as (places, send), terminal.progress() as tell:
-        for path in api.finetune_each(config, stdin.checkpoints_in(arguments), places, tell):
+        for path in runs.finetune(config, stdin.checkpoints_in(arguments), places, tell):
             send(path)

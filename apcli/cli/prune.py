@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from apcli import api
 from apcli.allocations import SCOPES
+from apcli.api import runs
 from apcli.cli import results
 from apcli.cli.options import shared
 from apcli.cli.options.expanded import Options, with_options
@@ -109,9 +109,9 @@ def prune(
     with results.outputs(output, overwrite, arguments) as (places, send), terminal.progress() as tell:
         sources = stdin.checkpoints_in(arguments)
         if dry_run:
-            _emit_plans(api.plans_each(config, sources, places, tell), as_json, by_layer=not quiet)
+            _emit_plans(runs.plan(config, sources, places, tell), as_json, by_layer=not quiet)
             return
-        for path in api.prune_each(config, sources, places, tell):
+        for path in runs.prune(config, sources, places, tell):
             tell("")
             send(path)
 

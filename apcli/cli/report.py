@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from apcli import api
+from apcli.api import functions, runs
 from apcli.cli.options import shared
 from apcli.cli.options.expanded import Options, with_options
 from apcli.cli.streams import stdin, stdout, terminal
@@ -73,9 +73,9 @@ def report(
     if output == "-":
         if formats not in (None, "html"):
             raise UsageError(f"--output - prints one HTML page: --format {formats} needs a file name")
-        stdout.emit_line(api.report_html(records))
+        stdout.emit_line(functions.report_html(records))
         return
-    for path in api.report(records, output=output, format=formats, overwrite=overwrite):
+    for path in functions.report(records, output=output, format=formats, overwrite=overwrite):
         stdout.emit_path(path)
 
 
@@ -84,6 +84,6 @@ def _describe(arguments: list[str], config: CostsConfig, as_json: bool) -> None:
     from apcli.stages.describe.description import to_text
 
     with terminal.progress() as tell:
-        for description in api.describe_each(config, stdin.checkpoints_in(arguments), tell):
+        for description in runs.describe(config, stdin.checkpoints_in(arguments), tell):
             tell("")
             stdout.emit_line(lines.dump(description.to_json()) if as_json else terminal.printable(to_text(description)))

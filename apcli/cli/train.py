@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from apcli import api
+from apcli.api import runs
 from apcli.cli import results
 from apcli.cli.options import shared
 from apcli.cli.options.expanded import Options, with_options
@@ -46,5 +46,5 @@ def train(
     terminal.start(quiet)
     config = config_of(TrainConfig, {"model": model, **options})
     with results.outputs(output, overwrite, []) as (places, send), terminal.progress() as tell:
-        for path in api.train_each(config, places, tell):
+        for path in runs.train(config, places, tell):
             send(path)

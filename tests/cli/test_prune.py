@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+import apcli
+
 HEAVY = {"torch", "torchvision", "timm", "scipy", "matplotlib"}
 
 
@@ -136,12 +138,15 @@ def test_refused_on_one_line_and_nothing_is_written(shell, a, options, words):
     shell.refuses(f"prune a {options}", 2, *words)
 
 
-def test_a_dry_run_prints_plans_and_makes_nothing(shell, a):
+def test_a_dry_run_prints_plans_and_makes_nothing(shell, a, monkeypatch):
     command = "prune a --method lowest,random --sparsity 0.5,0.9 --seeds 0,1"
     before = {path.name for path in shell.folder.iterdir()}
     dry = shell(f"{command} --dry-run")
     assert (dry.code, {path.name for path in shell.folder.iterdir()}) == (0, before)
     assert {record["state"] for record in dry.records} == {"to be written"}
+    monkeypatch.chdir(shell.folder)
+    plans = apcli.plan("a", method=["lowest", "random"], sparsity=[0.5, 0.9], seeds=[0, 1])
+    assert [plan.to_json() for plan in plans] == dry.records
     made = shell(command)
     assert [record["path"] for record in dry.records] == made.lines
     again = shell(f"{command} --dry-run")

@@ -11,7 +11,7 @@ import torch
 from matplotlib.figure import Figure
 from safetensors.torch import load_file, save_file
 
-from apcli import api
+import apcli
 from apcli.criteria import METHODS
 from apcli.errors import UsageError
 from apcli.figures import FIGURES, FigureRow
@@ -101,7 +101,7 @@ REMARK = row(Row, "remark", Remark)
 def files(tmp_path):
     draw = torch.Generator().manual_seed(0)
     save_file({"fc.weight": 0.05 * torch.randn(6, 8, generator=draw)}, tmp_path / "net.safetensors")
-    (pruned,) = api.prune(tmp_path / "net.safetensors", sparsity=0.25, output=tmp_path / "pruned.safetensors")
+    (pruned,) = apcli.prune(tmp_path / "net.safetensors", sparsity=0.25, output=tmp_path / "pruned.safetensors")
     return tmp_path / "net.safetensors", pruned.path
 
 
@@ -111,12 +111,12 @@ def moved(files):
 
 
 def records(files, **options):
-    return list(api.divergence(*files, level="network", **options))
+    return list(apcli.divergence(*files, level="network", **options))
 
 
 def test_a_criterion(files, tmp_path):
     with METHODS.adding(CRITERION):
-        (pruned,) = api.prune(files[0], method="odd-first", sparsity=0.1, output=tmp_path / "odd.safetensors")
+        (pruned,) = apcli.prune(files[0], method="odd-first", sparsity=0.1, output=tmp_path / "odd.safetensors")
     weights = load_file(files[0])["fc.weight"].numpy().ravel()
     gone = load_file(pruned.path)["fc.weight"].numpy().ravel() == 0
     odd = weights.view(np.uint32) % 2 == 1
@@ -124,7 +124,7 @@ def test_a_criterion(files, tmp_path):
     assert odd[gone].all()
     assert pruned.path.name == "odd.safetensors"
     with pytest.raises(UsageError, match="unknown method 'odd-first'"):
-        api.prune(files[0], method="odd-first", sparsity=0.1)
+        apcli.prune(files[0], method="odd-first", sparsity=0.1)
 
 
 def test_a_measure_has_its_closed_form_its_draws_its_unit_and_its_sums(files):
@@ -154,17 +154,17 @@ def test_a_distribution_and_a_covariance(files):
         assert near.value == pytest.approx(square / 2 / 16, rel=1e-12)
         assert near.params["closer"] == 4.0
         assert wide.value == pytest.approx(float((difference**2 / variance).sum()) / 2 / 4, rel=1e-12)
-        page = api.report_html([plain, near, wide])
+        page = apcli.report_html([plain, near, wide])
         assert "AP3 half-as-far" in page
         assert "is twice as wide." in page
 
 
 def test_a_covariance_of_the_pruned_weights_is_measured_for_each_file(files, tmp_path):
     dense, _ = moved(files)
-    (other,) = api.prune(files[0], sparsity=0.5, output=tmp_path / "other.safetensors")
+    (other,) = apcli.prune(files[0], sparsity=0.5, output=tmp_path / "other.safetensors")
     with COVARIANCES.adding(OWN_VARIANCE):
         found = list(
-            api.divergence(*files[1:], other, dense=files[0], dist="gaussian:cov=own-variance", level="network")
+            apcli.divergence(*files[1:], other, dense=files[0], dist="gaussian:cov=own-variance", level="network")
         )
     for record, file in zip(found, (files[1], other.path), strict=True):
         pruned = load_file(file)["fc.weight"].double().numpy()
@@ -175,10 +175,10 @@ def test_a_covariance_of_the_pruned_weights_is_measured_for_each_file(files, tmp
 @pytest.mark.slow
 def test_a_figure(files):
     with FIGURES.adding(DOT):
-        page = api.report_html(records(files))
+        page = apcli.report_html(records(files))
     assert "<h2>A dot</h2>" in page
     assert "<figcaption>from outside</figcaption>" in page
-    assert "A dot" not in api.report_html(records(files))
+    assert "A dot" not in apcli.report_html(records(files))
 
 
 @pytest.mark.slow
@@ -191,7 +191,7 @@ def test_a_record_kind(files, caplog):
         assert list(documented(REMARK.load()))[-1] == ("words", "text", "what it says")
         with pytest.raises(Exception, match="f, line 1 has words 3: expected text"):
             list(lines.load(['{"kind": "remark", "version": 3, "words": 3}'], "f"))
-        api.report_html([remark, *records(files)])
+        apcli.report_html([remark, *records(files)])
         assert "1 record of kind remark left out: the report has no section for that kind" in caplog.messages
     with pytest.raises(Exception, match="unknown kind 'remark': expected one of divergence"):
         list(lines.load([line], "f"))

@@ -1,8 +1,7 @@
 """The stages as Python calls them: ``import apcli; apcli.prune("model.safetensors", sparsity=0.5)``.
 
-Keywords, defaults and errors are those of the command line, whose commands call the functions named ``..._each``: they
-accept inputs as they arrive, and yield each result as soon as it is complete. Messages go to the logger ``apcli``.
-A stage is imported when it runs, so that the package and its help load quickly.
+Keywords, defaults and errors are those of the command line. Messages go to the logger ``apcli``. A stage is imported
+when it runs, so that the package loads quickly.
 """
 
 import os
@@ -11,6 +10,7 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
+from apcli.api import runs
 from apcli.configs.describe import CostsConfig
 from apcli.configs.divergence import DivergenceConfig
 from apcli.configs.keywords import (
@@ -28,7 +28,6 @@ from apcli.configs.prune import PruneConfig
 from apcli.configs.training import FinetuneConfig, TrainConfig
 from apcli.configs.values import config_of, text
 from apcli.errors import UsageError
-from apcli.progress import Tell
 from apcli.registry.tables import split_list
 
 if TYPE_CHECKING:
@@ -38,7 +37,6 @@ if TYPE_CHECKING:
     from apcli.stages.describe.facts import Description
     from apcli.stages.outputs import Outputs
     from apcli.stages.prune.dry_run import Planned
-    from apcli.stages.prune.network import NetworkScores
 
 # ---- train
 
@@ -63,16 +61,7 @@ def train(
     'fc5-digits.safetensors'
     """
     config = config_of(TrainConfig, {"model": model, **keywords})
-    return _read(train_each(config, _outputs(output, overwrite), _silent))
-
-
-def train_each(config: TrainConfig, outputs: "Outputs", tell: Tell) -> Iterator[Path]:
-    """Train a network for each seed; yields each file's path."""
-    from apcli.stages.train import train
-    from apcli.training.processes import joined
-
-    with joined(config.loop.device) as ranks:
-        yield from train(config, outputs, tell, ranks)
+    return _read(runs.train(config, _outputs(output, overwrite), _silent))
 
 
 # ---- prune
@@ -101,39 +90,33 @@ def prune(
 
     config = config_of(PruneConfig, keywords)
     sources = opened(checkpoints)
-    return _read(prune_each(config, sources, _outputs(output, overwrite, len(sources)), _silent))
+    return _read(runs.prune(config, sources, _outputs(output, overwrite, len(sources)), _silent))
 
 
-def prune_each(config: PruneConfig, sources: "Iterable[Checkpoint]", outputs: "Outputs", tell: Tell) -> Iterator[Path]:
-    """Prune checkpoints as they arrive; yields each file's path."""
-    from apcli.stages.prune.stage import prune
+@with_keywords(PruneKeywords, PruneConfig)
+def plan(
+    *checkpoints: Files, output: File | None = None, overwrite: bool = False, **keywords: Unpack[PruneKeywords]
+) -> "list[Planned]":
+    """What ``prune`` would make, as ``apcli prune --dry-run`` prints it; reads no data set, and writes nothing.
 
-    networks = _checked_networks(config, outputs, tell)
-    for source in sources:
-        yield from prune(source, config, outputs, networks)
+    Args:
+        checkpoints: paths, ``Checkpoint`` objects, or iterables of these.
+        output: the file, or the folder; default: beside each input.
 
+    Raises:
+        UsageError: a value makes no sense, or the layers cannot give what is asked for.
+        ApcliError: a weight is NaN or Inf.
 
-def plans_each(
-    config: PruneConfig, sources: "Iterable[Checkpoint]", outputs: "Outputs", tell: Tell
-) -> "Iterator[Planned]":
-    """What ``prune_each`` would make of checkpoints as they arrive; reads no data set, and writes nothing."""
-    from apcli.stages.prune.dry_run import dry_run
+    >>> for planned in apcli.plan(dense, sparsity=[0.9, 0.95]):
+    ...     print(planned.path, planned.state)
+    fc5-digits.lowest-0.9.safetensors kept
+    fc5-digits.lowest-0.95.safetensors to be written
+    """
+    from apcli.checkpoints.reading import opened
 
-    networks = _checked_networks(config, outputs, tell)
-    for source in sources:
-        yield from dry_run(source, config, outputs, networks)
-
-
-def _checked_networks(config: PruneConfig, outputs: "Outputs", tell: Tell) -> "NetworkScores | None":
-    """Check a request before anything is read; what runs the networks, where it needs them (imports torch)."""
-    from apcli.stages.prune.requests import check, needs_network
-
-    check(config, outputs)
-    if not needs_network(config):
-        return None
-    from apcli.stages.prune.network import NetworkScores
-
-    return NetworkScores(config, tell)
+    config = config_of(PruneConfig, keywords)
+    sources = opened(checkpoints)
+    return list(runs.plan(config, sources, _outputs(output, overwrite, len(sources)), _silent))
 
 
 # ---- finetune
@@ -165,20 +148,7 @@ def finetune(
 
     config = config_of(FinetuneConfig, keywords)
     sources = opened(checkpoints)
-    return _read(finetune_each(config, sources, _outputs(output, overwrite, len(sources)), _silent))
-
-
-def finetune_each(
-    config: FinetuneConfig, sources: "Iterable[Checkpoint]", outputs: "Outputs", tell: Tell
-) -> Iterator[Path]:
-    """Fine-tune checkpoints as they arrive; yields each file's path."""
-    from apcli.stages.finetune import Finetuner
-    from apcli.training.processes import joined
-
-    with joined(config.loop.device) as ranks:
-        finetuner = Finetuner(config, outputs, tell, ranks)
-        for source in sources:
-            yield finetuner.finetune(source)
+    return _read(runs.finetune(config, sources, _outputs(output, overwrite, len(sources)), _silent))
 
 
 # ---- divergence
@@ -208,28 +178,8 @@ def divergence(
     config = config_of(DivergenceConfig, keywords)
     sources = opened(checkpoints)
     pairs = pairs_of(sources, None if dense is None else text("--dense", dense), pair=len(sources) == 2)
-    measured = divergence_each(config, pairs, _silent)
+    measured = runs.divergence(config, pairs, _silent)
     return chain.from_iterable(records for _, _, records in measured)
-
-
-def divergence_each(
-    config: DivergenceConfig, pairs: "Iterable[tuple[Checkpoint, Checkpoint]]", tell: Tell
-) -> "Iterator[tuple[Checkpoint, Checkpoint, Iterator[DivergenceRecord]]]":
-    """Measure pairs, dense and pruned, as they arrive; gives each pair with an iterator of its records.
-
-    Raises:
-        UsageError: the request makes no sense: at once, before anything is read.
-    """
-    from apcli.stages.divergence.choices import needs_data
-    from apcli.stages.divergence.stage import Divergences
-
-    on_data = None
-    if needs_data(config):
-        from apcli.projections.network import DataProjections
-
-        on_data = DataProjections(config, tell)
-    divergences = Divergences(config, on_data, tell)
-    return ((before, after, divergences.records(before, after)) for before, after in pairs)
 
 
 # ---- report
@@ -315,26 +265,8 @@ def describe(checkpoint: File, **keywords: Unpack[CostsKeywords]) -> "Descriptio
     from apcli.checkpoints.reading import opened
 
     config = config_of(CostsConfig, keywords)
-    (description,) = describe_each(config, opened([checkpoint]), _silent)
+    (description,) = runs.describe(config, opened([checkpoint]), _silent)
     return description
-
-
-def describe_each(config: CostsConfig, sources: "Iterable[Checkpoint]", tell: Tell) -> "Iterator[Description]":
-    """Describe checkpoints as they arrive; one that has lost zeros ends it, after its description."""
-    from apcli.checkpoints.verification import verify_zeros
-    from apcli.stages.describe.description import describe
-
-    costs = None
-    for checkpoint in sources:
-        description = describe(checkpoint, config)
-        if config.wants_network and description.macs_reason is None:
-            if costs is None:
-                from apcli.stages.describe.costs import NetworkCosts  # imports torch: only where a network is known
-
-                costs = NetworkCosts(config, tell)
-            description = costs.extend(description, checkpoint)
-        yield description
-        verify_zeros(checkpoint)
 
 
 # ---- files

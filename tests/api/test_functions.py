@@ -13,11 +13,10 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 import apcli
-from apcli import api
 from apcli.cli import divergence, finetune, prune, report, train
 from apcli.configs import keywords
 
-FUNCTIONS = ("train", "prune", "finetune", "divergence", "report", "report_html", "describe")
+FUNCTIONS = ("train", "prune", "plan", "finetune", "divergence", "report", "report_html", "describe")
 # A command's parameters that a function has under another name, or has no use for.
 SAID = {"inputs": "records", "formats": "format"}
 OF_THE_COMMAND_LINE = {"quiet", "as_json", "dry_run"}
@@ -39,7 +38,7 @@ def test_the_examples_run_one_after_another(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     names: dict[str, Any] = {}
     for function in FUNCTIONS:
-        text = inspect.getdoc(getattr(api, function))
+        text = inspect.getdoc(getattr(apcli, function))
         example = doctest.DocTestParser().get_doctest(text or "", names, function, None, None)
         assert example.examples, function
         runner = doctest.DocTestRunner(verbose=False)
@@ -73,6 +72,7 @@ def keywords_of(function: Callable[..., Any], renamed: dict[str, str]) -> dict[s
     [
         (train.train, ["train"]),
         (prune.prune, ["prune"]),
+        (prune.prune, ["plan"]),
         (finetune.finetune, ["finetune"]),
         (divergence.divergence, ["divergence"]),
         (report.report, ["report", "describe"]),
@@ -80,7 +80,7 @@ def keywords_of(function: Callable[..., Any], renamed: dict[str, str]) -> dict[s
 )
 def test_commands_and_functions_take_the_same(command, functions):
     given = keywords_of(command, SAID)
-    taken = {key: value for name in functions for key, value in keywords_of(getattr(api, name), {}).items()}
+    taken = {key: value for name in functions for key, value in keywords_of(getattr(apcli, name), {}).items()}
     for positional in ("model", "checkpoints", "checkpoint", "records"):
         if taken.get(positional) is inspect.Parameter.empty:
             del taken[positional]
@@ -93,13 +93,14 @@ def test_commands_and_functions_take_the_same(command, functions):
     [
         ("train", keywords.TrainKeywords),
         ("prune", keywords.PruneKeywords),
+        ("plan", keywords.PruneKeywords),
         ("finetune", keywords.FinetuneKeywords),
         ("divergence", keywords.DivergenceKeywords),
         ("describe", keywords.CostsKeywords),
     ],
 )
 def test_every_keyword_has_a_type(function, kind):
-    parameters = inspect.signature(getattr(api, function)).parameters
+    parameters = inspect.signature(getattr(apcli, function)).parameters
     assert parameters.keys() >= set(kind.__annotations__)
     assert all(parameter.annotation is not inspect.Parameter.empty for parameter in parameters.values())
 
@@ -110,6 +111,16 @@ def test_a_list_is_a_list_or_text(dense, sparsity):
         "dense.lowest-0.5.safetensors",
         "dense.lowest-0.75.safetensors",
     ]
+
+
+def test_a_plan_makes_nothing(dense):
+    [kept] = apcli.prune(dense, sparsity=0.5)
+    plans = apcli.plan(dense, sparsity=[0.5, 0.75])
+    assert [(plan.path, plan.state, plan.removed) for plan in plans] == [
+        ("dense.lowest-0.5.safetensors", "kept", 40),
+        ("dense.lowest-0.75.safetensors", "to be written", 60),
+    ]
+    assert sorted(Path().iterdir()) == [kept.path, dense]
 
 
 def test_a_checkpoint_is_a_path(dense):
@@ -167,10 +178,14 @@ def test_a_report_is_files_or_a_page(dense):
     ],
 )
 def test_a_wrong_call_is_refused_and_writes_nothing(dense, options, words):
-    with pytest.raises(apcli.UsageError) as error:
-        apcli.prune(dense, **options)
-    assert words in str(error.value)
-    assert "\n" not in str(error.value)
+    said = []
+    for function in (apcli.prune, apcli.plan):
+        with pytest.raises(apcli.UsageError) as error:
+            function(dense, **options)
+        said.append(str(error.value))
+    assert said[0] == said[1]
+    assert words in said[0]
+    assert "\n" not in said[0]
     assert [path.name for path in Path().iterdir()] == ["dense.safetensors"]
 
 

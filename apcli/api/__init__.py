@@ -1,0 +1,1 @@
+"""How a stage is called, from Python and by the command line."""

@@ -1,0 +1,111 @@
+"""Runs of the stages: checkpoints as they arrive, and each result as soon as it is complete.
+
+The functions of this package and the commands of ``apcli.cli`` call them. A stage is imported when it runs, so that the
+package and its help load quickly.
+"""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from apcli.configs.describe import CostsConfig
+from apcli.configs.divergence import DivergenceConfig
+from apcli.configs.prune import PruneConfig
+from apcli.configs.training import FinetuneConfig, TrainConfig
+from apcli.progress import Tell
+
+if TYPE_CHECKING:
+    from apcli.checkpoints.checkpoint import Checkpoint
+    from apcli.records.divergence import DivergenceRecord
+    from apcli.stages.describe.facts import Description
+    from apcli.stages.outputs import Outputs
+    from apcli.stages.prune.dry_run import Planned
+    from apcli.stages.prune.network import NetworkScores
+
+
+def train(config: TrainConfig, outputs: "Outputs", tell: Tell) -> Iterator[Path]:
+    """Train a network for each seed; yields each file's path."""
+    from apcli.stages import train as stage
+    from apcli.training.processes import joined
+
+    with joined(config.loop.device) as ranks:
+        yield from stage.train(config, outputs, tell, ranks)
+
+
+def prune(config: PruneConfig, sources: "Iterable[Checkpoint]", outputs: "Outputs", tell: Tell) -> Iterator[Path]:
+    """Prune checkpoints as they arrive; yields each file's path."""
+    from apcli.stages.prune import stage
+
+    networks = _checked_networks(config, outputs, tell)
+    for source in sources:
+        yield from stage.prune(source, config, outputs, networks)
+
+
+def plan(config: PruneConfig, sources: "Iterable[Checkpoint]", outputs: "Outputs", tell: Tell) -> "Iterator[Planned]":
+    """What ``prune`` would make of checkpoints as they arrive; reads no data set, and writes nothing."""
+    from apcli.stages.prune.dry_run import dry_run
+
+    networks = _checked_networks(config, outputs, tell)
+    for source in sources:
+        yield from dry_run(source, config, outputs, networks)
+
+
+def _checked_networks(config: PruneConfig, outputs: "Outputs", tell: Tell) -> "NetworkScores | None":
+    """Check a request before anything is read; what runs the networks, where it needs them (imports torch)."""
+    from apcli.stages.prune.requests import check, needs_network
+
+    check(config, outputs)
+    if not needs_network(config):
+        return None
+    from apcli.stages.prune.network import NetworkScores
+
+    return NetworkScores(config, tell)
+
+
+def finetune(config: FinetuneConfig, sources: "Iterable[Checkpoint]", outputs: "Outputs", tell: Tell) -> Iterator[Path]:
+    """Fine-tune checkpoints as they arrive; yields each file's path."""
+    from apcli.stages.finetune import Finetuner
+    from apcli.training.processes import joined
+
+    with joined(config.loop.device) as ranks:
+        finetuner = Finetuner(config, outputs, tell, ranks)
+        for source in sources:
+            yield finetuner.finetune(source)
+
+
+def divergence(
+    config: DivergenceConfig, pairs: "Iterable[tuple[Checkpoint, Checkpoint]]", tell: Tell
+) -> "Iterator[tuple[Checkpoint, Checkpoint, Iterator[DivergenceRecord]]]":
+    """Measure pairs, dense and pruned, as they arrive; gives each pair with an iterator of its records.
+
+    Raises:
+        UsageError: the request makes no sense: at once, before anything is read.
+    """
+    from apcli.stages.divergence.choices import needs_data
+    from apcli.stages.divergence.stage import Divergences
+
+    on_data = None
+    if needs_data(config):
+        from apcli.projections.network import DataProjections
+
+        on_data = DataProjections(config, tell)
+    divergences = Divergences(config, on_data, tell)
+    return ((before, after, divergences.records(before, after)) for before, after in pairs)
+
+
+def describe(config: CostsConfig, sources: "Iterable[Checkpoint]", tell: Tell) -> "Iterator[Description]":
+    """Describe checkpoints as they arrive; one that has lost zeros ends it, after its description."""
+    from apcli.checkpoints.verification import verify_zeros
+    from apcli.stages.describe import description as stage
+
+    costs = None
+    for checkpoint in sources:
+        description = stage.describe(checkpoint, config)
+        if config.wants_network and description.macs_reason is None:
+            if costs is None:
+                from apcli.stages.describe.costs import NetworkCosts  # imports torch: only where a network is known
+
+                costs = NetworkCosts(config, tell)
+            description = costs.extend(description, checkpoint)
+        yield description
+        verify_zeros(checkpoint)
