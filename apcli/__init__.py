@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from apcli.checkpoints.checkpoint import Checkpoint
     from apcli.errors import ApcliError, UsageError, VerificationError
 
-__version__ = "0.1.0"
+__version__ = "0.2.0.dev0"
 __all__ = [
     "ApcliError",
     "Checkpoint",

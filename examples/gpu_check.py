@@ -81,7 +81,7 @@ class Check:
         self.where = device_of(device)
         self.cuda = self.where.type == "cuda"
         self.failed = False
-        loop.Captured = Counting  # type: ignore[misc]
+        loop.Captured = Counting
 
     def say(self, fine: bool, what: str, detail: object = "") -> None:
         self.failed |= not fine
@@ -264,7 +264,7 @@ class Check:
         network = build(spec)
         beside = evaluate(Forward(network, spec), data, 16)["train"]
         there = evaluate(Forward(network.to(self.where), spec), data.to(self.where), 16)["train"]
-        fine = abs(beside["loss"] / there["loss"] - 1) < 1e-5  # type: ignore[operator]
+        fine = abs(beside["loss"] / there["loss"] - 1) < 1e-5
         self.say(fine, "evaluation on the CPU", f"loss {beside['loss']:.6f}, there {there['loss']:.6f}")
 
     def draws(self) -> None:

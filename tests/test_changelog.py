@@ -15,7 +15,8 @@ def test_every_heading_has_a_version_and_the_newest_is_on_top() -> None:
     assert None not in matched, headings
     versions = [tuple(map(int, match.groups()[:3])) for match in matched if match]
     assert versions == sorted(set(versions), reverse=True)
-    assert __version__ in [heading.split()[0] for heading in headings]
+    newest, is_open = headings[0].split()[0], headings[0].endswith("(unreleased)")
+    assert __version__ == (f"{newest}.dev0" if is_open else newest)
     assert [match[4] == "unreleased" for match in matched[1:] if match] == [False] * (len(matched) - 1)
 
 

@@ -1,4 +1,4 @@
-"""The README and docs/: every command in them runs, or a mark says why not and its options are checked.
+"""The README and docs/: every command in them runs, or a mark says why not and it is tried.
 
 Before each fenced ``sh`` or ``python`` block stands one mark:
 
@@ -6,7 +6,8 @@ Before each fenced ``sh`` or ``python`` block stands one mark:
   all that it prints on stdout.
 - ``<!-- test after: COMMAND -->``: the same, after that command.
 - ``<!-- test: reads a file -->``: ``test_docs_format.py`` runs it.
-- ``<!-- not run: REASON -->``: a download, hours of compute, another machine.
+- ``<!-- not run: REASON -->``: a download, hours of compute, another machine. ``test_docs_tried.py`` tries its
+  commands.
 """
 
 import os
@@ -14,68 +15,14 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-import typer
+from pages import BLOCKS, CODE, COMMANDS, PAGES, ROOT, RUN, SHELL, Block, name_of, words_of
 
-from apcli.cli.main import app
-
-ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
-MARK = re.compile(r"<!-- (test|test after: .+|test: reads a file|not run: .+|output) -->")
 README_BYTES = 6 * 1024
-COMMANDS = typer.main.get_command(app).commands
 FOREIGN_OPTIONS = {"--nproc-per-node", "--extra-index-url"}  # torchrun's and pip's
 PROGRAMS = {"pip", "uv", "uvx", "source", "git"}  # taken as they are: such blocks are not run
-
-
-@dataclass(frozen=True)
-class Block:
-    """A fenced block of a page, the mark before it, and the output that the page says it has."""
-
-    page: Path
-    line: int
-    language: str
-    mark: str
-    text: str
-    output: str | None = None
-
-    @property
-    def name(self) -> str:
-        return f"{self.page.name}:{self.line}"
-
-
-def blocks_of(page: Path) -> Iterator[Block]:
-    """The fenced blocks of a page but for outputs, which belong to the block before them."""
-    lines = page.read_text().splitlines()
-    found: list[Block] = []
-    for number, line in enumerate(lines):
-        opened = re.fullmatch(r"( *)```(\w+)", line)
-        if not opened:
-            continue
-        indent = len(opened[1])
-        end = lines.index(f"{opened[1]}```", number)
-        text = "\n".join(inner[indent:] for inner in lines[number + 1 : end])
-        marked = MARK.fullmatch(lines[number - 1].strip())
-        block = Block(page, number + 1, opened[2], marked[1] if marked else "", text)
-        if block.mark == "output":
-            last = found.pop()
-            block = Block(page, last.line, last.language, last.mark, last.text, text)
-        found.append(block)
-    yield from found
-
-
-BLOCKS = [block for page in PAGES for block in blocks_of(page)]
-CODE = [block for block in BLOCKS if block.language in ("sh", "python")]
-SHELL = [block for block in CODE if block.language == "sh"]
-RUN = [block for block in CODE if block.mark == "test" or block.mark.startswith("test after: ")]
-
-
-def name_of(block: Block) -> str:
-    return block.name
 
 
 def test_fences_and_marks_are_all_found() -> None:
@@ -98,27 +45,6 @@ def test_every_command_is_marked(block: Block) -> None:
 def test_most_of_the_pages_run() -> None:
     pages = {block.page.stem for block in RUN}
     assert pages >= {"README", "pruning", "training", "divergence", "report", "python"}
-
-
-def words_of(text: str) -> Iterator[list[str]]:
-    """The commands of a shell script, each a list of words, without redirections and comments."""
-    for line in text.replace("\\\n", " ").splitlines():
-        lexer = shlex.shlex(line, posix=True, punctuation_chars="|;&<>")
-        lexer.whitespace_split = True
-        command: list[str] = []
-        skip = False
-        for word in lexer:
-            if set(word) <= set("|;&"):
-                yield command
-                command = []
-            elif set(word) <= set("<>"):
-                skip = True
-            elif skip:
-                skip = False
-            else:
-                command.append(word)
-        if command:
-            yield command
 
 
 def test_words_are_found() -> None:

@@ -61,3 +61,11 @@ def test_all_commands_are_found() -> None:
     names = [name for name, _, _ in GENERATE["commands"]()]
     assert names[0] == "apcli"
     assert {"apcli train", "apcli prune", "apcli finetune", "apcli divergence", "apcli report"} <= set(names)
+
+
+def test_lines_of_examples_are_kept_apart() -> None:
+    """Typer joins the lines of a paragraph that does not begin with its mark."""
+    for name, command, _ in GENERATE["commands"]():
+        examples = [text for text in command.help.split("\n\n") if text.replace("\b", "").strip().startswith("apcli ")]
+        assert examples, name
+        assert all(text.strip(" ").startswith("\b\n") for text in examples), name

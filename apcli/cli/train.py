@@ -40,8 +40,9 @@ def train(
 ) -> None:
     """Train a dense network; prints the checkpoint's path.
 
-    apcli train resnet20 --data digits --epochs 30
-    apcli train resnet20 --data cifar10 --weights theirs.th --rename linear=fc --epochs 0
+    \b
+      apcli train resnet20 --data digits --epochs 30
+      apcli train resnet20 --data cifar10 --weights theirs.th --rename linear=fc --epochs 0
     """
     terminal.start(quiet)
     config = config_of(TrainConfig, {"model": model, **options})

@@ -79,7 +79,7 @@ def first_images(count: int) -> None:
         whole = load(*arguments, **options)
         return replace(whole, train=whole.train.subset(torch.arange(count)))
 
-    stage.load = fewer  # type: ignore[assignment]
+    stage.load = fewer
 
 
 def main() -> None:

@@ -181,7 +181,7 @@ def ours(case: Case, device: torch.device) -> Callable[[], float]:
 
 def bare(case: Case, device: torch.device) -> Callable[[], float]:
     """The step alone, on one batch."""
-    model = build(spec_of(case)).to(device, memory_format=torch.channels_last).train()
+    model = build(spec_of(case)).to(device).to(memory_format=torch.channels_last).train()
     rate = torch.tensor(0.01, device=device) if device.type == "cuda" else 0.01
     optimiser = torch.optim.SGD(model.parameters(), lr=rate, momentum=0.9, fused=True)
     images = torch.randn(case.batch, 3, case.size, case.size, device=device)
