@@ -81,6 +81,14 @@ def shift_of(difference: Sequence[float], first: Sequence[Sequence[float]], seco
     return Shift(np.log1p(excess), np.ones(len(a), dtype=int), distance, float(np.linalg.norm(a)), traces, bures2)
 
 
+def column_variances(weight: np.ndarray) -> np.ndarray:
+    """The variances of a layer's columns as ``row_samples`` documents them, in plain loops."""
+    count = len(weight)
+    squares = [sum((x - sum(column) / count) ** 2 for x in column) for column in weight.T.tolist()]
+    mean = sum(square / (count - 1) for square in squares) / len(squares)
+    return np.array([(square + mean) / count for square in squares])
+
+
 def _on_the_line(integrand: Callable[[mpmath.mpf], mpmath.mpf], low: mpmath.mpf, high: mpmath.mpf, digits: int):
     step = mpmath.mpf(3.2) / (digits + 15)
     return step * mpmath.fsum(integrand(low + step * k) for k in range(int((high - low) / step) + 1))
@@ -202,3 +210,21 @@ def on_the_line(log_p: Callable[[float], float], log_q: Callable[[float], float]
 
     kl, tv, js, affinity = (integral(which) for which in range(4))
     return {"kl": kl, "tv": tv, "js": js, "bhattacharyya": -math.log(affinity)}
+
+
+def line_integral(
+    integrand: Callable[[float, float], float],
+    log_p: Callable[[float], float],
+    log_q: Callable[[float], float],
+    x: float,
+    reach: float,
+) -> float:
+    """The integral of ``integrand(log p(t), log q(t - x))`` over |t| < sinh(``reach``), in parts between 0 and x."""
+
+    def of(s: float) -> float:
+        t = math.sinh(s)
+        return integrand(log_p(t), log_q(t - x)) * math.cosh(s)
+
+    ends = [-reach, 0.0, math.asinh(x), reach]
+    parts = [part for part in pairwise(ends) if part[0] < part[1]]
+    return math.fsum(integrate.quad(of, *part, epsabs=0, epsrel=1e-12, limit=400)[0] for part in parts)

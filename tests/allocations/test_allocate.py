@@ -5,7 +5,7 @@ import pytest
 from apcli.allocations import SCOPES
 from apcli.allocations.allocate import allocate, leaving_least
 from apcli.allocations.budgets import Sparsity
-from apcli.allocations.units import Context, Unit, least
+from apcli.allocations.units import Context, Unit
 from apcli.errors import UsageError
 from apcli.registry.tables import Choice, Row
 
@@ -66,8 +66,3 @@ def test_the_least_stays_and_a_warning_says_so(caplog):
     caplog.clear()
     assert leaving_least(UNITS, {"conv": 1, "fc": 25}) == {"conv": 1, "fc": 25}
     assert not caplog.records
-
-
-@pytest.mark.parametrize(("size", "min_keep", "kept"), [(30, 0.1, 3), (7, 0.5, 4), (1, 0.9, 1), (9, 2.5, 3), (4, 9, 4)])
-def test_the_least_is_a_share_or_a_count_rounded_up(size, min_keep, kept):
-    assert least(size, min_keep) == kept

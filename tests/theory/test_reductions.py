@@ -7,7 +7,6 @@ import pytest
 
 from apcli.theory.covariances.families import ar1, diag, identity
 from apcli.theory.covariances.row_samples import Rows
-from apcli.theory.numerics.matrices import euclidean
 from apcli.theory.reductions import Distances, GroupMeans, dimension
 
 DRAW = np.random.default_rng(3)
@@ -74,13 +73,3 @@ def test_a_hundred_groups_are_not_always_a_hundred(size, groups, dim):
 def test_a_number_of_groups_that_cannot_be(groups):
     with pytest.raises(ValueError, match=f"groups is {groups}: expected .* up to the 10 weights"):
         dimension(10, groups)
-
-
-@pytest.mark.parametrize("scale", [1e-200, 1e-30, 1.0, 1e30, 1e200, 1e300])
-def test_lengths_neither_overflow_nor_underflow(scale):
-    assert euclidean(np.array([3.0, 0.0, -4.0]) * scale) == pytest.approx(5 * scale, rel=1e-15)
-
-
-def test_no_length_at_all():
-    assert euclidean(np.zeros(4)) == euclidean(np.zeros(0)) == 0
-    assert euclidean(np.array([1.0, math.inf])) == math.inf
