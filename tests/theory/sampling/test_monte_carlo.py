@@ -6,53 +6,19 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from pairs import estimate, product, shift, student, z_score
 from scipy import stats
 
-from apcli.projections import DISTRIBUTIONS
 from apcli.theory import MEASURES, measures
-from apcli.theory.distributions import products
 from apcli.theory.distributions.gaussian import GaussianPair
-from apcli.theory.distributions.products import ProductPair
 from apcli.theory.distributions.shifts import Shift
 from apcli.theory.distributions.student_t import StudentTPair
 from apcli.theory.measures import NotDefined
-from apcli.theory.sampling import functionals, log_ratios, monte_carlo, naive
+from apcli.theory.sampling import monte_carlo
 from apcli.theory.sampling.functionals import Estimate
 
 ALL = ["kl", "reverse-kl", "jeffreys", "renyi:alpha=0.3", "bhattacharyya", "hellinger", "tv", "js"]
 INF = math.inf
-
-
-CPU = torch.device("cpu")
-
-
-def estimate(pair, measure="kl", samples=40_000, repeats=1, seed=0, how=monte_carlo.estimate):
-    return how(pair, MEASURES.parse(measure), samples=samples, repeats=repeats, seed=seed, device="cpu")
-
-
-def z_score(found: Estimate, value: float) -> float:
-    assert found.std_error > 0
-    return (found.value - value) / found.std_error
-
-
-def shift(eigenvalues, distances, multiplicity=None) -> Shift:
-    with np.errstate(divide="ignore"):  # an eigenvalue 0
-        logs = np.log(np.array(eigenvalues))
-    distance = np.abs(np.array(distances, dtype=float))
-    ones = np.ones(len(distance), dtype=int) if multiplicity is None else np.array(multiplicity)
-    return Shift(logs, ones, distance, float(np.linalg.norm(distance)))
-
-
-def student(delta, df, dim) -> StudentTPair:
-    return StudentTPair(Shift.of_one_scale(delta, dim), df, df)
-
-
-def product(family, differences, scale=1.0, pruned_scale=1.0, dim=None) -> ProductPair:
-    laws = getattr(products, family)(scale=scale, pruned_scale=pruned_scale)
-    reduction = laws.reduction(MEASURES.parse_list("kl,jeffreys,renyi,renyi:alpha=0.3"), keep=True)
-    every = np.array(list(differences) + [0.0] * ((dim or len(differences)) - len(differences)))
-    reduction.absorb(reduction.reduce(0, every))
-    return reduction.pair()
 
 
 # ---- against values known otherwise
@@ -181,12 +147,6 @@ def test_products_meet_their_sums(family, scales):
         assert abs(z_score(estimate(pair, measure), value)) < 4, measure
 
 
-@pytest.mark.parametrize("family", ["laplace", "cauchy"])
-def test_a_wide_product_is_summed_part_by_part(family):
-    wide = product(family, np.full(2 * log_ratios.block_of(CPU) + 5, 5e-3))
-    assert abs(z_score(estimate(wide, samples=100), wide.kl())) < 4
-
-
 # ---- laws of the estimate
 
 
@@ -239,36 +199,6 @@ def test_repeats_go_on_where_samples_end():
     assert often.value != once.value
 
 
-def test_blocks_do_not_matter_but_for_rounding():
-    rows = torch.randn(1000, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
-    for average in (functionals._mean, functionals._log_mean_exp):
-        whole, parts = average(iter([rows])), average(iter(rows.split(37)))
-        assert parts.value == pytest.approx(whole.value, rel=1e-13)
-        assert parts.std_error == pytest.approx(whole.std_error, rel=1e-12)
-    direct = rows.flatten().logsumexp(0) - math.log(2000)
-    assert functionals._log_mean_exp(iter([rows])).value == pytest.approx(float(direct), rel=1e-13)
-
-
-@pytest.mark.parametrize("width", [1, 3, 100, 10**6])
-def test_blocks_are_small_and_lose_no_row(width):
-    blocks = list(log_ratios.block_sizes(1001, width, 2**14))
-    assert sum(blocks) == 1001
-    assert max(blocks) * width <= max(2**14, width)
-
-
-def test_a_block_is_as_large_as_the_device_likes(monkeypatch):
-    """On CUDA 256 times as large as on a CPU: a block costs some 20 launches there, whatever its size."""
-    assert (log_ratios.block_of(CPU), log_ratios.block_of(torch.device("cuda:0"))) == (2**14, 2**22)
-    pairs = GaussianPair(Shift.of_one_scale(0.5, 100)), *(product(name, [0.5] * 40) for name in ("laplace", "cauchy"))
-    for pair in pairs:
-        rows = []
-        for block in (2**10, 2**12):
-            monkeypatch.setitem(log_ratios._BLOCKS, "cpu", block)
-            drawn = log_ratios.antithetic(pair, 40_000, torch.Generator().manual_seed(0))
-            rows.append(max(len(ratios) for ratios in drawn))
-        assert rows[1] / rows[0] == pytest.approx(4, rel=0.1)
-
-
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 def test_draws_on_a_gpu():
@@ -277,61 +207,6 @@ def test_draws_on_a_gpu():
         first, again = (monte_carlo.estimate(pair, kl, 100_000, 1, 0, "cuda") for _ in range(2))
         assert first == again
         assert abs(z_score(first, value)) < 4
-    state = torch.cuda.get_rng_state()
-    assert abs(z_score(naive.estimate(NAIVE["student-t"], kl, 10_000, 1, 0, "cuda"), NAIVE["student-t"].kl())) < 4
-    assert torch.equal(torch.cuda.get_rng_state(), state)
-
-
-def test_far_gaussians_saturate():
-    pair = GaussianPair(Shift.of_one_scale(1e20, 3))
-    assert estimate(pair, "tv") == Estimate(1.0, 0.0)
-    assert estimate(pair, "js").value == pytest.approx(math.log(2), rel=1e-15)
-    near = GaussianPair(Shift.of_one_scale(1.0, 3))
-    assert abs(z_score(estimate(near, "js"), near.js())) < 4
-    assert estimate(pair, "hellinger").value == 1
-    assert estimate(pair, "kl").value == pytest.approx(5e39, rel=1e-12)
-
-
-def test_few_degrees_of_freedom_give_numbers():
-    """Gamma variates underflow there."""
-    for other in (0.01, 0.02, INF):
-        pair = StudentTPair(shift([2.0, 1.0], [1.0, 0.1], [1, 5]), 0.01, other)
-        for measure in ("tv", "js"):
-            found = estimate(pair, measure, samples=2000)
-            assert 0 <= found.value <= 1
-            assert math.isfinite(found.std_error)
-
-
-def test_an_average_that_a_few_draws_carry_is_not_told():
-    """With 640 coordinates one standard deviation apart, the largest of 100,000 terms is most of their sum."""
-    far, near = (GaussianPair(Shift.of_one_scale(delta, 640)) for delta in (25.0, 0.5))
-    for measure in ("renyi:alpha=0.5", "bhattacharyya", "hellinger", "renyi:alpha=2"):
-        found = estimate(far, measure, samples=100_000)
-        assert math.isnan(found.value)
-        assert found.std_error == INF
-        assert abs(z_score(estimate(near, measure), MEASURES.parse(measure)(near))) < 4
-
-
-@pytest.mark.parametrize(
-    ("pair", "measure"),
-    [
-        (StudentTPair(shift([1.0], [0.5], [3]), 2.0, INF), "kl"),
-        (StudentTPair(shift([1.0], [0.5], [3]), INF, 2.0), "reverse-kl"),
-        (StudentTPair(shift([1.0], [0.5], [3]), INF, 1.0), "jeffreys"),
-        (StudentTPair(shift([1.0], [0.5], [3]), 30.0, INF), "renyi:alpha=1.1"),
-        (StudentTPair(shift([1.0], [0.5], [3]), 1.0, 3.0), "renyi:alpha=2"),
-        (GaussianPair(shift([2.0, 1.0], [0.0, 1.0])), "renyi:alpha=2"),
-        (product("laplace", [1.0], 2.0, 1.0), "renyi:alpha=2"),
-    ],
-)
-def test_an_integral_that_diverges_is_infinite(pair, measure):
-    assert estimate(pair, measure) == Estimate(INF, 0.0)
-
-
-def test_an_integral_that_converges_is_finite():
-    assert math.isfinite(estimate(GaussianPair(shift([1.5, 1.0], [0.0, 1.0])), "renyi:alpha=2").value)
-    assert math.isfinite(estimate(product("cauchy", [1.0], 2.0, 1.0), "renyi:alpha=2").value)
-    assert math.isfinite(estimate(StudentTPair(shift([1.0], [0.5], [3]), INF, 2.0), "renyi:alpha=1.5").value)
 
 
 # ---- what is refused
@@ -357,49 +232,3 @@ def test_refusals_say_what_to_do():
         estimate(GaussianPair(shift([0.0], [1.0])))
     with pytest.raises(ValueError, match="scales or more"):
         estimate(product("cauchy", [1e152]))
-
-
-# ---- as published
-
-
-NAIVE = {
-    "student-t": student(1.0, 4.0, 20),
-    "different": StudentTPair(shift([2.0, 0.5], [1.0, 0.3], [3, 2]), 4.0, 6.0),
-    "student-t and gaussian": StudentTPair(shift([1.2, 0.5], [1.0, 0.3], [3, 2]), INF, 6.0),
-    "gaussian": GaussianPair(shift([2.0, 0.5], [1.0, 0.3], [3, 2])),
-    "laplace": product("laplace", [0.3, 1.0, 2.0], 1.0, 2.0, dim=5),
-    "cauchy": product("cauchy", [0.3, 1.0, 2.0], 1.0, 2.0, dim=5),
-}
-
-
-@pytest.mark.parametrize("name", NAIVE)
-def test_whole_vectors_meet_the_exact_value(name):
-    pytest.importorskip("pyro")
-    state = torch.random.get_rng_state()
-    for measure in ("kl", "reverse-kl"):
-        found = estimate(NAIVE[name], measure, samples=10_000, seed=1, how=naive.estimate)
-        assert abs(z_score(found, measures.exact(NAIVE[name], MEASURES.parse(measure)))) < 4
-    assert torch.equal(torch.random.get_rng_state(), state)
-    assert estimate(NAIVE[name], "kl", 100, how=naive.estimate) == estimate(NAIVE[name], "kl", 100, how=naive.estimate)
-
-
-@pytest.mark.parametrize("measure", ["tv", "js", "renyi:alpha=0.3"])
-def test_whole_vectors_meet_the_scalars(measure):
-    pytest.importorskip("pyro")
-    whole, scalars = (estimate(NAIVE["different"], measure, 20_000, how=m.estimate) for m in (naive, monte_carlo))
-    assert abs(whole.value - scalars.value) < 4 * math.hypot(whole.std_error, scalars.std_error)
-
-
-def test_whole_vectors_have_no_antithetic_partners():
-    pytest.importorskip("pyro")
-    assert estimate(student(0.01, 4.0, 20), samples=5000, how=naive.estimate).std_error > 1e-4
-
-
-def test_a_scale_matrix_too_large_is_refused():
-    with pytest.raises(ValueError, match=r"groups=100.*--estimator mc"):
-        estimate(student(1.0, 4.0, 20_480), how=naive.estimate)
-
-
-def test_the_families_drawn_are_those_of_the_table():
-    drawn = {"gaussian", "student-t", "laplace", "cauchy"}
-    assert {row.name for row in DISTRIBUTIONS} - drawn == {"ap2", "predictive"}
