@@ -39,7 +39,7 @@ def lowest_of(units):
     return lowest
 
 
-@settings(deadline=None)
+@settings(max_examples=40)
 @given(COSTS, st.floats(0, 1), st.sampled_from(["layer", "global", "output", "erk", "uniform+:first=l0:last=l1"]))
 def test_what_is_left_costs_no_more_and_a_smaller_share_would(extents, share, scope):
     units = units_of(extents)
@@ -67,6 +67,7 @@ def test_what_is_left_costs_no_more_and_a_smaller_share_would(extents, share, sc
         assert counts == allocate(choice, units, Sparsity(min(met) / size), context)
 
 
+@settings(max_examples=40)
 @given(COSTS, st.integers(0, 10**6))
 def test_parameters_are_a_sparsity(extents, part):
     units = units_of(extents)

@@ -3,7 +3,7 @@
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from apcli.allocations.budgets import Sparsity
@@ -25,12 +25,14 @@ def sizes_of(shapes):
     return {name: math.prod(shape) for name, shape in shapes.items()}
 
 
+@settings(max_examples=40)
 @given(SHAPES, SPARSITY)
 def test_layer(shapes, sparsity):
     counts = layer(units_of(shapes), Sparsity(sparsity), NOTHING)
     assert counts == {name: round(sparsity * size) for name, size in sizes_of(shapes).items()}
 
 
+@settings(max_examples=40)
 @given(SHAPES, SPARSITY)
 def test_together_asks_for_the_lowest_of_all(shapes, sparsity):
     asked = []
@@ -39,6 +41,7 @@ def test_together_asks_for_the_lowest_of_all(shapes, sparsity):
     assert asked == [round(sparsity * sum(sizes_of(shapes).values()))]
 
 
+@settings(max_examples=40)
 @given(SHAPES, SPARSITY)
 def test_erk_is_its_definition(shapes, sparsity):
     """Kept is min(n, e * sum(extents)), with e by bisection so that the total is met."""
@@ -59,6 +62,7 @@ def test_erk_keeps_small_layers_whole():
     assert erk(units_of({"small": (2, 2), "large": (100, 100)}), Sparsity(0.5), NOTHING)["small"] == 0
 
 
+@settings(max_examples=40)
 @given(SHAPES, SPARSITY)
 def test_uniform_plus(shapes, sparsity):
     sizes, last = sizes_of(shapes), list(shapes)[-1]

@@ -227,8 +227,17 @@ def neighbours(model):
     return {node.target: layers for node, layers in came.items() if node.target in weighs}
 
 
+class Narrow(resnet.ResNet):
+    """A ResNet with an eighth of the channels in its blocks."""
+
+    def _make_layer(self, block, planes, *more, **options):
+        return super()._make_layer(block, planes // 8, *more, **options)
+
+
 def make_resnet():
-    return resnet.ResNet(resnet.BasicBlock, [2, 2, 1, 1], num_classes=3, width_per_group=64)
+    model = Narrow(resnet.BasicBlock, [2, 2, 1, 1], num_classes=3)
+    model.fc = nn.Linear(64, 3)
+    return model
 
 
 def make_mobilenet():

@@ -312,6 +312,7 @@ def test_predictions_are_compared_for_every_image_and_epoch(tuned):
     assert found[2].value > 2 * kl.value  # just pruned it was further away
 
 
+@pytest.mark.slow
 def test_where_other_layers_learn_too_an_epoch_has_no_predictions(tuned, tmp_path):
     dense, pruned = tuned
     tuner = Finetuner(

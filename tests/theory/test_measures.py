@@ -31,8 +31,32 @@ PAIRS = {f"gaussian, {name}": GaussianPair(shift) for name, shift in SHIFTS.item
     f"t {df:g} and {other:g}, {name}": StudentTPair(shift, df, other)
     for (df, other), (name, shift) in product(DFS, SHIFTS.items())
 }
+QUICK = ("gaussian", "t 4 and 4", "t 3 and 8")
 ORDERS = (0.05, 0.3, 0.5, 0.7, 0.95, 0.999)
 LITTLE = 1 + 1e-9
+
+
+class Remembered:
+    """A pair whose numbers are computed once for all tests."""
+
+    def __init__(self, pair):
+        self.pair, self.known, self.reverse = pair, {}, None
+
+    def reversed(self):
+        self.reverse = self.reverse or Remembered(self.pair.reversed())
+        return self.reverse
+
+    def __getattr__(self, name):
+        value = getattr(self.pair, name)
+        if not callable(value):
+            return value
+
+        def method(*given):
+            if (name, given) not in self.known:
+                self.known[name, given] = value(*given)
+            return self.known[name, given]
+
+        return method
 
 
 def exactly(measure):
@@ -42,7 +66,13 @@ def exactly(measure):
         return None
 
 
-every_pair = pytest.mark.parametrize("pair", PAIRS.values(), ids=PAIRS)
+every_pair = pytest.mark.parametrize(
+    "pair",
+    [
+        pytest.param(Remembered(pair), id=name, marks=() if name.startswith(QUICK) else pytest.mark.slow)
+        for name, pair in PAIRS.items()
+    ],
+)
 
 
 @every_pair

@@ -60,11 +60,32 @@ INVERSE = {  # (dim, df, divergence): delta
     (100, 4, 20): 7.2863428798682,
 }
 SLOPES = {(100, 4, 1): 0.4841092727255, (1, 1, 2): 0.125, (10, 3, 0.5): 0.42511699663995}  # by delta^2
-GRID = [
-    *product([1e-6, 10.0], [0.5, 4.0], [1, 100, 10**7]),
-    *product([0.1], [0.5, 30.0, 1e6], [1, 10**4]),
-    (1e4, 0.5, 1), (1e4, 4.0, 10), (1e4, 1e6, 10**7), (1e-6, 1e6, 10**7), (1e4, 0.5, 10**7),
-]  # fmt: skip
+# (delta, df, dim): KL by ``oracles.student_t_kl_digits``, 30 digits
+GRID = {
+    (1e-06, 0.5, 1): 2.1428571428566881e-13,
+    (1e-06, 0.5, 100): 4.902439024390131e-13,
+    (1e-06, 0.5, 10**7): 4.99999900000025e-13,
+    (1e-06, 4.0, 1): 3.571428571428382e-13,
+    (1e-06, 4.0, 100): 4.905660377358458e-13,
+    (1e-06, 4.0, 10**7): 4.999999000000599e-13,
+    (10.0, 0.5, 1): 2.117185696397281,
+    (10.0, 0.5, 100): 22.621743532808548,
+    (10.0, 0.5, 10**7): 49.9987400763075,
+    (10.0, 4.0, 1): 7.400100235888018,
+    (10.0, 4.0, 100): 32.19923275211233,
+    (10.0, 4.0, 10**7): 49.99961500553089,
+    (0.1, 0.5, 1): 0.0021383253704886423,
+    (0.1, 0.5, 10**4): 0.004998987763126555,
+    (0.1, 30.0, 1): 0.0046963314498846675,
+    (0.1, 30.0, 10**4): 0.004999000533752798,
+    (0.1, 1e6, 1): 0.004999989975030226,
+    (0.1, 1e6, 10**4): 0.004999990074277228,
+    (1e4, 0.5, 1): 11.994289671141454,
+    (1e4, 4.0, 10): 109.0907060798262,
+    (1e4, 1e6, 10**7): 12713987.959435778,
+    (1e-06, 1e6, 10**7): 4.999999090909256e-13,
+    (1e4, 0.5, 10**7): 6933713.119854275,
+}
 
 
 def positive(low: float, high: float) -> st.SearchStrategy[float]:
@@ -97,10 +118,21 @@ def test_inverse_and_slope_reference_values():
         assert found == pytest.approx(slope, rel=1e-7)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("delta", "df", "dim"), GRID)
 def test_against_high_precision_quadrature(delta, df, dim):
-    assert kl(delta, df, dim) == pytest.approx(student_t_kl_digits(delta, df, dim), rel=2e-14)
+    assert kl(delta, df, dim) == pytest.approx(GRID[delta, df, dim], rel=2e-14)
+
+
+@pytest.mark.slow
+def test_the_oracle_gives_some_of_its_values():
+    for case in ((1e-6, 4.0, 1), (10.0, 4.0, 100)):
+        assert student_t_kl_digits(*case) == GRID[case]
+
+
+@pytest.mark.long
+def test_the_oracle_gives_all_its_values():
+    for case, expected in GRID.items():
+        assert student_t_kl_digits(*case) == expected
 
 
 @pytest.mark.parametrize(("delta", "df"), [(1, 1), (0.1, 4), (2, 0.5), (10, 30)])
@@ -145,7 +177,7 @@ def test_many_degrees_of_freedom_meet_the_gaussian(delta, dim):
     assert errors[0] > 10 * errors[1]
 
 
-@settings(max_examples=300)
+@settings(max_examples=60)
 @given(**LAWS)
 def test_bound_and_sign(delta, df, dim):
     """0 < KL <= delta^2 / 2 (df + dim) / (df + dim + 2), so less than the Gaussian's."""
@@ -153,7 +185,7 @@ def test_bound_and_sign(delta, df, dim):
     assert 0 < value <= gaussian.kl(delta) * (df + dim) / (df + dim + 2) * (1 + 1e-13)
 
 
-@settings(max_examples=200)
+@settings(max_examples=40)
 @given(**LAWS, factor=positive(1.0001, 10))
 def test_grows_with_distance_and_with_dimension(delta, df, dim, factor):
     value = kl(delta, df, dim)
@@ -243,14 +275,14 @@ def test_a_line_against_the_definition(df, delta):
 
 @pytest.mark.parametrize(("df", "dim", "delta"), [(3, 2, 1.0), (1, 3, 4.0), (5, 30, 8.0)])
 def test_jensen_shannon_in_more_dimensions_against_samples(df, dim, delta):
-    """The mean of the kernel under the first law; with 200,000 draws good to a percent."""
+    """The mean of the kernel under the first law; with 50,000 draws good to two percent."""
     draw = np.random.default_rng(dim)
-    z = draw.normal(size=(200_000, dim)) / np.sqrt(draw.chisquare(df, (200_000, 1)) / df)
+    z = draw.normal(size=(50_000, dim)) / np.sqrt(draw.chisquare(df, (50_000, 1)) / df)
     line = np.eye(1, dim)
     here, there = ((z + offset * line) ** 2 @ np.ones(dim) for offset in (0, delta))
     kernel = gaussian.js_kernel((df + dim) / 2 * (np.log1p(there / df) - np.log1p(here / df)))
     error = kernel.std() / math.sqrt(len(kernel))
-    assert error < 0.01 * js(delta, df, dim)
+    assert error < 0.02 * js(delta, df, dim)
     assert abs(kernel.mean() - js(delta, df, dim)) < 4 * error
 
 

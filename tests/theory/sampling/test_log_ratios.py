@@ -53,7 +53,7 @@ def test_total_variation_has_no_other_way_between_unequal_laws(case, tv):
 def test_few_degrees_of_freedom_do_not_underflow():
     """log q / p of far points is -(df difference) / 2 log |z|: exponential, of mean and deviation 1 by 1."""
     pair = laws(1e-3, 2e-3, 1, 0.0, 0.0)
-    ratios = torch.cat(list(log_ratios.antithetic(pair, 40_000, torch.Generator().manual_seed(0))))[:, 0]
+    ratios = torch.cat(list(log_ratios.antithetic(pair, 10_000, torch.Generator().manual_seed(0))))[:, 0]
     assert torch.isfinite(ratios).all()
     assert ratios.max() > 7  # (2e-3 - 1e-3) / 2 log |z|^2, for log |z|^2 up to 2 log(20000) / 1e-3: floats end at 1e308
     assert abs(float(ratios.std()) - 1) < 0.05
@@ -78,7 +78,7 @@ def test_a_block_is_as_large_as_the_device_likes(monkeypatch):
     pairs = GaussianPair(Shift.of_one_scale(0.5, 100)), *(product(name, [0.5] * 40) for name in ("laplace", "cauchy"))
     for pair in pairs:
         rows = []
-        for block in (2**10, 2**12):
+        for block in (2**12, 2**14):
             monkeypatch.setitem(log_ratios._BLOCKS, "cpu", block)
             drawn = log_ratios.antithetic(pair, 40_000, torch.Generator().manual_seed(0))
             rows.append(max(len(ratios) for ratios in drawn))

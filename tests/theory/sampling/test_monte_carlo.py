@@ -87,27 +87,23 @@ def by_quadrature(p, q) -> dict[str, float]:
     """All measures of two laws on the line, densities given as logarithms; good to 1e-6 where a density has a kink."""
     t = np.linspace(-36, 36, 400_001)
     x, dx = np.sinh(t), np.cosh(t) * (t[1] - t[0])
+    p, q = p(x), q(x)
+    mixture = np.logaddexp(p, q) - math.log(2)
 
-    def integral(f):
-        return float(np.sum(f(x) * dx))
+    def integral(values):
+        return float(np.sum(values * dx))
 
-    def kl(p, q):
-        return integral(lambda x: np.exp(p(x)) * (p(x) - q(x)))
-
-    def entropy_of_mixture(x):
-        m = np.logaddexp(p(x), q(x)) - math.log(2)
-        return (np.exp(p(x)) * (p(x) - m) + np.exp(q(x)) * (q(x) - m)) / 2
-
-    affinity = integral(lambda x: np.exp((p(x) + q(x)) / 2))
+    forth, back = integral(np.exp(p) * (p - q)), integral(np.exp(q) * (q - p))
+    affinity = integral(np.exp((p + q) / 2))
     return {
-        "kl": kl(p, q),
-        "reverse-kl": kl(q, p),
-        "jeffreys": kl(p, q) + kl(q, p),
-        "renyi:alpha=0.3": math.log(integral(lambda x: np.exp(0.3 * p(x) + 0.7 * q(x)))) / -0.7,
+        "kl": forth,
+        "reverse-kl": back,
+        "jeffreys": forth + back,
+        "renyi:alpha=0.3": math.log(integral(np.exp(0.3 * p + 0.7 * q))) / -0.7,
         "bhattacharyya": -math.log(affinity),
         "hellinger": math.sqrt(1 - affinity),
-        "tv": integral(lambda x: abs(np.exp(p(x)) - np.exp(q(x)))) / 2,
-        "js": integral(entropy_of_mixture),
+        "tv": integral(abs(np.exp(p) - np.exp(q))) / 2,
+        "js": integral(np.exp(p) * (p - mixture) + np.exp(q) * (q - mixture)) / 2,
     }
 
 
@@ -129,7 +125,6 @@ ON_A_LINE = {  # log-densities of the dense and the pruned law, pair
 }
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", ON_A_LINE)
 def test_different_scales_and_degrees_of_freedom_meet_quadrature(name):
     p, q, pair = ON_A_LINE[name]
@@ -165,7 +160,7 @@ def test_equal_laws_are_at_zero_without_error(pair, measure):
 def test_error_falls_as_the_root_of_the_samples(measure):
     """Over many seeds: the error's own slope, and the standard error as what the error is."""
     value = measures.exact(student(0.5, 3.0, 10), MEASURES.parse(measure))
-    sizes, seeds, errors, claimed = [250, 1000, 4000, 16000], 60, [], []
+    sizes, seeds, errors, claimed = [250, 1000, 4000], 60, [], []
     for size in sizes:
         found = [estimate(student(0.5, 3.0, 10), measure, size, seed=seed) for seed in range(seeds)]
         errors.append(np.sqrt(np.mean([(e.value - value) ** 2 for e in found])))

@@ -51,11 +51,12 @@ def test_interval_is_of_percentiles_of_what_is_known():
     assert interval(np.full(3, np.nan)) is None
 
 
+@pytest.mark.slow
 def test_interval_covers_a_known_tau():
-    """Of a bivariate Gaussian tau is 2/pi arcsin(rho): about 95 of 100 intervals hold it."""
+    """Of a bivariate Gaussian tau is 2/pi arcsin(rho): about 95 of 100 intervals hold it, here 47 or 48 of 50."""
     rho, held = 0.6, 0
-    for _ in range(100):
+    for _ in range(50):
         x, noise = RANDOM.normal(size=(2, 60))
         low, high = interval(bootstrap(x, rho * x + np.sqrt(1 - rho**2) * noise))
         held += low <= 2 / np.pi * np.arcsin(rho) <= high
-    assert 86 <= held <= 100
+    assert 42 <= held <= 50
