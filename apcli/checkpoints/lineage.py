@@ -22,7 +22,7 @@ _IDENTITY = ("stage", "settings", "model", "data", "seed", "parent")
 # What files of an earlier apcli do not have.
 _LATER: dict[str, Any] = {"apcli": None, "classes": None, "layers": None, "kept": {}, "storage": {}}
 
-SplitMetrics = Json  # by split, an object of numbers; null where a split or a number is not known
+MetricsBySplit = Json  # by split, an object of numbers; null where a split or a number is not known
 
 
 @dataclass(frozen=True)
@@ -61,8 +61,8 @@ class Lineage:
     dense: Link | None = None
     settings: tuple[Json, ...] = ()
     history: tuple[Json, ...] = ()
-    metrics: SplitMetrics = field(default_factory=dict)
-    dense_metrics: SplitMetrics = field(default_factory=dict)
+    metrics: MetricsBySplit = field(default_factory=dict)
+    dense_metrics: MetricsBySplit = field(default_factory=dict)
     pruned: Mapping[str, Promise] = field(default_factory=dict)
     kept: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     storage: Mapping[str, Json] = field(default_factory=dict)

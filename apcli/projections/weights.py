@@ -203,8 +203,8 @@ def key_of(choice: Distribution) -> ChoiceKey:
     """The parameters of a choice that affect the numbers to which layers are reduced."""
     if choice.row.form is Form.INDEPENDENT:
         return (("family", choice.spec),)
-    law = set(choice.row.parameters) - set(ELLIPTICAL)
-    return tuple(sorted({**ELLIPTICAL, **{k: v for k, v in choice.parameters.items() if k not in law}}.items()))
+    own = set(choice.row.parameters) - set(ELLIPTICAL)
+    return tuple(sorted({**ELLIPTICAL, **{k: v for k, v in choice.parameters.items() if k not in own}}.items()))
 
 
 def check_groups(choice: Distribution) -> None:
@@ -219,8 +219,8 @@ def pair_of(choice: Distribution, projected: Shift | Pair) -> Pair:
     """The pair of distributions that a family makes from the reduced weights."""
     if not isinstance(projected, Shift):
         return projected
-    law = {key: choice.parameters[key] for key in choice.row.parameters if key not in ELLIPTICAL}
-    pair: Pair = choice.row.load()(projected, **law)
+    own = {key: choice.parameters[key] for key in choice.row.parameters if key not in ELLIPTICAL}
+    pair: Pair = choice.row.load()(projected, **own)
     return pair
 
 

@@ -16,7 +16,7 @@ class File(JsonObject):
 
 
 @dataclass(frozen=True)
-class Sparsity(JsonObject):
+class LayerSparsity(JsonObject):
     """The share of weights set to zero, in [0, 1)."""
 
     requested: Annotated[float | None, "as asked for; null where layers differ"] = None
@@ -90,7 +90,7 @@ class DivergenceRecord(Record):
     method: Annotated[str | None, "pruning method"] = None
     scope: Annotated[str | None, "over what weights were ranked"] = None
     mask_seed: Annotated[int | None, "of a random mask"] = None
-    sparsity: Annotated[Sparsity, "share of the layer's weights that is zero"] = Sparsity()
+    sparsity: Annotated[LayerSparsity, "share of the layer's weights that is zero"] = LayerSparsity()
     layer: Annotated[str, "name of the layer; `*` is all compared layers taken as one vector"]
     dim: Annotated[int | None, "dimension of the distributions"] = None
     epoch: Annotated[int | None, "of a trace; null for the file itself"] = None

@@ -16,7 +16,7 @@ from apcli.checkpoints import traces
 from apcli.checkpoints.checkpoint import Checkpoint
 from apcli.checkpoints.files.entries import Entry
 from apcli.checkpoints.layers import Layer, check_tied, every_layer, listing, prunable, select
-from apcli.checkpoints.lineage import Lineage, SplitMetrics
+from apcli.checkpoints.lineage import Lineage, MetricsBySplit
 from apcli.checkpoints.promises import Json, Link, Promise
 from apcli.checkpoints.reading import dense_ancestor
 from apcli.checkpoints.state_dicts import entries_of, entry_of
@@ -65,7 +65,7 @@ class Finetuner:
         warn_of_emulation(config.loop.amp, self.device)
         warn_of_schedule(config.loop)
         self.runs = Runs(config.loop, outputs, tell, ranks or Ranks())
-        self._dense_metrics: dict[tuple[str, str], SplitMetrics] = {}
+        self._dense_metrics: dict[tuple[str, str], MetricsBySplit] = {}
         self.method, self.schedule = METHODS.parse(config.method), SPARSITY_SCHEDULES.parse(config.schedule or "cubic")
         if self.method.name not in IN_TRAINING:
             known = ", ".join(IN_TRAINING)
@@ -284,7 +284,7 @@ class Finetuner:
                 raise
             return None
 
-    def _metrics_of(self, dense: Checkpoint, run: TrainingRun) -> SplitMetrics:
+    def _metrics_of(self, dense: Checkpoint, run: TrainingRun) -> MetricsBySplit:
         """The dense network's metrics, measured here, on the same data as the pruned network's."""
         key = (dense.sha256, run.dataset.name)
         if key not in self._dense_metrics:

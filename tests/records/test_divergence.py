@@ -5,7 +5,7 @@ from dataclasses import fields, replace
 import pytest
 
 from apcli.records import KINDS, lines
-from apcli.records.divergence import Difference, DivergenceRecord, File, PerformanceDifference, Sparsity, TvBounds
+from apcli.records.divergence import Difference, DivergenceRecord, File, LayerSparsity, PerformanceDifference, TvBounds
 from apcli.records.json_objects import Record, columns_of, documented
 
 RECORD = DivergenceRecord(
@@ -14,7 +14,7 @@ RECORD = DivergenceRecord(
     dense=File("a.safetensors", "0" * 4),
     pruned=File("b.safetensors", "1" * 4),
     method="lowest",
-    sparsity=Sparsity(0.3, 0.3009),
+    sparsity=LayerSparsity(0.3, 0.3009),
     layer="conv1",
     dim=432,
     dist="student-t",

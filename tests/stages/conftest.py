@@ -13,11 +13,11 @@ from apcli.records.divergence import (
     Difference,
     DivergenceRecord,
     File,
+    LayerSparsity,
     Metrics,
     Performance,
     PerformanceDifference,
     Scores,
-    Sparsity,
 )
 
 METHODS = {"lowest": 0.15, "random": 1.0, "highest": 2.6}
@@ -65,7 +65,7 @@ def grid(
                                 pruned=File(name, hashlib.sha256(name.encode()).hexdigest()),
                                 method=method,
                                 scope="layer",
-                                sparsity=Sparsity(sparsity, round(sparsity * 640) / 640),
+                                sparsity=LayerSparsity(sparsity, round(sparsity * 640) / 640),
                                 layer=layer,
                                 dim=640,
                                 epoch=epoch,

@@ -7,15 +7,15 @@ from typing import Any
 
 from apcli.checkpoints.checkpoint import Checkpoint
 from apcli.checkpoints.layers import Layer
-from apcli.checkpoints.lineage import SplitMetrics
+from apcli.checkpoints.lineage import MetricsBySplit
 from apcli.projections.weights import Distribution
 from apcli.records.divergence import (
     DivergenceRecord,
     File,
+    LayerSparsity,
     Metrics,
     Performance,
     PerformanceDifference,
-    Sparsity,
     TvBounds,
 )
 from apcli.registry.tables import Choice, Parameter
@@ -43,7 +43,7 @@ class Pruning:
     method: str | None
     scope: str | None
     mask_seed: int | None
-    sparsity: Sparsity
+    sparsity: LayerSparsity
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ def pruning_of(pruned: Checkpoint, zeros: Mapping[Layer, int]) -> Pruning:
         first, *others = (getattr(promise, key, None) for promise in promised)
         same[key] = first if all(value == first for value in others) else None
     size = sum(layer.size for layer in zeros)
-    sparsity = Sparsity(same["requested"], sum(zeros.values()) / size)
+    sparsity = LayerSparsity(same["requested"], sum(zeros.values()) / size)
     return Pruning(same["method"], same["scope"], same["seed"], sparsity)
 
 
@@ -108,7 +108,7 @@ def metrics_of(dense: Checkpoint, pruned: Checkpoint, epoch: int | None) -> Metr
     """Loss and accuracy of the dense network, of the pruned one before fine-tuning, and of the record's own."""
     lineage, ancestor = pruned.lineage, dense.lineage
     history = {step["epoch"]: step for step in lineage.history}
-    reference: SplitMetrics = {}
+    reference: MetricsBySplit = {}
     if lineage.dense is not None and lineage.dense.sha256 == dense.sha256:
         reference = lineage.dense_metrics
     if not reference and lineage.data == ancestor.data:  # else the two were not measured on the same data
@@ -118,7 +118,7 @@ def metrics_of(dense: Checkpoint, pruned: Checkpoint, epoch: int | None) -> Metr
     return Metrics(*(_performance(scores, where) for scores in (reference, history.get(0), now)))
 
 
-def _performance(metrics: SplitMetrics | None, where: str) -> Performance | None:
+def _performance(metrics: MetricsBySplit | None, where: str) -> Performance | None:
     by_split = {split: (metrics or {}).get(split) for split in performance.SPLITS}
     return Performance.from_json(by_split, where) if any(by_split.values()) else None
 

@@ -14,8 +14,8 @@ import numpy as np
 from apcli.registry.tables import Choice
 from apcli.theory import MeasureRow
 from apcli.theory.bounds.total_variation import lemma_1, lemma_1_best
-from apcli.theory.distributions import cauchy as cauchy_law
-from apcli.theory.distributions import laplace as laplace_law
+from apcli.theory.distributions import cauchy as cauchy_distribution
+from apcli.theory.distributions import laplace as laplace_distribution
 from apcli.theory.measures import NoExactForm, NotDefined, check_order, number_or_same
 from apcli.theory.numerics.matrices import euclidean
 
@@ -26,7 +26,7 @@ _CHUNK = 1 << 13  # elements worked on at a time, so that all intermediate array
 _KL = 1.0  # the order of the Renyi divergence that is KL
 
 
-class Law(Protocol):
+class WeightDistribution(Protocol):
     """The divergences of one weight's two distributions; ``laplace.py`` and ``cauchy.py`` are such modules.
 
     ``PYRO`` is the distribution's name in Pyro.
@@ -116,7 +116,7 @@ class Family:
     """Independent weights of one distribution, with ``scale`` (dense network) and ``pruned_scale`` (pruned network)."""
 
     name: str
-    law: Law
+    distribution: WeightDistribution
     scale: float
     pruned_scale: float
 
@@ -128,7 +128,11 @@ class Family:
         """The divergence of each weight from its shift ``x`` >= 0; float64 [n]."""
         scales = (self.pruned_scale, self.scale) if order.backwards else (self.scale, self.pruned_scale)
         with np.errstate(over="ignore"):  # then it is infinite
-            return self.law.kl(x, *scales) if order.alpha == _KL else self.law.renyi(x, order.alpha, *scales)
+            return (
+                self.distribution.kl(x, *scales)
+                if order.alpha == _KL
+                else self.distribution.renyi(x, order.alpha, *scales)
+            )
 
     def reversed(self) -> "Family":
         """The same distributions, the pruned one first."""
@@ -163,7 +167,7 @@ def laplace(*, scale: float, pruned_scale: float | str) -> Family:
     Raises:
         ValueError: a scale is not a positive number.
     """
-    return Family("laplace", laplace_law, *_scales(scale, pruned_scale))
+    return Family("laplace", laplace_distribution, *_scales(scale, pruned_scale))
 
 
 def cauchy(*, scale: float, pruned_scale: float | str) -> Family:
@@ -172,7 +176,7 @@ def cauchy(*, scale: float, pruned_scale: float | str) -> Family:
     Raises:
         ValueError: a scale is not a positive number.
     """
-    return Family("cauchy", cauchy_law, *_scales(scale, pruned_scale))
+    return Family("cauchy", cauchy_distribution, *_scales(scale, pruned_scale))
 
 
 class Partial(NamedTuple):
@@ -243,13 +247,13 @@ class ProductPair:
     """Two distributions of ``dim`` independent weights; the ``Pair`` of measures.py.
 
     Args:
-        laws: the distributions of one weight.
+        one_weight: the distributions of one weight.
         length: |w - w~|.
         sums: the asked divergences, nats.
         kept: |w - w~| of each weight where it is not 0, float64; None where not asked for.
     """
 
-    laws: Family
+    one_weight: Family
     dim: int
     length: float
     sums: Mapping[Order, float]
@@ -258,17 +262,17 @@ class ProductPair:
     @property
     def family(self) -> str:
         """``laplace`` or ``cauchy``."""
-        return self.laws.name
+        return self.one_weight.name
 
     @property
     def scale(self) -> float:
         """b of the first distribution."""
-        return self.laws.scale
+        return self.one_weight.scale
 
     @property
     def pruned_scale(self) -> float:
         """b of the second distribution."""
-        return self.laws.pruned_scale
+        return self.one_weight.pruned_scale
 
     @property
     def differences(self) -> np.ndarray:
@@ -283,8 +287,8 @@ class ProductPair:
 
     def reversed(self) -> "ProductPair":
         """The same two distributions, the pruned one first."""
-        sums = {self.laws.order(alpha, not backwards): value for (alpha, backwards), value in self.sums.items()}
-        return replace(self, laws=self.laws.reversed(), sums=sums)
+        sums = {self.one_weight.order(alpha, not backwards): value for (alpha, backwards), value in self.sums.items()}
+        return replace(self, one_weight=self.one_weight.reversed(), sums=sums)
 
     def kl(self) -> float:
         """KL(first || second), nats: the weights' sum."""
@@ -301,7 +305,7 @@ class ProductPair:
             raise NoExactForm(
                 f"total variation of {self.family} distributions has no closed form for more than one weight"
             )
-        return self.laws.law.tv(self.length, self.scale, self.pruned_scale)
+        return self.one_weight.distribution.tv(self.length, self.scale, self.pruned_scale)
 
     def js(self) -> float:
         """Jensen-Shannon has no closed form here."""
@@ -309,14 +313,14 @@ class ProductPair:
 
     def w2(self) -> float:
         """2-Wasserstein distance: each weight is moved by itself, so squares add up."""
-        return self.laws.law.w2(self.length, self.dim, self.scale, self.pruned_scale)
+        return self.one_weight.distribution.w2(self.length, self.dim, self.scale, self.pruned_scale)
 
     def tv_lower(self) -> dict[str, float | None]:
         """Lemma 1 from means and variances, and its best form; None without variances.
 
         The best form for scale matrices s1^2 I and s2^2 I is that of one scale (s1 + s2)/2: it projects on w - w~.
         """
-        variances = [self.laws.law.variance(scale) for scale in (self.scale, self.pruned_scale)]
+        variances = [self.one_weight.distribution.variance(scale) for scale in (self.scale, self.pruned_scale)]
         if None in variances:
             return {"lemma_1": None, "lemma_1_best": None}
         traces = [self.dim * float(variance or 0.0) for variance in variances]
@@ -325,10 +329,10 @@ class ProductPair:
 
     def diverges(self, order: float) -> bool:
         """Whether the integral of a Renyi divergence of ``order`` >= 1 diverges; order 1 stands for KL."""
-        return self.laws.law.diverges(order, self.scale, self.pruned_scale)
+        return self.one_weight.distribution.diverges(order, self.scale, self.pruned_scale)
 
     def _summed(self, alpha: float) -> float:
-        order = self.laws.order(alpha, False)
+        order = self.one_weight.order(alpha, False)
         if order not in self.sums:
             what = "KL" if alpha == _KL else f"the Renyi divergence of order {alpha:g}"
             raise ValueError(f"{what} was not summed: name it among the measures of the reduction")

@@ -47,7 +47,7 @@ def kl(shift: Shift, df: float, pruned_df: float) -> float:
     if log_size != 0 or df != pruned_df:
         value += Radial(df, pruned_df, shift.dim, log_size).kl()
     if shape.delta > 0 or not shape.one_scale:
-        value += _Line(shape, df, pruned_df, log_size).kl()
+        value += _LineIntegrals(shape, df, pruned_df, log_size).kl()
     return value
 
 
@@ -67,7 +67,7 @@ def renyi(shift: Shift, df: float, pruned_df: float, alpha: float) -> float:
     if log_size != 0 or df != pruned_df:
         log_affinity += Radial(df, pruned_df, shift.dim, log_size).log_affinity(alpha)
     if shape.delta > 0 or not shape.one_scale:
-        log_affinity += _Line(shape, df, pruned_df, log_size).log_mean(alpha)
+        log_affinity += _LineIntegrals(shape, df, pruned_df, log_size).log_mean(alpha)
     return max(0.0, log_affinity / (alpha - 1))
 
 
@@ -92,7 +92,7 @@ def _kl_to_gaussian(shift: Shift, df: float) -> float:
     return value + spread + float(shift.multiplicity @ shift.excess) / (2 * (b - 1)) + shift.delta * shift.delta / 2
 
 
-class _Line:
+class _LineIntegrals:
     """The integrals over t for the shape of the scale matrices (``shift``, of geometric mean 1) and the locations."""
 
     def __init__(self, shift: Shift, df: float, pruned_df: float, log_size: float) -> None:

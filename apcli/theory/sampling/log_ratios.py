@@ -172,5 +172,5 @@ def _product(pair: ProductPair, pairs: int, generator: torch.Generator) -> Itera
             known = pair.differences[start : start + len(part)]
             part[: len(known)] = np.abs(known) / pair.scale
             difference = torch.tensor(part, device=generator.device)
-            total += torch.stack(pair.laws.law.log_ratios(difference, scale, n, generator), dim=1)
+            total += torch.stack(pair.one_weight.distribution.log_ratios(difference, scale, n, generator), dim=1)
         yield total

@@ -84,7 +84,7 @@ def _product(pair: ProductPair, device: torch.device) -> tuple[Any, Any]:
 
     location = np.zeros(pair.dim)
     location[: len(pair.differences)] = pair.differences
-    kind = getattr(pyro, pair.laws.law.PYRO)
+    kind = getattr(pyro, pair.one_weight.distribution.PYRO)
     dense = torch.tensor(location, device=device)
     parameters = ((dense, pair.scale), (torch.zeros_like(dense), pair.pruned_scale))
     first, second = (kind(centre, torch.full_like(centre, scale)).to_event(1) for centre, scale in parameters)
