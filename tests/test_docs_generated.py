@@ -4,7 +4,6 @@ import re
 import runpy
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -15,11 +14,6 @@ pytestmark = pytest.mark.skipif(find_spec("typer._click") is None, reason="Typer
 
 GENERATE = runpy.run_path(str(Path(__file__).parents[1] / "docs" / "generate.py"))
 PAGES = GENERATE["pages"]()
-PARAMETERS = [
-    pytest.param(name, parameter, id=f"{name} {max(parameter.opts, key=len)}")
-    for name, command, context in GENERATE["commands"]()
-    for parameter in command.get_params(context)
-]
 
 
 def cells(line: str) -> list[str]:
@@ -47,14 +41,19 @@ def test_a_bar_stays_in_its_cell() -> None:
     assert cells(line) == ["`name`", r"\|w\| of p(y \| x)", "`key=1`", r"a\|b"]
 
 
-@pytest.mark.parametrize(("name", "parameter"), PARAMETERS)
-def test_every_option_is_documented(name: str, parameter: Any) -> None:
-    shown, meaning, _ = GENERATE["described"](parameter)
-    assert meaning, f"{name} {parameter.opts[0]} has no help"
-    section = re.search(rf"^## {name}\n.*?(?=^## |\Z)", PAGES[GENERATE["FOLDER"] / "cli.md"], re.MULTILINE | re.DOTALL)
-    assert section is not None
-    rows = [cells(line) for line in section[0].splitlines() if line.startswith("|")]
-    assert [GENERATE["escaped"](cell) for cell in (shown, meaning)] in [row[:2] for row in rows]
+def test_every_option_is_documented() -> None:
+    page = PAGES[GENERATE["FOLDER"] / "cli.md"]
+    count = 0
+    for name, command, context in GENERATE["commands"]():
+        section = re.search(rf"^## {name}\n.*?(?=^## |\Z)", page, re.MULTILINE | re.DOTALL)
+        assert section is not None, name
+        rows = [cells(line)[:2] for line in section[0].splitlines() if line.startswith("|")]
+        for parameter in command.get_params(context):
+            shown, meaning, _ = GENERATE["described"](parameter)
+            assert meaning, f"{name} {parameter.opts[0]} has no help"
+            assert [GENERATE["escaped"](cell) for cell in (shown, meaning)] in rows, f"{name} {parameter.opts[0]}"
+            count += 1
+    assert count > 150
 
 
 def test_all_commands_are_found() -> None:

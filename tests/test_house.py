@@ -1,6 +1,7 @@
 """The house: imports go down only, tables stay light, and a few habits are kept. Mostly over syntax trees."""
 
 import ast
+import functools
 import importlib
 import inspect
 import os
@@ -87,10 +88,17 @@ TREES = {module_name(path): ast.parse(path.read_text()) for path in sorted(ROOT.
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 
 
+@functools.cache
+def walked(name: str) -> list[ast.AST]:
+    """All nodes of a module's tree: many tests look at them."""
+    return list(ast.walk(TREES[name]))
+
+
+@functools.cache
 def imports(name: str) -> dict[str, int]:
     """The modules of the package that ``name`` imports, anywhere in it, with a line number."""
     found: dict[str, int] = {}
-    for node in ast.walk(TREES[name]) if name != "apcli" else ():  # its names are imported when asked for
+    for node in walked(name) if name != "apcli" else ():  # its names are imported when asked for
         if isinstance(node, ast.Import):
             found |= {alias.name: node.lineno for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -132,8 +140,8 @@ def allowed(name: str, target: str) -> bool:
 
 
 def nodes(*kinds: type[ast.AST]) -> Iterator[tuple[str, ast.AST]]:
-    for name, tree in TREES.items():
-        for node in ast.walk(tree):
+    for name in TREES:
+        for node in walked(name):
             if isinstance(node, kinds):
                 yield name, node
 
@@ -170,10 +178,15 @@ def test_no_room_is_full():
     assert {name: len(files) for name, files in held.items() if len(files) > FILES_OF_A_ROOM} == {}
 
 
-@pytest.mark.parametrize("name", TREES)
-def test_imports_go_down(name):
-    wrong = [f"line {line}: {target}" for target, line in imports(name).items() if not allowed(name, target)]
-    assert not wrong, f"{name} imports {', '.join(wrong)}: on a higher floor, or a neighbour"
+def test_imports_go_down():
+    """No module imports what stands on a higher floor, or in a room beside its own."""
+    wrong = [
+        f"{name}:{line}: {target}"
+        for name in TREES
+        for target, line in imports(name).items()
+        if not allowed(name, target)
+    ]
+    assert wrong == []
 
 
 def test_rows_name_functions_of_their_room_or_below():
@@ -371,33 +384,32 @@ def test_the_tables_have_rows():
     }
 
 
-@pytest.mark.parametrize(("table", "row"), [row[1:] for row in ROWS], ids=[row[0] for row in ROWS])
-def test_every_row_loads_and_says_where_it_is_from(table, row):
-    assert all(callable(imported(target)) for target in row.targets)
-    for text in (row.summary, row.source):
-        assert text.strip()
-        assert "\n" not in text
-    assert table.parse(row.name).spec == row.name
-    assert set(row.name) <= set("abcdefghijklmnopqrstuvwxyz0123456789-+")
+def test_every_row_loads_and_says_where_it_is_from():
+    for where, table, row in ROWS:
+        assert all(callable(imported(target)) for target in row.targets), where
+        for text in (row.summary, row.source):
+            assert text.strip(), where
+            assert "\n" not in text, where
+        assert table.parse(row.name).spec == row.name
+        assert set(row.name) <= set("abcdefghijklmnopqrstuvwxyz0123456789-+"), where
 
 
-@pytest.mark.parametrize(
-    "row", [row for _, table, row in ROWS if table is not KINDS], ids=[row[0] for row in ROWS if row[1] is not KINDS]
-)
-def test_every_parameter_of_a_row_is_one_of_its_function(row):
+def test_every_parameter_of_a_row_is_one_of_its_function():
     """Of functions: the fields of a kind of record are its own."""
-    parameters = inspect.signature(row.load()).parameters
-    own = set(row.parameters) - (set(ELLIPTICAL) if row in DISTRIBUTIONS_ON_SHIFTS else set())
-    if row.target.startswith("apcli.") and not row.target.startswith("apcli.models"):
-        keywords = {name for name, p in parameters.items() if p.kind is inspect.Parameter.KEYWORD_ONLY}
-        assert keywords == own
-        assert all(parameters[name].default is inspect.Parameter.empty for name in keywords), (
-            "defaults stand in the row"
-        )
-    variable = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters.values())
-    assert variable or own <= set(parameters)
-    for name, default in row.parameters.items():
-        assert type(default) in (int, float, str), name
+    for where, table, row in ROWS:
+        if table is KINDS:
+            continue
+        parameters = inspect.signature(row.load()).parameters
+        own = set(row.parameters) - (set(ELLIPTICAL) if row in DISTRIBUTIONS_ON_SHIFTS else set())
+        if row.target.startswith("apcli.") and not row.target.startswith("apcli.models"):
+            keywords = {name for name, p in parameters.items() if p.kind is inspect.Parameter.KEYWORD_ONLY}
+            assert keywords == own, where
+            defaults = {name for name in keywords if parameters[name].default is not inspect.Parameter.empty}
+            assert defaults == set(), f"{where}: defaults stand in the row"
+        variable = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters.values())
+        assert variable or own <= set(parameters), where
+        for name, default in row.parameters.items():
+            assert type(default) in (int, float, str), f"{where}: {name}"
 
 
 def test_light_modules_stay_light():
@@ -423,33 +435,36 @@ def test_all_modules_import_quietly(tmp_path):
 # ---- the tests themselves
 
 
-def asserts(node: ast.AST, helpers: set[str]) -> bool:
-    """Whether something in ``node`` can fail: an assert, pytest.raises or warns, or a helper that has one."""
-    for inner in ast.walk(node):
-        if isinstance(inner, ast.Assert):
-            return True
-        if isinstance(inner, ast.Call):
-            called = inner.func.attr if isinstance(inner.func, ast.Attribute) else getattr(inner.func, "id", "")
-            if called in {"raises", "warns", "fail", *helpers} or called.startswith("assert_"):
-                return True
-    return False
+def called_in(function: ast.AST) -> set[str]:
+    """The last names of all that a function calls, and ``assert`` where it asserts."""
+    found = set()
+    for node in ast.walk(function):
+        if isinstance(node, ast.Assert):
+            found.add("assert")
+        elif isinstance(node, ast.Call):
+            found.add(node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", ""))
+    return found
 
 
 def test_every_test_asserts():
-    """Helpers are a test's own file's, and those of the ``conftest`` files of its folders."""
+    """Something in a test can fail: an assert, pytest.raises or warns, or a helper that has one.
+
+    Helpers are a test's own file's, and those of the ``conftest`` files of its folders.
+    """
     functions = {
-        path: [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, FUNCTIONS)]
+        path: [(f.name, called_in(f)) for f in ast.walk(ast.parse(path.read_text())) if isinstance(f, FUNCTIONS)]
         for path in sorted(TESTS.rglob("*.py"))
     }
     silent, count = [], 0
     for path, own in functions.items():
-        shared = [f for folder in path.parents for f in functions.get(folder / "conftest.py", [])]
-        helpers: set[str] = set()
+        near = [*own, *(f for folder in path.parents for f in functions.get(folder / "conftest.py", []))]
+        checks = {"assert", "raises", "warns", "fail"}
+        checks |= {name for _, called in near for name in called if name.startswith("assert_")}
         for _ in range(3):  # helpers call helpers
-            helpers |= {f.name for f in [*own, *shared] if not f.name.startswith("test_") and asserts(f, helpers)}
-        tests = [function for function in own if function.name.startswith("test_")]
+            checks |= {name for name, called in near if not name.startswith("test_") and called & checks}
+        tests = [(name, called) for name, called in own if name.startswith("test_")]
         count += len(tests)
-        silent += [f"{path.relative_to(TESTS)}::{test.name}" for test in tests if not asserts(test, helpers)]
+        silent += [f"{path.relative_to(TESTS)}::{name}" for name, called in tests if not called & checks]
     assert count > 200
     assert silent == []
 

@@ -1,0 +1,47 @@
+"""Options of several stages: their ranges, and the checks that all of them use."""
+
+import math
+
+import pytest
+
+from apcli.configs.shared import DataConfig, InputConfig, check_seeds, require
+from apcli.errors import UsageError
+
+
+@pytest.mark.parametrize(
+    ("config", "options", "flag"),
+    [
+        (DataConfig, {"workers": 0}, "--workers"),
+        (DataConfig, {"cache": "disk"}, "--cache"),
+        (InputConfig, {"num_classes": 0}, "--num-classes"),
+        (InputConfig, {"input_size": 0}, "--input-size"),
+        (InputConfig, {"mean": (math.inf,)}, "--mean"),
+        (InputConfig, {"std": (1.0, 0.0)}, "--std"),
+        (InputConfig, {"std": (math.nan,)}, "--std"),
+    ],
+)
+def test_out_of_range(refuses, config, options, flag):
+    refuses(config, options, flag)
+
+
+def test_what_is_not_fine_is_refused_in_a_sentence():
+    require(True, "--lr", 0.1, "a number")
+    with pytest.raises(UsageError, match=r"^--lr is fast: expected a number$"):
+        require(False, "--lr", "fast", "a number")
+
+
+@pytest.mark.parametrize(
+    ("seeds", "words"), [((-1,), "--seed is -1"), ((0, 2**32), "--seed is 4294967296"), ((3, 1, 3), "--seeds is 3,1,3")]
+)
+def test_seeds_are_in_range_and_given_once(seeds, words):
+    check_seeds(())
+    check_seeds((0, 2**32 - 1))
+    with pytest.raises(UsageError, match=f"{words}: expected"):
+        check_seeds(seeds)
+
+
+def test_the_options_given_are_named():
+    assert InputConfig().options == []
+    given = InputConfig(num_classes=3, input_size=8, mean=(0.5,), std=(0.5,))
+    assert given.options == ["--num-classes", "--input-size", "--mean", "--std"]
+    assert InputConfig(std=(0.5,)).options == ["--std"]
