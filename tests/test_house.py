@@ -113,7 +113,7 @@ TABLES = [
     name
     for name, tree in TREES.items()
     if (ROOT.parent / name.replace(".", "/") / "__init__.py").exists()
-    and any(isinstance(n, ast.Call) and ast.unparse(n.func) == "Table" for n in ast.walk(tree))
+    and any(isinstance(n, ast.Call) and isinstance(n.func, ast.Name) and n.func.id == "Table" for n in ast.walk(tree))
 ]
 
 

@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import resource
 import select
 import shlex
 import subprocess
@@ -11,6 +12,7 @@ import tempfile
 import time
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO, TextIOWrapper
 from pathlib import Path
@@ -23,6 +25,14 @@ from safetensors.numpy import load_file, save_file
 
 from apcli.cli.main import run
 from apcli.cli.streams.standard import Streams
+
+
+class Screen(TextIOWrapper):
+    """A stream that says it is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
 
 _FOREIGN = ("APCLI_DEBUG", "APCLI_DATA_DIR", "NO_COLOR", "FORCE_COLOR", "COLUMNS", "PYTHONHASHSEED")
 
@@ -74,16 +84,21 @@ class Shell:
             "OMP_NUM_THREADS": "1",  # the tests run side by side
         }
 
-    def __call__(self, command: str, stdin: bytes | None = None, **environment: str) -> Result:
+    def __call__(
+        self, command: str, stdin: bytes | None = None, terminal: str = "", encoding: str = "utf-8", **environment: str
+    ) -> Result:
         """Run ``apcli COMMAND`` (words as a shell splits them); ``stdin`` None is an empty one.
 
-        Variables that Python reads when it starts need a process of their own, and get it.
+        ``terminal`` names the one stream that is a terminal; ``encoding`` is that of what is printed. Variables that
+        Python reads when it starts need a process of their own, and get it.
         """
         if any(name.startswith("PYTHON") for name in environment):
             return self._finished(["apcli", *shlex.split(command)], stdin, environment)
         out, err = BytesIO(), BytesIO()
-        stdout, stderr = TextIOWrapper(out, "utf-8"), TextIOWrapper(err, "utf-8", errors="backslashreplace")
-        streams = Streams(TextIOWrapper(BytesIO(stdin or b"")), stdout, stderr)
+        kinds = {name: Screen if name == terminal else TextIOWrapper for name in ("stdin", "stdout", "stderr")}
+        stdout = kinds["stdout"](out, encoding)
+        stderr = kinds["stderr"](err, encoding, errors="backslashreplace")
+        streams = Streams(kinds["stdin"](BytesIO(stdin or b"")), stdout, stderr)
         with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings(), streams:
             warnings.resetwarnings()  # the interpreter's own: pytest shows more of them
             warnings.simplefilter("ignore", DeprecationWarning)
@@ -98,6 +113,16 @@ class Shell:
             stdout.flush()
             stderr.flush()
         return Result(code, out.getvalue(), err.getvalue().decode())
+
+    @contextmanager
+    def full_disk(self) -> Iterator[None]:
+        """Let no file grow beyond 2 kB, of which a checkpoint of ``plain`` needs about 8: as on a disk that is full."""
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (2048, before[1]))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
     def bash(self, script: str, stdin: bytes | None = None, **environment: str) -> Result:
         return self._finished(["bash", "-o", "pipefail", "-c", script], stdin, environment)

@@ -1,0 +1,106 @@
+"""What may come in: paths and bytes where checkpoints are expected, records where records are."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from apcli.cli.streams.stdin import is_checkpoint
+
+NAMES = ["a.lowest-0.3.safetensors", "a.lowest-0.8.safetensors"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "stdin"),
+    [
+        ("a.safetensors", ""),
+        ("a", ""),
+        ("./a.safetensors", ""),
+        ("", "a.safetensors\n"),
+        ("-", "a.safetensors\n"),
+        ("", "a\n"),
+        ("", "a.safetensors"),
+        ("", "\n  \na.safetensors\r\n"),
+    ],
+)
+def test_checkpoints_are_named_by_arguments_or_lines(shell: Any, a: Path, arguments: str, stdin: str) -> None:
+    result = shell(f"prune --sparsity 0.3,0.8 {arguments}", stdin.encode())
+    assert result.code == 0
+    assert result.lines == NAMES
+    assert all((shell.folder / name).is_file() for name in NAMES)
+
+
+def test_arguments_and_lines_are_taken_in_the_order_given(shell: Any, plain: dict[str, np.ndarray]) -> None:
+    for name in ("a", "b", "c"):
+        shell.save(f"{name}.safetensors", plain)
+    result = shell("prune c - a --sparsity 0.5", b"b\n")
+    assert result.lines == [f"{name}.lowest-0.5.safetensors" for name in ("c", "b", "a")]
+
+
+@pytest.mark.parametrize(("name", "found"), [("a", True), ("a.safetensors", True), ("bytes", True), ("-", False)])
+def test_a_checkpoint_is_known_by_its_name_or_first_bytes(
+    shell: Any, a: Path, monkeypatch: pytest.MonkeyPatch, name: str, found: bool
+) -> None:
+    monkeypatch.chdir(shell.folder)
+    Path("bytes").write_bytes(a.read_bytes())
+    Path("records").write_text('{"kind": "divergence"}\n')
+    assert is_checkpoint(name) == found
+    assert not is_checkpoint("records")
+    assert not is_checkpoint("nowhere")
+
+
+def test_several_checkpoints_travel_back_to_back(shell: Any, plain: dict[str, np.ndarray]) -> None:
+    one = shell.save("one.safetensors", plain).read_bytes()
+    two = shell.save("two.safetensors", {"only.weight": plain["fc1.weight"]}).read_bytes()
+    both = shell("prune -o - --sparsity 0.5", one + two)
+    assert both.code == 0, both.err
+    assert both.raw == shell("prune -o - --sparsity 0.5", one).raw + shell("prune -o - --sparsity 0.5", two).raw
+
+
+def test_bytes_without_a_name_are_called_stdin(shell: Any, a: Path) -> None:
+    result = shell("prune --sparsity 0.5", a.read_bytes())
+    assert result.lines == ["stdin.lowest-0.5.safetensors"]
+    assert shell.lineage(result.lines[0])["dense"]["path"] is None
+
+
+@pytest.mark.parametrize("cut", [4, 60, -1])
+def test_bytes_cut_short_are_refused(shell: Any, a: Path, cut: int) -> None:
+    shell.refuses("prune --sparsity 0.3", 1, "standard input", "safetensors", stdin=a.read_bytes()[:cut])
+
+
+def test_bytes_of_something_else_are_refused(shell: Any) -> None:
+    shell.refuses("prune --sparsity 0.3", 1, "standard input", stdin=bytes(range(256)))
+
+
+# ---- nothing, or the wrong thing
+
+
+@pytest.mark.parametrize("command", ["prune --sparsity 0.3", "divergence", "report"])
+@pytest.mark.parametrize("stdin", [b"", b"\n\n"])
+def test_an_empty_pipe_is_an_error(shell: Any, command: str, stdin: bytes) -> None:
+    shell.refuses(command, 2, "did the stage before this one fail?", stdin=stdin)
+
+
+@pytest.mark.parametrize("command", ["prune --sparsity 0.3", "divergence", "report"])
+def test_nothing_is_awaited_from_a_keyboard(shell: Any, command: str) -> None:
+    result = shell(command, b"this is read by nobody", terminal="stdin")
+    shell.check_refusal(result, 2, "nothing to read: expected")
+
+
+@pytest.mark.parametrize("command", ["prune --sparsity 0.3", "divergence"])
+def test_records_where_a_checkpoint_was_expected_are_named(shell: Any, a: Path, command: str) -> None:
+    records = shell("divergence a a").raw
+    shell.refuses(command, 2, "records where a checkpoint was expected", "apcli report", stdin=records)
+    (shell.folder / "records.jsonl").write_bytes(records)
+    named = "records.jsonl holds records where a checkpoint was expected"
+    shell.refuses(f"{command} records.jsonl", 2, named, "apcli report")
+
+
+@pytest.mark.parametrize("stdin", [b"a.safetensors\n", b"a\n"])
+def test_paths_where_records_were_expected_are_named(shell: Any, a: Path, stdin: bytes) -> None:
+    shell.refuses("report -o report.html", 2, "where a record was expected", "apcli divergence", stdin=stdin)
+
+
+def test_bytes_where_records_were_expected_are_named(shell: Any, a: Path) -> None:
+    shell.refuses("report -o report.html", 2, "bytes where records were expected", stdin=a.read_bytes())
