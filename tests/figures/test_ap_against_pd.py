@@ -1,5 +1,6 @@
 """The scatter of PD against AP."""
 
+import pytest
 from studies import drawn_study
 
 from apcli.figures.ap_against_pd import ap_against_pd
@@ -18,6 +19,7 @@ def test_a_mark_per_run():
     assert len({tuple(marks.get_facecolor()[0]) for marks in axis.collections}) == 3
 
 
+@pytest.mark.slow
 def test_many_measures_wrap_by_target():
     measures = [*((f"AP {i}", "ap") for i in range(6)), ("test", "pd"), ("train", "pd")]
     figure = ap_against_pd(drawn_study(epochs=(), measures=measures))

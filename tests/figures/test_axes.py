@@ -2,6 +2,8 @@
 
 import math
 
+import pytest
+
 from apcli.figures.axes import positive
 from apcli.figures.by_epoch import by_sparsity
 from apcli.figures.over_sparsity import over_sparsity
@@ -16,6 +18,7 @@ def test_only_known_values_count_as_lost():
     assert lost == 2
 
 
+@pytest.mark.slow
 def test_nothing_but_zeros_still_draws():
     study = Study((Series("m", 0.1, "AP2", "", "ap", (0,), (Point(0.0),), Point(0.0)),))
     assert svg(by_sparsity(study, "m"))

@@ -4,10 +4,19 @@ import pytest
 from matplotlib import pyplot, rc_context
 from studies import drawn_study
 
-from apcli.figures.ap_against_pd import ap_against_pd
+from apcli.figures.accuracy import accuracy
 from apcli.figures.by_epoch import by_method
-from apcli.figures.study import Point, Series, Study
+from apcli.figures.study import Curve, Point, Series, Study
 from apcli.figures.style import MARKERS, PALETTE, mark, png, svg
+
+ONE_POINT = (0,), (Point(1.0),), Point(1.0)  # epochs, their points, the final one
+
+
+@pytest.mark.slow
+def test_many_methods_give_the_same_bytes_again():
+    curves = tuple(Curve(f"method {i}", False, {0.5: Point(90.0 - i), 0.98: Point(50.0 - i, 1.0)}) for i in range(16))
+    study = Study(accuracies={"pruned": curves}, dense_accuracy=92.0)
+    assert png(accuracy(study)) == png(accuracy(study))
 
 
 @pytest.mark.slow
@@ -23,15 +32,13 @@ def test_the_same_numbers_give_the_same_bytes(form):
 
 def test_no_figure_is_left_open_and_settings_are_restored():
     before = dict(pyplot.rcParams)
-    svg(ap_against_pd(drawn_study()))
+    assert png(by_method(Study((Series("m", 0.1, "AP2", "", "ap", *ONE_POINT),)), 0.1))
     assert pyplot.get_fignums() == []
     assert dict(pyplot.rcParams) == before
 
 
 def test_names_are_not_mathematics():
-    study = Study(
-        tuple(Series(name, 0.1, "AP2", "", "ap", (0,), (Point(1.0),), Point(1.0)) for name in (r"$\frac", r"$x$"))
-    )
+    study = Study(tuple(Series(name, 0.1, "AP2", "", "ap", *ONE_POINT) for name in (r"$\frac", r"$x$")))
     assert b"<svg" in svg(by_method(study, 0.1))
 
 

@@ -1,5 +1,6 @@
 """Divergence records of a small, plausible experiment."""
 
+import functools
 import hashlib
 import math
 import random
@@ -80,11 +81,21 @@ def grid(
                             )
 
 
+def made_once(**kinds: Any) -> list[DivergenceRecord]:
+    """The records of a grid, in a list of the caller's own."""
+    return list(_made_once(**kinds))
+
+
+@functools.cache
+def _made_once(**kinds: Any) -> tuple[DivergenceRecord, ...]:
+    return tuple(grid(**kinds))
+
+
 @pytest.fixture
 def records() -> list[DivergenceRecord]:
-    return list(grid())
+    return made_once()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_grid() -> Callable[..., list[DivergenceRecord]]:
-    return lambda **kinds: list(grid(**kinds))
+    return made_once

@@ -8,12 +8,12 @@ from studies import variant
 from apcli.records.divergence import Difference, PerformanceDifference, TvBounds
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def small(make_grid):
     return make_grid(seeds=(0, 1), epochs=2, sparsities=(0.1, 0.5))
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def twelve_measures(make_grid):
     """Twelve measures; one orders the runs as PD does, one the other way about, and one is known for a few runs."""
     records = []
@@ -33,7 +33,7 @@ def twelve_measures(make_grid):
     return kept  # fmt: skip
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def fourteen_measures(make_grid):
     """Fourteen measures, some of them estimates, some with bounds on total variation."""
     records = make_grid(seeds=(0,), epochs=1)

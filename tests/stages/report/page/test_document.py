@@ -45,7 +45,8 @@ def test_names_from_records_are_only_text(make_grid):
 
 
 def test_page_of_many_measures(fourteen_measures):
-    text = page(build(fourteen_measures), [])
+    report = build(fourteen_measures)
+    text = page(report, [])
     found = outline(text)
     assert found.headings[2:5] == ["Runs", "Accuracy over sparsity", "Which projection orders PD best"]
     assert "What AP3 says about total variation" in found.headings
@@ -54,7 +55,7 @@ def test_page_of_many_measures(fourteen_measures):
     assert '<td class="number">0.25</td><td class="number">0.75</td>' in text
     assert ", the best of 14" in text
     assert found.seen.count("details") >= 4
-    text = to_markdown(build(fourteen_measures))
+    text = to_markdown(report)
     assert "### Which projection orders PD best" in text
     assert re.search(r"\| τ \| 95 % interval \| below the best by \|", text)
     assert "| 0.25 | 0.75 |" in text
@@ -78,11 +79,11 @@ def test_files_alone_make_a_page(make_grid):
 
 def test_unknown_everything_makes_a_page():
     record = DivergenceRecord(dist="ap2", measure="ap2", layer="w", value=0.0)
-    page = html([record, DivergenceRecord(dist="new", layer="w")])
-    assert "unnamed model on unnamed data" in outline(page).headings
-    assert "NaN" not in page
-    assert ">None<" not in page
-    assert ">nan<" not in page
+    text = html([record, DivergenceRecord(dist="new", layer="w")])
+    assert "unnamed model on unnamed data" in outline(text).headings
+    assert "NaN" not in text
+    assert ">None<" not in text
+    assert ">nan<" not in text
 
 
 @pytest.mark.slow

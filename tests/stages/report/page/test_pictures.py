@@ -22,11 +22,13 @@ def test_pictures_stand_in_the_order_of_the_table_and_carry_its_captions(small):
     assert captions["by-sparsity.lowest"].startswith("Method lowest: each measure over the epochs")
     assert captions["by-method.0.5"].startswith("Sparsity 0.5: each measure over the epochs")
     assert "bands ± 1 standard deviation" in captions["by-method.0.5"]
+    assert "± 1 sd over seeds" in captions["accuracy"]
 
 
+@pytest.mark.slow
 def test_one_seed_has_no_word_of_a_spread(make_grid):
     drawn = pictures(build(make_grid(seeds=(0,), epochs=1, sparsities=(0.1, 0.5))))
-    assert not any("±" in picture.caption for picture in drawn)
+    assert not any("±" in picture.caption or "over seeds" in picture.caption for picture in drawn)
 
 
 def test_a_study_has_a_series_for_each_run_and_measure(small):
