@@ -3,8 +3,6 @@
 import json
 import re
 import runpy
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +10,7 @@ import numpy as np
 import pytest
 from safetensors import safe_open
 
+import apcli
 from apcli import errors
 from apcli.checkpoints import reading
 from apcli.checkpoints.files.entries import Entry
@@ -44,9 +43,8 @@ def packed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         data = values.view("u4") >> 16 if request.param == "BF16" else values
         entries[name] = Entry(request.param, shape, data.astype(TYPES[request.param]).reshape(-1).view("u1"))
     write_file(folder / "model.safetensors", entries, {})
-    command = [sys.executable, "-m", "apcli", "prune", "model.safetensors", "--sparsity", "0.8"]
-    subprocess.run([*command, "--storage", "bitmask"], cwd=folder, check=True, capture_output=True, timeout=60)
-    return folder / "model.lowest-0.8.bitmask.safetensors"
+    (pruned,) = apcli.prune(folder / "model.safetensors", sparsity=0.8, storage="bitmask")
+    return Path(pruned.path)
 
 
 def test_the_page_s_reader_gives_what_apcli_reads(reader: Any, packed: Path) -> None:

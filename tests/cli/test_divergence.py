@@ -177,9 +177,9 @@ def test_half_and_double_precision_files(shell: Any, plain: dict[str, np.ndarray
 @pytest.mark.slow
 def test_the_same_command_gives_the_same_bytes_whatever_the_hash_seed(shell: Any, a: Path) -> None:
     runs = []
-    for seed in ("1", "2"):
-        pruned = shell("prune a -o - --method lowest,random --sparsity 0.3,0.8 --seeds 0,1", PYTHONHASHSEED=seed)
-        records = shell("divergence --dense a", pruned.raw, PYTHONHASHSEED=seed)
+    for environment in ({"PYTHONHASHSEED": "2"}, {}):  # and whichever this process has
+        pruned = shell("prune a -o - --method lowest,random --sparsity 0.3,0.8 --seeds 0,1", **environment)
+        records = shell("divergence --dense a", pruned.raw, **environment)
         runs.append((pruned.raw, records.raw))
     assert runs[0][0]
     assert runs[0][1]

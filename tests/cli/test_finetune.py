@@ -1,4 +1,4 @@
-"""``apcli finetune`` by real processes: pruning while training, and batch norm measured anew."""
+"""``apcli finetune``: pruning while training, and batch norm measured anew."""
 
 import json
 from collections.abc import Callable
@@ -86,9 +86,10 @@ def test_a_sharded_checkpoint_goes_through_the_pipe(digits):
         placed |= dict.fromkeys(names, file)
     index = digits.folder / "sharded" / "net.safetensors.index.json"
     index.write_text(json.dumps({"metadata": {}, "weight_map": placed}))
-    pipe = "apcli prune sharded/net --scope global --sparsity 0.5 | apcli finetune --model fc5 --epochs 1"
-    result = digits.bash(f"{pipe} | apcli divergence --dist ap2 --level network")
-    assert result.code == 0, result.err
+    pruned = digits("prune sharded/net --scope global --sparsity 0.5")
+    tuned = digits("finetune --model fc5 --epochs 1", pruned.raw)
+    result = digits("divergence --dist ap2 --level network", tuned.raw)
+    assert result.code == 0, pruned.err + tuned.err + result.err
     final = "sharded/net.lowest-0.5.finetuned.safetensors.index.json"
     assert {record["pruned"]["path"] for record in result.records} == {final}
     assert {record["epoch"] for record in result.records} == {None, 0, 1}

@@ -1,5 +1,6 @@
-"""``apcli prune`` by real processes: its options, its refusals, and how little it loads."""
+"""``apcli prune``: its options, its refusals, and how little it loads."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -165,21 +166,28 @@ def test_a_missing_or_strange_other_file(shell, a, option):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "options",
-    [
-        "--sparsity 0.5",
-        "--method highest,random --compression 3 --scope erk",
-        "--method lamp --scope global --sparsity 0.5",
-        "--structure 2:4 --storage bitmask",
-    ],
-)
-def test_methods_of_the_file_alone_load_no_torch(tmp_path, a, options):
-    words = ["apcli", "prune", str(a), *options.split(), "-o", f"{tmp_path}/out/"]
-    report = "print(' '.join({name.partition('.')[0] for name in sys.modules}), file=sys.stderr)"
-    code = f"import sys\nsys.argv = {words}\nfrom apcli.cli.main import main\ntry:\n    main()\nfinally:\n    {report}"
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
-    assert run.stdout.splitlines()
-    held = set(run.stderr.splitlines()[-1].split())
-    assert "numpy" in held
-    assert held & HEAVY == set()
+def test_methods_of_the_file_alone_load_no_torch(shell, a):
+    """One interpreter for all of them."""
+    commands = [
+        "prune a --sparsity 0.5",
+        "prune a --method highest,random --compression 3 --scope erk",
+        "prune a --method lamp --scope global --sparsity 0.5",
+        "prune a --structure 2:4 --storage bitmask",
+    ]
+    code = f"""
+import sys
+from io import BytesIO, TextIOWrapper
+from apcli.cli.main import run
+from apcli.cli.streams.standard import Streams
+for command in {commands!r}:
+    with Streams(None, TextIOWrapper(BytesIO()), TextIOWrapper(BytesIO())) as streams:
+        code = run(command.split(), streams)
+    print(code, *sorted({HEAVY!r} & {{name.partition('.')[0] for name in sys.modules}}), 'numpy' in sys.modules)
+"""
+    words = [sys.executable, "-c", code]
+    environment = {"PYTHONPATH": str(Path(__file__).parents[2])}
+    done = subprocess.run(
+        words, capture_output=True, text=True, timeout=60, check=True, cwd=shell.folder, env=os.environ | environment
+    )
+    assert done.stdout.splitlines() == ["0 True"] * 4
+    assert len(list(shell.folder.iterdir())) == 1 + 5

@@ -10,15 +10,14 @@ import pytest
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "name", ["with space.safetensors", "größe_größer.safetensors", "-dash.safetensors", "*.safetensors"]
-)
-def test_any_file_name_flows(shell: Any, plain: dict[str, np.ndarray], name: str) -> None:
-    shell.save(f"sub folder/{name}", plain)
+def test_any_file_name_flows(shell: Any, plain: dict[str, np.ndarray]) -> None:
+    names = ["with space", "größe_größer", "-dash", "*"]
+    for name in names:
+        shell.save(f"sub folder/{name}.safetensors", plain)
     result = shell.bash("find . -name '*.safetensors' | apcli prune --sparsity 0.5 | apcli divergence --dist ap2")
     assert result.code == 0, result.err
     pooled = [record["pruned"]["path"] for record in result.records if record["layer"] == "*"]
-    assert pooled == [f"sub folder/{name.removesuffix('.safetensors')}.lowest-0.5.safetensors"]
+    assert sorted(pooled) == sorted(f"sub folder/{name}.lowest-0.5.safetensors" for name in names)
 
 
 @pytest.mark.slow

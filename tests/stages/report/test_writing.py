@@ -6,6 +6,7 @@ import io
 from dataclasses import replace
 
 import pytest
+from studies import variant
 
 from apcli.errors import ApcliError, UsageError
 from apcli.stages.report.writing import html, make
@@ -13,7 +14,7 @@ from apcli.stages.report.writing import html, make
 
 @pytest.mark.slow
 def test_make_writes_every_format(make_grid, tmp_path):
-    records = make_grid(seeds=(0,), epochs=0, sparsities=(0.1, 0.3))
+    records = variant(make_grid(seeds=(0,), epochs=0, sparsities=(0.1, 0.3)), "ap2")
     stem = tmp_path / "out" / "my.report"
     paths = make(records, ["html", "md", "csv", "png", "svg"], stem)
     names = [path.name.removeprefix("my.report.") for path in paths]
@@ -48,7 +49,8 @@ def test_make_refuses_nonsense(small, tmp_path):
 @pytest.mark.slow
 def test_figure_names_never_leave_the_folder(make_grid, tmp_path):
     names = {"lowest": "../../x", "random": "x", "highest": "X"}
-    records = [replace(r, method=names[r.method]) for r in make_grid(seeds=(0,), epochs=1, sparsities=(0.1,))]
+    grid = variant(make_grid(seeds=(0,), epochs=1, sparsities=(0.1,)), "ap2")
+    records = [replace(r, method=names[r.method]) for r in grid]
     paths = make(records, ["svg"], tmp_path / "r")
     assert all(path.parent == tmp_path for path in paths)
     assert len(set(paths)) == len(paths) == 5
