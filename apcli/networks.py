@@ -31,7 +31,7 @@ from apcli.words import few
 log = logging.getLogger("apcli")
 
 _AS_THEY_ARE = InputConfig()
-_CLASSES = 1000  # placeholder for a file without lineage; replaced by the last layer's output count
+ASSUMED_CLASSES = 1000  # of a network whose file has no lineage, until its last layer shows their number
 
 
 class Networks:
@@ -90,7 +90,7 @@ class Networks:
 
     def _guessed(self, source: Checkpoint) -> ModelSpec | None:
         """The network of ``--model`` before the data is known; None if its weights depend on the data."""
-        given = replace(self.inputs, num_classes=self.inputs.num_classes or _CLASSES)
+        given = replace(self.inputs, num_classes=self.inputs.num_classes or ASSUMED_CLASSES)
         spec = resolve(str(self.model), ImageSpec((3, 32, 32), 1, (0.0,), (1.0,)), given)
         if spec.source == "user" or (spec.source == "apcli" and "three channels" not in MODELS.row(spec.name).needs):
             return None

@@ -45,15 +45,15 @@ from apcli.training.recipe import recipe_of, warn_of_schedule
 
 log = logging.getLogger("apcli")
 
-# `--trace auto` keeps the pruned layers up to this many weights an epoch, else the last layer.
+# `--trace auto` keeps the pruned layers if they have at most this many weights, otherwise the last layer.
 _TRACED_WEIGHTS = 1 << 22
 
 
 class Finetuner:
-    """Fine-tunes the checkpoints of a stream one after another; data and dense networks' metrics are had once.
+    """Fine-tunes a stream of checkpoints; data and the metrics of dense networks are cached.
 
     Args:
-        tell: shown one line of progress.
+        tell: shows a line of progress.
     """
 
     def __init__(self, config: FinetuneConfig, outputs: Outputs, tell: Tell, ranks: Ranks | None = None) -> None:
@@ -130,7 +130,7 @@ class Finetuner:
         return path
 
     def _known(self, source: Checkpoint) -> Checkpoint:
-        """A source that is fit for fine-tuning, of which it is known which tensors are layers."""
+        """The checked source, with its network's list of layers."""
         check_input(source)
         source.check_finite()
         if source.network_layers is None:
@@ -140,16 +140,16 @@ class Finetuner:
         return source
 
     def _promises_of(self, source: Checkpoint) -> dict[str, Promise]:
-        """What is promised of a source."""
+        """The promises of the source's zeros, which training keeps."""
         pruned = promises_of(source)
         if self.config.update == "pruned" and not pruned:
             raise UsageError(f"--update pruned: {source.label} has no pruned layer: prune first, or use --update all")
         return pruned
 
     def _growing(self, source: Checkpoint, pruned: Collection[str]) -> list[Layer]:
-        """The layers that ``--sparsity`` prunes further while they are trained; none without it.
+        """The layers that ``--sparsity`` prunes further during training; none without it.
 
-        Zeros of a layer that is not pruned are where it starts, and learn like other weights.
+        Zeros in a layer without a promise are initial values, and learn like other weights.
         """
         config = self.config
         if config.sparsity is None:
@@ -196,7 +196,9 @@ class Finetuner:
     def _masking(
         self, parameters: Mapping[str, nn.Parameter], held: Iterable[str], growing: list[Layer], steps: int
     ) -> Masking:
-        """Masks of ``held`` tensors' zeros, and how those of ``growing`` layers grow; tied weights share one."""
+        """The masks of ``held`` tensors' zeros, with the ramps along which ``growing`` layers gain more.
+
+        Tied weights share one mask."""
         tensors = dict.fromkeys([*held, *(layer.tensor for layer in growing)])
         for tensor in tensors.keys() - parameters.keys():
             raise UsageError(f"{tensor} is not learnt, so --sparsity cannot prune it in training: see --exclude")
@@ -222,9 +224,9 @@ class Finetuner:
     def _train(
         self, model: nn.Module, run: TrainingRun, traced: list[Layer], growing: list[Layer]
     ) -> tuple[Training, Lineage]:
-        """Train ``model`` in place; the lineage is the result's, with its history, metrics and promises."""
+        """Train ``model`` in place; returns the result's lineage too, with history, metrics and promises."""
         recipe, pruned = run.recipe, dict(run.lineage.pruned)
-        before = self.runs.evaluate(model, run)  # lays the weights out, before masks are made like them
+        before = self.runs.evaluate(model, run)  # fixes the weights' memory layout, which the masks copy
         parameters = parameters_of(model)
         batches = math.ceil(len(run.dataset.train) / recipe.batch_size)
         learnt = [tensor for tensor in pruned if tensor in parameters]  # a pruned buffer never changes
@@ -251,19 +253,19 @@ class Finetuner:
         return training, run.knowing(history=history, metrics=metrics, pruned=pruned).lineage
 
     def _promise(self, layer: Layer, zeros: int, requested: float | None = None) -> Promise:
-        method = f"{self.method.spec} {self.schedule.name}"  # not what the method does to a trained network at once
+        method = f"{self.method.spec} {self.schedule.name}"  # ``lowest`` alone means one-shot pruning
         return Promise(zeros, layer.size, method, self.config.scope, requested=requested)
 
     def _promises_so_far(self, growing: list[Layer], weights: Mapping[str, Tensor]) -> dict[str, Promise]:
-        """What is to be promised of weights from the middle of a run: the zeros that they have by then."""
+        """The promises of weights from the middle of a run: the zeros that they have by then."""
         zeros = {layer: int((weights[layer.tensor] == 0).sum()) for layer in growing}
         return {layer.tensor: self._promise(layer, count) for layer, count in zeros.items() if count}
 
     def _is_there(self, path: Path, wanted: Lineage, traced: list[Layer]) -> bool:
-        """Whether the checkpoint, and the trace where one is wanted, are already there and made the same way.
+        """Whether the checkpoint, and its trace if one is wanted, already exist and were made the same way.
 
         Raises:
-            UsageError: another file is in the way of either.
+            UsageError: another file has the name of one of them.
         """
         trace = traces.path_beside(path)
         if not traced and trace.exists():
@@ -274,7 +276,7 @@ class Finetuner:
         return (not traced or self.outputs.has(trace, wanted.of_trace(), say=False)) and made
 
     def _dense_of(self, source: Checkpoint, pruned: Mapping[str, Promise]) -> Checkpoint | None:
-        """The network that PD is set against: ``--dense``, the dense ancestor, or a dense source itself; else None."""
+        """The dense checkpoint that PD compares with: ``--dense``, the dense ancestor, or a dense source; else None."""
         if self.config.dense is None and not pruned:
             return source
         try:
@@ -304,7 +306,8 @@ def _none_of(weight: Tensor) -> Tensor:
 
 
 def traced_layers(source: Checkpoint, wanted: str, pruned: Collection[str]) -> list[Layer]:
-    """The layers that ``--trace`` means: ``none``, ``auto`` (the pruned, up to a size, else the last), or a selection.
+    """The layers of ``--trace``: ``none``, ``auto`` (the pruned ones or, if they are too large, the last), or a
+    selection.
 
     Raises:
         UsageError: no such layer.
@@ -322,7 +325,7 @@ def traced_layers(source: Checkpoint, wanted: str, pruned: Collection[str]) -> l
 
 
 def _write(path: Path, training: Training, lineage: Lineage, source: Checkpoint, traced: bool) -> None:
-    """Write the checkpoint, and the trace beside it where one is wanted."""
+    """Write the checkpoint and, if wanted, the trace beside it."""
     write(path, entries_of(training.evaluated.network.state_dict()), lineage, like=source)
     if traced:
         write(traces.path_beside(path), _trace_entries(training.snapshots), lineage.of_trace())
@@ -334,7 +337,7 @@ def _trace_entries(steps: Mapping[int, Mapping[str, Tensor]]) -> dict[str, Entry
 
 
 def _dense_link(source: Checkpoint, dense: Checkpoint | None, home: Path) -> Link | None:
-    """How the lineage names the dense network: as found, or as the source's lineage had it where it was not found."""
+    """The lineage's link to the dense file: to ``dense``, or, if that is None, the one in the source's lineage."""
     if dense is not None:
         return dense.link(home)
     return source.dense_link(home) if source.lineage.dense else None

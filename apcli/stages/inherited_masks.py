@@ -1,7 +1,7 @@
-"""Decide which zeros of a file are a mask that training keeps: those promised; elsewhere all, unless few by chance.
+"""Decide which zeros of a file are a mask that training keeps: the promised ones, and others unless they are few.
 
-A pruned network comes from anywhere: a safetensors file with or without a lineage, a state dict taken in by
-``train --weights``, published weights, or a file of which one layer was pruned further here. All go by one rule.
+A pruned network may be a safetensors file with or without a lineage, a state dict given to ``train --weights``,
+published weights, or a file of which one layer was pruned further by apcli. One rule serves all of them.
 """
 
 import logging
@@ -13,14 +13,14 @@ from apcli.words import few
 
 log = logging.getLogger("apcli")
 
-CHANCE = 0.01  # below this share of every layer's weights, zeros are taken for chance: those of rounding are far fewer
+CHANCE = 0.01  # of a layer's weights: fewer zeros are taken for chance, although rounding causes far fewer
 
 
 def promises_of(source: Checkpoint) -> dict[str, Promise]:
-    """The pruned tensors and what is promised of each: what the lineage says, and of other layers their zeros.
+    """The promises of the pruned tensors: the lineage's, and for other layers the zeros that they have.
 
-    Where all of these have fewer than ``CHANCE``, they are none of a mask, and neither is a layer that is all zeros, as
-    some networks begin: it would never learn. Both are said.
+    Zeros are no mask if every such layer has fewer than ``CHANCE``. Neither is a layer of zeros alone, as some networks
+    start: it would never learn. Both cases are logged.
     """
     promised = dict(source.lineage.pruned)
     others = [layer for layer in prunable(source) if not promised.keys() & set(layer.tensors)]
@@ -29,7 +29,7 @@ def promises_of(source: Checkpoint) -> dict[str, Promise]:
     masked = {layer: count for layer, count in zeros.items() if 0 < count < layer.size}
     if blank:
         log.info(
-            "%s: all of %s is zero, which is taken for how it begins and not for a mask: it learns",
+            "%s: all of %s is zero, which is taken for its initial value and not for a mask: it learns",
             source.label,
             few(blank),
         )
@@ -38,11 +38,11 @@ def promises_of(source: Checkpoint) -> dict[str, Promise]:
     total = f"{sum(masked.values()):,} zeros of {few([layer.name for layer in masked])}"
     if all(count < CHANCE * layer.size for layer, count in masked.items()):
         log.info(
-            "%s: %s are taken for chance and not held (below %g %% of each layer): apcli prune --sparsity 0 holds them",
+            "%s: %s are taken for chance and not kept (below %g %% of each layer): apcli prune --sparsity 0 keeps them",
             source.label,
             total,
             100 * CHANCE,
         )
         return promised
-    log.info("%s: %s are its mask, and stay", source.label, total)
+    log.info("%s: %s are its mask, and are kept", source.label, total)
     return promised | {layer.tensor: Promise(count, layer.size) for layer, count in masked.items()}

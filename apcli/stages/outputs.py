@@ -1,4 +1,4 @@
-"""Where a stage's checkpoints go, and what happens when something is there already."""
+"""The files that a stage writes: their names, and what happens if they exist already."""
 
 import glob
 import logging
@@ -20,8 +20,8 @@ _SUFFIXES = (SUFFIX, shards.SUFFIX)
 class Outputs:
     """Names the files of one stage.
 
-    ``target`` is what ``--output`` says: nothing (beside the input), a file that ends in ``.safetensors``, the index of
-    a sharded checkpoint, or a folder. What is made from a sharded checkpoint is sharded too, unless it names a file.
+    ``target`` is the value of ``--output``: None (beside the input), a file that ends in ``.safetensors``, the index of
+    a sharded checkpoint, or a folder. Results of a sharded checkpoint are sharded too, unless ``target`` is a file.
     ``home`` overrides the folder that lineage paths start from (for bytes that leave through a pipe).
     """
 
@@ -35,10 +35,10 @@ class Outputs:
         return self.target is not None and self.target.name.endswith(_SUFFIXES) and not self.target.is_dir()
 
     def expect(self, count: int) -> None:
-        """Say, before anything is read, that ``count`` results are to come.
+        """Check, before anything is read, that ``count`` results have a place.
 
         Raises:
-            UsageError: several, and ``--output`` names one file.
+            UsageError: there are several, and ``--output`` names one file.
         """
         if count > 1 and self.names_a_file:
             raise UsageError(f"--output {self.target} is one file but several checkpoints come out: expected a folder")
@@ -70,14 +70,14 @@ class Outputs:
         return self.home or path.parent
 
     def label(self, path: Path) -> str:
-        """What messages call an output."""
+        """The name of an output in messages."""
         return "standard output" if self.home else str(path)
 
     def has(self, path: Path, wanted: Lineage, *, say: bool = True) -> bool:
         """Whether ``path`` already is the result of the run that ``wanted`` describes (``Lineage.made_as``).
 
         Raises:
-            UsageError: something else is there and ``overwrite`` is off.
+            UsageError: another file has that name and ``overwrite`` is off.
         """
         made_by_this_run = path.resolve() in self._placed
         self._placed.add(path.resolve())
@@ -101,14 +101,14 @@ class Outputs:
         )
 
     def state(self, path: Path, wanted: Lineage) -> str:
-        """What would become of ``path``: to be written, to be overwritten, kept, or in the way (see ``has``)."""
+        """The state of ``path``: ``to be written``, ``to be overwritten``, ``kept`` or ``in the way``, see ``has``."""
         again = path.resolve() in self._placed
         try:
             if self.has(path, wanted, say=False):
                 return "kept"
         except UsageError:
             return "in the way"
-        if again:  # the earlier result of this run would be there by then
+        if again:  # this run would have written it already
             return "in the way"
         return "to be overwritten" if path.exists() else "to be written"
 

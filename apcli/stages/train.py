@@ -42,7 +42,7 @@ log = logging.getLogger("apcli")
 
 
 def train(config: TrainConfig, outputs: Outputs, tell: Tell, ranks: Ranks | None = None) -> Iterator[Path]:
-    """Train one network per seed; yields each file when it is whole. ``tell`` is shown one line of progress.
+    """Train one network per seed; yields each file when it is complete. ``tell`` shows a line of progress.
 
     Raises:
         UsageError: an unknown name, missing data or weights, or another file is in the way.
@@ -100,27 +100,27 @@ def train(config: TrainConfig, outputs: Outputs, tell: Tell, ranks: Ranks | None
 
 @dataclass(frozen=True)
 class _Given:
-    """What ``--weights`` brings: tensors as the file has them; the checkpoint, where it is one and no state dict."""
+    """The file of ``--weights``: its tensors and, if it is no state dict, the checkpoint."""
 
     tensors: Mapping[str, Tensor] = field(default_factory=dict)
     source: Checkpoint | None = None
 
     @property
     def lineage(self) -> Lineage:
-        """What the file says of itself."""
+        """The file's lineage."""
         return Lineage.EMPTY if self.source is None else self.source.lineage
 
     def spec(self, name: str) -> ModelSpec | None:
-        """The network called ``name`` as the file says it is: what it takes and gives; None where it does not say."""
+        """The network called ``name``, if the file's lineage describes it; otherwise None."""
         spec = None if self.lineage.model is None else ModelSpec.from_dict(self.lineage.model)
         return spec if spec and spec.name in (name, name.partition(":")[2], Path(name).name) else None
 
 
 def _given(config: TrainConfig) -> _Given:
-    """Read what the request names beside the data, so that what is wrong with it is told before these are read.
+    """Read the files that options name, so that errors in them are reported before the data is read.
 
     Raises:
-        UsageError: an unknown model, a file that is not there, a rename that it does not allow, or no dense network.
+        UsageError: the model is unknown, a file is missing, a rename does not suit it, or there is no dense network.
         ApcliError: the weights cannot be read.
     """
     if config.loop.teacher == "dense":
@@ -142,7 +142,7 @@ def _given(config: TrainConfig) -> _Given:
 
 
 def _beginning(config: TrainConfig, spec: ModelSpec, seed: int, given: _Given) -> nn.Module:
-    """The network before its first step."""
+    """The network before its first step: random, published or given weights."""
     torch.manual_seed(seed)  # before the model exists: its initial weights are drawn here
     user_model = config.model.name if spec.source == "user" else None
     model = build(spec, pretrained=config.model.pretrained, user_model=user_model)
@@ -152,7 +152,7 @@ def _beginning(config: TrainConfig, spec: ModelSpec, seed: int, given: _Given) -
 
 
 def _zeros_of(model: nn.Module, path: Path, lineage: Lineage, config: TrainConfig, given: _Given) -> dict[str, Promise]:
-    """What is to be promised of the weights that training starts from; how they were pruned, where their file says."""
+    """The promises of the zeros that training starts with, and how they were pruned if the file says so."""
     if not (config.weights or config.model.pretrained):
         return {}
     told = config.weights or config.model.name
@@ -171,8 +171,8 @@ def _zeros_of(model: nn.Module, path: Path, lineage: Lineage, config: TrainConfi
 
 
 def _holding(model: nn.Module, run: TrainingRun) -> Masking:
-    """Masks of the zeros that are promised."""
-    Forward(model, run.spec)  # lays the weights out, before masks are made like them
+    """The masks of the promised zeros."""
+    Forward(model, run.spec)  # fixes the weights' memory layout, which the masks copy
     parameters = parameters_of(model)
     return Masking(
         parameters, {name: parameters[name].detach() == 0 for name in run.lineage.pruned if name in parameters}
@@ -190,13 +190,13 @@ def _settings(config: TrainConfig, recipe: Recipe, teacher_sha256: str | None) -
 
 
 def _inputs_of(spec: ModelSpec, config: TrainConfig, given: _Given) -> str:
-    """What the network takes, and who says so."""
+    """A sentence about the network's input and where each value comes from."""
     by_file = given.spec(config.model.name) is not None
     return input_sentence(spec, config.model, by_file=by_file, pretrained=config.model.pretrained)
 
 
 def _data_and_spec(config: TrainConfig, given: _Given) -> tuple[Dataset, ModelSpec]:
-    """The data, and the network: what options do not say of it is as the file of ``--weights`` says, if it does."""
+    """The data and the network, whose unset options come from the file of ``--weights`` if it has them."""
     model, data = config.model, config.data
     theirs = given.spec(model.name)
     size = model.input_size or (theirs.input_size[1] if theirs else None)
@@ -211,7 +211,7 @@ def _data_and_spec(config: TrainConfig, given: _Given) -> tuple[Dataset, ModelSp
     classes = model.num_classes
     if dataset.names and given.lineage.classes:
         if config.loop.epochs and None in places_of(dataset.names, given.lineage.classes):
-            log.info("the outputs of %s learn other classes: those of %s", config.weights, dataset.name)
+            log.info("the outputs of %s are trained on other classes: those of %s", config.weights, dataset.name)
         else:
             dataset = dataset.for_outputs(given.lineage.classes, str(config.weights))
             classes = classes or (theirs.num_classes if theirs else None)
@@ -231,5 +231,5 @@ def _stem(spec: ModelSpec, dataset: Dataset) -> str:
 
 
 def _weights_link(weights: str | None, home: Path) -> Link | None:
-    """How the lineage names the file that training started from."""
+    """The lineage's link to the file of ``--weights``."""
     return None if weights is None else Link(relative(Path(weights), home), sha256_of(Path(weights)))

@@ -1,4 +1,4 @@
-"""What the stages that train share: where a run's state lies, how it is followed, what is left of a lost one."""
+"""Run the training of a stage: resume its saved state, log its progress, and keep the last good weights if it fails."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -36,9 +36,9 @@ class TrainingRun:
     """The inputs of one network's training.
 
     Attributes:
-        lineage: what is known of the result's before the training; its ``identity`` is the run's.
-        source: the file whose weights it starts from: what that says beside its lineage is handed on.
-        promises_so_far: gives, of the weights after an epoch, what they promise beside the lineage's ``pruned``.
+        lineage: the result's, as far as it is known before the training; its ``identity`` identifies the run.
+        source: the file whose weights the run starts from; its other metadata is passed on to the result.
+        promises_so_far: returns the promises of the weights after an epoch that are not in the lineage's ``pruned``.
     """
 
     path: Path
@@ -52,7 +52,7 @@ class TrainingRun:
     source: Checkpoint | None = None
 
     def knowing(self, **fields: Any) -> "TrainingRun":
-        """The same run, of whose result's lineage these ``fields`` are known too."""
+        """The same run with these ``fields`` of the result's lineage filled in."""
         return replace(self, lineage=replace(self.lineage, **fields))
 
 
@@ -60,7 +60,7 @@ class Runs:
     """Trains the networks of one stage, one after another.
 
     Args:
-        tell: shown one line of progress, and the share that is done.
+        tell: shows a line of progress, with the share that is done.
     """
 
     def __init__(self, config: LoopConfig, outputs: Outputs, tell: Tell, ranks: Ranks) -> None:
@@ -77,14 +77,14 @@ class Runs:
         only: Sequence[str] | None = None,
         traced: Sequence[str] = (),
     ) -> Training:
-        """Train ``network`` in place, from where an earlier run was stopped.
+        """Train ``network`` in place, resuming a stopped run if there is one.
 
         Args:
             only: the parameters that learn; None: all.
-            traced: the tensors whose values are kept of every epoch.
+            traced: the tensors whose values are kept for every epoch.
 
         Raises:
-            UsageError: the state that was kept is of another run.
+            UsageError: the saved state belongs to another run.
             ApcliError: the loss is no longer finite.
         """
         place = None if self.outputs.home else run.path
@@ -107,13 +107,13 @@ class Runs:
         return evaluate(Forward(network, run.spec), run.dataset, run.recipe.batch_size, self.ranks)
 
     def finish(self, training: Training) -> None:
-        """The result is written: nothing is left to go on with."""
+        """Remove the saved state: the result is written."""
         if self.ranks.first:
             training.resume.remove()
-        self.ranks.any(False)  # the others go on when that is so
+        self.ranks.any(False)  # the other processes wait until the state is removed
 
     def _lost(self, error: Diverged, training: Training, run: TrainingRun) -> ApcliError:
-        """Keep the last good weights in a file of their own, and say so."""
+        """Save the last good weights in a separate file, and name it in the error."""
         if error.good is None or self.outputs.home or not self.ranks.first:
             return error
         kept = run.path.with_name(f"{run.path.name.split('.safetensors')[0]}.last-good.safetensors")
@@ -133,14 +133,14 @@ def teacher_of(
     classes: Sequence[str],
     dense: Checkpoint | None = None,
 ) -> tuple[nn.Module | None, str | None]:
-    """The network that ``--teacher`` means, and its file's SHA-256.
+    """The network that ``--teacher`` names, and its file's SHA-256.
 
     Args:
-        classes: what the outputs of the network that learns mean; empty where it is not known.
-        dense: what ``dense`` means; None where there is no such network.
+        classes: the class of each output of the trained network; empty if unknown.
+        dense: the checkpoint that ``--teacher dense`` means; None if there is none.
 
     Raises:
-        UsageError: it is not there, or takes or gives something else than the network that learns.
+        UsageError: the file is missing, or its network's input or classes differ from the trained network's.
     """
     if name is None:
         return None, None
@@ -160,14 +160,14 @@ def teacher_of(
 
 
 def check_outputs(other: Checkpoint, classes: Sequence[str]) -> None:
-    """Hold a network that is set beside another one to the same outputs, where both are known.
+    """Check that a network has the same classes as the one it is compared with, if both are known.
 
     Raises:
-        UsageError: its outputs mean other classes, or in another order.
+        UsageError: the classes or their order differ.
     """
     theirs = other.lineage.classes
     if theirs and classes and theirs != tuple(classes):
         raise UsageError(
-            f"{other.label} tells {few(theirs)} apart, in this order, where the outputs here are {few(classes)}: "
-            "expected a network of the same outputs"
+            f"the outputs of {other.label} are {few(theirs)}, those of this network {few(classes)}: expected the same, "
+            "in the same order"
         )

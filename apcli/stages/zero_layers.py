@@ -1,4 +1,4 @@
-"""Layers that start all zero, as some networks' heads do: zeros count as removed, so a mask could not be recognised."""
+"""Refuse to prune layers that start all zero, as some networks' heads do: their masks could not be recognised."""
 
 from collections.abc import Iterable
 
@@ -12,7 +12,7 @@ _GLANCE = 4096  # elements that almost always show that a tensor is not all zero
 
 
 def check_masks_can_be_told(layers: Iterable[Layer], source: Checkpoint, rewound: Checkpoint | None) -> None:
-    """Refuse layers whose values are all zero without having been pruned: zeros are removed, and all of it would be.
+    """Refuse layers that are all zero though not pruned: zeros count as removed, so the kept weights would too.
 
     Args:
         layers: the layers to be masked.
@@ -26,17 +26,17 @@ def check_masks_can_be_told(layers: Iterable[Layer], source: Checkpoint, rewound
         held = dict.fromkeys([*masked, *pruned])
         zero = [x for x in held if _is_zero(rewound.entries[x]) and not _is_zero(source.entries[x])]
         where, remedy = f"--rewind-to {rewound.label}", "rewind to a later file"
-    elif source.lineage.is_known:  # what a file without one holds may have been pruned anywhere
+    elif source.lineage.is_known:  # without a lineage, a layer may have been pruned elsewhere
         zero = [x for x in masked if x not in pruned and _is_zero(source.entries[x])]
         where, remedy = source.label, "train it first, prune while training (finetune --sparsity)"
     else:
         return
     if zero:
         names = [layer_name(tensor) for tensor in zero]
+        verb = "is" if len(names) == 1 else "are"
         raise UsageError(
-            f"{where}: {few(names)} {'is' if len(names) == 1 else 'are'} all zero there, as layers that start at zero "
-            f"are, so that kept weights would count as removed: {remedy}, or leave dense what starts at zero, with "
-            f"--exclude {','.join(names[:MANY])}"
+            f"{where}: {few(names)} {verb} all zero, like layers that start at zero, so kept weights would count as "
+            f"removed: {remedy}, or leave these layers dense with --exclude {','.join(names[:MANY])}"
         )
 
 

@@ -55,8 +55,8 @@ def test_chance_zeros_and_layers_that_begin_at_zero_are_no_mask(caplog):
     few[0, 0] = 0
     with caplog.at_level("INFO", "apcli"):
         assert promises_of(checkpoint(Lineage.EMPTY, **{"fc.weight": few, "head.weight": torch.zeros(4, 4)})) == {}
-    assert "x: 1 zeros of fc are taken for chance and not held" in caplog.text
-    assert "x: all of head is zero, which is taken for how it begins and not for a mask: it learns" in caplog.text
+    assert "x: 1 zeros of fc are taken for chance and not kept" in caplog.text
+    assert "x: all of head is zero, which is taken for its initial value and not for a mask: it learns" in caplog.text
     found = promises_of(checkpoint(Lineage.EMPTY, **{"fc.weight": few, "fc2.weight": torch.eye(4)}))
     assert {name: promise.zeros for name, promise in found.items()} == {"fc.weight": 1, "fc2.weight": 12}
 

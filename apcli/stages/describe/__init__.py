@@ -1,1 +1,1 @@
-"""What ``report FILE`` and ``apcli.describe`` do: one checkpoint, described."""
+"""Describe a checkpoint, for ``apcli report CHECKPOINT`` and ``apcli.describe``."""

@@ -1,4 +1,4 @@
-"""What a checkpoint's network costs: its multiply-adds, and the time that it takes here."""
+"""The costs of a checkpoint's network: its multiply-adds, and the time of a forward pass on this machine."""
 
 import logging
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ from apcli.devices import device_of
 from apcli.errors import ApcliError, UsageError
 from apcli.models.build import build, last_layer
 from apcli.models.spec import ModelSpec, is_user_model, resolve
-from apcli.networks import Networks
+from apcli.networks import ASSUMED_CLASSES, Networks
 from apcli.probes.costs import Costs, macs
 from apcli.probes.latency import Latency, latency
 from apcli.progress import Tell
@@ -30,14 +30,13 @@ NOTE = (
     "zeros in a dense file do not make dense kernels faster; taking whole channels out does: "
     "apcli prune --structure filter --compact"
 )
-_CLASSES = 1000  # to build a stranger's network with, until its last layer has told how many there are
 
 
 class NetworkCosts:
-    """Adds to descriptions of a stream of checkpoints what only their networks tell.
+    """Adds the costs of networks to the descriptions of a stream of checkpoints.
 
     Args:
-        tell: shown one line of progress.
+        tell: shows a line of progress.
     """
 
     def __init__(self, config: CostsConfig, tell: Tell) -> None:
@@ -50,8 +49,8 @@ class NetworkCosts:
         """A checkpoint's ``description`` with its MACs and, where asked for, its latency.
 
         Raises:
-            UsageError: the network is not known, though an option needs it.
-            ApcliError: it cannot be built, does not fit the file, or does not run.
+            UsageError: an option needs the network, which is not known.
+            ApcliError: the network cannot be built, does not fit the file, or does not run.
         """
         try:
             own = self._network(checkpoint, None)
@@ -65,16 +64,17 @@ class NetworkCosts:
         return replace(description, latency=self._latency(own, dense)) if self.config.latency else description
 
     def _network(self, checkpoint: Checkpoint, spec: ModelSpec | None) -> "_Network":
-        """The network that the lineage says, else ``spec``, else what ``--model`` says."""
+        """Build the checkpoint's network: that of its lineage, otherwise ``spec``, otherwise that of ``--model``."""
         self.tell(f"building the network of {checkpoint.label}")
         known = self.networks.known_spec(checkpoint)
-        spec = self._sized(known) if known else spec or self._stranger(checkpoint)
+        spec = self._sized(known) if known else spec or self._spec_by_option(checkpoint)
         return _Network(checkpoint, spec, self.networks.network(spec, checkpoint))
 
     def _dense(self, checkpoint: Checkpoint, own: "_Network") -> "_Network | None":
-        """The network to set beside it: of the file that ``--dense`` names, else of the lineage's, if at hand.
+        """The network to compare with: that of ``--dense``, otherwise of the lineage's dense file; None if there is
+        none.
 
-        None too where it is not timed and has the same tensors, so that it would be counted alike.
+        Also None if nothing is timed and the tensors have the same shapes, because the counts would be equal.
         """
         given = self.config.dense
         if given is None and checkpoint.lineage.dense is None:
@@ -91,12 +91,12 @@ class NetworkCosts:
             return self._network(dense, own.spec)
         return None
 
-    def _stranger(self, checkpoint: Checkpoint) -> ModelSpec:
-        """The network that ``--model`` names for a file without a lineage; the last layer's outputs are its classes."""
+    def _spec_by_option(self, checkpoint: Checkpoint) -> ModelSpec:
+        """The network of ``--model`` for a file without a lineage, with a class for each output of the last layer."""
         model = self.config.model
         if model is None:
             raise UsageError(f"{checkpoint.label} does not say which network it is: give --model NAME")
-        spec = resolve(model, ImageSpec((3, 1, 1), _CLASSES, (0.0,), (1.0,)))
+        spec = resolve(model, ImageSpec((3, 1, 1), ASSUMED_CLASSES, (0.0,), (1.0,)))
         if spec.source in ("apcli", "user") and self.config.input_size is None:
             raise UsageError(f"--model {model} takes images of many sizes: give --input-size SIDE, or C,H,W")
         spec = self._sized(spec)
@@ -112,7 +112,7 @@ class NetworkCosts:
         return replace(spec, input_size=(channels, height, width))
 
     def _macs(self, own: "_Network", dense: "_Network | None") -> tuple[Costs, int]:
-        """The network's multiply-adds, and how many its dense file's has: as many, unless channels were taken out."""
+        """The network's multiply-adds, and the total of its dense file's: the same unless channels were removed."""
         self.tell(f"counting the multiply-adds of {own.checkpoint.label}")
         costs = []
         for network in (own, dense) if dense else (own,):
@@ -145,23 +145,23 @@ class NetworkCosts:
 
 @dataclass(frozen=True)
 class _Network:
-    """A checkpoint's network, and what it takes."""
+    """A checkpoint's network, and the spec of its inputs and outputs."""
 
     checkpoint: Checkpoint
     spec: ModelSpec
     model: nn.Module
 
     def example(self, size: int) -> Tensor:
-        """Normal noise [size, C, H, W], as normalised images are about, of the network's type and on its device."""
+        """Normal noise [size, C, H, W], similar to normalised images, in the network's type and on its device."""
         noise = torch.randn(size, *self.spec.input_size, generator=torch.Generator().manual_seed(0))
         return noise.to(next(self.model.parameters(), noise))
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """What a network raises on its way becomes one line.
+        """Turn an error of the running network into one line.
 
         Raises:
-            ApcliError: it raises something.
+            ApcliError: the network raises an error.
         """
         try:
             yield
@@ -176,9 +176,12 @@ class _Network:
 
 
 def with_macs(description: Description, costs: Costs, dense_file: int, spec: ModelSpec) -> Description:
-    """A description with the multiply-adds of its tensors and in all, of one image; ``dense_file`` has its dense file.
+    """Add a network's multiply-adds for one image to a description, by tensor and in total.
 
-    Nonzero-aware, a weight's are macs * nonzero / size; products without a weight of the file count in full.
+    A weight with zeros counts macs * nonzero / size; products without a weight of the file count in full.
+
+    Args:
+        dense_file: the total of the dense file's network.
     """
     tensors, skipped = [], 0
     for tensor in description.tensors:

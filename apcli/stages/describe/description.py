@@ -1,4 +1,4 @@
-"""Describe: what a checkpoint says of itself, beside what is counted in it."""
+"""Describe a checkpoint: its lineage, and what is counted in its tensors."""
 
 from collections.abc import Sequence
 
@@ -15,12 +15,12 @@ _DEFAULT = CostsConfig()
 
 
 def describe(checkpoint: Checkpoint, config: CostsConfig = _DEFAULT) -> Description:
-    """The file's sizes, lineage and tensors, with the zeros counted now (not taken from the lineage).
+    """Describe the file's sizes, lineage and tensors, with the zeros counted now (not taken from the lineage).
 
-    What only the network tells (``macs``, ``latency``) is None; ``macs_reason`` says what is missing to build it.
+    ``macs`` and ``latency`` are None, because they need the network; ``macs_reason`` says why it cannot be built.
 
     Raises:
-        UsageError: something is, and an option needs the network.
+        UsageError: an option needs the network, but the file does not say which one it is.
     """
     reason = _network_unknown(checkpoint, config.model) if config.wants_network else None
     if reason is not None and config.needs_network:
@@ -54,7 +54,7 @@ def describe(checkpoint: Checkpoint, config: CostsConfig = _DEFAULT) -> Descript
 
 
 def _network_unknown(checkpoint: Checkpoint, model: str | None) -> str | None:
-    """What is missing to build the checkpoint's network, going by its lineage and ``--model``; None: nothing."""
+    """The reason why lineage and ``--model`` do not suffice to build the checkpoint's network; None if they do."""
     known = checkpoint.lineage.model
     if checkpoint.lineage.stage == "trace":
         return f"{checkpoint.label} is a trace of another checkpoint's layers, and no network"
@@ -176,7 +176,7 @@ def _times(latency: LatencyFacts | DenseLatency) -> str:
 
 
 def _layer_lines(layers: Sequence[TensorFacts]) -> list[str]:
-    """A table, its columns as wide as what stands in them; MACs where they are known."""
+    """A table of the layers, with MACs if they are known."""
     rows = [["layer", "dtype", "shape", "weights", "zeros", "nonzero", "sparsity", "MACs", "nonzero MACs"]]
     for layer in layers:
         numbers = (layer.size, layer.zeros, layer.nonzero, layer.macs, layer.nonzero_macs)
@@ -197,7 +197,7 @@ def _layer_lines(layers: Sequence[TensorFacts]) -> list[str]:
 
 
 def _left_lines(others: Sequence[TensorFacts]) -> list[str]:
-    """Of the tensors of two or more dimensions that are no layers: which they are, and why."""
+    """The tensors of two or more dimensions that are no layers, by the reason."""
     reasons: dict[str, list[str]] = {}
     for tensor in others:
         if tensor.left is not None:
@@ -221,7 +221,7 @@ def _lineage_lines(facts: Description) -> list[str]:
     if lineage.data:
         lines.append(f"  data         {lineage.data['name']}, seed {lineage.seed}")
     for settings in lineage.settings:
-        shown = ("epochs", "sparsity")  # also where they are 0; of the others, what is off is not said
+        shown = ("epochs", "sparsity")  # even if they are 0; other settings are left out if they are off
         said = {key: value for key, value in settings.items() if key != "stage" and (value or key in shown)}
         lines.append(f"  {settings.get('stage', '?'):12} {', '.join(f'{key} {value}' for key, value in said.items())}")
     for split, scores in lineage.metrics.items():

@@ -1,4 +1,4 @@
-"""A description: what is known of one checkpoint, and of each of its tensors."""
+"""The description of a checkpoint and of each of its tensors, as data."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -12,15 +12,15 @@ class TensorFacts:
     """One tensor of the file.
 
     Attributes:
-        size: its numbers.
-        layer: the layer whose prunable weight it is; None: none.
+        size: the number of elements.
+        layer: the layer whose prunable weight this is; None: not a prunable weight.
         tied: the other names of the same weight.
-        left: why a tensor of two or more dimensions is no layer's weight.
-        zeros: counted now; None for whole numbers.
-        nonzero: the others.
-        promised_zeros: how many its lineage promises; None: it promises none.
-        macs: the multiply-adds with it for one image; None: not known.
-        nonzero_macs: those with its nonzero numbers.
+        left: the reason why a tensor of two or more dimensions is no layer's weight.
+        zeros: elements that are zero, counted now; None for tensors of whole numbers.
+        nonzero: the other elements.
+        promised_zeros: the zeros that the lineage promises; None: it promises none.
+        macs: multiply-adds with this weight for one image; None: not known.
+        nonzero_macs: multiply-adds with its nonzero elements.
     """
 
     name: str
@@ -43,11 +43,11 @@ class MacsFacts:
 
     Attributes:
         input_size: [C, H, W] of the image.
-        dense: all of them.
-        nonzero: those with nonzero weights, and ``without_weights``.
-        without_weights: products with no weight of the file.
-        dense_file: all of the dense file's network.
-        theoretical_speedup: ``dense_file`` / ``nonzero``; None for a network of zeros alone.
+        dense: all multiply-adds, whether or not weights are zero.
+        nonzero: those with nonzero weights, plus ``without_weights``.
+        without_weights: those of products without a weight of the file.
+        dense_file: all multiply-adds of the dense file's network.
+        theoretical_speedup: ``dense_file`` / ``nonzero``; None if ``nonzero`` is 0.
     """
 
     input_size: tuple[int, ...]
@@ -73,10 +73,10 @@ class LatencyFacts:
     """The time of the network, in seconds for a batch: the median and the quartiles, and how they were measured.
 
     Attributes:
-        device_name: of a GPU; None for a CPU.
-        dense: the same of the dense file; None: not at hand.
-        speedup: the dense file's median / this one's.
-        note: what to bear in mind.
+        device_name: the GPU's name; None for a CPU.
+        dense: the time of the dense file's network; None: the file is missing.
+        speedup: the dense file's median divided by this one's.
+        note: what the times do not show.
     """
 
     median: float
@@ -97,18 +97,19 @@ class LatencyFacts:
 
 @dataclass(frozen=True)
 class Description:
-    """What a checkpoint is.
+    """The description of a checkpoint.
 
     Attributes:
         bytes: the size of the file.
-        dense_bytes: of the dense file that this one came from, its own if it came from none; None: not at hand.
-        numbers: of all tensors.
-        parameters: of the model, as ``checkpoints.sizes`` counts them; so are the next four.
-        kept: those that were not removed.
-        compression: ``parameters`` / ``kept``; None where that is not defined.
-        prunable: the weights of the layers, on which ``sparsity`` and ``density`` are counted.
+        dense_bytes: the size of the dense file that this one came from, or its own if it came from none; None: the
+            dense file is missing.
+        numbers: the elements of all tensors.
+        parameters: the model's parameters, as ``checkpoints.sizes`` counts them, like the next four.
+        kept: parameters that were not removed.
+        compression: ``parameters`` / ``kept``; None if none is kept.
+        prunable: the number of layers' weights, from which ``sparsity`` and ``density`` are computed.
         macs: None: not counted.
-        macs_reason: what is missing to count them; None: nothing.
+        macs_reason: the reason why the network cannot be built; None: it can, or is not needed.
         latency: None: not measured.
         lineage: None: the file has none.
     """
