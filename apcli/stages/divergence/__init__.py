@@ -1,1 +1,1 @@
-"""What ``divergence`` does: pairs of checkpoints become records."""
+"""Measure divergences: from pairs of checkpoints to records."""

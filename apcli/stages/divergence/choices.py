@@ -1,4 +1,4 @@
-"""What ``--dist`` and ``--measure`` mean together, and whether they go together, before anything is read."""
+"""Parse ``--dist`` and ``--measure``, and check that they go together, before anything is read."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -19,7 +19,7 @@ from apcli.theory.measures import NoExactForm, NotDefined, Pair
 
 
 def choices_of(config: DivergenceConfig) -> list[Distribution]:
-    """The distributions of ``--dist``, with ``--groups`` where they have it and do not say otherwise.
+    """The distributions of ``--dist``; ``--groups`` applies to those that have groups and do not set them.
 
     Raises:
         UsageError: an unknown name or parameter, or ``--groups`` where no distribution has groups.
@@ -45,11 +45,11 @@ def needs_data(config: DivergenceConfig) -> bool:
 def check_choices(
     choices: Sequence[Distribution], measures: Sequence[Choice[MeasureRow]], config: DivergenceConfig
 ) -> None:
-    """Try every distribution with every measure on laws of one or two coordinates.
+    """Try every distribution with every measure, in one or two dimensions.
 
     Raises:
         UsageError: a parameter is out of range, a measure is not defined for a distribution or an estimator, or an
-            option is given that nothing looks at.
+            option is given that has no effect.
     """
     if not any(map(is_on_data, choices)):
         given = {"--data": config.data.name, "--model": config.model, "--images": config.images}
@@ -86,7 +86,7 @@ def check_choices(
 
 
 def what_is_defined(pair: Pair, error: ValueError) -> str:
-    """The end of a message about a measure that a pair of laws does not have: those that it has."""
+    """The end of a message about an undefined measure: those that are defined for the pair."""
     return f"; defined are {', '.join(_defined(pair))}" if isinstance(error, NotDefined) else ""
 
 
@@ -108,7 +108,7 @@ def _grouped(choice: Distribution, groups: int, *, said: bool) -> Distribution:
 
 
 def _example(choice: Distribution, measures: Sequence[Choice[MeasureRow]]) -> Pair | None:
-    """Two laws as this choice makes them; None for a number such as AP2, which is no law."""
+    """A pair of this choice's distributions; None for a number such as AP2, which is no distribution."""
     check_groups(choice)
     if choice.row.form is Form.NUMBER:
         return None

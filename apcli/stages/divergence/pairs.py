@@ -1,4 +1,4 @@
-"""Which files are compared: a pair, or each pruned file with its dense ancestor."""
+"""Pair the files to compare: two files, or each pruned file with its dense ancestor."""
 
 from collections.abc import Iterable, Iterator
 
@@ -10,19 +10,19 @@ from apcli.errors import UsageError
 def pairs_of(
     sources: Iterable[Checkpoint], dense: str | None, *, pair: bool
 ) -> Iterator[tuple[Checkpoint, Checkpoint]]:
-    """Each pruned checkpoint with its dense one: ``dense``, or the ancestor that its lineage names.
+    """Yield each dense checkpoint (``dense``, or the ancestor in the lineage) with its pruned one.
 
     Args:
         pair: whether two sources are wanted, which are one pair unless both are pruned or ``dense`` is given.
 
     Raises:
-        UsageError: more or fewer than two came for a pair, or a dense file is not there.
+        UsageError: a pair has more or fewer than two files, or a dense file is missing.
     """
     if pair and dense is None:
         two = list(sources)
         if len(two) != 2:
             raise UsageError(
-                f"{len(two)} files came for a pair: expected - to be one file, or --dense FILE for several"
+                f"{len(two)} files are given for a pair: expected - to be one file, or --dense FILE for several"
             )
         if not all(checkpoint.lineage.pruned for checkpoint in two):
             yield two[0], two[1]  # the stage refuses the wrong order

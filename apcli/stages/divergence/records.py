@@ -1,4 +1,4 @@
-"""What a divergence record says beside its number: which files, how they were pruned, how they perform."""
+"""Build divergence records: a value with its files, how they were pruned, and how they perform."""
 
 import math
 from collections.abc import Mapping
@@ -27,7 +27,7 @@ from apcli.theory.statistics import performance
 
 @dataclass(frozen=True)
 class Value:
-    """A number and how it was computed: ``estimator`` of the table, ``draws`` of Monte Carlo, bounds that it proves."""
+    """A value, how it was computed (``estimator``, ``draws`` of Monte Carlo), and the bounds that it proves."""
 
     value: float
     std_error: float | None = 0.0
@@ -38,7 +38,7 @@ class Value:
 
 @dataclass(frozen=True)
 class Pruning:
-    """How layers were pruned; what is not the same for all of them is None."""
+    """How layers were pruned; None for what differs between them."""
 
     method: str | None
     scope: str | None
@@ -48,7 +48,7 @@ class Pruning:
 
 @dataclass(frozen=True)
 class Compared:
-    """What the records of one layer (or ``POOLED``) at one epoch share."""
+    """The common part of the records of one layer (or ``POOLED``) at one epoch."""
 
     dense: Checkpoint
     pruned: Checkpoint
@@ -62,7 +62,7 @@ class Compared:
 def record_of(
     compared: Compared, choice: Distribution, measure: Choice[MeasureRow] | None, dim: int, value: Value
 ) -> DivergenceRecord:
-    """One record; without a ``measure`` the distribution is a number, and its own."""
+    """One record; ``measure`` None: the distribution is a number, which is its own measure."""
     pruning, lineage, metrics = compared.pruning, compared.pruned.lineage, compared.metrics.to_json()
     return DivergenceRecord(
         model=lineage.model_name,
@@ -93,7 +93,7 @@ def record_of(
 
 
 def pruning_of(pruned: Checkpoint, zeros: Mapping[Layer, int]) -> Pruning:
-    """How these layers were pruned: what the lineage says where it says the same of all, and the zeros counted now."""
+    """How these layers were pruned, by the lineage where it agrees for all of them, and the zeros counted now."""
     promised = [pruned.lineage.pruned.get(layer.tensor) for layer in zeros]
     same: dict[str, Any] = {}
     for key in ("method", "scope", "requested", "seed"):
@@ -105,13 +105,13 @@ def pruning_of(pruned: Checkpoint, zeros: Mapping[Layer, int]) -> Pruning:
 
 
 def metrics_of(dense: Checkpoint, pruned: Checkpoint, epoch: int | None) -> Metrics:
-    """Loss and accuracy of the dense network, of the pruned one before fine-tuning, and of the record's own."""
+    """Loss and accuracy of the dense network, of the pruned one before fine-tuning, and at the record's epoch."""
     lineage, ancestor = pruned.lineage, dense.lineage
     history = {step["epoch"]: step for step in lineage.history}
     reference: MetricsBySplit = {}
     if lineage.dense is not None and lineage.dense.sha256 == dense.sha256:
         reference = lineage.dense_metrics
-    if not reference and lineage.data == ancestor.data:  # else the two were not measured on the same data
+    if not reference and lineage.data == ancestor.data:  # otherwise they were measured on different data
         reference = ancestor.metrics
     now = history.get(epoch) if epoch is not None else lineage.metrics
     where = f"the lineage of {pruned.label}"
@@ -133,7 +133,7 @@ def _file(checkpoint: Checkpoint) -> File:
 
 
 def _jsonable(parameters: Mapping[str, Parameter]) -> dict[str, Parameter]:
-    """JSON has no infinity: ``df=inf`` is recorded as it was typed."""
+    """The parameters with ``inf`` as text, because JSON has no infinity."""
     return {
         key: str(value) if isinstance(value, float) and not math.isfinite(value) else value
         for key, value in parameters.items()

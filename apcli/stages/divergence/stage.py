@@ -34,14 +34,14 @@ log = logging.getLogger("apcli")
 
 
 class Divergences:
-    """Measures the pairs of a stream; what depends on a dense file alone is had once for all its pruned files.
+    """Measures a stream of pairs; what depends on the dense file alone is cached for its next pruned file.
 
     Args:
-        on_data: makes projections that need the network; None where ``divergence_choices.needs_data`` is false.
-        tell: shown one line of progress.
+        on_data: makes the projections that need the network; None if ``choices.needs_data`` is false.
+        tell: shows a line of progress.
 
     Raises:
-        UsageError: an unknown name, or a parameter out of range: before anything is read.
+        UsageError: a name is unknown, or a parameter is out of range.
     """
 
     def __init__(
@@ -64,13 +64,13 @@ class Divergences:
             weights, self.measures, keep=config.estimator != "exact", level=config.level
         )
         self._threads = ThreadPoolExecutor(2)
-        self._said: set[tuple[str, str]] = set()  # what was warned of
+        self._said: set[tuple[str, str]] = set()  # distributions and measures that were warned of
 
     def records(self, dense: Checkpoint, pruned: Checkpoint) -> Iterator[DivergenceRecord]:
-        """Records of every distribution and measure, by layer and pooled, of the file and of every traced epoch.
+        """Yield a record for every distribution and measure, by layer and pooled, for the file and every traced epoch.
 
         Raises:
-            UsageError: the dense file is the pruned one, an unknown layer, or a distribution or measure does not suit.
+            UsageError: the dense file is pruned, a layer is unknown, or a distribution or measure does not suit.
             ApcliError: the two files' layers do not match, or a weight is NaN or Inf.
         """
         if dense.lineage.pruned and not pruned.lineage.pruned:
@@ -78,7 +78,7 @@ class Divergences:
         hashes = self._threads.map(lambda checkpoint: checkpoint.sha256, (dense, pruned))
         check_input(pruned)
         layers = compared_layers(dense, pruned, self.config)
-        list(hashes)  # both are known now
+        list(hashes)  # wait until both are computed
         on_data = None
         if self.on_data is not None:
             on_data = self.on_data.of(dense, pruned, [layer.tensor for layer in layers])
@@ -105,9 +105,9 @@ class Divergences:
     def _projected_on_data(
         self, on_data: "PairOnData", tensors: Sequence[Tensors], replaced: Mapping[str, Entry], *, whole: bool
     ) -> dict[str, dict[str, Shift | Pair]]:
-        """By spec and layer; ``replaced`` is what a traced epoch has in place of the file's tensors.
+        """Project on the network and its data, by spec and layer; ``replaced`` are a traced epoch's tensors.
 
-        An epoch whose trace lacks a layer has nothing pooled, and no predictions.
+        An epoch whose trace lacks a layer has no pooled projection and no predictions.
         """
         level = self.config.level
         projected = {}
@@ -127,7 +127,7 @@ class Divergences:
     def _measured(
         self, choice: Distribution, projection: Shift | Pair, compared: Compared
     ) -> Iterator[DivergenceRecord]:
-        """A record for each measure of one pair of laws."""
+        """Yield a record for each measure of one pair of distributions."""
         if choice.row.form is Form.NUMBER:
             value = choice.row.load()(projection)
             self._warn(choice, choice.name, value)
@@ -143,9 +143,9 @@ class Divergences:
                 raise UsageError(f"{where}: {error}{defined}") from None
 
     def _estimated(self, choice: Distribution, measure: Choice[MeasureRow], pair: Any) -> Value:
-        """The measure's value by the estimator that was asked for; without an exact form, by Monte Carlo."""
+        """The measure's value by the requested estimator, or by Monte Carlo if there is no exact form."""
         bounded = measure.row.bounds_tv
-        exact = choice.row.form is Form.PREDICTIONS  # of which there is nothing to draw
+        exact = choice.row.form is Form.PREDICTIONS  # where there is nothing to draw
         row = ESTIMATORS.row("exact") if exact else self.estimator
         if row.name == "exact":
             try:
@@ -164,7 +164,7 @@ class Divergences:
         return Value(drawn.value, drawn.std_error, row.name, how, tv_bounds_of(pair, pair.kl()) if bounded else None)
 
     def _warn(self, choice: Distribution, measure: str, value: float) -> None:
-        """Say once of a distribution and measure that a value is no number that a record can hold."""
+        """Warn, once for each distribution and measure, that a value is no finite number."""
         if not math.isfinite(value) and (choice.spec, measure) not in self._said:
             self._said.add((choice.spec, measure))
             what = "infinite" if math.isinf(value) else "beyond Monte Carlo (a few draws carry the average)"
@@ -172,12 +172,12 @@ class Divergences:
 
 
 def compared_layers(dense: Checkpoint, pruned: Checkpoint, config: DivergenceConfig) -> list[Layer]:
-    """The layers both files have, by ``--layers`` (default: those the lineage says were pruned, else all).
+    """The layers to compare, by ``--layers``; by default the pruned layers in the lineage, otherwise all.
 
-    A layer of a compact file has the shape that it has in the dense one.
+    A layer of a compact file gets its shape in the dense file.
 
     Raises:
-        ApcliError: a layer is missing on one side or of another shape; the first difference is named.
+        ApcliError: a layer is missing in one file or has another shape; the message names the first difference.
     """
     layers = select(pruned, config.layers or "all", config.exclude)
     promised = pruned.lineage.pruned
@@ -199,18 +199,18 @@ def compared_layers(dense: Checkpoint, pruned: Checkpoint, config: DivergenceCon
         elif entry.shape != layer.shape or not entry.is_float:
             shapes = f"{_size(entry.shape)} in {dense.label}, {_size(layer.shape)} in {pruned.label}"
             hint = (
-                "; which rows of a smaller layer are whose is not known" if _smaller(layer.shape, entry.shape) else ""
+                "; the rows that the smaller layer has kept are not known" if _smaller(layer.shape, entry.shape) else ""
             )
             raise _mismatch(f"{layer.name} is {shapes}{hint}")
     return layers
 
 
 def _steps(pruned: Checkpoint, layers: Sequence[Layer]) -> list[tuple[int | None, Mapping[str, Entry]]]:
-    """The file's weights (epoch None), then those that its trace holds of each epoch.
+    """The file's weights (epoch None), then those of each epoch in its trace.
 
     Raises:
-        VerificationError: the trace holds other tensors than the layers'.
-        ApcliError: a traced weight is NaN or Inf. Both are checked before the first step.
+        VerificationError: a traced tensor has another type or shape than its layer.
+        ApcliError: a traced weight is NaN or Inf.
     """
     file = {layer.tensor: pruned.entries[layer.tensor] for layer in layers}
     steps: list[tuple[int | None, Mapping[str, Entry]]] = [(None, file)]
@@ -231,7 +231,7 @@ def _steps(pruned: Checkpoint, layers: Sequence[Layer]) -> list[tuple[int | None
 
 
 def _whole(pruned: Checkpoint, layer: Layer, after: Mapping[str, Entry]) -> Entry:
-    """A layer's tensor in the dense shape: what a compact file has not is zero."""
+    """A layer's tensor in the dense shape, with zeros for channels that a compact file lacks."""
     entry = after[layer.tensor]
     if entry.shape == layer.shape:
         return entry
@@ -247,7 +247,7 @@ def _zeros(entry: Entry, layer: Layer) -> int:
 
 
 def _only_pruned_learnt(pruned: Checkpoint, tensors: Sequence[Tensors]) -> bool:
-    """Whether a traced epoch's whole network is known: nothing moved but layers that the trace holds."""
+    """Whether a trace gives the whole network of each epoch: fine-tuning changed traced layers alone."""
     how = pruned.lineage.last_settings
     alone = how.get("update") == "pruned" or how.get("epochs") == 0
     return alone and set(pruned.lineage.pruned) <= {t.layer.tensor for t in tensors}

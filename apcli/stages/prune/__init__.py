@@ -1,1 +1,1 @@
-"""What ``prune`` does: a request, how many go, which go, and the file that is left."""
+"""Prune: from a request to the number of weights to remove, the weights themselves, and the written file."""

@@ -1,4 +1,4 @@
-"""Count how many weights of each layer, or channels of each group, go: all options that set an amount end here."""
+"""Compute how many weights of each layer, or channels of each group, to remove: every option of an amount ends here."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -21,14 +21,14 @@ from apcli.stages.prune.requests import Amount, ByLayer, Compression, Pattern, Z
 
 @dataclass(frozen=True)
 class Amounts:
-    """What goes of each unit, as far as it is known before the elements are ranked.
+    """How much to remove from each unit, as far as that is known before the elements are ranked.
 
     Attributes:
-        units: those that take part.
-        own: counts of units that the budget is not shared with.
-        scope: the allocation that shares the budget among the others.
+        units: the units to prune.
+        own: counts of units with an amount of their own, which take no part in the budget.
+        scope: the choice of the allocation that shares the budget among the other units.
         asked: by unit, the share that a record calls ``requested``.
-        context: what is known of the units beside.
+        context: further facts that an allocation may use.
     """
 
     units: tuple[Unit, ...]
@@ -50,7 +50,7 @@ class Amounts:
 
     @cached_property
     def known(self) -> Counts:
-        """How many elements of each unit go, where that needs no scores.
+        """The number of elements to remove from each unit, if that needs no scores.
 
         Raises:
             UsageError: the units cannot give what the budget asks for.
@@ -58,7 +58,7 @@ class Amounts:
         return self._counts(self.context)
 
     def counts(self, ranked: Ranked) -> Counts:
-        """How many elements of each unit go, by the rankings where they ``need_scores``.
+        """The number of elements to remove from each unit; uses the rankings if these ``need_scores``.
 
         Raises:
             UsageError: the units cannot give what the budget asks for.
@@ -73,32 +73,32 @@ class Amounts:
 
     @property
     def removed(self) -> int:
-        """How many elements go in all."""
+        """The number of elements to remove in total."""
         if not self.need_scores:
             return sum(self.known.values())
         wanted = round(self.budget.share(self.units) * sum(unit.size for unit in self.units))
         return min(wanted, sum(unit.most for unit in self.units))
 
     def bounds(self) -> dict[str, tuple[int, int]]:
-        """The fewest and the most elements of each unit that can go; both are the count where that is known."""
+        """The least and the greatest count of each unit; equal if the count is known."""
         if not self.need_scores:
             return {name: (count, count) for name, count in self.known.items()}
         most = sum(unit.most for unit in self.units)
         return {u.name: (max(0, self.removed - (most - u.most)), min(self.removed, u.most)) for u in self.units}
 
     def of(self, names: Collection[str]) -> "Amounts":
-        """The same of some of the units alone."""
+        """The amounts of some of the units alone."""
         return replace(self, units=tuple(unit for unit in self.units if unit.name in names))
 
     def on_the_way(self, share: float) -> "Amounts":
-        """At a share of the way: sparsity 1 - (1 - s)^share (Tanaka et al. 2020, arXiv:2006.05467)."""
+        """The amounts after a share of the steps: sparsity 1 - (1 - s)^share (Tanaka et al. 2020, arXiv:2006.05467)."""
         return replace(self, budget=Sparsity(1 - (1 - self.budget.share(self.units)) ** share))
 
 
 def amounts_of(
     source: Checkpoint, layers: Sequence[Layer], amount: Amount, config: PruneConfig, other: Checkpoint | None = None
 ) -> Amounts:
-    """How many weights of each layer go.
+    """The amounts of the layers' weights.
 
     Args:
         other: the file that a ``ZerosOf`` names.
@@ -126,7 +126,7 @@ def amounts_of(
 def _fixed(
     layers: Sequence[Layer], amount: Pattern | ZerosOf, config: PruneConfig, other: Checkpoint | None
 ) -> Amounts:
-    """Counts that another file or a pattern says of every layer."""
+    """The amounts that another file or a pattern fixes for every layer."""
     units = tuple(Unit(layer.name, layer.size, layer.shape) for layer in layers)
     if isinstance(amount, Pattern):
         own = {x.name: x.size // amount.m * (amount.m - amount.n) for x in layers}
@@ -143,7 +143,7 @@ def _fixed(
 
 
 def _by_layer(source: Checkpoint, layers: Sequence[Layer], config: PruneConfig) -> Counts:
-    """The counts of ``--layer-sparsity``; of one layer the last match counts."""
+    """The counts of ``--layer-sparsity``; a layer gets the share of its last match."""
     names = {layer.name for layer in layers}
     return {
         layer.name: round(share * layer.size)
@@ -158,7 +158,7 @@ def _total(units: Sequence[Unit], own: Counts) -> Sparsity:
 
 
 def _left(source: Checkpoint, layers: Sequence[Layer], compression: float) -> int:
-    """How many weights of ``layers`` stay where 1 of ``compression`` of the model's parameters does.
+    """The number of weights of ``layers`` to keep for this compression of the whole model.
 
     Raises:
         UsageError: the layers cannot give that compression.
@@ -177,9 +177,9 @@ def _left(source: Checkpoint, layers: Sequence[Layer], compression: float) -> in
 
 
 def _ends(source: Checkpoint, layers: Sequence[Layer]) -> dict[str, list[str]]:
-    """The layers that may be the network's first, and that the lineage calls its last."""
+    """The layers that may be the network's first, and the last layer according to the lineage."""
     last = source.lineage.last_layer
     kernels = [x for x in layers if len(x.shape) == 4 and x.shape[2] > 1 and x.kind != GROUPED]
-    # Of a file alone, a depthwise convolution looks like one of grey images: colours go first.
+    # In a file, a depthwise convolution looks like a first layer for grey images: prefer one for colour images.
     first = [x for x in kernels if x.shape[1] == 3] or [x for x in kernels if x.shape[1] == 1]
     return {"first": [layer.name for layer in first], "last": [x.name for x in layers if x.tensor == last]}

@@ -1,4 +1,4 @@
-"""Which groups of channels take part, and how many channels of each go."""
+"""Select the channel groups to prune, and compute how many channels of each to remove."""
 
 import logging
 from collections.abc import Sequence
@@ -23,12 +23,12 @@ _OPTION = "--layer-sparsity"
 
 @dataclass(frozen=True)
 class Candidates:
-    """The groups whose channels may go.
+    """The channel groups to prune.
 
     Attributes:
-        groups: those that a selected layer makes and that can lose channels.
+        groups: groups that a selected layer makes and that can lose channels.
         selected: the tensors of the selected layers.
-        reasons: by tensor, why the channels that it makes must stay.
+        reasons: by tensor, the reason why the channels that it makes cannot be removed.
     """
 
     groups: tuple[ChannelGroup, ...]
@@ -39,14 +39,14 @@ class Candidates:
 def candidates_of(
     source: Checkpoint, groups: Sequence[ChannelGroup], layers: Sequence[Layer], exclude: str | None
 ) -> Candidates:
-    """The groups that take part; a message says why others that selected layers make do not.
+    """Select the groups to prune; logs the reason why other groups of selected layers keep their channels.
 
     Args:
-        groups: all of the network.
-        exclude: layers that keep a group out where they make its channels, as ``--exclude`` names them.
+        groups: all groups of the network.
+        exclude: the value of ``--exclude``: a group with a maker among these layers keeps its channels.
 
     Raises:
-        UsageError: none can lose channels.
+        UsageError: no group can lose channels.
     """
     selected = frozenset(layer.tensor for layer in layers)
     unwanted = {x.tensor for x in select(source, exclude, option="--exclude")} if exclude is not None else set()
@@ -65,7 +65,7 @@ def candidates_of(
     why = "; ".join(f"{few(names)}: {reason}" for reason, names in keeping.items())
     if not free:
         raise UsageError(
-            f"{source.label} has no channels that can be removed of these layers"
+            f"{source.label} has no removable channels in these layers"
             f"{f' ({why})' if why else ''}: choose other --layers, or --structure weight"
         )
     if why:
@@ -74,10 +74,10 @@ def candidates_of(
 
 
 def amounts_of_channels(source: Checkpoint, candidates: Candidates, amount: Amount, config: PruneConfig) -> Amounts:
-    """How many channels of each group go; at least one stays.
+    """The amounts of the groups' channels; every group keeps at least one.
 
     Raises:
-        UsageError: layers that make the same channels have different shares, or a name matches no channel that can go.
+        UsageError: layers that make the same channels have different shares, or a name matches no removable channel.
     """
     named = _named_shares(source, candidates, config)
     asked = {
@@ -97,7 +97,7 @@ def amounts_of_channels(source: Checkpoint, candidates: Candidates, amount: Amou
 
 
 def _named_shares(source: Checkpoint, candidates: Candidates, config: PruneConfig) -> dict[str, float]:
-    """The shares of ``--layer-sparsity`` by group; of one layer the last match counts."""
+    """The shares of ``--layer-sparsity`` by group; a layer gets the share of its last match."""
     by_tensor: dict[str, float] = {}
     makers = {part.tensor for group in candidates.groups for part in group.producers}
     for pattern, share in config.layer_sparsity:

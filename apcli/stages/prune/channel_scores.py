@@ -1,4 +1,4 @@
-"""Scores of channels by a file's weights, read a block at a time, and by gradients."""
+"""Score channels by a file's weights, read a block at a time, and by gradients."""
 
 import zlib
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ from apcli.registry.tables import Choice, Row
 
 
 class Filters:
-    """The weights of channels as rows, end to end: float64 [channels, n], made for the rows that are asked for."""
+    """Each channel's weights as a row of a float64 matrix [channels, n]; rows are read when they are indexed."""
 
     def __init__(self, source: Checkpoint, parts: Sequence[Part]) -> None:
         self.source, self.parts = source, parts
@@ -33,7 +33,7 @@ class Filters:
         return np.concatenate(read, axis=1, dtype=np.float64)
 
     def any(self) -> np.ndarray:
-        """Whether each channel has a weight that is not zero, bool [channels]."""
+        """Whether each channel has a nonzero weight: bool [channels]."""
         return np.any([_is_any(self.source, part) for part in self.parts], axis=0)
 
 
@@ -41,7 +41,7 @@ class FilterScores:
     """Scores the channels of one checkpoint's groups, larger = keep.
 
     Args:
-        network: of the checkpoint's weights; looked at with ``batches`` only.
+        network: with the checkpoint's weights; used only if there are ``batches``.
         batches: for methods that need data.
     """
 
@@ -51,10 +51,10 @@ class FilterScores:
         self.source, self.network, self.groups, self.batches = source, network, groups, batches
 
     def of(self, group: ChannelGroup, method: Choice[Row], seed: int) -> np.ndarray:
-        """-inf of channels that no layer reads, the lowest finite number where all of a filter is zero.
+        """Score a group's channels: -inf for channels that no layer reads, the lowest finite number for zero filters.
 
         Raises:
-            UsageError: the method needs what the group or the request has not.
+            UsageError: the method needs data or a batch norm that is missing.
             ApcliError: a score is NaN or Inf.
         """
         draws = np.random.default_rng([seed, zlib.crc32(group.name.encode())])
@@ -79,7 +79,7 @@ class FilterScores:
         return scores
 
     def _scale(self, group: ChannelGroup) -> np.ndarray | None:
-        """The mean |scale| over the batch norms that take the group's channels."""
+        """The |scale| of the channels' batch norms, averaged over norms; None if there is none."""
         scales = [
             np.abs(_values(self.source, part, slice(None))).mean(axis=1, dtype=np.float64)
             for part in group.others
@@ -89,10 +89,10 @@ class FilterScores:
 
     @cached_property
     def _products(self) -> dict[str, np.ndarray]:
-        """By group, the sum of w g over each filter, float64 [batches, channels]; g is of a batch's mean loss."""
+        """By group, the sum of w g over each filter, g a batch's mean gradient: float64 [batches, channels]."""
         if self.batches is None:
             raise UsageError("this method needs data: give --data")
-        half = any(parameter.dtype.itemsize < 4 for parameter in self.network.parameters())  # its gradients underflow
+        half = any(parameter.dtype.itemsize < 4 for parameter in self.network.parameters())  # half underflows
         model = copy_of(self.network).float() if half else self.network
         state = {name: parameter.detach() for name, parameter in model.named_parameters()}
         weights = {p.tensor: state[p.tensor].requires_grad_() for group in self.groups for p in group.producers}
@@ -118,7 +118,7 @@ def _width(part: Part) -> int:
 
 
 def _values(source: Checkpoint, part: Part, rows: slice | np.ndarray) -> np.ndarray:
-    """What belongs to each of these channels, floats [channels, k]."""
+    """The elements of a tensor that belong to each of these channels: floats [channels, k]."""
     entry = source.entries[part.tensor]
     bits = np.moveaxis(entry.data.view(BITS[entry.dtype]).reshape(entry.shape), part.dim, 0)[part.positions[rows]]
     return entry.floats_of(bits).reshape(len(bits), -1)
@@ -134,6 +134,6 @@ def _is_any(source: Checkpoint, part: Part) -> np.ndarray:
 
 
 def _by_channel(products: Tensor, part: Part) -> Tensor:
-    """The sum over what belongs to each channel, [channels]."""
+    """The sum over the elements that belong to each channel: [channels]."""
     sums = products.movedim(part.dim, 0).flatten(1).sum(dim=1)
     return sums[torch.from_numpy(part.positions).to(sums.device)].sum(dim=1)

@@ -1,7 +1,7 @@
-"""Structured pruning: whole channels go, in every tensor that has a part in them.
+"""Structured pruning: remove whole channels from every tensor that has a part in them.
 
-In the masked file they are zeros, so that anyone's loader takes it: the rows of the weights that make a channel, the
-columns of those that read it. In the compact file they are gone, and the lineage says which ones are left.
+A masked file has zeros for a removed channel, in the rows of the weights that make it and the columns of those that
+read it, so any loader accepts the file. A compact file lacks them, and its lineage lists the kept channels.
 """
 
 import logging
@@ -34,14 +34,14 @@ log = logging.getLogger("apcli")
 
 @dataclass(frozen=True)
 class FilterResult:
-    """A pruned checkpoint.
+    """A checkpoint without some of its channels.
 
     Attributes:
-        entries: its tensors, in the source's order; made from the source's when they are read.
-        pruned: the weights that have a part in the groups' channels, and the share of channels that was asked of them;
-            None where they have parts in groups of different shares.
-        kept: for the lineage of a compact file, see ``kept_channels``; None where no tensor became smaller.
-        channels: how many were removed, and of how many.
+        entries: the tensors, in the source's order; computed from the source's when they are read.
+        pruned: the weights with a part in the pruned groups, and the requested share of channels; None for weights in
+            groups of different shares.
+        kept: the ``kept`` of a compact file's lineage, see ``kept_channels``; None if no tensor became smaller.
+        channels: the number of removed channels, and of all channels of the groups.
     """
 
     entries: dict[str, Entry]
@@ -54,8 +54,8 @@ class FilterPruner:
     """Removes channels of one checkpoint, by any method and amounts.
 
     Args:
-        network: of the checkpoint's weights; without ``batches`` an outline of it will do.
-        candidates: the groups that take part; one for which the network is not the same without channels is left out.
+        network: with the checkpoint's weights; without ``batches`` an outline suffices.
+        candidates: the groups to prune; groups that fail the numerical check keep their channels.
         batches: for methods that need data.
 
     Raises:
@@ -79,14 +79,14 @@ class FilterPruner:
 
     @property
     def groups(self) -> tuple[ChannelGroup, ...]:
-        """Those that take part."""
+        """The groups to prune."""
         return self.candidates.groups
 
     def prune(self, method: Choice[Row], amounts: Amounts, seed: int, compact: bool) -> FilterResult:
         """Remove the channels that ``method`` scores lowest.
 
-        Channels that no layer reads any more (an earlier pruning's) go first, and in any case. The result depends on
-        the arguments alone: a group that has to stay whole here takes part again in the next call.
+        Channels that no layer reads (after an earlier pruning) are removed first, whatever the amount. The result
+        depends on the arguments alone: a group that fails the numerical check here is tried again in the next call.
 
         Raises:
             UsageError: the amounts or the method do not suit.
@@ -115,7 +115,7 @@ class FilterPruner:
         channels = (sum(map(len, removed.values())), sum(group.size for group in groups))
         if not channels[0] and any(amounts.asked.values()):
             log.warning(
-                "%s: no channel is removed: in every group the share asked for rounds to none, or --min-keep keeps all",
+                "%s: no channel is removed: in every group the requested share rounds to none, or --min-keep keeps all",
                 self.source.label,
             )
         return FilterResult(entries, self._pruned(groups, cuts, amounts.asked), kept or None, channels)
@@ -139,7 +139,7 @@ class FilterPruner:
             raise VerificationError(f"{self.source.label}: the kept channels of {name} are wrong: {error}") from None
 
     def _agreeing(self, groups: Sequence[ChannelGroup], removed: Removed) -> list[ChannelGroup]:
-        """The groups without those for which removing these channels is not what zeros in their place are.
+        """The groups whose channels can be removed with the same result as zeros in their place.
 
         Raises:
             UsageError: no group is left.
@@ -147,38 +147,38 @@ class FilterPruner:
         failing = self.check.failing(groups, removed)
         if failing:
             log.warning(
-                "%s: the network is not the same without channels of %s: they keep them",
+                "%s: removing channels of %s changes what the network computes: they are kept",
                 *(self.source.label, few([group.name for group in failing])),
             )
             if len(failing) == len(groups):
                 raise UsageError(
-                    f"{self.source.label}: no channel can be removed so that the network stays the same as with zeros "
-                    "in its place: choose --structure weight"
+                    f"{self.source.label}: removing any of these channels changes the network more than zeros in their "
+                    "place do: choose --structure weight"
                 )
         return [group for group in groups if group not in failing]
 
     def _tell_unread(self, scores: Sequence[np.ndarray], removed: Removed, wanted: int) -> None:
-        """Say so where channels that no layer reads make more than what was asked for; of 0 that is what was wanted."""
+        """Log that more channels than requested are removed because no layer reads them, unless the request was 0."""
         unread = sum(int(np.isneginf(score).sum()) for score in scores)
         gone = sum(map(len, removed.values()))
         if unread and gone > wanted > 0:
             log.warning(
-                "%s: %d channels are removed where %d were asked for: no layer reads the others",
+                "%s: removed %d channels, more than the requested %d: no layer reads the extra ones",
                 *(self.source.label, gone, wanted),
             )
 
 
 def _lowest(ranked: Ranked, unit: Unit, count: int, scores: np.ndarray) -> np.ndarray:
-    """The channels of a group that go, ascending: those without a reader in any case, but not below its least."""
+    """The channels of a group to remove, ascending, including all that no layer reads as far as its least allows."""
     unread = int(np.isneginf(scores).sum())
     cut = ranked.cut(unit.name, max(count, min(unread, unit.most)))
     return np.flatnonzero(~cut.kept(ranked.rankings[unit.name].ranks(0, unit.size), 0))
 
 
 def _without(entry: Entry, stay: Mapping[int, np.ndarray], compact: bool) -> Entry:
-    """A tensor with only the indices that ``stay`` has of a dimension; the others are zeros, or taken out.
+    """A tensor that keeps the indices ``stay`` along each dimension; if not ``compact``, zeros replace the others.
 
-    Vectors (biases, norms) keep all their numbers where none are taken out: no layer reads the channel any more.
+    In a masked file, vectors (biases, norms) keep all numbers: no layer reads the channel any more.
     """
     if not stay or (len(entry.shape) < 2 and not compact):
         return entry

@@ -1,4 +1,4 @@
-"""``--dry-run``: what every plan would make, from the files' own numbers; no data set is read and no network runs."""
+"""``--dry-run``: describe every planned file by the inputs' own numbers; no data set is read and no network runs."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,9 +20,9 @@ if TYPE_CHECKING:  # it imports torch
 
 @dataclass(frozen=True)
 class Share:
-    """How much one layer, or one group of channels, would lose: from ``least`` to ``most`` of ``size`` elements.
+    """The loss of one layer, or of one channel group: from ``least`` to ``most`` of ``size`` elements.
 
-    Both are the count where it is known before the elements are ranked.
+    Both are the count if it is known before the elements are ranked.
     """
 
     name: str
@@ -33,17 +33,17 @@ class Share:
 
 @dataclass(frozen=True)
 class Planned:
-    """One file that would be made.
+    """A planned file.
 
     Attributes:
-        source: the input, as messages call it.
-        path: where the file would be, as messages call it.
-        state: ``to be written``, ``to be overwritten``, ``kept`` (it is there, made the same way), or ``in the way``
-            (something else is there, and the run would stop).
-        settings: as the lineage would have them.
+        source: the input's name in messages.
+        path: the file's name in messages.
+        state: ``to be written``, ``to be overwritten``, ``kept`` (it exists, made the same way), or ``in the way``
+            (another file has its name, so the run would stop).
+        settings: the stage's settings in the lineage.
         unit: ``weights`` or ``channels``.
-        removed: how many would go in all; zeros, and channels that no layer reads, that are there already may be more.
-        shares: by layer, or by group of channels.
+        removed: the number to remove in total; zeros and unread channels that exist already may exceed it.
+        shares: by layer, or by channel group.
     """
 
     source: str
@@ -56,7 +56,7 @@ class Planned:
 
     @property
     def size(self) -> int:
-        """The elements of all layers or groups that take part."""
+        """The elements of all layers or groups to prune."""
         return sum(share.size for share in self.shares)
 
     def to_json(self) -> Json:
@@ -69,10 +69,10 @@ class Planned:
 def dry_run(
     source: Checkpoint, config: PruneConfig, outputs: Outputs, networks: "NetworkScores | None" = None
 ) -> Iterator[Planned]:
-    """What pruning one checkpoint would make, in order.
+    """Yield the files that pruning one checkpoint would make, in order.
 
     Args:
-        networks: builds the networks, where ``needs_network`` says so; of channels, their structure is looked at.
+        networks: builds the networks if ``needs_network``; for channels, only their structure is used.
 
     Raises:
         UsageError: the request makes no sense, or the layers cannot give what is asked for.

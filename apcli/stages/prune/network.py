@@ -1,4 +1,4 @@
-"""What pruning needs the network for: scores by criteria that run it, reconstructed weights, and its channels."""
+"""Use the network for pruning: score and reconstruct weights by running it, and remove its channels."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -30,7 +30,7 @@ from apcli.words import few
 
 
 class NetworkScores:
-    """Builds the networks of a stream of checkpoints, whose data are read once."""
+    """Builds the networks of a stream of checkpoints; each data set is read once."""
 
     def __init__(self, config: PruneConfig, tell: Tell) -> None:
         self.config = config
@@ -38,18 +38,18 @@ class NetworkScores:
         self.networks = Networks(config.data, config.model, device_of(config.device), tell, config.inputs)
 
     def as_built(self, source: Checkpoint) -> Checkpoint:
-        """The checkpoint with the layers that its network's modules say, where nothing else is asked of them.
+        """The checkpoint with the layers of its network, for requests that do not run it.
 
         Raises:
-            UsageError: the network is not known, or is another one.
+            UsageError: the network is unknown, or does not match the file.
         """
         return source.as_built(self.networks.layers_for(source))
 
     def of(self, source: Checkpoint) -> "ScoredNetwork":
-        """The checkpoint's network, with its weights; an outline of it, where its structure alone is asked for.
+        """The checkpoint's network with its weights, or an outline if only the structure is needed.
 
         Raises:
-            UsageError: the network or its data is not known, or is another one.
+            UsageError: the network or its data is unknown, or the network does not match the file.
             ApcliError: the weights do not fit the network.
         """
         of_weights = not needs_data(self.config)
@@ -61,7 +61,7 @@ class NetworkScores:
         return ScoredNetwork(built, build(spec, source), spec, dataset, self.config, self.tell)
 
     def structure_of(self, source: Checkpoint) -> "ScoredNetwork":
-        """The checkpoint's network without its weights and data, for ``amounts`` alone.
+        """The checkpoint's network without weights and data, for ``amounts`` alone.
 
         Raises:
             UsageError: the file does not say which network it is.
@@ -80,9 +80,9 @@ class ScoredNetwork:
     """One checkpoint's network, for all its methods and sparsities.
 
     Args:
-        source: the checkpoint, of whose network the layers are known.
-        model: the network with its weights, or an outline of it, where ``filters`` needs no more.
-        dataset: None where no method needs data.
+        source: the checkpoint, with the layers of its network.
+        model: the network with its weights, or an outline if ``filters`` needs no more.
+        dataset: None if no method needs data.
     """
 
     def __init__(
@@ -129,7 +129,7 @@ class ScoredNetwork:
         return {name: entry_of(torch.from_numpy(w).to(dtypes[name])) for name, w in weights.items()}
 
     def candidates(self, layers: Sequence[Layer]) -> Candidates:
-        """The groups of channels that these layers make and that can lose some, by the network's graph alone.
+        """The channel groups of these layers that can lose channels, by the network's graph alone.
 
         Raises:
             UsageError: there are none.
@@ -138,15 +138,15 @@ class ScoredNetwork:
         return candidates_of(self.source, groups, layers, self.config.exclude)
 
     def amounts(self, layers: Sequence[Layer], request: Request) -> Amounts:
-        """How many channels of each group are to go, before it is tried whether the network is the same without them.
+        """The amounts of the groups' channels, before the numerical check of their removal.
 
         Raises:
-            UsageError: there are no such channels, or layers that make the same ones have different shares.
+            UsageError: no channel can be removed, or layers that make the same channels have different shares.
         """
         return amounts_of_channels(self.source, self.candidates(layers), request.amount, self.config)
 
     def filters(self, layers: Sequence[Layer], request: Request) -> FilterResult:
-        """The checkpoint without some of its channels."""
+        """Remove channels of the checkpoint."""
         method, kind = request.method, "data" if request.needs("data") else "weights"
         if kind not in self._filters:
             batches = self._batches(method) if kind == "data" else None
@@ -163,7 +163,7 @@ class ScoredNetwork:
             raise type(error)(f"{self.source.label}: {error}") from None
 
     def _batches(self, method: Choice[Row]) -> Batches:
-        """The data that a method looks at; without any, an image of zeros."""
+        """The batches for a method; for one without data, a single image of zeros."""
         if "data" in method.row.needs:
             assert self.dataset is not None
             split = evenly(getattr(self.dataset, self.config.split), self.config.images)
@@ -174,4 +174,4 @@ class ScoredNetwork:
 
 
 def _chooses_nothing(scores: Scores, share: float) -> Masks:
-    raise AssertionError("a criterion that reconstructs chooses for itself")
+    raise AssertionError("a criterion that reconstructs weights chooses them itself")

@@ -1,4 +1,4 @@
-"""The promises and the log line of a pruned file, and the last check: no weight-normed row may become all zeros."""
+"""Check a pruned file's rows under weight norm, make its promises, and log its sparsity."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -21,7 +21,7 @@ log = logging.getLogger("apcli")
 
 
 def check_lengths(label: str, layers: Sequence[Layer], entries: Mapping[str, Entry]) -> None:
-    """Refuse to take all weights of a row that weight norm divides by its length, which would be 0.
+    """Refuse to remove all weights of a row that weight norm divides by its length, which would be 0.
 
     Raises:
         UsageError: a row would be all zeros.
@@ -41,7 +41,7 @@ def check_lengths(label: str, layers: Sequence[Layer], entries: Mapping[str, Ent
 
 
 def promises_of(task: Task, plan: Plan, made: Pruned) -> dict[str, Promise]:
-    """What the lineage says of each pruned tensor; a warning names those that lose all, or more than was asked."""
+    """The lineage's promise for each pruned tensor; warns of tensors that lose all weights, or more than requested."""
     names = {layer.tensor: layer.name for layer in task.layers}
     method = plan.request.method.spec
     if plan.other is not None:
@@ -58,7 +58,7 @@ def promises_of(task: Task, plan: Plan, made: Pruned) -> dict[str, Promise]:
             log.warning("%s: %s loses all its weights: see --min-keep", task.source.label, name)
         elif zeros > made.fixed.get(tensor, entry.size):
             where = task.source.label if task.rewound is None else f"--rewind-to {task.rewound.label}"
-            log.warning("%s: %s has more zeros than asked for: they stay", where, name)
+            log.warning("%s: %s has more zeros than requested: they are kept", where, name)
         asked, seed = made.asked[tensor], plan.request.seed
         promises[tensor] = Promise(zeros, entry.size, method, structured, seed, asked)
     return promises
@@ -70,7 +70,7 @@ def _method_of(other: Checkpoint) -> str:
 
 
 def tell(label: str, promises: Mapping[str, Promise], entries: Mapping[str, Entry], source: Checkpoint) -> None:
-    """Both ways to say how sparse the result is: over the weights in scope, and over the whole model."""
+    """Log the sparsity of the pruned layers' weights, and that of the whole model."""
     zeros = sum(p.zeros for p in promises.values())
     size = sum(p.size for p in promises.values())
     model = sizes(counted(source, entries), weights_of(source) | promises.keys())

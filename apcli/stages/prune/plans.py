@@ -1,4 +1,4 @@
-"""Plans: every file that is to be made of a checkpoint, with all that is decided before a weight is ranked."""
+"""Plans: every file to make from a checkpoint, with all decisions that precede the ranking of weights."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -25,12 +25,12 @@ from apcli.stages.zero_layers import check_masks_can_be_told
 
 @dataclass(frozen=True)
 class Task:
-    """A checkpoint that is to be pruned.
+    """A checkpoint to prune.
 
     Attributes:
-        layers: those that take part.
-        names: all names that a layer's parameter has in the file, by its first.
-        rewound: the file whose values the kept weights get; None: their own.
+        layers: the layers to prune.
+        names: by a layer's tensor, all names of this parameter in the file.
+        rewound: the file whose values the kept weights get; None: they keep their own.
     """
 
     source: Checkpoint
@@ -45,10 +45,10 @@ class Task:
 
 
 def task_of(source: Checkpoint, config: PruneConfig) -> Task:
-    """The checkpoint's part of a command line, its numbers looked at.
+    """The task of a command line for one checkpoint, whose weights are checked.
 
     Raises:
-        UsageError: there are no such layers, or their zeros could not be told from removed weights.
+        UsageError: there are no such layers, or their own zeros could not be distinguished from removed weights.
         ApcliError: a weight is NaN or Inf, or ``--rewind-to`` is of another network.
     """
     layers = select(source, config.layers, config.exclude)
@@ -67,10 +67,10 @@ def task_of(source: Checkpoint, config: PruneConfig) -> Task:
 
 
 def same_network(name: str, option: str, source: Checkpoint, tensors: Iterable[str]) -> Checkpoint:
-    """The checkpoint called ``name``, which has these tensors in the same shapes and types.
+    """The checkpoint called ``name``, whose tensors must have the same shapes and types.
 
     Raises:
-        ApcliError: it has not.
+        ApcliError: a tensor is missing or differs.
     """
     other = reading.read(reading.find(name))
     for tensor in tensors:
@@ -82,13 +82,13 @@ def same_network(name: str, option: str, source: Checkpoint, tensors: Iterable[s
 
 @dataclass(frozen=True)
 class Plan:
-    """One file that is to be made.
+    """A file to make.
 
     Attributes:
-        amounts: how many weights of each layer go; None of channels, whose groups the network's graph says.
-        other: the file whose zeros are taken or counted.
-        path: where the file is to be.
-        settings: the stage's, for the lineage.
+        amounts: how many weights of each layer to remove; None for channels, whose groups need the network's graph.
+        other: the file whose zeros are copied or counted.
+        path: the file's path.
+        settings: the stage's settings in the lineage.
     """
 
     request: Request
@@ -102,8 +102,8 @@ def plans_of(task: Task, outputs: Outputs) -> list[Plan]:
     """The plans of a checkpoint, in the order in which their files are made.
 
     Raises:
-        UsageError: the layers cannot give what is asked for, or a path is that of the input.
-        ApcliError: another file is not of the same network.
+        UsageError: the layers cannot lose the requested amount, or a path is that of the input.
+        ApcliError: another file holds another network.
     """
     source, config = task.source, task.config
     plans = []
@@ -114,17 +114,17 @@ def plans_of(task: Task, outputs: Outputs) -> list[Plan]:
             other = same_network(request.amount.name, option, source, [layer.tensor for layer in task.layers])
         amounts = None if config.is_filter else amounts_of(source, task.layers, request.amount, config, other)
         if amounts is not None:
-            amounts.bounds()  # what the layers cannot give is refused before a file is written
+            amounts.bounds()  # refuses an impossible amount before any file is written
         path = outputs.place(_stem(task, request, other), source)
         plans.append(Plan(request, amounts, other, path, _settings(task, request, other)))
     return plans
 
 
 def lineage_of(task: Task, plan: Plan, outputs: Outputs, sha256: str) -> Lineage:
-    """What the plan's file says of itself, before its tensors are made.
+    """The lineage of the plan's file, before its tensors are made.
 
     Args:
-        sha256: of the checkpoint, or ``PENDING``.
+        sha256: the checkpoint's, or ``PENDING``.
     """
     source, home = task.source, outputs.home_of(plan.path)
     links = {"parent": source.link(home, sha256), "dense": source.dense_link(home, sha256)}
@@ -162,7 +162,7 @@ def _settings(task: Task, request: Request, other: Checkpoint | None) -> Json:
 
 
 def _stem(task: Task, request: Request, other: Checkpoint | None) -> str:
-    """What is done, after the source's name: method, amount, structure, seed."""
+    """The part of a file's name after the source's: method, amount, structure, seed."""
     config, amount = task.config, request.amount
     words = [request.method.words]
     if isinstance(amount, Sparsity):

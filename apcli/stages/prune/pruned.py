@@ -1,4 +1,4 @@
-"""What becomes of a checkpoint by a plan: which weights go, and the tensors that are left."""
+"""Make the tensors of a plan: choose the weights to remove, and mask them."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -28,14 +28,14 @@ _NOTHING: Mapping[str, int] = {}
 
 @dataclass(frozen=True)
 class Pruned:
-    """The tensors of a file that is to be written.
+    """The tensors of a file to write.
 
     Attributes:
-        entries: all of them.
-        zeros: those that were pruned, and how many zeros each has; None: they have to be counted.
-        asked: the share that a record of each calls ``requested``; None: there is no one share.
-        kept: of a compact file, the channels that it has.
-        fixed: how many elements were to go of tensors for which that is known beforehand.
+        entries: all tensors.
+        zeros: by pruned tensor, its number of zeros; None: not counted yet.
+        asked: by pruned tensor, the share that a record calls ``requested``; None: its parts have different shares.
+        kept: the kept channels of a compact file.
+        fixed: by tensor, the number of elements to remove, if it is known beforehand.
     """
 
     entries: dict[str, Entry]
@@ -46,14 +46,14 @@ class Pruned:
 
 
 def pruned(task: Task, plan: Plan, network: "ScoredNetwork | None") -> Pruned:
-    """Make the tensors that a plan asks for; most are computed when they are read."""
+    """Make the tensors of a plan; most are computed when they are read."""
     source, amounts = task.source, plan.amounts
     kept = source.lineage.kept
     if amounts is None:
         assert network is not None
-        cut = network.filters(task.layers, plan.request)
-        log.info("%s: %d of %d channels go", source.label, *cut.channels)
-        return Pruned(cut.entries, dict.fromkeys(cut.pruned), cut.pruned, cut.kept or {}, {})
+        result = network.filters(task.layers, plan.request)
+        log.info("%s: %d of %d channels are removed", source.label, *result.channels)
+        return Pruned(result.entries, dict.fromkeys(result.pruned), result.pruned, result.kept or {}, {})
     layers = [layer for layer in task.layers if layer.name in amounts.asked]
     asked = {name: amounts.asked[x.name] for x in layers for name in task.names_of(x.tensor)}
     if plan.request.needs("reconstruction"):
@@ -76,7 +76,7 @@ def pruned(task: Task, plan: Plan, network: "ScoredNetwork | None") -> Pruned:
 def _rewound(
     task: Task, masks: Mapping[str, Mask], asked: Mapping[str, float], fixed: Mapping[str, int] = _NOTHING
 ) -> Pruned:
-    """The tensors under their masks, with the values that they are to have."""
+    """The masked tensors, with their own values or those of ``--rewind-to``."""
     source, values = task.source, (task.rewound or task.source).entries
     before = source.lineage.pruned if task.rewound else {}  # zeros that rewinding must not fill
     held = {x: _where_not_zero(source.entries[x], source.entries[x]) for x in before}
@@ -87,7 +87,7 @@ def _rewound(
 
 
 def _ranked(task: Task, request: Request, amounts: Amounts, network: "ScoredNetwork | None") -> Ranked:
-    """The weights of every layer, ranked by the method."""
+    """Rank the weights of every layer by the method."""
     entries, layers, method = task.source.entries, task.layers, request.method
     if request.needs("network"):
         assert network is not None
@@ -113,14 +113,14 @@ def _masks(
 
 
 def _chosen(task: Task, amounts: Amounts, scores: Mapping[str, np.ndarray], share: float) -> dict[str, np.ndarray]:
-    """Bool masks at a share of the way, for methods that prune in steps."""
+    """Bool masks after a share of the steps, for methods that prune in steps."""
     step, ranked = amounts.on_the_way(share), _by_scores(task, scores)
     masks = _masks(task, step, task.layers, ranked, step.counts(ranked))
     return {x: mask.kept(0, scores[x].size).reshape(scores[x].shape) for x, mask in masks.items()}
 
 
 def _masked(values: Entry, mask: Mask) -> Entry:
-    """A tensor with zeros, +0.0, where the mask says, made a block at a time; a zero of either sign stays as it is."""
+    """A tensor whose removed weights are +0.0, computed a block at a time; its own zeros keep their sign."""
 
     def bits_of(start: int, stop: int) -> np.ndarray:
         bits = values.bits_of(start, stop)
@@ -132,5 +132,5 @@ def _masked(values: Entry, mask: Mask) -> Entry:
 
 
 def _where_not_zero(other: Entry, own: Entry) -> Mask:
-    """What is zero in either tensor goes."""
+    """Remove the weights that are zero in either tensor."""
     return Mask(lambda start, stop: (other.run(start, stop) != 0) & (own.run(start, stop) != 0))

@@ -1,4 +1,4 @@
-"""Repack: the same checkpoint in another storage. It is no stage: the lineage stays as it is."""
+"""Repack: store the same checkpoint in another way. This is no stage, so the lineage stays the same."""
 
 import logging
 from dataclasses import replace
@@ -16,16 +16,16 @@ log = logging.getLogger("apcli")
 
 
 def only_repacks(source: Checkpoint, config: PruneConfig) -> bool:
-    """Whether nothing is asked for but another storage: ``--sparsity 0`` and no more."""
+    """Whether only another storage is requested: ``--sparsity 0`` without further options."""
     packed = bool(source.lineage.storage) or bool(source.lineage.last_settings.get("storage"))
     return config == PruneConfig(sparsity=(0.0,), storage=config.storage) and (packed or config.storage != "dense")
 
 
 def repack(source: Checkpoint, config: PruneConfig, outputs: Outputs) -> Path:
-    """The same checkpoint in the wanted storage, bit for bit, with the same lineage.
+    """Store the same checkpoint, bit for bit and with the same lineage, in the wanted way.
 
     Raises:
-        UsageError: another file is in the way.
+        UsageError: another file has the same name.
     """
     path, lineage = repacked(source, config, outputs)
     if not outputs.has(path, lineage):
@@ -39,10 +39,10 @@ def repack(source: Checkpoint, config: PruneConfig, outputs: Outputs) -> Path:
 
 
 def repacked(source: Checkpoint, config: PruneConfig, outputs: Outputs) -> tuple[Path, Lineage]:
-    """Where ``repack`` writes, and the lineage of its file.
+    """The path that ``repack`` writes to, and the lineage of its file.
 
     Raises:
-        UsageError: the checkpoint is stored so already.
+        UsageError: the checkpoint is stored that way already.
     """
     if config.storage == "bitmask" and source.lineage.storage:
         raise UsageError(f"{source.label} is stored as {config.storage} already: nothing to do")
@@ -52,11 +52,11 @@ def repacked(source: Checkpoint, config: PruneConfig, outputs: Outputs) -> tuple
 
 
 def _repacked(source: Checkpoint, storage: str, home: Path) -> Lineage:
-    """The source's lineage, as a packed file in folder ``home`` has it before its tensors are packed."""
+    """The source's lineage for a file in folder ``home``, before its tensors are packed."""
     lineage = source.lineage if source.lineage.is_known else Lineage.EMPTY.then("prune", {"sparsity": 0.0})
     parent, dense = (link and source.moved(link, home) for link in (lineage.parent, lineage.dense))
     settings = lineage.settings
-    if lineage.last_settings.get("stage") == "prune":  # as it would be, had the file been stored so at first
+    if lineage.last_settings.get("stage") == "prune":  # as if the file had been stored this way at first
         last = {key: value for key, value in lineage.last_settings.items() if key != "storage"}
         settings = (*settings[:-1], last if storage == "dense" else {**last, "storage": storage})
     return replace(lineage, parent=parent, dense=dense, settings=settings, storage={})

@@ -15,14 +15,14 @@ from apcli.stages.outputs import Outputs
 
 @dataclass(frozen=True)
 class Compression:
-    """The model's parameters over those that stay."""
+    """The model's parameters divided by the kept ones."""
 
     ratio: float
 
 
 @dataclass(frozen=True)
 class Pattern:
-    """``n`` of every ``m`` consecutive inputs stay."""
+    """Keep ``n`` of every ``m`` consecutive inputs."""
 
     n: int
     m: int
@@ -30,38 +30,38 @@ class Pattern:
 
 @dataclass(frozen=True)
 class ByLayer:
-    """What ``--layer-sparsity`` says of the layers that it names; the others take no part."""
+    """The shares of ``--layer-sparsity``; other layers are not pruned."""
 
 
 @dataclass(frozen=True)
 class ZerosOf:
-    """The zeros of another file, or as many of them: the file's name as given."""
+    """The zeros of another file, at the same places or as many; ``name`` is the file's name as given."""
 
     name: str
 
 
 Amount = Sparsity | Compression | Pattern | ByLayer | ZerosOf
 
-# Why allocations that need this have nothing to say of channels.
+# Why allocations with this need cannot share out channels.
 _OF_WEIGHTS = {
     "rows": "it spreads zeros over the inputs of each output unit",
     "extents": "it goes by the extents of one weight, and a group of channels lies in several",
     "ends": "it needs a first and a last layer, and several layers make a group of channels",
 }
 
-MASK = Choice(Row("mask", "", "what another file's zeros are goes", "", ("mask",)), {})
+MASK = Choice(Row("mask", "", "removes the weights that are zero in another file", "", ("mask",)), {})
 
 
 @dataclass(frozen=True)
 class Request:
-    """One of the results that a command line multiplies to. ``seed`` is None of a method that draws nothing."""
+    """One of a command line's results. ``seed`` is None for a method without random draws."""
 
     method: Choice[Row]
     amount: Amount
     seed: int | None
 
     def needs(self, what: str) -> bool:
-        """Whether the method does: ``network``, ``data``, ``seed``, ..."""
+        """Whether the method needs ``network``, ``data``, ``seed``, ..."""
         return what in self.method.row.needs
 
 
@@ -83,22 +83,22 @@ def check(config: PruneConfig, outputs: Outputs) -> None:
 
 
 def needs_network(config: PruneConfig) -> bool:
-    """Whether the network has to be built: to be run, or for its modules to say which tensors are layers."""
+    """Whether the network must be built: to run it, or to list its layers."""
     return config.model is not None or runs_network(config)
 
 
 def runs_network(config: PruneConfig) -> bool:
-    """Whether the network itself says what goes."""
+    """Whether weights or channels are chosen by means of the network."""
     return config.is_filter or any(request.needs("network") for request in requests_of(config, 0))
 
 
 def needs_data(config: PruneConfig) -> bool:
-    """Whether a method looks at images."""
+    """Whether a method needs images."""
     return any(request.needs("data") for request in requests_of(config, 0))
 
 
 def requests_of(config: PruneConfig, own_seed: int) -> Iterator[Request]:
-    """Every method, amount and seed; a method that draws nothing has no seed and is done once."""
+    """Yield every combination of method, amount and seed; a method without random draws has no seed."""
     table = FILTER_METHODS if config.is_filter else METHODS
     default = "l1" if config.is_filter else "random-same-layers" if config.like else "lowest"
     methods = [MASK] if config.mask_from else table.parse_list(config.method or default)
@@ -118,7 +118,7 @@ def _amounts_of(config: PruneConfig) -> list[Amount]:
 
 
 def _check_scope(config: PruneConfig) -> None:
-    """Raise UsageError where an allocation of single weights is asked to share channels out."""
+    """Raise UsageError if the allocation of ``--scope`` works on single weights, but channels are pruned."""
     scope = SCOPES.parse(config.scope)
     why = next((why for need, why in _OF_WEIGHTS.items() if need in scope.row.needs), "")
     if config.is_filter and why:
@@ -127,7 +127,7 @@ def _check_scope(config: PruneConfig) -> None:
 
 
 def _check_unused(config: PruneConfig) -> None:
-    """Raise UsageError where an option is given that nothing would look at."""
+    """Raise UsageError if an option is given that would have no effect."""
     needed = {"network": runs_network(config), "images": needs_data(config)}
     about = {"device": "network", "split": "images", "images": "images", "batch_size": "images"}
     given = [name for name in about if getattr(config, name) != getattr(PruneConfig, name)]
@@ -140,7 +140,7 @@ def _check_unused(config: PruneConfig) -> None:
 
 
 def _check(method: Choice[Row], config: PruneConfig) -> None:
-    """Raise UsageError where a method does not go with the other options."""
+    """Raise UsageError if a method does not go with the other options."""
     if method == MASK:
         return
     needs, scope = method.row.needs, SCOPES.parse(config.scope).row
@@ -154,8 +154,7 @@ def _check(method: Choice[Row], config: PruneConfig) -> None:
     if "reconstruction" in needs and {"scores", "rows"} & {*scope.needs}:
         known = ", ".join(row.name for row in SCOPES if not {"scores", "rows"} & {*row.needs})
         raise UsageError(
-            f"--method {method.name} with --scope {config.scope}: expected one of {known}, which say beforehand what "
-            "each layer loses"
+            f"--method {method.name} with --scope {config.scope}: expected one of {known}, whose counts need no scores"
         )
     if "steps" in needs and (config.layer_sparsity or config.pattern):
         raise UsageError(f"--method {method.name} prunes in steps: give --sparsity and a --scope")

@@ -29,10 +29,10 @@ log = logging.getLogger("apcli")
 def prune(
     source: Checkpoint, config: PruneConfig, outputs: Outputs, networks: "NetworkScores | None" = None
 ) -> Iterator[Path]:
-    """Prune one checkpoint by every method, amount and seed of ``config``; yields each file when it is whole.
+    """Prune one checkpoint by every method, amount and seed of ``config``; yields each file when it is complete.
 
     Args:
-        networks: builds the networks, where ``needs_network`` says so.
+        networks: builds the networks if ``needs_network``.
 
     Raises:
         UsageError: the request makes no sense, there is no such layer, or another file is in the way.
@@ -71,7 +71,7 @@ def _made(
     hashed: Future[str],
     explanation: str,
 ) -> bool:
-    """Write a plan's file, and say what was explained of the layers; False where it is there already."""
+    """Write a plan's file and log ``explanation`` about its layers; False if the file exists already."""
     source, path = task.source, plan.path
     made = None if path.exists() else pruned(task, plan, network)
     lineage = lineage_of(task, plan, outputs, PENDING if made else hashed.result())

@@ -302,7 +302,7 @@ def test_channels_without_a_reader_go_first_and_in_any_case(tmp_path, caplog):
     assert rows_left(prune(pruner, "random", 0.5), "1.weight") != []
     assert not caplog.records
     prune(pruner, sparsity=0.2)
-    assert "2 channels are removed where 1 were asked for: no layer reads the others" in caplog.text
+    assert "removed 2 channels, more than the requested 1: no layer reads the extra ones" in caplog.text
 
 
 def test_a_share_that_removes_nothing_is_told(tmp_path, caplog):
@@ -418,7 +418,7 @@ def test_what_the_graph_has_wrong_is_found_and_left_whole(tmp_path, caplog):
     assert {name for name in result.kept if name.endswith("weight")} == {"third.weight", "fourth.weight", "fc.weight"}
     warnings = [record.message for record in caplog.records if record.levelno == logging.WARNING]
     assert len(warnings) == 1
-    assert "the network is not the same without channels of first and second: they keep them" in warnings[0]
+    assert "removing channels of first and second changes what the network computes: they are kept" in warnings[0]
     with pytest.raises(UsageError, match="no channel can be removed"):
         pruner_of(tmp_path, model, layers=["first", "second"])
 
@@ -470,7 +470,7 @@ def test_a_plan_that_fails_is_made_again_without_the_group(tmp_path, scope, spar
     pruner = pruner_of(tmp_path, model)
     assert [group.name for group in pruner.groups] == ["a", "b"]
     result = prune(pruner, sparsity=sparsity, scope=scope)
-    assert "without channels of a: they keep them" in caplog.text
+    assert "removing channels of a changes what the network computes: they are kept" in caplog.text
     assert result.channels == (removed, 8)
     assert len(rows_left(result, "a.weight")) == 8
     assert len(rows_left(result, "b.weight")) == 8 - removed

@@ -176,7 +176,7 @@ def test_zeros_count_as_removed_and_more_of_them_stay(tmp_path, caplog):
         pruned = load_file(more)["conv.weight"]
         assert zeros(pruned) == round(0.7 * 168)
         assert not pruned[before["conv.weight"] == 0].any()
-    assert "conv has more zeros than asked for: they stay" in caplog.text
+    assert "conv has more zeros than requested: they are kept" in caplog.text
 
 
 def test_the_file_is_ordinary(tmp_path):
