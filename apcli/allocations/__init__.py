@@ -1,13 +1,14 @@
-"""Allocations: how many weights go, where (``--scope``) and when (``finetune --schedule``).
+"""Allocations: how many weights to remove, where (``--scope``) and when (``finetune --schedule``).
 
-A scope's function takes units (the weights of layers, or the channels of groups), a budget, and a context with what it
-may look at; it gives how many elements each unit loses (``allocations.allocate``). Rows that need ``scores`` call for
-them, so their counts are not known before the elements are ranked; those that need ``rows``, ``extents`` or ``ends``
-are about single weights of layers: channels have none. A scope of a user's own is ``path/to/file.py:function``.
+A scope names an allocation: a function of units (the weights of layers, or the channels of groups), a budget, and a
+context with further facts, that returns the number of elements to remove from each unit (``allocations.allocate``).
+Rows that need ``scores`` ask the context for them, so their counts are unknown before the elements are ranked; rows
+that need ``rows``, ``extents`` or ``ends`` apply to single weights of layers, because channels have none of these. A
+user's own allocation is ``path/to/file.py:function``.
 
-A sparsity schedule's function takes the number of optimiser steps and the sparsities to begin and to end with; it gives
-the sparsity to go to before each step that has an update, steps counted from 0. ``begin`` and ``end`` are shares of all
-steps, ``every`` is the number of steps from one update to the next.
+A sparsity schedule is a function of the number of optimiser steps, the initial and the final sparsity. It returns the
+sparsity to reach before each step with an update, steps counted from 0. ``begin`` and ``end`` are shares of all steps;
+``every`` is the number of steps from one update to the next.
 """
 
 from apcli.registry.ranges import ANYTHING, ONE_OR_MORE, SHARE
@@ -46,7 +47,7 @@ SCOPES = Table(
         Row(
             "uniform+",
             "apcli.allocations.scopes:uniform_plus",
-            "the same share but for the first layer, which stays whole, and the last, which keeps a fifth or more",
+            "the same share of all layers but the first, which stays whole, and the last, which keeps a fifth or more",
             "Gale et al. 2019, arXiv:1902.09574; named by Lee et al. 2021, arXiv:2010.07611",
             ("ends",),
             {"first": "auto", "last": "auto"},
@@ -62,7 +63,7 @@ SPARSITY_SCHEDULES = Table(
         Row(
             "cubic",
             "apcli.allocations.ramps:cubic",
-            "fast at first, then ever slower: the gap to the final sparsity falls as (1 - t)^3",
+            "fast at first, then slower: the gap to the final sparsity falls as (1 - t)^3",
             "Zhu & Gupta 2017, arXiv:1710.01878, equation (1)",
             (),
             {"begin": 0.0, "end": 0.75, "every": 10},

@@ -13,13 +13,13 @@ log = logging.getLogger("apcli")
 
 
 def allocate(scope: Choice[Row], units: Sequence[Unit], budget: Budget, context: Context) -> Counts:
-    """How many elements of each unit are to go, by a row of ``SCOPES`` or by a function of the same signature.
+    """The number of elements to remove from each unit, by a row of ``SCOPES`` or a user's function.
 
-    What must stay may be among them: see ``leaving_least``.
+    It may exceed what a unit can lose, see ``leaving_least``.
 
     Raises:
         UsageError: the units cannot give what the budget asks for, a parameter of the scope does not suit them, or its
-            function gives counts that are none, or others than the budget's.
+            function returns invalid counts, or counts that miss the budget.
     """
     try:
         counts: Counts = scope(units, budget, context)
@@ -34,11 +34,11 @@ def allocate(scope: Choice[Row], units: Sequence[Unit], budget: Budget, context:
 
 
 def _check_spent(scope: Choice, units: Sequence[Unit], budget: Budget, counts: Mapping[str, int]) -> None:
-    """Raise UsageError where the counts miss the budget by more than each unit's rounding.
+    """Raise UsageError if the counts miss the budget by more than each unit's rounding.
 
-    Fewer may go where more cannot, by what must stay.
+    They may be lower if the units cannot lose more.
     """
-    if len({tuple(unit.costs.items()) for unit in units}) != 1:  # then shares of costs are not shares of elements
+    if len({tuple(unit.costs.items()) for unit in units}) != 1:  # shares of costs are not shares of elements then
         return
     given, wanted = sum(counts.values()), budget.share(units) * sum(unit.size for unit in units)
     least = min(wanted, sum(unit.most for unit in units))
@@ -47,11 +47,11 @@ def _check_spent(scope: Choice, units: Sequence[Unit], budget: Budget, counts: M
 
 
 def leaving_least(units: Sequence[Unit], counts: Mapping[str, int]) -> Counts:
-    """The counts where no unit is left with fewer elements than its least; a warning names those that keep more."""
+    """The counts, limited so that each unit keeps its least; a warning names the units that this affects."""
     for unit in units:
         if counts[unit.name] > unit.most:
             log.warning(
-                "%s keeps %d of %d, the least that stays (see --min-keep): %d were to go",
+                "%s keeps %d of %d, the least allowed (see --min-keep), instead of losing %d",
                 *(unit.name, unit.least, unit.size, counts[unit.name]),
             )
     return {unit.name: min(counts[unit.name], unit.most) for unit in units}

@@ -1,4 +1,4 @@
-"""How much goes in all: a share of the elements, or what the rest may cost."""
+"""Budgets: the share of elements to remove, or the highest cost of the kept ones."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,10 +8,10 @@ from apcli.allocations.units import Counts, Resource, Unit
 
 @dataclass(frozen=True)
 class Sparsity:
-    """A share of the elements goes, whatever they cost.
+    """Remove a share of the elements, whatever they cost.
 
     Attributes:
-        removed: of all elements, in [0, 1).
+        removed: the share of all elements, in [0, 1).
     """
 
     removed: float
@@ -27,10 +27,10 @@ class Sparsity:
 
 @dataclass(frozen=True)
 class Allowance:
-    """What the elements that stay may cost together, at most.
+    """The highest total cost of the kept elements.
 
     Attributes:
-        left: in the resource's unit, of the units alone: what lies outside of them is subtracted already.
+        left: the cost in the resource's unit, of the units alone, without the rest of the network.
     """
 
     resource: Resource
@@ -41,7 +41,7 @@ class Allowance:
             raise ValueError(f"{self.left:g} {self.resource} are to be left: expected 0 or more")
 
     def share(self, units: Sequence[Unit]) -> float:
-        """The share of the units' cost that goes; of their elements too, where all of them cost the same."""
+        """The removed share of the units' cost; also of their elements, if all of them cost the same."""
         cost = sum(_cost(unit, self.resource) * unit.size for unit in units)
         return max(0.0, (cost - self.left) / cost)
 
@@ -59,7 +59,7 @@ class Allowance:
         if len({_cost(unit, self.resource) for unit in units}) == 1:
             return at(self.share(units))
         size = sum(unit.size for unit in units)
-        low, high = -1, size  # as numbers of elements: at ``low`` the rest costs too much
+        low, high = -1, size  # numbers of removed elements: after ``low`` the rest still costs too much
         while high - low > 1:
             middle = (low + high) // 2
             if self._is_kept(units, at, middle / size):
@@ -74,7 +74,7 @@ class Allowance:
     def _is_kept(self, units: Sequence[Unit], at: Callable[[float], Counts], share: float) -> bool:
         try:
             return self._cost_left(units, at(share)) <= self.left
-        except ValueError:  # more than the units can lose: the answer is below
+        except ValueError:  # more than the units can lose: the answer is lower
             return True
 
     def _cost_left(self, units: Sequence[Unit], removed: Mapping[str, int]) -> float:

@@ -6,7 +6,7 @@ from apcli.errors import UsageError
 
 
 def cubic(steps: int, initial: float, final: float, *, begin: float, end: float, every: int) -> dict[int, float]:
-    """final + (initial - final) (1 - t)^3, t the share of the ramp that is over (arXiv:1710.01878, equation 1).
+    """final + (initial - final) (1 - t)^3, with t the completed share of the ramp (arXiv:1710.01878, equation 1).
 
     Raises:
         UsageError: it ends before it begins.
@@ -31,7 +31,7 @@ def one_shot(steps: int, initial: float, final: float, *, begin: float) -> dict[
 def _ramp(
     steps: int, initial: float, final: float, begin: float, end: float, every: int, gap: Callable[[float], float]
 ) -> dict[int, float]:
-    """``gap`` of t, from 1 to 0, is what is left of the way; the last update comes in time for a step after it."""
+    """The sparsity by step; ``gap(t)``, from 1 to 0, is the remaining share. The last update precedes a step."""
     if begin > end:
         raise UsageError(f"--schedule begin={begin:g} and end={end:g}: expected an end that is no earlier")
     first, last = (min(round(share * steps), steps - 1) for share in (begin, end))

@@ -1,4 +1,4 @@
-"""How many elements each unit loses: under a sparsity, counts that add up exactly to round(s * n) of all n elements."""
+"""Allocations: under a sparsity s, the removed elements of all units add up to exactly round(s * n) of n."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -11,18 +11,18 @@ _LAST = 0.8  # of uniform+: the last layer's sparsity is at most this
 
 
 def layer(units: Sequence[Unit], budget: Budget, context: Context) -> Counts:
-    """Each unit loses round(s * n) of its own n elements (Han et al. 2015, arXiv:1506.02626)."""
+    """Remove round(s * n) of each unit's n elements (Han et al. 2015, arXiv:1506.02626)."""
     return budget.spend(units, lambda share: {unit.name: round(share * unit.size) for unit in units})
 
 
 def together(units: Sequence[Unit], budget: Budget, context: Context) -> Counts:
-    """The round(s * n) elements of the lowest scores go, of all units ranked as one."""
+    """Remove the round(s * n) lowest-scoring elements of all units, ranked as one."""
     size = sum(unit.size for unit in units)
     return budget.spend(units, lambda share: context.lowest(round(share * size)))
 
 
 def erk(units: Sequence[Unit], budget: Budget, context: Context) -> Counts:
-    """Densities in proportion to sum(extents) / prod(extents), units that would need more than 1 kept whole.
+    """Densities in proportion to sum(extents) / prod(extents); units whose density would exceed 1 stay whole.
 
     Source: Evci et al. 2020, arXiv:1911.11134, section 3 (the kernel's extents count as the widths do).
     """
@@ -35,8 +35,8 @@ def _erk(units: Sequence[Unit], sparsity: float) -> Counts:
     wanted = round(sparsity * sum(sizes.values()))
     sparse = dict(sizes)
     while sparse:
-        left = sum(sparse.values()) - wanted  # to be kept of the units that are not whole
-        share = left / sum(extents[name] for name in sparse)  # times sum(extents): what a unit keeps
+        left = sum(sparse.values()) - wanted  # elements to keep in the units that are not whole
+        share = left / sum(extents[name] for name in sparse)  # times sum(extents): the elements that a unit keeps
         whole = [name for name in sparse if share * extents[name] >= sizes[name]]
         if not whole:
             break
@@ -50,8 +50,8 @@ def uniform_plus(units: Sequence[Unit], budget: Budget, context: Context, *, fir
     """The same share of every unit, but none of the ``first`` and at most 80 % of the ``last``.
 
     Raises:
-        ValueError: the other units cannot lose as much, a named one is not among them, or ``auto`` does not tell which
-            one is meant.
+        ValueError: the other units cannot lose as much, a named unit is not among them, or ``auto`` finds none or
+            several.
 
     Source: Gale et al. 2019, arXiv:1902.09574, section 6.
     """

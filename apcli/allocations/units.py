@@ -1,4 +1,4 @@
-"""What an allocation decides about, and what it may look at."""
+"""The units that an allocation removes elements from, and the facts that it may use."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -19,19 +19,19 @@ class Resource(StrEnum):
     SECONDS = "seconds"
 
 
-Counts = dict[str, int]  # by unit: how many of its elements go
+Counts = dict[str, int]  # by unit: the number of elements to remove
 
 
 @dataclass(frozen=True)
 class Unit:
-    """The weights of one layer, or the channels of one group: its elements go one by one.
+    """The weights of one layer, or the channels of one group.
 
     Attributes:
-        name: as users say it.
-        size: how many elements.
-        shape: their extents; of channels, their number alone.
-        least: how many must stay.
-        costs: what each element that stays costs, by resource.
+        name: the user's name for it.
+        size: the number of elements.
+        shape: the weight's extents; for channels, only their number.
+        least: the number of elements to keep at least.
+        costs: the cost of each kept element, by resource.
     """
 
     name: str
@@ -42,7 +42,7 @@ class Unit:
 
     @property
     def most(self) -> int:
-        """How many elements can go."""
+        """The most elements that can be removed."""
         return self.size - self.least
 
 
@@ -59,14 +59,14 @@ _NO_ENDS = _unknown("the first and the last layer")
 
 @dataclass(frozen=True)
 class Context:
-    """What an allocation may look at beside its units; each is computed on first use, then cached.
+    """Further facts for an allocation; each is computed on first use, then cached.
 
     Attributes:
         lowest: given a total, how many elements each unit loses if the lowest-scoring go and every unit keeps its
             ``least``.
-        activations: what a unit gives out, float [images, features]; ``input`` and ``labels`` are names too.
+        activations: a unit's outputs by its name, float [images, features]; also ``input`` and ``labels``.
         cost: cost of a network that keeps the given number of elements of each unit, where costs do not add up.
-        ends: the units that may be the network's ``first`` and its ``last``: one where that is known.
+        ends: the units that may be the network's ``first`` and its ``last``: one each if they are known.
     """
 
     lowest: Callable[[int], Counts] = _NO_SCORES

@@ -103,7 +103,7 @@ def _spec(record: "DivergenceRecord") -> str:
 
 def _measure_name(record: "DivergenceRecord") -> str:
     name = str(record.measure)
-    if name not in MEASURES:  # a number such as AP2 is its own
+    if name not in MEASURES:  # a number such as AP2 is its own measure
         return name
     spec = MEASURES.spec_of(name, record.measure_params)
     return spec if record.draws is None else f"{spec} ({record.estimator})"

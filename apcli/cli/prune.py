@@ -45,12 +45,13 @@ OPTIONS = {
         typer.Option("--layer-sparsity", metavar="LIST", help="sparsity of single layers: conv1=0.2,fc*=0.8"),
     ],
     "min_keep": Annotated[
-        float, typer.Option("--min-keep", metavar="N", help="keep N weights of each layer, or this share if below 1")
+        float,
+        typer.Option("--min-keep", metavar="N", help="weights to keep in each layer, or a share if below 1"),
     ],
     "structure": Annotated[
         str, typer.Option("--structure", metavar="weight|filter|N:M", help="single weights, channels, or N of every M")
     ],
-    "compact": Annotated[bool, typer.Option("--compact", help="remove the channels: a smaller network")],
+    "compact": Annotated[bool, typer.Option("--compact", help="write a smaller network, without the removed channels")],
     "like": Annotated[
         str | None, typer.Option("--like", metavar="LIST", help="for random-same-layers: as many zeros as these files")
     ],
@@ -80,7 +81,8 @@ OPTIONS = {
 
 
 DryRun = Annotated[
-    bool, typer.Option("--dry-run", help="make nothing: print each file, what is there, and how much each layer loses")
+    bool,
+    typer.Option("--dry-run", help="write nothing; print each file, its state, and what each layer loses"),
 ]
 
 
@@ -117,7 +119,7 @@ def prune(
 
 
 def _emit_plans(plans: "Iterator[Planned]", as_json: bool, by_layer: bool) -> None:
-    """Print plans: a table on a terminal, which ``--quiet`` leaves the layers out of, and JSON Lines otherwise."""
+    """Print plans: as a table on a terminal (without the layers if ``--quiet``), otherwise as JSON Lines."""
     if not stdout.wants_table(as_json):
         for planned in plans:
             stdout.emit_line(json.dumps(planned.to_json(), allow_nan=False))

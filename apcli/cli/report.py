@@ -20,12 +20,10 @@ OPTIONS = {
     "input_size": Annotated[
         str | None, typer.Option("--input-size", metavar="SIDE|C,H,W", help="default: the file's, else the model's own")
     ],
-    "latency": Annotated[
-        bool, typer.Option("--latency", help="time the network on this machine, beside its dense file")
-    ],
+    "latency": Annotated[bool, typer.Option("--latency", help="time the network and its dense file's on this machine")],
     "dense": shared.Dense,
     "batch_size": shared.BatchSize,
-    "warmup": Annotated[int, typer.Option("--warmup", metavar="N", help="untimed runs before")],
+    "warmup": Annotated[int, typer.Option("--warmup", metavar="N", help="runs before those that are timed")],
     "runs": Annotated[int, typer.Option("--runs", metavar="N", help="timed runs")],
     "device": shared.Device,
 }

@@ -1,4 +1,4 @@
-"""What the commands that make checkpoints share: where files are placed, and how paths or bytes reach stdout."""
+"""The results of commands that make checkpoints: where files are written, and how paths or bytes reach stdout."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 def outputs(
     output: str | None, overwrite: bool, inputs: list[str]
 ) -> "Iterator[tuple[Outputs, Callable[[Path], None]]]":
-    """The stage's ``Outputs``, and the function that sends a finished file on: its path, or with ``-o -`` its bytes."""
+    """The stage's ``Outputs``, and a function that prints a finished file's path or, with ``-o -``, its bytes."""
     from apcli.stages.outputs import Outputs
 
     if output == "-" and not terminal.is_alone():
-        raise UsageError("--output - is of one process, and torchrun started several: expected a file or a folder")
+        raise UsageError("--output - needs a single process, and torchrun started several: expected a file or a folder")
     if output != "-":
         places = Outputs(Path(output) if output else None, overwrite)
         places.expect(len(inputs))

@@ -1,4 +1,4 @@
-"""Which weights of each layer stay: counts or a structure turn rankings into masks."""
+"""Turn rankings into masks, by a count for each layer or by a structure."""
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
@@ -16,24 +16,24 @@ from apcli.words import few
 
 log = logging.getLogger("apcli")
 
-Kept = Callable[[int, int], np.ndarray]  # True of the weights that stay, of a layer's from start up to stop
-_Chooser = Callable[[int, np.ndarray], np.ndarray]  # the same, of the ranks of whole rows from a first row on
+Kept = Callable[[int, int], np.ndarray]  # for a layer's weights from start up to stop: True = kept
+_Chooser = Callable[[int, np.ndarray], np.ndarray]  # for the ranks of whole rows, from a first row on: bool, True =
 _ALL_ZEROS = 0
 
 
 @dataclass(frozen=True)
 class Mask:
-    """Which weights of a layer stay, and how many are zero then; None: it has to be counted."""
+    """The kept weights of a layer, and the number of zeros after masking; None: not counted yet."""
 
     kept: Kept
     zeros: int | None = None
 
 
 def by_counts(layers: Sequence[Layer], ranked: Ranked, counts: Mapping[str, int], *, rows: bool) -> dict[str, Mask]:
-    """The masks, by tensor, that remove so many of each layer (by name).
+    """The masks, by tensor, that remove these numbers of weights (by layer).
 
     Args:
-        rows: they are spread evenly over the layer's output units.
+        rows: spread the removed weights evenly over each layer's output units.
     """
     if rows:
         return {x.tensor: _by_rows(x, ranked.rankings[x.name], counts[x.name]) for x in layers}
@@ -41,7 +41,7 @@ def by_counts(layers: Sequence[Layer], ranked: Ranked, counts: Mapping[str, int]
 
 
 def fitting_pattern(layers: Sequence[Layer], pattern: tuple[int, int], label: str) -> list[Layer]:
-    """The layers whose inputs are a multiple of m; a warning names the others, which every method leaves as they are.
+    """The layers with a multiple of m inputs; a warning names the others, which stay unpruned.
 
     Raises:
         UsageError: no layer fits.
@@ -51,22 +51,22 @@ def fitting_pattern(layers: Sequence[Layer], pattern: tuple[int, int], label: st
     if len(unsuited) == len(layers):
         raise UsageError(f"--structure {n}:{m}: no layer of {label} has a multiple of {m} inputs: {few(unsuited)}")
     if unsuited:
-        log.warning("%s: left as they are, their inputs not a multiple of %d: %s", label, m, few(unsuited))
+        log.warning("%s: not pruned, because their inputs are no multiple of %d: %s", label, m, few(unsuited))
     return [layer for layer in layers if not layer.shape[1] % m]
 
 
 def by_pattern(layers: Sequence[Layer], ranked: Ranked, pattern: tuple[int, int]) -> dict[str, Mask]:
-    """The masks that keep n of every m consecutive inputs: along the channels at each place of a convolution's kernel.
+    """The masks that keep n of every m consecutive inputs; for a convolution, of channels at each kernel position.
 
     Args:
-        layers: with a multiple of m inputs each, see ``fitting_pattern``.
+        layers: layers with a multiple of m inputs, see ``fitting_pattern``.
     """
     n, m = pattern
     return {layer.tensor: _by_pattern(layer, ranked.rankings[layer.name], n, m) for layer in layers}
 
 
 def _cut(ranking: Ranking, cut: Cut) -> Mask:
-    if cut.rank == _ALL_ZEROS:  # what is zero stays zero, however little was asked for
+    if cut.rank == _ALL_ZEROS:  # zero weights stay zero, however few are to be removed
         every = replace(cut, index=ranking.size)
         return Mask(lambda start, stop: every.kept(ranking.ranks(start, stop), start))
     return Mask(lambda start, stop: cut.kept(ranking.ranks(start, stop), start), cut.removed)
@@ -95,7 +95,7 @@ def _by_pattern(layer: Layer, ranking: Ranking, n: int, m: int) -> Mask:
 
 
 def _of_rows(layer: Layer, ranking: Ranking, kept: _Chooser) -> Mask:
-    """A mask that is found some whole rows at a time, kept as one bit for each weight."""
+    """A mask that is computed some whole rows at a time, and stored as one bit for each weight."""
     columns = layer.size // layer.shape[0]
     step = max(1, BLOCK // columns) * columns
     whole = np.empty(layer.size, bool)

@@ -1,4 +1,4 @@
-"""All units' rankings together: how many elements of each are among the lowest of all, and where each is cut."""
+"""Rank several units together: the number of each unit's elements among the lowest of all, and its cut."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -10,24 +10,25 @@ log = logging.getLogger("apcli")
 
 
 class Ranked:
-    """The rankings of units, by name. Where they were cut together is remembered: a mask needs no further pass."""
+    """The rankings of units, by name. Cuts made together are cached, so that a mask needs no further pass."""
 
     def __init__(self, rankings: Mapping[str, Ranking]) -> None:
         self.rankings = rankings
         self._cuts: dict[str, Cut] = {}
 
     def cut(self, name: str, removed: int) -> Cut:
-        """Where one unit loses exactly its lowest ``removed`` elements."""
+        """The cut that removes exactly the lowest ``removed`` elements of one unit."""
         known = self._cuts.get(name)
         return known if known is not None and known.removed == removed else self._cut([name], removed)[name]
 
     def lowest(self, units: Sequence[Unit], removed: int) -> Counts:
-        """How many each unit has of the ``removed`` lowest of all; one that would keep less than its least loses no
-        more than it can, and the others the rest.
+        """The number of each unit's elements among the ``removed`` lowest of all.
+
+        A unit that would keep fewer than its least loses only what it can, and the others lose the rest.
         """
         most = sum(unit.most for unit in units)
         if removed > most:
-            log.warning("--min-keep leaves %d to remove: %d were asked for", most, removed)
+            log.warning("--min-keep allows %d to be removed, fewer than the requested %d", most, removed)
             removed = most
         fixed: dict[str, Cut] = {}
         while True:

@@ -61,7 +61,7 @@ def test_counts_that_are_none_are_refused(extra):
 def test_the_least_stays_and_a_warning_says_so(caplog):
     assert leaving_least(UNITS, {"conv": 72, "fc": 30}) == {"conv": 72, "fc": 25}
     assert [record.getMessage() for record in caplog.records] == [
-        "fc keeps 5 of 30, the least that stays (see --min-keep): 30 were to go"
+        "fc keeps 5 of 30, the least allowed (see --min-keep), instead of losing 30"
     ]
     caplog.clear()
     assert leaving_least(UNITS, {"conv": 1, "fc": 25}) == {"conv": 1, "fc": 25}

@@ -148,7 +148,7 @@ def test_patterns_along_the_inputs(n, m, caplog):
     weights = {x.tensor: draw.normal(size=x.shape) * (draw.random(x.shape) > 0.3) for x in layers}
     fitting = fitting_pattern(layers, (n, m), "f")
     assert fitting == layers[:2]
-    assert f"left as they are, their inputs not a multiple of {m}: c" in caplog.text
+    assert f"not pruned, because their inputs are no multiple of {m}: c" in caplog.text
     masks = by_pattern(fitting, ranked_of(weights), (n, m))
     for x in layers[:2]:
         mask, size = masks[x.tensor].kept(0, x.size).reshape(x.shape), np.abs(weights[x.tensor])

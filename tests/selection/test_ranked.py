@@ -39,7 +39,7 @@ def test_the_lowest_of_all(removed, least, counts):
 
 def test_what_can_go_is_the_most(caplog):
     assert ranked_of(SCORES).lowest(units(a=4, b=3), 5) == {"a": 0, "b": 0, "c": 2}
-    assert "--min-keep leaves 2 to remove: 5 were asked for" in caplog.text
+    assert "--min-keep allows 2 to be removed, fewer than the requested 5" in caplog.text
 
 
 def test_a_cut_that_was_made_together_is_made_once(monkeypatch):

@@ -34,7 +34,9 @@ LOOP = {
     ),
     "mixup": _option(float, "--mixup", metavar="ALPHA", help="mix images in pairs; 0.2 is usual, 0 is off"),
     "cutmix": _option(float, "--cutmix", metavar="ALPHA", help="paste parts of images; 1 is usual, 0 is off"),
-    "label_smoothing": _option(float, "--label-smoothing", metavar="SHARE", help="spread over all classes"),
+    "label_smoothing": _option(
+        float, "--label-smoothing", metavar="SHARE", help="share of a label spread over all classes"
+    ),
     "teacher": _option(
         str | None,
         "--teacher",
@@ -42,7 +44,7 @@ LOOP = {
         help="also learn from this network's outputs; dense: the dense ancestor's",
     ),
     "distill": _option(float, "--distill", metavar="SHARE", help="the teacher's share of the loss"),
-    "temperature": _option(float, "--temperature", metavar="T", help="softens the teacher's outputs"),
+    "temperature": _option(float, "--temperature", metavar="T", help="divides the logits of both, to soften them"),
     "ema": _option(float | None, "--ema", metavar="DECAY", help="keep and measure the weights' moving average"),
     "validation": _option(
         float, "--validation", metavar="SHARE", help="of the training images, held out for --patience and plateau"
@@ -50,18 +52,21 @@ LOOP = {
     "patience": _option(
         int | None, "--patience", metavar="N", help="stop N evaluations after the best, whose weights are kept"
     ),
-    "eval_every": _option(int, "--eval-every", metavar="N", help="evaluate each N epochs and after the last"),
+    "eval_every": _option(int, "--eval-every", metavar="N", help="evaluate every N epochs and after the last"),
     "amp": _option(bool | None, "--amp/--no-amp", help="compute in bfloat16 where safe; default: on CUDA"),
     "compile": _option(bool, "--compile/--no-compile", help="compile the network first, by torch.compile"),
     "cuda_graph": _option(
         bool | None,
         "--cuda-graph/--no-cuda-graph",
-        help="record a step once and launch it whole; default: on CUDA, if the step can be captured",
+        help="record a step as a CUDA graph; default: on CUDA, if the step can be captured",
     ),
     "device": shared.Device,
     "deterministic": _option(bool, "--deterministic/--no-deterministic", help="use deterministic CUDA kernels only"),
     "checkpoint_every": _option(
-        float, "--checkpoint-every", metavar="N", help="epochs, or 0.1 of one, between saved states; 0: when stopped"
+        float,
+        "--checkpoint-every",
+        metavar="N",
+        help="epochs between saved states, such as 1 or 0.1; 0: when stopped",
     ),
     "resume": _option(bool, "--resume/--no-resume", help="resume from the saved state of a stopped run, if any"),
     "log_dir": _option(str | None, "--log-dir", metavar="DIR", help="write TensorBoard logs there"),

@@ -1,34 +1,34 @@
-"""A byte stream that is looked at before it is taken: path lines and whole files may come one after another."""
+"""A byte stream with a look ahead, since path lines and whole files may follow one another."""
 
 from io import BufferedReader
 
 CHUNK = 1 << 20
-# A header's length is eight bytes, little end first, and at most 1e8: its fifth byte is 0. No path has a 0 byte.
+# A header's length is eight bytes, little-endian, and at most 1e8, so the fifth byte is 0. No path contains a 0 byte.
 TELLING = 5
 
 
 class Incoming:
-    """A byte stream that can be looked at before it is taken, however small the pieces it comes in."""
+    """A byte stream with a look ahead, however small the pieces in which it arrives."""
 
     def __init__(self, stream: BufferedReader) -> None:
         self.stream = stream
         self.buffer = b""
 
     def begun(self) -> bool:
-        """Wait until it can be told what comes next: enough bytes, or a line that is shorter; False at the end."""
+        """Wait for enough bytes to recognise what comes next, or for a shorter line; False at the end."""
         while len(self.buffer) < TELLING and b"\n" not in self.buffer and self._more():
             pass
         return bool(self.buffer)
 
     def read(self, count: int) -> bytes:
-        """Take ``count`` bytes, fewer only at the end."""
+        """Read ``count`` bytes, fewer only at the end."""
         while len(self.buffer) < count and self._more():
             pass
         taken, self.buffer = self.buffer[:count], self.buffer[count:]
         return taken
 
     def line(self) -> bytes:
-        """Take one line, as soon as it is there."""
+        """Read one line as soon as it is complete."""
         while b"\n" not in self.buffer and self._more():
             pass
         taken, newline, self.buffer = self.buffer.partition(b"\n")

@@ -1,8 +1,8 @@
-"""The standard streams of one run of a command: the process's own, or those that a caller lends it.
+"""The standard streams of one run of a command: the process's own, or those of a caller.
 
-stdout carries the product (paths, bytes or records) and nothing else; everything said to people goes to stderr.
-So the product goes to ``current().stdout``; ``sys.stdout``, where other libraries print, is stderr from a command's
-start on.
+stdout carries the product (paths, bytes or records) and nothing else; everything for people goes to stderr.
+So the product goes to ``current().stdout``, and ``sys.stdout``, to which other libraries print, is stderr from a
+command's start on.
 """
 
 import sys
@@ -14,11 +14,13 @@ from typing import TextIO
 
 @dataclass(frozen=True, eq=False)
 class Streams:
-    """Standard input, output and error of one run; None: there is none.
+    """Standard input, output and error of one run; None: closed.
 
-    The run changes the process for their sake: where other libraries print, what becomes of warnings and messages.
-    ``undo`` holds the way back, taken at the end of a ``with`` block. A process that ends with its run leaves it: what
-    libraries print while the interpreter ends is no product either.
+    The run redirects the prints of other libraries, warnings and messages of the whole process. ``undo`` restores them
+    at
+    the end of a ``with`` block. A process that ends with its run does not restore them, because prints of libraries
+    while
+    the interpreter ends are no product either.
     """
 
     stdin: TextIO | None
@@ -33,16 +35,16 @@ class Streams:
         self.undo.close()
 
 
-_runs: list[Streams] = []  # that go on, the last one begun last
+_runs: list[Streams] = []  # streams of the current runs, the innermost last
 
 
 def of_process() -> Streams:
-    """The streams that this process was started with."""
+    """The streams with which this process was started."""
     return Streams(sys.stdin, sys.stdout, sys.stderr)
 
 
 def begin(streams: Streams) -> None:
-    """Let a run read and write ``streams``, until their ``with`` block ends."""
+    """Let a run read and write ``streams`` until their ``with`` block ends."""
     _runs.append(streams)
     streams.undo.callback(_runs.remove, streams)
     streams.undo.callback(_set, sys.stdin, sys.stdout, sys.stderr)
@@ -50,7 +52,7 @@ def begin(streams: Streams) -> None:
 
 
 def current() -> Streams:
-    """The streams of the run that was begun last; the process's own before the first."""
+    """The streams of the innermost run; the process's own if there is none."""
     return _runs[-1] if _runs else of_process()
 
 

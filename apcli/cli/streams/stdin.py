@@ -1,4 +1,4 @@
-"""What a command is given: checkpoints and records, by arguments or on stdin."""
+"""The inputs of a command: checkpoints and records, from arguments or stdin."""
 
 import json
 import os
@@ -24,10 +24,10 @@ _MAX_HEADER = 100_000_000  # the safetensors library's own limit
 
 
 def checkpoints_in(arguments: list[str]) -> "Iterator[Checkpoint]":
-    """The checkpoints named by arguments, or (with none, or for ``-``) by standard input, as they arrive.
+    """Yield the checkpoints named by arguments or, without any or for ``-``, those on standard input, as they arrive.
 
-    stdin holds path lines or raw safetensors bytes, back to back: the first bytes tell which. A checkpoint that came as
-    bytes lives in a temporary file until the next one is asked for.
+    stdin holds path lines or raw safetensors bytes, back to back, recognised by their first bytes. A checkpoint that
+    arrives as bytes is kept in a temporary file until the next one is read.
 
     Raises:
         UsageError: no such file, nothing to read, or records where a checkpoint was expected.
@@ -55,12 +55,12 @@ def _checkpoints_on_stdin() -> "Iterator[Checkpoint]":
     from apcli.checkpoints import reading
 
     stdin = Incoming(_piped("a checkpoint", "give its path as an argument, or pipe paths in"))
-    any_came = False
+    is_empty = True
     while stdin.begun():
         if b"\0" in stdin.buffer[:TELLING]:
             with _spooled(stdin) as path:
                 yield reading.read(path, nameless=True)
-            any_came = True
+            is_empty = False
             continue
         line = os.fsdecode(stdin.line()).rstrip("\r\n")
         if line.lstrip().startswith("{"):
@@ -69,13 +69,13 @@ def _checkpoints_on_stdin() -> "Iterator[Checkpoint]":
             )
         if line.strip():
             yield reading.read(reading.find(line))
-            any_came = True
-    if not any_came:
+            is_empty = False
+    if is_empty:
         raise UsageError("standard input is empty: expected checkpoint paths; did the stage before this one fail?")
 
 
 def _piped(what: str, remedy: str) -> BufferedReader:
-    """stdin, unless it is a person's keyboard, or many processes would share it."""
+    """stdin, unless it is a keyboard, or several processes would share it."""
     if not is_alone():
         raise UsageError(f"torchrun's processes cannot share standard input: expected {what} as an argument")
     stdin = current().stdin
@@ -86,7 +86,7 @@ def _piped(what: str, remedy: str) -> BufferedReader:
 
 @contextmanager
 def _spooled(stdin: Incoming) -> Iterator[Path]:
-    """Copy one safetensors file from the stream to a temporary file: its header says where it ends."""
+    """Copy one safetensors file, whose header gives its length, from the stream to a temporary file."""
     head = stdin.read(8)
     (length,) = struct.unpack("<Q", head.ljust(8, b"\xff"))
     if length > _MAX_HEADER:
@@ -111,7 +111,7 @@ def _spooled(stdin: Incoming) -> Iterator[Path]:
 
 
 def records_in(arguments: list[str]) -> "Iterator[Record]":
-    """The records in the files that arguments name, or on standard input.
+    """Yield the records in the files that arguments name, or on standard input.
 
     Raises:
         UsageError: no such file, no record at all, or something that is no record.

@@ -1,4 +1,4 @@
-"""What a command prints: paths, records, pages and tables, on stdout."""
+"""Print a command's product on stdout: paths, records, pages and tables."""
 
 import os
 from collections.abc import Iterable, Iterator
@@ -16,21 +16,21 @@ from apcli.errors import UsageError
 def _product() -> TextIO:
     stdout = current().stdout
     if stdout is None:
-        raise UsageError("standard output is closed: expected somewhere to send the result")
+        raise UsageError("standard output is closed: expected a terminal, a file or a pipe for the result")
     return stdout
 
 
 def emit_line(text: str) -> None:
-    """Print one line of the product: in UTF-8, whatever the locale; a terminal gets what it can show, the rest escaped.
+    """Print one line of the product in UTF-8, whatever the locale; on a terminal, escape what it cannot show.
 
-    It is flushed. A closed downstream pipe ends the program quietly.
+    The line is flushed. A closed downstream pipe ends the program quietly.
     """
     product = _product()
     _emit(text.encode(product.encoding if product.isatty() else "utf-8", "backslashreplace"))
 
 
 def emit_path(path: Path) -> None:
-    """Print a path on a line of its own: to a pipe the bytes that the system knows it by, whatever they are."""
+    """Print a path on a line of its own; a pipe gets the system's bytes of the name, whatever they are."""
     if _product().isatty():
         emit_line(printable(str(path)))
     else:
@@ -45,7 +45,7 @@ def _emit(line: bytes) -> None:
 
 
 def emit_bytes(path: Path) -> None:
-    """Write a temporary file's bytes to stdout, and remove it: the next one may have its name."""
+    """Write a temporary file's bytes to stdout and remove it, since the next one may have the same name."""
     with _downstream(), path.open("rb") as file:
         while chunk := file.read(CHUNK):
             _product().buffer.write(chunk)
@@ -54,18 +54,18 @@ def emit_bytes(path: Path) -> None:
 
 
 def refuse_terminal() -> None:
-    """Raise UsageError where checkpoint bytes would go to a terminal."""
+    """Raise UsageError if checkpoint bytes would go to a terminal."""
     if _product().isatty():
         raise UsageError("--output - would write a checkpoint's bytes to the terminal: redirect it to a file or a pipe")
 
 
 def wants_table(as_json: bool) -> bool:
-    """Records are a table on a terminal and JSON Lines otherwise; ``--json`` forces JSON Lines."""
+    """Whether to print records as a table: on a terminal without ``--json``; otherwise they are JSON Lines."""
     return _product().isatty() and not as_json
 
 
 def emit_table(title: str, columns: list[str], rows: Iterable[list[str]], caption: str | None = None) -> None:
-    """Print a table for a person on stdout; ``caption`` stands below it."""
+    """Print a table on stdout, with the ``caption`` below it."""
     from rich import box
     from rich.console import Console
     from rich.table import Table
@@ -85,7 +85,7 @@ def emit_table(title: str, columns: list[str], rows: Iterable[list[str]], captio
     for row in rows:
         table.add_row(*(Text(printable(cell)) for cell in row))
     product = _product()
-    cast(TextIOWrapper, product).reconfigure(errors="backslashreplace")  # what the terminal cannot show is escaped
+    cast(TextIOWrapper, product).reconfigure(errors="backslashreplace")  # escapes what the terminal cannot show
     with _downstream():
         Console(file=product).print(table)
 
@@ -95,6 +95,6 @@ def _downstream() -> Iterator[None]:
     try:
         yield
     except BrokenPipeError:
-        # Nobody reads any more: let the interpreter's last flush go nowhere instead of raising again.
+        # The reader is gone: send the interpreter's last flush nowhere, so that it does not raise again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), _product().fileno())
         raise SystemExit(0) from None

@@ -1,4 +1,4 @@
-"""What is said to people, on stderr: messages, errors, and progress while something runs."""
+"""Messages, errors and progress for people, on stderr."""
 
 import logging
 import os
@@ -11,17 +11,17 @@ from apcli.progress import Tell
 
 
 def is_alone() -> bool:
-    """Whether ``torchrun`` started no other process beside this one."""
+    """Whether this is the only process, not one of several that ``torchrun`` started."""
     return os.environ.get("WORLD_SIZE", "1") == "1"
 
 
 def is_first() -> bool:
-    """Whether this process speaks for all that ``torchrun`` started."""
+    """Whether this process prints for all that ``torchrun`` started."""
     return is_alone() or os.environ.get("RANK") == "0"
 
 
 def start(quiet: bool) -> None:
-    """Send what the program says to stderr; ``quiet`` leaves errors only, as does being one of many."""
+    """Send messages to stderr: only errors if ``quiet``, or in any but the first of several processes."""
     quiet = quiet or not is_first()
     stderr, undo = current().stderr, current().undo
     handler = logging.NullHandler() if stderr is None else logging.StreamHandler(stderr)
@@ -29,13 +29,13 @@ def start(quiet: bool) -> None:
     log = logging.getLogger("apcli")
     undo.callback(_set_log, log.handlers[:], log.level, log.propagate)
     _set_log([handler], logging.ERROR if quiet else logging.INFO, False)
-    # What other libraries print (torch.hub announces its downloads) must not mix with the product.
+    # Prints of other libraries (torch.hub announces its downloads) must not mix with the product.
     aside = stderr
     if aside is None or quiet:
         aside = undo.enter_context(open(os.devnull, "w"))  # noqa: SIM115
     undo.enter_context(redirect_stdout(aside))
     undo.callback(setattr, warnings, "showwarning", warnings.showwarning)
-    warnings.showwarning = lambda message, *where, **more: log.warning("%s", message)  # other libraries' words
+    warnings.showwarning = lambda message, *where, **more: log.warning("%s", message)  # messages of other libraries
 
 
 def _set_log(handlers: list[logging.Handler], level: int, propagate: bool) -> None:
@@ -57,7 +57,7 @@ def printable(text: str) -> str:
 
 
 def say_error(sentence: str) -> None:
-    """Say why the program ends; which of ``torchrun``'s processes says so, where it is not the first."""
+    """Print why the program ends and, if it is not the first, which of ``torchrun``'s processes this is."""
     stderr = current().stderr
     if stderr is not None:
         who = "" if is_first() else f"process {os.environ.get('RANK')}: "
@@ -66,10 +66,10 @@ def say_error(sentence: str) -> None:
 
 @contextmanager
 def progress() -> Iterator[Tell]:
-    """A function ``tell(text, share)`` that shows one line of progress on stderr while it is a terminal, else nothing.
+    """Yield a function ``tell(text, share)`` that shows a line of progress on stderr if that is a terminal.
 
-    With a ``share`` in [0, 1] a bar stands before it.
-    An empty text takes the line away until there is another one: before something is printed on the same terminal.
+    A ``share`` in [0, 1] adds a bar. An empty text hides the line until the next one, so that something can be printed
+    on the same terminal.
     """
     stderr = current().stderr
     if stderr is None or not stderr.isatty() or logging.getLogger("apcli").level >= logging.ERROR:

@@ -152,8 +152,8 @@ class FilterPruner:
             )
             if len(failing) == len(groups):
                 raise UsageError(
-                    f"{self.source.label}: removing any of these channels changes the network more than zeros in their "
-                    "place do: choose --structure weight"
+                    f"{self.source.label}: no channel can be removed: each removal changes what the network computes: "
+                    "choose --structure weight"
                 )
         return [group for group in groups if group not in failing]
 

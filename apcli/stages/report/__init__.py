@@ -1,1 +1,1 @@
-"""What ``report RECORDS`` does: records become runs, runs an answer, and the answer a page, tables and figures."""
+"""Report on records: group them into runs, compare AP with PD, and draw the page, tables and figures."""

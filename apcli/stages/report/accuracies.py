@@ -1,4 +1,4 @@
-"""Accuracy over sparsity, the comparison that every study of pruning shows: which runs it is of, and what they say."""
+"""Accuracy over sparsity, the comparison of every pruning study: its runs, and their accuracies."""
 
 from collections.abc import Sequence
 
@@ -10,19 +10,19 @@ _CONTROLS = {row.name for table in (METHODS, FILTER_METHODS) for row in table if
 
 
 def compared(group: Group) -> list[Run]:
-    """The runs whose sparsity and accuracy are known; none where that is no comparison: of one sparsity alone."""
+    """The runs with known sparsity and accuracy; none if they all have the same sparsity."""
     known = [run for run in group.runs if run.sparsity is not None and run.accuracy("pruned")]
     return known if len({run.sparsity for run in known}) > 1 else []
 
 
 def states(runs: Sequence[Run]) -> dict[str, str]:
-    """The states whose accuracies are shown, with their names: two if any network was trained in between, else one."""
+    """The states of the networks to show, with their names: two if any was fine-tuned, otherwise one."""
     tuned = any(run.accuracy("before") not in (None, run.accuracy("pruned")) for run in runs)
     return {"before": "just pruned", "pruned": "after fine-tuning"} if tuned else {"pruned": "pruned"}
 
 
 def dense_accuracy(runs: Sequence[Run]) -> float | None:
-    """In percent, the mean over the dense networks, each counted once."""
+    """The dense networks' mean accuracy in percent, each network counted once."""
     trials = {str(trial.dense.sha256): trial for run in runs for trial in run.trials}
     accuracies = [trial.final(ScoreKey("dense", "test", "accuracy")) for trial in trials.values()]
     known = [value for value in accuracies if value is not None]
@@ -30,5 +30,5 @@ def dense_accuracy(runs: Sequence[Run]) -> float | None:
 
 
 def is_control(method: str) -> bool:
-    """Whether a run's method, as labelled, removes at random."""
+    """Whether the method in a run's label removes weights at random."""
     return method.partition(" ")[0].partition(":")[0] in _CONTROLS

@@ -1,4 +1,4 @@
-"""Does the order of AP follow the order of PD? Kendall's tau-b, and the pairs that break the order."""
+"""Compare the order of AP with the order of PD: Kendall's tau-b, and the pairs that break the order."""
 
 import math
 from collections.abc import Sequence
@@ -34,7 +34,7 @@ class BrokenPair:
 
     @property
     def within_spread(self) -> bool | None:
-        """Whether the two PDs differ by no more than their joint sd over seeds; None where no sd is known."""
+        """Whether the two PDs differ by at most their joint sd over seeds; None if an sd is unknown."""
         if self.low.pd.sd is None or self.high.pd.sd is None:
             return None
         return abs(self.low.pd.mean - self.high.pd.mean) <= math.hypot(self.low.pd.sd, self.high.pd.sd)
@@ -42,7 +42,7 @@ class BrokenPair:
 
 @dataclass(frozen=True)
 class Agreement:
-    """How far one AP measure and one PD order the same cells alike, over all sparsities (None) or at one.
+    """How well the orders of one AP measure and one PD agree on the same cells, over all sparsities (None) or at one.
 
     ``interval`` is tau's bootstrap interval over the cells (95 %, percentile); None for fewer than ``kendall.LEAST``.
     """
@@ -64,12 +64,12 @@ class Agreement:
 
     @property
     def about(self) -> tuple[str, ApMeasure, Quantity]:
-        """What is set against what, and when; not over which runs."""
+        """The comparison without its runs: moment, AP measure and PD."""
         return self.moment, self.measure, self.target
 
     @property
     def words(self) -> str:
-        """tau with its interval, for people."""
+        """tau with its interval, as text."""
         return "unknown" if self.tau is None else " ".join(filter(None, [signed(self.tau), bracketed(self.interval)]))
 
     @property
@@ -78,10 +78,10 @@ class Agreement:
 
 
 def agreements_of(group: Group) -> list[Agreement]:
-    """Every AP measure against PD's test and train loss, just pruned (epoch 0) and final.
+    """Compare every AP measure with PD in test and train loss, just pruned (epoch 0) and final.
 
-    Over all runs, and over the runs at each sparsity where there are several. Runs whose AP or PD is not known at that
-    moment are left out; a comparison of fewer than two is not listed.
+    Each is compared over all runs and, if there are several sparsities, over the runs at each of them. Runs whose AP or
+    PD is unknown at that moment are left out; comparisons of fewer than two runs are not listed.
     """
     subsets: list[tuple[float | None, Sequence[Run]]] = [(None, group.runs)]
     subsets += [(s, [run for run in group.runs if run.sparsity == s]) for s in group.sparsities]
@@ -100,7 +100,7 @@ def agreements_of(group: Group) -> list[Agreement]:
 def agreement(
     cells: Sequence[Cell], measure: ApMeasure, target: Quantity, moment: str = FINAL, sparsity: float | None = None
 ) -> Agreement:
-    """Kendall's tau-b between the cells' AP and PD (None where either is constant), and the pairs behind it."""
+    """Kendall's tau-b between the cells' AP and PD (None if one of them is constant), and the pairs that it counts."""
     aps, pds = [c.ap.mean for c in cells], [c.pd.mean for c in cells]
     interval = kendall.interval(kendall.bootstrap(aps, pds)) if len(cells) >= kendall.LEAST else None
     agree, tied, broken = 0, 0, []

@@ -1,8 +1,8 @@
 """Divergence records, grouped into runs: numbers only.
 
-A *trial* is one pruned file beside its dense ancestor; a *run* is the trials that differ in their seed alone;
-a *group* is the runs of one model on one data set, the only runs whose numbers are set side by side.
-A number that is not known is None everywhere, and never counted as zero.
+A *trial* is a pruned file with its dense ancestor; a *run* consists of trials that differ in their seed alone; a
+*group* consists of the runs of one model on one data set, and only runs of one group are compared. A number that is
+not known is None everywhere, and never counts as zero.
 """
 
 import logging
@@ -40,8 +40,9 @@ log = logging.getLogger("apcli")
 class Stat:
     """Mean and sample standard deviation (n − 1 below; None for a single value) of ``n`` known values.
 
-    ``error`` is the mean's standard error where the values are estimates, by Monte Carlo or over data; None where they
-    are exact. It is the mean of their errors, which are not independent (seeds share draws and data): an upper bound.
+    ``error`` is the mean's standard error if the values are estimates, by Monte Carlo or over data; None if they are
+    exact. It is the mean of their errors, an upper bound, because they are not independent (seeds share draws and
+    data).
     """
 
     mean: float
@@ -52,10 +53,7 @@ class Stat:
 
 @dataclass(frozen=True)
 class Trial:
-    """One pruned file: values, and the standard errors of those that are estimates, by (key, epoch).
-
-    Epoch None is the file as it stands.
-    """
+    """One pruned file: values by (key, epoch), and the standard errors of estimates. Epoch None is the file itself."""
 
     seed: int | None
     mask_seed: int | None
@@ -74,7 +72,7 @@ class Trial:
         return self.values.get((key, epoch))
 
     def last(self, key: Key) -> int | None:
-        """The epoch of the final value: None for the file's own; without that, the last traced one."""
+        """The epoch of the final value: None for the file's own value; if there is none, the last traced epoch."""
         if (key, None) in self.values:
             return None
         return max((e for k, e in self.values if k == key and e is not None), default=None)
@@ -85,7 +83,7 @@ class Trial:
 
 @dataclass(frozen=True)
 class Run:
-    """The trials of one method at one sparsity. ``method`` is a label: with the scope or the file where needed."""
+    """The trials of one method at one sparsity. ``method`` is a label, with the scope or the file if needed."""
 
     method: str
     sparsity: float | None
@@ -174,7 +172,7 @@ class Report:
 def build(records: Iterable[Record]) -> Report:
     """Group divergence records into runs.
 
-    Records of another kind are left out, which is said once for each kind; a record met twice counts once.
+    Records of other kinds are left out, with one warning for each kind; a repeated record counts once.
 
     Raises:
         ApcliError: there is no divergence record.
@@ -196,7 +194,7 @@ def build(records: Iterable[Record]) -> Report:
 
 
 def stat(values: Iterable[float | None], errors: Iterable[float | None] = ()) -> Stat | None:
-    """Mean and sample sd of the values that are known, with their standard errors if any; None when none is."""
+    """Mean and sample sd of the known values, with their standard errors if any; None if no value is known."""
     pairs = [(value, error) for value, error in zip_longest(values, errors) if value is not None]
     if not pairs:
         return None
@@ -206,7 +204,7 @@ def stat(values: Iterable[float | None], errors: Iterable[float | None] = ()) ->
 
 
 def file_name(file: File) -> str:
-    """The last part of a record's path, for people."""
+    """The last part of a record's path, for messages."""
     return PurePath(file.path or "unnamed file").name
 
 
@@ -229,7 +227,7 @@ def _group(model: str | None, data: str | None, records: Sequence[DivergenceReco
 
 
 def _identity(record: DivergenceRecord) -> tuple[Any, ...]:
-    """What makes two records speak of the same pair of files."""
+    """The key of a record's pair of files."""
     files = (file.sha256 or file.path for file in (record.dense, record.pruned))
     return (*files, record.seed, record.mask_seed)
 
@@ -284,7 +282,7 @@ def _performance(record: DivergenceRecord) -> Iterator[tuple[ScoreKey, float | N
 
 
 def _runs(choice: tuple[Any, ...], trials: list[Trial], several_scopes: bool, notes: list[str]) -> list[Run]:
-    """One run of all trials, or one for each where they cannot be told to differ in their seed alone."""
+    """One run of all trials, or a run for each trial unless they clearly differ in their seed alone."""
     method, scope, requested = choice
     label = f"{method} ({scope})" if several_scopes and scope is not None else str(method)
     known = method is not None and requested is not None
@@ -292,7 +290,7 @@ def _runs(choice: tuple[Any, ...], trials: list[Trial], several_scopes: bool, no
         return [Run(label, requested, tuple(sorted(trials, key=lambda t: (t.seed or 0, t.mask_seed or 0))))]
     if known:
         notes.append(
-            f"{label} at {requested:g}: several files of the same seed, shown apart by name and not averaged; "
+            f"{label} at {requested:g}: several files of the same seed, shown separately by name and not averaged; "
             "are they steps of the same network, or pruned in other layers?"
         )
     names = [trial.name for trial in trials]

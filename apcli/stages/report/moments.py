@@ -1,4 +1,4 @@
-"""The moments at which AP and PD are compared, and their names."""
+"""The moments at which AP and PD are compared: names and labels."""
 
 from apcli.stages.report.experiment import Group
 
@@ -13,7 +13,7 @@ def moments(group: Group) -> tuple[str, ...]:
 
 
 def moment_name(group: Group, moment: str) -> str:
-    """What a moment is called for people."""
+    """The label of a moment."""
     if moment == JUST_PRUNED:
         return "right after pruning"
     tuned = any((run.epochs or [0])[-1] > 0 or run.accuracy("before") != run.accuracy("pruned") for run in group.runs)

@@ -1,4 +1,4 @@
-"""What a divergence record measures, its number aside: the key that tells measures apart, and what to call them."""
+"""The quantities of divergence records: keys that identify them, labels, and units."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -11,12 +11,12 @@ from apcli.records.divergence import DivergenceRecord
 from apcli.theory import MEASURES, SAME
 from apcli.theory.statistics.performance import SPLITS
 
-PLAIN = DivergenceConfig.measure  # which a label does not name
+PLAIN = DivergenceConfig.measure  # a label does not name this measure
 
 
 @dataclass(frozen=True)
 class ApKey:
-    """What two AP values must share to stand in one column: distribution, measure and estimator, with all parameters.
+    """The key of comparable AP values: distribution, measure and estimator, with all parameters.
 
     Parameters, draws and data are JSON texts with sorted keys.
     """
@@ -34,7 +34,7 @@ class ApKey:
 
 @dataclass(frozen=True)
 class BoundKey:
-    """The best bound on total variation that the records of a KL value state: ``lower`` or ``upper``."""
+    """The best ``lower`` or ``upper`` bound on total variation in the records of a KL measure."""
 
     of: ApKey
     side: str
@@ -54,7 +54,7 @@ Key = ApKey | BoundKey | ScoreKey
 
 @dataclass(frozen=True)
 class Quantity:
-    """Something measured per trial and epoch, by name and unit."""
+    """A quantity that is measured for each trial and epoch, with its label and unit."""
 
     key: ApKey | ScoreKey
     label: str
@@ -67,13 +67,13 @@ class Quantity:
 
     @property
     def words(self) -> str:
-        """What is measured, without the family's name: test loss."""
+        """The label without AP or PD: ``test loss``."""
         return self.label.removeprefix("PD, ")
 
 
 @dataclass(frozen=True)
 class ApMeasure(Quantity):
-    """An AP measure. ``record`` is one of its records: what it says of how the value was computed holds for all."""
+    """An AP measure. ``record`` is one of its records, all of which were computed in the same way."""
 
     key: ApKey
     record: DivergenceRecord = field(compare=False)
@@ -84,7 +84,7 @@ class ApMeasure(Quantity):
 
     @property
     def is_number(self) -> bool:
-        """Whether it is a number of the weights, as AP2 is, and no divergence of distributions."""
+        """Whether the measure is a number computed from the weights, such as AP2, and no divergence."""
         row = DISTRIBUTIONS.get(self.dist)
         return row is not None and row.form is Form.NUMBER
 
@@ -94,7 +94,7 @@ class ApMeasure(Quantity):
 
     @property
     def settings(self) -> list[str]:
-        """For a table: distribution, its parameters, divergence, estimator, and the data it was measured on."""
+        """Cells of a table: distribution, parameters, divergence, estimator, and the data."""
         record, on = self.record, self.record.evaluated or {}
         counts = [f"{value} {key}" for key, value in on.items() if key not in ("data", "split")]
         names = [str(on[key]) for key in ("data", "split") if on.get(key) is not None]
@@ -116,22 +116,22 @@ PD_LOSS = PD[:2]
 
 
 def key_of(record: DivergenceRecord) -> ApKey:
-    """Two records of one key measure the same, and their numbers may stand in one column."""
+    """The key of a record: records of one key measure the same quantity."""
     parts = (params_of(record), record.measure_params, record.draws or {}, record.evaluated or {})
     named = (record.dist, record.measure or "unknown", record.estimator or "unknown")
     return ApKey(*named, *(json.dumps(part, sort_keys=True) for part in parts))
 
 
 def params_of(record: DivergenceRecord) -> dict[str, Any]:
-    """The parameters of the laws, less those that say what holds without them too, as in older records.
+    """The parameters of the distributions, without those that older records leave out.
 
-    A pruned law as the dense one, and weights that are not grouped.
+    These are ``same`` for the pruned distribution's parameters, and ``groups`` 0.
     """
     return {k: v for k, v in record.params.items() if v != SAME and (k, v) != ("groups", 0)}
 
 
 def measures_of(records: Sequence[DivergenceRecord]) -> tuple[ApMeasure, ...]:
-    """The AP measures in order of appearance, each labelled by the first things that tell it from the others."""
+    """The AP measures in order of appearance, labelled by the first traits that distinguish them from each other."""
     examples: dict[ApKey, DivergenceRecord] = {}
     for record in records:
         examples.setdefault(key_of(record), record)
@@ -154,13 +154,13 @@ def measures_of(records: Sequence[DivergenceRecord]) -> tuple[ApMeasure, ...]:
 
 
 def _unit(measure: str) -> str:
-    """Of a measure, or of a distribution that is its own; the name of one that is not known here."""
+    """The unit of a measure, or of a distribution that is its own measure; an unknown measure's name."""
     row = MEASURES.get(measure) or DISTRIBUTIONS.get(measure)
     return (row and row.unit) or measure
 
 
 def _traits(record: DivergenceRecord) -> dict[str, str]:
-    """By name, what a label can say of a measure, the most telling first."""
+    """The traits that a label may name, by kind, the most important first."""
     traits = {f"params {key}": f"{key}={value}" for key, value in params_of(record).items()}
     traits |= {"measure": _measure(record), "estimator": record.estimator or "unknown"}
     traits |= {f"draws {key}": f"draws {key}={value}" for key, value in (record.draws or {}).items()}

@@ -1,4 +1,4 @@
-"""Which projection orders PD best? Measures by Kendall's tau over all runs, and which differences are resolved."""
+"""Rank the measures by Kendall's tau over all runs, and test which differences are resolved."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ class RankingPlace:
     """Measures that order the runs alike, and how far their tau is below that of the best.
 
     ``below`` is the interval of the difference, from resamples shared with the best measure; None for the best itself,
-    and where there are too few runs. ``pairs`` counts, of the pairs of runs at one sparsity, those that agree, and all.
+    or with too few runs. ``pairs`` counts the pairs of runs at one sparsity: those that agree, and all.
     """
 
     measures: tuple[ApMeasure, ...]
@@ -40,7 +40,7 @@ class RankingPlace:
 
 @dataclass(frozen=True)
 class MeasureRanking:
-    """The measures by tau against one PD at one moment: the best place first."""
+    """The measures by tau against one PD at one moment, the best place first."""
 
     target: Quantity
     moment: str
@@ -52,9 +52,9 @@ class MeasureRanking:
 
 
 def rankings(agreements: Sequence[Agreement]) -> list[MeasureRanking]:
-    """A ranking for each moment and PD at which measures differ in their order.
+    """Rank the measures for each moment and PD where they differ in their order.
 
-    Only measures known for the same runs are ranked, as many as there are: a tau over fewer runs is no match for it.
+    Only measures that are known for the same runs are ranked, because a tau over fewer runs is not comparable.
     """
     made = []
     for moment in (FINAL, JUST_PRUNED):
@@ -74,7 +74,7 @@ def rankings(agreements: Sequence[Agreement]) -> list[MeasureRanking]:
 
 
 def sentences(group: Group, made: Iterable[MeasureRanking]) -> list[str]:
-    """Which measure comes first, and from which others it cannot be told apart."""
+    """Sentences that name the best measure, and the others that are not distinguishable from it."""
     lines = []
     for ranking in made:
         when = moment_name(group, ranking.moment)
@@ -110,7 +110,7 @@ def _runs(a: Agreement) -> tuple[str, ...]:
 
 
 def _order(a: Agreement) -> tuple[int, ...]:
-    """The same for measures that put the runs in the same order."""
+    """The ranks of the runs by AP: equal for measures that order the runs alike."""
     values = [cell.ap.mean for cell in a.compared]
     ranks = {value: rank for rank, value in enumerate(sorted(set(values)))}
     return tuple(ranks[value] for value in values)

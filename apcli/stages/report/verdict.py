@@ -1,4 +1,4 @@
-"""The verdict on AP and PD in sentences: which orders agree, and what the numbers cannot show."""
+"""The verdict on AP and PD in sentences: the orders that agree, and the limits of the numbers."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -16,7 +16,7 @@ FEW = 4
 
 
 def verdict(group: Group, agreements: Sequence[Agreement]) -> list[str]:
-    """Plain sentences: whether the order of AP follows the order of PD, and which pairs break it."""
+    """Sentences on whether the order of AP follows the order of PD, and on the pairs that break it."""
     if len(group.runs) < 2:
         return ["There is one run here; an order needs at least two, so AP and PD are shown without a verdict."]
     if not any(run.final(target.key) for run in group.runs for target in PD_LOSS):
@@ -32,7 +32,7 @@ def verdict(group: Group, agreements: Sequence[Agreement]) -> list[str]:
 
 
 def caveats(groups: Iterable[Group]) -> list[str]:
-    """What the numbers cannot show, whatever they are."""
+    """The limits of the numbers, whatever their values."""
     measures = {measure.key: measure for group in groups for measure in group.measures}.values()
     said: dict[str, list[str]] = {}
     for measure in measures:
@@ -44,7 +44,7 @@ def caveats(groups: Iterable[Group]) -> list[str]:
 
 
 def _alike(agreements: Sequence[Agreement]) -> list[tuple[list[str], Agreement]]:
-    """Agreements that say the same, under their measures' names."""
+    """Merge equal agreements: the names of their measures, and one of them."""
     same: dict[tuple[object, ...], list[Agreement]] = {}
     for a in agreements:
         same.setdefault((a.sparsity, a.tau, a.agree, a.tied, tuple(p.names for p in a.broken)), []).append(a)
@@ -52,7 +52,7 @@ def _alike(agreements: Sequence[Agreement]) -> list[tuple[list[str], Agreement]]
 
 
 def _overall(group: Group, when: str, agreements: Sequence[Agreement]) -> list[str]:
-    """A sentence for all runs together; PDs of which the same can be said share it."""
+    """Sentences on all runs together; PDs with the same result share one."""
     sentences: dict[tuple[str, tuple[str, ...]], list[str]] = {}
     for target in dict.fromkeys(a.target for a in agreements):
         members = [a for a in agreements if a.target == target]
@@ -68,7 +68,7 @@ def _overall(group: Group, when: str, agreements: Sequence[Agreement]) -> list[s
 
 
 def _extremes(alike: Sequence[tuple[list[str], Agreement]]) -> list[str]:
-    """All orders of AP; of many measures those that follow PD's best and least."""
+    """A clause for every measure or, if there are many, for those that follow PD best and worst."""
     known = sorted((each for each in alike if each[1].tau is not None), key=lambda each: -(each[1].tau or 0.0))
     rest = [name for names, _ in known[1:-1] for name in names]
     if len(rest) <= 2:
@@ -88,7 +88,7 @@ def _follows(names: Sequence[str], a: Agreement) -> str:
 
 
 def _fixed(when: str, agreements: Sequence[Agreement]) -> list[str]:
-    """A sentence for the methods at each sparsity; PDs of which the same can be said share it."""
+    """Sentences on the methods at each sparsity; PDs with the same result share one."""
     sentences: dict[tuple[str, ...], list[str]] = {}
     for target in dict.fromkeys(a.target for a in agreements):
         same: dict[str, list[str]] = {}
@@ -109,7 +109,7 @@ def _fixed(when: str, agreements: Sequence[Agreement]) -> list[str]:
 
 
 def _kept(agreements: Sequence[Agreement]) -> str:
-    """At how many sparsities each measure orders the methods as PD does, the most first."""
+    """The number of sparsities at which each measure orders the methods as PD does, the largest first."""
     by_measure: dict[str, list[Agreement]] = {}
     for a in agreements:
         by_measure.setdefault(a.measure.label, []).append(a)

@@ -1,4 +1,4 @@
-"""Numbers in words: for sentences, tiles and tables."""
+"""Numbers as text, for sentences, tiles and tables."""
 
 from collections.abc import Callable
 
@@ -39,7 +39,7 @@ def spread(value: Stat | None, decimals: int | None = None) -> str:
 
 
 def estimate(value: Stat) -> str:
-    """``mean ± standard error`` of an estimate, the mean of what is exact."""
+    """``mean ± standard error`` of an estimate, or the mean of exact values."""
     return f"{number(value.mean)} ± {_sd(value.error, None)}" if value.error else number(value.mean)
 
 

@@ -1,4 +1,4 @@
-"""The writing of a report, in every format."""
+"""Write a report in every format."""
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -22,10 +22,10 @@ FORMATS = ("html", "md", "csv", "png", "svg")
 def make(records: Iterable[Record], formats: Sequence[str], stem: Path, overwrite: bool = False) -> list[Path]:
     """Write the report as ``<stem>.html``, ``.md``, ``.csv`` and one ``<stem>.<figure>.png`` or ``.svg`` per figure.
 
-    Beside ``.csv``, the records, comes ``.order.csv``, Kendall's tau, where there is anything to compare.
+    The format ``csv`` also writes ``.order.csv``, Kendall's tau, if there is anything to compare.
 
-    Each file appears whole or not at all; every name is checked before the first is written. A file that is there
-    already and has the same bytes is kept.
+    Each file appears whole or not at all; every name is checked before the first is written. An existing file with the
+    same bytes is kept.
 
     Raises:
         UsageError: a format is unknown, or another file exists and ``overwrite`` is off.
@@ -57,7 +57,7 @@ def html(records: Iterable[Record]) -> str:
 
 
 def _contents(report: Report, formats: Sequence[str], drawn: Sequence[Picture]) -> Iterator[tuple[str, bytes]]:
-    """What ends each file's name, and the file's bytes."""
+    """Yield the ending of each file's name, and the file's bytes."""
     for form in formats:
         if form in ("png", "svg"):
             draw = png if form == "png" else svg

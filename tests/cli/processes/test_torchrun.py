@@ -85,7 +85,7 @@ def test_two_processes_train_as_one_does(shell: Any) -> None:
 def test_what_many_processes_cannot_share_is_refused_once(shell: Any) -> None:
     for command, words in (
         ("finetune", "cannot share standard input"),
-        ("train fc5 -o -", "--output - is of one process"),
+        ("train fc5 -o -", "--output - needs a single process"),
         ("train fc5 --epochs -1", "--epochs is -1"),
     ):
         first, second = together(shell, command)

@@ -194,7 +194,7 @@ def test_layers_that_do_not_fit_the_pattern_are_left_alone_by_every_method(dense
     assert ((after["fc4.weight"].reshape(-1, 3) == 0).sum(1) == 1).all()
     assert torch.equal(before["fc5.weight"], after["fc5.weight"])
     assert read(path).lineage.pruned.keys() == {"fc4.weight"}
-    assert "left as they are, their inputs not a multiple of 3: fc5" in caplog.text
+    assert "not pruned, because their inputs are no multiple of 3: fc5" in caplog.text
 
 
 def test_sparsegpt_moves_the_kept_weights(dense, tmp_path):

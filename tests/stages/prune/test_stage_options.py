@@ -166,7 +166,7 @@ def test_min_keep_under_global_hands_the_rest_to_the_others(tmp_path):
 def test_min_keep_by_layer_keeps_more_than_was_asked_for(source, caplog):
     (path,) = run(source, 0.99, min_keep=20)
     assert zeros(path) == {"conv": 268, "fc1": 1180, "fc2": 280}
-    assert "conv keeps 20 of 288, the least that stays (see --min-keep): 285 were to go" in caplog.text
+    assert "conv keeps 20 of 288, the least allowed (see --min-keep), instead of losing 285" in caplog.text
 
 
 def test_a_collapsed_layer_is_named(tmp_path, caplog):

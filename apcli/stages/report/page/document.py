@@ -1,4 +1,4 @@
-"""The report as one HTML page that needs nothing but itself: what the template ``page.html.j2`` shows."""
+"""The report as one self-contained HTML page: the data for the template ``page.html.j2``."""
 
 import re
 from collections.abc import Sequence
@@ -21,14 +21,14 @@ from apcli.stages.report.tables.text_tables import TextTable
 from apcli.stages.report.verdict import caveats, verdict
 from apcli.words import count
 
-LONG, WIDE = 8, 50  # rows that a page shows unasked, letters of a cell that is not broken
+LONG, WIDE = 8, 50  # rows of a table that is shown unfolded; letters of a cell that is not wrapped
 NUMBER = re.compile(r"[−-]?[\d.]+(e-?\d+)?( ± [\d.]+(e-?\d+)?)?( \(s\.e\. [\d.]+(e-?\d+)?\))?|–")
 _HERE = "apcli.stages.report.page"
 
 
 @dataclass(frozen=True)
 class PageTable:
-    """A table on the page; one of more than ``most`` rows is shown on request."""
+    """A table on the page, folded if it has more than ``most`` rows."""
 
     text: TextTable
     most: int | None = None
@@ -39,7 +39,7 @@ class PageTable:
 
     @property
     def numeric(self) -> list[bool]:
-        """By column, whether all of its cells are numbers."""
+        """For each column, whether all cells are numbers."""
         return [all(NUMBER.fullmatch(row[index]) for row in self.text.rows) for index in range(len(self.text.head))]
 
 
@@ -66,7 +66,7 @@ class GroupPart:
 
 
 def page(report: Report, drawn: Sequence[Picture]) -> str:
-    """The whole page, from a report and its pictures."""
+    """Render the page of a report with its pictures."""
     environment = Environment(
         loader=PackageLoader(_HERE, ""),
         autoescape=True,
@@ -89,7 +89,7 @@ def page(report: Report, drawn: Sequence[Picture]) -> str:
 
 
 def _trusted(text: str) -> Markup:
-    """Text that stands on the page as it is: our style sheet, and pictures that matplotlib has escaped."""
+    """Mark text as safe HTML: our style sheet, and pictures that matplotlib has escaped."""
     return Markup(text)
 
 
@@ -114,7 +114,7 @@ def _part(group: Group, drawn: Sequence[Picture]) -> GroupPart:
 
 
 def _beside(group: Group, agreements: Sequence[Agreement]) -> dict[str, tuple[Sequence[str], Sequence[PageTable]]]:
-    """The sentences and tables that stand beside a figure, by the figure's name."""
+    """The sentences and tables beside a figure, by the figure's name."""
     accuracy, made = text_tables.accuracy_table(group), rankings(agreements)
     beside: dict[str, tuple[Sequence[str], Sequence[PageTable]]] = {}
     if accuracy.rows:

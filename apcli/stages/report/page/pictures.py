@@ -1,4 +1,4 @@
-"""Pictures of a report: what is drawn of each group, the names of the files and the captions."""
+"""Draw the pictures of a report, with captions and file names."""
 
 import re
 from collections.abc import Sequence
@@ -38,7 +38,7 @@ class Picture:
 
 
 def pictures(report: Report) -> list[Picture]:
-    """All figures of a report; names are unique and hold only letters, digits, dots and dashes."""
+    """Draw all figures of a report; names are unique and consist of letters, digits, dots and dashes."""
     taken: set[str] = set()
     drawn = []
     for group in report.groups:
@@ -56,7 +56,7 @@ def pictures(report: Report) -> list[Picture]:
 
 
 def study_of(group: Group) -> Study:
-    """The numbers of a group that figures draw."""
+    """The numbers of a group, for figures."""
     runs = accuracies.compared(group)
     return Study(
         series=tuple(_series(group)),
@@ -67,7 +67,7 @@ def study_of(group: Group) -> Study:
 
 
 def taus(group: Group, made: Sequence[MeasureRanking]) -> dict[str, dict[str, PlottedEstimate]]:
-    """By ranking, then by measure: its tau. Measures stand in the order of the first ranking."""
+    """Each measure's tau, by ranking and then by measure, in the order of the first ranking."""
     panels = {}
     for ranking in made:
         title = f"PD, {ranking.target.words},\n{moment_name(group, ranking.moment)}"
@@ -82,7 +82,7 @@ def taus(group: Group, made: Sequence[MeasureRanking]) -> dict[str, dict[str, Pl
 
 
 def _subjects(row: FigureRow, study: Study) -> Sequence[str | float | None]:
-    """The methods or sparsities that a figure is drawn for, None for all at once; nothing where a need is not met."""
+    """Yield the methods or sparsities to draw a figure for, or None for all together; nothing if a need is not met."""
     if not set(row.needs) <= study.holds:
         return []
     series = study.traced if "epochs" in row.needs else study.series
@@ -94,7 +94,7 @@ def _subjects(row: FigureRow, study: Study) -> Sequence[str | float | None]:
 
 
 def _series(group: Group) -> list[Series]:
-    """Every known measure of every run, in the report's order."""
+    """The series of every known measure of every run, in the report's order."""
     series = []
     for run in group.runs:
         for quantity in group.quantities:
@@ -107,7 +107,7 @@ def _series(group: Group) -> list[Series]:
 
 
 def _accuracies(group: Group) -> dict[str, tuple[Curve, ...]]:
-    """By state of the networks, a curve for each method; nothing where there is no comparison."""
+    """A curve for each method, by the networks' state; empty if there is nothing to compare."""
     runs = accuracies.compared(group)
     panels = {}
     for state, title in accuracies.states(runs).items() if runs else ():
@@ -128,7 +128,7 @@ def _text(subject: str | float) -> str:
 
 
 def _unique(stem: str, taken: set[str]) -> str:
-    """The stem, with a number where it is taken already."""
+    """The stem, with a number if it is taken already."""
     candidates = [stem, *(f"{stem}-{count}" for count in range(2, len(taken) + 3))]
     name = next(candidate for candidate in candidates if candidate not in taken)
     taken.add(name)

@@ -1,4 +1,4 @@
-"""What a report says at a glance: how large the experiment is, and its few main numbers."""
+"""The summary of a group: the size of the experiment, and its main numbers as tiles."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from apcli.words import MANY, count
 
 @dataclass(frozen=True)
 class Tile:
-    """A number with its name, what stands small ``beside`` it, and a line below."""
+    """A number with its name, a small text ``beside`` it, and a line below."""
 
     name: str
     big: str
@@ -22,7 +22,7 @@ class Tile:
 
 
 def facts(group: Group) -> str:
-    """What there is in a group, in one line."""
+    """The size of a group, in one line."""
     seeds = {trial.seed for run in group.runs for trial in run.trials if trial.seed is not None}
     layers = list(dict.fromkeys(layer for run in group.runs for trial in run.trials for layer in trial.layers))
     listed = ", ".join(layers[:3]) + (f" and {len(layers) - 3} more" if len(layers) > 3 else "")
@@ -39,7 +39,7 @@ def facts(group: Group) -> str:
 
 
 def tiles(group: Group, agreements: Sequence[Agreement]) -> list[Tile]:
-    """Kendall's tau of every measure, of many the best and AP2; then accuracies."""
+    """Tiles of every measure's tau (of the best and of AP2 if there are many), then of accuracies."""
     overall: dict[ApMeasure, Agreement] = {}
     for a in agreements:
         if a.sparsity is None and a.moment == FINAL and a.tau is not None:

@@ -1,4 +1,4 @@
-"""The report as CSV: the records, whose fields are the columns, and the order of AP and PD."""
+"""The report as CSV: the records with a column for each field, and the agreement of AP and PD."""
 
 import csv
 import io
@@ -11,12 +11,12 @@ from apcli.stages.report.experiment import Report
 
 
 def to_csv(report: Report) -> str:
-    """A line per record (run × seed × epoch × layer × measure), every field, full precision; unknown is empty."""
+    """A line per record (run × seed × epoch × layer × measure) with every field in full precision; empty if unknown."""
     return _csv([columns_of(record) for record in report.records])
 
 
 def order_csv(report: Report) -> str:
-    """A line per measure, PD, moment and set of runs: Kendall's tau-b with its interval, and the pairs counted."""
+    """A line per measure, PD, moment and set of runs: Kendall's tau-b with its interval, and counts of pairs."""
     rows = []
     for group in report.groups:
         for a in agreements_of(group):

@@ -13,12 +13,12 @@ from apcli.stages.report.words import UNKNOWN, bracketed, estimate, number, sign
 from apcli.words import join
 
 BOUNDS = "What AP3 says about total variation"
-WIDE = 5  # so many AP measures stand beside accuracy and PD; more get a table of their own
+WIDE = 5  # most AP measures in the table with accuracy and PD; more get a table of their own
 
 
 @dataclass(frozen=True)
 class TextTable:
-    """A table of a report: the names of its columns, its rows cell by cell, and the line above it."""
+    """A table of a report: the names of its columns, its rows of cells, and its caption."""
 
     caption: str
     head: list[str]
@@ -26,9 +26,9 @@ class TextTable:
 
 
 def runs_tables(group: Group) -> list[TextTable]:
-    """One row per run with what the table shows: accuracies in percent (test, top-1), AP and PD of the final network.
+    """A row per run: accuracies in percent (test, top-1), AP and PD of the final network, mean ± sd over seeds.
 
-    Mean ± sd over seeds. More than ``WIDE`` measures have a table of their own.
+    More than ``WIDE`` measures get a table of their own.
     """
     pds = [q for q in PD if any(run.final(q.key) for run in group.runs)]
     accuracy = ["seeds", "dense acc. %", "just pruned %", "final acc. %"]
@@ -59,7 +59,7 @@ def accuracy_table(group: Group) -> TextTable:
 
 
 def ranking_table(group: Group, made: Sequence[MeasureRanking]) -> TextTable:
-    """The measures by tau, for each moment and PD, with what is known of their distance from the best."""
+    """The measures by tau, for each moment and PD, with their distance from the best."""
     head = ["when", "against", "measure", "τ", "95 % interval", "below the best by", "which is"]
     fixed = any(place.pairs[1] for ranking in made for place in ranking.places)
     rows = []
@@ -81,7 +81,7 @@ def ranking_table(group: Group, made: Sequence[MeasureRanking]) -> TextTable:
 
 
 def bounds_table(group: Group) -> TextTable:
-    """What the final KL of each run says about total variation: no less than, no more than."""
+    """Bounds on total variation by the final KL of each run."""
     rows = []
     for measure in group.measures:
         for run in group.runs:
