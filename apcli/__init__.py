@@ -1,6 +1,6 @@
 """apcli explains what pruning does to a neural network.
 
-Its functions, and what they raise and give, are imported when they are first asked for: ``import apcli`` costs nothing.
+Its functions, and the classes that they return and raise, are imported on first use: ``import apcli`` costs nothing.
 """
 
 import importlib

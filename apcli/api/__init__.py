@@ -1,1 +1,1 @@
-"""How a stage is called, from Python and by the command line."""
+"""The stages as functions, for Python and for the command line."""

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 def train(
     model: str, *, output: File | None = None, overwrite: bool = False, **keywords: Unpack[TrainKeywords]
 ) -> "list[Checkpoint]":
-    """Train a dense network, one for each seed; gives the checkpoints that were written.
+    """Train a dense network for each seed; returns the written checkpoints.
 
     Args:
         model: a name, ``torchvision:NAME``, ``timm:NAME``, or ``path/to/file.py:function``.
@@ -71,7 +71,7 @@ def train(
 def prune(
     *checkpoints: Files, output: File | None = None, overwrite: bool = False, **keywords: Unpack[PruneKeywords]
 ) -> "list[Checkpoint]":
-    """Set a share of the weights to exact zeros, by each method, sparsity and seed; gives the checkpoints written.
+    """Set a share of the weights to exact zeros, by each method, sparsity and seed; returns the written checkpoints.
 
     Args:
         checkpoints: paths, ``Checkpoint`` objects, or iterables of these.
@@ -97,7 +97,7 @@ def prune(
 def plan(
     *checkpoints: Files, output: File | None = None, overwrite: bool = False, **keywords: Unpack[PruneKeywords]
 ) -> "list[Planned]":
-    """What ``prune`` would make, as ``apcli prune --dry-run`` prints it; reads no data set, and writes nothing.
+    """Plan what ``prune`` would make, as ``apcli prune --dry-run`` does; reads no data set, and writes nothing.
 
     Args:
         checkpoints: paths, ``Checkpoint`` objects, or iterables of these.
@@ -129,7 +129,7 @@ def finetune(
     overwrite: bool = False,
     **keywords: Unpack[FinetuneKeywords],
 ) -> "list[Checkpoint]":
-    """Train pruned networks on, their zeros held after every step; gives the checkpoints that were written.
+    """Train pruned networks on, keeping their zeros after every step; returns the written checkpoints.
 
     Args:
         checkpoints: paths, ``Checkpoint`` objects, or iterables of these.
@@ -162,10 +162,10 @@ def divergence(
 
     Args:
         checkpoints: paths, ``Checkpoint`` objects, or iterables of these. Two are a pair, the dense one first; several,
-            or two that are both pruned, are each set against ``dense`` or the dense ancestor that its lineage names.
+            or two that are both pruned, are each compared with ``dense`` or the dense ancestor in their lineage.
 
     Raises:
-        UsageError: a value makes no sense, or the dense file is not there: at once, before the first record.
+        UsageError: a value makes no sense, or the dense file is missing; raised at once, before the first record.
         ApcliError: the layers of the two files do not match, or a weight is NaN or Inf.
 
     >>> for record in apcli.divergence(dense, pruned[0], dist="gaussian", level="network"):
@@ -192,7 +192,7 @@ def report(
     format: Names | None = None,
     overwrite: bool = False,
 ) -> list[Path]:
-    """Draw divergence records as one self-contained page, and more; gives the files that were written.
+    """Draw divergence records as one self-contained page or in other formats; returns the written files.
 
     Args:
         records: from ``divergence``, or a file of them as ``apcli divergence --json`` prints them.
@@ -249,13 +249,13 @@ def _records_in(given: "File | Iterable[Record]") -> "Iterable[Record]":
 
 @with_keywords(CostsKeywords, CostsConfig)
 def describe(checkpoint: File, **keywords: Unpack[CostsKeywords]) -> "Description":
-    """What a checkpoint is, as ``apcli report CHECKPOINT --json`` prints it: its sizes, zeros, lineage and costs.
+    """Describe a checkpoint as ``apcli report CHECKPOINT --json`` does: its sizes, zeros, lineage and costs.
 
     Args:
         checkpoint: a path, or a ``Checkpoint``.
 
     Raises:
-        UsageError: an option needs the network, and the file does not say which it is.
+        UsageError: an option needs the network, but the file does not say which one it is.
         VerificationError: the file has fewer zeros than its lineage promises.
 
     >>> facts = apcli.describe(pruned[1], macs=False)

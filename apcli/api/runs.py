@@ -1,4 +1,4 @@
-"""Runs of the stages: checkpoints as they arrive, and each result as soon as it is complete.
+"""Run the stages: they accept checkpoints as they arrive, and yield each result as soon as it is complete.
 
 The functions of this package and the commands of ``apcli.cli`` call them. A stage is imported when it runs, so that the
 package and its help load quickly.
@@ -42,7 +42,7 @@ def prune(config: PruneConfig, sources: "Iterable[Checkpoint]", outputs: "Output
 
 
 def plan(config: PruneConfig, sources: "Iterable[Checkpoint]", outputs: "Outputs", tell: Tell) -> "Iterator[Planned]":
-    """What ``prune`` would make of checkpoints as they arrive; reads no data set, and writes nothing."""
+    """Plan what ``prune`` would make of checkpoints as they arrive; reads no data set, and writes nothing."""
     from apcli.stages.prune.dry_run import dry_run
 
     networks = _checked_networks(config, outputs, tell)
@@ -51,7 +51,7 @@ def plan(config: PruneConfig, sources: "Iterable[Checkpoint]", outputs: "Outputs
 
 
 def _checked_networks(config: PruneConfig, outputs: "Outputs", tell: Tell) -> "NetworkScores | None":
-    """Check a request before anything is read; what runs the networks, where it needs them (imports torch)."""
+    """Check a request before anything is read; returns what builds its networks, if it needs any (imports torch)."""
     from apcli.stages.prune.requests import check, needs_network
 
     check(config, outputs)
@@ -76,10 +76,10 @@ def finetune(config: FinetuneConfig, sources: "Iterable[Checkpoint]", outputs: "
 def divergence(
     config: DivergenceConfig, pairs: "Iterable[tuple[Checkpoint, Checkpoint]]", tell: Tell
 ) -> "Iterator[tuple[Checkpoint, Checkpoint, Iterator[DivergenceRecord]]]":
-    """Measure pairs, dense and pruned, as they arrive; gives each pair with an iterator of its records.
+    """Measure pairs, dense and pruned, as they arrive; yields each pair with an iterator of its records.
 
     Raises:
-        UsageError: the request makes no sense: at once, before anything is read.
+        UsageError: the request makes no sense; raised at once, before anything is read.
     """
     from apcli.stages.divergence.choices import needs_data
     from apcli.stages.divergence.stage import Divergences
@@ -94,7 +94,7 @@ def divergence(
 
 
 def describe(config: CostsConfig, sources: "Iterable[Checkpoint]", tell: Tell) -> "Iterator[Description]":
-    """Describe checkpoints as they arrive; one that has lost zeros ends it, after its description."""
+    """Describe checkpoints as they arrive; raises after the description of one that has lost zeros."""
     from apcli.checkpoints.verification import verify_zeros
     from apcli.stages.describe import description as stage
 

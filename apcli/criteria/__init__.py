@@ -1,4 +1,4 @@
-"""Criteria: scores of weights or filters, larger = keep. Weights that go in stay as they are.
+"""Criteria: scores of weights or filters, larger = keep. The weights given to a criterion stay unchanged.
 
 A row's ``needs`` determine the arguments of its function:
 
@@ -117,7 +117,7 @@ METHODS = Table(
         Row(
             "sparsegpt",
             "apcli.criteria.reconstruction:sparsegpt",
-            "optimal brain surgeon by layer: the kept weights of a row make up for the removed ones",
+            "optimal brain surgeon by layer: the kept weights of a row compensate for the removed ones",
             "Frantar & Alistarh 2023, arXiv:2301.00774, algorithm 1; Hassibi & Stork 1992",
             ("network", "data", "reconstruction"),
             {"block": 128, "damping": 0.01},
@@ -126,7 +126,7 @@ METHODS = Table(
         Row(
             "movement",
             "apcli.criteria.movement:movement",
-            "by scores that Adam learns from w g: what training moves towards zero goes; in finetune alone",
+            "by scores that Adam learns from w g: removes weights that training moves towards zero; in finetune alone",
             "Sanh et al. 2020, arXiv:2005.07683, section 4",
             ("training",),
         ),

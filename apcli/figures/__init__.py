@@ -1,4 +1,4 @@
-"""The figures of a report: a row each, a file each for the function that draws it.
+"""The figures of a report: a row for each, and a file for the function that draws it.
 
 A figure is drawn from a ``study.Study``: numbers in, a matplotlib ``Figure`` out, and the same numbers give the same
 bytes. There is no pyplot and so no global figure; settings hold only while a figure is drawn or saved. On a logarithmic
@@ -16,11 +16,11 @@ _OVER_EPOCHS = "Lines are means over seeds, bands ± 1 standard deviation."
 
 @dataclass(frozen=True)
 class FigureRow(Row):
-    """A figure: ``target(study)`` draws it, or ``target(study, of)`` where it is drawn once ``per`` method or sparsity.
+    """A figure: ``target(study)`` draws it, or ``target(study, of)`` if it is drawn ``per`` method or sparsity.
 
-    ``title`` heads its section of the report, and ``summary`` is its caption, where ``{}`` stands for that method or
-    sparsity. ``seeds`` is what the caption adds where runs have several seeds. ``needs`` names members of
-    ``Study.holds``: without one of them the figure is left out.
+    ``title`` is the heading of its section of the report, and ``summary`` its caption, in which ``{}`` stands for the
+    method or sparsity. ``seeds`` is added to the caption if runs have several seeds. ``needs`` names members of
+    ``Study.holds``: the figure is left out if one of them is missing.
     """
 
     title: str = ""
@@ -34,8 +34,8 @@ FIGURES = Table(
         FigureRow(
             "accuracy",
             "apcli.figures.accuracy:accuracy",
-            "Top-1 on the test split. Dotted: controls, which remove at random; what is not above them has found "
-            "nothing. The sparsities are spaced by the logarithm of 1 / (1 − sparsity).",
+            "Top-1 on the test split. Dotted: controls, which remove at random; a method that is not above them "
+            "is no better than chance. The sparsities are spaced by the logarithm of 1 / (1 − sparsity).",
             "Blalock et al. 2020, arXiv:2003.03033, section 7",
             ("accuracies",),
             title="Accuracy over sparsity",

@@ -1,4 +1,4 @@
-"""Accuracy over sparsity: a line for each method, controls told apart, a panel for each state of the networks."""
+"""Accuracy over sparsity: a line for each method, dotted for controls, and a panel for each state of the networks."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -17,7 +17,7 @@ _WIDTH, _HEIGHT = 5.2, 4.4  # inches of a panel
 
 
 def accuracy(study: Study) -> Figure:
-    """All panels on the same axes.
+    """Draw all panels on the same axes.
 
     The horizontal axis is the logarithm of the compression of what was pruned, 1 / (1 - sparsity), so that high
     sparsities do not crowd (Blalock et al. 2020, arXiv:2003.03033, section 7); its ticks are the sparsities.

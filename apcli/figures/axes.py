@@ -1,4 +1,4 @@
-"""Panels and logarithmic axes, as several figures share them."""
+"""Panels and logarithmic axes, shared by several figures."""
 
 import math
 from collections.abc import Sequence
@@ -30,14 +30,14 @@ def panel_grid(panels: Sequence[tuple[str, str]]) -> list[Axes]:
 
 
 def finish(axes: Sequence[Axes], title: str, gaps: int) -> Figure:
-    """The figure of a panel grid, with its title and the legend of its first panel."""
+    """Add a title and the legend of the first panel to the figure of a panel grid."""
     figure = axes[0].figure
     assert isinstance(figure, Figure)
     handles, labels = axes[0].get_legend_handles_labels()
     column = LETTER * max(map(len, labels), default=0) + 0.6  # inches, with the mark and the gap before it
     if column * min(len(labels), LEGEND_COLUMNS) + 1.2 * LETTER * len(title) <= figure.get_figwidth():
         figure.legend(handles, labels, loc="outside upper right", ncols=LEGEND_COLUMNS)
-    else:  # no room beside the title: to the right of the panels, in columns as high as they are
+    else:  # no room beside the title: place it right of the panels, in columns of their height
         columns = math.ceil(len(labels) * 0.22 / (figure.get_figheight() - 0.75))
         figure.set_figwidth(figure.get_figwidth() + column * columns)
         figure.legend(handles, labels, loc="outside right upper", ncols=columns)

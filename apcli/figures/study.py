@@ -63,12 +63,12 @@ class Study:
 
     @property
     def methods(self) -> list[str]:
-        """In order of appearance."""
+        """The methods, in order of appearance."""
         return list(dict.fromkeys(s.method for s in self.series))
 
     @property
     def sparsities(self) -> list[float]:
-        """Those known, ascending."""
+        """The known sparsities, ascending."""
         return sorted({s.sparsity for s in self.series if s.sparsity is not None})
 
     @property
@@ -78,7 +78,7 @@ class Study:
 
     @property
     def holds(self) -> set[str]:
-        """What there is to draw, in the words of a figure's ``needs``."""
+        """The data that the study has, in the words of a figure's ``needs``."""
         runs = {(s.method, s.sparsity) for s in self.series}
         traced = {(s.method, s.sparsity) for s in self.traced}
         there = {

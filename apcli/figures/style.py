@@ -41,7 +41,7 @@ STYLE: dict[Any, Any] = {
 
 
 def settings() -> dict[Any, Any]:
-    """Ours over matplotlib's own defaults, so that a user's matplotlibrc changes nothing."""
+    """Apply our settings to matplotlib's defaults, so that a user's matplotlibrc has no effect."""
     defaults = {k: v for k, v in matplotlib.rcParamsDefault.items() if not k.startswith("backend")}
     return {**defaults, **STYLE}
 
@@ -52,13 +52,13 @@ def empty_figure(width: float, height: float) -> Figure:
 
 
 def mark(methods: Sequence[str], method: str) -> tuple[str, str]:
-    """A method's colour and marker; as many pairs as there are colours times markers before one comes again."""
+    """A method's colour and marker; a pair is reused only after all combinations."""
     turn, index = divmod(methods.index(method), len(PALETTE))
     return PALETTE[index], MARKERS[(index + turn) % len(MARKERS)]
 
 
 def shade(sparsities: Sequence[float], sparsity: float | None) -> str:
-    """Light to dark as more is removed (viridis without its palest end)."""
+    """A sparsity's colour, darker for higher ones (viridis without its palest end)."""
     if sparsity is None:
         return PALETTE[-1]
     place = sparsities.index(sparsity) / max(len(sparsities) - 1, 1)
@@ -66,12 +66,12 @@ def shade(sparsities: Sequence[float], sparsity: float | None) -> str:
 
 
 def sparsity_name(sparsity: float | None) -> str:
-    """A sparsity in a legend."""
+    """A sparsity as text for a legend."""
     return "sparsity unknown" if sparsity is None else f"sparsity {sparsity:g}"
 
 
 def shorten(name: str) -> str:
-    """A name from outside, short enough for a label, its dollar signs not read as mathematics."""
+    """A name shortened for a label, with escaped dollar signs, which matplotlib would read as mathematics."""
     return (name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…").replace("$", r"\$")
 
 

@@ -1,4 +1,4 @@
-"""InputSums over a layer's inputs, and the metric of its outputs: how far a change of its weights moves them."""
+"""Sums over a layer's inputs, and the metric of its outputs: how far a change of its weights moves them."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -20,7 +20,7 @@ _AGREES = 0.02  # of the largest output: more than half precision and TF32 diffe
 
 
 class SquareSums:
-    """InputSums of h^2 over a layer's inputs h, samples and positions: ``squares``, float64 [G, J].
+    """Sums of h^2 over a layer's inputs h, samples and positions: ``squares``, float64 [G, J].
 
     Args:
         groups: G, 1 except for grouped convolutions.

@@ -37,7 +37,7 @@ class DataProjections:
         self.config = config
         self.tell = tell
         self.networks = Networks(config.data, config.model, device_of(config.device), tell, config.inputs)
-        self._dense: DenseNetwork | None = None  # the last one
+        self._dense: DenseNetwork | None = None  # of the last dense checkpoint
 
     def of(self, dense: Checkpoint, pruned: Checkpoint, tensors: Sequence[str]) -> "PairOnData":
         """A pair of checkpoints, with ``tensors`` to compare.

@@ -1,4 +1,4 @@
-"""The divergence record: how far one layer's weights moved, of which files, measured how, and how they perform."""
+"""The divergence record: how far a layer's weights moved, the files, the measure, and how the networks perform."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -42,7 +42,7 @@ class Performance(JsonObject):
 
 @dataclass(frozen=True)
 class Metrics(JsonObject):
-    """How the networks that a record speaks of perform."""
+    """How the networks of a record perform."""
 
     dense: Annotated[Performance | None, "the dense network"] = None
     before: Annotated[Performance | None, "the pruned one before fine-tuning"] = None

@@ -17,7 +17,7 @@ _WORDS: dict[type, str] = {str: "text", int: "a whole number", float: "a number"
 
 @dataclass(frozen=True)
 class Columns:
-    """In a field's annotation: what the CSV columns of its object begin with, in place of the field's name."""
+    """In a field's annotation: the prefix of the CSV columns of its object, instead of the field's name."""
 
     prefix: str
 
@@ -35,12 +35,12 @@ class Field:
 
     @property
     def nested(self) -> "type[JsonObject] | None":
-        """The type, where it is an object with fields of its own."""
+        """The type, if it is an object with fields of its own."""
         return self.of if issubclass(self.of, JsonObject) else None
 
     @property
     def expected(self) -> str:
-        """The values that it may have, for a message."""
+        """The allowed values, for a message."""
         noun = _WORDS.get(self.of, "an object")
         return f"{noun} or null" if self.nullable or self.optional else noun
 
@@ -61,10 +61,10 @@ class JsonObject:
 
     @classmethod
     def from_json(cls, members: Mapping[str, Any], where: str = "the object", path: str = "") -> Self:
-        """Read an object; members that no field is named for are left out.
+        """Read an object; members without a field of their name are ignored.
 
         Args:
-            where: what a message calls it.
+            where: the object's name in messages.
             path: the members that lead to it, each followed by a dot.
 
         Raises:
@@ -83,7 +83,7 @@ class JsonObject:
 
 
 class Record(JsonObject):
-    """The base of every record: an object that says its ``kind`` (its row in ``KINDS``) and format ``version``."""
+    """The base of every record: an object with its ``kind`` (its row in ``KINDS``) and format ``version``."""
 
     kind: ClassVar[str]
     version: ClassVar[int]
@@ -111,7 +111,7 @@ def columns_of(record: JsonObject) -> dict[str, object]:
 
 
 def documented(kind: type[JsonObject]) -> Iterator[tuple[str, str, str]]:
-    """Name, type and meaning of each field, for people; the members of an object are a part of its meaning."""
+    """The name, type and meaning of each field, for the docs; an object's meaning includes its members."""
     if issubclass(kind, Record):
         yield "kind", "text", f"always `{kind.kind}`"
         yield "version", _WORDS[int], f"of the format: {kind.version}"
@@ -145,7 +145,7 @@ def _columns(kind: type[JsonObject], value: JsonObject | None, prefix: str) -> I
 
 
 def _members(kind: type[JsonObject]) -> str:
-    """``a`` (what it is), ``b`` (what it is); members that are objects of one type say so together."""
+    """Describe members as ``a`` (meaning), ``b`` (meaning); members of one object type are described together."""
     members = fields_of(kind)
     listed = ", ".join(f"`{field.name}` ({field.meaning})" for field in members)
     shared = dict.fromkeys(field.nested for field in members)

@@ -11,7 +11,7 @@ from apcli.records.json_objects import Record
 
 
 def dump(members: Mapping[str, Any]) -> str:
-    """One line of JSON. A number that is not finite is not known, and is written null.
+    """Write one line of JSON; numbers that are not finite count as unknown and become null.
 
     Bytes of a file's name that are no UTF-8, which no JSON text can hold, are escaped: ``\\udcff``.
     """
@@ -19,11 +19,11 @@ def dump(members: Mapping[str, Any]) -> str:
 
 
 def load(lines: Iterable[str], where: str) -> Iterator[Record]:
-    """Read JSON Lines; ``where`` is what messages call them.
+    """Read JSON Lines; ``where`` names their source in messages.
 
     Raises:
-        UsageError: a line is something else, such as a checkpoint's path.
-        ApcliError: a record is of a kind or version that this program does not know, or has a wrong field.
+        UsageError: a line is no record, but a checkpoint's path, for example.
+        ApcliError: a record has an unknown kind or version, or a wrong field.
     """
     for number, line in enumerate(lines, 1):
         if line.strip():
@@ -49,7 +49,7 @@ def _record(line: str, where: str) -> Record:
 
 
 def _clean(value: object) -> Any:
-    """The value without numbers that are not finite and without halves of characters."""
+    """The value with null for numbers that are not finite, and with escapes for characters that are no UTF-8."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, str):

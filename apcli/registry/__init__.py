@@ -1,1 +1,1 @@
-"""The tables that name methods, distributions and the like."""
+"""Tables of named functions: criteria, distributions, allocations and others."""

@@ -1,6 +1,6 @@
-"""Functions of a user's own file, given as ``path/to/file.py:function`` where a name is expected.
+"""Functions of a user's own file, given as ``path/to/file.py:function`` instead of a name.
 
-Only the command line and Python's callers name such a file. What a checkpoint or a record says is never imported.
+Only command lines and Python callers can give one: a name in a checkpoint or a record is never imported.
 """
 
 import hashlib
@@ -21,13 +21,13 @@ from apcli.errors import ApcliError, UsageError
 
 FORM = "path/to/file.py:function"
 _SPEC = re.compile(r"(?P<path>.*?\.py)(?::(?P<function>[^:/\\]*)(?P<rest>(?::.*)?))?$", re.DOTALL)
-_DIGITS = 12  # of the SHA-256 in a function's name
+_DIGITS = 12  # digits of the SHA-256 in a function's name
 _NAME = re.compile(rf"\.py:([^:@]+)@[0-9a-f]{{{_DIGITS}}}")
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where a function is, and what follows its name: ``:key=value:key=value``, or nothing."""
+    """The file and the name of a function, and the rest of its spec: ``:key=value:key=value``, or nothing."""
 
     path: Path
     function: str
@@ -35,17 +35,17 @@ class Place:
 
     @property
     def name(self) -> str:
-        """What identifies the function wherever the file lies: ``file.py:function@`` and the file's SHA-256, cut."""
+        """The function's identity in any folder: ``file.py:function@`` and the first digits of the file's SHA-256."""
         return f"{self.path.name}:{self.function}@{sha256_of(self.path)[:_DIGITS]}"
 
 
 def is_outside(spec: str) -> bool:
-    """Whether ``spec`` names a file of Python code; of the names in tables none does."""
+    """Whether ``spec`` names a file of Python code, which no name in a table does."""
     return _SPEC.match(spec) is not None
 
 
 def short(name: str) -> str:
-    """A ``Place.name`` as a part of a file's name: ``file-function``; other names as they are."""
+    """A ``Place.name`` for use in a file's name: ``file-function``; other names unchanged."""
     return _NAME.sub(r"-\1", name)
 
 
@@ -53,10 +53,10 @@ def place_of(spec: str, what: str) -> Place:
     """Read ``path/to/file.py:function``; a path may have colons.
 
     Args:
-        what: what is expected there, for messages: ``model``, ``method``.
+        what: the kind of function for messages: ``model``, ``method``.
 
     Raises:
-        UsageError: it names no function, or there is no such file.
+        UsageError: the spec names no function, or the file does not exist.
     """
     match = _SPEC.match(spec)
     if match is None or not (match["function"] or "").isidentifier():
@@ -68,14 +68,14 @@ def place_of(spec: str, what: str) -> Place:
 
 
 def sha256_of(path: Path) -> str:
-    """What the file is: its name alone does not tell its code."""
+    """The SHA-256 of a file: its name does not identify its code."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def load(place: Place) -> Callable[..., Any]:
-    """Import the file, as ``python FILE`` would see it (the files beside it are importable), and give its function.
+    """Import the file as ``python FILE`` would (the files beside it are importable), and return its function.
 
-    What goes wrong in a call of it is an ApcliError that names the file and the line.
+    An error in a call of the function becomes an ApcliError that names the file and the line.
 
     Raises:
         UsageError: the file has no such function.
@@ -95,13 +95,13 @@ def load(place: Place) -> Callable[..., Any]:
 
 
 def keywords_of(function: Callable[..., Any], takes: Sequence[str], label: str) -> dict[str, Any]:
-    """The keyword-only arguments of a function, with their defaults; the others have to be ``takes``.
+    """The keyword-only arguments of a function, with their defaults; its other arguments must be ``takes``.
 
     Args:
-        label: what messages call the function.
+        label: the function's name in messages.
 
     Raises:
-        UsageError: it cannot be called so, or a keyword has no number or word as its default.
+        UsageError: it has other arguments, or a default is no number and no word.
     """
     signature = inspect.signature(function)
     keywords = {p.name: p.default for p in signature.parameters.values() if p.kind is p.KEYWORD_ONLY}
@@ -118,7 +118,7 @@ def keywords_of(function: Callable[..., Any], takes: Sequence[str], label: str) 
 
 @lru_cache(maxsize=64)
 def _imported(path: Path, sha256: str) -> ModuleType:
-    """The module, imported once: its code runs again only where the file is another one by then."""
+    """The module, imported once; its code runs again only if the file has changed."""
     folder = str(path.parent)
     if folder not in sys.path:
         sys.path.insert(0, folder)
@@ -134,7 +134,7 @@ def _imported(path: Path, sha256: str) -> ModuleType:
 
 @contextmanager
 def _blaming(path: Path) -> Iterator[None]:
-    """What the user's code raises becomes one line, which names its file; memory that runs out stays what it is."""
+    """Turn an error of the user's code into one line that names its file; running out of memory stays as it is."""
     try:
         yield
     except (ApcliError, MemoryError):
@@ -147,7 +147,7 @@ def _blaming(path: Path) -> Iterator[None]:
 
 
 def _line(error: BaseException, path: Path) -> str:
-    """``:N``, where the user's file raised ``error``."""
+    """``:N``, the line at which the user's file raised ``error``."""
     if isinstance(error, SyntaxError) and error.lineno:
         return f":{error.lineno}"
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename) == path.resolve()]

@@ -1,4 +1,4 @@
-"""What a method's parameter may be, as data: read by the check itself, by its message, and by the tests."""
+"""Ranges of parameters as data, for the check, its message, and the tests."""
 
 import math
 from dataclasses import dataclass
@@ -8,19 +8,19 @@ Value = int | float | str
 
 
 class Allowed(Protocol):
-    """The values that a parameter may have; as text, what a message says was expected."""
+    """The allowed values of a parameter; as text, the ``expected`` part of a message."""
 
     def admits(self, value: Value) -> bool: ...
 
 
 @dataclass(frozen=True)
 class Numbers:
-    """Numbers from ``least`` to ``most``; ``over`` and ``under`` leave the end itself out.
+    """Numbers from ``least`` to ``most``; ``over`` and ``under`` exclude the ends.
 
     Args:
-        but: numbers between the ends that are left out.
-        infinite: infinity counts too.
-        words: what may stand in a number's place.
+        but: excluded numbers between the ends.
+        infinite: whether infinity is allowed.
+        words: words allowed instead of a number.
     """
 
     least: float = -math.inf
@@ -67,7 +67,7 @@ class Words:
 
 @dataclass(frozen=True)
 class Sums:
-    """Several numbers in one word, joined by +."""
+    """Several numbers in one text, joined by +."""
 
     each: Numbers
     like: str
@@ -82,7 +82,7 @@ class Sums:
 
 @dataclass(frozen=True)
 class Anything:
-    """A name or a path: whoever looks it up says whether it is there."""
+    """A name or a path, which is checked when it is looked up."""
 
     def admits(self, value: Value) -> bool:
         return True
@@ -94,6 +94,6 @@ class Anything:
 POSITIVE = Numbers(0, over=True)
 NOT_NEGATIVE = Numbers(0)
 ONE_OR_MORE = Numbers(1)
-SHARE = Numbers(0, 1)  # of a whole, both ends included
-INSIDE = Numbers(0, 1, over=True, under=True)  # neither none nor all
+SHARE = Numbers(0, 1)  # a share, both ends included
+INSIDE = Numbers(0, 1, over=True, under=True)  # a share, both ends excluded
 ANYTHING = Anything()

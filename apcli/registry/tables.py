@@ -1,4 +1,4 @@
-"""Tables of named methods: a method is one function plus one row in its family's table.
+"""Tables of named functions: a row for each function of a family (criteria, distributions, data sets, ...).
 
 A row names its function as text (``package.module:function``), so a table imports nothing heavy and
 help, error messages and `docs/methods.md` can be made from it.
@@ -22,10 +22,10 @@ AnyRow = TypeVar("AnyRow", bound="Row")
 
 @dataclass(frozen=True)
 class Row:
-    """One method: its name, where its function is, one line of help, and where it was published.
+    """A named function: its name, its place as text, a line of help, its source, and what it ``needs``.
 
-    Each parameter has its default in ``parameters``, and in ``ranges`` what it may be, unless it is one of ``choices``:
-    a parameter that names a row of another table, which adds that row's parameters.
+    Each parameter has its default in ``parameters`` and its allowed values in ``ranges`` or, if it names a row of
+    another table and so adds that row's parameters, in ``choices``. The family documents what ``needs`` may hold.
     """
 
     name: str
@@ -55,7 +55,7 @@ class Row:
         return {key: value for row in self._with_chosen(given) for key, value in row.parameters.items()}
 
     def allowed(self, given: Mapping[str, Any]) -> dict[str, Allowed]:
-        """What each of these parameters may be.
+        """The allowed values of each of these parameters.
 
         Raises:
             UsageError: a chosen row is unknown.
@@ -69,7 +69,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Choice(Generic[AnyRow]):
-    """A row together with the values of all its parameters, as read from ``name:key=value:key=value``."""
+    """A row with the values of all its parameters, as read from ``name:key=value:key=value``."""
 
     row: AnyRow
     parameters: Mapping[str, Parameter]
@@ -80,14 +80,14 @@ class Choice(Generic[AnyRow]):
 
     @property
     def spec(self) -> str:
-        """The shortest text that parses to this choice; of a user's own function, what identifies it."""
+        """The shortest text that parses to this choice; for a user's own function, its identity."""
         defaults = self.row.defaults(self.parameters)
         changed = [f"{k}={v}" for k, v in self.parameters.items() if v != defaults[k]]
         return ":".join([self.name, *changed])
 
     @property
     def words(self) -> str:
-        """The spec as a part of a file's name."""
+        """The spec for use in a file's name."""
         return self.spec.replace(self.name, outside.short(self.name), 1).replace(":", "-")
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -96,11 +96,11 @@ class Choice(Generic[AnyRow]):
 
 @dataclass(frozen=True)
 class Own:
-    """What a table asks of a user's own function, whose keyword-only arguments are its parameters.
+    """The requirements on a user's own function, whose keyword-only arguments are its parameters.
 
     Args:
-        calls: by the need that decides it, what the function is called with, and what else it may need. A function says
-            by its attribute ``needs``, a tuple of words, what it needs; without one it needs the first.
+        calls: by the need that decides it, the function's arguments, and its further possible needs. A function
+            declares its needs in its attribute ``needs``, a tuple of words; without it, it has the first need.
         like: a row whose parameters every row of the family has.
     """
 
@@ -110,17 +110,17 @@ class Own:
 
 @dataclass(frozen=True)
 class Call:
-    """The arguments of a function, and what else it may say that it needs."""
+    """The arguments of a function, and its further possible needs."""
 
     takes: tuple[str, ...]
     also: tuple[str, ...] = ()
 
 
 class Table(Generic[AnyRow]):
-    """The rows of one family (``kind`` is what messages call a member: ``method``, ``distribution``).
+    """The rows of one family; ``kind`` is a row's name in messages: ``method``, ``distribution``.
 
     Args:
-        own: what a user's own ``path/to/file.py:function`` is to be; None: the family takes none.
+        own: the requirements on a user's own ``path/to/file.py:function``; None: the family has no such functions.
     """
 
     def __init__(self, kind: str, rows: tuple[AnyRow, ...], own: Own | None = None) -> None:
@@ -142,7 +142,7 @@ class Table(Generic[AnyRow]):
 
     @contextmanager
     def adding(self, *rows: AnyRow) -> Iterator[None]:
-        """Hold these rows too, inside a ``with`` block: methods of one's own, in a notebook or a test.
+        """Add rows within a ``with`` block, for functions of one's own in a notebook or a test.
 
         Raises:
             ValueError: the table has a row of that name.
@@ -158,14 +158,14 @@ class Table(Generic[AnyRow]):
             self._rows = before
 
     def get(self, name: str) -> AnyRow | None:
-        """The row called ``name``, if there is one: what a record names may be unknown here."""
+        """The row called ``name``; None if there is none, since a record may name an unknown one."""
         return self._rows.get(name)
 
     def row(self, name: str) -> AnyRow:
         """The row called ``name``.
 
         Raises:
-            UsageError: there is none; the message lists those there are.
+            UsageError: there is none; the message lists the known names.
         """
         if name not in self._rows:
             close = difflib.get_close_matches(name, self._rows, n=1)
@@ -175,7 +175,7 @@ class Table(Generic[AnyRow]):
         return self._rows[name]
 
     def spec_of(self, name: str, parameters: Mapping[str, Parameter]) -> str:
-        """The spec of what a record names, which may be a function of someone's own: it is only shown, not imported."""
+        """The spec of a name in a record; a user's own function is only shown, not imported."""
         if name in self._rows:
             return Choice(self._rows[name], parameters).spec
         return ":".join([name, *(f"{key}={value}" for key, value in parameters.items())])
@@ -208,11 +208,11 @@ class Table(Generic[AnyRow]):
             name, colon, rest = spec.partition(":")
             return self.row(name), colon + rest
         place = outside.place_of(spec, self.kind)
-        row: Any = _own_row(self.own, place)  # of the type of the rows that it is to be like
+        row: Any = _own_row(self.own, place)  # of the same type as the family's rows
         return row, place.rest
 
     def recorded(self, spec: str) -> str:
-        """How a lineage keeps a spec: as given, but a user's own function by what identifies it.
+        """A spec as a lineage records it: as given, but a user's own function by its identity.
 
         Raises:
             UsageError: there is no such function.

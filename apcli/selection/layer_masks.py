@@ -17,7 +17,7 @@ from apcli.words import few
 log = logging.getLogger("apcli")
 
 Kept = Callable[[int, int], np.ndarray]  # for a layer's weights from start up to stop: True = kept
-_Chooser = Callable[[int, np.ndarray], np.ndarray]  # for the ranks of whole rows, from a first row on: bool, True =
+_Chooser = Callable[[int, np.ndarray], np.ndarray]  # for ranks of whole rows, from a first row on
 _ALL_ZEROS = 0
 
 
