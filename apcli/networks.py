@@ -92,7 +92,7 @@ class Networks:
         """The network of ``--model`` before the data is known; None if its weights depend on the data."""
         given = replace(self.inputs, num_classes=self.inputs.num_classes or ASSUMED_CLASSES)
         spec = resolve(str(self.model), ImageSpec((3, 32, 32), 1, (0.0,), (1.0,)), given)
-        if spec.source == "user" or (spec.source == "apcli" and "three channels" not in MODELS.row(spec.name).needs):
+        if spec.source == "user" or (spec.source == "apcli" and MODELS.row(spec.name).channels is None):
             return None
         head = source.entries.get(last_layer(self._built(spec), spec))
         if head is None or self.inputs.num_classes:

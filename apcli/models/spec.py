@@ -118,8 +118,8 @@ def resolve(name: str, images: ImageSpec, inputs: InputConfig = _AS_THEY_ARE, *,
         size, least = theirs.input_size, theirs.least_size
         if pretrained:
             mean, std = theirs.mean, theirs.std
-    elif source == "apcli" and "three channels" in MODELS.row(plain).needs:
-        size = (3, *images.shape[1:])
+    elif source == "apcli":
+        size = (MODELS.row(plain).channels or images.shape[0], *images.shape[1:])
     elif source == "user" and images.shape[0] == 1 and 3 in (len(inputs.mean or ()), len(inputs.std or ())):
         size = (3, *images.shape[1:])  # three numbers of --mean or --std mean three channels
     if inputs.input_size is not None:

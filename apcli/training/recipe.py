@@ -13,7 +13,7 @@ from apcli.data.datasets import Dataset
 from apcli.errors import UsageError
 from apcli.models.spec import ModelSpec, default_lr
 from apcli.registry.tables import Choice, Row
-from apcli.training.optim import OPTIMISERS, SCHEDULES
+from apcli.training.optim import OPTIMISERS, SCHEDULES, OptimiserRow
 
 log = logging.getLogger("apcli")
 
@@ -27,7 +27,7 @@ class Recipe:
 
     epochs: int
     batch_size: int
-    opt: Choice[Row]
+    opt: Choice[OptimiserRow]
     lr: float
     momentum: float | None
     weight_decay: float
@@ -52,7 +52,7 @@ class Recipe:
     @property
     def obstacle(self) -> str | None:
         """The option that prevents capture in a CUDA graph, which fixes all numbers outside the device; or None."""
-        if not {"fused", "capturable"} & set(self.opt.row.needs):
+        if not (self.opt.row.is_fused or self.opt.row.is_capturable):
             return f"--opt {self.opt.name}"
         if "steps" in self.sched.row.needs:  # it also moves momentum, which torch's optimisers read from Python
             return f"--sched {self.sched.name}"
@@ -69,7 +69,7 @@ def recipe_of(config: LoopConfig, spec: ModelSpec, dataset: Dataset, device: tor
         UsageError: an unknown name, or options that do not go together.
     """
     opt, sched = OPTIMISERS.parse(config.opt), SCHEDULES.parse(config.sched)
-    has_momentum = "momentum" in opt.row.needs
+    has_momentum = opt.row.has_momentum
     if config.momentum is not None and not has_momentum:
         raise UsageError(f"--momentum is {config.momentum:g} but {opt.name} has none: it goes with sgd and rmsprop")
     cycles = "steps" in sched.row.needs

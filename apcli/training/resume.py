@@ -18,11 +18,11 @@ RESUME_SUFFIX = ".resume.pt"
 
 
 class Resume:
-    """The saved state of one run, identified by ``recipe``: the same command on the same inputs gives the same recipe.
+    """The saved state of one run, identified by ``identity``: the same for the same command on the same inputs.
 
     Args:
         path: the result's; the state lies beside it as X.resume.pt. None: nothing can be saved (a pipe).
-        recipe: the part of the result's lineage that identifies the run.
+        identity: the part of the result's lineage that identifies the run.
         every: epochs between saved states; 0: save only if a signal stops the run.
         fresh: start again, ignoring a saved state.
 
@@ -33,22 +33,22 @@ class Resume:
         UsageError: the saved state belongs to another run, or cannot be read.
     """
 
-    def __init__(self, path: Path | None, recipe: Json, every: float = 0.0, *, fresh: bool = False) -> None:
+    def __init__(self, path: Path | None, identity: Json, every: float = 0.0, *, fresh: bool = False) -> None:
         self.path = path and path.with_name(path.name.split(".safetensors")[0] + RESUME_SUFFIX)
         self.every = every
         if self.path is not None:
             remove_stale(self.path)
-        self._recipe = json.dumps(recipe, sort_keys=True)
+        self._identity = json.dumps(identity, sort_keys=True)
         self.state = None if fresh else self._saved()
 
     def _saved(self) -> dict[str, Any] | None:
         if self.path is None or not self.path.exists():
             return None
         try:
-            recipe, state = _load(self.path)
+            identity, state = _load(self.path)
         except Exception as error:  # zipfile and torch raise almost anything on a broken file
             raise UsageError(f"{self.path} cannot be read as a saved state: give --no-resume to start again") from error
-        if recipe != self._recipe:
+        if identity != self._identity:
             raise UsageError(
                 f"{self.path} belongs to a run with other settings: repeat its command to resume it, or give "
                 "--no-resume to start again"
@@ -64,7 +64,7 @@ class Resume:
         if self.path is not None:
             with staged(self.path) as new, new.open("wb") as file:
                 try:
-                    torch.save({"recipe": self._recipe, "state": dict(state)}, file)
+                    torch.save({"recipe": self._identity, "state": dict(state)}, file)
                 except RuntimeError as error:  # torch wraps the system's error
                     raise error.__context__ or error from None
 
@@ -86,7 +86,7 @@ class Resume:
 
 
 def _load(path: Path) -> tuple[str, dict[str, Any]]:
-    """The recipe and the state of a file, whose checksums are verified first, as torch does not do."""
+    """The identity and the state in a file, whose checksums are verified first, as torch does not do."""
     with ZipFile(path) as file:
         if file.testzip() is not None:
             raise ValueError("a checksum does not fit")

@@ -258,7 +258,7 @@ def pairs() -> Iterable[tuple[str, str]]:
 def test_the_loop_is_the_plain_one(recipe, opt, sched):
     rate = {"adadelta": 1.0, "sgd": 0.1}.get(opt, 0.02)
     kind, masks = opt.partition(":")[0], removed()
-    has_momentum = "momentum" in OPTIMISERS.row(kind).needs
+    has_momentum = OPTIMISERS.row(kind).has_momentum
     momentum = {"momentum": MOMENTUM} if has_momentum and not sched.startswith("one-cycle") else {}
     run = trained(recipe, masks, opt=opt, sched=sched, lr=rate, **momentum)
     options: dict[str, Any] = {"momentum": MOMENTUM} if has_momentum else {}

@@ -1,33 +1,55 @@
 """torch's optimisers and learning-rate schedules by name."""
 
+from dataclasses import dataclass
+
 from apcli.registry.ranges import INSIDE, NOT_NEGATIVE, ONE_OR_MORE, POSITIVE, Allowed, Numbers, Sums
 from apcli.registry.tables import Row, Table
-
-_MOMENTUM = ("momentum",)  # momentum: an option; fused: one kernel a step; capturable: fit for a CUDA graph
-_FUSED = ("fused",)
-_CAPTURABLE = ("capturable",)
 
 _MEMORY = Numbers(0, 1, under=True)  # the share that an average keeps of itself at each step
 _RANGES: dict[str, Allowed] = {"nesterov": Numbers(0, 1), "eps": NOT_NEGATIVE, "rho": _MEMORY, "alpha": _MEMORY}
 
 
-def _optimiser(name: str, attribute: str, source: str, needs: tuple[str, ...] = (), **parameters: float) -> Row:
-    ranges = {key: _RANGES[key] for key in parameters}
-    return Row(name, f"torch.optim:{attribute}", f"torch.optim.{attribute}", source, needs, parameters, ranges=ranges)
+@dataclass(frozen=True)
+class OptimiserRow(Row):
+    """An optimiser of torch, with the features of its implementation.
+
+    Attributes:
+        has_momentum: ``momentum`` is one of its options.
+        is_fused: it has an implementation with one kernel a step.
+        is_capturable: it has an implementation that fits a CUDA graph.
+    """
+
+    has_momentum: bool = False
+    is_fused: bool = False
+    is_capturable: bool = False
+
+
+def _optimiser(name: str, attribute: str, source: str, features: str = "", **parameters: float) -> OptimiserRow:
+    return OptimiserRow(
+        name,
+        f"torch.optim:{attribute}",
+        f"torch.optim.{attribute}",
+        source,
+        parameters=parameters,
+        ranges={key: _RANGES[key] for key in parameters},
+        has_momentum="momentum" in features,
+        is_fused="fused" in features,
+        is_capturable="capturable" in features,
+    )
 
 
 OPTIMISERS = Table(
     "optimiser",
     (
-        _optimiser("sgd", "SGD", "Sutskever et al. 2013", _MOMENTUM + _FUSED, nesterov=0),
-        _optimiser("adam", "Adam", "Kingma & Ba 2015, arXiv:1412.6980", _FUSED + _CAPTURABLE, eps=1e-8),
-        _optimiser("adamw", "AdamW", "Loshchilov & Hutter 2019, arXiv:1711.05101", _FUSED + _CAPTURABLE, eps=1e-8),
-        _optimiser("nadam", "NAdam", "Dozat 2016", _CAPTURABLE, eps=1e-8),
-        _optimiser("radam", "RAdam", "Liu et al. 2020, arXiv:1908.03265", _CAPTURABLE, eps=1e-8),
-        _optimiser("adamax", "Adamax", "Kingma & Ba 2015, arXiv:1412.6980", _CAPTURABLE, eps=1e-8),
+        _optimiser("sgd", "SGD", "Sutskever et al. 2013", "momentum fused", nesterov=0),
+        _optimiser("adam", "Adam", "Kingma & Ba 2015, arXiv:1412.6980", "fused capturable", eps=1e-8),
+        _optimiser("adamw", "AdamW", "Loshchilov & Hutter 2019, arXiv:1711.05101", "fused capturable", eps=1e-8),
+        _optimiser("nadam", "NAdam", "Dozat 2016", "capturable", eps=1e-8),
+        _optimiser("radam", "RAdam", "Liu et al. 2020, arXiv:1908.03265", "capturable", eps=1e-8),
+        _optimiser("adamax", "Adamax", "Kingma & Ba 2015, arXiv:1412.6980", "capturable", eps=1e-8),
         _optimiser("adagrad", "Adagrad", "Duchi et al. 2011", eps=1e-10),
-        _optimiser("adadelta", "Adadelta", "Zeiler 2012, arXiv:1212.5701", _CAPTURABLE, rho=0.9, eps=1e-6),
-        _optimiser("rmsprop", "RMSprop", "Hinton 2012, lecture 6e", _MOMENTUM + _CAPTURABLE, alpha=0.99, eps=1e-8),
+        _optimiser("adadelta", "Adadelta", "Zeiler 2012, arXiv:1212.5701", "capturable", rho=0.9, eps=1e-6),
+        _optimiser("rmsprop", "RMSprop", "Hinton 2012, lecture 6e", "momentum capturable", alpha=0.99, eps=1e-8),
     ),
 )
 

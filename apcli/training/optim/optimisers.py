@@ -25,13 +25,13 @@ def optimiser_of(network: nn.Module, recipe: Recipe, *, captured: bool) -> tuple
         UsageError: the optimiser refuses these numbers.
     """
     learning = [parameter for parameter in network.parameters() if parameter.requires_grad]
-    needs = recipe.opt.row.needs
-    fused = "fused" in needs and all(parameter.is_floating_point() for parameter in learning)
-    captures = captured and ("capturable" in needs or fused) and recipe.obstacle is None
+    row = recipe.opt.row
+    fused = row.is_fused and all(parameter.is_floating_point() for parameter in learning)
+    captures = captured and (row.is_capturable or fused) and recipe.obstacle is None
     options: dict[str, Any] = {"fused": True} if fused else {}
-    if "momentum" in needs:
+    if row.has_momentum:
         options["momentum"] = 0.95 if recipe.momentum is None else recipe.momentum  # None: ``Rates`` moves it
-    if captures and "capturable" in needs:
+    if captures and row.is_capturable:
         options["capturable"] = True
     groups: Any = learning
     if recipe.decay == "weights":

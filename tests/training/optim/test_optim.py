@@ -74,7 +74,7 @@ def test_every_optimiser_descends(row):
     target = torch.tensor([1.0, -2.0, 3.0])
     weight = nn.Parameter(torch.zeros(3))
     rate = {"adadelta": 10.0, "adagrad": 0.5}.get(row.name, 0.05)
-    momentum = {"momentum": 0.5} if "momentum" in row.needs else {}
+    momentum = {"momentum": 0.5} if row.has_momentum else {}
     optimiser = OPTIMISERS.parse(row.name)([weight], lr=rate, weight_decay=0.0, **momentum)
     for _ in range(200):
         optimiser.zero_grad()

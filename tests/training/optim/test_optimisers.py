@@ -74,9 +74,9 @@ def test_the_fused_step_is_the_plain_one(recipe, opt):
     fused, _ = optimiser_of(models[0], how, captured=False)
     momentum = {} if how.momentum is None else {"momentum": how.momentum}
     flags = {"nesterov": True} if "nesterov" in opt else {}
-    options = {"fused": False} if "fused" in how.opt.row.needs else {}
+    options = {"fused": False} if how.opt.row.is_fused else {}
     plain = type(fused)(models[1].parameters(), lr=0.01, weight_decay=0.01, **options, **momentum, **flags)
-    assert bool(fused.defaults.get("fused")) == ("fused" in how.opt.row.needs)
+    assert bool(fused.defaults.get("fused")) == (how.opt.row.is_fused)
     for _ in range(3):
         step(models[0], fused)
         step(models[1], plain)
@@ -90,7 +90,7 @@ def test_a_captured_step_reads_its_rate_from_a_tensor(recipe, opt):
     optimiser, captures = optimiser_of(network(), recipe(opt=opt), captured=True)
     assert captures == (opt != "adagrad")
     assert isinstance(optimiser.param_groups[0]["lr"], torch.Tensor) == captures
-    assert bool(optimiser.defaults.get("capturable")) == ("capturable" in OPTIMISERS.row(opt).needs)
+    assert bool(optimiser.defaults.get("capturable")) == OPTIMISERS.row(opt).is_capturable
 
 
 @pytest.mark.parametrize("sched", SCHEDULES.names)
