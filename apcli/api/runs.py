@@ -28,8 +28,8 @@ def train(config: TrainConfig, outputs: "Outputs", tell: Tell) -> Iterator[Path]
     from apcli.stages import train as stage
     from apcli.training.processes import joined
 
-    with joined(config.loop.device) as ranks:
-        yield from stage.train(config, outputs, tell, ranks)
+    with joined(config.loop.device) as processes:
+        yield from stage.train(config, outputs, tell, processes)
 
 
 def prune(config: PruneConfig, sources: "Iterable[Checkpoint]", outputs: "Outputs", tell: Tell) -> Iterator[Path]:
@@ -67,8 +67,8 @@ def finetune(config: FinetuneConfig, sources: "Iterable[Checkpoint]", outputs: "
     from apcli.stages.finetune import Finetuner
     from apcli.training.processes import joined
 
-    with joined(config.loop.device) as ranks:
-        finetuner = Finetuner(config, outputs, tell, ranks)
+    with joined(config.loop.device) as processes:
+        finetuner = Finetuner(config, outputs, tell, processes)
         for source in sources:
             yield finetuner.finetune(source)
 

@@ -39,7 +39,7 @@ from apcli.training.forward import Forward, warn_of_emulation
 from apcli.training.loop import Training
 from apcli.training.masking import Masking, Ramp
 from apcli.training.optim.parameters import parameters_of
-from apcli.training.processes import Ranks
+from apcli.training.processes import Processes
 from apcli.training.recalibration import recalibrate_
 from apcli.training.recipe import recipe_of, warn_of_schedule
 
@@ -56,7 +56,9 @@ class Finetuner:
         tell: shows a line of progress.
     """
 
-    def __init__(self, config: FinetuneConfig, outputs: Outputs, tell: Tell, ranks: Ranks | None = None) -> None:
+    def __init__(
+        self, config: FinetuneConfig, outputs: Outputs, tell: Tell, processes: Processes | None = None
+    ) -> None:
         self.config = config
         self.outputs = outputs
         self.tell = tell
@@ -64,7 +66,7 @@ class Finetuner:
         self.networks = Networks(config.data, config.model, self.device, tell, config.inputs)
         warn_of_emulation(config.loop.amp, self.device)
         warn_of_schedule(config.loop)
-        self.runs = Runs(config.loop, outputs, tell, ranks or Ranks())
+        self.runs = Runs(config.loop, outputs, tell, processes or Processes())
         self._dense_metrics: dict[tuple[str, str], MetricsBySplit] = {}
         self.method, self.schedule = METHODS.parse(config.method), SPARSITY_SCHEDULES.parse(config.schedule or "cubic")
         if self.method.name not in IN_TRAINING:
@@ -123,7 +125,7 @@ class Finetuner:
         else:
             run = run.knowing(dense_metrics=self._metrics_of(dense, run))
         training, result = self._train(model, run, traced, growing)
-        if self.runs.ranks.first:
+        if self.runs.processes.first:
             _write(path, training, result, source, bool(traced))
         self.runs.finish(training)
         log.info("%s: test accuracy %s", self.outputs.label(path), _accuracies(result, recipe.epochs))

@@ -35,13 +35,13 @@ from apcli.training.evaluation import in_percent
 from apcli.training.forward import Forward, warn_of_emulation
 from apcli.training.masking import Masking
 from apcli.training.optim.parameters import parameters_of
-from apcli.training.processes import Ranks
+from apcli.training.processes import Processes
 from apcli.training.recipe import Recipe, recipe_of, warn_of_schedule
 
 log = logging.getLogger("apcli")
 
 
-def train(config: TrainConfig, outputs: Outputs, tell: Tell, ranks: Ranks | None = None) -> Iterator[Path]:
+def train(config: TrainConfig, outputs: Outputs, tell: Tell, processes: Processes | None = None) -> Iterator[Path]:
     """Train one network per seed; yields each file when it is complete. ``tell`` shows a line of progress.
 
     Raises:
@@ -61,7 +61,7 @@ def train(config: TrainConfig, outputs: Outputs, tell: Tell, ranks: Ranks | None
     user_model = config.model.name if spec.source == "user" else None
     networks = Networks(config.data, user_model, device, tell)
     teacher, teacher_sha256 = teacher_of(config.loop.teacher, networks, spec, dataset.names)
-    runs = Runs(config.loop, outputs, tell, ranks or Ranks())
+    runs = Runs(config.loop, outputs, tell, processes or Processes())
     unsaid = [_inputs_of(spec, config, given)]
     for seed in config.seeds:
         trial = f".seed{seed}" if len(config.seeds) > 1 else ""
@@ -88,7 +88,7 @@ def train(config: TrainConfig, outputs: Outputs, tell: Tell, ranks: Ranks | None
         training = runs.train(model, run, masking=_holding(model, run))
         measured = training.metrics or runs.evaluate(model, run)
         metrics = {split: measured[split] for split in dataset.splits}
-        if runs.ranks.first:
+        if runs.processes.first:
             result = run.knowing(history=tuple(training.history), metrics=metrics).lineage
             write(path, entries_of(training.evaluated.network.state_dict()), result, like=given.source)
             log_versions(model, outputs.label(path))

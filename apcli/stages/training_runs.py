@@ -25,7 +25,7 @@ from apcli.training.forward import Forward
 from apcli.training.logs import Logs
 from apcli.training.loop import Diverged, Setup, Training
 from apcli.training.masking import Masking
-from apcli.training.processes import Ranks
+from apcli.training.processes import Processes
 from apcli.training.recipe import Recipe
 from apcli.training.resume import Resume
 from apcli.words import few
@@ -63,11 +63,11 @@ class Runs:
         tell: shows a line of progress, with the share that is done.
     """
 
-    def __init__(self, config: LoopConfig, outputs: Outputs, tell: Tell, ranks: Ranks) -> None:
+    def __init__(self, config: LoopConfig, outputs: Outputs, tell: Tell, processes: Processes) -> None:
         self.config = config
         self.outputs = outputs
         self.tell = tell
-        self.ranks = ranks
+        self.processes = processes
 
     def train(
         self,
@@ -89,10 +89,10 @@ class Runs:
         """
         place = None if self.outputs.home else run.path
         resume = Resume(place, run.lineage.identity, self.config.checkpoint_every, fresh=not self.config.resume)
-        pace = Pace(self.tell if self.ranks.first else None, run.path.name, run.recipe.epochs)
+        pace = Pace(self.tell if self.processes.first else None, run.path.name, run.recipe.epochs)
         setup = Setup(run.spec, run.dataset, run.recipe, run.seed, only, run.teacher, traced)
-        training = Training(network, setup, masking=masking, resume=resume, ranks=self.ranks, pace=pace)
-        logs = Logs(self.config.log_dir if self.ranks.first else None, run.path.stem, training.epoch)
+        training = Training(network, setup, masking=masking, resume=resume, processes=self.processes, pace=pace)
+        logs = Logs(self.config.log_dir if self.processes.first else None, run.path.stem, training.epoch)
         try:
             for entry in training.run():
                 logs.write(entry)
@@ -104,17 +104,17 @@ class Runs:
 
     def evaluate(self, network: nn.Module, run: TrainingRun) -> Json:
         """The network's metrics on the run's data."""
-        return evaluate(Forward(network, run.spec), run.dataset, run.recipe.batch_size, self.ranks)
+        return evaluate(Forward(network, run.spec), run.dataset, run.recipe.batch_size, self.processes)
 
     def finish(self, training: Training) -> None:
         """Remove the saved state: the result is written."""
-        if self.ranks.first:
+        if self.processes.first:
             training.resume.remove()
-        self.ranks.any(False)  # the other processes wait until the state is removed
+        self.processes.any(False)  # the other processes wait until the state is removed
 
     def _lost(self, error: Diverged, training: Training, run: TrainingRun) -> ApcliError:
         """Save the last good weights in a separate file, and name it in the error."""
-        if error.good is None or self.outputs.home or not self.ranks.first:
+        if error.good is None or self.outputs.home or not self.processes.first:
             return error
         kept = run.path.with_name(f"{run.path.name.split('.safetensors')[0]}.last-good.safetensors")
         last = training.history[-1]

@@ -11,29 +11,29 @@ from apcli.data.batches import feed
 from apcli.data.datasets import Dataset, Samples
 from apcli.probes.batch_size import images_at_once
 from apcli.training.forward import Forward
-from apcli.training.processes import Ranks
+from apcli.training.processes import Processes
 
 SplitMetrics = dict[str, float | None]  # loss: mean cross-entropy in nats; accuracy, top5: percent
 _SHARE = 4  # training batches at a time: evaluation keeps no gradients, so memory usually allows it
 
 
 def evaluate(
-    forward: Forward, dataset: Dataset, batch_size: int, ranks: Ranks | None = None
+    forward: Forward, dataset: Dataset, batch_size: int, processes: Processes | None = None
 ) -> dict[str, SplitMetrics]:
     """Loss and accuracy on every whole split, in evaluation mode, without augmentation."""
     forward.network.eval()
     size = images_at_once(forward, forward.spec.input_size, forward.device, _SHARE * batch_size)
-    return {name: _evaluate(forward, split, size, ranks or Ranks()) for name, split in dataset.splits.items()}
+    return {name: _evaluate(forward, split, size, processes or Processes()) for name, split in dataset.splits.items()}
 
 
 @torch.no_grad()
-def _evaluate(forward: Forward, split: Samples, batch_size: int, ranks: Ranks) -> SplitMetrics:
+def _evaluate(forward: Forward, split: Samples, batch_size: int, processes: Processes) -> SplitMetrics:
     tally = Tally(forward.spec.num_classes, forward.device)
     spec = forward.spec
-    mine = torch.arange(ranks.rank, len(split), ranks.size)
+    mine = torch.arange(processes.rank, len(split), processes.size)
     for images, labels in feed(split, mine.split(batch_size), **spec.scaling):
         tally.add(forward(images), labels)
-    return tally.metrics(ranks)
+    return tally.metrics(processes)
 
 
 def in_percent(metrics: Mapping[str, Any]) -> str:
@@ -58,9 +58,9 @@ class Tally:
         count = torch.full_like(loss, len(labels))
         self.sums += torch.stack([loss, top[:, 0].sum(), top.sum(), count]).double()
 
-    def metrics(self, ranks: Ranks) -> SplitMetrics:
+    def metrics(self, processes: Processes) -> SplitMetrics:
         """Means over all processes' samples; None for a loss that is not finite and for top-5 of under five classes."""
-        *sums, count = ranks.sum_(self.sums.clone()).tolist()
+        *sums, count = processes.sum_(self.sums.clone()).tolist()
         loss, correct, among_five = (number / count for number in sums)
         return {
             "loss": loss if abs(loss) < float("inf") else None,

@@ -31,7 +31,7 @@ from apcli.training.optim.losses import loss_of, mixing_of
 from apcli.training.optim.optimisers import load_, optimiser_of
 from apcli.training.optim.parameters import learn_, learns_in_part, parameters_of, training_mode_
 from apcli.training.optim.rates import Rates
-from apcli.training.processes import Ranks
+from apcli.training.processes import Processes
 from apcli.training.recalibration import settle_
 from apcli.training.recipe import Recipe
 from apcli.training.resume import Resume
@@ -94,13 +94,13 @@ class Training:
         *,
         masking: Masking | None = None,
         resume: Resume | None = None,
-        ranks: Ranks | None = None,
+        processes: Processes | None = None,
         pace: Pace | None = None,
     ) -> None:
         spec, dataset, recipe, teacher = setup.spec, setup.dataset, setup.recipe, setup.teacher
         self.network, self.spec, self.dataset, self.recipe, self.seed = network, spec, dataset, recipe, setup.seed
         self.masking = masking or Masking({}, {})
-        self.ranks = ranks or Ranks()
+        self.processes = processes or Processes()
         self.history: list[Json] = []
         self.snapshots: dict[int, dict[str, Tensor]] = {}
         self._frozen, self._traced = setup.only is not None, setup.traced
@@ -115,7 +115,7 @@ class Training:
         self.evaluated = Forward(self._average.network if self._average else network, spec)
         self._mix = mixing_of(recipe, spec.num_classes)
         self._parameters = [p for p in network.parameters() if p.requires_grad]
-        whole_step = self._forward.device.type == "cuda" and self.ranks.size == 1
+        whole_step = self._forward.device.type == "cuda" and self.processes.size == 1
         self._optimiser, self._captures = optimiser_of(network, recipe, captured=whole_step)
         if self._forward.device.type == "cuda" and recipe.cuda_graph and not self._captures:
             why = (recipe.obstacle or f"--opt {recipe.opt.name}") if whole_step else "training by several processes"
@@ -140,7 +140,7 @@ class Training:
             Diverged: the loss is no longer finite.
         """
         learn = Captured(self._step, enabled=self._captures and self.recipe.cuda_graph)  # frees its memory after
-        with held_back() as interrupts, self.resume.kept(self.save, alone=self.ranks.size == 1):
+        with held_back() as interrupts, self.resume.kept(self.save, alone=self.processes.size == 1):
             while self.epoch < self.recipe.epochs and not self._is_stale():
                 if not self._run_epoch(learn, interrupts):
                     return
@@ -156,15 +156,15 @@ class Training:
         recipe, train = self.recipe, self.dataset.train
         training_mode_(self.network, frozen=self._frozen)
         order = order_of(len(train), self.seed, self.epoch).split(recipe.batch_size)[self._done :]
-        mine = [self.ranks.part(batch) for batch in order]
+        mine = [self.processes.part(batch) for batch in order]
         fed = feed(train, mine, augment=recipe.augment, draws=self._draws(), **self.spec.scaling)
         for batch, (pixels, labels) in zip(order, fed, strict=True):
             step = self._steps
             self.masking.before_step()
             self._rates.before_step(step)
-            torch.manual_seed(seed_of("step", self.seed, step, self.ranks.rank))  # of dropout and mixing
+            torch.manual_seed(seed_of("step", self.seed, step, self.processes.rank))  # of dropout and mixing
             images, targets = (pixels, labels) if self._mix is None else self._mix(pixels, labels)
-            self._share = self.ranks.share(batch)
+            self._share = self.processes.share(batch)
             learn(images, targets, labels)
             self._rates.after_step()
             self._done += 1
@@ -215,7 +215,7 @@ class Training:
     def _check_finite(self) -> None:
         first, steps = self._lost_at.tolist()
         back = steps - first if first >= 0 else 0
-        if self.ranks.any(back > 0):
+        if self.processes.any(back > 0):
             self._diverged(self._steps - max(back, 1))
 
     def _diverged(self, step: int) -> NoReturn:
@@ -228,16 +228,16 @@ class Training:
 
     def _close_epoch(self) -> Json:
         """Evaluate the network and complete the epoch's entry of the history."""
-        running = self._tally.metrics(self.ranks)
+        running = self._tally.metrics(self.processes)
         if running["loss"] is None:
             self._diverged(self._steps - 1)
         epoch = self.epoch + 1
         entry: dict[str, Any] = {"epoch": epoch, "lr": self._rates.now, "running": running}
         if self._average is not None and not self._frozen:
             settle_(self.evaluated, self.dataset, self.recipe.batch_size, self.seed)
-        self.ranks.same_(self.evaluated.network)
+        self.processes.same_(self.evaluated.network)
         if epoch % self.recipe.eval_every == 0 or epoch == self.recipe.epochs:
-            entry |= evaluate(self.evaluated, self.dataset, self.recipe.batch_size, self.ranks)
+            entry |= evaluate(self.evaluated, self.dataset, self.recipe.batch_size, self.processes)
         loss = (entry.get("validation") or entry.get("train") or {}).get("loss")
         self._rates.after_epoch(loss)
         self.history.append(entry)
@@ -283,7 +283,7 @@ class Training:
 
     def _is_stopped(self, interrupts: Interrupts) -> bool:
         """Whether this or another training process is asked to end; if so, save the state."""
-        if not self.ranks.any_before(interrupts.received is not None):
+        if not self.processes.any_before(interrupts.received is not None):
             return False
         interrupts.received = interrupts.received or signal.SIGTERM
         self._pace.say("saving the state to resume from")
@@ -298,8 +298,8 @@ class Training:
             ApcliError: the system refuses to write.
         """
         self._check_finite()
-        sums = self.ranks.sum_(self._tally.sums.clone())
-        if not self.ranks.first:
+        sums = self.processes.sum_(self._tally.sums.clone())
+        if not self.processes.first:
             return
         state = {name: part.state_dict() for name, part in self._parts().items()}
         loss, epoch, weights = self._best
@@ -322,7 +322,7 @@ class Training:
             else:
                 part.load_state_dict(state[name])
         self._done, self._good, self.snapshots = state["done"], state["good"], state["snapshots"]
-        if self.ranks.first:  # its sums include the other processes'
+        if self.processes.first:  # its sums include the other processes'
             self._tally.sums.copy_(state["tally"])
         self.history = json.loads(state["history"])
         loss, epoch, weights = state["best"]
@@ -344,8 +344,8 @@ class Training:
         """A generator for each step's augmentations."""
         generator = Generator(self.dataset.device)
         for step in count(self._steps):
-            yield generator.manual_seed(seed_of("augment", self.seed, step, self.ranks.rank))
+            yield generator.manual_seed(seed_of("augment", self.seed, step, self.processes.rank))
 
     def _through(self, network: nn.Module) -> Callable[[Tensor], Any]:
         compiled: Any = torch.compile(network) if self.recipe.compile else network
-        return self.ranks.together(compiled, partial(learns_in_part, network, self.spec.input_size))
+        return self.processes.together(compiled, partial(learns_in_part, network, self.spec.input_size))

@@ -22,10 +22,10 @@ from apcli.training.optim.parameters import main_head
 _PATIENCE = timedelta(seconds=5)
 
 
-class Ranks:
-    """This process's rank among those that train together.
+class Processes:
+    """The processes that train one network together; ``rank`` is this one's number among them.
 
-    Each step's batch is divided among them, so ``--batch-size`` is the step's, however many there are. Losses are
+    Each step's batch is divided among the processes, so ``--batch-size`` is the step's, however many there are. Losses are
     summed over all processes and gradients averaged over the batch, even if its parts differ in size. Batch norm sees
     each process's own part; the first process's statistics are kept. Only the first process writes files and logs.
     """
@@ -109,14 +109,14 @@ class _MainHead(nn.Module):
 
 
 @contextmanager
-def joined(device: str) -> Iterator[Ranks]:
+def joined(device: str) -> Iterator[Processes]:
     """Connect this process to the others that ``torchrun`` started, for as long as the context lasts.
 
     Args:
         device: the value of ``--device``.
     """
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
-        yield Ranks()
+        yield Processes()
         return
     on_cuda = device_of(device).type == "cuda"
     store, rank, size = next(rendezvous("env://"))
@@ -125,7 +125,7 @@ def joined(device: str) -> Iterator[Ranks]:
     try:
         flags = dist.new_group(backend="gloo")
         assert isinstance(flags, dist.ProcessGroup)
-        yield Ranks(rank, size, flags)
+        yield Processes(rank, size, flags)
         dist.barrier(flags)  # a process that leaves early would cut the others' connections
     except UsageError as error:
         error.everywhere = _is_said_by_first(store, rank, size, str(error))

@@ -7,13 +7,13 @@ import torch
 import torch.distributed as dist
 from torch import nn
 
-from apcli.training.processes import Ranks
+from apcli.training.processes import Processes
 
 
 @pytest.fixture
 def two():
     dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
-    yield Ranks(0, 2, dist.new_group(backend="gloo"))
+    yield Processes(0, 2, dist.new_group(backend="gloo"))
     dist.destroy_process_group()
 
 
@@ -21,7 +21,7 @@ def test_a_flag_is_known_at_once_or_without_waiting_at_the_next_call(two):
     said = [False, True, False, False]
     assert [two.any(flag) for flag in said] == said
     assert [two.any_before(flag) for flag in said] == [False, False, True, False]
-    assert [Ranks().any_before(flag) for flag in said] == said
+    assert [Processes().any_before(flag) for flag in said] == said
 
 
 def test_shared_gradients_of_kernels_of_one_pixel_do_not_warn_of_their_strides(two):
