@@ -158,7 +158,7 @@ class TensorsOf:
         return [("others", name, 0) for name in own] if is_vector_norm or isinstance(module, known) else []
 
     def problem(self, module: nn.Module) -> str:
-        """The reason why a module's tensors cannot be cut; empty if they can."""
+        """The reason why a module's tensors cannot lose channels; empty if they can."""
         if module not in self.names:
             return ""
         weighs = isinstance(module, nn.Linear | nn.modules.conv._ConvNd)

@@ -25,9 +25,9 @@ _PATIENCE = timedelta(seconds=5)
 class Processes:
     """The processes that train one network together; ``rank`` is this one's number among them.
 
-    Each step's batch is divided among the processes, so ``--batch-size`` is the step's, however many there are. Losses are
-    summed over all processes and gradients averaged over the batch, even if its parts differ in size. Batch norm sees
-    each process's own part; the first process's statistics are kept. Only the first process writes files and logs.
+    Each step's batch is divided among the processes, so ``--batch-size`` is the step's, however many there are. Losses
+    are summed over all processes and gradients averaged over the batch, even if its parts differ in size. Batch norm
+    sees each process's own part; the first process's statistics are kept. Only the first process writes files and logs.
     """
 
     def __init__(self, rank: int = 0, size: int = 1, flags: dist.ProcessGroup | None = None) -> None:

@@ -13,8 +13,8 @@ import numpy as np
 from torch import nn
 
 from apcli.allocations.units import Unit
-from apcli.channels.cut_check import CutCheck, Cuts, Removed, cuts_of, kept_of
 from apcli.channels.groups import ChannelGroup
+from apcli.channels.removal_check import Gone, RemovalCheck, Removed, gone_of, kept_of
 from apcli.checkpoints.checkpoint import Checkpoint
 from apcli.checkpoints.files.entries import Derived, Entry
 from apcli.checkpoints.files.kept_channels import KeptIndices, narrowed
@@ -71,7 +71,7 @@ class FilterPruner:
         batches: Batches | None,
     ) -> None:
         self.source = source
-        self.check = CutCheck(network, spec.input_size)
+        self.check = RemovalCheck(network, spec.input_size)
         draws = np.random.default_rng(0)
         halves = {g.name: np.sort(draws.permutation(g.size)[: g.size // 2]) for g in candidates.groups}
         self.candidates = replace(candidates, groups=tuple(self._agreeing(candidates.groups, halves)))
@@ -104,10 +104,10 @@ class FilterPruner:
                 break
             groups = left
         self._tell_unread([scores[group.name] for group in groups], removed, sum(counts.values()))
-        cuts = cuts_of(groups, removed)
+        gone = gone_of(groups, removed)
         entries, kept = dict(self.source.entries), {**self.source.lineage.kept}
-        for name, cut in cuts.items():
-            stay = kept_of(self.source.entries[name].shape, cut)
+        for name, dims in gone.items():
+            stay = kept_of(self.source.entries[name].shape, dims)
             entries[name] = _without(self.source.entries[name], stay, compact)
             if compact:
                 for dim, indices in stay.items():
@@ -118,13 +118,13 @@ class FilterPruner:
                 "%s: no channel is removed: in every group the requested share rounds to none, or --min-keep keeps all",
                 self.source.label,
             )
-        return FilterResult(entries, self._pruned(groups, cuts, amounts.asked), kept or None, channels)
+        return FilterResult(entries, self._pruned(groups, gone, amounts.asked), kept or None, channels)
 
     def _pruned(
-        self, groups: Sequence[ChannelGroup], cuts: Mapping[str, Cuts], share_of: Mapping[str, float]
+        self, groups: Sequence[ChannelGroup], gone: Mapping[str, Gone], share_of: Mapping[str, float]
     ) -> dict[str, float | None]:
         asked: dict[str, set[float]] = {
-            name: set() for name, entry in self.source.entries.items() if name in cuts and len(entry.shape) > 1
+            name: set() for name, entry in self.source.entries.items() if name in gone and len(entry.shape) > 1
         }
         for group in groups:
             for part in group.parts:

@@ -1,4 +1,4 @@
-"""Check a cut numerically: a network with channels set to zero, and one without them, must compute the same."""
+"""Check a removal of channels numerically: a network with zeros in their place must compute the same as one without."""
 
 import math
 import zlib
@@ -20,7 +20,7 @@ from apcli.models.copies import copy_of, emptied, holds_numbers
 from apcli.probes.undisturbed import logits_of
 
 Removed = Mapping[str, np.ndarray]  # by group, the channels to remove
-Cuts = Mapping[int, np.ndarray]  # by dimension of a tensor, the indices to remove
+Gone = Mapping[int, np.ndarray]  # by dimension of a tensor, the indices to remove
 
 # Errors that networks raise on shapes that do not fit together, and on numbers of an unexpected type.
 _MISFITS = (RuntimeError, ValueError, TypeError, IndexError, AssertionError, ApcliError)
@@ -28,7 +28,7 @@ _TOLERANCES = {torch.float64: 1e-9, torch.float32: 1e-3}  # of the largest logit
 _DRAWN = 1 << 18  # random numbers for a larger tensor, whose rows are windows on them
 
 
-def cuts_of(groups: Iterable[ChannelGroup], removed: Removed) -> dict[str, dict[int, np.ndarray]]:
+def gone_of(groups: Iterable[ChannelGroup], removed: Removed) -> dict[str, dict[int, np.ndarray]]:
     """The positions of the removed channels by tensor and dimension, for every part of the groups, even if empty."""
     positions_of: dict[str, dict[int, list[np.ndarray]]] = defaultdict(lambda: defaultdict(list))
     for group in groups:
@@ -40,12 +40,12 @@ def cuts_of(groups: Iterable[ChannelGroup], removed: Removed) -> dict[str, dict[
     }
 
 
-def kept_of(shape: Sequence[int], cuts: Cuts) -> dict[int, np.ndarray]:
+def kept_of(shape: Sequence[int], gone: Gone) -> dict[int, np.ndarray]:
     """The indices to keep, ascending, along each dimension that loses some."""
-    return {dim: np.setdiff1d(np.arange(shape[dim]), gone) for dim, gone in cuts.items() if len(gone)}
+    return {dim: np.setdiff1d(np.arange(shape[dim]), indices) for dim, indices in gone.items() if len(indices)}
 
 
-class CutCheck:
+class RemovalCheck:
     """A copy of a network with random weights, which reveal every difference; initial zeros and ones would hide some.
 
     Weights are drawn again for each operation that uses them, so that only one is in memory at a time.
@@ -82,7 +82,7 @@ class CutCheck:
             ) from error
 
     def failing(self, groups: Sequence[ChannelGroup], removed: Removed) -> list[ChannelGroup]:
-        """The groups to leave uncut, so that removing channels from all others changes no more than rounding does."""
+        """The groups to leave whole, so that removing channels from all others changes no more than rounding does."""
         good = self._agreeing([], list(groups), removed)
         return [group for group in groups if group not in good]
 
@@ -96,15 +96,15 @@ class CutCheck:
         return self._agreeing(self._agreeing(good, groups[:half], removed), groups[half:], removed)
 
     def _agree(self, groups: Sequence[ChannelGroup], removed: Removed) -> bool:
-        cuts = cuts_of(groups, removed)
-        stay = {name: kept_of(self.shapes[name], cut) for name, cut in cuts.items()}
+        gone = gone_of(groups, removed)
+        stay = {name: kept_of(self.shapes[name], dims) for name, dims in gone.items()}
         # The second network shares the tensors; only those that shrink are replaced.
         shared = {id(tensor): tensor for tensor in (*self.model.parameters(), *self.model.buffers())}
         compact = copy_of(self.model, shared)
         try:
             fit_(compact, {name: _narrowed(self.shapes[name], dims) for name, dims in stay.items()})
             actual = self._logits(compact, {name: partial(_compacted, stay=dims) for name, dims in stay.items()})
-            expected = self._logits(self.model, {name: partial(_masked, cuts=cut) for name, cut in cuts.items()})
+            expected = self._logits(self.model, {name: partial(_masked, gone=dims) for name, dims in gone.items()})
         except torch.OutOfMemoryError:
             raise
         except _MISFITS:
@@ -163,12 +163,12 @@ def _drawn(name: str, shape: Sequence[int]) -> Tensor:
     return (run * (2 / max(1, row if len(shape) > 1 else 2)) ** 0.5).as_strided(shape, (step, *inner))
 
 
-def _masked(tensor: Tensor, cuts: Cuts) -> Tensor:
+def _masked(tensor: Tensor, gone: Gone) -> Tensor:
     """A copy with zeros at the removed indices. Vectors (biases, norms) stay: no layer reads the channel any more."""
     tensor = tensor.clone(memory_format=torch.contiguous_format)
     if tensor.dim() > 1:
-        for dim, gone in cuts.items():
-            tensor.index_fill_(dim, torch.from_numpy(gone).to(tensor.device), 0)
+        for dim, indices in gone.items():
+            tensor.index_fill_(dim, torch.from_numpy(indices).to(tensor.device), 0)
     return tensor
 
 
