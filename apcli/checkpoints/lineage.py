@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 from apcli import __version__
 from apcli.checkpoints.files.headers import KEY
 from apcli.checkpoints.network_layers import NetworkLayers
-from apcli.checkpoints.promises import Json, Link, Promise, is_count, is_number, others
+from apcli.checkpoints.promises import Json, Link, Promise, Settings, SplitMetrics, is_count, is_number, others
 from apcli.errors import ApcliError
 
 VERSION = 1
@@ -22,7 +22,7 @@ _IDENTITY = ("stage", "settings", "model", "data", "seed", "parent")
 # What files of an earlier apcli do not have.
 _LATER: dict[str, Any] = {"apcli": None, "classes": None, "layers": None, "kept": {}, "storage": {}}
 
-MetricsBySplit = Json  # by split, an object of numbers; null where a split or a number is not known
+MetricsBySplit = Mapping[str, SplitMetrics | None]  # by split; None where a split is not known
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Lineage:
         seed: of the training.
         layers: the weights of the network's layers; None: the network has not been built.
         dense: the dense ancestor.
-        settings: one object per stage that led here, in order, each with its ``stage``.
+        settings: of the stages that led here, in order.
         history: one object per epoch of this stage.
         metrics: the final ones.
         dense_metrics: the dense ancestor's, on the same data.
@@ -59,7 +59,7 @@ class Lineage:
     seed: int | None = None
     layers: NetworkLayers | None = None
     dense: Link | None = None
-    settings: tuple[Json, ...] = ()
+    settings: tuple[Settings, ...] = ()
     history: tuple[Json, ...] = ()
     metrics: MetricsBySplit = field(default_factory=dict)
     dense_metrics: MetricsBySplit = field(default_factory=dict)
@@ -92,9 +92,9 @@ class Lineage:
         return None if self.model is None else self.model.get("last")
 
     @property
-    def last_settings(self) -> Json:
+    def last_settings(self) -> Settings:
         """The settings of the stage that made the file."""
-        return self.settings[-1] if self.settings else {}
+        return self.settings[-1] if self.settings else Settings()
 
     @property
     def identity(self) -> Json:
@@ -110,8 +110,8 @@ class Lineage:
         measured = {key: value for key, value in wanted.to_json().items() if key in ("history", "metrics") and value}
         return _agrees(self.to_json(), {**wanted.identity, **measured})
 
-    def then(self, stage: str, settings: Json, **changes: Any) -> "Lineage":
-        """The lineage of a file that ``stage`` made with ``settings`` from the file of this lineage.
+    def then(self, stage: str, options: Json, **changes: Any) -> "Lineage":
+        """The lineage of a file that ``stage`` made with ``options`` from the file of this lineage.
 
         What ``changes`` (fields) does not name is inherited; history, metrics and storage never are, because they
         belong to other weights.
@@ -124,7 +124,7 @@ class Lineage:
             seed=self.seed,
             layers=self.layers,
             dense=self.dense,
-            settings=(*self.settings, {"stage": stage, **settings}),
+            settings=(*self.settings, Settings(stage, options)),
             pruned=self.pruned,
             kept=self.kept,
         )
@@ -146,7 +146,7 @@ class Lineage:
             "seed": self.seed,
             "layers": None if self.layers is None else self.layers.to_json(),
             "dense": None if self.dense is None else self.dense.to_json(),
-            "settings": list(self.settings),
+            "settings": [settings.to_json() for settings in self.settings],
             "history": list(self.history),
             "metrics": self.metrics,
             "dense_metrics": self.dense_metrics,
@@ -261,17 +261,17 @@ def _is_named(value: object) -> bool:
     return value is None or (isinstance(value, dict) and isinstance(value.get("name"), str))
 
 
-def _list_of(fits: Callable[[Any], bool]) -> Callable[[Any], tuple[Any, ...]]:
+def _list_of(read_one: Callable[[Any], Any]) -> Callable[[Any], tuple[Any, ...]]:
     def read(value: object) -> tuple[Any, ...]:
-        if not isinstance(value, list) or not all(map(fits, value)):
-            raise ValueError(f"{value!r:.60} is no list of what was expected")
-        return tuple(value)
+        if not isinstance(value, list):
+            raise ValueError(f"{value!r:.60} is no list")
+        return tuple(map(read_one, value))
 
     return read
 
 
 def _classes(value: object) -> tuple[str, ...]:
-    names = _list_of(lambda name: isinstance(name, str))([] if value is None else value)
+    names = _list_of(_checked(lambda name: isinstance(name, str)))([] if value is None else value)
     if len(set(names)) < len(names):
         raise ValueError("a class is named twice")
     return names
@@ -297,8 +297,8 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "seed": _checked(lambda value: value is None or (is_count(value) and value < 2**32)),
     "layers": _optional(NetworkLayers.from_json),
     "dense": _optional(Link.from_json),
-    "settings": _list_of(lambda stage: isinstance(stage, dict)),
-    "history": _list_of(_is_epoch),
+    "settings": _list_of(Settings.from_json),
+    "history": _list_of(_checked(_is_epoch)),
     "metrics": _checked(_is_metrics),
     "dense_metrics": _checked(_is_metrics),
     "pruned": _pruned,

@@ -1,10 +1,15 @@
-"""Parts of a lineage: the promise of a pruned tensor's zeros, and the link to another file (standard library only)."""
+"""Parts of a lineage (standard library only).
+
+They are a pruned tensor's promise, the link to another file, and the settings of a stage.
+"""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 Json = Mapping[str, Any]  # a JSON object, by member
+# Of one split: loss in nats, accuracy and perhaps top5 in percent; None: not known.
+SplitMetrics = Mapping[str, float | None]
 
 
 @dataclass(frozen=True)
@@ -92,6 +97,35 @@ class Link:
         ):
             raise ValueError(f"{given!r:.60} is no link: expected a path and a sha256")
         return cls(path, given["sha256"], others(given, {"path", "sha256"}))
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How one stage was run.
+
+    Attributes:
+        stage: the command; None: not known.
+        options: by keyword, with every default filled in. They are compared and shown as they are, whatever a stage or
+            a method of a later apcli adds to them.
+    """
+
+    stage: str | None = None
+    options: Json = field(default_factory=dict)
+
+    def to_json(self) -> Json:
+        """Plain JSON values; ``from_json`` reads them back."""
+        return self.options if self.stage is None else {"stage": self.stage, **self.options}
+
+    @classmethod
+    def from_json(cls, given: object) -> "Settings":
+        """Read what ``to_json`` wrote, from a file that anyone may have made.
+
+        Raises:
+            ValueError: they are no settings.
+        """
+        if not isinstance(given, dict) or not isinstance(given.get("stage"), str | None):
+            raise ValueError(f"{given!r:.60} are no settings: expected an object with a stage")
+        return cls(given.get("stage"), others(given, {"stage"}))
 
 
 def others(given: Json, known: Collection[str]) -> Json:

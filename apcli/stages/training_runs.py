@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from apcli.checkpoints.checkpoint import Checkpoint
 from apcli.checkpoints.lineage import Lineage
-from apcli.checkpoints.promises import Json, Promise
+from apcli.checkpoints.promises import Promise, SplitMetrics
 from apcli.checkpoints.reading import find, read
 from apcli.checkpoints.state_dicts import entries_of
 from apcli.checkpoints.writing import write
@@ -102,7 +102,7 @@ class Runs:
             logs.close()
         return training
 
-    def evaluate(self, network: nn.Module, run: TrainingRun) -> Json:
+    def evaluate(self, network: nn.Module, run: TrainingRun) -> dict[str, SplitMetrics]:
         """The network's metrics on the run's data."""
         return evaluate(Forward(network, run.spec), run.dataset, run.recipe.batch_size, self.processes)
 

@@ -7,13 +7,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from apcli.checkpoints.promises import SplitMetrics
 from apcli.data.batches import feed
 from apcli.data.datasets import Dataset, Samples
 from apcli.probes.batch_size import images_at_once
 from apcli.training.forward import Forward
 from apcli.training.processes import Processes
 
-SplitMetrics = dict[str, float | None]  # loss: mean cross-entropy in nats; accuracy, top5: percent
 _SHARE = 4  # training batches at a time: evaluation keeps no gradients, so memory usually allows it
 
 

@@ -15,7 +15,7 @@ from apcli import __version__
 from apcli.checkpoints import reading, verification
 from apcli.checkpoints.lineage import VERSION, Lineage
 from apcli.checkpoints.network_layers import KINDS, LayerWeight, NetworkLayers
-from apcli.checkpoints.promises import Link, Promise
+from apcli.checkpoints.promises import Link, Promise, Settings
 from apcli.configs.divergence import DivergenceConfig
 from apcli.configs.prune import PruneConfig
 from apcli.errors import ApcliError
@@ -51,7 +51,7 @@ def end_of(use: Callable[[], object]) -> str:
 
 def test_a_first_stage_knows_nothing_of_others():
     made = Lineage.EMPTY.then("train", {"epochs": 3})
-    assert made.settings == ({"stage": "train", "epochs": 3},)
+    assert made.settings == (Settings("train", {"epochs": 3}),)
     assert (made.model, made.data, made.seed, made.parent, made.dense) == (None, None, None, None, None)
     assert (made.history, made.metrics, made.pruned) == ((), {}, {})
     assert made.is_known
@@ -61,8 +61,8 @@ def test_a_first_stage_knows_nothing_of_others():
 def test_later_stages_inherit_what_stays_true():
     pruned = trained().then("prune", {"method": "lowest"}, parent=BASE, dense=BASE, pruned={"a": LOWEST})
     tuned = pruned.then("finetune", {"epochs": 2}, parent=replace(BASE, path="p"))
-    assert [step["stage"] for step in tuned.settings] == ["train", "prune", "finetune"]
-    assert tuned.last_settings == {"stage": "finetune", "epochs": 2}
+    assert [step.stage for step in tuned.settings] == ["train", "prune", "finetune"]
+    assert tuned.last_settings == Settings("finetune", {"epochs": 2})
     assert (tuned.model_name, tuned.data_name, tuned.last_layer) == ("fc5", "digits", None)
     assert (tuned.seed, tuned.dense, tuned.pruned) == (4, BASE, {"a": LOWEST})
     assert tuned.parent == Link("p", "0" * 64)
@@ -79,7 +79,7 @@ def test_written_and_read_it_is_the_same():
     made = trained().then("prune", {"sparsity": 0.1, "layers": "all", "rename": ("a", "b")}, parent=BASE)
     text = made.to_text()
     assert Lineage.from_text(text, "f") == made
-    assert made.last_settings["rename"] == ["a", "b"]  # as it will be read back
+    assert made.last_settings.options["rename"] == ["a", "b"]  # as it will be read back
     assert "\n" not in text
 
 
@@ -186,7 +186,7 @@ lineages = st.builds(
     seed=st.none() | st.integers(0, 2**32 - 1),
     layers=st.none() | layers,
     dense=links,
-    settings=st.lists(objects, max_size=3).map(tuple),
+    settings=st.lists(st.builds(Settings, st.none() | names, objects), max_size=3).map(tuple),
     history=st.lists(st.fixed_dictionaries({"epoch": counts}, optional={"test": scores}), max_size=3).map(tuple),
     metrics=metrics,
     dense_metrics=metrics,
@@ -275,6 +275,7 @@ def test_every_key_is_there_or_the_lineage_is_refused(key):
         pytest.param(spoilt("history", [1]), id="history of numbers"),
         pytest.param(spoilt("history", [{"loss": 1}]), id="history without epochs"),
         pytest.param(spoilt("settings", ["train"]), id="settings of words"),
+        pytest.param(spoilt("settings", [{"stage": 3}]), id="settings of a number"),
         pytest.param(spoilt("metrics", {"test": 3}), id="metrics of numbers"),
         pytest.param(spoilt("metrics", {"test": {"loss": "low", "accuracy": 3}}), id="loss no number"),
         pytest.param(spoilt("dense_metrics", {"test": {"loss": 1}}), id="metrics without accuracy"),

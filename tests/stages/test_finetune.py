@@ -156,9 +156,9 @@ def test_without_an_epoch_there_is_one_accuracy(pruned, caplog):
 def test_lineage(dense, pruned):
     path = run(pruned, loop={"epochs": 0}, seed=5)
     lineage, parent = read(path).lineage, read(pruned).lineage
-    assert [step["stage"] for step in lineage.settings] == ["train", "prune", "finetune"]
-    assert lineage.settings[-1]["seed"] == 5
-    assert (lineage.settings[-1]["update"], lineage.settings[-1]["trace"]) == ("all", "auto")
+    assert [step.stage for step in lineage.settings] == ["train", "prune", "finetune"]
+    assert lineage.settings[-1].options["seed"] == 5
+    assert (lineage.settings[-1].options["update"], lineage.settings[-1].options["trace"]) == ("all", "auto")
     assert lineage.pruned == parent.pruned
     assert lineage.parent == Link(pruned.name, read(pruned).sha256)
     assert lineage.dense.sha256 == read(dense).sha256
@@ -194,7 +194,7 @@ def test_recalibration_comes_after_the_first_measurement(tmp_path):
     statistics = ("running_mean", "running_var")
     assert moved - {name for name in moved if name.endswith("tracked")} == {n for n in before if n.endswith(statistics)}
     lineage = read(path).lineage
-    assert lineage.settings[-1]["recalibrate_bn"] is True
+    assert lineage.settings[-1].options["recalibrate_bn"] is True
     measured = {split: lineage.history[0][split] for split in ("train", "test")}
     assert (measured, lineage.metrics) == (scores(source), scores(path))
     assert lineage.metrics["train"]["loss"] < measured["train"]["loss"]

@@ -9,7 +9,7 @@ import pytest
 
 from apcli.checkpoints.files.entries import Entry
 from apcli.checkpoints.lineage import Lineage
-from apcli.checkpoints.promises import Link, Promise
+from apcli.checkpoints.promises import Link, Promise, Settings
 from apcli.checkpoints.reading import read
 from apcli.checkpoints.writing import write
 from apcli.errors import UsageError, VerificationError
@@ -83,8 +83,8 @@ def test_the_same_is_kept(tmp_path, caplog):
     [
         {"stage": "finetune"},
         {"settings": ()},
-        {"settings": ({"stage": "prune", "sparsity": 0.5}, {"stage": "prune", "sparsity": 0.5})},
-        {"settings": ({"stage": "prune", "sparsity": 0.6, "layers": ["a", "b"]},)},
+        {"settings": (Settings("prune", {"sparsity": 0.5}), Settings("prune", {"sparsity": 0.5}))},
+        {"settings": (Settings("prune", {"sparsity": 0.6, "layers": ["a", "b"]}),)},
         {"parent": Link("p", "0")},
         {"data": {"name": "digits"}},
         {"seed": 1},

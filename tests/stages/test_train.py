@@ -50,8 +50,9 @@ def test_the_file_is_the_network_that_its_lineage_describes(tmp_path):
     assert lineage.history[-1]["test"] == lineage.metrics["test"]
     assert lineage.history[-1]["train"] == lineage.metrics["train"]
     (settings,) = lineage.settings
-    assert settings == {
-        "stage": "train", "epochs": 2, "batch_size": BATCH, "opt": "sgd", "lr": 0.01, "momentum": 0.9,
+    assert settings.stage == "train"
+    assert settings.options == {
+        "epochs": 2, "batch_size": BATCH, "opt": "sgd", "lr": 0.01, "momentum": 0.9,
         "weight_decay": 1e-4, "decay": "all", "clip_grad": None, "sched": "linear", "warmup_epochs": 0.0,
         "augment": "crop:padding=1", "mixup": 0.0, "cutmix": 0.0, "label_smoothing": 0.0, "teacher": None,
         "distill": None, "temperature": None, "ema": None, "validation": 0.0, "patience": None, "eval_every": 1,
@@ -133,7 +134,7 @@ def test_a_convolutional_network(tmp_path):
     (path,) = run(tmp_path, "resnet20", loop={"batch_size": BATCH})
     model, spec = network(path)
     assert spec.input_size == (3, 8, 8)
-    assert read(path).lineage.settings[0]["lr"] == 0.1
+    assert read(path).lineage.settings[0].options["lr"] == 0.1
     assert read(path).lineage.metrics == evaluate(Forward(model, spec), DIGITS, BATCH)
 
 

@@ -78,7 +78,7 @@ def test_each_option_changes_the_weights_and_is_in_the_lineage(dense, tmp_path, 
     before, after = weights(dense), weights(path)
     assert not any(torch.equal(before[name], after[name]) for name in before if name.endswith("weight"))
     (settings,) = read(path).lineage.settings
-    assert settings[option] == CHANGES[option]
+    assert settings.options[option] == CHANGES[option]
 
 
 def test_every_field_is_an_option_of_both_commands_and_none_is_untested():
@@ -173,10 +173,10 @@ def test_a_teacher_pulls_the_network_towards_it(dense, pruned, tmp_path):
     theirs = logits(dense)
     distance = {path: kl_div(logits(path), theirs, reduction="sum", log_target=True) for path in (alone, taught)}
     assert distance[taught] < distance[alone]
-    settings = read(taught).lineage.settings[-1]
+    settings = read(taught).lineage.settings[-1].options
     assert (settings["teacher"], settings["distill"], settings["temperature"]) == (read(dense).sha256, 1.0, 4.0)
     from_scratch = trained(tmp_path / "scratch", teacher=str(dense))
-    assert read(from_scratch).lineage.settings[0]["teacher"] == read(dense).sha256
+    assert read(from_scratch).lineage.settings[0].options["teacher"] == read(dense).sha256
 
 
 def test_teachers_that_cannot_be(dense, tmp_path):

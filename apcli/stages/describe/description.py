@@ -222,8 +222,8 @@ def _lineage_lines(facts: Description) -> list[str]:
         lines.append(f"  data         {lineage.data['name']}, seed {lineage.seed}")
     for settings in lineage.settings:
         shown = ("epochs", "sparsity")  # even if they are 0; other settings are left out if they are off
-        said = {key: value for key, value in settings.items() if key != "stage" and (value or key in shown)}
-        lines.append(f"  {settings.get('stage', '?'):12} {', '.join(f'{key} {value}' for key, value in said.items())}")
+        said = [f"{key} {value}" for key, value in settings.options.items() if value or key in shown]
+        lines.append(f"  {settings.stage or '?':12} {', '.join(said)}")
     for split, scores in lineage.metrics.items():
         if scores:
             lines.append(f"  {split + ' split':12} accuracy {scores['accuracy']:.2f} %, loss {scores['loss']:.5f} nats")

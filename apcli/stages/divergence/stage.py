@@ -248,7 +248,7 @@ def _zeros(entry: Entry, layer: Layer) -> int:
 
 def _only_pruned_learnt(pruned: Checkpoint, tensors: Sequence[Tensors]) -> bool:
     """Whether a trace gives the whole network of each epoch: fine-tuning changed traced layers alone."""
-    how = pruned.lineage.last_settings
+    how = pruned.lineage.last_settings.options
     alone = how.get("update") == "pruned" or how.get("epochs") == 0
     return alone and set(pruned.lineage.pruned) <= {t.layer.tensor for t in tensors}
 

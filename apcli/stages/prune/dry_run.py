@@ -82,7 +82,7 @@ def dry_run(
     check_input(source)
     if only_repacks(source, config):
         path, lineage = repacked(source, config, outputs)
-        state, settings = outputs.state(path, lineage), lineage.last_settings
+        state, settings = outputs.state(path, lineage), lineage.last_settings.options
         yield Planned(source.label, outputs.label(path), state, settings, "weights", 0, ())
         return
     network = None

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from apcli.checkpoints.checkpoint import Checkpoint
 from apcli.checkpoints.lineage import Lineage
+from apcli.checkpoints.promises import others
 from apcli.checkpoints.reading import read
 from apcli.checkpoints.writing import write
 from apcli.configs.prune import PruneConfig
@@ -17,7 +18,7 @@ log = logging.getLogger("apcli")
 
 def only_repacks(source: Checkpoint, config: PruneConfig) -> bool:
     """Whether only another storage is requested: ``--sparsity 0`` without further options."""
-    packed = bool(source.lineage.storage) or bool(source.lineage.last_settings.get("storage"))
+    packed = bool(source.lineage.storage) or bool(source.lineage.last_settings.options.get("storage"))
     return config == PruneConfig(sparsity=(0.0,), storage=config.storage) and (packed or config.storage != "dense")
 
 
@@ -55,8 +56,9 @@ def _repacked(source: Checkpoint, storage: str, home: Path) -> Lineage:
     """The source's lineage for a file in folder ``home``, before its tensors are packed."""
     lineage = source.lineage if source.lineage.is_known else Lineage.EMPTY.then("prune", {"sparsity": 0.0})
     parent, dense = (link and source.moved(link, home) for link in (lineage.parent, lineage.dense))
-    settings = lineage.settings
-    if lineage.last_settings.get("stage") == "prune":  # as if the file had been stored this way at first
-        last = {key: value for key, value in lineage.last_settings.items() if key != "storage"}
-        settings = (*settings[:-1], last if storage == "dense" else {**last, "storage": storage})
+    settings, last = lineage.settings, lineage.last_settings
+    if last.stage == "prune":  # as if the file had been stored this way at first
+        options = others(last.options, {"storage"})
+        last = replace(last, options=options if storage == "dense" else {**options, "storage": storage})
+        settings = (*settings[:-1], last)
     return replace(lineage, parent=parent, dense=dense, settings=settings, storage={})

@@ -291,7 +291,8 @@ def test_a_trace_of_other_tensors_is_refused(tmp_path, tensor):
 def test_the_trace_of_another_run_is_refused(tmp_path):
     dense, path = tuned(tmp_path, {1: {"fc.weight": state(5)["fc.weight"]}})
     lineage = read(path).lineage
-    settings = (*lineage.settings[:-1], {**lineage.last_settings, "epochs": 3})
+    last = lineage.last_settings
+    settings = (*lineage.settings[:-1], replace(last, options={**last.options, "epochs": 3}))
     write(path, dict(read(path).entries), replace(lineage, settings=settings))
     with pytest.raises(VerificationError, match="is not the trace"):
         run(dense, path)

@@ -24,7 +24,7 @@ from apcli.allocations.budgets import Sparsity
 from apcli.allocations.scopes import by_rows
 from apcli.allocations.units import Context, Unit
 from apcli.checkpoints.lineage import Lineage
-from apcli.checkpoints.promises import Link, Promise
+from apcli.checkpoints.promises import Link, Promise, Settings
 from apcli.checkpoints.reading import read
 from apcli.checkpoints.writing import write
 from apcli.configs.prune import PruneConfig
@@ -202,7 +202,7 @@ def test_lineage_of_a_file_from_elsewhere(tmp_path):
     assert lineage.parent == lineage.dense == link
     assert lineage.stage == "prune"
     asked = {"method": "random", "scope": "layer", "layers": "conv,fc", "exclude": "fc", "sparsity": 0.3, "seed": 5}
-    assert lineage.settings == ({"stage": "prune", **asked},)
+    assert lineage.settings == (Settings("prune", asked),)
     assert lineage.pruned == {"conv.weight": Promise(50, 168, "random", "layer", seed=5, requested=0.3)}
     assert (lineage.history, lineage.metrics, lineage.model, lineage.data) == ((), {}, None, None)
 
@@ -214,7 +214,7 @@ def test_pruning_a_pruned_file_keeps_the_first_dense_ancestor(tmp_path):
     lineage = read(twice).lineage
     assert lineage.parent == Link("../../one/net.lowest-0.3.safetensors", read(once).sha256)
     assert lineage.dense == Link("../../net.safetensors", read(source).sha256)
-    assert [step["method"] for step in lineage.settings] == ["lowest", "highest"]
+    assert [step.options["method"] for step in lineage.settings] == ["lowest", "highest"]
     assert {name: p.method for name, p in lineage.pruned.items()} == {
         "fc.weight": "lowest",
         "conv.weight": "highest",
@@ -242,7 +242,7 @@ def test_what_the_dense_file_knows_is_handed_on_but_its_metrics(tmp_path):
     assert lineage.data == made.data
     assert lineage.metrics == {}
     assert lineage.pruned.keys() == {"fc.weight"}
-    assert lineage.pruned["fc.weight"].seed == lineage.settings[-1]["seed"] == 9  # its own, unless asked
+    assert lineage.pruned["fc.weight"].seed == lineage.settings[-1].options["seed"] == 9  # its own, unless asked
 
 
 @pytest.mark.parametrize("scope", SCOPE_SPECS)

@@ -97,7 +97,7 @@ def test_every_layer_loses_its_share_exactly(dense, tmp_path, method):
         lineage = read(path).lineage
         assert lineage.pruned.keys() == {f"{name}.weight" for name in LAYERS.split(",")}
         assert {p.method.partition(":")[0] for p in lineage.pruned.values()} == {method}
-        assert ("images" in lineage.settings[-1]) == ("data" in METHODS.row(method).needs)
+        assert ("images" in lineage.settings[-1].options) == ("data" in METHODS.row(method).needs)
         check_file(path, dense, same_values="reconstruction" not in METHODS.row(method).needs)
 
 

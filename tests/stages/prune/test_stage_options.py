@@ -81,7 +81,7 @@ def test_compression_is_exact_over_the_whole_model(source, ratio, scope):
     assert total == 1818
     slack = 0 if scope in ("global", "erk") else len(SHAPES) / 2  # each layer's count is a whole number
     assert abs(nonzero - round(total / ratio)) <= slack
-    assert read(path).lineage.settings[-1]["compression"] == ratio
+    assert read(path).lineage.settings[-1].options["compression"] == ratio
     assert path.name == f"net.lowest-{ratio:g}x.safetensors"
 
 
@@ -244,7 +244,7 @@ def test_rewinding_keeps_the_mask_and_takes_the_values(source, tmp_path, earlier
     assert (load_file(path)["fc1.bias"] == 3).all()
     promises = read(path).lineage.pruned
     assert {promises[f"{layer}.weight"].method for layer in ("conv", "fc1")} == {"lowest rewound"}
-    assert read(path).lineage.settings[-1]["rewind_to"] == read(initial).sha256
+    assert read(path).lineage.settings[-1].options["rewind_to"] == read(initial).sha256
 
 
 def test_rewinding_keeps_zeros_of_layers_that_are_not_chosen(source, tmp_path):
