@@ -70,7 +70,7 @@ checkpoints and records identify it by its file's SHA-256. It is called with
 * `divergence --dist`: `shift`, what two distributions differ by (`apcli.theory.distributions.shifts`); it returns a
   `Pair` (`apcli.theory.measures`).
 
-[examples/own_criterion.py](../examples/own_criterion.py) is a method in ten lines.
+[examples/own_criterion.py](../examples/own_criterion.py) is a criterion in ten lines.
 """
 
 RECORDS_INTRO = """

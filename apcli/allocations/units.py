@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Resource(StrEnum):
-    """What elements cost."""
+    """A resource that elements cost."""
 
     PARAMETERS = "parameters"
     MACS = "macs"

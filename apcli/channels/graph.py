@@ -27,7 +27,7 @@ class Index(NamedTuple):
 
 
 class Graph(Protocol):
-    """What is used of torch-pruning's dependency graph."""
+    """The parts of torch-pruning's dependency graph that are used here."""
 
     module2node: Mapping[nn.Module, "Node"]
 

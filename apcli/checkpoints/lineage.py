@@ -1,4 +1,4 @@
-"""Lineage: what a checkpoint says of itself in its header, as plain data (standard library only).
+"""The lineage in a checkpoint's header: its model, data, settings and promises, as plain data (standard library only).
 
 The lineage is one JSON object under the metadata key ``apcli``. It is data from a file and so not trusted:
 a name in it is looked up in a table, never imported or executed, and a path in it is only ever read.
@@ -27,7 +27,7 @@ MetricsBySplit = Mapping[str, SplitMetrics | None]  # by split; None where a spl
 
 @dataclass(frozen=True)
 class Lineage:
-    """How a checkpoint was made, and what it promises. ``Lineage.EMPTY`` is that of a file which does not say.
+    """The making of a checkpoint, and its promises. ``Lineage.EMPTY`` is that of a file without a lineage.
 
     Attributes:
         version: of this format.
@@ -99,8 +99,8 @@ class Lineage:
     @property
     def identity(self) -> Json:
         """The JSON members that identify the run: the same command on the same inputs gives the same."""
-        said = self.to_json()
-        return {key: said[key] for key in _IDENTITY}
+        members = self.to_json()
+        return {key: members[key] for key in _IDENTITY}
 
     def made_as(self, wanted: "Lineage") -> bool:
         """Whether this file is the result of the run that ``wanted`` describes, perhaps before it was measured.
@@ -158,7 +158,7 @@ class Lineage:
         }
 
     def to_text(self) -> str:
-        """The JSON text that stands in a header."""
+        """The JSON text for a header."""
         return json.dumps(self.to_json(), separators=(",", ":"), allow_nan=False)
 
     @classmethod
@@ -174,13 +174,13 @@ class Lineage:
         version = given["version"]
         if version > VERSION:
             raise ApcliError(f"{where} has a lineage of version {version}, this apcli reads {VERSION}: update apcli")
-        said: dict[str, Any] = {}
+        values: dict[str, Any] = {}
         for key, read in _READERS.items():
             try:
-                said[key] = read({**_LATER, **given}[key])
+                values[key] = read({**_LATER, **given}[key])
             except (KeyError, ValueError):
                 raise ApcliError(f"the lineage in {where} has no valid {key!r}: {remedy}") from None
-        return cls(version=version, **said, unknown=others(given, {"version", *_READERS}))
+        return cls(version=version, **values, unknown=others(given, {"version", *_READERS}))
 
     @classmethod
     def from_text(cls, text: str, where: str) -> "Lineage":
@@ -241,7 +241,7 @@ def _is_epoch(value: object) -> bool:
 
 
 def _is_kept(value: object) -> bool:
-    """By tensor and dimension, text; what it lists is checked where it is used."""
+    """Text by tensor and dimension, whose indices are checked when they are used."""
     return isinstance(value, dict) and all(
         isinstance(dims, dict) and all(isinstance(text, str) for text in dims.values()) for dims in value.values()
     )

@@ -60,13 +60,13 @@ class Promise:
             and (given.get("requested") is None or is_number(given["requested"]))
         ):
             raise ValueError(f"{given!r:.60} is no promise: expected counts of zeros and size, ...")
-        said = {key: given[key] for key in ("zeros", "size", "method", "scope", "seed", "requested") if key in given}
-        return cls(**said, unknown=others(given, {*said, "actual"}))
+        known = {key: given[key] for key in ("zeros", "size", "method", "scope", "seed", "requested") if key in given}
+        return cls(**known, unknown=others(given, {*known, "actual"}))
 
 
 @dataclass(frozen=True)
 class Link:
-    """How a lineage names another file.
+    """A lineage's link to another file.
 
     Attributes:
         path: relative to the folder of the file with the lineage; None: it had no name, as in a pipe.

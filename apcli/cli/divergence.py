@@ -92,8 +92,8 @@ def _emit_table(title: str, records: "list[DivergenceRecord]") -> None:
         loss, accuracy = (None, None) if pd is None else (pd.loss, pd.accuracy)
         rows.append([_text(record.epoch, "d"), *named, _text(loss, ".4f"), _text(accuracy, ".2f")])
     finite = [record for record in records if _is_finite(record.value)]
-    said = {_spec(record): of_projection(record.dist, record.params) for record in finite}
-    caption = "\n".join(f"{spec} {words}" for spec, sentences in said.items() for words in sentences)
+    caveats = {_spec(record): of_projection(record.dist, record.params) for record in finite}
+    caption = "\n".join(f"{spec} {words}" for spec, sentences in caveats.items() for words in sentences)
     stdout.emit_table(title, columns, rows, caption or None)
 
 

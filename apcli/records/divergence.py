@@ -25,7 +25,7 @@ class LayerSparsity(JsonObject):
 
 @dataclass(frozen=True)
 class Scores(JsonObject):
-    """How a network performs on one split."""
+    """A network's performance on one split."""
 
     loss: Annotated[float | None, "mean cross-entropy, nats"] = None
     accuracy: Annotated[float | None, "top-1, percent"] = None
@@ -34,7 +34,7 @@ class Scores(JsonObject):
 
 @dataclass(frozen=True)
 class Performance(JsonObject):
-    """How a network performs."""
+    """A network's performance on both splits."""
 
     test: Annotated[Scores | None, "test split"] = None
     train: Annotated[Scores | None, "training split"] = None
@@ -42,7 +42,7 @@ class Performance(JsonObject):
 
 @dataclass(frozen=True)
 class Metrics(JsonObject):
-    """How the networks of a record perform."""
+    """The performance of a record's networks."""
 
     dense: Annotated[Performance | None, "the dense network"] = None
     before: Annotated[Performance | None, "the pruned one before fine-tuning"] = None

@@ -155,15 +155,15 @@ def _zeros_of(model: nn.Module, path: Path, lineage: Lineage, config: TrainConfi
     """The promises of the zeros that training starts with, and how they were pruned if the file says so."""
     if not (config.weights or config.model.pretrained):
         return {}
-    told = config.weights or config.model.name
+    label = config.weights or config.model.name
     entries = entries_of(model.state_dict())
     if config.weights:
         theirs = entries_of(renamed(given.tensors, config.rename, config.weights))
-        source = Checkpoint(Path(told), path.parent, theirs, lineage)
+        source = Checkpoint(Path(label), path.parent, theirs, lineage)
         check_tied(source, every_layer(source))
-    promises = promises_of(Checkpoint(Path(told), path.parent, entries, lineage))
-    said = {name: promise for name, promise in given.lineage.pruned.items() if name in entries}
-    for name, promise in said.items():
+    promises = promises_of(Checkpoint(Path(label), path.parent, entries, lineage))
+    known = {name: promise for name, promise in given.lineage.pruned.items() if name in entries}
+    for name, promise in known.items():
         zeros, size = entries[name].zeros, entries[name].size
         if promise.zeros <= zeros and promise.size == size:
             promises[name] = replace(promise, zeros=zeros)

@@ -214,16 +214,16 @@ def _lineage_lines(facts: Description) -> list[str]:
     if model:
         size = "x".join(map(str, model.get("input_size", [])))
         origin = f"{model.get('name')} ({model.get('source')})"
-        told = f" ({few(lineage.classes)})" if lineage.classes else ""
-        lines.append(f"  model        {origin}, {model.get('num_classes')} classes{told}, input {size}")
+        classes = f" ({few(lineage.classes)})" if lineage.classes else ""
+        lines.append(f"  model        {origin}, {model.get('num_classes')} classes{classes}, input {size}")
         mean, std = (", ".join(map(str, model.get(key, []))) for key in ("mean", "std"))
         lines.append(f"  normalised   by mean {mean} and std {std}, of pixels in [0, 1]")
     if lineage.data:
         lines.append(f"  data         {lineage.data['name']}, seed {lineage.seed}")
     for settings in lineage.settings:
         shown = ("epochs", "sparsity")  # even if they are 0; other settings are left out if they are off
-        said = [f"{key} {value}" for key, value in settings.options.items() if value or key in shown]
-        lines.append(f"  {settings.stage or '?':12} {', '.join(said)}")
+        listed = [f"{key} {value}" for key, value in settings.options.items() if value or key in shown]
+        lines.append(f"  {settings.stage or '?':12} {', '.join(listed)}")
     for split, scores in lineage.metrics.items():
         if scores:
             lines.append(f"  {split + ' split':12} accuracy {scores['accuracy']:.2f} %, loss {scores['loss']:.5f} nats")

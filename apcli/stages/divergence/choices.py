@@ -28,7 +28,7 @@ def choices_of(config: DivergenceConfig) -> list[Distribution]:
     if config.groups and not any("groups" in choice.parameters for choice in choices):
         raise UsageError(f"--groups {config.groups}: no distribution of {config.dist} averages weights into groups")
     specs = split_list(config.dist, DISTRIBUTIONS.kind)
-    return [_grouped(c, config.groups, said=":groups=" in spec) for c, spec in zip(choices, specs, strict=True)]
+    return [_grouped(c, config.groups, explicit=":groups=" in spec) for c, spec in zip(choices, specs, strict=True)]
 
 
 def is_on_data(choice: Distribution) -> bool:
@@ -101,8 +101,8 @@ def _defined(pair: Pair) -> Iterator[str]:
         yield row.name
 
 
-def _grouped(choice: Distribution, groups: int, *, said: bool) -> Distribution:
-    if said or "groups" not in choice.parameters:
+def _grouped(choice: Distribution, groups: int, *, explicit: bool) -> Distribution:
+    if explicit or "groups" not in choice.parameters:
         return choice
     return replace(choice, parameters={**choice.parameters, "groups": groups})
 

@@ -38,7 +38,7 @@ class Value:
 
 @dataclass(frozen=True)
 class Pruning:
-    """How layers were pruned; None for what differs between them."""
+    """The pruning of layers; None for what differs between them."""
 
     method: str | None
     scope: str | None
@@ -93,7 +93,7 @@ def record_of(
 
 
 def pruning_of(pruned: Checkpoint, zeros: Mapping[Layer, int]) -> Pruning:
-    """How these layers were pruned, by the lineage where it agrees for all of them, and the zeros counted now."""
+    """The pruning of these layers, by the lineage where it agrees for all of them, with the zeros counted now."""
     promised = [pruned.lineage.pruned.get(layer.tensor) for layer in zeros]
     same: dict[str, Any] = {}
     for key in ("method", "scope", "requested", "seed"):

@@ -21,7 +21,7 @@ from apcli.stages.prune.requests import Amount, ByLayer, Compression, Pattern, Z
 
 @dataclass(frozen=True)
 class Amounts:
-    """How much to remove from each unit, as far as that is known before the elements are ranked.
+    """The numbers of elements to remove, as far as they are known before the elements are ranked.
 
     Attributes:
         units: the units to prune.

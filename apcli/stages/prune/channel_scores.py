@@ -89,7 +89,7 @@ class FilterScores:
 
     @cached_property
     def _products(self) -> dict[str, np.ndarray]:
-        """By group, the sum of w g over each filter, g a batch's mean gradient: float64 [batches, channels]."""
+        """The sum of w g over each filter, by group, g a batch's mean gradient: float64 [batches, channels]."""
         if self.batches is None:
             raise UsageError("this method needs data: give --data")
         half = any(parameter.dtype.itemsize < 4 for parameter in self.network.parameters())  # half underflows

@@ -178,7 +178,7 @@ def _stem(task: Task, request: Request, other: Checkpoint | None) -> str:
         parts.append(other.stem.removeprefix(f"{task.source.stem}."))
     if request.seed is not None and len(config.seeds or ()) > 1:
         parts.append(f"seed{request.seed}")
-    parts += [word for word, said in (("rewound", task.rewound), ("compact", config.compact)) if said]
+    parts += [word for word, applies in (("rewound", task.rewound), ("compact", config.compact)) if applies]
     if config.storage != "dense":
         parts.append(config.storage)
     return ".".join(parts)

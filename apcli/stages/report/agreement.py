@@ -42,7 +42,7 @@ class BrokenPair:
 
 @dataclass(frozen=True)
 class Agreement:
-    """How well the orders of one AP measure and one PD agree on the same cells, over all sparsities (None) or at one.
+    """The agreement of one AP measure's and one PD's order of the same cells, over all sparsities (None) or at one.
 
     ``interval`` is tau's bootstrap interval over the cells (95 %, percentile); None for fewer than ``kendall.LEAST``.
     """

@@ -215,9 +215,9 @@ def _group(model: str | None, data: str | None, records: Sequence[DivergenceReco
         files.setdefault(_identity(record), []).append(record)
     trials: dict[tuple[Any, ...], list[Trial]] = {}
     for members in files.values():
-        said = next((record for record in members if record.layer == POOLED), members[0])
-        choice = (said.method, said.scope, said.sparsity.requested)
-        trials.setdefault(choice, []).append(_trial(members, said, notes))
+        example = next((record for record in members if record.layer == POOLED), members[0])
+        choice = (example.method, example.scope, example.sparsity.requested)
+        trials.setdefault(choice, []).append(_trial(members, example, notes))
     scopes = {scope for method, scope, _ in trials if method is not None}
     runs = [run for choice, alike in trials.items() for run in _runs(choice, alike, len(scopes) > 1, notes)]
     order = {method: index for index, method in enumerate(dict.fromkeys(run.method for run in runs))}
@@ -232,11 +232,11 @@ def _identity(record: DivergenceRecord) -> tuple[Any, ...]:
     return (*files, record.seed, record.mask_seed)
 
 
-def _trial(records: Sequence[DivergenceRecord], said: DivergenceRecord, notes: list[str]) -> Trial:
+def _trial(records: Sequence[DivergenceRecord], example: DivergenceRecord, notes: list[str]) -> Trial:
     layers = list(dict.fromkeys(record.layer for record in records))
     chosen: str | None = POOLED if POOLED in layers else layers[0]
     if POOLED not in layers and len(layers) > 1:
-        name = file_name(said.pruned)
+        name = file_name(example.pruned)
         notes.append(f"{name}: {len(layers)} layers and no pooled record (layer '*'), so no single AP for this file")
         chosen = None
     values: dict[tuple[Key, int | None], float] = {}
@@ -249,11 +249,11 @@ def _trial(records: Sequence[DivergenceRecord], said: DivergenceRecord, notes: l
             errors |= {(key, record.epoch): record.std_error} if record.std_error else {}
         values |= {(key, record.epoch): number for key, number in known if number is not None}
     return Trial(
-        seed=said.seed,
-        mask_seed=said.mask_seed,
-        dense=said.dense,
-        pruned=said.pruned,
-        actual=said.sparsity.actual,
+        seed=example.seed,
+        mask_seed=example.mask_seed,
+        dense=example.dense,
+        pruned=example.pruned,
+        actual=example.sparsity.actual,
         layers=tuple(layer for layer in layers if layer != POOLED),
         values=values,
         errors=errors,
@@ -262,10 +262,10 @@ def _trial(records: Sequence[DivergenceRecord], said: DivergenceRecord, notes: l
 
 def _tv_bounds(key: ApKey, record: DivergenceRecord) -> Iterator[tuple[BoundKey, float]]:
     """The larger of the known lower bounds and the smaller of the upper ones."""
-    said = record.tv_bounds
-    if said is None:
+    stated = record.tv_bounds
+    if stated is None:
         return
-    lower, upper = (said.lemma_1, said.lemma_1_best), (said.pinsker, said.bretagnolle_huber)
+    lower, upper = (stated.lemma_1, stated.lemma_1_best), (stated.pinsker, stated.bretagnolle_huber)
     for side, best, bounds in (("lower", max, lower), ("upper", min, upper)):
         known = [bound for bound in bounds if bound is not None]
         if known:

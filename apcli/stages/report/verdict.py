@@ -20,7 +20,9 @@ def verdict(group: Group, agreements: Sequence[Agreement]) -> list[str]:
     if len(group.runs) < 2:
         return ["There is one run here; an order needs at least two, so AP and PD are shown without a verdict."]
     if not any(run.final(target.key) for run in group.runs for target in PD_LOSS):
-        return ["No performance difference (PD) is known for these files, so the order of AP cannot be set against it."]
+        return [
+            "No performance difference (PD) is known for these files, so the order of AP cannot be compared with it."
+        ]
     if not agreements:
         return ["Fewer than two runs have both AP and PD, so their orders cannot be compared."]
     sentences = []
@@ -34,11 +36,11 @@ def verdict(group: Group, agreements: Sequence[Agreement]) -> list[str]:
 def caveats(groups: Iterable[Group]) -> list[str]:
     """The limits of the numbers, whatever their values."""
     measures = {measure.key: measure for group in groups for measure in group.measures}.values()
-    said: dict[str, list[str]] = {}
+    labelled: dict[str, list[str]] = {}
     for measure in measures:
         for words in of_projection(measure.dist, measure.params):
-            said.setdefault(words, []).append(measure.label)
-    named = {words: list(dict.fromkeys(labels)) for words, labels in said.items()}
+            labelled.setdefault(words, []).append(measure.label)
+    named = {words: list(dict.fromkeys(labels)) for words, labels in labelled.items()}
     lines = [f"{join(names)}{': each' if len(names) > 1 else ''} {words}" for words, names in named.items()]
     return [*lines, NOT_PROVEN]
 
@@ -62,7 +64,7 @@ def _overall(group: Group, when: str, agreements: Sequence[Agreement]) -> list[s
         sentences.setdefault((runs, parts), []).append(target.words)
     start = when[0].upper() + when[1:]
     return [
-        f"{start}, over {runs} and set against the order of PD in {join(targets)}, {'; '.join(parts)}."
+        f"{start}, over {runs} and compared with the order of PD in {join(targets)}, {'; '.join(parts)}."
         for (runs, parts), targets in sentences.items()
     ]
 

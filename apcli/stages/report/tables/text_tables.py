@@ -33,7 +33,7 @@ def runs_tables(group: Group) -> list[TextTable]:
     pds = [q for q in PD if any(run.final(q.key) for run in group.runs)]
     accuracy = ["seeds", "dense acc. %", "just pruned %", "final acc. %"]
     got = [[UNKNOWN if run.actual is None else f"{run.actual.mean:.4g}", *_accuracies(run)] for run in group.runs]
-    named = "Every run; final network, test split unless said otherwise."
+    named = "Every run; final network, test split unless stated otherwise."
     if len(group.measures) <= WIDE:
         return [_runs_table(group, named, ["got", *accuracy], got, [*group.measures, *pds])]
     return [
