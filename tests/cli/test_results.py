@@ -49,5 +49,5 @@ def test_bytes_leave_and_nothing_stays(stdout):
 
 def test_bytes_are_of_one_process(stdout, monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", "2")
-    with pytest.raises(UsageError, match="--output - is of one process"), outputs("-", False, []):
+    with pytest.raises(UsageError, match="--output - needs a single process"), outputs("-", False, []):
         pytest.fail("it was not refused")
