@@ -209,7 +209,7 @@ def _compact_shapes(model: nn.Module, checkpoint: Checkpoint) -> dict[str, list[
 
 def batches_of(split: Samples, spec: ModelSpec, size: int) -> Batches:
     """The split's images as the network takes them, in order and without augmentation, ``size`` at a time."""
-    return lambda: batches(split, size, **spec.scaling)
+    return lambda: batches(split, size, spec.scaling)
 
 
 def forward_batches(network: nn.Module, split: Samples, spec: ModelSpec, most: int) -> Batches:

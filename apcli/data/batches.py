@@ -7,43 +7,37 @@ import torch.nn.functional as F
 from torch import Generator, Tensor
 
 from apcli.data.datasets import Samples
+from apcli.data.image_spec import Scaling
 from apcli.errors import UsageError
 from apcli.registry.tables import Choice, Row
 
 
-def batches(
-    split: Samples, batch_size: int, *, shape: tuple[int, int, int], mean: Sequence[float], std: Sequence[float]
-) -> Iterator[tuple[Tensor, Tensor]]:
+def batches(split: Samples, batch_size: int, scaling: Scaling) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield every sample of a split once, in the split's own order; the last batch may be smaller. See ``feed``."""
     if batch_size < 1:
         raise UsageError(f"batch size is {batch_size}: expected 1 or more")
-    return feed(split, torch.arange(len(split)).split(batch_size), shape=shape, mean=mean, std=std)
+    return feed(split, torch.arange(len(split)).split(batch_size), scaling)
 
 
 def feed(
     split: Samples,
     chunks: Iterable[Tensor],
+    scaling: Scaling,
     *,
     augment: Sequence[Choice[Row]] = (),
     draws: Iterator[Generator] | None = None,
-    shape: tuple[int, int, int],
-    mean: Sequence[float],
-    std: Sequence[float],
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield a batch for each chunk of indices: (images float32 [B, *shape], labels int64 [B]) on the split's device.
+    """Yield a batch for each chunk of indices, images float32 [B, C, H, W] and labels int64 [B] on the split's device.
 
     Args:
         augment: choices of ``AUGMENTATIONS``, applied in order.
         draws: a generator for each batch's augmentations; None: no augmentation, as for evaluation.
-        shape: channels, height and width that the model takes. Grey images are repeated to three channels; images of
-            another size are resized, bilinearly and antialiased.
-        mean: subtracted from images scaled to [0, 1], one number or one per channel of the model.
-        std: divides the images after that; one number or one per channel.
 
     Raises:
         UsageError: the images, the mean or the std do not match the model's number of channels.
     """
-    channels, size = shape[0], shape[1:]
+    channels, size = scaling.shape[0], scaling.shape[1:]
+    mean, std = scaling.mean, scaling.std
     image_channels = split.shape[0]
     if image_channels not in (1, channels):
         raise UsageError(

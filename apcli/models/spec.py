@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from apcli.configs.shared import InputConfig
-from apcli.data.image_spec import ImageSpec
+from apcli.data.image_spec import ImageSpec, Scaling
 from apcli.errors import ApcliError, UsageError
 from apcli.models import MODELS, sources
 from apcli.registry import outside
@@ -26,9 +26,9 @@ class ModelSpec:
     std: tuple[float, ...]
 
     @property
-    def scaling(self) -> dict[str, Any]:
-        """Arguments of ``apcli.data.batches`` that make images for the model."""
-        return {"shape": self.input_size, "mean": self.mean, "std": self.std}
+    def scaling(self) -> Scaling:
+        """The shape and the scale of the model's input."""
+        return Scaling(self.input_size, self.mean, self.std)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON values; ``from_dict`` reads them back."""

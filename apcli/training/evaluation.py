@@ -31,7 +31,7 @@ def _evaluate(forward: Forward, split: Samples, batch_size: int, processes: Proc
     tally = Tally(forward.spec.num_classes, forward.device)
     spec = forward.spec
     mine = torch.arange(processes.rank, len(split), processes.size)
-    for images, labels in feed(split, mine.split(batch_size), **spec.scaling):
+    for images, labels in feed(split, mine.split(batch_size), spec.scaling):
         tally.add(forward(images), labels)
     return tally.metrics(processes)
 

@@ -157,7 +157,7 @@ class Training:
         training_mode_(self.network, frozen=self._frozen)
         order = order_of(len(train), self.seed, self.epoch).split(recipe.batch_size)[self._done :]
         mine = [self.processes.part(batch) for batch in order]
-        fed = feed(train, mine, augment=recipe.augment, draws=self._draws(), **self.spec.scaling)
+        fed = feed(train, mine, self.spec.scaling, augment=recipe.augment, draws=self._draws())
         for batch, (pixels, labels) in zip(order, fed, strict=True):
             step = self._steps
             self.masking.before_step()

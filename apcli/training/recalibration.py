@@ -78,7 +78,7 @@ def _measure_(forward: Forward, dataset: Dataset, batches: Sequence[Tensor]) -> 
         norm.training = True  # train() would also reach a dropout inside it
     try:
         with torch.no_grad():
-            for images, _ in feed(dataset.train, batches, **forward.spec.scaling):
+            for images, _ in feed(dataset.train, batches, forward.spec.scaling):
                 forward(images)
     finally:
         for hook in hooks:
