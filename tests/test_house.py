@@ -469,21 +469,26 @@ def test_every_test_asserts():
     assert silent == []
 
 
-WHOLE = {"house", "readme", "docs", "examples", "changelog"}  # tests of the project itself
+WHOLE = {"house", "docs", "examples", "changelog"}  # tests of the project itself
+
+
+def module_of(test: Path) -> Path | None:
+    """The module of a test file: ``X.py`` for ``test_X.py`` and ``test_X_more_words.py``, of the longest name there."""
+    folder, words = ROOT / test.relative_to(TESTS).parent, test.stem.removeprefix("test_").split("_")
+    names = ("_".join(words[:end]) for end in range(len(words), 0, -1))
+    return next((folder / f"{name}.py" for name in names if (folder / f"{name}.py").is_file()), None)
 
 
 def test_tests_mirror_the_house():
-    """A test file stands where its module or package does, ``test_X.py`` or ``test_X_more_words.py`` for ``X.py``.
+    """A test file stands where its module or package does.
 
     Tests of whole processes stand in ``cli/processes``.
     """
     strange = []
     for path in sorted(TESTS.rglob("test_*.py")):
         folder, stem = path.relative_to(TESTS).parent, path.stem.removeprefix("test_")
-        words = stem.split("_")
-        names = {"_".join(words[:end]) for end in range(1, len(words) + 1)}
-        mirrors = any((ROOT / folder / f"{name}.py").is_file() for name in names) or stem == folder.name
-        of_the_project = folder == Path() and words[0] in WHOLE
+        mirrors = module_of(path) is not None or (stem == folder.name and (ROOT / folder).is_dir())
+        of_the_project = folder == Path() and stem.split("_")[0] in WHOLE
         if not (mirrors or of_the_project or folder == Path("cli/processes")):
             strange.append(path.relative_to(TESTS).as_posix())
     assert strange == []

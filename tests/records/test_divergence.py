@@ -1,12 +1,10 @@
-"""The divergence record: its bytes are a promise, and every field is written, read, tabled and documented."""
+"""The divergence record: its bytes are a promise, and its columns are its fields."""
 
-from dataclasses import fields, replace
+from dataclasses import replace
 
-import pytest
-
-from apcli.records import KINDS, lines
+from apcli.records import lines
 from apcli.records.divergence import Difference, DivergenceRecord, File, LayerSparsity, PerformanceDifference, TvBounds
-from apcli.records.json_objects import Record, columns_of, documented
+from apcli.records.json_objects import columns_of
 
 RECORD = DivergenceRecord(
     model="resnet20",
@@ -54,19 +52,3 @@ def test_columns_are_the_fields():
     assert (row["params"], row["tv_lemma_1"], row["tv_lemma_1_best"]) == ("df=4.0 pruned_df=same", 0.1, None)
     assert (row["draws"], row["dense_test_loss"], row["pruned_train_top5"]) == ("", None, None)
     assert row.keys() == columns_of(replace(RECORD, tv_bounds=None, pd=PerformanceDifference())).keys()
-
-
-@pytest.mark.parametrize("row", list(KINDS), ids=lambda row: row.name)
-def test_every_field_of_every_kind_is_documented(row):
-    kind = row.load()
-    assert issubclass(kind, Record)
-    assert kind.kind == row.name
-    listed = list(documented(kind))
-    assert [name for name, *_ in listed] == ["kind", "version", *(field.name for field in fields(kind))]
-    assert all(cell for line in listed for cell in line)
-
-
-def test_the_members_of_an_object_are_a_part_of_its_meaning():
-    words = {name: meaning for name, _, meaning in documented(DivergenceRecord)}
-    assert "`requested` (as asked for" in words["sparsity"]
-    assert words["metrics"].endswith("`accuracy` (top-1, percent), `top5` (percent)")
