@@ -138,6 +138,7 @@ def test_a_wrong_allocation_writes_nothing(dense, function, words):
     assert sorted(path.name for path in Path().iterdir() if path.is_file()) == ["dense.safetensors", "own.py"]
 
 
+@pytest.mark.slow
 def test_a_criterion_on_the_network_and_one_of_channels(dense):
     [network] = apcli.train("fc5", data="digits", epochs=0, device="cpu")
     where: dict[str, Any] = {"device": "cpu", "images": 32, "sparsity": 0.5}

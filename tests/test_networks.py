@@ -100,6 +100,7 @@ def test_a_subset_and_its_like_in_train(place, base, tmp_path, caplog):
     assert read(path).lineage.model["num_classes"] == 3
 
 
+@pytest.mark.slow
 def test_a_class_without_an_output_is_refused_and_can_be_learnt(place, base, tmp_path, caplog):
     data = write_classes(tmp_path / "more", {"ant": 120, "bee": 230, "okapi": 20})
     words = r"has no output for okapi of folder:more: its classes are Zebra, ant and bee"
@@ -126,6 +127,7 @@ def test_files_without_names_are_as_they_were(place, base, tmp_path):
     assert read(path).lineage.classes == ("ant", "bee", "zebra")
 
 
+@pytest.mark.slow
 def test_a_teacher_and_a_dense_file_have_the_same_outputs(place, base, tmp_path):
     data = write_classes(tmp_path / "renamed", {"zebra": 20, "ant": 120, "bee": 230})
     other = trained(place, data, tmp_path / "other")

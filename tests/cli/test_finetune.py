@@ -11,10 +11,9 @@ import pytest
 
 @pytest.fixture(scope="module")
 def digits(tmp_path_factory: pytest.TempPathFactory, open_shell: Callable[[Path], Any]) -> Any:
-    """A shell beside two untrained networks, one of them with batch norm."""
+    """A shell beside an untrained network, ``fc5-digits.safetensors``."""
     shell = open_shell(tmp_path_factory.mktemp("digits"))
-    for model in ("fc5", "resnet20"):
-        assert shell(f"train {model} --epochs 0").lines == [f"{model}-digits.safetensors"]
+    assert shell("train fc5 --epochs 0").lines == ["fc5-digits.safetensors"]
     return shell
 
 
@@ -44,6 +43,7 @@ def test_pruning_while_training(digits, options, name):
 
 @pytest.mark.slow
 def test_recalibration_as_a_step_of_its_own(digits):
+    assert digits("train resnet20 --epochs 0").lines == ["resnet20-digits.safetensors"]
     (pruned,) = digits("prune resnet20-digits --sparsity 0.5").lines
     result = digits(f"finetune {pruned} --epochs 0 --recalibrate-bn --trace none -o recalibrated.safetensors")
     assert result.lines == ["recalibrated.safetensors"]

@@ -26,12 +26,12 @@ def net(shell: Any) -> str:
 @pytest.mark.slow
 def test_a_users_own_network_goes_through_every_stage(shell: Any, net: str) -> None:
     pipeline = shell.bash(
-        f"apcli train {net} --epochs 2 -o out | apcli prune --layers last --sparsity 0.5 "
-        f"| apcli finetune --epochs 2 --lr 0.01 --model {net} | apcli divergence --dist ap2"
+        f"apcli train {net} --epochs 1 -o out | apcli prune --layers last --sparsity 0.5 "
+        f"| apcli finetune --epochs 1 --lr 0.01 --model {net} | apcli divergence --dist ap2"
     )
     assert pipeline.code == 0, pipeline.err
     assert {record["layer"] for record in pipeline.records} == {"3", "*"}
-    assert {record["epoch"] for record in pipeline.records} == {None, 0, 1, 2}
+    assert {record["epoch"] for record in pipeline.records} == {None, 0, 1}
     (tuned,) = {record["pruned"]["path"] for record in pipeline.records}
     assert (shell.tensors(tuned)["3.weight"] == 0).sum() == 80
     assert "my" not in Path(shell.lineage(tuned)["model"]["name"]).parts  # a file names no path to code

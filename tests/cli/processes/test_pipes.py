@@ -100,6 +100,7 @@ def test_a_failed_stage_is_seen_without_pipefail(shell: Any) -> None:
     shell.check_refusal(result, 2, "standard input is empty")
 
 
+@pytest.mark.slow
 def test_a_closed_stdin_is_an_error(shell: Any) -> None:
     shell.check_refusal(shell.bash("apcli prune --sparsity 0.3 <&-"), 2, "nothing to read")
 

@@ -6,7 +6,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from apcli.cli.streams.stdin import is_checkpoint
+from apcli.cli.streams import standard
+from apcli.cli.streams.standard import Streams
+from apcli.cli.streams.stdin import checkpoints_in, is_checkpoint, records_in
+from apcli.errors import UsageError
 
 NAMES = ["a.lowest-0.3.safetensors", "a.lowest-0.8.safetensors"]
 
@@ -80,6 +83,14 @@ def test_bytes_of_something_else_are_refused(shell: Any) -> None:
 @pytest.mark.parametrize("stdin", [b"", b"\n\n"])
 def test_an_empty_pipe_is_an_error(shell: Any, command: str, stdin: bytes) -> None:
     shell.refuses(command, 2, "did the stage before this one fail?", stdin=stdin)
+
+
+def test_no_stdin_at_all_is_an_error() -> None:
+    with Streams(None, None, None) as streams:
+        standard.begin(streams)
+        for read in (checkpoints_in, records_in):
+            with pytest.raises(UsageError, match="nothing to read: expected"):
+                next(read([]))
 
 
 @pytest.mark.parametrize("command", ["prune --sparsity 0.3", "divergence", "report"])

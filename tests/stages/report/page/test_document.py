@@ -44,6 +44,7 @@ def test_names_from_records_are_only_text(make_grid):
     assert "<script" not in to_markdown(build(records)).replace("\\<", "")
 
 
+@pytest.mark.slow
 def test_page_of_many_measures(fourteen_measures):
     report = build(fourteen_measures)
     text = page(report, [])
