@@ -55,7 +55,10 @@ def test_float32_is_float32_on_cuda(two_gpus, deterministic):
         assert not torch.backends.cudnn.enabled
 
 
-def test_the_cpu_is_itself_and_what_is_not_there_is_said():
+@pytest.mark.parametrize("device", ["gpu", "nowhere", "cuda:99", "", "meta:x"])
+def test_the_cpu_is_itself_and_what_is_not_there_is_said(device):
+    with pytest.raises(
+        UsageError, match=rf"--device {device} cannot be used \(.*\): expected auto, cpu, cuda or cuda:N"
+    ):
+        device_of(device)
     assert device_of("cpu") == torch.device("cpu")
-    with pytest.raises(UsageError, match=r"--device gpu cannot be used \(.*\): expected auto, cpu, cuda or cuda:N"):
-        device_of("gpu")

@@ -202,7 +202,7 @@ lineages = st.builds(
 
 @pytest.mark.slow
 @given(lineages)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_read_back_it_is_equal(lineage):
     """Keys of a later apcli too."""
     assert Lineage.from_json(lineage.to_json(), "f") == lineage

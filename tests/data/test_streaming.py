@@ -6,11 +6,13 @@ import signal
 import subprocess
 import sys
 import time
+from itertools import product
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from marked import long_but, slow_but
 from PIL import Image
 
 from apcli.configs.shared import DataConfig
@@ -55,8 +57,9 @@ def no_worker_is_left() -> bool:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("workers", [1, 2, 5])
-@pytest.mark.parametrize("mode", ["RGB", "L"])
+@pytest.mark.parametrize(
+    ("mode", "workers"), long_but(product(("RGB", "L"), (1, 2, 5)), ("RGB", 1), ("RGB", 5), ("L", 2))
+)
 def test_what_is_read_is_what_memory_would_hold(tmp_path, workers, mode):
     write_pictures(tmp_path, mode)
     held, streamed = both(tmp_path, workers)
@@ -115,7 +118,7 @@ def test_a_broken_image_is_told_as_it_is_from_memory(pictures, tmp_path):
     assert no_worker_is_left()
 
 
-@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("sent", slow_but([signal.SIGINT, signal.SIGTERM], signal.SIGINT))
 def test_signals_are_left_to_the_parent(pictures, sent):
     """What Ctrl-C, SLURM and systemd send to all processes: the workers go on, and end with the one that reads."""
     _, streamed = both(pictures)
@@ -143,6 +146,7 @@ def test_a_worker_that_is_killed_is_told_where_it_is_read(pictures, monkeypatch)
     assert no_worker_is_left()
 
 
+@pytest.mark.slow
 def test_where_shared_memory_is_full_batches_go_through_pipes(pictures, monkeypatch, caplog):
     def full(tensor):
         raise RuntimeError("unable to allocate shared memory(shm) for file </torch_1>: No space left on device (28)")

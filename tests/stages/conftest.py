@@ -1,4 +1,4 @@
-"""Divergence records of a small, plausible experiment."""
+"""Small networks for the stages, and divergence records of a small, plausible experiment."""
 
 import functools
 import hashlib
@@ -20,6 +20,21 @@ from apcli.records.divergence import (
     PerformanceDifference,
     Scores,
 )
+
+HIDDEN = (100, 80, 60, 40)  # of fc5
+
+
+@pytest.fixture(autouse=True, scope="module")
+def small_networks() -> Iterator[None]:
+    """The project's networks, narrower and of fewer layers: what a stage does with them does not depend on that."""
+    from apcli.models import fully_connected, resnet_cifar
+
+    whole = resnet_cifar._resnet
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fully_connected, "FC5_HIDDEN", HIDDEN)
+        patch.setattr(resnet_cifar, "_resnet", lambda depth, classes, size: whole(8, classes, size))
+        yield
+
 
 METHODS = {"lowest": 0.15, "random": 1.0, "highest": 2.6}
 DISTS: dict[str, dict[str, Any]] = {

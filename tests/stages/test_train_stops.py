@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from marked import slow
 
 from apcli.checkpoints import traces
 from apcli.checkpoints.promises import Json
@@ -97,7 +98,7 @@ RECIPES = [
 ]
 
 
-@pytest.mark.parametrize("options", RECIPES, ids=lambda options: "-".join(map(str, options)))
+@pytest.mark.parametrize("options", [RECIPES[0], *map(slow, RECIPES[1:])], ids="-".join)
 def test_training_stopped_anywhere_goes_on_to_the_same_bytes(net, tmp_path, stop_at, options):
     """Stopped in an epoch's middle, on its last step, after its first, and after the last of all."""
     whole = trained(net, tmp_path / "whole", **options).read_bytes()
@@ -117,10 +118,10 @@ def test_training_stopped_anywhere_goes_on_to_the_same_bytes(net, tmp_path, stop
     "options",
     [
         {},
-        {"update": "pruned"},
-        {"recalibrate_bn": True},
-        {"sparsity": 0.8, "schedule": "cubic:every=1"},
-        {"sparsity": 0.8, "method": "movement", "scope": "global", "schedule": "linear:begin=0.2:every=1"},
+        slow({"update": "pruned"}),
+        slow({"recalibrate_bn": True}),
+        slow({"sparsity": 0.8, "schedule": "cubic:every=1"}),
+        slow({"sparsity": 0.8, "method": "movement", "scope": "global", "schedule": "linear:begin=0.2:every=1"}),
     ],
     ids=lambda options: "-".join(map(str, options.values())) or "plain",
 )
@@ -140,7 +141,7 @@ def test_fine_tuning_and_its_trace_too(net, pruned, tmp_path, stop_at, options):
     assert len(list((tmp_path / "parts").iterdir())) == 2
 
 
-@pytest.mark.parametrize("every", [0.25, 1.0, 2.0])
+@pytest.mark.parametrize("every", [slow(0.25), 1.0, slow(2.0)])
 def test_a_run_that_ends_without_a_word_goes_on_from_the_last_saved_state(net, tmp_path, stop_at, monkeypatch, every):
     """An exception that nobody holds back stands for a kill."""
     whole = trained(net, tmp_path / "whole").read_bytes()

@@ -4,6 +4,7 @@ import logging
 
 import pytest
 import torch
+from marked import long_but
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -45,7 +46,10 @@ class Seen(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
-@pytest.mark.parametrize("name", ["resnet20", "torchvision:mobilenet_v2", "torchvision:vit_b_16"])
+NETWORKS = ["resnet20", "timm:test_efficientnet", "timm:test_vit", "torchvision:mobilenet_v2", "torchvision:vit_b_16"]
+
+
+@pytest.mark.parametrize("name", long_but(NETWORKS, *NETWORKS[:3]))
 def test_logits_are_those_of_the_plain_network(name):
     torch.manual_seed(0)
     size = 32

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from marked import slow_but
 from torch import Tensor, nn
 
 from apcli.data.datasets import Dataset, Split
@@ -254,7 +255,9 @@ def pairs() -> Iterable[tuple[str, str]]:
     return zip([*OPTIMISED, "sgd:nesterov=1"], itertools.cycle(SCHEDULED), strict=False)
 
 
-@pytest.mark.parametrize(("opt", "sched"), [*pairs(), ("sgd", "one-cycle:up=0.4:start=5:end=10")])
+@pytest.mark.parametrize(
+    ("opt", "sched"), slow_but([*pairs(), ("sgd", "one-cycle:up=0.4:start=5:end=10")], *list(pairs())[:2])
+)
 def test_the_loop_is_the_plain_one(recipe, opt, sched):
     rate = {"adadelta": 1.0, "sgd": 0.1}.get(opt, 0.02)
     kind, masks = opt.partition(":")[0], removed()

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import torch
+from marked import long_but, slow, slow_but
 from torch import nn
 
 from apcli.configs.training import LoopConfig
@@ -142,21 +143,32 @@ def check_a_stop_at_every_step(run: Run, folder: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("opt", OPTIMISERS.names)
-@pytest.mark.parametrize("more", [{}, {"ema": 0.7, "decay": "weights", "clip_grad": 0.5}], ids=["", "average"])
-def test_every_optimiser(tmp_path, opt, more):
-    check_a_stop_at_every_step(Run({"opt": opt, "weight_decay": 0.01, **more}), tmp_path)
+def test_every_optimiser(tmp_path, opt):
+    check_a_stop_at_every_step(Run({"opt": opt, "weight_decay": 0.01}), tmp_path)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("opt", ["sgd", "adam", "adagrad"])
-@pytest.mark.parametrize("sched", [*SCHEDULES.names, "plateau:patience=0:factor=0.5", "step:milestones=1+2"])
+@pytest.mark.parametrize("opt", long_but(OPTIMISERS.names, "sgd", "adam"))
+def test_every_optimiser_of_an_average(tmp_path, opt):
+    how = {"ema": 0.7, "decay": "weights", "clip_grad": 0.5}
+    check_a_stop_at_every_step(Run({"opt": opt, "weight_decay": 0.01, **how}), tmp_path)
+
+
+MOVING = ("one-cycle", "plateau:patience=0:factor=0.5")  # of one-cycle momentum or betas, of the other by the loss
+PAIRS = [
+    (sched, opt) for sched in [*SCHEDULES.names, MOVING[1], "step:milestones=1+2"] for opt in ("sgd", "adam", "adagrad")
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("sched", "opt"), long_but(PAIRS, *(p for p in PAIRS if p[1] == "sgd" or p[0] in MOVING)))
 def test_every_schedule(tmp_path, sched, opt):
     """Of a momentum that goes against the rate, of betas that do, and of neither."""
     warmup = {} if sched == "one-cycle" else {"warmup_epochs": 1.5}
     check_a_stop_at_every_step(Run({"sched": sched, "opt": opt, **warmup}), tmp_path)
 
 
-@pytest.mark.parametrize("name", [row.name for row in AUGMENTATIONS])
+@pytest.mark.parametrize("name", slow_but(AUGMENTATIONS.names, "flip"))
 def test_every_augmentation(tmp_path, name):
     check_a_stop_at_every_step(Run({"augment": name}), tmp_path)
 
@@ -165,8 +177,8 @@ def test_every_augmentation(tmp_path, name):
     "options",
     [
         {"mixup": 0.3, "cutmix": 1.0, "label_smoothing": 0.1},
-        {"validation": 0.2, "patience": 1, "lr": 3.0, "epochs": 9},
-        {"validation": 0.2, "patience": 2, "sched": "plateau:patience=0", "eval_every": 2, "ema": 0.5},
+        slow({"validation": 0.2, "patience": 1, "lr": 3.0, "epochs": 9}),
+        slow({"validation": 0.2, "patience": 2, "sched": "plateau:patience=0", "eval_every": 2, "ema": 0.5}),
     ],
     ids=["mixed", "patience", "plateau"],
 )
@@ -186,6 +198,7 @@ def test_frozen_and_taught_networks(tmp_path, only, teacher):
     check_a_stop_at_every_step(Run(options, only=only, teacher=teacher), tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["lowest", "movement"])
 def test_masks_that_grow(tmp_path, method):
     def masking(model: nn.Module) -> Masking:
@@ -253,7 +266,7 @@ def test_a_reader_that_is_lost_anywhere(tmp_path, plain, monkeypatch, path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("every", [0.2, 0.5, 1, 1.5, 2])
+@pytest.mark.parametrize("every", long_but([0.2, 0.5, 1, 1.5, 2], 0.5, 1))
 def test_an_end_without_a_word_anywhere(tmp_path, plain, every):
     """Again and again, each time one forward pass further than the last saved state."""
     run = Run({"ema": 0.7}, tmp_path / "t.safetensors", every)

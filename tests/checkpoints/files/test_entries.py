@@ -1,10 +1,16 @@
-"""Entries made of others."""
+"""Entries: values, bits and zeros of a file's tensors, a block at a time, and entries made of others."""
+
+from contextlib import suppress
+from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from safetensors.torch import save_file
 
 from apcli.checkpoints.files import entries
-from apcli.checkpoints.files.entries import BITS, Derived, Entry
+from apcli.checkpoints.files.entries import BITS, FLOATS, Derived, Entry
+from apcli.checkpoints.reading import read
 
 
 @pytest.mark.parametrize("dtype", BITS)
@@ -19,3 +25,71 @@ def test_a_derived_entry_is_as_one_that_is_there(dtype, monkeypatch):
     assert bytes(derived.data) == bytes(plain.data)
     assert bytes(derived.bytes_of(7, 19)) == bytes(plain.bytes_of(7, 19))
     assert np.array_equal(derived.values, plain.values)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.float16, torch.bfloat16], ids=str)
+def test_values_bits_and_zeros(tmp_path, dtype):
+    tensor = torch.tensor([[0.0, -0.0, 1.5], [-2.0, 3e-5, 0.0]], dtype=dtype)
+    save_file({"t": tensor, "whole": torch.zeros(2, dtype=torch.int64)}, tmp_path / "t.safetensors")
+    found = read(tmp_path / "t.safetensors")
+    assert np.array_equal(found.entries["t"].values, tensor.double().numpy())
+    assert (found.entries["t"].zeros, found.entries["t"].size, found.entries["t"].width) == (3, 6, tensor.itemsize)
+    assert found.entries["t"].bits.tobytes() == tensor.view(torch.uint8).numpy().tobytes()
+    assert found.entries["t"].is_float
+    assert not found.entries["whole"].is_float
+    before = (tmp_path / "t.safetensors").read_bytes()
+    with suppress(ValueError):  # read-only, or a copy
+        found.entries["t"].values[...] = 1
+    assert (tmp_path / "t.safetensors").read_bytes() == before
+    assert found.entries["t"].zeros == 3
+
+
+@pytest.mark.parametrize("dtype", list(FLOATS))
+def test_a_tensor_of_nothing(dtype):
+    empty = Entry(dtype, (0, 3), np.empty(0, np.uint8))
+    assert (empty.size, empty.zeros, empty.values.shape, empty.bits.size) == (0, 0, (0, 3), 0)
+
+
+def resident(path: Path) -> int:
+    """The kilobytes of a mapped file that this process holds in memory."""
+    text = Path("/proc/self/smaps").read_text()
+    kilobytes, inside = 0, False
+    for line in text.splitlines():
+        if "-" in line.split(" ", 1)[0]:
+            inside = line.endswith(str(path))
+        elif inside and line.startswith("Rss:"):
+            kilobytes += int(line.split()[1])
+    return kilobytes
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.float16, torch.bfloat16], ids=str)
+def test_runs_are_all_the_elements_in_order(tmp_path, monkeypatch, dtype):
+    monkeypatch.setattr("apcli.checkpoints.files.entries.BLOCK", 7)
+    tensor = ((torch.arange(45) - 22) / 8).to(dtype).reshape(5, 9)
+    save_file({"a": torch.ones(3, dtype=torch.uint8), "w": tensor}, tmp_path / "x.safetensors")
+    entry = read(tmp_path / "x.safetensors").entries["w"]
+    runs = [run.copy() for run in entry.runs()]
+    assert [run.size for run in runs] == [7, 7, 7, 7, 7, 7, 3]
+    assert np.array_equal(np.concatenate(runs).astype(np.float64), tensor.double().numpy().ravel())
+    assert np.array_equal(entry.run(40, 45).astype(np.float64), tensor.double().numpy().ravel()[40:])
+    assert entry.zeros == 1
+    assert entry.not_finite == 0
+
+
+@pytest.mark.skipif(not Path("/proc/self/smaps").exists(), reason="the system does not say what a process holds")
+@pytest.mark.slow
+def test_a_file_of_any_size_is_counted_in_the_memory_of_a_few_blocks(tmp_path):
+    path = tmp_path / "x.safetensors"
+    weight = torch.ones(1 << 23)
+    weight[5::1000] = 0
+    save_file({"w": weight}, path)
+    entry = read(path).entries["w"]
+    held = [resident(path) for run in entry.runs() if float(run.sum())]
+    assert len(held) == 8
+    assert max(held) < 3 * 4096  # a block is 4 MiB of these
+    assert resident(path) < 4096
+    assert entry.zeros == len(range(5, 1 << 23, 1000))
+    assert float(entry.values[5::1000].sum()) == 0  # what was let go is there again
+    entry.release(0, entry.size)
+    assert resident(path) < 64
+    assert float(entry.run(0, 4).sum()) == 4

@@ -194,31 +194,6 @@ def test_pairs_that_do_not_match(tmp_path, dense, pruned, words):
     assert type(caught.value) is ApcliError
 
 
-@pytest.mark.parametrize(
-    ("dist", "words"),
-    [
-        ("ap3", "unknown distribution 'ap3'"),
-        ("gaussian:df=3", "no parameter 'df'"),
-        ("ap2,", "empty distribution"),
-        ("gaussian:scale=0", "scale is 0"),
-        ("student-t:df=-1", "df is -1"),
-        ("gaussian:cov=banded", "unknown covariance 'banded'"),
-        ("gaussian:rho=0.5", "no parameter 'rho'"),
-        ("gaussian:cov=ar1:rho=1", "rho is 1"),
-        ("gaussian:cov=rows:shrinkage=2", "shrinkage is '2'"),
-        ("gaussian:cov=diag:pruned_cov=mine", "pruned_cov is 'mine'"),
-        ("gaussian:pruned_scale=x", "pruned_scale is 'x'"),
-        ("student-t:pruned_df=0", "pruned_df is '0'"),
-        ("laplace:scale=0", "scale is 0"),
-        ("gaussian:groups=-3", "groups is -3"),
-        ("gaussian:groups=2:cov=diag", "groups goes with cov=identity"),
-    ],
-)
-def test_wrong_distributions_are_refused_before_anything_is_read(dist, words):
-    with pytest.raises(UsageError, match=words):
-        Divergences(DivergenceConfig(dist))
-
-
 def test_too_many_groups_are_refused_before_the_first_record(tmp_path):
     """Of 72 + 40 weights the second layer has too few: half a table would look like a whole one."""
     paths = file(tmp_path / "a.safetensors", state(0)), file(tmp_path / "b.safetensors", state(1))
@@ -304,19 +279,6 @@ def test_files_are_left_as_they_are(tmp_path):
     run(*paths, "ap2,student-t,gaussian:cov=diag")
     assert [path.read_bytes() for path in paths] == before
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.safetensors", "b.safetensors"]
-
-
-@pytest.mark.parametrize(
-    "options, option", [({"images": 3}, "--images"), ({"model": "fc5"}, "--model"), ({"split": "train"}, "--split")]
-)
-def test_the_operation_refuses_what_nothing_looks_at(options, option):
-    with pytest.raises(UsageError, match=f"{option} is given, but no distribution of ap2"):
-        Divergences(DivergenceConfig("ap2", **options))
-
-
-def test_a_missing_network_is_said():
-    with pytest.raises(ValueError, match="predictive is measured on the network"):
-        Divergences(DivergenceConfig("predictive"))
 
 
 def test_the_operation_refuses_the_wrong_order(tmp_path):

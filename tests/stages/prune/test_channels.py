@@ -1,6 +1,5 @@
 """Structured pruning: masked and compact networks compute the same; counts, order and bits are what was asked for."""
 
-import copy
 import logging
 from dataclasses import replace
 from functools import partial
@@ -10,50 +9,37 @@ import pytest
 import timm
 import torch
 import torchvision
+from channel_prunings import (
+    Branches,
+    chain,
+    chain_pruner,
+    filter_pruner,
+    generic,
+    prune,
+    pruner_of,
+    rows_left,
+    saved,
+    spec_of,
+)
 from torch import nn
-from torch.nn import functional as F
 from torchvision.models import convnext, densenet, resnet, shufflenetv2, swin_transformer, vgg, vision_transformer
 
-from apcli.channels.groups import channel_groups
 from apcli.checkpoints import traces
 from apcli.checkpoints.files.kept_channels import expanded
 from apcli.checkpoints.layers import prunable
 from apcli.checkpoints.lineage import Lineage
 from apcli.checkpoints.promises import Promise
 from apcli.checkpoints.reading import read
-from apcli.checkpoints.state_dicts import entries_of, tensor_of
+from apcli.checkpoints.state_dicts import tensor_of
 from apcli.checkpoints.writing import write
 from apcli.configs.divergence import DivergenceConfig
-from apcli.configs.prune import PruneConfig
 from apcli.configs.shared import DataConfig
-from apcli.criteria import FILTER_METHODS
 from apcli.errors import ApcliError, UsageError, VerificationError
 from apcli.models.copies import emptied
 from apcli.models.fully_connected import fc5
 from apcli.models.resnet_cifar import resnet20
-from apcli.models.spec import ModelSpec
 from apcli.networks import Networks
 from apcli.stages.divergence.stage import Divergences
-from apcli.stages.prune.channel_amounts import amounts_of_channels, candidates_of
-from apcli.stages.prune.channels import FilterPruner
-from apcli.stages.prune.requests import requests_of
-
-
-class Branches(nn.Module):
-    """A user's network: two branches that are joined, a sum, a gate, and a hidden layer."""
-
-    def __init__(self, classes=5):
-        super().__init__()
-        self.stem = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.BatchNorm2d(8), nn.ReLU())
-        self.left = nn.Sequential(nn.Conv2d(8, 6, 3, padding=1), nn.BatchNorm2d(6), nn.ReLU())
-        self.right = nn.Sequential(nn.Conv2d(8, 4, 1), nn.PReLU(4))
-        self.mix = nn.Conv2d(10, 8, 1)
-        self.fc = nn.Sequential(nn.Linear(8 * 16, 12), nn.ReLU(), nn.Linear(12, classes))
-
-    def forward(self, x):
-        x = F.max_pool2d(self.stem(x), 2)
-        x = x + self.mix(torch.cat([self.left(x), self.right(x)], 1))
-        return self.fc(F.adaptive_avg_pool2d(x, 4).flatten(1))
 
 
 def make_vgg():
@@ -77,6 +63,7 @@ NETWORKS = {  # builder, input size, the least share of parameters that half of 
     ),
     "vit": (partial(vision_transformer.VisionTransformer, 32, 8, 2, 2, 16, 32, num_classes=5), 32, 0.1),
     "swin": (partial(swin_transformer.SwinTransformer, [4, 4], 12, [2, 1], [2, 2], [4, 4], num_classes=5), 32, 0.2),
+    "timm resnet": (partial(timm.create_model, "test_resnet", num_classes=5), 32, 0.5),
     "timm efficientnet": (partial(timm.create_model, "test_efficientnet", num_classes=5), 32, 0.6),
     "timm vit": (partial(timm.create_model, "test_vit", num_classes=5, img_size=32), 32, 0.2),
     "timm convnext": (partial(timm.create_model, "test_convnext", num_classes=5), 32, 0.3),
@@ -85,47 +72,6 @@ NETWORKS = {  # builder, input size, the least share of parameters that half of 
     "fc5": (partial(fc5, 5, (1, 8, 8)), 8, 0.5),
     "user": (Branches, 16, 0.6),
 }  # fmt: skip
-
-
-def generic(model, seed=0):
-    """Weights, scales and statistics drawn, none at a value of its own; the network is in evaluation mode."""
-    torch.manual_seed(seed)
-    for name, tensor in model.state_dict().items():
-        if tensor.is_floating_point() and name.endswith("running_var"):
-            tensor.uniform_(0.5, 1.5)
-        elif tensor.is_floating_point() and tensor.dim():
-            tensor.normal_(0, (2 / max(1, tensor[0].numel())) ** 0.5 if tensor.dim() > 1 else 1)
-    return model.eval()
-
-
-def spec_of(size, channels=3, classes=5):
-    return ModelSpec("net.py:net", "user", classes, (channels, size, size), (0.0,) * channels, (1.0,) * channels)
-
-
-def saved(path, tensors, **lineage):
-    """A checkpoint of tensors by name or of entries, read back."""
-    entries = tensors if not isinstance(next(iter(tensors.values())), torch.Tensor) else entries_of(tensors)
-    write(path, entries, Lineage.EMPTY.then("train", {}, **lineage))
-    return read(path)
-
-
-def pruner_of(tmp_path, model, size=16, layers=None, batches=None, exclude=None, **lineage):
-    source = saved(tmp_path / "source.safetensors", model.state_dict(), **lineage)
-    chosen = [layer for layer in prunable(source) if layers is None or layer.name in layers]
-    return filter_pruner(source, model, spec_of(size), chosen, batches, exclude)
-
-
-def filter_pruner(source, model, spec, layers, batches=None, exclude=None):
-    groups = channel_groups(model, torch.zeros(1, *spec.input_size))
-    return FilterPruner(source, model, spec, candidates_of(source, groups, layers, exclude), batches)
-
-
-def prune(pruner, method="l1", sparsity=0.5, scope="layer", seed=0, min_keep=1, compact=False, named=()):
-    shares = {"scope": scope, "min_keep": min_keep, "layer_sparsity": tuple(named), "structure": "filter"}
-    config = PruneConfig(() if sparsity is None else (sparsity,), **shares)
-    (request,) = requests_of(config, 0)
-    amounts = amounts_of_channels(pruner.source, pruner.candidates, request.amount, config)
-    return pruner.prune(FILTER_METHODS.parse(method), amounts, seed, compact)
 
 
 def loaded(build, entries):
@@ -155,8 +101,16 @@ def weights_in(model):
     return sum(parameter.numel() for parameter in model.parameters())
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", NETWORKS)
+QUICK = ("vgg_bn", "vit", "user")
+WIDE = ("resnet18", "bottleneck", "mobilenet_v3")  # smaller ones have all their kinds of layers and joints
+
+
+def with_its_time(name):
+    marks = () if name in QUICK else pytest.mark.long if name in WIDE else pytest.mark.slow
+    return pytest.param(name, marks=marks)
+
+
+@pytest.mark.parametrize("name", [with_its_time(name) for name in NETWORKS])
 def test_zeros_and_compact_compute_the_same(tmp_path, name):
     build, size, share = NETWORKS[name]
     channels = 1 if name == "fc5" else 3
@@ -199,77 +153,42 @@ def test_what_stays_has_its_bits_and_what_goes_is_plus_zero(tmp_path, dtype):
     assert gone > 100
 
 
+@pytest.fixture(scope="module")
+def branches(tmp_path_factory):
+    return pruner_of(tmp_path_factory.mktemp("branches"), generic(Branches()))
+
+
 @pytest.mark.parametrize(
     ("sparsity", "min_keep"), [(0, 1), (0.1, 1), (0.25, 1), (0.5, 7), (0.99, 1), (0.99, 3), (0.3, 99)]
 )
-def test_every_group_loses_its_share_and_keeps_the_least(tmp_path, sparsity, min_keep):
-    pruner = pruner_of(tmp_path, generic(Branches()))
-    result = prune(pruner, sparsity=sparsity, min_keep=min_keep, compact=True)
+def test_every_group_loses_its_share_and_keeps_the_least(branches, sparsity, min_keep):
+    result = prune(branches, sparsity=sparsity, min_keep=min_keep, compact=True)
     removed = 0
-    for group in pruner.groups:
+    for group in branches.groups:
         lost = max(0, min(round(sparsity * group.size), group.size - min_keep))
         for part in group.producers:
-            assert len(tensor_of(result.entries[part.tensor])) == model_rows(pruner, part.tensor) - lost
+            assert len(tensor_of(result.entries[part.tensor])) == model_rows(branches, part.tensor) - lost
         removed += lost
-    assert result.channels == (removed, sum(group.size for group in pruner.groups))
+    assert result.channels == (removed, sum(group.size for group in branches.groups))
 
 
 def model_rows(pruner, tensor):
     return pruner.source.entries[tensor].shape[0]
 
 
-def rows_left(result, tensor="0.weight"):
-    weight = tensor_of(result.entries[tensor])
-    return [row for row in range(len(weight)) if weight[row].any()]
-
-
-def chain(*filters, bias=0.0):
-    """A layer of these filters, and one that reads its channels."""
-    model = nn.Sequential(nn.Linear(2, len(filters)), nn.ReLU(), nn.Linear(len(filters), 5))
+@pytest.fixture(scope="module")
+def lopsided(tmp_path_factory):
+    """A network of which one layer's channels all rank lowest."""
+    model = generic(Branches())
     with torch.no_grad():
-        model[0].weight.copy_(torch.tensor(filters))
-        model[0].bias.fill_(bias)
-        model[2].weight.fill_(1.0)
-    return nn.Sequential(nn.Flatten(), *model)
-
-
-def chain_pruner(tmp_path, model, **options):
-    source = saved(tmp_path / "source.safetensors", model.state_dict())
-    spec = ModelSpec("net.py:net", "user", 5, (2, 1, 1), (0.0,) * 2, (1.0,) * 2)
-    return filter_pruner(source, model, spec, prunable(source), **options)
-
-
-def test_equal_scores_go_by_index(tmp_path):
-    model = chain(*[[1.0, -1.0], [-1.0, 1.0], [3.0, 0.0], [2.0, 0.0], [0.0, 2.0]])
-    pruner = chain_pruner(tmp_path, model)
-    assert rows_left(prune(pruner, "l1", 0.2), "1.weight") == [1, 2, 3, 4]
-    assert rows_left(prune(pruner, "l1", 0.6), "1.weight") == [2, 4]
-    assert rows_left(prune(pruner, "l2", 0.4), "1.weight") == [2, 3, 4]
-    assert rows_left(prune(pruner, "highest", 0.4), "1.weight") == [1, 3, 4]
-
-
-def test_channels_of_several_layers_are_judged_by_all_that_makes_them(tmp_path):
-    model = generic(torchvision.models.resnet.ResNet(resnet.BasicBlock, [1, 1, 1, 1], num_classes=5))
-    pruner = pruner_of(tmp_path, model, 32)
-    result = prune(pruner, "l1", 0.25)
-    state = {name: tensor.double() for name, tensor in model.state_dict().items()}
-    makers = ["layer2.0.conv2.weight", "layer2.0.downsample.0.weight"]
-    scores = sum(state[name].abs().sum((1, 2, 3)) for name in makers)
-    expected = sorted(scores.argsort(stable=True)[32:].tolist())
-    for name in makers:
-        assert rows_left(result, name) == expected
-    for reader in ("layer3.0.conv1.weight", "layer3.0.downsample.0.weight"):
-        weight = tensor_of(result.entries[reader])
-        assert [c for c in range(128) if weight[:, c].any()] == expected
+        model.left[0].weight.mul_(1e-3)
+    return model, pruner_of(tmp_path_factory.mktemp("lopsided"), model)
 
 
 @pytest.mark.parametrize("sparsity", [0.0, 0.2, 0.5, 0.9])
 @pytest.mark.parametrize("min_keep", [1, 4])
-def test_globally_the_total_is_exact_and_the_excess_goes_to_the_next(tmp_path, sparsity, min_keep):
-    model = generic(Branches())
-    with torch.no_grad():
-        model.left[0].weight.mul_(1e-3)  # all of it ranks lowest
-    pruner = pruner_of(tmp_path, model)
+def test_globally_the_total_is_exact_and_the_excess_goes_to_the_next(lopsided, sparsity, min_keep):
+    model, pruner = lopsided
     result = prune(pruner, "l2", sparsity, scope="global", min_keep=min_keep)
     ranked = []
     for number, group in enumerate(pruner.groups):
@@ -287,47 +206,12 @@ def test_globally_the_total_is_exact_and_the_excess_goes_to_the_next(tmp_path, s
     assert result.channels[0] == len(ranked) - sum(left.values())
 
 
-def test_channels_without_a_reader_go_first_and_in_any_case(tmp_path, caplog):
-    model = chain(*[[float(c), 1.0] for c in range(6)], bias=1.0)
-    with torch.no_grad():
-        model[3].weight[:, [4, 5]] = 0.0
-        model[3].weight[0, 5] = -0.0
-    pruner = chain_pruner(tmp_path, model)
-    result = prune(pruner, sparsity=0, compact=True)
-    assert result.kept == {"1.weight": {"0": "0-3"}, "1.bias": {"0": "0-3"}, "3.weight": {"1": "0-3"}}
-    assert result.channels == (2, 6)
-    assert not caplog.records  # 0 asks for just that
-    assert rows_left(prune(pruner, sparsity=0.5), "1.weight") == [1, 2, 3]
-    assert rows_left(prune(pruner, sparsity=0, scope="global"), "1.weight") == [0, 1, 2, 3]
-    assert rows_left(prune(pruner, "random", 0.5), "1.weight") != []
-    assert not caplog.records
-    prune(pruner, sparsity=0.2)
-    assert "removed 2 channels, more than the requested 1: no layer reads the extra ones" in caplog.text
-
-
 def test_a_share_that_removes_nothing_is_told(tmp_path, caplog):
     pruner = chain_pruner(tmp_path, chain([1.0, 1.0], [2.0, 0.0], [0.5, 0.0], bias=1.0))
     assert prune(pruner, sparsity=0).channels == (0, 3)
     assert not caplog.records
     assert prune(pruner, sparsity=0.1).channels == (0, 3)
     assert "no channel is removed" in caplog.text
-
-
-def test_a_channel_without_rows_is_still_read(tmp_path):
-    """Its bias reaches the next layer: it goes first, but not without being asked for."""
-    model = chain([1.0, 1.0], [0.0, 0.0], [0.5, 0.0], bias=1.0)
-    pruner = chain_pruner(tmp_path, model)
-    assert prune(pruner, sparsity=0, compact=True).kept is None
-    assert rows_left(prune(pruner, "highest", 0.34), "1.weight") == [0, 2]
-    assert not tensor_of(prune(pruner, "highest", 0.34).entries["3.weight"])[:, 1].any()
-
-
-def test_at_least_one_channel_stays_where_none_is_read(tmp_path):
-    model = chain(*[[1.0, 1.0]] * 3)
-    nn.init.zeros_(model[3].weight)
-    for scope in ("layer", "global"):
-        result = prune(chain_pruner(tmp_path, model), sparsity=0, scope=scope, compact=True)
-        assert tensor_of(result.entries["1.weight"]).shape == (1, 2)
 
 
 def test_a_fine_tuned_masked_file_becomes_compact_without_further_loss(tmp_path):
@@ -373,26 +257,6 @@ def test_a_kept_list_that_does_not_fit_is_not_believed(tmp_path):
     pruner = pruner_of(tmp_path, generic(Branches()), kept={"stem.0.weight": {"0": "0-4"}})
     with pytest.raises(VerificationError, match=r"kept channels of stem\.0\.weight are wrong"):
         prune(pruner, compact=True)
-
-
-def test_layers_and_exclude_choose_groups(tmp_path):
-    model = generic(Branches())
-    result = prune(pruner_of(tmp_path, model, layers=["left.0"]))
-    assert set(result.pruned) == {"left.0.weight", "mix.weight"}
-    # The stream is made by two layers: one of them takes the other along, unless that is excluded.
-    result = prune(pruner_of(tmp_path, model, layers=["mix"]))
-    assert set(result.pruned) == {"stem.0.weight", "mix.weight", "left.0.weight", "right.0.weight", "fc.0.weight"}
-    with pytest.raises(UsageError, match=r"stem\.0: a layer of --exclude makes them"):
-        pruner_of(tmp_path, model, layers=["mix"], exclude="stem.0")
-
-
-def test_without_a_channel_to_remove_the_reasons_are_given(tmp_path):
-    model = generic(NETWORKS["vit"][0]())
-    with pytest.raises(UsageError) as caught:
-        pruner_of(tmp_path, model, 32, layers=["conv_proj", "heads.head"])
-    assert "heads.head: they are the network's output" in str(caught.value)
-    assert "conv_proj: they are concatenated along another dimension" in str(caught.value)
-    assert "\n" not in str(caught.value)
 
 
 class Misleading(nn.Module):
@@ -493,68 +357,6 @@ def test_what_was_pruned_before_changes_nothing(tmp_path):
     assert together == alone
 
 
-def sizes_left(pruner, result):
-    return {group.name: len(tensor_of(result.entries[group.producers[0].tensor])) for group in pruner.groups}
-
-
-def test_each_named_group_loses_its_own_share(tmp_path):
-    pruner = pruner_of(tmp_path, generic(Branches()))
-    assert {group.name: group.size for group in pruner.groups} == {"stem.0": 8, "left.0": 6, "right.0": 4, "fc.0": 12}
-    result = prune(
-        pruner,
-        named=(
-            ("left.0", 1 / 3),
-            ("mix", 0.25),
-            ("fc.0", 0.0),
-        ),
-        sparsity=0.5,
-        compact=True,
-    )
-    assert sizes_left(pruner, result) == {"stem.0": 6, "left.0": 4, "right.0": 2, "fc.0": 12}
-    # Of tensors that lie in groups of several shares no one share was asked.
-    asked = {"stem.0.weight": 0.25, "mix.weight": None, "left.0.weight": None, "fc.2.weight": 0.0}
-    assert asked.items() <= result.pruned.items()
-    alone = prune(
-        pruner,
-        named=(
-            ("left.0", 1 / 3),
-            ("left.0", 0.5),
-        ),
-        sparsity=None,
-        compact=True,
-    )
-    assert sizes_left(pruner, alone) == {"stem.0": 8, "left.0": 3, "right.0": 4, "fc.0": 12}
-    assert set(alone.pruned) == {"left.0.weight", "mix.weight"}
-    assert alone.channels == (3, 6)
-
-
-def test_shares_that_cannot_be_are_refused_in_a_line(tmp_path):
-    pruner = pruner_of(tmp_path, generic(Branches()), layers=["stem.0", "mix", "fc.0", "fc.2"])
-    for pairs, said in [
-        ([("stem.0", 0.5), ("mix", 0.25)], r"make the same channels \(stem\.0 0\.5 and mix 0\.25\): give them one"),
-        ([("fc.2", 0.5)], r"fc\.2=0\.5: no channel .* can be removed \(they are the network's output\)"),
-        ([("left.0", 0.5)], r"left\.0=0\.5: no channel .* can be removed: --layers leaves them out"),
-    ]:
-        with pytest.raises(UsageError, match=said) as caught:
-            prune(pruner, named=pairs, sparsity=None)
-        assert "\n" not in str(caught.value)
-    result = prune(
-        pruner,
-        named=(
-            ("stem.0", 0.5),
-            ("mix", 0.5),
-        ),
-        sparsity=None,
-    )
-    assert result.channels == (4, 8)
-
-
-def test_a_least_share_of_channels_stays(tmp_path):
-    pruner = pruner_of(tmp_path, generic(Branches()))
-    result = prune(pruner, sparsity=0.9, min_keep=0.3, compact=True)
-    assert sizes_left(pruner, result) == {"stem.0": 3, "left.0": 2, "right.0": 2, "fc.0": 4}
-
-
 def test_an_outline_is_pruned_as_the_network_is(tmp_path):
     model = generic(Branches())
     source = saved(tmp_path / "source.safetensors", model.state_dict())
@@ -564,52 +366,6 @@ def test_an_outline_is_pruned_as_the_network_is(tmp_path):
     ]
     for name, entry in found[0].entries.items():
         np.testing.assert_array_equal(entry.data, found[1].entries[name].data)
-
-
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
-def test_taylor_is_the_mean_of_squared_sums_over_batches(tmp_path, dtype):
-    model = generic(Branches()).to(dtype).train()
-    torch.manual_seed(1)
-    data = [(torch.randn(4, 3, 16, 16).to(dtype), torch.randint(5, (4,))) for _ in range(3)]
-    pruner = pruner_of(tmp_path, model, batches=lambda: iter(data))
-    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    result = prune(pruner, "taylor", 0.5)
-    assert model.training
-    assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
-    assert all(parameter.grad is None for parameter in model.parameters())
-    oracle = copy.deepcopy(model).double().eval()
-    total = torch.zeros(8, dtype=torch.float64)
-    for images, labels in data:
-        oracle.zero_grad()
-        F.cross_entropy(oracle(images.double()), labels).backward()
-        makers = (oracle.stem[0].weight, oracle.mix.weight)
-        total += sum((weight * weight.grad).detach().sum((1, 2, 3)) for weight in makers).square() / 3
-    assert rows_left(result, "mix.weight") == sorted(total.argsort()[4:].tolist())
-
-
-def test_taylor_without_data_and_with_infinite_gradients(tmp_path):
-    with pytest.raises(UsageError, match="give --data"):
-        prune(pruner_of(tmp_path, generic(Branches())), "taylor")
-    data = [(torch.full((2, 3, 16, 16), torch.inf), torch.tensor([0, 1]))]
-    with pytest.raises(ApcliError, match="NaN or Inf"):
-        prune(pruner_of(tmp_path, generic(Branches()), batches=lambda: iter(data)), "taylor")
-
-
-def test_the_scale_of_the_batch_norm_decides(tmp_path):
-    model = generic(Branches())
-    result = prune(pruner_of(tmp_path, model, layers=["left.0"]), "bn-scale", 0.5)
-    assert rows_left(result, "left.0.weight") == sorted(model.left[1].weight.abs().argsort()[3:].tolist())
-    with pytest.raises(UsageError, match=r"no batch norm reads the channels of right\.0"):
-        prune(pruner_of(tmp_path, model, layers=["right.0"]), "bn-scale", 0.5)
-
-
-def test_draws_depend_on_the_seed_and_the_group_alone(tmp_path):
-    model = generic(Branches())
-    every, one = pruner_of(tmp_path, model), pruner_of(tmp_path, model, layers=["fc.0"])
-    left = [
-        rows_left(prune(pruner, "random", 0.5, seed=seed), "fc.0.weight") for pruner in (every, one) for seed in (3, 4)
-    ]
-    assert left[0] == left[2] != left[1] == left[3]
 
 
 def test_other_numbers_of_classes_are_named_as_ever(tmp_path):

@@ -116,6 +116,7 @@ def test_no_data_are_read(network):
             list(prune(read(network), config, Outputs(), NetworkScores(config, quiet)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scope", ["layer", "global"])
 def test_channels_by_group(network, scope):
     config = PruneConfig((0.25,), structure="filter", scope=scope, device="cpu", compact=True)

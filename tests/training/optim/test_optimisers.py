@@ -38,35 +38,6 @@ def test_biases_and_norms_decay_only_if_so_asked(recipe, opt, decay):
         assert bool((parameter == 2).all()) == (decay == "weights" and parameter.dim() < 2), name
 
 
-class Tokens(nn.Module):
-    """A transformer's odds and ends: what decays is ``proj``, ``attention``'s projections and ``old``'s direction."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.pos_embed, self.cls_token = nn.Parameter(torch.ones(1, 3, 4)), nn.Parameter(torch.ones(1, 1, 4))
-        self.relative_position_bias_table = nn.Parameter(torch.ones(9, 2))
-        self.norm, self.proj, self.head = nn.LayerNorm((3, 4)), nn.Linear(4, 4), nn.Linear(4, 4)
-        self.attention = nn.MultiheadAttention(4, 2)
-        self.old = nn.utils.parametrizations.weight_norm(nn.Linear(4, 4))
-
-    def no_weight_decay(self) -> set[str]:
-        return {"pos_embed", "cls_token", "head.weight"}
-
-
-def test_what_no_layer_multiplies_by_and_what_the_network_lists_is_spared_whatever_its_shape(recipe):
-    model = Tokens()
-    optimiser, _ = optimiser_of(model, recipe(weight_decay=0.1, decay="weights"), captured=False)
-    names = {id(parameter): name for name, parameter in model.named_parameters()}
-    decays = {group["weight_decay"]: [names[id(p)] for p in group["params"]] for group in optimiser.param_groups}
-    assert sorted(decays[0.1]) == [
-        "attention.in_proj_weight",
-        "attention.out_proj.weight",
-        "old.parametrizations.weight.original1",
-        "proj.weight",
-    ]
-    assert len(decays[0.1]) + len(decays[0.0]) == len(names)
-
-
 @pytest.mark.parametrize("opt", [*OPTIMISERS.names, "sgd:nesterov=1"])
 def test_the_fused_step_is_the_plain_one(recipe, opt):
     models = network(), network()
@@ -140,28 +111,6 @@ def test_a_saved_state_goes_on_as_the_optimiser_was_built(recipe, opt, saved_cap
         assert all(torch.equal(*pair) for pair in zip(*(model.parameters() for model in models), strict=True))
 
 
-def test_what_does_not_learn_is_left_out(recipe):
-    model = network()
-    model.requires_grad_(False)
-    model[3].weight.requires_grad_(True)
-    optimiser, _ = optimiser_of(model, recipe(decay="weights"), captured=False)
-    assert [parameter is model[3].weight for group in optimiser.param_groups for parameter in group["params"]] == [True]
-
-
 def test_what_torch_refuses(recipe):
     with pytest.raises(UsageError, match=r"--opt sgd:nesterov=1 with --lr 0\.1: Nesterov "):
         optimiser_of(network(), recipe(opt="sgd:nesterov=1", momentum=0.0), captured=False)
-
-
-def test_a_graph_is_asked_for_only_where_there_can_be_one(recipe):
-    assert [recipe(device="cuda:0", cuda_graph=graph).cuda_graph for graph in (None, True, False)] == [
-        True,
-        True,
-        False,
-    ]
-    assert not recipe(cuda_graph=False).cuda_graph  # on a CPU nothing is captured anyway
-    with pytest.raises(UsageError, match="--cuda-graph on cpu: expected a CUDA device"):
-        recipe(cuda_graph=True)
-    for option, name in (("opt", "adagrad"), ("sched", "one-cycle")):
-        with pytest.raises(UsageError, match=f"--cuda-graph with --{option} {name}, whose steps cannot be captured"):
-            recipe(device="cuda:0", cuda_graph=True, **{option: name})

@@ -7,11 +7,9 @@ import pytest
 import torch
 from torch.optim import SGD, Adam
 
-from apcli.configs.training import LoopConfig
 from apcli.errors import UsageError
 from apcli.training.optim.optimisers import optimiser_of
 from apcli.training.optim.rates import Rates
-from apcli.training.recipe import warn_of_schedule
 
 STEPS = 5  # an epoch
 
@@ -105,9 +103,6 @@ def test_plateau_waits_for_epochs_whatever_the_evaluations_are(recipe, every, pa
 
 
 def test_one_cycle_has_its_own_momentum_and_none_where_none_is_asked_for(recipe):
-    assert recipe(sched="one-cycle").settings()["momentum"] is None
-    with pytest.raises(UsageError, match=r"--momentum with --sched one-cycle, which moves momentum from 0\.95 to"):
-        recipe(sched="one-cycle", momentum=0.8)
     model = torch.nn.Linear(2, 2)
     found = []
     for options in ({}, {"momentum": 0.0}):
@@ -117,28 +112,6 @@ def test_one_cycle_has_its_own_momentum_and_none_where_none_is_asked_for(recipe)
         found.append(optimiser.param_groups[0]["momentum"])
     assert 0.85 <= found[0] < 0.95
     assert found[1] == 0.0
-
-
-@pytest.mark.parametrize(
-    ("options", "said"),
-    [
-        ({"warmup_epochs": 4}, []),
-        (
-            {"warmup_epochs": 4.5},
-            ["--warmup-epochs 4.5 is longer than the run of 4: --lr is never reached"],
-        ),
-        ({"epochs": 0, "warmup_epochs": 4.5, "sched": "step"}, []),
-        ({"sched": "step:milestones=3+1"}, []),
-        (
-            {"sched": "step:milestones=9+4+2"},
-            ["--sched step:milestones=9+4+2: no epoch of 4 comes after the milestone 4 or 9"],
-        ),
-        ({"sched": "step"}, ["--sched step: no epoch of 4 comes after the milestone 30 or 60 or 90"]),
-    ],
-)
-def test_what_lies_beyond_the_end_is_said(caplog, options, said):
-    warn_of_schedule(LoopConfig(**{"epochs": 4, **options}))
-    assert caplog.messages == said
 
 
 @pytest.mark.parametrize("sched", ["cosine", "step:milestones=1+2", "one-cycle", "plateau:patience=0", "exponential"])
@@ -166,8 +139,3 @@ def test_a_rate_in_a_tensor_stays_in_its_place(recipe):
 def test_parameters_out_of_range(recipe, sched):
     with pytest.raises(UsageError, match=sched.partition(":")[0]):
         Rates(sgd(), recipe(sched=sched), STEPS)
-
-
-def test_two_warm_ups_are_one_too_many(recipe):
-    with pytest.raises(UsageError, match="--warmup-epochs with --sched one-cycle, which warms up by itself"):
-        recipe(sched="one-cycle", warmup_epochs=1)

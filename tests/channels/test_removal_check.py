@@ -1,0 +1,97 @@
+"""The check of a removal: positions by tensor, and groups for which a network is not the same without its channels."""
+
+import numpy as np
+import pytest
+import torch
+from channel_prunings import Branches
+from torch import nn
+
+from apcli.channels.groups import ChannelGroup, Part, channel_groups
+from apcli.channels.removal_check import RemovalCheck, gone_of, kept_of
+from apcli.errors import ApcliError
+from apcli.models.copies import emptied
+
+
+def part(tensor: str, dim: int, *positions: list[int]) -> Part:
+    return Part(tensor, dim, np.array(positions))
+
+
+def test_positions_are_gathered_by_tensor_and_dimension():
+    groups = [
+        ChannelGroup("a", 3, (part("a", 0, [0], [1], [2]),), (part("fc", 1, [0, 1], [2, 3], [4, 5]),), ()),
+        ChannelGroup("b", 2, (part("b", 0, [0], [1]),), (part("fc", 1, [6], [7]), part("fc", 0, [0], [1])), ()),
+    ]
+    gone = gone_of(groups, {"a": np.array([0, 2]), "b": np.array([1])})
+    found = {(tensor, dim): each.tolist() for tensor, by_dim in gone.items() for dim, each in by_dim.items()}
+    assert found == {("a", 0): [0, 2], ("fc", 1): [0, 1, 4, 5, 7], ("fc", 0): [1], ("b", 0): [1]}
+    none = gone_of(groups, {"a": np.array([], dtype=int), "b": np.array([], dtype=int)})
+    assert all(len(each) == 0 for by_dim in none.values() for each in by_dim.values())
+    kept = kept_of((3, 8), gone["fc"])
+    assert {dim: stay.tolist() for dim, stay in kept.items()} == {1: [2, 3, 6], 0: [0, 2]}
+    assert kept_of((3, 8), none["fc"]) == {}
+
+
+def halves(groups) -> dict[str, np.ndarray]:
+    return {group.name: np.arange(group.size // 2) for group in groups}
+
+
+def failing(model: nn.Module, shape=(3, 8, 8)) -> list[str]:
+    """The groups that the graph takes for free and that the check finds not to be."""
+    groups = [group for group in channel_groups(model, torch.zeros(1, *shape)) if not group.fixed]
+    return [group.name for group in RemovalCheck(model, shape).failing(groups, halves(groups))]
+
+
+class Misleading(nn.Module):
+    """What the graph cannot know: the images join ``first``, and ``second`` is averaged over its channels."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.second, self.third = nn.Conv2d(3, 3, 1), nn.Conv2d(3, 8, 1), nn.Conv2d(8, 8, 1)
+        self.fourth, self.fc = nn.Conv2d(8, 6, 1), nn.Linear(6, 5)
+
+    def forward(self, x):
+        x = self.second(self.first(x) + x).relu()
+        x = self.third(x - x.mean(1, keepdim=True)).relu()
+        return self.fc(self.fourth(x).relu().mean((2, 3)))
+
+
+def test_what_the_graph_has_wrong_is_found_and_no_more():
+    assert failing(Misleading()) == ["first", "second"]
+    assert failing(Branches(), (3, 16, 16)) == []
+
+
+def test_initial_zeros_hide_nothing_and_an_outline_will_do():
+    """Drawn weights take the place of the network's own."""
+    model = Misleading()
+    for parameter in model.parameters():
+        nn.init.zeros_(parameter)
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    assert failing(model) == ["first", "second"]
+    assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
+    groups = [group for group in channel_groups(model, torch.zeros(1, 3, 8, 8)) if not group.fixed]
+    outline = RemovalCheck(emptied(model, "meta"), (3, 8, 8))
+    assert [group.name for group in outline.failing(groups, halves(groups))] == ["first", "second"]
+
+
+class OwnNumbers(nn.Module):
+    """It makes numbers of a fixed type, so it does not run in float64."""
+
+    def __init__(self):
+        super().__init__()
+        self.a, self.fc = nn.Conv2d(3, 4, 1), nn.Linear(4, 5)
+
+    def forward(self, x):
+        half = torch.full((3, 3), 0.5, dtype=torch.float32)
+        return self.fc(self.a(torch.einsum("bchw,cd->bdhw", x, half)).relu().mean((2, 3)))
+
+
+def test_a_network_of_single_precision_is_held_to_less():
+    assert RemovalCheck(Misleading(), (3, 8, 8)).tolerance == 1e-9
+    assert RemovalCheck(OwnNumbers(), (3, 8, 8)).tolerance == 1e-3
+    assert failing(OwnNumbers()) == []
+
+
+def test_a_network_that_does_not_run_says_so():
+    with pytest.raises(ApcliError, match=r"does not run on random images \(.*\): give --structure weight") as caught:
+        RemovalCheck(nn.Linear(7, 2), (3, 8, 8))
+    assert "\n" not in str(caught.value)
