@@ -1,6 +1,5 @@
 """The only training loop."""
 
-import json
 import logging
 import math
 import signal
@@ -34,7 +33,7 @@ from apcli.training.optim.rates import Rates
 from apcli.training.processes import Processes
 from apcli.training.recalibration import settle_
 from apcli.training.recipe import Recipe
-from apcli.training.resume import Resume
+from apcli.training.resume import Resume, State
 
 log = logging.getLogger("apcli")
 
@@ -301,32 +300,19 @@ class Training:
         sums = self.processes.sum_(self._tally.sums.clone())
         if not self.processes.first:
             return
-        state = {name: part.state_dict() for name, part in self._parts().items()}
-        loss, epoch, weights = self._best
-        self.resume.save(
-            {
-                **state,
-                "done": self._done,
-                "tally": sums,
-                "history": json.dumps(self.history),
-                "snapshots": self.snapshots,
-                "best": [loss, epoch, weights],
-                "good": self._good,
-            }
-        )
+        parts = {name: part.state_dict() for name, part in self._parts().items()}
+        self.resume.save(State(parts, self._done, sums, self.history, self.snapshots, self._best, self._good))
 
-    def _load(self, state: dict[str, Any]) -> None:
+    def _load(self, state: State) -> None:
         for name, part in self._parts().items():
             if part is self._optimiser:
-                load_(self._optimiser, state[name])
+                load_(self._optimiser, state.parts[name])
             else:
-                part.load_state_dict(state[name])
-        self._done, self._good, self.snapshots = state["done"], state["good"], state["snapshots"]
+                part.load_state_dict(state.parts[name])
+        self._done, self._good, self.snapshots = state.done, state.good, state.snapshots
         if self.processes.first:  # its sums include the other processes'
-            self._tally.sums.copy_(state["tally"])
-        self.history = json.loads(state["history"])
-        loss, epoch, weights = state["best"]
-        self._best = (loss, epoch, weights)
+            self._tally.sums.copy_(state.tally)
+        self.history, self._best = state.history, state.best
         log.info("resuming after epoch %d, step %d of %d", self.epoch, self._done, self._batches)
 
     def _parts(self) -> dict[str, Any]:

@@ -3,18 +3,63 @@
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 from zipfile import ZipFile
 
 import torch
+from torch import Tensor
 
 from apcli.checkpoints.files.staging import remove_stale, staged
-from apcli.checkpoints.promises import Json
+from apcli.checkpoints.promises import Json, others
 from apcli.data.streaming import ReaderLost
 from apcli.errors import UsageError
 
 RESUME_SUFFIX = ".resume.pt"
+
+
+@dataclass(frozen=True, eq=False)
+class State:
+    """Everything that the next step of a training depends on.
+
+    Attributes:
+        parts: the states of the network, the optimiser and whatever else has a state of its own, by name.
+        done: the steps of the current epoch that are done.
+        tally: the sums over these steps, of all processes.
+        history: an entry for every completed epoch.
+        snapshots: the traced tensors' values, by epoch and name.
+        best: the smallest loss, its epoch, and the weights after that if they may become the result.
+        good: the weights after the last completed epoch; None in the first.
+    """
+
+    parts: Mapping[str, Any]
+    done: int
+    tally: Tensor
+    history: list[Json]
+    snapshots: dict[int, dict[str, Tensor]]
+    best: tuple[float, int, dict[str, Tensor] | None]
+    good: dict[str, Tensor] | None
+
+    def to_saved(self) -> dict[str, Any]:
+        """Numbers, text and tensors by name, which torch reads without running code."""
+        own = {name: getattr(self, name) for name in _OWN}
+        return {**self.parts, **own, "history": json.dumps(self.history), "best": list(self.best)}
+
+    @classmethod
+    def from_saved(cls, given: Mapping[str, Any]) -> "State":
+        """Read the output of ``to_saved``.
+
+        Raises:
+            KeyError: a member is missing.
+            ValueError: a member is not what was expected.
+        """
+        loss, epoch, weights = given["best"]
+        own = {name: given[name] for name in _OWN} | {"best": (loss, epoch, weights)}
+        return cls(others(given, _OWN), **{**own, "history": json.loads(given["history"])})
+
+
+_OWN = tuple(field.name for field in fields(State) if field.name != "parts")
 
 
 class Resume:
@@ -41,7 +86,7 @@ class Resume:
         self._identity = json.dumps(identity, sort_keys=True)
         self.state = None if fresh else self._saved()
 
-    def _saved(self) -> dict[str, Any] | None:
+    def _saved(self) -> State | None:
         if self.path is None or not self.path.exists():
             return None
         try:
@@ -55,7 +100,7 @@ class Resume:
             )
         return state
 
-    def save(self, state: Mapping[str, Any]) -> None:
+    def save(self, state: State) -> None:
         """Write the state, completely or not at all.
 
         Raises:
@@ -64,7 +109,7 @@ class Resume:
         if self.path is not None:
             with staged(self.path) as new, new.open("wb") as file:
                 try:
-                    torch.save({"recipe": self._identity, "state": dict(state)}, file)
+                    torch.save({"recipe": self._identity, "state": state.to_saved()}, file)
                 except RuntimeError as error:  # torch wraps the system's error
                     raise error.__context__ or error from None
 
@@ -85,10 +130,10 @@ class Resume:
             self.path.unlink(missing_ok=True)
 
 
-def _load(path: Path) -> tuple[str, dict[str, Any]]:
+def _load(path: Path) -> tuple[str, State]:
     """The identity and the state in a file, whose checksums are verified first, as torch does not do."""
     with ZipFile(path) as file:
         if file.testzip() is not None:
             raise ValueError("a checksum does not fit")
     saved = torch.load(path, map_location="cpu", weights_only=True)
-    return str(saved["recipe"]), dict(saved["state"])
+    return str(saved["recipe"]), State.from_saved(saved["state"])

@@ -2,6 +2,7 @@
 
 import io
 import json
+import math
 import os
 import resource
 import signal
@@ -29,7 +30,7 @@ from apcli.training.masking import Masking, Ramp
 from apcli.training.optim import OPTIMISERS, SCHEDULES
 from apcli.training.optim.parameters import parameters_of
 from apcli.training.recipe import recipe_of
-from apcli.training.resume import Resume
+from apcli.training.resume import Resume, State
 
 SPEC = ModelSpec("net.py:net", "user", 5, (1, 4, 4), (0.5,), (0.25,))
 EPOCHS, BATCHES = 3, 3
@@ -310,17 +311,23 @@ def test_where_it_lies(tmp_path):
         assert Resume(tmp_path / name, {}).path == tmp_path / "x.y.resume.pt"
 
 
+def state(parts: dict[str, torch.Tensor]) -> State:
+    """Of a training in its first epoch."""
+    return State(parts, 2, torch.ones(4), [], {0: {"a": torch.zeros(1)}}, (math.inf, 0, None), None)
+
+
 def kept(folder: Path) -> Resume:
     made = Resume(folder / "t.safetensors", {"lr": 0.1})
-    made.save({"weights": torch.arange(1000.0), "best": [float("inf"), 0, None]})
+    made.save(state({"weights": torch.arange(1000.0)}))
     return made
 
 
 def test_the_same_recipe_finds_what_was_saved(tmp_path):
     kept(tmp_path)
-    state = Resume(tmp_path / "t.safetensors", {"lr": 0.1}).state
-    assert torch.equal(state["weights"], torch.arange(1000.0))
-    assert state["best"] == [float("inf"), 0, None]
+    found = Resume(tmp_path / "t.safetensors", {"lr": 0.1}).state
+    assert torch.equal(found.parts["weights"], torch.arange(1000.0))
+    assert (found.done, found.history, found.best, found.good) == (2, [], (math.inf, 0, None), None)
+    assert found.snapshots == {0: {"a": torch.zeros(1)}}
     again = Resume(tmp_path / "t.safetensors", {"lr": 0.1}, fresh=True)
     assert again.state is None
     again.remove()
@@ -359,13 +366,14 @@ def pickled(value: Any, **how: Any) -> bytes:
         {"recipe": '{"lr": 0.1}', "state": Harm()},
         {"recipe": Harm(), "state": {}},
         {"recipe": '{"lr": 0.1}', "state": [1, 2]},
+        {"recipe": '{"lr": 0.1}', "state": {"network": {}, "done": 1}},
         {"recipe": '{"lr": 0.1}'},
         {"fc.weight": torch.ones(2)},
         [1],
         torch.ones(3),
         nn.Linear(2, 2),
     ],
-    ids=["harm", "harm-first", "list", "no-state", "state-dict", "numbers", "tensor", "module"],
+    ids=["harm", "harm-first", "list", "part-of-a-state", "no-state", "state-dict", "numbers", "tensor", "module"],
 )
 @pytest.mark.filterwarnings("ignore:Using a non-tuple sequence")
 def test_a_file_of_another_kind_is_refused_and_runs_no_code(tmp_path, monkeypatch, value, zipped):
@@ -413,7 +421,7 @@ def test_a_full_disk_is_told_and_the_state_from_before_stays(tmp_path, small_dis
     before = kept(tmp_path)
     content = before.path.read_bytes()
     with pytest.raises(ApcliError, match=r"cannot write .*t\.resume\.pt: File too large: free some space"):
-        before.save({"weights": torch.ones(count), "more": torch.ones(count)})
+        before.save(state({"weights": torch.ones(count), "more": torch.ones(count)}))
     assert [path.name for path in tmp_path.iterdir()] == ["t.resume.pt"]
     assert before.path.read_bytes() == content
 
