@@ -130,6 +130,7 @@ def test_weights_from_a_file_are_evaluated_as_they_are(tmp_path):
     assert lineage.parent == Link("../theirs.safetensors", read(tmp_path / "theirs.safetensors").sha256)
 
 
+@pytest.mark.slow
 def test_a_convolutional_network(tmp_path):
     (path,) = run(tmp_path, "resnet20", loop={"batch_size": BATCH})
     model, spec = network(path)

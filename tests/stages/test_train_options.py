@@ -1,7 +1,6 @@
 """What the training options do to a run and to what it leaves, from the configuration to the file."""
 
 import inspect
-import sys
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file
+from short_trainings import CPU, quiet, trained, tuned
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -19,32 +19,14 @@ from apcli.cli.options.loop import LOOP
 from apcli.cli.train import train as train_command
 from apcli.configs.prune import PruneConfig
 from apcli.configs.shared import DataConfig
-from apcli.configs.training import FinetuneConfig, LoopConfig, ModelConfig, TrainConfig
+from apcli.configs.training import FinetuneConfig, LoopConfig, TrainConfig
 from apcli.data.datasets import Samples, load
-from apcli.errors import ApcliError, UsageError
+from apcli.errors import UsageError
 from apcli.models.build import build
 from apcli.stages.finetune import Finetuner
 from apcli.stages.outputs import Outputs
 from apcli.stages.prune.stage import prune
-from apcli.stages.train import train
 from apcli.training.loop import Training
-
-CPU = {"device": "cpu", "batch_size": 300}
-
-
-def quiet(text: str, share: float | None = None) -> None:
-    pass
-
-
-def trained(folder: Path, model: str = "fc5", seed: int = 0, **options: Any) -> Path:
-    config = TrainConfig(ModelConfig(model), loop=LoopConfig(**{**CPU, "epochs": 2, **options}), seeds=(seed,))
-    (path,) = train(config, Outputs(folder), quiet)
-    return path
-
-
-def tuned(source: Path, folder: Path, update: str = "all", **options: Any) -> Path:
-    loop = LoopConfig(**{**CPU, "epochs": 2, **options})
-    return Finetuner(FinetuneConfig(loop=loop, update=update), Outputs(folder), quiet).finetune(read(source))
 
 
 @pytest.fixture(scope="module")
@@ -200,14 +182,6 @@ def test_tensorboard_logs_are_read_back(tmp_path):
         scalars = events.Scalars(tag)
         assert [scalar.step for scalar in scalars] == [1, 2, 3]
         assert [scalar.value for scalar in scalars] == pytest.approx(values, rel=1e-6)
-
-
-def test_without_tensorboard_the_remedy_is_told(tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
-    with pytest.raises(
-        ApcliError, match="--log-dir needs TensorBoard, which is not installed: pip install tensorboard"
-    ):
-        trained(tmp_path / "run", log_dir=str(tmp_path / "logs"))
 
 
 def test_many_checkpoints_are_as_one_alone_and_built_once(pruned, dense, tmp_path, monkeypatch):

@@ -186,6 +186,7 @@ def test_what_is_no_state_runs_no_code_and_is_refused(net, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["t.safetensors"]
 
 
+@pytest.mark.slow
 def test_a_command_that_overwrites_goes_on_too(net, tmp_path, stop_at):
     """The same command again, whatever its options."""
     trained(net, tmp_path, lr=0.1)

@@ -6,11 +6,14 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file
+from short_trainings import CPU, quiet, trained, tuned
 from torch.nn.functional import kl_div
 
+from apcli.checkpoints.checkpoint import Checkpoint
+from apcli.checkpoints.lineage import Lineage
 from apcli.checkpoints.reading import read
 from apcli.configs.prune import PruneConfig
-from apcli.configs.training import FinetuneConfig, LoopConfig, ModelConfig, TrainConfig
+from apcli.configs.training import FinetuneConfig, LoopConfig
 from apcli.data.datasets import load
 from apcli.errors import ApcliError, UsageError
 from apcli.models.build import build
@@ -18,25 +21,8 @@ from apcli.models.spec import ModelSpec
 from apcli.stages.finetune import Finetuner
 from apcli.stages.outputs import Outputs
 from apcli.stages.prune.stage import prune
-from apcli.stages.train import train
+from apcli.stages.training_runs import check_outputs, teacher_of
 from apcli.training.loop import Training
-
-CPU = {"device": "cpu", "batch_size": 300}
-
-
-def quiet(text: str, share: float | None = None) -> None:
-    pass
-
-
-def trained(folder: Path, model: str = "fc5", seed: int = 0, **options: Any) -> Path:
-    config = TrainConfig(ModelConfig(model), loop=LoopConfig(**{**CPU, "epochs": 2, **options}), seeds=(seed,))
-    (path,) = train(config, Outputs(folder), quiet)
-    return path
-
-
-def tuned(source: Path, folder: Path, update: str = "all", **options: Any) -> Path:
-    loop = LoopConfig(**{**CPU, "epochs": 2, **options})
-    return Finetuner(FinetuneConfig(loop=loop, update=update), Outputs(folder), quiet).finetune(read(source))
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +40,7 @@ def weights(path: Path) -> dict[str, torch.Tensor]:
     return load_file(path)
 
 
+@pytest.mark.slow
 def test_a_teacher_pulls_the_network_towards_it(dense, pruned, tmp_path):
     alone = tuned(pruned, tmp_path / "alone", lr=0.01)
     taught = tuned(pruned, tmp_path / "taught", lr=0.01, teacher="dense", distill=1.0)
@@ -123,3 +110,18 @@ def zeros_of(tensors: dict[str, torch.Tensor]) -> dict[str, int]:
     """By weight; the digits' networks have two or more dimensions in weights alone."""
     counts = {name: int((tensor == 0).sum()) for name, tensor in tensors.items() if tensor.dim() > 1}
     return {name: count for name, count in counts.items() if count}
+
+
+def test_networks_side_by_side_have_the_same_outputs_where_both_are_known():
+    def checkpoint(*classes: str) -> Checkpoint:
+        return Checkpoint(Path("net.safetensors"), Path(), {}, Lineage.EMPTY.then("train", {}, classes=classes))
+
+    for theirs, ours in ((("a", "b"), ("a", "b")), ((), ("a",)), (("a",), ())):
+        check_outputs(checkpoint(*theirs), ours)
+    with pytest.raises(UsageError, match=r"net\.safetensors .*b and a.* a and b"):
+        check_outputs(checkpoint("b", "a"), ("a", "b"))
+
+
+def test_without_a_teacher_there_is_none():
+    networks: Any = None  # which is not asked for one
+    assert teacher_of(None, networks, networks, ()) == (None, None)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 from huggingface_hub import load_torch_model, save_torch_state_dict
+from marked import slow_but
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import nn
@@ -80,7 +81,7 @@ def test_it_is_found_by_its_index(tmp_path, monkeypatch, name):
         find("net")
 
 
-@pytest.mark.parametrize("scope", ["layer", "global", "erk"])
+@pytest.mark.parametrize("scope", slow_but(["layer", "global", "erk"], "layer"))
 def test_pruned_as_one_file_would_be_and_sharded_as_it_was(tmp_path, scope):
     index, file = sharded(tmp_path / "a"), whole(tmp_path / "b")
     before = {path.name: path.read_bytes() for path in index.parent.iterdir()}

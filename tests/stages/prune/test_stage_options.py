@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from marked import slow_but
 from prunings import SHAPES, run, zeros
 from safetensors.torch import load_file, save_file
 from scipy import stats
@@ -36,7 +37,7 @@ def quiet(line: str, share: float | None = None) -> None:
 # How much
 
 
-@pytest.mark.parametrize("scope", ["layer", "global", "erk", "output"])
+@pytest.mark.parametrize("scope", slow_but(["layer", "global", "erk", "output"], "layer"))
 @pytest.mark.parametrize("ratio", [1.0, 1.5, 2, 3.7, 10, 50])
 def test_compression_is_exact_over_the_whole_model(source, ratio, scope):
     (path,) = run(source, compression=(ratio,), scope=scope)
