@@ -492,3 +492,15 @@ def test_tests_mirror_the_house():
         if not (mirrors or of_the_project or folder == Path("cli/processes")):
             strange.append(path.relative_to(TESTS).as_posix())
     assert strange == []
+
+
+def test_every_module_has_tests_of_its_own():
+    """A module with a function, or with a class that has methods; a package's own is its tables."""
+    tested = {module_of(path) for path in TESTS.rglob("test_*.py")}
+    untested = []
+    for path in ROOT.rglob("*.py"):
+        inner = [node for node in TREES[module_name(path)].body if isinstance(node, (*FUNCTIONS, ast.ClassDef))]
+        works = any(isinstance(n, FUNCTIONS) or any(isinstance(m, FUNCTIONS) for m in n.body) for n in inner)
+        if works and path.stem != "__init__" and path not in tested:
+            untested.append(path.relative_to(ROOT).as_posix())
+    assert untested == []

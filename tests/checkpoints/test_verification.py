@@ -22,7 +22,10 @@ def checkpoint(lineage: Lineage, **tensors) -> Checkpoint:
 
 @pytest.mark.parametrize("values", [[[0, 0], [1, 2]], [[0, -0.0], [0, 0]]])
 def test_as_many_zeros_or_more_are_enough(values):
-    verify_zeros(checkpoint(TRAINED.then("prune", {}, pruned=HALF), a=entry(values)))
+    lineage = TRAINED.then("prune", {}, pruned=HALF)
+    verify_zeros(checkpoint(lineage, a=entry(values)))
+    with pytest.raises(VerificationError):
+        verify_zeros(checkpoint(lineage, a=entry([[0, 1], [1, 2]])))
 
 
 @pytest.mark.parametrize("tensors", [{"a": entry([[0, 1], [1, 2]])}, {"other": entry([[0, 0]])}], ids=["lost", "gone"])
