@@ -107,7 +107,7 @@ class Networks:
         """
         if source.lineage.model is None:
             return None
-        spec = ModelSpec.from_dict(source.lineage.model)
+        spec = ModelSpec.from_json(source.lineage.model)
         if self.model is not None and not is_user_model(self.model):
             raise UsageError(
                 f"--model is {self.model!r} but {source.label} says it is {spec.name!r}: leave --model out"

@@ -30,13 +30,13 @@ class ModelSpec:
         """The shape and the scale of the model's input."""
         return Scaling(self.input_size, self.mean, self.std)
 
-    def as_dict(self) -> dict[str, Any]:
-        """Plain JSON values; ``from_dict`` reads them back."""
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON values; ``from_json`` reads them back."""
         return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
 
     @classmethod
-    def from_dict(cls, given: object) -> "ModelSpec":
-        """Check and read the output of ``as_dict`` from an untrusted file.
+    def from_json(cls, given: object) -> "ModelSpec":
+        """Check and read the output of ``to_json`` from an untrusted file.
 
         Raises:
             ApcliError: a value is missing or of the wrong type; the message names it.

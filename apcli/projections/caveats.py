@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from apcli.projections import COVARIANCES, DISTRIBUTIONS, ISOTROPIC
+from apcli.registry.tables import Parameter
 from apcli.theory import SAME
 
 NOT_PROVEN = (
@@ -31,14 +32,14 @@ SAME_ORDER_FIXED_GROUPED = (
 )
 
 
-def of_projection(dist: str, params: Mapping[str, Any]) -> list[str]:
+def of_projection(dist: str, params: Mapping[str, Parameter]) -> list[str]:
     """All caveats about a distribution and its parameters, as predicates for its name."""
     rows = (DISTRIBUTIONS.get(dist), COVARIANCES.get(str(params.get("cov"))))
     caveats = [same_order(dist, params), *(row.caveat for row in rows if row)]
     return [caveat for caveat in caveats if caveat]
 
 
-def same_order(dist: str, params: Mapping[str, Any]) -> str | None:
+def same_order(dist: str, params: Mapping[str, Parameter]) -> str | None:
     """The caveat for a distribution whose AP3 orders pairs exactly as AP2 does; None for one that may not.
 
     It applies to distributions with isotropic scales whose densities decrease with the distance, whether or not the two
@@ -56,7 +57,7 @@ def same_order(dist: str, params: Mapping[str, Any]) -> str | None:
     return SAME_ORDER if one else SAME_ORDER_FIXED
 
 
-def _as_dense(params: Mapping[str, Any], name: str) -> bool:
+def _as_dense(params: Mapping[str, Parameter], name: str) -> bool:
     """Whether the pruned distribution's parameter is the dense one's, by name (``same``) or by value."""
     own = params.get(f"pruned_{name}", SAME)
     return own == SAME or _number(own) == _number(params.get(name))

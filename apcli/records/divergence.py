@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar
 
 from apcli.records.json_objects import Columns, JsonObject, Record
+from apcli.registry.tables import Parameter
 
 
 @dataclass(frozen=True)
@@ -95,9 +96,9 @@ class DivergenceRecord(Record):
     dim: Annotated[int | None, "dimension of the distributions"] = None
     epoch: Annotated[int | None, "of a trace; null for the file itself"] = None
     dist: Annotated[str, "distribution, as `--dist` names it"]
-    params: Annotated[Mapping[str, Any], "its parameters"] = field(default_factory=dict)
+    params: Annotated[Mapping[str, Parameter], "its parameters"] = field(default_factory=dict)
     measure: Annotated[str | None, "divergence, as `--measure` names it; `ap2` for AP2"] = None
-    measure_params: Annotated[Mapping[str, Any], "its parameters"] = field(default_factory=dict)
+    measure_params: Annotated[Mapping[str, Parameter], "its parameters"] = field(default_factory=dict)
     estimator: Annotated[str | None, "how the value was computed: `exact`, `mc` or `mc-naive`"] = None
     draws: Annotated[Mapping[str, Any] | None, "samples, repeats and seed of Monte Carlo"] = None
     evaluated: Annotated[Mapping[str, Any] | None, "data, split and images, if measured on the network"] = None

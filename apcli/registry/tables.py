@@ -46,7 +46,7 @@ class Row:
         """All functions that the row names as text."""
         return (self.target,)
 
-    def defaults(self, given: Mapping[str, Any]) -> dict[str, Parameter]:
+    def defaults(self, given: Mapping[str, Parameter]) -> dict[str, Parameter]:
         """Defaults of all parameters, with those of the rows that ``given`` selects.
 
         Raises:
@@ -54,7 +54,7 @@ class Row:
         """
         return {key: value for row in self._with_chosen(given) for key, value in row.parameters.items()}
 
-    def allowed(self, given: Mapping[str, Any]) -> dict[str, Allowed]:
+    def allowed(self, given: Mapping[str, Parameter]) -> dict[str, Allowed]:
         """The allowed values of each of these parameters.
 
         Raises:
@@ -62,7 +62,7 @@ class Row:
         """
         return {key: allowed for row in self._with_chosen(given) for key, allowed in row.ranges.items()}
 
-    def _with_chosen(self, given: Mapping[str, Any]) -> list["Row"]:
+    def _with_chosen(self, given: Mapping[str, Parameter]) -> list["Row"]:
         named = ((table, str(given.get(key, self.parameters[key]))) for key, table in self.choices.items())
         return [self, *(table.row(name) for table, name in named)]
 

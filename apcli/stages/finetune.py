@@ -105,7 +105,7 @@ class Finetuner:
         lineage = source.lineage.then(
             "finetune",
             settings,
-            model=spec.as_dict(),
+            model=spec.to_json(),
             data=whole.description,
             classes=tuple(whole.names) or source.lineage.classes,
             seed=own_seed,
@@ -117,7 +117,7 @@ class Finetuner:
         if self._is_there(path, lineage, traced):
             return path
         model = self.networks.network(spec, source)
-        lineage = replace(lineage, model={**spec.as_dict(), "last": last_layer(model, spec)})
+        lineage = replace(lineage, model={**spec.to_json(), "last": last_layer(model, spec)})
         so_far = functools.partial(self._promises_so_far, growing)
         run = TrainingRun(path, spec, dataset, recipe, seed, lineage, teacher, so_far, source)
         if dense is None:

@@ -69,7 +69,7 @@ def train(config: TrainConfig, outputs: Outputs, tell: Tell, processes: Processe
         lineage = Lineage.EMPTY.then(
             "train",
             _settings(config, recipe, teacher_sha256),
-            model=spec.as_dict(),
+            model=spec.to_json(),
             data=description,
             classes=tuple(dataset.names[: spec.num_classes]),
             seed=seed,
@@ -81,7 +81,7 @@ def train(config: TrainConfig, outputs: Outputs, tell: Tell, processes: Processe
         model = _beginning(config, spec, seed, given).to(device)
         while unsaid:
             log.info("%s", unsaid.pop())
-        named = {**spec.as_dict(), "last": last_layer(model, spec)}
+        named = {**spec.to_json(), "last": last_layer(model, spec)}
         lineage = replace(lineage, model=named, layers=layer_weights(model))
         lineage = replace(lineage, pruned=_zeros_of(model, path, lineage, config, given))
         run = TrainingRun(path, spec, dataset, recipe, seed, lineage, teacher, source=given.source)
@@ -112,7 +112,7 @@ class _Given:
 
     def spec(self, name: str) -> ModelSpec | None:
         """The network called ``name``, if the file's lineage describes it; otherwise None."""
-        spec = None if self.lineage.model is None else ModelSpec.from_dict(self.lineage.model)
+        spec = None if self.lineage.model is None else ModelSpec.from_json(self.lineage.model)
         return spec if spec and spec.name in (name, name.partition(":")[2], Path(name).name) else None
 
 

@@ -34,7 +34,7 @@ def made(folder: Path, source: str, name: str, size: int) -> Path:
     spec = ModelSpec(name, source, 1000, (3, size, size), (0.0,) * 3, (1.0,) * 3)
     torch.manual_seed(0)
     path = folder / f"{name}.safetensors"
-    write(path, entries_of(build(spec).state_dict()), Lineage.EMPTY.then("train", {}, model=spec.as_dict()))
+    write(path, entries_of(build(spec).state_dict()), Lineage.EMPTY.then("train", {}, model=spec.to_json()))
     return path
 
 

@@ -100,12 +100,12 @@ def test_a_users_file_is_stored_without_its_path_and_not_imported(tmp_path):
     file.write_text("raise SystemExit('imported')\n")
     spec = resolve(f"{file}:build", GREY)
     assert (spec.name, spec.source, spec.input_size) == ("mine.py:build", "user", (1, 28, 28))
-    assert ModelSpec.from_dict(spec.as_dict()) == spec
+    assert ModelSpec.from_json(spec.to_json()) == spec
 
 
 def test_spec_survives_json():
     spec = resolve("resnet18", COLOUR)
-    assert ModelSpec.from_dict(json.loads(json.dumps(spec.as_dict()))) == spec
+    assert ModelSpec.from_json(json.loads(json.dumps(spec.to_json()))) == spec
 
 
 @pytest.mark.parametrize(
@@ -132,19 +132,19 @@ def test_spec_survives_json():
     ],
 )
 def test_junk_in_a_files_metadata_is_one_line(key, value):
-    junk = resolve("resnet20", COLOUR).as_dict() | {key: value}
+    junk = resolve("resnet20", COLOUR).to_json() | {key: value}
     with pytest.raises(ApcliError, match=f"has {key} ") as caught:
-        ModelSpec.from_dict(junk)
+        ModelSpec.from_json(junk)
     assert str(caught.value).isprintable()
     del junk[key]
     with pytest.raises(ApcliError):
-        ModelSpec.from_dict(junk)
+        ModelSpec.from_json(junk)
 
 
 @pytest.mark.parametrize("junk", [None, [], "resnet20", {}])
 def test_metadata_that_is_no_model_at_all(junk):
     with pytest.raises(ApcliError):
-        ModelSpec.from_dict(junk)
+        ModelSpec.from_json(junk)
 
 
 @pytest.mark.parametrize(

@@ -74,7 +74,7 @@ def run(source: Path, outputs: Outputs | None = None, *, loop: dict[str, Any] | 
 
 def scores(path: Path) -> dict[str, Any]:
     """A file's loss and accuracy, measured apart from any stage."""
-    spec = ModelSpec.from_dict(read(path).lineage.model)
+    spec = ModelSpec.from_json(read(path).lineage.model)
     model = build(spec)
     model.load_state_dict(load_file(path), strict=True)
     return evaluate(Forward(model, spec), DIGITS, BATCH)

@@ -32,7 +32,7 @@ def run(target: Path, model: str | ModelConfig = "fc5", overwrite: bool = False,
 
 
 def network(path: Path) -> tuple[torch.nn.Module, ModelSpec]:
-    spec = ModelSpec.from_dict(read(path).lineage.model)
+    spec = ModelSpec.from_json(read(path).lineage.model)
     model = build(spec)
     model.load_state_dict(load_file(path), strict=True)
     return model, spec
@@ -83,7 +83,7 @@ def test_the_seed_decides_the_initial_weights(tmp_path):
     assert torch.equal(one, again)
     assert not torch.equal(one, two)
     torch.manual_seed(1)
-    spec = ModelSpec.from_dict(read(paths[0]).lineage.model)
+    spec = ModelSpec.from_json(read(paths[0]).lineage.model)
     assert torch.equal(build(spec).state_dict()["fc1.weight"], one)
 
 

@@ -50,7 +50,7 @@ def test_a_teacher_pulls_the_network_towards_it(dense, pruned, tmp_path):
     images = load("digits", Path()).test.images.float().div(255)
 
     def logits(path: Path) -> torch.Tensor:
-        spec = ModelSpec.from_dict(read(path).lineage.model)
+        spec = ModelSpec.from_json(read(path).lineage.model)
         network = build(spec).eval()
         network.load_state_dict(weights(path))
         with torch.no_grad():

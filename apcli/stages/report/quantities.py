@@ -3,11 +3,12 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from apcli.configs.divergence import DivergenceConfig
 from apcli.projections import DISTRIBUTIONS, Form
 from apcli.records.divergence import DivergenceRecord
+from apcli.registry.tables import Parameter
 from apcli.theory import MEASURES, SAME
 from apcli.theory.statistics.performance import SPLITS
 
@@ -89,7 +90,7 @@ class ApMeasure(Quantity):
         return row is not None and row.form is Form.NUMBER
 
     @property
-    def params(self) -> dict[str, Any]:
+    def params(self) -> dict[str, Parameter]:
         return params_of(self.record)
 
     @property
@@ -122,7 +123,7 @@ def key_of(record: DivergenceRecord) -> ApKey:
     return ApKey(*named, *(json.dumps(part, sort_keys=True) for part in parts))
 
 
-def params_of(record: DivergenceRecord) -> dict[str, Any]:
+def params_of(record: DivergenceRecord) -> dict[str, Parameter]:
     """The parameters of the distributions, without those that older records leave out.
 
     These are ``same`` for the pruned distribution's parameters, and ``groups`` 0.
@@ -172,5 +173,5 @@ def _measure(record: DivergenceRecord) -> str:
     return " ".join([record.measure or "unknown", *pairs])
 
 
-def _pairs(values: Mapping[str, Any]) -> str:
+def _pairs(values: Mapping[str, Parameter]) -> str:
     return ", ".join(f"{key}={value}" for key, value in values.items())

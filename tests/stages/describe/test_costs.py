@@ -59,7 +59,7 @@ def saved(path: Path, given: dict[str, Tensor], lineage: Lineage = Lineage.EMPTY
 
 
 def trained(spec: ModelSpec) -> Lineage:
-    return Lineage.EMPTY.then("train", {}, model=spec.as_dict())
+    return Lineage.EMPTY.then("train", {}, model=spec.to_json())
 
 
 def described(file: Checkpoint, **options: Any) -> Description:
@@ -182,7 +182,7 @@ def test_a_network_that_is_not_needed_may_fail(tmp_path):
 
 
 def replaced(spec: ModelSpec, **changes: Any) -> dict[str, Any]:
-    return {**spec.as_dict(), **changes}
+    return {**spec.to_json(), **changes}
 
 
 @pytest.fixture

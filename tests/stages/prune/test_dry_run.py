@@ -102,7 +102,7 @@ def network(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("network") / "net.safetensors"
     spec = resolve("resnet20", ImageSpec((1, 8, 8), 10, (0.5,), (0.5,)))
     torch.manual_seed(0)
-    lineage = Lineage.EMPTY.then("train", {}, model=spec.as_dict(), data={"name": "usps", "classes": 10}, seed=0)
+    lineage = Lineage.EMPTY.then("train", {}, model=spec.to_json(), data={"name": "usps", "classes": 10}, seed=0)
     write(path, entries_of(build(spec).state_dict()), lineage)
     return path
 

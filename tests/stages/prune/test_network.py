@@ -70,9 +70,9 @@ def zeros(path: Path) -> dict[str, int]:
 def check_file(path: Path, source: Path, *, same_values: bool = True) -> None:
     """It loads strictly into its network, gives finite logits, and kept weights are the source's."""
     checkpoint, after, before = read(path), load_file(path), load_file(source)
-    model = build(ModelSpec.from_dict(checkpoint.lineage.model)).eval()
+    model = build(ModelSpec.from_json(checkpoint.lineage.model)).eval()
     model.load_state_dict(after, strict=True)
-    shape = ModelSpec.from_dict(checkpoint.lineage.model).input_size
+    shape = ModelSpec.from_json(checkpoint.lineage.model).input_size
     with torch.no_grad():
         assert model(torch.zeros(1, *shape)).isfinite().all()
     for name, tensor in before.items():

@@ -143,7 +143,7 @@ def test_masked_and_compact_channels_compute_the_same(tmp_path, name):
     spec = resolve(name, data.images, InputConfig(input_size=32))
     dense = tmp_path / "net.safetensors"
     torch.manual_seed(0)
-    lineage = Lineage.EMPTY.then("train", {}, model=spec.as_dict(), data=data.description, seed=0)
+    lineage = Lineage.EMPTY.then("train", {}, model=spec.to_json(), data=data.description, seed=0)
     write(dense, entries_of(build(spec).state_dict()), lineage)
     logits = {}
     for compact in (False, True):
