@@ -145,7 +145,8 @@ def test_fine_tuning_and_its_trace_too(net, pruned, tmp_path, stop_at, options):
 def test_a_run_that_ends_without_a_word_goes_on_from_the_last_saved_state(net, tmp_path, stop_at, monkeypatch, every):
     """An exception that nobody holds back stands for a kill."""
     whole = trained(net, tmp_path / "whole").read_bytes()
-    close, closed = Training._close_epoch, []
+    close = Training._close_epoch
+    closed: list[Any] = []
 
     def killed(training: Training) -> Json:
         if len(closed) == 2:

@@ -191,7 +191,8 @@ class Plain:
     def __init__(
         self, opt: str, sched: str, rate: float, masks: dict[str, Tensor], clip: float = CLIP, **options: Any
     ) -> None:
-        dataset, self.losses = data(), []
+        dataset = data()
+        self.losses: list[Any] = []
         model, average = network().double(), network().double()
         states: dict[str, State] = {name: {} for name in parameters_of(model)}
         for network_ in (model, average):

@@ -148,7 +148,7 @@ def test_merged_into_one_file_they_all_stand_there(tmp_path):
 
 
 def compressions(source: Checkpoint, caplog: pytest.LogCaptureFixture) -> list[float]:
-    return [describe(source).compression, float(caplog.messages[-1].rpartition("compression ")[2].rstrip(")"))]
+    return [describe(source).compression or 0.0, float(caplog.messages[-1].rpartition("compression ")[2].rstrip(")"))]
 
 
 @pytest.mark.parametrize("ratio", [2.0, 10.0])
