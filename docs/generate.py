@@ -13,6 +13,7 @@ import typer
 
 from apcli.allocations import SCOPES, SPARSITY_SCHEDULES
 from apcli.cli.main import app
+from apcli.cli.options.help import described, groups_of
 from apcli.criteria import FILTER_METHODS, METHODS
 from apcli.data import AUGMENTATIONS, DATASETS
 from apcli.models import MODELS
@@ -91,11 +92,6 @@ each combination. Exit codes are on the page of the [checkpoint format](checkpoi
 """
 
 EXAMPLES = "<!-- not run: examples of the help -->"
-BY_TYPER = {
-    "help": "print the command's help",
-    "install_completion": "install completion for the current shell",
-    "show_completion": "print the completion for the current shell",
-}
 
 
 def main() -> None:
@@ -163,27 +159,18 @@ def commands() -> Iterator[tuple[str, Any, Any]]:
 
 
 def command_section(name: str, command: Any, context: Any) -> str:
-    """One command: what it does, its arguments and its options."""
-    rows = [("option", "meaning", "default"), *(described(parameter) for parameter in command.get_params(context))]
-    return f"\n## {name}\n\n{help_text(command.help or '')}\n{markdown(rows)}"
+    """One command: what it does, its arguments and its options, by their groups."""
+    tables = [
+        f"\n### {group}\n\n{markdown([('option', 'meaning', 'default'), *map(cells_of, parameters)])}"
+        for group, parameters in groups_of(command.get_params(context))
+    ]
+    return f"\n## {name}\n\n{help_text(command.help or '')}{''.join(tables)}"
 
 
-def described(parameter: Any) -> tuple[str, str, str]:
-    """A parameter's names, what its help says, and its default.
-
-    Made from the parameter itself: what Typer makes of it for a terminal differs from version to version.
-    """
-    meaning = BY_TYPER.get(parameter.name) or tidy(parameter.help or "")
-    if parameter.param_type_name == "argument":
-        return f"`{parameter.metavar}`", meaning, ""
-    names = ", ".join(sorted(parameter.opts, key=len))
-    off = ", ".join(parameter.secondary_opts)
-    value = "" if parameter.is_flag else f" {parameter.metavar or parameter.name.upper()}"
-    shown = f"`{names}{value}{off and ' / ' + off}`"
-    default = parameter.default
-    if parameter.is_flag:
-        default = None if default is None or not off else (parameter.opts if default else parameter.secondary_opts)[0]
-    return shown, meaning, "" if default in (None, "") or callable(default) else f"`{default}`"
+def cells_of(parameter: Any) -> tuple[str, str, str]:
+    """A parameter's names, what its help says, and its default."""
+    names, meaning, default = described(parameter)
+    return f"`{names}`", meaning, f"`{default}`" if default else ""
 
 
 def tidy(text: str) -> str:

@@ -49,7 +49,7 @@ def test_every_option_is_documented() -> None:
         assert section is not None, name
         rows = [cells(line)[:2] for line in section[0].splitlines() if line.startswith("|")]
         for parameter in command.get_params(context):
-            shown, meaning, _ = GENERATE["described"](parameter)
+            shown, meaning, _ = GENERATE["cells_of"](parameter)
             assert meaning, f"{name} {parameter.opts[0]} has no help"
             assert [GENERATE["escaped"](cell) for cell in (shown, meaning)] in rows, f"{name} {parameter.opts[0]}"
             count += 1

@@ -16,6 +16,7 @@ from apcli.configs.shared import DataConfig, InputConfig
 from apcli.configs.training import FinetuneConfig, LoopConfig, ModelConfig, TrainConfig
 from apcli.errors import ApcliError, UsageError
 from apcli.networks import Networks
+from apcli.progress import Progress
 from apcli.stages.describe.description import describe, to_text
 from apcli.stages.finetune import Finetuner
 from apcli.stages.outputs import Outputs
@@ -30,8 +31,7 @@ def net(num_classes=10):
 """
 
 
-def quiet(text: str, share: float | None = None) -> None:
-    pass
+quiet = Progress()  # nobody watches
 
 
 def write_classes(folder: Path, levels: dict[str, int]) -> Path:

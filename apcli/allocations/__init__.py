@@ -22,6 +22,7 @@ SCOPES = Table(
             "apcli.allocations.scopes:layer",
             "each layer loses the same share",
             "Han et al. 2015, arXiv:1506.02626",
+            synonyms=("local", "layerwise", "per-layer", "uniform"),
         ),
         Row(
             "global",
@@ -29,6 +30,7 @@ SCOPES = Table(
             "all layers are ranked together",
             "Frankle & Carbin 2019, arXiv:1803.03635",
             ("scores",),
+            synonyms=("all", "network"),
         ),
         Row(
             "output",
@@ -43,6 +45,7 @@ SCOPES = Table(
             "Erdos-Renyi kernel: the kept share is in proportion to the sum over the product of a layer's extents",
             "Evci et al. 2020, arXiv:1911.11134, section 3",
             ("extents",),
+            synonyms=("er", "erdos-renyi", "erdos-renyi-kernel"),
         ),
         Row(
             "uniform+",

@@ -28,6 +28,7 @@ from apcli.configs.prune import PruneConfig
 from apcli.configs.training import FinetuneConfig, TrainConfig
 from apcli.configs.values import config_of, text
 from apcli.errors import UsageError
+from apcli.progress import Progress
 from apcli.registry.tables import split_list
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def train(
     'fc5-digits.safetensors'
     """
     config = config_of(TrainConfig, {"model": model, **keywords})
-    return _read(runs.train(config, _outputs(output, overwrite), _silent))
+    return _read(runs.train(config, _outputs(output, overwrite), Progress()))
 
 
 # ---- prune
@@ -90,7 +91,7 @@ def prune(
 
     config = config_of(PruneConfig, keywords)
     sources = opened(checkpoints)
-    return _read(runs.prune(config, sources, _outputs(output, overwrite, len(sources)), _silent))
+    return _read(runs.prune(config, sources, _outputs(output, overwrite, len(sources)), Progress()))
 
 
 @with_keywords(PruneKeywords, PruneConfig)
@@ -116,7 +117,7 @@ def plan(
 
     config = config_of(PruneConfig, keywords)
     sources = opened(checkpoints)
-    return list(runs.plan(config, sources, _outputs(output, overwrite, len(sources)), _silent))
+    return list(runs.plan(config, sources, _outputs(output, overwrite, len(sources)), Progress()))
 
 
 # ---- finetune
@@ -148,7 +149,7 @@ def finetune(
 
     config = config_of(FinetuneConfig, keywords)
     sources = opened(checkpoints)
-    return _read(runs.finetune(config, sources, _outputs(output, overwrite, len(sources)), _silent))
+    return _read(runs.finetune(config, sources, _outputs(output, overwrite, len(sources)), Progress()))
 
 
 # ---- divergence
@@ -178,7 +179,7 @@ def divergence(
     config = config_of(DivergenceConfig, keywords)
     sources = opened(checkpoints)
     pairs = pairs_of(sources, None if dense is None else text("--dense", dense), pair=len(sources) == 2)
-    measured = runs.divergence(config, pairs, _silent)
+    measured = runs.divergence(config, pairs, Progress())
     return chain.from_iterable(records for _, _, records in measured)
 
 
@@ -265,15 +266,11 @@ def describe(checkpoint: File, **keywords: Unpack[CostsKeywords]) -> "Descriptio
     from apcli.checkpoints.reading import opened
 
     config = config_of(CostsConfig, keywords)
-    (description,) = runs.describe(config, opened([checkpoint]), _silent)
+    (description,) = runs.describe(config, opened([checkpoint]), Progress())
     return description
 
 
 # ---- files
-
-
-def _silent(text: str, share: float | None = None) -> None:
-    """Show no progress."""
 
 
 def _outputs(output: File | None, overwrite: bool, count: int = 1) -> "Outputs":

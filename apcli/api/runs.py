@@ -12,7 +12,7 @@ from apcli.configs.describe import CostsConfig
 from apcli.configs.divergence import DivergenceConfig
 from apcli.configs.prune import PruneConfig
 from apcli.configs.training import FinetuneConfig, TrainConfig
-from apcli.progress import Tell
+from apcli.progress import Progress
 
 if TYPE_CHECKING:
     from apcli.checkpoints.checkpoint import Checkpoint
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from apcli.stages.prune.network import NetworkScores
 
 
-def train(config: TrainConfig, outputs: "Outputs", tell: Tell) -> Iterator[Path]:
+def train(config: TrainConfig, outputs: "Outputs", tell: Progress) -> Iterator[Path]:
     """Train a network for each seed; yields each file's path."""
     from apcli.stages import train as stage
     from apcli.training.processes import joined
@@ -32,16 +32,18 @@ def train(config: TrainConfig, outputs: "Outputs", tell: Tell) -> Iterator[Path]
         yield from stage.train(config, outputs, tell, processes)
 
 
-def prune(config: PruneConfig, sources: "Iterable[Checkpoint]", outputs: "Outputs", tell: Tell) -> Iterator[Path]:
+def prune(config: PruneConfig, sources: "Iterable[Checkpoint]", outputs: "Outputs", tell: Progress) -> Iterator[Path]:
     """Prune checkpoints as they arrive; yields each file's path."""
     from apcli.stages.prune import stage
 
     networks = _checked_networks(config, outputs, tell)
     for source in sources:
-        yield from stage.prune(source, config, outputs, networks)
+        yield from stage.prune(source, config, outputs, networks, tell)
 
 
-def plan(config: PruneConfig, sources: "Iterable[Checkpoint]", outputs: "Outputs", tell: Tell) -> "Iterator[Planned]":
+def plan(
+    config: PruneConfig, sources: "Iterable[Checkpoint]", outputs: "Outputs", tell: Progress
+) -> "Iterator[Planned]":
     """Plan what ``prune`` would make of checkpoints as they arrive; reads no data set, and writes nothing."""
     from apcli.stages.prune.dry_run import dry_run
 
@@ -50,7 +52,7 @@ def plan(config: PruneConfig, sources: "Iterable[Checkpoint]", outputs: "Outputs
         yield from dry_run(source, config, outputs, networks)
 
 
-def _checked_networks(config: PruneConfig, outputs: "Outputs", tell: Tell) -> "NetworkScores | None":
+def _checked_networks(config: PruneConfig, outputs: "Outputs", tell: Progress) -> "NetworkScores | None":
     """Check a request before anything is read; returns what builds its networks, if it needs any (imports torch)."""
     from apcli.stages.prune.requests import check, needs_network
 
@@ -62,7 +64,9 @@ def _checked_networks(config: PruneConfig, outputs: "Outputs", tell: Tell) -> "N
     return NetworkScores(config, tell)
 
 
-def finetune(config: FinetuneConfig, sources: "Iterable[Checkpoint]", outputs: "Outputs", tell: Tell) -> Iterator[Path]:
+def finetune(
+    config: FinetuneConfig, sources: "Iterable[Checkpoint]", outputs: "Outputs", tell: Progress
+) -> Iterator[Path]:
     """Fine-tune checkpoints as they arrive; yields each file's path."""
     from apcli.stages.finetune import Finetuner
     from apcli.training.processes import joined
@@ -74,7 +78,7 @@ def finetune(config: FinetuneConfig, sources: "Iterable[Checkpoint]", outputs: "
 
 
 def divergence(
-    config: DivergenceConfig, pairs: "Iterable[tuple[Checkpoint, Checkpoint]]", tell: Tell
+    config: DivergenceConfig, pairs: "Iterable[tuple[Checkpoint, Checkpoint]]", tell: Progress
 ) -> "Iterator[tuple[Checkpoint, Checkpoint, Iterator[DivergenceRecord]]]":
     """Measure pairs, dense and pruned, as they arrive; yields each pair with an iterator of its records.
 
@@ -93,13 +97,14 @@ def divergence(
     return ((before, after, divergences.records(before, after)) for before, after in pairs)
 
 
-def describe(config: CostsConfig, sources: "Iterable[Checkpoint]", tell: Tell) -> "Iterator[Description]":
+def describe(config: CostsConfig, sources: "Iterable[Checkpoint]", tell: Progress) -> "Iterator[Description]":
     """Describe checkpoints as they arrive; raises after the description of one that has lost zeros."""
     from apcli.checkpoints.verification import verify_zeros
     from apcli.stages.describe import description as stage
 
     costs = None
     for checkpoint in sources:
+        tell(f"counting the zeros of {checkpoint.label}")
         description = stage.describe(checkpoint, config)
         if config.wants_network and description.macs_reason is None:
             if costs is None:

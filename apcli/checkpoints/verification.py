@@ -1,6 +1,9 @@
 """Hold a checkpoint to its lineage: the zeros that it promises are counted."""
 
+from contextlib import suppress
+
 from apcli.checkpoints.checkpoint import Checkpoint
+from apcli.checkpoints.reading import dense_ancestor
 from apcli.errors import UsageError, VerificationError
 
 
@@ -22,6 +25,23 @@ def verify_zeros(checkpoint: Checkpoint, label: str | None = None) -> None:
                     f"{label or checkpoint.label}: {tensor} has {zeros} zeros but its lineage promises "
                     f"{promise.zeros}: the sparsity was lost, prune again"
                 )
+
+
+def broken_promises(checkpoint: Checkpoint) -> list[str]:
+    """What a checkpoint is not that its lineage promises, a sentence each: its zeros, and the dense file it names."""
+    sentences = []
+    for check in (verify_zeros, _verify_dense):
+        try:
+            check(checkpoint)
+        except VerificationError as error:
+            sentences.append(str(error))
+    return sentences
+
+
+def _verify_dense(checkpoint: Checkpoint) -> None:
+    """Check the dense file by its SHA-256, where it is at hand."""
+    with suppress(UsageError):  # it is not
+        dense_ancestor(checkpoint)
 
 
 def check_input(checkpoint: Checkpoint) -> None:

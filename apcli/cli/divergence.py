@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, TypeGuard
 
 from apcli.api import runs
 from apcli.cli.options import shared
-from apcli.cli.options.expanded import Options, with_options
+from apcli.cli.options.expanded import Groups, Options, with_options
 from apcli.cli.options.network import DATA, INPUTS
 from apcli.cli.streams import stdin, stdout, terminal
 from apcli.configs.divergence import DivergenceConfig
@@ -20,24 +20,26 @@ if TYPE_CHECKING:
     from apcli.checkpoints.checkpoint import Checkpoint
     from apcli.records.divergence import DivergenceRecord
 
-OPTIONS = {
-    "dist": shared.Dist,
-    "measure": shared.Measure,
-    "estimator": shared.Estimator,
-    "samples": shared.Samples,
-    "repeats": shared.Repeats,
-    "seed": shared.DrawSeed,
-    "groups": shared.Groups,
-    "level": shared.Level,
-    "layers": shared.ComparedLayers,
-    "exclude": shared.Exclude,
-    "model": shared.Model,
-    **INPUTS,
-    **DATA,
-    "split": shared.Split,
-    "images": shared.Images,
-    "batch_size": shared.BatchSize,
-    "device": shared.Device,
+OPTIONS: Groups = {
+    "Distributions": {
+        "dist": shared.Dist,
+        "measure": shared.Measure,
+        "groups": shared.Groups,
+    },
+    "Layers": {"level": shared.Level, "layers": shared.ComparedLayers, "exclude": shared.Exclude},
+    "Estimator": {
+        "estimator": shared.Estimator,
+        "samples": shared.Samples,
+        "repeats": shared.Repeats,
+        "seed": shared.DrawSeed,
+    },
+    "Model (for distributions that run it)": {"model": shared.Model, **INPUTS, "device": shared.Device},
+    "Data (for distributions that look at it)": {
+        **DATA,
+        "split": shared.Split,
+        "images": shared.Images,
+        "batch_size": shared.BatchSize,
+    },
 }
 
 
@@ -61,18 +63,18 @@ def divergence(
     """
     from apcli.records import lines
 
-    terminal.start(quiet)
+    terminal.start("divergence", quiet)
     config = config_of(DivergenceConfig, options)
-    with terminal.progress() as tell:
-        for before, after, records in runs.divergence(config, _pairs(checkpoints or [], dense), tell):
-            if stdout.wants_table(as_json):
-                records_of_pair = list(records)
-                tell("")
-                _emit_table(f"{before.label} (dense) and {after.label}", records_of_pair)
-            else:
-                for record in records:
-                    tell("")
-                    stdout.emit_line(lines.dump(record.to_json()))
+    arguments = checkpoints or []
+    is_pair = len(arguments) == 2 and dense is None
+    tell = terminal.progress(1 if is_pair else stdin.count(arguments))
+    for before, after, records in runs.divergence(config, _pairs(arguments, dense), tell):
+        if stdout.wants_table(as_json):
+            _emit_table(f"{before.label} (dense) and {after.label}", list(records))
+        else:
+            for record in records:
+                stdout.emit_line(lines.dump(record.to_json()))
+        tell.finished()
 
 
 def _pairs(arguments: list[str], dense: str | None) -> "Iterator[tuple[Checkpoint, Checkpoint]]":

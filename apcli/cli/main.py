@@ -4,14 +4,17 @@ import os
 import signal
 import sys
 import traceback
+from collections.abc import Callable
 from types import FrameType
 from typing import Annotated
 
 import typer
 
 from apcli import __version__
-from apcli.cli import divergence, finetune, prune, report, train
-from apcli.cli.streams import standard, stdout, terminal
+from apcli.cli import divergence, environment, finetune, listing, prune, report, train
+from apcli.cli.options.help import Command, short_help_of
+from apcli.cli.options.synonyms import remedy
+from apcli.cli.streams import standard, stdin, stdout, terminal
 from apcli.cli.streams.standard import Streams
 from apcli.errors import ApcliError, UsageError
 
@@ -23,11 +26,21 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={
         "help_option_names": ["-h", "--help"],
+        "max_content_width": 160,
         "token_normalize_func": lambda word: word.replace("_", "-"),
     },
 )
-for command in (train.train, prune.prune, finetune.finetune, divergence.divergence, report.report):
-    app.command(no_args_is_help=False)(command)
+COMMANDS: dict[str, Callable[..., None]] = {
+    "train": train.train,
+    "prune": prune.prune,
+    "finetune": finetune.finetune,
+    "divergence": divergence.divergence,
+    "report": report.report,
+    "list": listing.list_,
+    "env": environment.env,
+}
+for name, command in COMMANDS.items():
+    app.command(name, cls=Command, no_args_is_help=False, short_help=short_help_of(command))(command)
 
 
 def _version(wanted: bool) -> None:
@@ -60,25 +73,37 @@ class Stopped(BaseException):
 
 
 class Signals:
-    """``listen``: SIGINT and SIGTERM end the run by ``Stopped``. ``received``: the first of them, for the exit code."""
+    """``listen``: SIGINT and SIGTERM end the run by ``Stopped``. ``received``: the first of them, for the exit code.
+
+    Attributes:
+        is_told_by_another: whether a stage before this one was still writing at that moment: it got the signal too,
+            and one word for the whole pipeline is enough.
+    """
 
     again = 2.0  # seconds: Python drops an exception raised while a destructor runs, so it is raised again
 
     def __init__(self) -> None:
         self.received: int | None = None
+        self.is_told_by_another = False
+        self._ends = False
 
     def listen(self) -> None:
         for signum in (signal.SIGINT, signal.SIGTERM):
             signal.signal(signum, self._stop)
 
     def _stop(self, signum: int, frame: FrameType | None) -> None:
-        self.received = self.received or signum
+        if self.received is None:
+            self.received = signum
+            self.is_told_by_another = stdin.is_fed()
+        if self._ends:
+            return
         signal.signal(signal.SIGALRM, self._stop)
         signal.setitimer(signal.ITIMER_REAL, self.again)
         raise Stopped
 
     def settle(self) -> None:
-        """Let the run end: do not raise ``Stopped`` again."""
+        """Let the run end: raise ``Stopped`` no more."""
+        self._ends = True
         if self.received:
             signal.setitimer(signal.ITIMER_REAL, 0)
 
@@ -93,7 +118,10 @@ def main() -> None:
     """Run this process's command line and exit."""
     signals = Signals()
     signals.listen()
-    sys.exit(run(sys.argv[1:], standard.of_process(), signals))
+    code = run(sys.argv[1:], standard.of_process(), signals)
+    for signum in _WORDS:  # another Ctrl-C has nothing left to stop
+        signal.signal(signum, signal.SIG_IGN)
+    sys.exit(code)
 
 
 def run(arguments: list[str], streams: Streams, signals: Signals | None = None) -> int:
@@ -104,9 +132,27 @@ def run(arguments: list[str], streams: Streams, signals: Signals | None = None) 
     signals = signals or Signals()
     standard.begin(streams)
     try:
-        code = app(arguments, prog_name="apcli", standalone_mode=False) or 0
-    except Stopped:
+        code = _code_of(arguments, signals)
+        signals.settle()
+    except Stopped:  # a second signal, between two statements
+        signals.settle()
         code = 1
+    if signals.received is None:
+        return code
+    if not signals.is_told_by_another:
+        terminal.say_end(_WORDS[signal.Signals(signals.received)])
+    return 128 + signals.received
+
+
+def _code_of(arguments: list[str], signals: Signals) -> int:
+    """Run a command line; the exit code, after saying what went wrong."""
+    try:
+        return int(app(arguments, prog_name="apcli", standalone_mode=False) or 0)
+    except Stopped:
+        return 1
+    except stdout.ClosedPipe:
+        terminal.say_end("stopped, as standard output was closed,")
+        return 128 + signal.SIGPIPE
     except Exception as error:
         if os.environ.get("APCLI_DEBUG") == "1":
             traceback.print_exc()
@@ -115,13 +161,7 @@ def run(arguments: list[str], streams: Streams, signals: Signals | None = None) 
         repeated = everywhere and not terminal.is_first()  # the first process prints the same
         if sentence and not signals.received and not repeated:  # a file closed half-way by a signal raises an error
             terminal.say_error(sentence)
-    signals.settle()
-    if signals.received:
-        code = 128 + signals.received
-        word = _WORDS[signal.Signals(signals.received)]
-        if terminal.is_first():
-            terminal.say_error(f"{word}: finished files are kept, run the same command again to resume")
-    return int(code)
+        return code
 
 
 def explain(error: Exception, arguments: list[str]) -> tuple[str, int]:
@@ -133,6 +173,8 @@ def explain(error: Exception, arguments: list[str]) -> tuple[str, int]:
         if type(error).__name__ == "NoArgsIsHelpError":
             typer.echo(text, err=True)
             return "", 2
+        option = getattr(error, "option_name", "")
+        text = f"No such option: {option}{known}" if (known := remedy(option)) else text
         return f"{text}{_given(error, arguments)} (see {_command_path(error)} --help)", 2
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return "out of memory: choose a smaller --batch-size, or another --device", 1

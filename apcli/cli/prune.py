@@ -9,8 +9,8 @@ import typer
 from apcli.allocations import SCOPES
 from apcli.api import runs
 from apcli.cli import results
-from apcli.cli.options import shared
-from apcli.cli.options.expanded import Options, with_options
+from apcli.cli.options import completion, shared
+from apcli.cli.options.expanded import Groups, Options, with_options
 from apcli.cli.options.network import DATA, INPUTS
 from apcli.cli.streams import stdin, stdout, terminal
 from apcli.configs.prune import PruneConfig
@@ -21,68 +21,96 @@ if TYPE_CHECKING:
     from apcli.stages.prune.dry_run import Planned
 
 _FILTERS = ", ".join(FILTER_METHODS.names)
-_METHODS = f"{', '.join(METHODS.names)}; for filters {_FILTERS}; or FILE.py:function; default lowest, l1"
+_METHODS = f"{', '.join(METHODS.names)}; for filters {_FILTERS}; or FILE.py:function; default: lowest, l1"
 
-OPTIONS = {
-    "sparsity": Annotated[
-        str | None, typer.Option("--sparsity", metavar="LIST", help="removed share of the weights, each in [0, 1)")
-    ],
-    "compression": Annotated[
-        str | None,
-        typer.Option("--compression", metavar="LIST", help="instead of --sparsity: total / nonzero parameters"),
-    ],
-    "method": Annotated[str | None, typer.Option("--method", "--criterion", metavar="LIST", help=_METHODS)],
-    "scope": Annotated[
-        str,
-        typer.Option(
-            "--scope", help=f"which weights are ranked together: {', '.join(SCOPES.names)}, or FILE.py:function"
-        ),
-    ],
-    "layers": shared.Layers,
-    "exclude": shared.Exclude,
-    "layer_sparsity": Annotated[
-        str | None,
-        typer.Option("--layer-sparsity", metavar="LIST", help="sparsity of single layers: conv1=0.2,fc*=0.8"),
-    ],
-    "min_keep": Annotated[
-        float,
-        typer.Option("--min-keep", metavar="N", help="weights to keep in each layer, or a share if below 1"),
-    ],
-    "structure": Annotated[
-        str, typer.Option("--structure", metavar="weight|filter|N:M", help="single weights, channels, or N of every M")
-    ],
-    "compact": Annotated[bool, typer.Option("--compact", help="write a smaller network, without the removed channels")],
-    "like": Annotated[
-        str | None, typer.Option("--like", metavar="LIST", help="for random-same-layers: as many zeros as these files")
-    ],
-    "mask_from": Annotated[
-        str | None,
-        typer.Option("--mask-from", metavar="LIST", help="instead of a method: copy the zeros of these files"),
-    ],
-    "rewind_to": Annotated[
-        str | None,
-        typer.Option(
-            "--rewind-to", metavar="FILE", help="set the kept weights, and everything else, to this file's values"
-        ),
-    ],
-    "storage": Annotated[
-        str, typer.Option("--storage", metavar="dense|bitmask", help="bitmask: smaller, but only apcli reads it")
-    ],
-    "model": shared.Model,
-    **INPUTS,
-    **DATA,
-    "split": shared.Split,
-    "images": shared.Images,
-    "batch_size": shared.BatchSize,
-    "device": shared.Device,
-    "seed": shared.Seed,
-    "seeds": shared.Seeds,
+OPTIONS: Groups = {
+    "Amount": {
+        "sparsity": Annotated[
+            str | None, typer.Option("--sparsity", metavar="LIST", help="removed share of the weights, each in [0, 1)")
+        ],
+        "compression": Annotated[
+            str | None,
+            typer.Option("--compression", metavar="LIST", help="instead of --sparsity: total / nonzero parameters"),
+        ],
+        "layer_sparsity": Annotated[
+            str | None,
+            typer.Option("--layer-sparsity", metavar="LIST", help="sparsity of single layers: conv1=0.2,fc*=0.8"),
+        ],
+        "min_keep": Annotated[
+            float,
+            typer.Option("--min-keep", metavar="N", help="weights to keep in each layer, or a share if below 1"),
+        ],
+    },
+    "Which weights": {
+        "method": Annotated[
+            str | None,
+            typer.Option(
+                "--method",
+                "--criterion",
+                metavar="LIST",
+                autocompletion=completion.of_tables(METHODS, FILTER_METHODS),
+                help=_METHODS,
+            ),
+        ],
+        "scope": Annotated[
+            str,
+            typer.Option(
+                "--scope",
+                metavar="NAME",
+                autocompletion=completion.of_tables(SCOPES),
+                help=f"which weights are ranked together: {', '.join(SCOPES.names)}, or FILE.py:function",
+            ),
+        ],
+        "layers": shared.Layers,
+        "exclude": shared.Exclude,
+        "structure": Annotated[
+            str,
+            typer.Option("--structure", metavar="weight|filter|N:M", help="single weights, channels, or N of every M"),
+        ],
+        "seed": shared.Seed,
+        "seeds": shared.Seeds,
+    },
+    "Form of the result": {
+        "compact": Annotated[
+            bool, typer.Option("--compact", help="write a smaller network, without the removed channels")
+        ],
+        "storage": Annotated[
+            str, typer.Option("--storage", metavar="dense|bitmask", help="bitmask: smaller, but only apcli reads it")
+        ],
+    },
+    "Other files": {
+        "like": Annotated[
+            str | None,
+            typer.Option("--like", metavar="LIST", help="for random-same-layers: as many zeros as these files"),
+        ],
+        "mask_from": Annotated[
+            str | None,
+            typer.Option("--mask-from", metavar="LIST", help="instead of a method: copy the zeros of these files"),
+        ],
+        "rewind_to": Annotated[
+            str | None,
+            typer.Option(
+                "--rewind-to", metavar="FILE", help="set the kept weights, and everything else, to this file's values"
+            ),
+        ],
+    },
+    "Model (for methods that run it)": {"model": shared.Model, **INPUTS, "device": shared.Device},
+    "Data (for methods that look at it)": {
+        **DATA,
+        "split": shared.Split,
+        "images": shared.Images,
+        "batch_size": shared.BatchSize,
+    },
 }
 
 
 DryRun = Annotated[
     bool,
-    typer.Option("--dry-run", help="write nothing; print each file, its state, and what each layer loses"),
+    typer.Option(
+        "--dry-run",
+        rich_help_panel="Output",
+        help="write nothing; print each file, its state, and what each layer loses",
+    ),
 ]
 
 
@@ -105,16 +133,16 @@ def prune(
       apcli prune model.safetensors --method taylor --scope global --sparsity 0.5,0.9 --data cifar10
       apcli prune model.safetensors --structure filter --sparsity 0.5 --compact
     """
-    terminal.start(quiet)
+    terminal.start("prune", quiet)
     config = config_of(PruneConfig, options)
     arguments = checkpoints or []
-    with results.outputs(output, overwrite, arguments) as (places, send), terminal.progress() as tell:
+    tell = terminal.progress(stdin.count(arguments))
+    with results.outputs(output, overwrite, arguments) as (places, send):
         sources = stdin.checkpoints_in(arguments)
         if dry_run:
             _emit_plans(runs.plan(config, sources, places, tell), as_json, by_layer=not quiet)
             return
         for path in runs.prune(config, sources, places, tell):
-            tell("")
             send(path)
 
 

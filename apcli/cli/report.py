@@ -1,31 +1,39 @@
 """``apcli report``."""
 
+import logging
 from typing import Annotated
 
 import typer
 
 from apcli.api import functions, runs
 from apcli.cli.options import shared
-from apcli.cli.options.expanded import Options, with_options
+from apcli.cli.options.expanded import Groups, Options, with_options
 from apcli.cli.streams import stdin, stdout, terminal
 from apcli.configs.describe import CostsConfig
 from apcli.configs.values import config_of, defaults_of, option_of
-from apcli.errors import UsageError
+from apcli.errors import UsageError, VerificationError
 
-OPTIONS = {
-    "macs": Annotated[
-        bool | None, typer.Option("--macs/--no-macs", help="count multiply-adds; default: if the network is known")
-    ],
-    "model": shared.Model,
-    "input_size": Annotated[
-        str | None, typer.Option("--input-size", metavar="SIDE|C,H,W", help="default: the file's, else the model's own")
-    ],
-    "latency": Annotated[bool, typer.Option("--latency", help="time the network and its dense file's on this machine")],
-    "dense": shared.Dense,
-    "batch_size": shared.BatchSize,
-    "warmup": Annotated[int, typer.Option("--warmup", metavar="N", help="runs before those that are timed")],
-    "runs": Annotated[int, typer.Option("--runs", metavar="N", help="timed runs")],
-    "device": shared.Device,
+log = logging.getLogger("apcli")
+
+OPTIONS: Groups = {
+    "Checkpoints": {
+        "macs": Annotated[
+            bool | None, typer.Option("--macs/--no-macs", help="count multiply-adds; default: if the network is known")
+        ],
+        "model": shared.Model,
+        "input_size": Annotated[
+            str | None,
+            typer.Option("--input-size", metavar="SIDE|C,H,W", help="default: the file's, else the model's own"),
+        ],
+        "latency": Annotated[
+            bool, typer.Option("--latency", help="time the network and its dense file's on this machine")
+        ],
+        "dense": shared.Dense,
+        "batch_size": shared.BatchSize,
+        "warmup": Annotated[int, typer.Option("--warmup", metavar="N", help="runs before those that are timed")],
+        "runs": Annotated[int, typer.Option("--runs", metavar="N", help="timed runs")],
+        "device": shared.Device,
+    },
 }
 
 
@@ -36,13 +44,33 @@ def report(
         typer.Argument(metavar="[RECORDS|CHECKPOINT]...", help="records or checkpoints; none or -: records on stdin"),
     ] = None,
     output: Annotated[
-        str | None, typer.Option("--output", "-o", metavar="PATH", help="the page, default report.html; - for stdout")
+        str | None,
+        typer.Option(
+            "--output",
+            "-o",
+            rich_help_panel="Output",
+            metavar="PATH",
+            help="the page, default report.html; - for stdout",
+        ),
     ] = None,
     formats: Annotated[
-        str | None, typer.Option("--format", metavar="LIST", help="html, md, csv, png, svg; default: by --output")
+        str | None,
+        typer.Option(
+            "--format", rich_help_panel="Output", metavar="LIST", help="html, md, csv, png, svg; default: by --output"
+        ),
     ] = None,
     overwrite: shared.Overwrite = False,
-    as_json: Annotated[bool, typer.Option("--json", help="describe checkpoints as JSON Lines")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", rich_help_panel="Output", help="describe checkpoints as JSON Lines")
+    ] = False,
+    verify: Annotated[
+        bool,
+        typer.Option(
+            "--verify",
+            rich_help_panel="Output",
+            help="only check the checkpoints' zeros and dense files; exit code 3 if a promise is broken",
+        ),
+    ] = False,
     *,
     options: Options,
     quiet: shared.Quiet = False,
@@ -52,22 +80,31 @@ def report(
     \b
       apcli divergence *.finetuned.safetensors | apcli report -o report.html --format html,md,csv,png
       apcli report model.safetensors
+      apcli report --verify *.safetensors
       apcli report resnet50.safetensors --model torchvision:resnet50 --latency --batch-size 32
     """
-    terminal.start(quiet)
+    terminal.start("report", quiet)
     arguments = inputs or []
     config = config_of(CostsConfig, options)
     if any(stdin.is_checkpoint(argument) for argument in arguments):
         if output is not None or formats is not None or overwrite:
             raise UsageError("--output, --format and --overwrite go with records: checkpoints are described on stdout")
-        _describe(arguments, config, as_json)
+        if verify:
+            _verify(arguments)
+        else:
+            _describe(arguments, config, as_json)
         return
+    if verify:
+        raise UsageError("--verify goes with checkpoints: none is given")
     if as_json:
         raise UsageError("--json goes with checkpoints: records make a page, or --format csv")
     for keyword, default in defaults_of(CostsConfig).items():
         if options[keyword] != default:
             raise UsageError(f"{option_of(keyword)} goes with checkpoints: records make a page")
+    tell = terminal.progress()
+    tell("reading records")
     records = list(stdin.records_in(arguments))
+    tell(f"drawing the report of {len(records):,} records")
     if output == "-":
         if formats not in (None, "html"):
             raise UsageError(f"--output - prints one HTML page: --format {formats} needs a file name")
@@ -81,7 +118,30 @@ def _describe(arguments: list[str], config: CostsConfig, as_json: bool) -> None:
     from apcli.records import lines
     from apcli.stages.describe.description import to_text
 
-    with terminal.progress() as tell:
-        for description in runs.describe(config, stdin.checkpoints_in(arguments), tell):
-            tell("")
-            stdout.emit_line(lines.dump(description.to_json()) if as_json else terminal.printable(to_text(description)))
+    tell = terminal.progress(stdin.count(arguments))
+    for description in runs.describe(config, stdin.checkpoints_in(arguments), tell):
+        tell.finished()
+        stdout.emit_line(lines.dump(description.to_json()) if as_json else terminal.printable(to_text(description)))
+
+
+def _verify(arguments: list[str]) -> None:
+    """Print the path of each checkpoint that is what it promises to be, and say what the others are not.
+
+    Raises:
+        VerificationError: one is not, after all were looked at.
+    """
+    from apcli.checkpoints.verification import broken_promises
+
+    tell = terminal.progress(stdin.count(arguments))
+    count = broken = 0
+    for checkpoint in stdin.checkpoints_in(arguments):
+        tell(f"verifying {checkpoint.label}")
+        sentences = broken_promises(checkpoint)
+        tell.finished()
+        for sentence in sentences:
+            log.error("%s", sentence)
+        count, broken = count + 1, broken + bool(sentences)
+        if not sentences:
+            stdout.emit_path(checkpoint.path)
+    if broken:
+        raise VerificationError(f"{broken} of {count} checkpoints are not what they promise to be")

@@ -6,32 +6,40 @@ import typer
 
 from apcli.api import runs
 from apcli.cli import results
-from apcli.cli.options import shared
-from apcli.cli.options.expanded import Options, with_options
+from apcli.cli.options import completion, shared
+from apcli.cli.options.expanded import Groups, Options, with_options
 from apcli.cli.options.loop import LOOP
 from apcli.cli.options.network import DATA, INPUTS
 from apcli.cli.streams import terminal
 from apcli.configs.training import TrainConfig
 from apcli.configs.values import config_of
 
-OPTIONS = {
-    **DATA,
-    "pretrained": Annotated[bool, typer.Option("--pretrained/--no-pretrained", help="start from published weights")],
-    "weights": Annotated[str | None, typer.Option("--weights", metavar="FILE", help="start from a file's weights")],
-    "rename": Annotated[
-        list[str] | None, typer.Option("--rename", metavar="OLD=NEW", help="rename tensors of --weights")
-    ],
-    **INPUTS,
+OPTIONS: Groups = {
+    "Data": DATA,
+    "Model": {
+        "pretrained": Annotated[
+            bool, typer.Option("--pretrained/--no-pretrained", help="start from published weights")
+        ],
+        "weights": Annotated[str | None, typer.Option("--weights", metavar="FILE", help="start from a file's weights")],
+        "rename": Annotated[
+            list[str] | None, typer.Option("--rename", metavar="OLD=NEW", help="rename tensors of --weights")
+        ],
+        **INPUTS,
+    },
     **LOOP,
-    "seed": shared.Seed,
-    "seeds": shared.Seeds,
+    "Seeds": {"seed": shared.Seed, "seeds": shared.Seeds},
 }
 
 
 @with_options(OPTIONS, TrainConfig)
 def train(
     model: Annotated[
-        str, typer.Argument(metavar="MODEL", help="a name, torchvision:NAME, timm:NAME, or FILE.py:function")
+        str,
+        typer.Argument(
+            metavar="MODEL",
+            autocompletion=completion.of_models,
+            help="a name, torchvision:NAME, timm:NAME, or FILE.py:function",
+        ),
     ],
     options: Options,
     output: shared.Output = None,
@@ -44,8 +52,9 @@ def train(
       apcli train resnet20 --data digits --epochs 30
       apcli train resnet20 --data cifar10 --weights theirs.th --rename linear=fc --epochs 0
     """
-    terminal.start(quiet)
+    terminal.start("train", quiet)
     config = config_of(TrainConfig, {"model": model, **options})
-    with results.outputs(output, overwrite, []) as (places, send), terminal.progress() as tell:
+    tell = terminal.progress(inputs=1)
+    with results.outputs(output, overwrite, []) as (places, send):
         for path in runs.train(config, places, tell):
             send(path)

@@ -72,6 +72,7 @@ class LoopKeywords(TypedDict, total=False):
     checkpoint_every: float
     resume: bool
     log_dir: File | None
+    log_interval: int | None
 
 
 class TrainKeywords(DataKeywords, InputKeywords, LoopKeywords, total=False):

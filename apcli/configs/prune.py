@@ -40,10 +40,12 @@ class PruneConfig:
 
     def __post_init__(self) -> None:
         share = "the removed share of the weights, in [0, 1)"
-        for sparsity in self.sparsity:
-            require(0 <= sparsity < 1, "--sparsity", f"{sparsity:g}", share)
-        for pattern, sparsity in self.layer_sparsity:
-            require(0 <= sparsity < 1, f"--layer-sparsity {pattern}", f"{sparsity:g}", share)
+        for option, sparsity in (
+            *(("--sparsity", sparsity) for sparsity in self.sparsity),
+            *((f"--layer-sparsity {pattern}", sparsity) for pattern, sparsity in self.layer_sparsity),
+        ):
+            percent = f", as {sparsity / 100:g} for {sparsity:g} %" if 1 <= sparsity < 100 else ""
+            require(0 <= sparsity < 1, option, f"{sparsity:g}", share + percent)
         for ratio in self.compression:
             require(1 <= ratio < math.inf, "--compression", f"{ratio:g}", "parameters over kept parameters, 1 or more")
         require(0 <= self.min_keep < math.inf, "--min-keep", f"{self.min_keep:g}", "weights, or a share below 1")

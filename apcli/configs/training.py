@@ -12,7 +12,8 @@ class LoopConfig:
 
     None means: ``lr`` by model (0.1 or 0.01), ``momentum`` 0.9 if the optimiser has it, ``augment`` by data set,
     ``amp`` on CUDA, ``cuda_graph`` if a step can be captured; every other option with None is off.
-    ``checkpoint_every`` is in epochs.
+    ``checkpoint_every`` and ``log_interval`` are in epochs; without a ``log_interval`` each epoch is said where no line
+    of progress is shown.
     """
 
     epochs: int = 100
@@ -44,6 +45,7 @@ class LoopConfig:
     checkpoint_every: float = 0.0
     resume: bool = True
     log_dir: str | None = None
+    log_interval: int | None = None
 
     def __post_init__(self) -> None:
         require(self.epochs >= 0, "--epochs", self.epochs, "0 or more")
@@ -57,6 +59,9 @@ class LoopConfig:
             "0 or more",
         )
         require(self.decay in ("all", "weights"), "--decay", repr(self.decay), "all or weights")
+        require(
+            self.log_interval is None or self.log_interval >= 0, "--log-interval", self.log_interval, "0 (none) or more"
+        )
         require(self.eval_every >= 1, "--eval-every", self.eval_every, "at least 1")
         require(self.patience is None or self.patience >= 1, "--patience", self.patience, "at least 1")
         require(self.ema is None or 0 <= self.ema < 1, "--ema", self.ema, "a decay in [0, 1), such as 0.999")
@@ -136,7 +141,10 @@ class FinetuneConfig:
             value = getattr(self, option)
             require(value == getattr(type(self), option), f"--{option}", value, "to go with --sparsity")
         if self.sparsity is not None:
-            require(0 <= self.sparsity < 1, "--sparsity", f"{self.sparsity:g}", "the removed share, in [0, 1)")
+            percent = f", as {self.sparsity / 100:g} for {self.sparsity:g} %" if 1 <= self.sparsity < 100 else ""
+            require(
+                0 <= self.sparsity < 1, "--sparsity", f"{self.sparsity:g}", f"the removed share, in [0, 1){percent}"
+            )
             require(self.scope in ("layer", "global"), "--scope", repr(self.scope), "layer or global with --schedule")
             require(self.update == "all", "--update", self.update, "all if --sparsity adds zeros")
             require(self.loop.epochs > 0, "--epochs", 0, "1 or more if --sparsity adds zeros")

@@ -25,6 +25,7 @@ METHODS = Table(
             "removes the weights of lowest magnitude",
             "Han et al. 2015, arXiv:1506.02626",
             ("magnitudes",),
+            synonyms=("magnitude", "abs", "l1-unstructured", "large-final", "low"),
         ),
         Row(
             "highest",
@@ -32,6 +33,7 @@ METHODS = Table(
             "removes the weights of highest magnitude",
             "Mozafari-Nia & Sekeh 2024, arXiv:2403.00155, section 5",
             ("magnitudes",),
+            synonyms=("magnitude-high", "high", "small-final"),
         ),
         Row(
             "random",
@@ -39,6 +41,7 @@ METHODS = Table(
             "removes weights at random, uniformly",
             "Blalock et al. 2020, arXiv:2003.03033",
             ("magnitudes", "seed"),
+            synonyms=("rand", "uniform", "random-unstructured"),
         ),
         Row(
             "random-same-layers",
@@ -53,6 +56,7 @@ METHODS = Table(
             "w^2 over the sum of the layer's squares that are no smaller; made for --scope global",
             "Lee et al. 2021, arXiv:2010.07611, equation (4)",
             ("layer",),
+            synonyms=("layer-adaptive-magnitude",),
         ),
         Row(
             "taylor",
@@ -60,6 +64,7 @@ METHODS = Table(
             "(w g)^2, g the gradient of a batch's loss, averaged over batches",
             "Molchanov et al. 2019, arXiv:1906.10771, equation (8)",
             ("network", "data"),
+            synonyms=("taylor-fo", "gradient", "grad", "first-order"),
         ),
         Row(
             "snip",
@@ -92,6 +97,7 @@ METHODS = Table(
             "optimal brain damage: h w^2 / 2, h the diagonal of the loss's Gauss-Newton matrix",
             "LeCun, Denker & Solla 1989, Optimal Brain Damage, equation (5)",
             ("network", "data"),
+            synonyms=("hessian", "second-order"),
         ),
         Row(
             "fisher",
@@ -106,6 +112,7 @@ METHODS = Table(
             "|w| times the norm of the inputs that it weighs; published with --scope output",
             "Sun et al. 2023, arXiv:2306.11695, equation (1)",
             ("network", "data"),
+            synonyms=("activation",),
         ),
         Row(
             "lookahead",
@@ -122,6 +129,7 @@ METHODS = Table(
             ("network", "data", "reconstruction"),
             {"block": 128, "damping": 0.01},
             ranges={"block": ONE_OR_MORE, "damping": NOT_NEGATIVE},
+            synonyms=("obs", "optimal-brain-surgeon"),
         ),
         Row(
             "movement",
@@ -152,6 +160,7 @@ FILTER_METHODS = Table(
             "removes the filters of lowest L1 norm",
             "Li et al. 2017, arXiv:1608.08710",
             ("filters",),
+            synonyms=("lowest", "magnitude", "l1-norm"),
         ),
         Row(
             "l2",
@@ -173,6 +182,7 @@ FILTER_METHODS = Table(
             "removes the filters with the smallest sum of distances to the others of their layer",
             "He et al. 2019, arXiv:1811.00250, equation (5)",
             ("filters",),
+            synonyms=("fpgm", "gm"),
         ),
         Row(
             "bn-scale",
@@ -180,6 +190,7 @@ FILTER_METHODS = Table(
             "removes the filters whose batch norm has the smallest |scale|",
             "Liu et al. 2017, arXiv:1708.06519",
             ("filters",),
+            synonyms=("slimming", "network-slimming", "bn"),
         ),
         Row(
             "taylor",

@@ -75,6 +75,7 @@ DATASETS = Table(
             augment="crop,flip",
             mean=(0.4914, 0.4822, 0.4465),
             std=(0.2470, 0.2435, 0.2616),
+            synonyms=("cifar-10", "cifar"),
         ),
         _torchvision(
             "cifar100",
@@ -87,6 +88,7 @@ DATASETS = Table(
             augment="crop,flip",
             mean=(0.5071, 0.4865, 0.4409),
             std=(0.2673, 0.2564, 0.2762),
+            synonyms=("cifar-100",),
         ),
         _like_mnist(
             "mnist",

@@ -172,6 +172,7 @@ DISTRIBUTIONS = Table(
             _COVARIANCE,
             _ELLIPTICAL_RANGES,
             falls_with_distance=True,
+            synonyms=("normal", "gauss", "mvn", "multivariate-gaussian"),
         ),
         DistributionRow(
             "student-t",
@@ -183,6 +184,7 @@ DISTRIBUTIONS = Table(
             _COVARIANCE,
             {"df": _DEGREES, "pruned_df": replace(_DEGREES, words=(SAME,)), **_ELLIPTICAL_RANGES},
             falls_with_distance=True,
+            synonyms=("t", "student", "studentt", "multivariate-t", "multivariate-student-t"),
         ),
         DistributionRow(
             "laplace",
@@ -212,6 +214,7 @@ DISTRIBUTIONS = Table(
             ("data",),
             form=Form.PREDICTIONS,
             caveat=PREDICTIVE,
+            synonyms=("softmax", "logits", "output"),
         ),
     ),
     # A user's own is an elliptical family: its function makes a pair of distributions from a ``Shift``.

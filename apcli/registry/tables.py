@@ -26,6 +26,7 @@ class Row:
 
     Each parameter has its default in ``parameters`` and its allowed values in ``ranges`` or, if it names a row of
     another table and so adds that row's parameters, in ``choices``. The family documents what ``needs`` may hold.
+    ``synonyms`` are the field's other names for the method: an error answers them with this one.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Row:
     parameters: Mapping[str, Parameter] = field(default_factory=dict)
     choices: Mapping[str, "Table[Any]"] = field(default_factory=dict)
     ranges: Mapping[str, Allowed] = field(default_factory=dict)
+    synonyms: tuple[str, ...] = ()
 
     def load(self) -> Callable[..., Any]:
         """Import and return the row's function."""
@@ -170,6 +172,9 @@ class Table(Generic[AnyRow]):
         if name not in self._rows:
             close = difflib.get_close_matches(name, self._rows, n=1)
             hint = f"did you mean {close[0]!r}? " if close else ""
+            for row in self:
+                if name.lower().replace("_", "-") in row.synonyms:
+                    hint = f"here it is {row.name!r}; "
             more = f", or your own as {outside.FORM}" if self.own else ""
             raise UsageError(f"unknown {self.kind} {name!r}: {hint}known are {', '.join(self._rows)}{more}")
         return self._rows[name]

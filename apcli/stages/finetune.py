@@ -29,7 +29,7 @@ from apcli.errors import UsageError
 from apcli.models.build import last_layer
 from apcli.models.spec import code_of
 from apcli.networks import Networks
-from apcli.progress import Tell
+from apcli.progress import Progress
 from apcli.stages.inherited_masks import promises_of
 from apcli.stages.outputs import Outputs
 from apcli.stages.training_runs import Runs, TrainingRun, check_outputs, teacher_of
@@ -57,7 +57,7 @@ class Finetuner:
     """
 
     def __init__(
-        self, config: FinetuneConfig, outputs: Outputs, tell: Tell, processes: Processes | None = None
+        self, config: FinetuneConfig, outputs: Outputs, tell: Progress, processes: Processes | None = None
     ) -> None:
         self.config = config
         self.outputs = outputs
@@ -82,6 +82,7 @@ class Finetuner:
             VerificationError: a zero was lost.
         """
         config = self.config
+        self.tell(f"reading {source.label}")
         source = self._known(source)
         pruned = self._promises_of(source)
         growing = self._growing(source, pruned)
@@ -115,6 +116,7 @@ class Finetuner:
             dense=_dense_link(source, dense, home),
         )
         if self._is_there(path, lineage, traced):
+            self.tell.finished(made=False)
             return path
         model = self.networks.network(spec, source)
         lineage = replace(lineage, model={**spec.to_json(), "last": last_layer(model, spec)})
@@ -129,6 +131,7 @@ class Finetuner:
             _write(path, training, result, source, bool(traced))
         self.runs.finish(training)
         log.info("%s: test accuracy %s", self.outputs.label(path), _accuracies(result, recipe.epochs))
+        self.tell.finished()
         return path
 
     def _known(self, source: Checkpoint) -> Checkpoint:

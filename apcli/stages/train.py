@@ -27,7 +27,7 @@ from apcli.models.layer_weights import layer_weights
 from apcli.models.spec import ModelSpec, check_model, code_of, resolve
 from apcli.models.weights import checkpoint_of, load_weights_, log_versions, read_weights, renamed
 from apcli.networks import Networks
-from apcli.progress import Tell
+from apcli.progress import Progress
 from apcli.stages.inherited_masks import promises_of
 from apcli.stages.outputs import Outputs
 from apcli.stages.training_runs import Runs, TrainingRun, teacher_of
@@ -41,7 +41,7 @@ from apcli.training.recipe import Recipe, recipe_of, warn_of_schedule
 log = logging.getLogger("apcli")
 
 
-def train(config: TrainConfig, outputs: Outputs, tell: Tell, processes: Processes | None = None) -> Iterator[Path]:
+def train(config: TrainConfig, outputs: Outputs, tell: Progress, processes: Processes | None = None) -> Iterator[Path]:
     """Train one network per seed; yields each file when it is complete. ``tell`` shows a line of progress.
 
     Raises:
@@ -49,6 +49,7 @@ def train(config: TrainConfig, outputs: Outputs, tell: Tell, processes: Processe
         ApcliError: weights that do not fit, or a loss that is no longer finite.
     """
     outputs.expect(len(config.seeds))
+    tell.expect(len(config.seeds))
     device = device_of(config.loop.device, deterministic=config.loop.deterministic)
     given = _given(config)
     tell("loading data")
@@ -76,6 +77,7 @@ def train(config: TrainConfig, outputs: Outputs, tell: Tell, processes: Processe
             parent=_weights_link(config.weights, outputs.home_of(path)),
         )
         if outputs.has(path, lineage):
+            tell.finished(made=False)
             yield path
             continue
         model = _beginning(config, spec, seed, given).to(device)

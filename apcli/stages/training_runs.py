@@ -1,5 +1,6 @@
 """Run the training of a stage: resume its saved state, log its progress, and keep the last good weights if it fails."""
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,9 +19,9 @@ from apcli.data.datasets import Dataset
 from apcli.errors import ApcliError, UsageError
 from apcli.models.spec import ModelSpec
 from apcli.networks import Networks
-from apcli.progress import Pace, Tell
+from apcli.progress import Pace, Progress
 from apcli.stages.outputs import Outputs
-from apcli.training.evaluation import evaluate
+from apcli.training.evaluation import evaluate, in_words
 from apcli.training.forward import Forward
 from apcli.training.logs import Logs
 from apcli.training.loop import Diverged, Setup, Training
@@ -29,6 +30,8 @@ from apcli.training.processes import Processes
 from apcli.training.recipe import Recipe
 from apcli.training.resume import Resume
 from apcli.words import few
+
+log = logging.getLogger("apcli")
 
 
 @dataclass(frozen=True)
@@ -63,7 +66,7 @@ class Runs:
         tell: shows a line of progress, with the share that is done.
     """
 
-    def __init__(self, config: LoopConfig, outputs: Outputs, tell: Tell, processes: Processes) -> None:
+    def __init__(self, config: LoopConfig, outputs: Outputs, tell: Progress, processes: Processes) -> None:
         self.config = config
         self.outputs = outputs
         self.tell = tell
@@ -96,14 +99,27 @@ class Runs:
         try:
             for entry in training.run():
                 logs.write(entry)
+                self._say(entry, run)
         except Diverged as error:
             raise self._lost(error, training, run) from None
         finally:
             logs.close()
         return training
 
+    def _say(self, entry: Mapping[str, Any], run: TrainingRun) -> None:
+        """Print an epoch's numbers: as often as was asked for, else where no line of progress shows them."""
+        interval, epoch, epochs = self.config.log_interval, entry["epoch"], run.recipe.epochs
+        if not self.processes.first:
+            return
+        line = f"{self.outputs.label(run.path)}: epoch {epoch}/{epochs}: {in_words(entry)}"
+        if interval is None:
+            self.tell.note(line)
+        elif interval and (epoch % interval == 0 or epoch == epochs):
+            log.info("%s", line)
+
     def evaluate(self, network: nn.Module, run: TrainingRun) -> dict[str, SplitMetrics]:
         """The network's metrics on the run's data."""
+        self.tell(f"evaluating {run.path.name}")
         return evaluate(Forward(network, run.spec), run.dataset, run.recipe.batch_size, self.processes)
 
     def finish(self, training: Training) -> None:

@@ -43,6 +43,7 @@ MEASURES = Table(
             "Kullback & Leibler 1951",
             drawn="apcli.theory.sampling.functionals:kl",
             bounds_tv=True,
+            synonyms=("ap3", "kld", "kullback-leibler"),
         ),
         MeasureRow(
             "reverse-kl",
@@ -94,6 +95,7 @@ MEASURES = Table(
             unit="total variation",
             defined="all pairs",
             drawn="apcli.theory.sampling.functionals:tv",
+            synonyms=("total-variation",),
         ),
         MeasureRow(
             "js",
@@ -102,6 +104,7 @@ MEASURES = Table(
             "Lin 1991",
             defined="all pairs",
             drawn="apcli.theory.sampling.functionals:js",
+            synonyms=("jensen-shannon", "jsd"),
         ),
         MeasureRow(
             "w2",
@@ -110,6 +113,7 @@ MEASURES = Table(
             "Villani 2009",
             unit="distance",
             defined="pairs whose scale matrices are known; not predictions, whose labels have no distance",
+            synonyms=("wasserstein", "wasserstein-2"),
         ),
     ),
 )

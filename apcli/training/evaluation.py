@@ -42,6 +42,17 @@ def in_percent(metrics: Mapping[str, Any]) -> str:
     return "unknown" if accuracy is None else f"{accuracy:.2f} %"
 
 
+def in_words(entry: Mapping[str, Any]) -> str:
+    """The numbers of an epoch's entry of the history: what was learnt while training, and what was measured after."""
+    parts = []
+    for name, title in (("running", ""), ("validation", "validation "), ("test", "test ")):
+        metrics = entry.get(name) or {}
+        loss, accuracy = metrics.get("loss"), metrics.get("accuracy")
+        if loss is not None and accuracy is not None:
+            parts.append(f"{title}loss {loss:.4g}, accuracy {accuracy:.2f} %")
+    return "; ".join(parts)
+
+
 class Tally:
     """Sums and counts over batches, kept on the device and divided once."""
 
@@ -57,6 +68,11 @@ class Tally:
         loss = F.cross_entropy(logits, labels, reduction="sum")
         count = torch.full_like(loss, len(labels))
         self.sums += torch.stack([loss, top[:, 0].sum(), top.sum(), count]).double()
+
+    def numbers(self) -> tuple[str, ...]:
+        """This process's loss and accuracy so far, for the line of progress; waits for the device."""
+        loss, correct, _, count = self.sums.tolist()
+        return (f"loss {loss / count:.3g}", f"accuracy {100 * correct / count:.1f} %") if count else ()
 
     def metrics(self, processes: Processes) -> SplitMetrics:
         """Means over all processes' samples; None for a loss that is not finite and for top-5 of under five classes."""

@@ -167,7 +167,7 @@ class Training:
             learn(images, targets, labels)
             self._rates.after_step()
             self._done += 1
-            self._pace.step(self.epoch, self._done / self._batches, len(batch))
+            self._pace.step(self.epoch, self._done / self._batches, len(batch), self._tally.numbers)
             self._check_now_and_then()
             if self._done < self._batches:  # otherwise the epoch is closed first
                 if self._is_due():
@@ -231,6 +231,7 @@ class Training:
         if running["loss"] is None:
             self._diverged(self._steps - 1)
         epoch = self.epoch + 1
+        self._pace.say("evaluating")
         entry: dict[str, Any] = {"epoch": epoch, "lr": self._rates.now, "running": running}
         if self._average is not None and not self._frozen:
             settle_(self.evaluated, self.dataset, self.recipe.batch_size, self.seed)

@@ -28,6 +28,7 @@ from apcli.data.datasets import Dataset
 from apcli.data.image_spec import ImageSpec
 from apcli.devices import device_of
 from apcli.models.build import build, resolve
+from apcli.progress import Progress
 from apcli.stages import train as stage
 from apcli.stages.outputs import Outputs
 
@@ -66,7 +67,7 @@ def ours(given: argparse.Namespace, seed: int, device: torch.device, amp: bool) 
         seeds=(seed,),
     )
     with tempfile.TemporaryDirectory() as folder:
-        (path,) = stage.train(config, Outputs(Path(folder)), lambda text, share=None: None)
+        (path,) = stage.train(config, Outputs(Path(folder)), Progress())
         accuracy: float = read(path).lineage.metrics["test"]["accuracy"]
     return accuracy
 

@@ -59,8 +59,7 @@ def vgg16(path: Path, quick: bool) -> None:
 def sharded(folder: Path, gigabytes: float) -> Path:
     """Write layers of 64 MiB up to a total size, in files of at most 1 GiB; returns the index."""
     folder.mkdir()
-    draw = np.random.default_rng(0)
-    placed: dict[str, str] = {}
+    draw, placed = np.random.default_rng(0), {}
     names = [f"{index}.weight" for index in range(max(1, round(gigabytes * 16)))]
     parts = [names[start : start + 16] for start in range(0, len(names), 16)]
     for number, part in enumerate(parts, 1):

@@ -136,7 +136,7 @@ def plain(case: Case, device: torch.device, workers: int) -> Callable[[], float]
     optimiser = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9)
     pinned = device.type == "cuda"
     images = Noise(case, case.batch * (WARM + case.steps))
-    loader: Any = DataLoader(
+    loader = DataLoader(
         images, case.batch, shuffle=True, num_workers=workers, pin_memory=pinned, persistent_workers=workers > 0
     )
 

@@ -16,13 +16,13 @@ from apcli.configs.describe import CostsConfig
 from apcli.configs.divergence import DivergenceConfig
 from apcli.configs.prune import PruneConfig
 from apcli.errors import UsageError, VerificationError
+from apcli.progress import Progress
 from apcli.stages.outputs import Outputs
 
 HALF = PruneConfig((0.5,))
 
 
-def quiet(text: str, share: float | None = None) -> None:
-    pass
+quiet = Progress()  # nobody watches
 
 
 @pytest.fixture

@@ -1,7 +1,5 @@
 """What parameters and compression are: one definition, from a file alone as with its network."""
 
-from typing import Any
-
 import numpy as np
 import pytest
 import timm
@@ -86,7 +84,7 @@ def test_auxiliary_heads_are_counted_by_no_stage(tmp_path):
     """The file alone says what the network says that is built without them."""
     with torch.device("meta"):
         networks = [torchvision.models.googlenet(aux_logits=aux, init_weights=False) for aux in (True, False)]
-    files: list[Any] = []
+    files = []
     for network in networks:
         state = {name: t for name, t in network.state_dict().items() if name.startswith(("aux", "conv1", "fc"))}
         small = {name: torch.zeros(tensor.shape, dtype=tensor.dtype) for name, tensor in state.items()}

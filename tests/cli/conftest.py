@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO, TextIOWrapper
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 import pytest
@@ -191,7 +191,7 @@ class Terminal:
         self.master, self.slave = pty.openpty()
         self.shown = ""
 
-    def until(self, word: str | None, seconds: float = 60) -> str:
+    def until(self, word: str | None, seconds: float = 300) -> str:
         """Read until ``word`` was shown, or with None until nobody holds the terminal."""
         end = time.monotonic() + seconds
         while word is None or word not in self.shown:
@@ -218,6 +218,15 @@ def terminal() -> Iterator[Terminal]:
     made = Terminal()
     yield made
     os.close(made.master)
+
+
+@pytest.fixture
+def screen() -> Iterator[tuple[int, TextIO]]:
+    """The reading end of a pseudo-terminal, and the stream that writes to it."""
+    master, slave = pty.openpty()
+    with os.fdopen(slave, "w", encoding="utf-8") as stream:
+        yield master, stream
+    os.close(master)
 
 
 @pytest.fixture(scope="session")

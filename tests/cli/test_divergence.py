@@ -163,7 +163,7 @@ def test_a_value_beyond_every_number_is_null(shell: Any) -> None:
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float64])
 def test_half_and_double_precision_files(shell: Any, plain: dict[str, np.ndarray], dtype: type) -> None:
-    weight: np.ndarray = plain["fc1.weight"].astype(dtype)
+    weight = plain["fc1.weight"].astype(dtype)
     shell.save("a.safetensors", {"fc1.weight": weight})
     shell("prune a --sparsity 0.3")
     pruned = shell.tensors("a.lowest-0.3.safetensors")["fc1.weight"]

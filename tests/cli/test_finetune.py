@@ -79,7 +79,7 @@ def test_a_sharded_checkpoint_goes_through_the_pipe(digits):
     """Cut in two by hand: pruned, fine-tuned and compared as one, each result sharded alike."""
     tensors = digits.tensors("fc5-digits.safetensors")
     halves = [[name for name in tensors if ("fc1" in name) == first] for first in (True, False)]
-    placed: dict[str, str] = {}
+    placed = {}
     for number, names in enumerate(halves, 1):
         file = f"net-0000{number}-of-00002.safetensors"
         digits.save(f"sharded/{file}", {name: tensors[name] for name in names}, {"format": "pt"})

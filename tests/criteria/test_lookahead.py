@@ -1,7 +1,5 @@
 """Lookahead against products of matrices with one weight zeroed, and against norms taken by hand."""
 
-from typing import Any
-
 import numpy as np
 import pytest
 import torch
@@ -222,8 +220,7 @@ def test_a_batch_norm_behind_something_else_is_no_layers_own():
 def neighbours(model):
     """By layer, the layers before it, by a walk over the traced code, in which a sum meets what came before."""
     weighs = {name for name, m in model.named_modules() if isinstance(m, nn.Conv2d | nn.Linear)}
-    came: dict[Any, Any] = {}
-    before: dict[Any, Any] = {}  # by node: the layers that made its inputs, and those that made it
+    came, before = {}, {}  # by node: the layers that made its inputs, and those that made it
     for node in fx.symbolic_trace(model).graph.nodes:
         came[node] = set().union(*(before[given] for given in node.all_input_nodes))
         before[node] = {node.target} if node.target in weighs else came[node]

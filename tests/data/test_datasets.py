@@ -1,7 +1,6 @@
 """Reading sets: against scikit-learn's copy, files written here in the sets' own formats, and Pillow."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -32,7 +31,7 @@ def test_digits_is_whole_and_stratified(digits):
 def test_digits_are_those_of_scikit_learn(digits):
     oracle = pytest.importorskip("sklearn.datasets").load_digits()
     seen = dict.fromkeys(range(10), 0)
-    expected: dict[str, list[Any]] = {"train": [], "test": []}
+    expected = {"train": [], "test": []}
     for pixels, label in zip(oracle.images, oracle.target, strict=True):
         seen[label] += 1
         scaled = tuple(int(value * 255 / 16 + 0.5) for value in pixels.ravel())

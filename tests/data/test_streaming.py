@@ -21,6 +21,7 @@ from apcli.data import images, streaming
 from apcli.data.datasets import Split, evenly, load
 from apcli.data.streaming import ReaderLost, Streamed
 from apcli.errors import ApcliError
+from apcli.progress import Progress
 from apcli.stages.outputs import Outputs
 from apcli.stages.train import train
 
@@ -93,7 +94,7 @@ def test_training_writes_the_same_bytes(pictures, tmp_path):
             DataConfig(f"folder:{pictures}", cache=cache),
             LoopConfig(2, batch_size=8, lr=0.05, validation=0.2, device="cpu"),
         )
-        (path,) = train(config, Outputs(tmp_path / cache), lambda text, share=None: None)
+        (path,) = train(config, Outputs(tmp_path / cache), Progress())
         made.append(path.read_bytes())
     assert made[0] == made[1]
     assert no_worker_is_left()

@@ -1,7 +1,6 @@
 """Curvature metrics against explicit gradients, explicit Jacobians, and the predictions' own second-order change."""
 
 import weakref
-from typing import Any
 
 import numpy as np
 import pytest
@@ -254,8 +253,7 @@ class Raising(nn.Linear):
 
     def __init__(self, error: Exception, left: int) -> None:
         super().__init__(4, 3)
-        self.error, self.left = error, left
-        self.large: list[Any] = []
+        self.error, self.left, self.large = error, left, []
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
         assert not any(found() for found in self.large)

@@ -17,6 +17,7 @@ from apcli.configs.shared import DataConfig
 from apcli.configs.training import FinetuneConfig, LoopConfig, ModelConfig, TrainConfig
 from apcli.data.datasets import load
 from apcli.errors import UsageError
+from apcli.progress import Progress
 from apcli.projections.network import DataProjections
 from apcli.records.divergence import DivergenceRecord
 from apcli.stages.divergence.choices import needs_data
@@ -26,9 +27,7 @@ from apcli.stages.outputs import Outputs
 from apcli.stages.prune.stage import prune
 from apcli.stages.train import train
 
-
-def quiet(text: str, share: float | None = None) -> None:
-    assert text
+quiet = Progress()  # nobody watches
 
 
 def measured(dense: Path, pruned: Path, dist: str, **options: Any) -> list[DivergenceRecord]:

@@ -23,6 +23,7 @@ from apcli.data.datasets import load
 from apcli.errors import ApcliError, UsageError, VerificationError
 from apcli.models.build import build
 from apcli.models.spec import ModelSpec
+from apcli.progress import Progress
 from apcli.stages.finetune import Finetuner
 from apcli.stages.outputs import Outputs
 from apcli.stages.prune.stage import prune
@@ -50,8 +51,7 @@ def tied(**options):
 """
 
 
-def quiet(line: str, share: float | None = None) -> None:
-    assert "\n" not in line
+quiet = Progress()  # nobody watches
 
 
 @pytest.fixture(scope="module")

@@ -16,6 +16,7 @@ from apcli.data.datasets import load
 from apcli.errors import ApcliError, UsageError
 from apcli.models.build import build
 from apcli.models.spec import ModelSpec
+from apcli.progress import Progress
 from apcli.stages.outputs import Outputs
 from apcli.stages.train import train
 from apcli.training.evaluation import evaluate
@@ -28,7 +29,7 @@ BATCH = 128
 def run(target: Path, model: str | ModelConfig = "fc5", overwrite: bool = False, **options: Any) -> list[Path]:
     loop = LoopConfig(**{"epochs": 1, "batch_size": BATCH, "device": "cpu", **options.pop("loop", {})})
     config = TrainConfig(ModelConfig(model) if isinstance(model, str) else model, loop=loop, **options)
-    return list(train(config, Outputs(target, overwrite), lambda line, share=None: None))
+    return list(train(config, Outputs(target, overwrite), Progress()))
 
 
 def network(path: Path) -> tuple[torch.nn.Module, ModelSpec]:
@@ -104,12 +105,12 @@ def test_a_second_run_keeps_and_another_is_refused(tmp_path):
 def test_a_run_that_was_killed_goes_on_where_it_was(tmp_path):
     seen = []
     config = TrainConfig(ModelConfig("fc5"), loop=LoopConfig(epochs=1, device="cpu"), seeds=(0, 1))
-    stream = train(config, Outputs(tmp_path), lambda text, share=None: seen.append(text))
+    stream = train(config, Outputs(tmp_path), Progress(lambda status: seen.append(status.text)))
     first = next(stream)
     stream.close()
     stamp = first.stat().st_mtime_ns
     assert [path.name for path in tmp_path.iterdir()] == [first.name]
-    both = list(train(config, Outputs(tmp_path), lambda text, share=None: seen.append(text)))
+    both = list(train(config, Outputs(tmp_path), Progress(lambda status: seen.append(status.text))))
     assert both[0] == first
     assert first.stat().st_mtime_ns == stamp
     assert sorted(path.name for path in tmp_path.iterdir()) == [path.name for path in both]

@@ -15,6 +15,7 @@ from apcli.checkpoints.reading import read
 from apcli.configs.prune import PruneConfig
 from apcli.configs.training import FinetuneConfig, LoopConfig, ModelConfig, TrainConfig
 from apcli.errors import UsageError
+from apcli.progress import Progress
 from apcli.stages.finetune import Finetuner
 from apcli.stages.outputs import Outputs
 from apcli.stages.prune.stage import prune
@@ -74,8 +75,7 @@ def pruned(net: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return Path(path)
 
 
-def quiet(text: str, share: float | None = None) -> None:
-    pass
+quiet = Progress()  # nobody watches
 
 
 def loop(**options: Any) -> LoopConfig:
@@ -145,8 +145,7 @@ def test_fine_tuning_and_its_trace_too(net, pruned, tmp_path, stop_at, options):
 def test_a_run_that_ends_without_a_word_goes_on_from_the_last_saved_state(net, tmp_path, stop_at, monkeypatch, every):
     """An exception that nobody holds back stands for a kill."""
     whole = trained(net, tmp_path / "whole").read_bytes()
-    close = Training._close_epoch
-    closed: list[Any] = []
+    close, closed = Training._close_epoch, []
 
     def killed(training: Training) -> Json:
         if len(closed) == 2:

@@ -3,7 +3,6 @@
 import logging
 import warnings
 import weakref
-from typing import Any
 
 import pytest
 import torch
@@ -15,8 +14,7 @@ class Sum:
     """A step that adds up what it is given, and notes how: ``launched`` has a word and a size for each call."""
 
     def __init__(self, machine) -> None:
-        self.machine, self.total = machine, torch.zeros(())
-        self.launched: list[Any] = []
+        self.machine, self.total, self.launched = machine, torch.zeros(()), []
 
     def __call__(self, values: torch.Tensor) -> None:
         def run(how: str) -> None:
@@ -84,7 +82,7 @@ def test_a_call_that_runs_as_it_is_finds_the_memory_of_the_recorded_ones_free(cu
 
 
 def test_streams_are_two_for_all_and_nothing_but_capture_uses_the_second(cuda):
-    used: dict[str, set[Any]] = {"eager": set(), "recorded": set()}
+    used = {"eager": set(), "recorded": set()}
 
     def step(values: torch.Tensor) -> None:
         used["eager" if cuda.recording is None else "recorded"].add(cuda.current[-1].number)

@@ -191,8 +191,7 @@ class Plain:
     def __init__(
         self, opt: str, sched: str, rate: float, masks: dict[str, Tensor], clip: float = CLIP, **options: Any
     ) -> None:
-        dataset = data()
-        self.losses: list[Any] = []
+        dataset, self.losses = data(), []
         model, average = network().double(), network().double()
         states: dict[str, State] = {name: {} for name in parameters_of(model)}
         for network_ in (model, average):

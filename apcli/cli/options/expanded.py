@@ -1,24 +1,27 @@
 """A stage's options as parameters of its command, in place of the single parameter ``options``."""
 
+import copy
 import functools
 import inspect
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Annotated, Any, get_args
 
 from apcli.configs.values import defaults_of
 
 Command = Callable[..., None]
+Groups = Mapping[str, Mapping[str, Any]]  # annotated types by keyword, by the name of their group in the help
 Options = dict[str, Any]  # a stage's values from the command line, by keyword
 
 
-def with_options(options: Mapping[str, Any], config: type) -> Callable[[Command], Command]:
-    """Replace a command's parameter ``options`` by one option for each of ``options``, and pass it their values.
+def with_options(groups: Groups, config: type) -> Callable[[Command], Command]:
+    """Replace a command's parameter ``options`` by one option for each of ``groups``, and pass it their values.
 
     Args:
-        options: annotated types by keyword, in the order of the help.
+        groups: in the order of the help.
         config: the config that the keywords describe, which has their defaults.
     """
     defaults = defaults_of(config)
+    options = {name: _in_group(kind, group) for group, kinds in groups.items() for name, kind in kinds.items()}
 
     def decorate(command: Command) -> Command:
         @functools.wraps(command)
@@ -39,3 +42,11 @@ def with_options(options: Mapping[str, Any], config: type) -> Callable[[Command]
         return taking_each
 
     return decorate
+
+
+def _in_group(kind: Any, group: str) -> Any:
+    """An annotated type whose option stands in ``group`` in this command's help."""
+    kind, option = get_args(kind)
+    option = copy.copy(option)
+    option.rich_help_panel = group
+    return Annotated[kind, option]

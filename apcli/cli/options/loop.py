@@ -1,73 +1,123 @@
 """The training loop's options, each declared once, for every command that trains."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from apcli.cli.options import shared
+from apcli.cli.options.completion import of_tables
 from apcli.data import AUGMENTATIONS
+from apcli.registry.tables import Table
 from apcli.training.optim import OPTIMISERS, SCHEDULES
 
 
-def _option(kind: object, *names: str, metavar: str | None = None, help: str | None = None) -> object:
-    return Annotated[kind, typer.Option(*names, metavar=metavar, help=help)]
+def _option(
+    kind: object,
+    *names: str,
+    metavar: str | None = None,
+    help: str | None = None,
+    table: Table[Any] | None = None,
+) -> object:
+    complete = None if table is None else of_tables(table)
+    return Annotated[kind, typer.Option(*names, metavar=metavar, help=help, autocompletion=complete)]
 
 
-# By keyword.
+# By group and keyword.
 LOOP = {
-    "epochs": _option(int, "--epochs", metavar="N", help="0 only evaluates"),
-    "batch_size": shared.BatchSize,
-    "opt": _option(str, "--opt", metavar="NAME", help=f"optimiser of torch.optim: {', '.join(OPTIMISERS.names)}"),
-    "lr": _option(float | None, "--lr", metavar="RATE", help="default 0.1; 0.01 for AlexNet, VGG, fc5 and fc12"),
-    "momentum": _option(float | None, "--momentum", metavar="M", help="default 0.9, for sgd and rmsprop"),
-    "weight_decay": _option(float, "--weight-decay", "--wd", metavar="W", help="0.0005 is usual for CIFAR"),
-    "decay": _option(
-        str, "--decay", metavar="all|weights", help="which parameters decay: all, or the layers' weights only"
-    ),
-    "clip_grad": _option(float | None, "--clip-grad", metavar="NORM", help="shorten longer gradients to this norm"),
-    "sched": _option(str, "--sched", metavar="NAME", help=f"learning-rate schedule: {', '.join(SCHEDULES.names)}"),
-    "warmup_epochs": _option(
-        float, "--warmup-epochs", metavar="N", help="raise the rate from 0 over the first N epochs"
-    ),
-    "augment": _option(
-        str | None, "--augment", metavar="LIST", help=f"{', '.join(AUGMENTATIONS.names)} or none; default by data"
-    ),
-    "mixup": _option(float, "--mixup", metavar="ALPHA", help="mix images in pairs; 0.2 is usual, 0 is off"),
-    "cutmix": _option(float, "--cutmix", metavar="ALPHA", help="paste parts of images; 1 is usual, 0 is off"),
-    "label_smoothing": _option(
-        float, "--label-smoothing", metavar="SHARE", help="share of a label spread over all classes"
-    ),
-    "teacher": _option(
-        str | None,
-        "--teacher",
-        metavar="FILE",
-        help="also learn from this network's outputs; dense: the dense ancestor's",
-    ),
-    "distill": _option(float, "--distill", metavar="SHARE", help="the teacher's share of the loss"),
-    "temperature": _option(float, "--temperature", metavar="T", help="divides the logits of both, to soften them"),
-    "ema": _option(float | None, "--ema", metavar="DECAY", help="keep and measure the weights' moving average"),
-    "validation": _option(
-        float, "--validation", metavar="SHARE", help="of the training images, held out for --patience and plateau"
-    ),
-    "patience": _option(
-        int | None, "--patience", metavar="N", help="stop N evaluations after the best, whose weights are kept"
-    ),
-    "eval_every": _option(int, "--eval-every", metavar="N", help="evaluate every N epochs and after the last"),
-    "amp": _option(bool | None, "--amp/--no-amp", help="compute in bfloat16 where safe; default: on CUDA"),
-    "compile": _option(bool, "--compile/--no-compile", help="compile the network first, by torch.compile"),
-    "cuda_graph": _option(
-        bool | None,
-        "--cuda-graph/--no-cuda-graph",
-        help="record a step as a CUDA graph; default: on CUDA, if the step can be captured",
-    ),
-    "device": shared.Device,
-    "deterministic": _option(bool, "--deterministic/--no-deterministic", help="use deterministic CUDA kernels only"),
-    "checkpoint_every": _option(
-        float,
-        "--checkpoint-every",
-        metavar="N",
-        help="epochs between saved states, such as 1 or 0.1; 0: when stopped",
-    ),
-    "resume": _option(bool, "--resume/--no-resume", help="resume from the saved state of a stopped run, if any"),
-    "log_dir": _option(str | None, "--log-dir", metavar="DIR", help="write TensorBoard logs there"),
+    "Schedule": {
+        "epochs": _option(int, "--epochs", metavar="N", help="0 only evaluates"),
+        "batch_size": shared.BatchSize,
+        "sched": _option(
+            str,
+            "--sched",
+            metavar="NAME",
+            table=SCHEDULES,
+            help=f"learning-rate schedule: {', '.join(SCHEDULES.names)}",
+        ),
+        "warmup_epochs": _option(
+            float, "--warmup-epochs", metavar="N", help="raise the rate from 0 over the first N epochs"
+        ),
+        "validation": _option(
+            float, "--validation", metavar="SHARE", help="of the training images, held out for --patience and plateau"
+        ),
+        "patience": _option(
+            int | None, "--patience", metavar="N", help="stop N evaluations after the best, whose weights are kept"
+        ),
+        "eval_every": _option(int, "--eval-every", metavar="N", help="evaluate every N epochs and after the last"),
+    },
+    "Optimiser": {
+        "opt": _option(
+            str,
+            "--opt",
+            metavar="NAME",
+            table=OPTIMISERS,
+            help=f"optimiser of torch.optim: {', '.join(OPTIMISERS.names)}",
+        ),
+        "lr": _option(
+            float | None,
+            "--lr",
+            metavar="RATE",
+            help="learning rate; default: 0.1, or 0.01 for AlexNet, VGG, fc5 and fc12",
+        ),
+        "momentum": _option(float | None, "--momentum", metavar="M", help="default: 0.9, for sgd and rmsprop"),
+        "weight_decay": _option(float, "--weight-decay", "--wd", metavar="W", help="0.0005 is usual for CIFAR"),
+        "decay": _option(
+            str, "--decay", metavar="all|weights", help="which parameters decay: all, or the layers' weights only"
+        ),
+        "clip_grad": _option(float | None, "--clip-grad", metavar="NORM", help="shorten longer gradients to this norm"),
+        "ema": _option(float | None, "--ema", metavar="DECAY", help="keep and measure the weights' moving average"),
+    },
+    "Augmentation": {
+        "augment": _option(
+            str | None,
+            "--augment",
+            metavar="LIST",
+            table=AUGMENTATIONS,
+            help=f"{', '.join(AUGMENTATIONS.names)} or none; default: by data",
+        ),
+        "mixup": _option(float, "--mixup", metavar="ALPHA", help="mix images in pairs; 0.2 is usual, 0 is off"),
+        "cutmix": _option(float, "--cutmix", metavar="ALPHA", help="paste parts of images; 1 is usual, 0 is off"),
+        "label_smoothing": _option(
+            float, "--label-smoothing", metavar="SHARE", help="share of a label spread over all classes"
+        ),
+    },
+    "Teacher": {
+        "teacher": _option(
+            str | None,
+            "--teacher",
+            metavar="FILE",
+            help="also learn from this network's outputs; dense: the dense ancestor's",
+        ),
+        "distill": _option(float, "--distill", metavar="SHARE", help="the teacher's share of the loss"),
+        "temperature": _option(float, "--temperature", metavar="T", help="divides the logits of both, to soften them"),
+    },
+    "Stopping and logs": {
+        "resume": _option(bool, "--resume/--no-resume", help="resume from the saved state of a stopped run, if any"),
+        "checkpoint_every": _option(
+            float,
+            "--checkpoint-every",
+            metavar="N",
+            help="epochs between saved states, such as 1 or 0.1; 0: when stopped",
+        ),
+        "log_interval": _option(
+            int | None,
+            "--log-interval",
+            metavar="N",
+            help="print loss and accuracy every N epochs, 0: never; default: 1 where standard error is no terminal",
+        ),
+        "log_dir": _option(str | None, "--log-dir", metavar="DIR", help="write TensorBoard logs there"),
+    },
+    "Device": {
+        "device": shared.Device,
+        "amp": _option(bool | None, "--amp/--no-amp", help="compute in bfloat16 where safe; default: on CUDA"),
+        "compile": _option(bool, "--compile/--no-compile", help="compile the network first, by torch.compile"),
+        "cuda_graph": _option(
+            bool | None,
+            "--cuda-graph/--no-cuda-graph",
+            help="record a step as a CUDA graph; default: on CUDA, if the step can be captured",
+        ),
+        "deterministic": _option(
+            bool, "--deterministic/--no-deterministic", help="use deterministic CUDA kernels only"
+        ),
+    },
 }

@@ -4,6 +4,8 @@ from typing import Annotated
 
 import typer
 
+from apcli.cli.options import completion
+from apcli.cli.options.help import INPUT
 from apcli.projections import DISTRIBUTIONS
 from apcli.theory import ESTIMATORS, MEASURES
 
@@ -12,33 +14,65 @@ Checkpoints = Annotated[
     typer.Argument(metavar="[CHECKPOINT]...", help="safetensors files; none or -: read standard input"),
 ]
 Output = Annotated[
-    str | None, typer.Option("--output", "-o", metavar="PATH", help="file, folder, or - for bytes on standard output")
+    str | None,
+    typer.Option(
+        "--output",
+        "-o",
+        rich_help_panel="Output",
+        metavar="PATH",
+        help="file, folder, or - for bytes on standard output",
+    ),
 ]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="replace files that exist")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="print nothing but errors on standard error")]
-Json = Annotated[bool, typer.Option("--json", help="print JSON Lines on a terminal too")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", rich_help_panel="Output", help="replace files that exist")]
+Quiet = Annotated[
+    bool, typer.Option("--quiet", "-q", rich_help_panel="Output", help="print nothing but errors on standard error")
+]
+Json = Annotated[bool, typer.Option("--json", rich_help_panel="Output", help="print JSON Lines on a terminal too")]
 Layers = Annotated[str, typer.Option("--layers", metavar="LIST", help="all, last, names and globs")]
 Exclude = Annotated[
     str | None, typer.Option("--exclude", metavar="LIST", help="layers to leave out: last, names and globs")
 ]
-Dense = Annotated[str | None, typer.Option("--dense", metavar="FILE", help="the dense file; default: the lineage's")]
+Dense = Annotated[
+    str | None,
+    typer.Option("--dense", metavar="FILE", rich_help_panel=INPUT, help="the dense file; default: the lineage's"),
+]
 
 Model = Annotated[
     str | None,
-    typer.Option("--model", metavar="MODEL", help="network, if the file does not record it (or FILE.py:function)"),
+    typer.Option(
+        "--model",
+        metavar="MODEL",
+        autocompletion=completion.of_models,
+        help="network, if the file does not record it (or FILE.py:function)",
+    ),
 ]
 
 Dist = Annotated[
     str,
     typer.Option(
-        "--dist", metavar="LIST", help=f"{', '.join(DISTRIBUTIONS.names)}, FILE.py:function; as name:key=value"
+        "--dist",
+        metavar="LIST",
+        autocompletion=completion.of_tables(DISTRIBUTIONS),
+        help=f"{', '.join(DISTRIBUTIONS.names)}, FILE.py:function; as name:key=value",
     ),
 ]
 Measure = Annotated[
-    str, typer.Option("--measure", metavar="LIST", help=f"{', '.join(MEASURES.names)}, as name:key=value")
+    str,
+    typer.Option(
+        "--measure",
+        metavar="LIST",
+        autocompletion=completion.of_tables(MEASURES),
+        help=f"{', '.join(MEASURES.names)}, as name:key=value",
+    ),
 ]
 Estimator = Annotated[
-    str, typer.Option("--estimator", metavar="NAME", help=f"{', '.join(ESTIMATORS.names)}; exact falls back on mc")
+    str,
+    typer.Option(
+        "--estimator",
+        metavar="NAME",
+        autocompletion=completion.of_tables(ESTIMATORS),
+        help=f"{', '.join(ESTIMATORS.names)}; exact falls back on mc",
+    ),
 ]
 Samples = Annotated[int, typer.Option("--samples", metavar="N", help="Monte Carlo draws")]
 Repeats = Annotated[int, typer.Option("--repeats", metavar="N", help="repeat the Monte Carlo estimate N times")]
@@ -61,7 +95,12 @@ Images = Annotated[int, typer.Option("--images", metavar="N", help="number of im
 
 Data = Annotated[
     str | None,
-    typer.Option("--data", metavar="NAME", help="digits, cifar10, ... or folder:PATH; an unknown name lists all"),
+    typer.Option(
+        "--data",
+        metavar="NAME",
+        autocompletion=completion.of_data,
+        help="digits, cifar10, ... or folder:PATH; an unknown name lists all",
+    ),
 ]
 DataDir = Annotated[
     str, typer.Option("--data-dir", metavar="DIR", envvar="APCLI_DATA_DIR", help="folder of the data sets")

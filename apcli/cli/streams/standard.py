@@ -11,22 +11,31 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import TextIO
 
+from apcli.cli.streams.live import Line
+from apcli.progress import Progress
 
-@dataclass(frozen=True, eq=False)
+
+@dataclass(eq=False)
 class Streams:
     """Standard input, output and error of one run; None: closed.
 
     The run redirects the prints of other libraries, warnings and messages of the whole process. ``undo`` restores them
-    at
-    the end of a ``with`` block. A process that ends with its run does not restore them, because prints of libraries
-    while
-    the interpreter ends are no product either.
+    at the end of a ``with`` block. A process that ends with its run does not restore them, because prints of libraries
+    while the interpreter ends are no product either.
+
+    Attributes:
+        stage: the command's name.
+        line: the stage's live line, if stderr is a terminal.
+        progress: how far the stage is.
     """
 
     stdin: TextIO | None
     stdout: TextIO | None
     stderr: TextIO | None
     undo: ExitStack = field(default_factory=ExitStack)
+    stage: str = ""
+    line: Line | None = None
+    progress: Progress | None = None
 
     def __enter__(self) -> "Streams":
         return self

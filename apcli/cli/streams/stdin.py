@@ -2,6 +2,8 @@
 
 import json
 import os
+import select
+import stat
 import struct
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -11,9 +13,9 @@ from typing import TYPE_CHECKING, cast
 
 from apcli.checkpoints.files import shards
 from apcli.checkpoints.files.staging import temporary_folder
+from apcli.cli.streams import terminal
 from apcli.cli.streams.incoming import CHUNK, TELLING, Incoming
 from apcli.cli.streams.standard import current
-from apcli.cli.streams.terminal import is_alone
 from apcli.errors import ApcliError, UsageError
 
 if TYPE_CHECKING:
@@ -42,6 +44,11 @@ def checkpoints_in(arguments: list[str]) -> "Iterator[Checkpoint]":
             yield reading.read(reading.find(argument))
 
 
+def count(arguments: list[str]) -> int | None:
+    """How many checkpoints are given; None where standard input brings them."""
+    return len(arguments) if arguments and "-" not in arguments else None
+
+
 def is_checkpoint(argument: str) -> bool:
     """Whether an argument names a safetensors file, going by its first bytes, with or without the suffix."""
     for name in (argument, f"{argument}.safetensors", f"{argument}{shards.SUFFIX}"):
@@ -56,7 +63,7 @@ def _checkpoints_on_stdin() -> "Iterator[Checkpoint]":
 
     stdin = Incoming(_piped("a checkpoint", "give its path as an argument, or pipe paths in"))
     is_empty = True
-    while stdin.begun():
+    while _has_more(stdin):
         if b"\0" in stdin.buffer[:TELLING]:
             with _spooled(stdin) as path:
                 yield reading.read(path, nameless=True)
@@ -74,9 +81,28 @@ def _checkpoints_on_stdin() -> "Iterator[Checkpoint]":
         raise UsageError("standard input is empty: expected checkpoint paths; did the stage before this one fail?")
 
 
+def is_fed() -> bool:
+    """Whether another process may still write to standard input."""
+    stdin = current().stdin
+    try:
+        if stdin is None or not stat.S_ISFIFO(os.fstat(stdin.fileno()).st_mode):
+            return False
+    except (OSError, ValueError):  # a stream without a descriptor, or one that is closed
+        return False
+    poll = select.poll()
+    poll.register(stdin.fileno(), 0)  # a hang-up is told whatever is asked for
+    return not any(event & select.POLLHUP for _, event in poll.poll(0))
+
+
+def _has_more(stdin: Incoming) -> bool:
+    """Wait for the stage before this one."""
+    terminal.waiting()
+    return stdin.begun()
+
+
 def _piped(what: str, remedy: str) -> BufferedReader:
     """stdin, unless it is a keyboard, or several processes would share it."""
-    if not is_alone():
+    if not terminal.is_alone():
         raise UsageError(f"torchrun's processes cannot share standard input: expected {what} as an argument")
     stdin = current().stdin
     if stdin is None or stdin.isatty():
@@ -123,6 +149,7 @@ def records_in(arguments: list[str]) -> "Iterator[Record]":
         if argument == "-":
             lines: Iterable[bytes] = _piped("records", "pipe `apcli divergence` in, or give a file of JSON Lines")
             where = "standard input"
+            terminal.waiting()
         else:
             path, where = Path(argument), argument
             if not path.is_file():

@@ -1,16 +1,20 @@
 """Print a command's product on stdout: paths, records, pages and tables."""
 
 import os
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager, nullcontext
 from io import TextIOWrapper
 from pathlib import Path
 from typing import TextIO, cast
 
 from apcli.cli.streams.incoming import CHUNK
 from apcli.cli.streams.standard import current
-from apcli.cli.streams.terminal import is_first, printable
+from apcli.cli.streams.terminal import aside, is_first, printable
 from apcli.errors import UsageError
+
+
+class ClosedPipe(BaseException):
+    """Nobody reads standard output any more: what the stage would still make is not wanted."""
 
 
 def _product() -> TextIO:
@@ -23,7 +27,10 @@ def _product() -> TextIO:
 def emit_line(text: str) -> None:
     """Print one line of the product in UTF-8, whatever the locale; on a terminal, escape what it cannot show.
 
-    The line is flushed. A closed downstream pipe ends the program quietly.
+    The line is flushed.
+
+    Raises:
+        ClosedPipe: the reader is gone.
     """
     product = _product()
     _emit(text.encode(product.encoding if product.isatty() else "utf-8", "backslashreplace"))
@@ -39,9 +46,10 @@ def emit_path(path: Path) -> None:
 
 def _emit(line: bytes) -> None:
     if is_first():
-        with _downstream():
-            _product().buffer.write(line + b"\n")
-            _product().buffer.flush()
+        product = _product()
+        with _downstream(), aside() if product.isatty() else nullcontext():
+            product.buffer.write(line + b"\n")
+            product.buffer.flush()
 
 
 def emit_bytes(path: Path) -> None:
@@ -64,8 +72,14 @@ def wants_table(as_json: bool) -> bool:
     return _product().isatty() and not as_json
 
 
-def emit_table(title: str, columns: list[str], rows: Iterable[list[str]], caption: str | None = None) -> None:
-    """Print a table on stdout, with the ``caption`` below it."""
+def emit_table(
+    title: str,
+    columns: list[str],
+    rows: Iterable[list[str]],
+    caption: str | None = None,
+    text: Collection[str] = ("layer", "dist", "measure", "file"),
+) -> None:
+    """Print a table on stdout, with the ``caption`` below it; columns of ``text`` are aligned at the left."""
     from rich import box
     from rich.console import Console
     from rich.table import Table
@@ -79,14 +93,12 @@ def emit_table(title: str, columns: list[str], rows: Iterable[list[str]], captio
         caption_justify="left",
     )
     for column in columns:
-        table.add_column(
-            column, justify="left" if column in ("layer", "dist", "measure", "file") else "right", overflow="fold"
-        )
+        table.add_column(column, justify="left" if column in text else "right", overflow="fold")
     for row in rows:
         table.add_row(*(Text(printable(cell)) for cell in row))
     product = _product()
     cast(TextIOWrapper, product).reconfigure(errors="backslashreplace")  # escapes what the terminal cannot show
-    with _downstream():
+    with _downstream(), aside():
         Console(file=product).print(table)
 
 
@@ -97,4 +109,4 @@ def _downstream() -> Iterator[None]:
     except BrokenPipeError:
         # The reader is gone: send the interpreter's last flush nowhere, so that it does not raise again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), _product().fileno())
-        raise SystemExit(0) from None
+        raise ClosedPipe from None

@@ -4,10 +4,13 @@ import logging
 import os
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager, nullcontext, redirect_stdout
+from dataclasses import replace
+from typing import TextIO
 
+from apcli.cli.streams.live import Line, takes_a_line
 from apcli.cli.streams.standard import current
-from apcli.progress import Tell
+from apcli.progress import Progress, Status
 
 
 def is_alone() -> bool:
@@ -20,11 +23,18 @@ def is_first() -> bool:
     return is_alone() or os.environ.get("RANK") == "0"
 
 
-def start(quiet: bool) -> None:
-    """Send messages to stderr: only errors if ``quiet``, or in any but the first of several processes."""
+def start(stage: str, quiet: bool) -> None:
+    """Send messages to stderr: only errors if ``quiet``, or in any but the first of several processes.
+
+    On a terminal the live line shows at once that the stage is starting: its libraries take a second or more to load.
+
+    Args:
+        stage: the command's name.
+    """
     quiet = quiet or not is_first()
-    stderr, undo = current().stderr, current().undo
-    handler = logging.NullHandler() if stderr is None else logging.StreamHandler(stderr)
+    streams = current()
+    stderr, undo = streams.stderr, streams.undo
+    handler = logging.NullHandler() if stderr is None else _Handler(stderr)
     handler.setFormatter(_Plain())
     log = logging.getLogger("apcli")
     undo.callback(_set_log, log.handlers[:], log.level, log.propagate)
@@ -36,6 +46,11 @@ def start(quiet: bool) -> None:
     undo.enter_context(redirect_stdout(aside))
     undo.callback(setattr, warnings, "showwarning", warnings.showwarning)
     warnings.showwarning = lambda message, *where, **more: log.warning("%s", message)  # messages of other libraries
+    streams.stage = stage
+    if stderr is not None and not quiet and takes_a_line(stderr):
+        streams.line = Line(stderr, stage)
+        undo.callback(streams.line.close)
+        streams.line.show(Status("starting"))
 
 
 def _set_log(handlers: list[logging.Handler], level: int, propagate: bool) -> None:
@@ -43,6 +58,17 @@ def _set_log(handlers: list[logging.Handler], level: int, propagate: bool) -> No
     log.handlers[:] = handlers
     log.setLevel(level)
     log.propagate = propagate
+
+
+class _Handler(logging.StreamHandler[TextIO]):
+    """Writes messages above the live line."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        line = current().line
+        if line is None:
+            super().emit(record)
+        else:
+            line.write(self.format(record) + self.terminator)
 
 
 class _Plain(logging.Formatter):
@@ -58,38 +84,55 @@ def printable(text: str) -> str:
 
 def say_error(sentence: str) -> None:
     """Print why the program ends and, if it is not the first, which of ``torchrun``'s processes this is."""
-    stderr = current().stderr
-    if stderr is not None:
-        who = "" if is_first() else f"process {os.environ.get('RANK')}: "
-        print(printable(f"apcli: error: {who}{' '.join(sentence.split())}"), file=stderr)
+    who = "" if is_first() else f"process {os.environ.get('RANK')}: "
+    _say(f"error: {who}{sentence}")
+
+
+def say_end(word: str) -> None:
+    """Say that a signal, or a closed pipe, ends the stage, and how far it is; nothing if all is done."""
+    streams = current()
+    progress = streams.progress
+    if not is_first() or not streams.stage or logging.getLogger("apcli").level >= logging.ERROR:
+        return
+    if progress is not None and progress.done and progress.done == progress.total:
+        return
+    where = f" after {progress.done} of {progress.total}" if progress is not None and progress.total else ""
+    _say(f"{streams.stage} {word}{where}: finished files are kept, run the same command again to resume")
+
+
+def _say(sentence: str) -> None:
+    streams = current()
+    if streams.line is not None:
+        streams.line.close()
+    if streams.stderr is not None:
+        print(printable(f"apcli: {' '.join(sentence.split())}"), file=streams.stderr)
 
 
 @contextmanager
-def progress() -> Iterator[Tell]:
-    """Yield a function ``tell(text, share)`` that shows a line of progress on stderr if that is a terminal.
+def aside() -> Iterator[None]:
+    """Clear the live line while something is printed on the terminal."""
+    line = current().line
+    with nullcontext() if line is None else line.aside():
+        yield
 
-    A ``share`` in [0, 1] adds a bar. An empty text hides the line until the next one, so that something can be printed
-    on the same terminal.
+
+def waiting() -> None:
+    """Say that the stage waits for another one: nothing is shown, and the other may draw."""
+    line = current().line
+    if line is not None:
+        line.show(Status(""))
+
+
+def progress(inputs: int | None = None) -> Progress:
+    """Follows the stage: by the live line on a terminal, elsewhere by lines of the log.
+
+    Args:
+        inputs: how many checkpoints are given; None: not known yet.
     """
-    stderr = current().stderr
-    if stderr is None or not stderr.isatty() or logging.getLogger("apcli").level >= logging.ERROR:
-        yield lambda text, share=None: None
-        return
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn
-
-    text_alone = (SpinnerColumn(), TextColumn("{task.description}"))
-    with_bar = (SpinnerColumn(), BarColumn(20), TaskProgressColumn(), TextColumn("{task.description}"))
-    bar = Progress(console=Console(file=stderr), transient=True)
-    task = bar.add_task("", total=1.0)
-
-    def tell(text: str, share: float | None = None) -> None:
-        bar.columns = text_alone if share is None else with_bar
-        bar.update(task, description=escape(printable(text)), completed=share or 0.0)
-        (bar.start if text else bar.stop)()
-
-    try:
-        yield tell
-    finally:
-        bar.stop()
+    streams = current()
+    if streams.line is None:
+        streams.progress = Progress(note=logging.getLogger("apcli").info, inputs=inputs)
+    else:
+        show = streams.line.show
+        streams.progress = Progress(lambda status: show(replace(status, text=printable(status.text))), inputs=inputs)
+    return streams.progress

@@ -15,7 +15,7 @@ from apcli.checkpoints.layers import Layer, prunable, select
 from apcli.checkpoints.verification import check_input
 from apcli.configs.divergence import DivergenceConfig
 from apcli.errors import ApcliError, UsageError, VerificationError
-from apcli.progress import Tell
+from apcli.progress import Progress
 from apcli.projections import Form
 from apcli.projections.weights import Distribution, Tensors, WeightProjections, pair_of
 from apcli.records import POOLED
@@ -48,10 +48,10 @@ class Divergences:
         self,
         config: DivergenceConfig,
         on_data: "DataProjections | None" = None,
-        tell: Tell = lambda text, share=None: None,
+        tell: Progress | None = None,
     ) -> None:
         self.config = config
-        self.tell = tell
+        self.tell = tell or Progress()
         self.choices = choices_of(config)
         self.measures = MEASURES.parse_list(config.measure)
         self.estimator = ESTIMATORS.row(config.estimator)
@@ -75,6 +75,7 @@ class Divergences:
         """
         if dense.lineage.pruned and not pruned.lineage.pruned:
             raise UsageError(f"{dense.label} is pruned and {pruned.label} is not: give the dense file first")
+        self.tell(f"comparing {pruned.label} with {dense.label}")
         hashes = self._threads.map(lambda checkpoint: checkpoint.sha256, (dense, pruned))
         check_input(pruned)
         layers = compared_layers(dense, pruned, self.config)

@@ -13,6 +13,7 @@ from apcli.checkpoints.lineage import PENDING
 from apcli.checkpoints.verification import check_input
 from apcli.checkpoints.writing import write
 from apcli.configs.prune import PruneConfig
+from apcli.progress import Progress
 from apcli.stages.outputs import Outputs
 from apcli.stages.prune.outcome import check_lengths, promises_of, tell
 from apcli.stages.prune.plans import Plan, Task, lineage_of, plans_of, task_of
@@ -27,7 +28,11 @@ log = logging.getLogger("apcli")
 
 
 def prune(
-    source: Checkpoint, config: PruneConfig, outputs: Outputs, networks: "NetworkScores | None" = None
+    source: Checkpoint,
+    config: PruneConfig,
+    outputs: Outputs,
+    networks: "NetworkScores | None" = None,
+    progress: Progress | None = None,
 ) -> Iterator[Path]:
     """Prune one checkpoint by every method, amount and seed of ``config``; yields each file when it is complete.
 
@@ -43,6 +48,8 @@ def prune(
     check(config, outputs)
     if networks is None and needs_network(config):
         raise ValueError(f"{config.method or config.structure} runs the network: pass NetworkScores(config, tell)")
+    progress = progress or Progress()
+    progress(f"reading {source.label}")
     check_input(source)
     if only_repacks(source, config):
         yield repack(source, config, outputs)
@@ -57,9 +64,14 @@ def prune(
         hashed = hashing.submit(lambda: source.sha256)  # while the weights are ranked and written
         task = task_of(source, config)
         explanation = layers_sentence(source)
-        for plan in plans_of(task, outputs):
-            if _made(task, plan, outputs, network, hashed, explanation):
+        plans = plans_of(task, outputs)
+        progress.expect(len(plans))
+        for plan in plans:
+            progress(f"pruning {source.label} to {plan.path.name}")
+            made = _made(task, plan, outputs, network, hashed, explanation)
+            if made:
                 explanation = ""
+            progress.finished(made=made)
             yield plan.path
 
 

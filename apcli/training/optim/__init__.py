@@ -64,6 +64,7 @@ SCHEDULES = Table(
             (),
             {"min_lr": 0.0},
             ranges={"min_lr": NOT_NEGATIVE},
+            synonyms=("cosine-annealing", "cos"),
         ),
         Row(
             "step",
@@ -73,6 +74,7 @@ SCHEDULES = Table(
             (),
             {"milestones": "30+60+90", "gamma": 0.1},
             ranges={"milestones": Sums(ONE_OR_MORE, "80+120"), "gamma": POSITIVE},
+            synonyms=("multistep", "multi-step"),
         ),
         Row(
             "exponential",

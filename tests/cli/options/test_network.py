@@ -17,7 +17,7 @@ def test_every_setting_has_an_option_and_no_option_is_left_over():
 
 
 def test_an_option_has_the_name_of_its_setting_and_a_help():
-    @with_options(DATA | INPUTS, FinetuneConfig)
+    @with_options({"Data": DATA, "Model": INPUTS}, FinetuneConfig)
     def command(options: Options) -> None:
         """Build a network, and feed it."""
 

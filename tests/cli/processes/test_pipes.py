@@ -1,6 +1,7 @@
 """Stages in real pipes and on a real terminal: paths, bytes and records, and readers that go away."""
 
 import os
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -135,24 +136,38 @@ def test_divergence_is_a_table_on_a_terminal(shell: Any, a: Path, terminal: Any)
 @pytest.mark.parametrize(
     "command", ["divergence a a --dist DISTS", "prune a --sparsity SPARSITIES", "prune a -o - --sparsity SPARSITIES"]
 )
-def test_a_closed_downstream_ends_quietly(shell: Any, a: Path, command: str) -> None:
+def test_a_closed_downstream_leaves_nothing_half_written(shell: Any, a: Path, command: str) -> None:
     dists = ",".join(f"gaussian:scale={i}" for i in range(1, 100))  # more than a pipe holds
     command = command.replace("DISTS", dists).replace("SPARSITIES", ",".join(f"{i / 100}" for i in range(1, 60)))
     process = shell.start(f"{command} -q", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert process.stdout.read(1)
     process.stdout.close()
     err = process.stderr.read()
-    assert (process.wait(30), err) == (0, b"")
+    assert (process.wait(30), err) == (141, b"")
     process.stderr.close()
     assert not list(shell.folder.glob(".*"))
     assert shell.leftovers() == []
 
 
 @pytest.mark.slow
-def test_head_ends_a_pipeline_quietly(shell: Any, a: Path) -> None:
+def test_a_closed_pipe_is_said_where_results_are_missing(shell: Any, a: Path) -> None:
+    sparsities = ",".join(f"{i / 100}" for i in range(1, 60))
+    result = shell.bash(f"apcli prune a --sparsity {sparsities} | read first")
+    assert result.code == 141
+    last = result.complaints[-1]
+    assert re.fullmatch(
+        r"apcli: prune stopped, as standard output was closed, after \d+ of 59: finished files are kept, run the same "
+        r"command again to resume",
+        last,
+    ), last
+
+
+@pytest.mark.slow
+def test_head_ends_a_pipeline(shell: Any, a: Path) -> None:
     dists = ",".join(f"gaussian:scale={i}" for i in range(1, 100))
     result = shell.bash(f"apcli divergence a a --dist {dists} | head -1")
-    assert (result.code, result.err) == (0, "")
+    assert result.code == 141, "as of any program that a closed pipe ends"
+    assert len(result.complaints) == 1
     assert len(result.records) == 1
 
 

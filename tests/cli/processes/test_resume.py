@@ -66,7 +66,7 @@ def test_a_second_signal_does_not_wait_for_the_state(shell: Any) -> None:
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert b"apcli: error: interrupted" in err
+    assert b"apcli: train interrupted: finished files are kept" in err
     assert b"Traceback" not in err
     assert [path.name for path in shell.folder.iterdir() if path.suffix == ".pt"] == []
 
@@ -88,7 +88,7 @@ def test_a_signal_to_all_processes_waits_for_the_state_too(shell: Any) -> None:
     os.killpg(process.pid, signal.SIGTERM)
     out, err = process.communicate(timeout=60)
     assert (process.returncode, out) == (143, b"")
-    assert err.splitlines()[-1].startswith(b"apcli: error: terminated: finished files are kept")
+    assert err.splitlines()[-1].startswith(b"apcli: train terminated: finished files are kept")
     assert b"Traceback" not in err
     assert b"decodes" not in err
     assert [path.name for path in shell.folder.iterdir() if path.is_file()] == ["resnet20-pictures.resume.pt"]

@@ -1,6 +1,7 @@
 """What is said to people: messages, errors and progress, on stderr."""
 
 import logging
+import os
 import sys
 import warnings
 from io import BytesIO, TextIOWrapper
@@ -25,7 +26,7 @@ def said(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 def test_information_warnings_and_errors_are_said_alike(said: Any) -> None:
-    terminal.start(quiet=False)
+    terminal.start("prune", quiet=False)
     logging.getLogger("apcli").info("one\n  line")
     logging.getLogger("apcli").warning("beware of \x1b[2J")
     warnings.warn("another library's", stacklevel=1)
@@ -41,7 +42,7 @@ def test_information_warnings_and_errors_are_said_alike(said: Any) -> None:
 
 
 def test_quiet_leaves_errors(said: Any) -> None:
-    terminal.start(quiet=True)
+    terminal.start("prune", quiet=True)
     logging.getLogger("apcli").warning("nobody hears")
     sys.stdout.write("a word of another library's\n")
     terminal.say_error("it is over")
@@ -56,7 +57,7 @@ def test_one_of_many_processes_says_which_it_is(
     monkeypatch.setenv("WORLD_SIZE", "2")
     monkeypatch.setenv("RANK", rank)
     assert (terminal.is_alone(), terminal.is_first()) == (False, first)
-    terminal.start(quiet=False)
+    terminal.start("prune", quiet=False)
     logging.getLogger("apcli").info("what the first one says")
     terminal.say_error("over")
     assert said() == ("apcli: what the first one says\n" if first else "") + f"apcli: error: {words}over\n"
@@ -66,20 +67,42 @@ def test_control_characters_are_shown_not_obeyed() -> None:
     assert terminal.printable("größe\x1b[31m\r\u202e\n") == r"größe\x1b[31m\r\u202e" + "\n"
 
 
-def test_the_line_of_progress_is_shown_on_a_terminal_only(said: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TERM", "xterm-256color")
-    terminal.start(quiet=False)
-    for shown in (False, True):
-        monkeypatch.setattr(standard.current().stderr, "isatty", lambda shown=shown: shown)
-        with terminal.progress() as tell:
-            tell("epoch [1/2]", 0.5)
-            tell("")
-        assert ("epoch [1/2]" in said()) == ("50%" in said()) == ("\x1b" in said()) == shown
-    before = said()
-    terminal.start(quiet=True)
-    with terminal.progress() as tell:
-        tell("epoch [1/2]", 0.5)
-    assert said() == before
+def test_progress_is_a_line_of_the_log_where_stderr_is_no_terminal(said: Any) -> None:
+    terminal.start("prune", quiet=False)
+    progress = terminal.progress(inputs=2)
+    progress("pruning a", 0.5)
+    progress.note("epoch 1/3: loss 0.5")
+    progress.finished()
+    assert said() == "apcli: epoch 1/3: loss 0.5\n"
+    assert (progress.done, progress.total) == (1, 2)
+
+
+def test_a_quiet_stage_keeps_no_lines(said: Any) -> None:
+    terminal.start("prune", quiet=True)
+    terminal.progress().note("epoch 1/3: loss 0.5")
+    assert said() == ""
+
+
+@pytest.mark.parametrize(("done", "words"), [(0, " after 0 of 2"), (1, " after 1 of 2"), (2, None)])
+def test_an_end_says_how_far_the_stage_is(said: Any, done: int, words: str | None) -> None:
+    terminal.start("prune", quiet=False)
+    progress = terminal.progress(inputs=2)
+    for _ in range(done):
+        progress.finished()
+    terminal.say_end("interrupted")
+    rest = f"{words}: finished files are kept, run the same command again to resume\n"
+    assert said() == ("" if words is None else f"apcli: prune interrupted{rest}"), "nothing is missing when all is done"
+
+
+def test_what_a_file_is_called_cannot_command_the_terminal(said: Any, screen: Any) -> None:
+    master, stream = screen
+    with Streams(None, None, stream) as streams:
+        standard.begin(streams)
+        terminal.start("prune", quiet=False)
+        terminal.progress()("pruning \x1b[2Ja")
+        terminal.waiting()
+        assert r"pruning \x1b[2Ja" in os.read(master, 1 << 16).decode()
+    assert said() == ""
 
 
 def test_nothing_but_a_terminal_gets_escape_sequences(shell: Any, a: Path) -> None:

@@ -19,6 +19,7 @@ from apcli.models.build import build
 from apcli.models.spec import ModelSpec
 from apcli.probes.costs import Costs
 from apcli.probes.latency import Latency
+from apcli.progress import Progress
 from apcli.records import lines
 from apcli.stages.describe import costs as module
 from apcli.stages.describe.costs import NetworkCosts, with_macs
@@ -64,7 +65,7 @@ def trained(spec: ModelSpec) -> Lineage:
 
 def described(file: Checkpoint, **options: Any) -> Description:
     config = CostsConfig(**options)
-    found = NetworkCosts(config, lambda text, share=None: None).extend(describe(file, config), file)
+    found = NetworkCosts(config, Progress()).extend(describe(file, config), file)
     assert lines.dump(found.to_json())
     assert to_text(found)
     return found

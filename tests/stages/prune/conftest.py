@@ -6,6 +6,7 @@ import pytest
 from prunings import three_layers
 
 from apcli.configs.training import LoopConfig, ModelConfig, TrainConfig
+from apcli.progress import Progress
 from apcli.stages.outputs import Outputs
 from apcli.stages.train import train
 
@@ -20,5 +21,5 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An fc5 for the digits, as it starts."""
     folder = tmp_path_factory.mktemp("digits")
     config = TrainConfig(ModelConfig("fc5"), loop=LoopConfig(epochs=0, device="cpu"))
-    (path,) = train(config, Outputs(folder), lambda text, share=None: None)
+    (path,) = train(config, Outputs(folder), Progress())
     return path

@@ -39,6 +39,7 @@ from apcli.models.copies import emptied
 from apcli.models.fully_connected import fc5
 from apcli.models.resnet_cifar import resnet20
 from apcli.networks import Networks
+from apcli.progress import Progress
 from apcli.stages.divergence.stage import Divergences
 
 
@@ -84,7 +85,7 @@ def loaded(build, entries):
 def fitted(build, tmp_path, result):
     """The network that a compact file becomes, from its name and the shapes in the file."""
     compact = saved(tmp_path / "compact.safetensors", result.entries, kept=result.kept)
-    networks = Networks(DataConfig(), None, torch.device("cpu"), lambda text, share=None: None)
+    networks = Networks(DataConfig(), None, torch.device("cpu"), Progress())
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("apcli.networks.build", lambda spec, user_model: build())
         return networks.network(spec_of(8), compact).eval()

@@ -22,6 +22,7 @@ from apcli.criteria import METHODS
 from apcli.errors import UsageError
 from apcli.models.build import build
 from apcli.models.spec import ModelSpec
+from apcli.progress import Progress
 from apcli.stages.outputs import Outputs
 from apcli.stages.prune.network import NetworkScores
 from apcli.stages.prune.requests import check, needs_data, needs_network
@@ -35,8 +36,7 @@ FEW = {"images": 32, "batch_size": 16, "device": "cpu"}
 LAYERS = "fc3,fc4,fc5"
 
 
-def quiet(line: str, share: float | None = None) -> None:
-    assert "\n" not in line
+quiet = Progress()  # nobody watches
 
 
 def made(folder: Path, model: str) -> Path:
