@@ -13,7 +13,7 @@ from apcli.checkpoints.network_layers import NetworkLayers
 from apcli.checkpoints.state_dicts import load_outline, load_tensors
 from apcli.configs.shared import DEFAULT_DATA, DataConfig, InputConfig
 from apcli.data.batches import batches
-from apcli.data.datasets import Dataset, Samples, load
+from apcli.data.datasets import Dataset, Samples, load, recorded_name
 from apcli.data.image_spec import ImageSpec
 from apcli.errors import ApcliError, UsageError
 from apcli.models import MODELS
@@ -41,6 +41,7 @@ class Networks:
         model: ``--model``, for files that do not record their network and for users' own networks.
         tell: shows a line of progress.
         inputs: the options about a network's input and output.
+        images: number of training images; None: those that the checkpoint was trained on, 0: all.
     """
 
     def __init__(
@@ -50,15 +51,17 @@ class Networks:
         device: torch.device,
         tell: Tell,
         inputs: InputConfig = _AS_THEY_ARE,
+        images: int | None = None,
     ) -> None:
         self.data = data
         self.model = model
         self.device = device
         self.tell = tell
         self.inputs = inputs
+        self.images = images
         self._sentences: dict[ModelSpec, str] = {}  # for each network, what it takes and the source of each value
         self._logged: set[str] = set()
-        self._datasets: dict[tuple[str, int], Dataset] = {}
+        self._datasets: dict[tuple[str, int, int], Dataset] = {}
         self._outlines: dict[tuple[ModelSpec, str | None], nn.Module] = {}
 
     def spec_and_data(self, source: Checkpoint) -> tuple[ModelSpec, Dataset]:
@@ -78,7 +81,8 @@ class Networks:
             raise UsageError(f"{source.label} does not say which network it is: give --model NAME")
         if guess := spec or self._guessed(source):
             self.outline(guess, source)  # reports a misfit before the data is read
-        dataset = self._dataset(name, inputs.input_size or (spec.input_size[1] if spec else 0))
+        size = inputs.input_size or (spec.input_size[1] if spec else 0)
+        dataset = self._dataset(name, size, self._images(name, source))
         if spec is None:
             spec = for_its_channels(resolve(str(self.model), dataset.images, inputs), self.model)
         dataset = dataset.for_outputs(source.lineage.classes, source.label)
@@ -176,8 +180,16 @@ class Networks:
             self._outlines[spec, user_model] = emptied(build(spec, user_model=user_model), "meta")
         return self._outlines[spec, user_model]
 
-    def _dataset(self, name: str, size: int) -> Dataset:
-        if (name, size) not in self._datasets:
+    def _images(self, name: str, source: Checkpoint) -> int:
+        """The number of training images to use of the data ``name``; 0: all."""
+        if self.images is not None:
+            return self.images
+        theirs = source.lineage.data or {}
+        return theirs.get("part", 0) if theirs and theirs["name"] == recorded_name(name) else 0
+
+    def _dataset(self, name: str, size: int, images: int) -> Dataset:
+        key = (name, size, images)
+        if key not in self._datasets:
             self.tell(f"loading {name}")
             data = self.data
             loaded = load(
@@ -187,9 +199,10 @@ class Networks:
                 download=data.download,
                 workers=data.workers,
                 cache=data.cache,
+                images=images,
             )
-            self._datasets[name, size] = loaded.to(self.device)
-        return self._datasets[name, size]
+            self._datasets[key] = loaded.to(self.device)
+        return self._datasets[key]
 
 
 def _compact_shapes(model: nn.Module, checkpoint: Checkpoint) -> dict[str, list[int]]:

@@ -34,7 +34,7 @@ class Lineage:
         apcli: the version of the program that wrote it.
         stage: the command that made the file.
         model: a ``ModelSpec``, and under ``last`` its last layer's weight; None: not known.
-        data: name, classes and images of the data set; None: not known.
+        data: name, classes and images of the data set, and the number of training images if not all; None: not known.
         classes: what the outputs mean, in their order; empty: not known.
         seed: of the training.
         layers: the weights of the network's layers; None: the network has not been built.
@@ -261,6 +261,10 @@ def _is_named(value: object) -> bool:
     return value is None or (isinstance(value, dict) and isinstance(value.get("name"), str))
 
 
+def _is_data(value: object) -> bool:
+    return _is_named(value) and (not isinstance(value, dict) or is_count(value.get("part", 0)))
+
+
 def _list_of(read_one: Callable[[Any], Any]) -> Callable[[Any], tuple[Any, ...]]:
     def read(value: object) -> tuple[Any, ...]:
         if not isinstance(value, list):
@@ -292,7 +296,7 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "apcli": _checked(lambda value: isinstance(value, str | None)),
     "stage": _checked(lambda value: isinstance(value, str) and value != ""),
     "model": _checked(lambda value: _is_named(value) and isinstance((value or {}).get("last"), str | None)),
-    "data": _checked(_is_named),
+    "data": _checked(_is_data),
     "classes": _classes,
     "seed": _checked(lambda value: value is None or (is_count(value) and value < 2**32)),
     "layers": _optional(NetworkLayers.from_json),

@@ -61,8 +61,11 @@ class LoopKeywords(TypedDict, total=False):
     distill: float
     temperature: float
     ema: float | None
+    images: int | None
+    split: Names
     validation: float
     patience: int | None
+    keep: str | None
     eval_every: int
     amp: bool | None
     compile: bool

@@ -10,8 +10,9 @@ from apcli.configs.shared import DataConfig, InputConfig, check_seeds, require
 class LoopConfig:
     """Settings of the training loop, with the defaults of arXiv:2403.00155.
 
-    None means: ``lr`` by model (0.1 or 0.01), ``momentum`` 0.9 if the optimiser has it, ``augment`` by data set,
-    ``amp`` on CUDA, ``cuda_graph`` if a step can be captured; every other option with None is off.
+    None means: ``images`` those that the given checkpoint was trained on, otherwise all, ``lr`` by model (0.1 or
+    0.01), ``momentum`` 0.9 if the optimiser has it, ``augment`` by data set, ``keep`` the best with ``patience``,
+    otherwise the last, ``amp`` on CUDA, ``cuda_graph`` if a step can be captured; every other option with None is off.
     ``checkpoint_every`` and ``log_interval`` are in epochs; without a ``log_interval`` each epoch is said where no line
     of progress is shown.
     """
@@ -34,8 +35,11 @@ class LoopConfig:
     distill: float = 0.5
     temperature: float = 4.0
     ema: float | None = None
+    images: int | None = None
+    split: str = "train,test"
     validation: float = 0.0
     patience: int | None = None
+    keep: str | None = None
     eval_every: int = 1
     amp: bool | None = None
     compile: bool = False
@@ -66,6 +70,7 @@ class LoopConfig:
         require(self.patience is None or self.patience >= 1, "--patience", self.patience, "at least 1")
         require(self.ema is None or 0 <= self.ema < 1, "--ema", self.ema, "a decay in [0, 1), such as 0.999")
         require(0 <= self.validation < 1, "--validation", self.validation, "a share of the training images, in [0, 1)")
+        self._check_measurement()
         require(0 <= self.label_smoothing < 1, "--label-smoothing", self.label_smoothing, "a share in [0, 1)")
         require(0 <= self.distill <= 1, "--distill", self.distill, "a share in [0, 1]")
         for option in ("clip_grad", "temperature"):
@@ -78,6 +83,18 @@ class LoopConfig:
         for option in ("distill", "temperature") if self.teacher is None else ():
             value = getattr(self, option)
             require(value == getattr(type(self), option), f"--{option}", value, "to go with --teacher")
+
+    def _check_measurement(self) -> None:
+        """Check what is measured, and that it is there to decide by."""
+        require(self.images is None or self.images >= 0, "--images", self.images, "0 (all) or more")
+        splits = self.split.split(",")
+        known = set(splits) <= {"train", "test"} and len(set(splits)) == len(splits)
+        require(known, "--split", repr(self.split), "test, train, or train,test")
+        require(self.keep in (None, "best", "last"), "--keep", repr(self.keep), "best or last")
+        decided = self.keep != "best" or self.validation > 0 or self.patience is not None
+        require(decided, "--keep", "best", "to go with --validation SHARE, or with --patience")
+        watched = self.patience is None or self.validation > 0 or "train" in splits
+        require(watched, "--split", self.split, "train too, or --validation SHARE, for --patience")
 
 
 @dataclass(frozen=True)
@@ -149,5 +166,6 @@ class FinetuneConfig:
             require(self.update == "all", "--update", self.update, "all if --sparsity adds zeros")
             require(self.loop.epochs > 0, "--epochs", 0, "1 or more if --sparsity adds zeros")
             require(self.loop.patience is None, "--patience", self.loop.patience, "none if --sparsity adds zeros")
+            require(self.loop.keep != "best", "--keep", "best", "last if --sparsity adds zeros")
         require(self.update in ("all", "pruned"), "--update", repr(self.update), "all or pruned")
         check_seeds(() if self.seed is None else (self.seed,))

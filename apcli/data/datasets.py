@@ -15,6 +15,7 @@ from apcli.data import DATASETS, FOLDER, DatasetRow
 from apcli.data.class_names import names_of, places_of
 from apcli.data.image_spec import ImageSpec
 from apcli.data.images import are_grey, arrays, fingerprint, labels_of, squares, too_large
+from apcli.data.parts import Part, balanced
 from apcli.data.sources import torchvision_splits
 from apcli.data.streaming import Streamed, placed
 from apcli.errors import ApcliError, UsageError
@@ -102,7 +103,8 @@ class Dataset:
 
     ``mean`` and ``std`` are per channel, of images scaled to [0, 1]; ``augment`` is a comma list of
     ``AUGMENTATIONS`` specs. ``name`` parses to the same set again, except for a folder, whose path it leaves out.
-    ``names`` are the class names by number; empty if they are unknown.
+    ``names`` are the class names by number; empty if they are unknown. ``whole`` is the number of training images that
+    the train split, or what it was before ``hold_out``, is a part of; None: it has all.
     """
 
     name: str
@@ -115,6 +117,7 @@ class Dataset:
     validation: Samples | None = None
     fingerprint: str | None = None
     names: tuple[str, ...] = ()
+    whole: int | None = None
 
     @property
     def images(self) -> ImageSpec:
@@ -185,13 +188,16 @@ class Dataset:
     def description(self) -> dict[str, Any]:
         """The lineage's entry: name, number of classes and images and, for an image folder, a fingerprint of its files.
 
-        A folder's name alone does not identify its images, which may change between two runs.
+        A folder's name alone does not identify its images, which may change between two runs. ``part`` is the number of
+        training images, if not all are used.
         """
         entry: dict[str, Any] = {
             "name": self.name,
             "classes": self.classes,
-            "images": [len(self.train), len(self.test)],
+            "images": [self.whole or len(self.train), len(self.test)],
         }
+        if self.whole is not None:
+            entry["part"] = len(self.train)
         return entry if self.fingerprint is None else {**entry, "sha256": self.fingerprint}
 
     def to(self, device: torch.device | str) -> "Dataset":
@@ -207,6 +213,7 @@ def load(
     size: int | None = None,
     workers: int = 4,
     cache: str = "auto",
+    images: int = 0,
 ) -> Dataset:
     """Read a data set into memory, or note where its image files are.
 
@@ -220,9 +227,10 @@ def load(
         workers: number of threads, or processes, that decode image files.
         cache: where decoded images are cached: ``memory``, ``none`` (files are decoded each time they are used), or
             ``auto``: in memory if they fit. The numbers are the same.
+        images: number of training images, see ``parts.balanced``; others are not decoded. 0: all.
 
     Raises:
-        UsageError: an unknown name, or data that is missing.
+        UsageError: an unknown name, data that is missing, or too few images for their number.
         ApcliError: data that cannot be fetched or read, or that does not fit into memory.
     """
     if size is not None and size < 1:
@@ -232,20 +240,33 @@ def load(
     kind, _, path = name.partition(":")
     if kind == FOLDER.name:
         label, sources = FOLDER.load()(path)
-        train, test = _decoded(sources, size or FOLDER.size, workers, cache)
-        return replace(_dataset(label, train, test, FOLDER, sources[0]), fingerprint=fingerprint(sources))
+        found = _decoded(label, sources, size or FOLDER.size, workers, cache, images)
+        return replace(_dataset(label, found, FOLDER, sources[0]), fingerprint=fingerprint(sources))
     choice = DATASETS.parse(name)
     row = choice.row
     assert isinstance(row, DatasetRow)
     if not row.files:
-        train, test = choice()
-        return replace(_dataset(choice.spec, train, test, row), names=tuple("0123456789"))
+        found = _in_memory(choice.spec, choice(), images)
+        return replace(_dataset(choice.spec, found, row), names=tuple("0123456789"))
     sources = torchvision_splits(choice, Path(data_dir), download)
     if row.size is None:
         train, test = (Split(*arrays(source)) for source in sources)
+        found = _in_memory(choice.spec, (train, test), images)
     else:
-        train, test = _decoded(sources, size or row.size, workers, cache)
-    return _dataset(choice.spec, train, test, row, sources[0])
+        found = _decoded(choice.spec, sources, size or row.size, workers, cache, images)
+    return _dataset(choice.spec, found, row, sources[0])
+
+
+def recorded_name(name: str) -> str:
+    """The name that a lineage gives to the data of this ``--data``: without a folder's path.
+
+    Raises:
+        UsageError: an unknown name.
+    """
+    kind, _, path = name.partition(":")
+    if kind == FOLDER.name:
+        return f"{kind}:{Path(path).expanduser().resolve().name}"
+    return DATASETS.parse(name).spec
 
 
 def digits() -> tuple[Split, Split]:
@@ -267,28 +288,53 @@ def evenly(split: Samples, images: int) -> Samples:
     return split.subset(torch.linspace(0, len(split) - 1, images, dtype=torch.float64).round().long())
 
 
-def _decoded(sources: tuple[Any, Any], size: int | None, workers: int, cache: str) -> tuple[Samples, Samples]:
+@dataclass(frozen=True, eq=False)
+class _Found:
+    """The splits of a set; ``whole`` as in ``Dataset``."""
+
+    train: Samples
+    test: Samples
+    whole: int | None
+
+
+def _in_memory(name: str, splits: tuple[Split, Split], images: int) -> _Found:
+    train, test = splits
+    chosen = balanced(train.labels, images, name)
+    if len(chosen) == len(train):
+        return _Found(train, test, None)
+    return _Found(Split(train.images[chosen], train.labels[chosen]), test, len(train))
+
+
+def _decoded(name: str, sources: tuple[Any, Any], size: int | None, workers: int, cache: str, images: int) -> _Found:
     assert size is not None
+    whole = None
+    if images:
+        labels = labels_of(sources[0])
+        chosen = balanced(labels, images, name)
+        whole = len(labels) if images < len(labels) else None
+        sources = (Part(sources[0], chosen.tolist(), labels[chosen].tolist()), sources[1])
     grey = are_grey(sources)
     why = too_large(sources, size, grey)
     if why and cache == "memory":
         raise ApcliError(f"{why}: choose --cache auto, a model with a smaller input, or a machine with more memory")
     if why is None and cache != "none":
         train, test = (Split(*squares(source, size, grey, workers)) for source in sources)
-        return train, test
+        return _Found(train, test, whole)
     if why:
         log.info("%s: image files are decoded each time they are used", why)
     first, second = (
         Streamed(source, labels_of(source), torch.arange(len(source)), 1 if grey else 3, size, workers)
         for source in sources
     )
-    return first, second
+    return _Found(first, second, whole)
 
 
-def _dataset(name: str, train: Samples, test: Samples, row: DatasetRow, source: object = None) -> Dataset:
+def _dataset(name: str, found: _Found, row: DatasetRow, source: object = None) -> Dataset:
+    train, test = found.train, found.test
     classes = 1 + int(max(train.labels.max(), test.labels.max()))
     mean, std = (row.mean, row.std) if row.mean else channel_statistics(train)
-    return Dataset(name, train, test, classes, mean, std, row.augment, names=names_of(source, classes))
+    names = names_of(source, classes)
+    return Dataset(name, train, test, classes, mean, std, row.augment, names=names, whole=found.whole)
 
 
 def channel_statistics(split: Samples) -> tuple[tuple[float, ...], tuple[float, ...]]:

@@ -34,7 +34,7 @@ from apcli.stages.inherited_masks import promises_of
 from apcli.stages.outputs import Outputs
 from apcli.stages.training_runs import Runs, TrainingRun, check_outputs, teacher_of
 from apcli.theory.statistics import performance
-from apcli.training.evaluation import in_percent
+from apcli.training.evaluation import in_percent, told_split
 from apcli.training.forward import Forward, warn_of_emulation
 from apcli.training.loop import Training
 from apcli.training.masking import Masking, Ramp
@@ -63,7 +63,7 @@ class Finetuner:
         self.outputs = outputs
         self.tell = tell
         self.device = device_of(config.loop.device, deterministic=config.loop.deterministic)
-        self.networks = Networks(config.data, config.model, self.device, tell, config.inputs)
+        self.networks = Networks(config.data, config.model, self.device, tell, config.inputs, config.loop.images)
         warn_of_emulation(config.loop.amp, self.device)
         warn_of_schedule(config.loop)
         self.runs = Runs(config.loop, outputs, tell, processes or Processes())
@@ -130,7 +130,7 @@ class Finetuner:
         if self.runs.processes.first:
             _write(path, training, result, source, bool(traced))
         self.runs.finish(training)
-        log.info("%s: test accuracy %s", self.outputs.label(path), _accuracies(result, recipe.epochs))
+        log.info("%s: %s", self.outputs.label(path), _accuracies(result, recipe.epochs))
         self.tell.finished()
         return path
 
@@ -158,6 +158,8 @@ class Finetuner:
         """
         config = self.config
         if config.sparsity is None:
+            if not pruned:
+                log.info("%s has no pruned layers: fine-tuning holds no zeros", source.label)
             return []
         layers = select(source, config.layers, config.exclude)
         for group in _ranked_together(layers, config.scope):
@@ -249,7 +251,7 @@ class Finetuner:
         epochs = (*run.lineage.history, *training.history)
         history = tuple({**entry, "pd": performance.difference(dense, entry)} for entry in epochs)
         now = training.metrics or before
-        metrics = {split: now[split] for split in run.dataset.splits}
+        metrics = {split: now[split] for split in run.dataset.splits if split in now}
         for layer in growing:
             zeros = int(masking.removed[layer.tensor].sum())
             pruned[layer.tensor] = self._promise(layer, zeros, self.config.sparsity)
@@ -350,4 +352,5 @@ def _dense_link(source: Checkpoint, dense: Checkpoint | None, home: Path) -> Lin
 
 def _accuracies(result: Lineage, epochs: int) -> str:
     before, after = (in_percent(metrics) for metrics in (result.history[0], result.metrics))
-    return f"{before} before and {after} after fine-tuning" if epochs else f"{after}, without training"
+    words = f"{before} before and {after} after fine-tuning" if epochs else f"{after}, without training"
+    return f"{told_split(result.metrics)} accuracy {words}"

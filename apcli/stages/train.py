@@ -31,7 +31,7 @@ from apcli.progress import Progress
 from apcli.stages.inherited_masks import promises_of
 from apcli.stages.outputs import Outputs
 from apcli.stages.training_runs import Runs, TrainingRun, teacher_of
-from apcli.training.evaluation import in_percent
+from apcli.training.evaluation import in_percent, told_split
 from apcli.training.forward import Forward, warn_of_emulation
 from apcli.training.masking import Masking
 from apcli.training.optim.parameters import parameters_of
@@ -89,14 +89,15 @@ def train(config: TrainConfig, outputs: Outputs, tell: Progress, processes: Proc
         run = TrainingRun(path, spec, dataset, recipe, seed, lineage, teacher, source=given.source)
         training = runs.train(model, run, masking=_holding(model, run))
         measured = training.metrics or runs.evaluate(model, run)
-        metrics = {split: measured[split] for split in dataset.splits}
+        metrics = {split: measured[split] for split in dataset.splits if split in measured}
         if runs.processes.first:
             result = run.knowing(history=tuple(training.history), metrics=metrics).lineage
             write(path, entries_of(training.evaluated.network.state_dict()), result, like=given.source)
             log_versions(model, outputs.label(path))
         runs.finish(training)
-        label, loss = outputs.label(path), metrics["test"]["loss"]
-        log.info("%s: test accuracy %s, test loss %s", label, in_percent(metrics), loss and f"{loss:.5f}")
+        label, told = outputs.label(path), told_split(metrics)
+        loss = metrics[told]["loss"]
+        log.info("%s: %s accuracy %s, %s loss %s", label, told, in_percent(metrics), told, loss and f"{loss:.5f}")
         yield path
 
 
@@ -209,6 +210,7 @@ def _data_and_spec(config: TrainConfig, given: _Given) -> tuple[Dataset, ModelSp
         download=data.download,
         workers=data.workers,
         cache=data.cache,
+        images=config.loop.images or 0,
     )
     classes = model.num_classes
     if dataset.names and given.lineage.classes:

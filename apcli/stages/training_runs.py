@@ -120,7 +120,8 @@ class Runs:
     def evaluate(self, network: nn.Module, run: TrainingRun) -> dict[str, SplitMetrics]:
         """The network's metrics on the run's data."""
         self.tell(f"evaluating {run.path.name}")
-        return evaluate(Forward(network, run.spec), run.dataset, run.recipe.batch_size, self.processes)
+        recipe = run.recipe
+        return evaluate(Forward(network, run.spec), run.dataset, recipe.batch_size, self.processes, recipe.splits)
 
     def finish(self, training: Training) -> None:
         """Remove the saved state: the result is written."""

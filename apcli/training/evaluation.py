@@ -1,6 +1,6 @@
 """The only evaluation: loss and accuracy, summed over whole splits and divided once."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import torch
@@ -18,12 +18,21 @@ _SHARE = 4  # training batches at a time: evaluation keeps no gradients, so memo
 
 
 def evaluate(
-    forward: Forward, dataset: Dataset, batch_size: int, processes: Processes | None = None
+    forward: Forward,
+    dataset: Dataset,
+    batch_size: int,
+    processes: Processes | None = None,
+    splits: Collection[str] | None = None,
 ) -> dict[str, SplitMetrics]:
-    """Loss and accuracy on every whole split, in evaluation mode, without augmentation."""
+    """Loss and accuracy on whole splits, in evaluation mode, without augmentation.
+
+    Args:
+        splits: their names; those that the data set does not have are left out. None: all.
+    """
     forward.network.eval()
     size = images_at_once(forward, forward.spec.input_size, forward.device, _SHARE * batch_size)
-    return {name: _evaluate(forward, split, size, processes or Processes()) for name, split in dataset.splits.items()}
+    wanted = {name: split for name, split in dataset.splits.items() if splits is None or name in splits}
+    return {name: _evaluate(forward, split, size, processes or Processes()) for name, split in wanted.items()}
 
 
 @torch.no_grad()
@@ -36,16 +45,22 @@ def _evaluate(forward: Forward, split: Samples, batch_size: int, processes: Proc
     return tally.metrics(processes)
 
 
+def told_split(metrics: Mapping[str, Any]) -> str:
+    """The split that a sentence about a network is about: test, if it was evaluated on that."""
+    return "test" if metrics.get("test") or not metrics.get("train") else "train"
+
+
 def in_percent(metrics: Mapping[str, Any]) -> str:
-    """The test accuracy, for a sentence."""
-    accuracy = (metrics.get("test") or {}).get("accuracy")
+    """The accuracy on ``told_split``, for a sentence."""
+    accuracy = (metrics.get(told_split(metrics)) or {}).get("accuracy")
     return "unknown" if accuracy is None else f"{accuracy:.2f} %"
 
 
 def in_words(entry: Mapping[str, Any]) -> str:
     """The numbers of an epoch's entry of the history: what was learnt while training, and what was measured after."""
     parts = []
-    for name, title in (("running", ""), ("validation", "validation "), ("test", "test ")):
+    told = told_split(entry)
+    for name, title in (("running", ""), ("validation", "validation "), (told, f"{told} ")):
         metrics = entry.get(name) or {}
         loss, accuracy = metrics.get("loss"), metrics.get("accuracy")
         if loss is not None and accuracy is not None:

@@ -237,7 +237,8 @@ class Training:
             settle_(self.evaluated, self.dataset, self.recipe.batch_size, self.seed)
         self.processes.same_(self.evaluated.network)
         if epoch % self.recipe.eval_every == 0 or epoch == self.recipe.epochs:
-            entry |= evaluate(self.evaluated, self.dataset, self.recipe.batch_size, self.processes)
+            recipe = self.recipe
+            entry |= evaluate(self.evaluated, self.dataset, recipe.batch_size, self.processes, recipe.splits)
         loss = (entry.get("validation") or entry.get("train") or {}).get("loss")
         self._rates.after_epoch(loss)
         self.history.append(entry)
@@ -247,16 +248,16 @@ class Training:
         self.snapshots[epoch] = {name: state[name].to("cpu", copy=True) for name in self._traced}
         self._good = {name: tensor.to("cpu", copy=True) for name, tensor in state.items()}
         if loss is not None and loss < self._best[0]:
-            self._best = (loss, epoch, self._good if self.recipe.patience else None)
+            self._best = (loss, epoch, self._good if self.recipe.keep == "best" else None)
         return dict(entry)
 
     def _is_stale(self) -> bool:
         """Whether the last ``patience`` evaluations brought no smaller loss."""
-        later = [entry for entry in self.history[self._best[1] :] if "train" in entry]
+        later = [entry for entry in self.history[self._best[1] :] if not entry.keys().isdisjoint(self.recipe.splits)]
         return self.recipe.patience is not None and len(later) >= self.recipe.patience
 
     def _keep_best(self) -> None:
-        """With ``patience``, load the weights of the epoch with the smallest loss as the result."""
+        """With ``keep`` best, load the weights of the epoch with the smallest loss as the result."""
         _, epoch, weights = self._best
         if weights is not None:
             self.evaluated.network.load_state_dict(weights)

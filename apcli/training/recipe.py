@@ -43,7 +43,9 @@ class Recipe:
     temperature: float | None
     ema: float | None
     patience: int | None
+    keep: str
     validation: float
+    split: str
     eval_every: int
     amp: bool
     compile: bool
@@ -57,6 +59,11 @@ class Recipe:
         if "steps" in self.sched.row.needs:  # it also moves momentum, which torch's optimisers read from Python
             return f"--sched {self.sched.name}"
         return None
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """The splits to evaluate; always the images held out, if there are any."""
+        return (*self.split.split(","), "validation")
 
     def settings(self) -> Json:
         return {field.name: _in_words(getattr(self, field.name)) for field in fields(self)}
@@ -91,10 +98,14 @@ def recipe_of(config: LoopConfig, spec: ModelSpec, dataset: Dataset, device: tor
         "amp": device.type == "cuda" if config.amp is None else config.amp,
         "distill": config.distill if config.teacher else None,
         "temperature": config.temperature if config.teacher else None,
+        "keep": config.keep or ("best" if config.patience else "last"),
+        "split": "train,test" if "," in config.split else config.split,
         "cuda_graph": config.cuda_graph is not False,
     }
     as_given = {field.name: getattr(config, field.name) for field in fields(Recipe) if field.name not in decided}
     recipe = Recipe(**as_given, **decided)
+    if "loss" in sched.row.needs and not (config.validation or "train" in config.split):
+        raise UsageError(f"--sched plateau with --split {config.split}: expected train too, or --validation SHARE")
     if config.cuda_graph and device.type != "cuda":
         raise UsageError(f"--cuda-graph on {device}: expected a CUDA device; leave it out")
     if config.cuda_graph and recipe.obstacle:

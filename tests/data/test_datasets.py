@@ -9,7 +9,7 @@ from safetensors import safe_open
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from apcli.data import AUGMENTATIONS, DATASETS, FOLDER, DatasetRow
-from apcli.data.datasets import DIGITS, Split, channel_statistics, load
+from apcli.data.datasets import DIGITS, Split, channel_statistics, load, recorded_name
 from apcli.errors import UsageError
 
 
@@ -71,6 +71,30 @@ def test_mnist_files(mnist_dir):
     for split, (pixels, labels) in ((data.train, arrays["train"]), (data.test, arrays["t10k"])):
         assert np.array_equal(split.images[:, 0].numpy(), pixels)
         assert split.labels.tolist() == labels.tolist()
+
+
+def test_a_part_has_some_of_the_training_images_and_says_so(digits):
+    part = load("digits", Path("nowhere"), images=40)
+    assert part.train.labels.bincount().tolist() == [4] * 10
+    whole = {image.numpy().tobytes() for image in digits.train.images}
+    assert {image.numpy().tobytes() for image in part.train.images} < whole
+    assert torch.equal(part.test.images, digits.test.images)
+    assert part.description == {"name": "digits", "classes": 10, "images": [1442, 355], "part": 40}
+    assert digits.description == load("digits", Path("nowhere"), images=1442).description
+    assert "part" not in digits.description
+
+
+@pytest.mark.parametrize(
+    ("given", "recorded"),
+    [
+        ("digits", "digits"),
+        ("emnist:split=balanced", "emnist"),
+        ("emnist:split=letters", "emnist:split=letters"),
+        ("folder:some/where/pets/", "folder:pets"),
+    ],
+)
+def test_what_a_lineage_calls_the_data(given, recorded):
+    assert recorded_name(given) == recorded
 
 
 def test_to_moves_both_splits(digits):

@@ -19,6 +19,7 @@ from apcli.configs.shared import DataConfig
 from apcli.configs.training import LoopConfig, ModelConfig, TrainConfig
 from apcli.data import images, streaming
 from apcli.data.datasets import Split, evenly, load
+from apcli.data.parts import balanced
 from apcli.data.streaming import ReaderLost, Streamed
 from apcli.errors import ApcliError
 from apcli.progress import Progress
@@ -83,6 +84,30 @@ def test_what_is_read_is_what_memory_would_hold(tmp_path, workers, mode):
             assert torch.equal(y, b)
     assert list(streamed.train.read([])) == []
     assert no_worker_is_left()
+
+
+def test_a_part_is_read_as_memory_would_hold_it_and_no_other_image_is(pictures, tmp_path):
+    write_pictures(tmp_path)
+    names = [f"{name}/{number}" for name in ("ant", "bee", "cat") for number in range(9)]
+    chosen = balanced(torch.arange(3).repeat_interleave(9), 7, "").tolist()
+    for index in set(range(27)) - set(chosen):
+        (broken,) = (tmp_path / "train").glob(f"{names[index]}.*")
+        broken.write_bytes(b"no image")
+    held, streamed = (
+        load(f"folder:{tmp_path}", Path(), size=8, workers=1, cache=cache, images=7) for cache in ("memory", "none")
+    )
+    assert (held.mean, held.std, held.names) == (streamed.mean, streamed.std, ("ant", "bee", "cat"))
+    assert held.description == streamed.description
+    assert (held.description["images"], held.description["part"]) == ([27, 12], 7)
+    everything = torch.arange(7).split(3)
+    for (x, y), (a, b) in zip(held.train.read(everything), streamed.train.read(everything), strict=True):
+        assert torch.equal(x, a)
+        assert torch.equal(y, b)
+    assert sorted(held.train.labels.tolist()) == [0, 0, 0, 1, 1, 2, 2]
+    (broken,) = (tmp_path / "train").glob(f"{names[chosen[2]]}.*")
+    broken.write_bytes(b"no image")
+    with pytest.raises(ApcliError, match=rf"could not decode .*{names[chosen[2]]}\."):
+        load(f"folder:{tmp_path}", Path(), size=8, workers=1, cache="memory", images=7)
 
 
 @pytest.mark.slow

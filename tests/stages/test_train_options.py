@@ -65,6 +65,7 @@ def test_each_option_changes_the_weights_and_is_in_the_lineage(dense, tmp_path, 
 def test_every_field_is_an_option_of_both_commands_and_none_is_untested():
     """What is no setting: where it runs, how often it looks or saves, and what is tested elsewhere by its effect."""
     elsewhere = {"decay", "teacher", "distill", "temperature", "patience", "eval_every", "compile", "cuda_graph"}
+    elsewhere |= {"images", "split", "keep"}
     elsewhere |= {"device", "deterministic", "checkpoint_every", "resume", "log_dir", "log_interval"}
     names = {field.name for field in fields(LoopConfig)}
     assert names == set(CHANGES) | elsewhere == {name for group in LOOP.values() for name in group}

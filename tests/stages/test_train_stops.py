@@ -94,6 +94,7 @@ RECIPES = [
     {"opt": "adam", "ema": 0.9, "warmup_epochs": 1.5},
     {"opt": "nadam", "sched": "one-cycle", "lr": 0.01, "mixup": 0.2, "cutmix": 1.0},
     {"opt": "radam", "sched": "plateau:patience=0", "validation": 0.2, "patience": 2, "lr": 0.01, "eval_every": 1},
+    {"keep": "best", "validation": 0.2, "split": "test", "eval_every": 1},
     {"sched": "one-cycle", "clip_grad": 1.0, "label_smoothing": 0.1, "decay": "weights", "weight_decay": 0.01},
 ]
 

@@ -40,7 +40,9 @@ def test_recipe_decides_what_the_command_left_open(recipe):
         "temperature": None,
         "ema": None,
         "patience": None,
+        "keep": "last",
         "validation": 0.0,
+        "split": "train,test",
         "eval_every": 1,
         "amp": False,
         "compile": False,
@@ -57,6 +59,10 @@ def test_recipe_decides_what_the_command_left_open(recipe):
         ({"sched": "wave"}, "unknown schedule 'wave'"),
         ({"augment": "spin"}, "unknown augmentation 'spin'"),
         ({"opt": "adam", "momentum": 0.5}, "--momentum is 0.5 but adam has none"),
+        (
+            {"sched": "plateau", "split": "test"},
+            "--sched plateau with --split test: expected train too, or --validation",
+        ),
     ],
 )
 def test_wrong_recipes(recipe, options, words):
@@ -103,3 +109,12 @@ def test_one_cycle_moves_momentum_and_warms_up_by_itself(recipe):
         recipe(sched="one-cycle", momentum=0.8)
     with pytest.raises(UsageError, match="--warmup-epochs with --sched one-cycle, which warms up by itself"):
         recipe(sched="one-cycle", warmup_epochs=1)
+
+
+def test_what_is_measured_and_which_epoch_is_kept(recipe):
+    how = recipe(split="test,train", patience=3)
+    assert (how.split, how.splits, how.keep) == ("train,test", ("train", "test", "validation"), "best")
+    how = recipe(split="test", patience=3, keep="last", validation=0.5)
+    assert (how.split, how.splits, how.keep) == ("test", ("test", "validation"), "last")
+    assert recipe(sched="plateau", split="test", validation=0.5).split == "test"
+    assert recipe(validation=0.5).keep == "last"

@@ -37,12 +37,28 @@ LOOP = {
         "warmup_epochs": _option(
             float, "--warmup-epochs", metavar="N", help="raise the rate from 0 over the first N epochs"
         ),
+        "patience": _option(int | None, "--patience", metavar="N", help="stop N evaluations after the best"),
+        "keep": _option(
+            str | None,
+            "--keep",
+            metavar="best|last",
+            help="which epoch's weights are the result; default: best with --patience, else last",
+        ),
+    },
+    "Images and evaluation": {
+        "images": _option(
+            int | None,
+            "--images",
+            metavar="N",
+            help="train on N images, of each class as many; default: the file's, else all (0)",
+        ),
         "validation": _option(
-            float, "--validation", metavar="SHARE", help="of the training images, held out for --patience and plateau"
+            float,
+            "--validation",
+            metavar="SHARE",
+            help="of the training images, held out for --keep best, --patience and plateau",
         ),
-        "patience": _option(
-            int | None, "--patience", metavar="N", help="stop N evaluations after the best, whose weights are kept"
-        ),
+        "split": _option(str, "--split", metavar="test|train|train,test", help="which images to evaluate on"),
         "eval_every": _option(int, "--eval-every", metavar="N", help="evaluate every N epochs and after the last"),
     },
     "Optimiser": {

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from apcli.checkpoints.checkpoint import Checkpoint
 from apcli.checkpoints.layers import census
+from apcli.checkpoints.promises import Json
 from apcli.checkpoints.reading import dense_ancestor
 from apcli.checkpoints.sizes import counted, sizes, weights_of
 from apcli.configs.describe import CostsConfig
@@ -219,7 +220,7 @@ def _lineage_lines(facts: Description) -> list[str]:
         mean, std = (", ".join(map(str, model.get(key, []))) for key in ("mean", "std"))
         lines.append(f"  normalised   by mean {mean} and std {std}, of pixels in [0, 1]")
     if lineage.data:
-        lines.append(f"  data         {lineage.data['name']}, seed {lineage.seed}")
+        lines.append(f"  data         {_data_in_words(lineage.data)}, seed {lineage.seed}")
     for settings in lineage.settings:
         shown = ("epochs", "sparsity")  # even if they are 0; other settings are left out if they are off
         listed = [f"{key} {value}" for key, value in settings.options.items() if value or key in shown]
@@ -231,3 +232,8 @@ def _lineage_lines(facts: Description) -> list[str]:
         if link:
             lines.append(f"  {name:12} {link.path or 'unnamed'} (sha256 {link.sha256[:12]}...)")
     return lines
+
+
+def _data_in_words(data: Json) -> str:
+    part = f", {data['part']:,} of its training images" if data.get("part") else ""
+    return f"{data['name']}{part}"

@@ -114,7 +114,7 @@ SCHEDULES = Table(
             "apcli.training.optim.lr_schedules:plateau",
             "times factor where the loss (of --validation, else of train) has not fallen for patience epochs",
             "torch.optim.lr_scheduler.ReduceLROnPlateau",
-            (),
+            ("loss",),
             {"factor": 0.1, "patience": 10, "min_lr": 0.0},
             ranges={"factor": INSIDE, "patience": NOT_NEGATIVE, "min_lr": NOT_NEGATIVE},
         ),
