@@ -1,8 +1,11 @@
-"""Lists and counts in sentences: for messages, tables and the report (standard library only)."""
+"""Lists, counts and differences in sentences: for messages, tables and the report (standard library only)."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 
 MANY = 4  # most things that a sentence lists
+_LONG = 40  # most characters of a value in a sentence
+_ABSENT = object()
 
 
 def few(names: Sequence[str], most: int = MANY) -> str:
@@ -19,3 +22,24 @@ def count(number: int, noun: str) -> str:
     """The number with its noun, in the plural if needed."""
     plural = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
     return f"{number} {noun if number == 1 else plural}"
+
+
+def difference(old: object, new: object, name: str = "", *, exactly: bool = False) -> str:
+    """The first member in which JSON values differ, as in ``layers last → all``; empty if there is none.
+
+    Unless they must agree ``exactly``, ``old`` may know more: an object may have further members, and null is absent.
+    """
+    if isinstance(old, Mapping) and isinstance(new, Mapping):
+        keys = [*new, *(key for key in old if exactly and key not in new)]
+        pairs = ((old.get(key, _ABSENT), new.get(key, _ABSENT), f"{name} {key}".strip()) for key in keys)
+        return next(filter(None, (difference(*pair, exactly=exactly) for pair in pairs)), "")
+    if old == new or (not exactly and old is _ABSENT and new is None):
+        return ""
+    return f"{name} {_shown(old)} → {_shown(new)}"
+
+
+def _shown(value: object) -> str:
+    if value is _ABSENT:
+        return "not recorded"
+    text = value if isinstance(value, str) else "none" if value is None else json.dumps(value)
+    return text if len(text) <= _LONG else f"{text[: _LONG - 1]}…"

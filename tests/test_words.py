@@ -1,6 +1,6 @@
 """Lists and counts in sentences."""
 
-from apcli.words import count, few, join
+from apcli.words import count, difference, few, join
 
 
 def test_lists_read_as_sentences():
@@ -16,3 +16,14 @@ def test_many_names_become_a_few_and_a_number():
 
 def test_nouns_stand_in_the_plural_where_they_should():
     assert [count(1, "run"), count(2, "run"), count(0, "study")] == ["1 run", "2 runs", "0 studies"]
+
+
+def test_the_first_difference_is_said_from_old_to_new():
+    old = {"a": 1, "b": {"c": [1, 2], "d": None}, "e": "x"}
+    assert difference(old, {"e": "x", "b": {"c": [1, 2]}, "z": None}) == ""  # it may know more, and null is absent
+    assert difference(old, {"b": {"d": 0, "c": [2]}, "a": 2}) == "b d none → 0"
+    assert difference(old, {"b": {"c": [2]}}) == "b c [1, 2] → [2]"
+    assert difference(old, {"a": {"b": 1}, "e": "y"}) == 'a 1 → {"b": 1}'
+    assert difference(old, {**old, "z": None}, exactly=True) == "z not recorded → none"
+    assert difference(old, {"a": 1, "b": old["b"]}, exactly=True) == "e x → not recorded"
+    assert difference({"a": "x"}, {"a": "y" * 50}) == f"a x → {'y' * 39}…"

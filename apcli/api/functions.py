@@ -195,6 +195,8 @@ def report(
 ) -> list[Path]:
     """Draw divergence records as one self-contained page or in other formats; returns the written files.
 
+    A report that is there already is replaced if its records are among those that are given.
+
     Args:
         records: from ``divergence``, or a file of them as ``apcli divergence --json`` prints them.
         output: the page, default ``report.html``.
@@ -212,14 +214,21 @@ def report(
 
     if output == "-":
         raise UsageError("--output - is for the command line: apcli.report_html gives the page as text")
+    stem, ending = report_stem(output)
+    chosen = [ending] if format is None else split_list(text("--format", format), "format")
+    return writing.make(_records_in(records), chosen, stem, overwrite)
+
+
+def report_stem(output: File | None) -> tuple[Path, str]:
+    """The path of a report's files without their endings, and the format that ``output`` names."""
+    from apcli.stages.report.writing import FORMATS
+
     place = "report.html" if output is None else text("--output", output)
     path = Path(place)
     if path.is_dir() or place.endswith("/"):
         path = path / "report.html"
     ending = path.suffix.removeprefix(".")
-    chosen = [ending or "html"] if format is None else split_list(text("--format", format), "format")
-    stem = path.with_suffix("") if ending in writing.FORMATS else path
-    return writing.make(_records_in(records), chosen, stem, overwrite)
+    return path.with_suffix("") if ending in FORMATS else path, ending or "html"
 
 
 def report_html(records: "File | Iterable[Record]") -> str:

@@ -15,6 +15,7 @@ from apcli.checkpoints.files.headers import KEY
 from apcli.checkpoints.network_layers import NetworkLayers
 from apcli.checkpoints.promises import Json, Link, Promise, Settings, SplitMetrics, is_count, is_number, others
 from apcli.errors import ApcliError
+from apcli.words import difference, join
 
 VERSION = 1
 PENDING = "?" * 64  # a parent's SHA-256 that is still being computed
@@ -107,8 +108,17 @@ class Lineage:
 
         This lineage may know more: its objects may have further keys.
         """
-        measured = {key: value for key, value in wanted.to_json().items() if key in ("history", "metrics") and value}
-        return _agrees(self.to_json(), {**wanted.identity, **measured})
+        return not self.difference(wanted)
+
+    def difference(self, wanted: "Lineage") -> str:
+        """What of this file first differs from the result of the run that ``wanted`` describes; empty if it is that.
+
+        The sentence is as in ``sparsity 0.3 → 0.5``, from this file's value to the other.
+        """
+        own, other = self.to_json(), wanted.to_json()
+        checked = [*_IDENTITY, *(key for key in ("history", "metrics") if other[key])]
+        first = first_difference(own, {key: other[key] for key in checked})
+        return f"{first}; it is of apcli {self.apcli}" if first and self.apcli != wanted.apcli else first
 
     def then(self, stage: str, options: Json, **changes: Any) -> "Lineage":
         """The lineage of a file that ``stage`` made with ``options`` from the file of this lineage.
@@ -201,11 +211,28 @@ class Lineage:
 Lineage.EMPTY = Lineage()
 
 
-def _agrees(actual: object, wanted: object) -> bool:
-    """Equal, except that ``actual`` may know more: an object may have further keys."""
-    if isinstance(wanted, dict) and isinstance(actual, dict):
-        return all(_agrees(actual.get(key), value) for key, value in wanted.items())
-    return bool(actual == wanted)
+def first_difference(own: Json, wanted: Json) -> str:
+    """The first of the ``wanted`` members of an identity that differs, in words; empty if there is none."""
+    words = {"settings": _of_settings, "parent": _of_parents}
+    found = (words.get(key, difference)(own.get(key), value, key) for key, value in wanted.items())
+    return next(filter(None, found), "")
+
+
+def _of_settings(own: Any, wanted: Any, name: str) -> str:
+    """The first setting that differs, of the first stage that has one."""
+    stages = [[str(one.get("stage")) for one in settings] for settings in (own, wanted)]
+    if stages[0] != stages[1]:
+        return " → ".join(join(each) or "none" for each in stages)
+    for number, (old, new) in enumerate(zip(own, wanted, strict=True), 1):
+        if first := difference(old, new, exactly=True):
+            return first if number == len(own) else f"{stages[0][number - 1]}’s {first}"
+    return ""
+
+
+def _of_parents(own: Any, wanted: Any, name: str) -> str:
+    if own and wanted and own["path"] == wanted["path"] and own["sha256"] != wanted["sha256"]:
+        return f"{wanted['path'] or 'its input'} is another file now"
+    return difference(own, wanted, name)
 
 
 def _refuse(constant: str) -> None:

@@ -1,7 +1,9 @@
 """``apcli report``."""
 
 import logging
-from typing import Annotated
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,7 +13,10 @@ from apcli.cli.options.expanded import Groups, Options, with_options
 from apcli.cli.streams import stdin, stdout, terminal
 from apcli.configs.describe import CostsConfig
 from apcli.configs.values import config_of, defaults_of, option_of
-from apcli.errors import UsageError, VerificationError
+from apcli.errors import ApcliError, UsageError, VerificationError
+
+if TYPE_CHECKING:
+    from apcli.records.json_objects import Record
 
 log = logging.getLogger("apcli")
 
@@ -101,17 +106,52 @@ def report(
     for keyword, default in defaults_of(CostsConfig).items():
         if options[keyword] != default:
             raise UsageError(f"{option_of(keyword)} goes with checkpoints: records make a page")
+    _report(arguments, output, formats, overwrite)
+
+
+def _report(arguments: list[str], output: str | None, formats: str | None, overwrite: bool) -> None:
+    """Draw the report. What can be refused is refused before the records are read; later, none from a pipe is lost.
+
+    Raises:
+        ApcliError: there is no report; the message names the file where records from standard input are kept.
+    """
+    if output == "-" and formats not in (None, "html"):
+        raise UsageError(f"--output - prints one HTML page: --format {formats} needs a file name")
+    records: list[Record] = []
+    reading = _reading(arguments, records)
+    try:
+        if output == "-":
+            stdout.emit_line(functions.report_html(reading))
+            return
+        for path in functions.report(reading, output=output, format=formats, overwrite=overwrite):
+            stdout.emit_path(path)
+    except Exception as error:
+        if not records or "-" not in (arguments or ["-"]):
+            raise
+        kept = _keep(records, output)
+        sentence, kind = str(error), ApcliError
+        if isinstance(error, ApcliError):
+            kind = type(error)
+        else:
+            sentence = f"{type(error).__name__}: {sentence}"
+        raise kind(f"{sentence}; the {len(records):,} records are kept in {kept}: give that file") from error
+
+
+def _reading(arguments: list[str], records: "list[Record]") -> "Iterator[Record]":
+    """Yield the given records, and add each to ``records``."""
     tell = terminal.progress()
     tell("reading records")
-    records = list(stdin.records_in(arguments))
+    for record in stdin.records_in(arguments):
+        records.append(record)
+        yield record
     tell(f"drawing the report of {len(records):,} records")
-    if output == "-":
-        if formats not in (None, "html"):
-            raise UsageError(f"--output - prints one HTML page: --format {formats} needs a file name")
-        stdout.emit_line(functions.report_html(records))
-        return
-    for path in functions.report(records, output=output, format=formats, overwrite=overwrite):
-        stdout.emit_path(path)
+
+
+def _keep(records: "list[Record]", output: str | None) -> Path:
+    from apcli.stages.report import writing
+
+    stem, _ = functions.report_stem(None if output == "-" else output)
+    return writing.keep(records, stem)
 
 
 def _describe(arguments: list[str], config: CostsConfig, as_json: bool) -> None:

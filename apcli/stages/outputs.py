@@ -85,20 +85,15 @@ class Outputs:
             self._check_shards(path)
         if not path.exists() or (self.overwrite and not made_by_this_run):
             return False
-        try:
-            checkpoint = reading.read(path)
-        except ApcliError:
-            checkpoint = None
-        if checkpoint is not None and checkpoint.lineage.made_as(wanted):
+        checkpoint, why = _made_otherwise(path, wanted)
+        if checkpoint is not None and not why:
             verification.verify_zeros(checkpoint)
             if say:
                 log.info("%s is already there, made the same way: kept", path)
             return True
         if made_by_this_run:
             raise UsageError(f"{path} would be written twice, from different inputs: give each its own --output")
-        raise UsageError(
-            f"{path} exists and was made with other settings: --overwrite replaces it, --output names another place"
-        )
+        raise UsageError(f"{path} exists and {why}: --overwrite replaces it, --output names another place")
 
     def state(self, path: Path, wanted: Lineage) -> str:
         """The state of ``path``: ``to be written``, ``to be overwritten``, ``kept`` or ``in the way``, see ``has``."""
@@ -118,6 +113,18 @@ class Outputs:
         stray = sorted(index.parent.glob(f"{glob.escape(stem)}-*-of-*{SUFFIX}")) if shards.is_index(index) else []
         if stray and not self.overwrite:
             raise UsageError(f"{stray[0]} has no index: --overwrite replaces it, --output names another place")
+
+
+def _made_otherwise(path: Path, wanted: Lineage) -> tuple[Checkpoint | None, str]:
+    """The checkpoint at ``path``, and why it is not the result of the run that ``wanted`` describes; "" if it is."""
+    try:
+        checkpoint = reading.read(path)
+    except ApcliError:
+        return None, "is no checkpoint"
+    if not checkpoint.lineage.is_known:
+        return checkpoint, "was not made by apcli"
+    difference = checkpoint.lineage.difference(wanted)
+    return checkpoint, difference and f"was made with other settings ({difference})"
 
 
 def _ancestry(source: Checkpoint) -> set[Path]:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from apcli.checkpoints.files.staging import remove_stale, staged
+from apcli.checkpoints.lineage import first_difference
 from apcli.checkpoints.promises import Json, others
 from apcli.data.streaming import ReaderLost
 from apcli.errors import UsageError
@@ -83,6 +84,7 @@ class Resume:
         self.every = every
         if self.path is not None:
             remove_stale(self.path)
+        self._members = json.loads(json.dumps(identity))  # tuples are lists, as in what was saved
         self._identity = json.dumps(identity, sort_keys=True)
         self.state = None if fresh else self._saved()
 
@@ -94,9 +96,10 @@ class Resume:
         except Exception as error:  # zipfile and torch raise almost anything on a broken file
             raise UsageError(f"{self.path} cannot be read as a saved state: give --no-resume to start again") from error
         if identity != self._identity:
+            first = first_difference(json.loads(identity), self._members)
             raise UsageError(
-                f"{self.path} belongs to a run with other settings: repeat its command to resume it, or give "
-                "--no-resume to start again"
+                f"{self.path} belongs to a run with other settings{f' ({first})' if first else ''}: repeat its command "
+                "to resume it, or give --no-resume to start again"
             )
         return state
 

@@ -110,6 +110,27 @@ def test_another_run(change):
     assert not trained().made_as(replace(trained(), **change))
 
 
+def test_which_setting_differs_is_said():
+    """The first stage that has another comes before model, data and files, which follow from it."""
+    first = trained().then("prune", {"sparsity": 0.5, "layers": {"fc": 0.1}}, parent=BASE)
+
+    def differs(**options: object) -> str:
+        return first.difference(trained().then("prune", {**first.last_settings.options, **options}, parent=BASE))
+
+    assert differs() == ""
+    assert differs(sparsity=0.6) == "sparsity 0.5 → 0.6"
+    assert differs(layers={"fc": 0.2}) == "layers fc 0.1 → 0.2"
+    assert differs(layers={}) == "layers fc 0.1 → not recorded"  # one setting less is another setting
+    assert differs(rewind_to="f" * 64) == f"rewind_to not recorded → {'f' * 39}…"
+    longer = replace(trained(), settings=(Settings("train", {"epochs": 7}),), parent=BASE)
+    longer = longer.then("prune", first.last_settings.options)
+    assert first.difference(longer).startswith("train’s epochs ")
+    again = replace(first, parent=replace(BASE, sha256="1" * 64))
+    assert first.difference(again) == f"{BASE.path} is another file now"
+    assert first.difference(replace(first, parent=replace(BASE, path="p"))) == f"parent path {BASE.path} → p"
+    assert replace(again, apcli="0.1.0").difference(first) == f"{BASE.path} is another file now; it is of apcli 0.1.0"
+
+
 def test_a_trace_is_of_the_run_that_made_its_checkpoint():
     tuned = replace(trained().then("finetune", {}, pruned={"a": LOWEST}), history=({"epoch": 1},), layers=LAYERS)
     trace = tuned.of_trace()

@@ -350,8 +350,12 @@ def test_a_second_run_keeps(pruned):
     stamp = path.stat().st_mtime_ns
     assert run(pruned) == path
     assert path.stat().st_mtime_ns == stamp
-    for other in ({"loop": {"lr": 0.02}}, {"seed": 1}, {"update": "pruned"}):
-        with pytest.raises(UsageError, match="exists and was made with other settings"):
+    for other, difference in (
+        ({"loop": {"lr": 0.02}}, "lr .* → 0.02"),
+        ({"seed": 1}, "seed .* → 1"),
+        ({"update": "pruned"}, "update all → pruned"),
+    ):
+        with pytest.raises(UsageError, match=rf"exists and was made with other settings \({difference}\)"):
             run(pruned, **other)
     assert path.stat().st_mtime_ns == stamp
 
@@ -374,7 +378,7 @@ def test_another_file_is_not_replaced_for_want_of_its_trace(pruned):
         run(pruned, trace="auto", loop={"lr": 0.02})
     assert path.read_bytes() == before
     path.write_bytes(b"a letter")
-    with pytest.raises(UsageError, match="exists and was made with other settings"):
+    with pytest.raises(UsageError, match="exists and is no checkpoint"):
         run(pruned)
     assert path.read_bytes() == b"a letter"
 

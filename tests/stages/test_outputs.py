@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from apcli.checkpoints.files.entries import Entry
 from apcli.checkpoints.lineage import Lineage
@@ -79,25 +80,28 @@ def test_the_same_is_kept(tmp_path, caplog):
 
 
 @pytest.mark.parametrize(
-    "change",
+    ("change", "difference"),
     [
-        {"stage": "finetune"},
-        {"settings": ()},
-        {"settings": (Settings("prune", {"sparsity": 0.5}), Settings("prune", {"sparsity": 0.5}))},
-        {"settings": (Settings("prune", {"sparsity": 0.6, "layers": ["a", "b"]}),)},
-        {"parent": Link("p", "0")},
-        {"data": {"name": "digits"}},
-        {"seed": 1},
-        {"metrics": {"test": {"loss": 1.0, "accuracy": 50.0}}},
-        {"history": ({"epoch": 1},)},
-        {"model": {"name": "fc12"}},
-        {"model": {"name": "fc5", "classes": 3}},
+        ({"stage": "finetune"}, "stage prune → finetune"),
+        ({"settings": ()}, "prune → none"),
+        ({"settings": (Settings("prune", {"sparsity": 0.5}),) * 2}, "prune → prune and prune"),
+        ({"settings": (Settings("prune", {"sparsity": 0.6, "layers": ["a", "b"]}),)}, "sparsity 0.5 → 0.6"),
+        ({"settings": (Settings("prune", {"sparsity": 0.5, "layers": ["a"]}),)}, 'layers ["a", "b"] → ["a"]'),
+        ({"parent": Link("p", "0")}, 'parent none → {"path": "p", "sha256": "0"}'),
+        ({"data": {"name": "digits"}}, 'data none → {"name": "digits"}'),
+        ({"seed": 1}, "seed none → 1"),
+        ({"metrics": {"test": {"loss": 1.0, "accuracy": 50.0}}}, "metrics test not recorded → "),
+        ({"history": ({"epoch": 1},)}, 'history [] → [{"epoch": 1}]'),
+        ({"model": {"name": "fc12"}}, "model name fc5 → fc12"),
+        ({"model": {"name": "fc5", "classes": 3}}, "model classes not recorded → 3"),
     ],
 )
-def test_another_is_refused_or_replaced(tmp_path, change):
+def test_another_is_refused_or_replaced(tmp_path, change, difference):
     path = made(tmp_path / "x.safetensors")
-    with pytest.raises(UsageError, match=r"x\.safetensors exists and was made with other settings: --overwrite"):
+    with pytest.raises(UsageError) as error:
         Outputs().has(path, replace(WANTED, **change))
+    assert f"x.safetensors exists and was made with other settings ({difference}" in str(error.value)
+    assert str(error.value).endswith("): --overwrite replaces it, --output names another place")
     assert not Outputs(overwrite=True).has(path, replace(WANTED, **change))
 
 
@@ -105,10 +109,17 @@ def test_another_is_refused_or_replaced(tmp_path, change):
 def test_what_is_no_checkpoint_is_not_replaced_either(tmp_path, content):
     path = tmp_path / "x.safetensors"
     path.write_bytes(content)
-    with pytest.raises(UsageError, match="exists and was made with other settings"):
+    with pytest.raises(UsageError, match=r"x\.safetensors exists and is no checkpoint: --overwrite"):
         Outputs().has(path, WANTED)
     assert not Outputs(overwrite=True).has(path, WANTED)
     assert path.read_bytes() == content
+
+
+def test_a_file_without_a_lineage_is_not_ours(tmp_path):
+    path = tmp_path / "x.safetensors"
+    save_file({"t": np.zeros(1)}, path)
+    with pytest.raises(UsageError, match=r"x\.safetensors exists and was not made by apcli: --overwrite"):
+        Outputs().has(path, WANTED)
 
 
 def test_overwrite_makes_it_again_even_where_it_is_the_same(tmp_path):

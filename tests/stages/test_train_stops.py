@@ -170,7 +170,7 @@ def test_a_state_of_another_run_is_not_taken_up(net, tmp_path, stop_at):
     stop_at(None)
     state = tmp_path / "t.resume.pt"
     kept = state.read_bytes()
-    with pytest.raises(UsageError, match=r"t\.resume\.pt belongs to a run with other settings: repeat its command"):
+    with pytest.raises(UsageError, match=r"t\.resume\.pt .* other settings \(lr 0\.\d+ → 0\.1\): repeat its command"):
         trained(net, tmp_path, lr=0.1)
     assert state.read_bytes() == kept
     other = trained(net, tmp_path, resume=False, lr=0.1).read_bytes()

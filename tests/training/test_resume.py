@@ -340,7 +340,7 @@ def test_of_another_run(tmp_path, recipe):
     file = kept(tmp_path).path
     before = file.read_bytes()
     with pytest.raises(
-        UsageError, match=r"t\.resume\.pt belongs to a run with other settings: repeat its command .*resume"
+        UsageError, match=r"t\.resume\.pt belongs to a run with other settings.*: repeat its command .*resume"
     ):
         Resume(tmp_path / "t.safetensors", recipe)
     assert file.read_bytes() == before

@@ -146,22 +146,27 @@ def records_in(arguments: list[str]) -> "Iterator[Record]":
 
     count = 0
     for argument in arguments or ["-"]:
-        if argument == "-":
-            lines: Iterable[bytes] = _piped("records", "pipe `apcli divergence` in, or give a file of JSON Lines")
-            where = "standard input"
-            terminal.waiting()
-        else:
-            path, where = Path(argument), argument
-            if not path.is_file():
-                raise UsageError(
-                    f"no file {argument}: expected JSON Lines from `apcli divergence --json`, or a checkpoint"
-                )
-            lines = path.open("rb")
-        for record in load(_text(lines, where), where):
-            count += 1
-            yield record
+        with _lines_of(argument) as (lines, where):
+            for record in load(_text(lines, where), where):
+                count += 1
+                yield record
     if not count:
         raise UsageError("no record to report on: expected JSON Lines; did the stage before this one fail?")
+
+
+@contextmanager
+def _lines_of(argument: str) -> Iterator[tuple[Iterable[bytes], str]]:
+    """The lines of a file of records or of standard input, and its name in messages."""
+    if argument == "-":
+        piped = _piped("records", "pipe `apcli divergence` in, or give a file of JSON Lines")
+        terminal.waiting()
+        yield piped, "standard input"
+        return
+    path = Path(argument)
+    if not path.is_file():
+        raise UsageError(f"no file {argument}: expected JSON Lines from `apcli divergence --json`, or a checkpoint")
+    with path.open("rb") as file:
+        yield file, argument
 
 
 def _text(lines: Iterable[bytes], where: str) -> Iterator[str]:

@@ -79,7 +79,7 @@ def test_what_is_there_already(source):
     assert states == ["kept", "in the way", "to be written"]
     states = [planned.state for planned in plans(source, 0.3, 0.8, outputs=Outputs(overwrite=True))]
     assert states == ["to be overwritten", "to be written"]
-    with pytest.raises(UsageError, match="exists and was made with other settings"):
+    with pytest.raises(UsageError, match="exists and was not made by apcli"):
         list(prune(read(source), PruneConfig((0.5,)), Outputs()))
 
 

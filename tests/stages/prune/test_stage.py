@@ -333,15 +333,18 @@ def test_second_run_keeps_and_another_is_refused(tmp_path):
     first, stamp = path.read_bytes(), path.stat().st_mtime_ns
     assert run(source, 0.5, method="random", seeds=(1,)) == [path]
     assert path.stat().st_mtime_ns == stamp
-    for other in ({"seeds": (2,)}, {"seeds": (1,), "scope": "global"}, {"seeds": (1,), "layers": "fc"}):
-        with pytest.raises(UsageError, match="exists and was made with other settings"):
+    for other, difference in (
+        ({"seeds": (2,)}, "seed 1 → 2"),
+        ({"seeds": (1,), "exclude": "fc"}, "exclude none → fc"),
+    ):
+        with pytest.raises(UsageError, match=rf"exists and was made with other settings \({difference}\)"):
             run(source, 0.5, method="random", **other)
     assert path.read_bytes() == first
     (replaced,) = run(source, 0.5, Outputs(overwrite=True), method="random", seeds=(2,))
     assert replaced == path
     assert path.read_bytes() != first
     save_file({"fc.weight": torch.ones(5, 11)}, source)
-    with pytest.raises(UsageError, match="exists and was made with other settings"):
+    with pytest.raises(UsageError, match=r"other settings \(net\.safetensors is another file now\)"):
         run(source, 0.5, method="random", seeds=(2,))
 
 

@@ -1,0 +1,55 @@
+"""The records that a report was made from: each format carries them, so that a grown report replaces the smaller one.
+
+The page and the Markdown file carry a digest of every record; the CSV file has the records themselves.
+"""
+
+import base64
+import hashlib
+import re
+from collections.abc import Iterable
+
+from apcli.records import lines
+from apcli.records.divergence import DivergenceRecord
+from apcli.records.json_objects import columns_of
+from apcli.words import count
+
+CARRIERS = ("html", "md", "csv")
+NO_REPORT = "is not known to be a report of apcli"
+_BYTES = 6  # of a digest: eight characters of base64
+_MARK = re.compile(rb'apcli-records(?:" content="|: )([A-Za-z0-9+/]*)')
+
+
+def digests_of(records: Iterable[DivergenceRecord]) -> str:
+    """The digests of the records in base64, sorted; a file is told by its SHA-256, wherever it lies."""
+    return base64.b64encode(b"".join(sorted({_digest(record) for record in records}))).decode()
+
+
+def _digest(record: DivergenceRecord) -> bytes:
+    members = record.to_json()
+    for side in ("dense", "pruned"):
+        if members[side]["sha256"]:
+            members[side] = members[side]["sha256"]
+    return hashlib.sha256(lines.dump(members).encode()).digest()[:_BYTES]
+
+
+def is_carrier(form: str, content: bytes) -> bool:
+    """Whether the content of a file is that of a report that carries its records in this way."""
+    if form == "csv":
+        return content.splitlines()[:1] == [",".join(columns_of(DivergenceRecord(layer="", dist=""))).encode()]
+    return _MARK.search(content) is not None
+
+
+def objection(form: str, old: bytes, new: bytes) -> str:
+    """Why a report must not replace the one that is there; empty if the new one's records include the old one's."""
+    if not is_carrier(form, old):
+        return NO_REPORT
+    lost = len(_carried(form, old) - _carried(form, new))
+    return f"has {count(lost, 'record')} that the new report lacks" if lost else ""
+
+
+def _carried(form: str, content: bytes) -> set[bytes]:
+    if form == "csv":
+        return set(content.splitlines())
+    found = _MARK.search(content)
+    text = base64.b64decode(found[1]) if found else b""
+    return {text[start : start + _BYTES] for start in range(0, len(text), _BYTES)}
