@@ -60,7 +60,8 @@ def colour_images(choice: object, data_dir: Path, download: bool) -> tuple[objec
 def tried(words: list[str], folder: Path) -> tuple[int, str]:
     """The exit code and the messages of a command in ``folder``, where stand-ins of its files are made."""
     name, *options = words[1:]
-    options = [word.replace("*", "model") for word in options]  # as bash would find them
+    if name != "list":
+        options = [word.replace("*", "model") for word in options]  # as bash would find them
     given = COMMANDS[name].make_context(name, list(options)).params
     inputs = given.get("checkpoints") or given.get("inputs") or []
     usual = DENSE if name in ("prune", "report") else PRUNED
@@ -96,6 +97,7 @@ def folder(files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path
     for target in BEGINNINGS:
         monkeypatch.setattr(target, begin)
     monkeypatch.setattr("apcli.data.datasets.torchvision_splits", colour_images)
+    monkeypatch.setattr("apcli.cli.options.completion.library_models", lambda: ["timm:resnet18"])
     return tmp_path
 
 

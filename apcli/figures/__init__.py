@@ -73,18 +73,20 @@ FIGURES = Table(
         FigureRow(
             "over-sparsity",
             "apcli.figures.over_sparsity:over_sparsity",
-            "Each measure in the files as they stand, one line for each method; bars are ± 1 sd over seeds.",
+            "Each measure in the files as they stand, one line for each method.",
             _PAPER,
             ("untraced runs",),
             title="Final values over sparsity",
+            seeds="Bars are ± 1 sd over seeds.",
         ),
         FigureRow(
             "ap-against-pd",
             "apcli.figures.ap_against_pd:ap_against_pd",
-            "One mark for each run: final values, means over seeds, log axes; a larger mark is a higher sparsity.",
+            "One mark for each run: final values, log axes; a larger mark is a higher sparsity.",
             _PAPER,
             ("ap", "pd"),
             title="AP against PD",
+            seeds="Marks are means over seeds.",
         ),
     ),
 )

@@ -13,8 +13,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache, wraps
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, ModuleType
 from typing import Any
 
 from apcli.errors import ApcliError, UsageError
@@ -116,6 +117,15 @@ def keywords_of(function: Callable[..., Any], takes: Sequence[str], label: str) 
     return keywords
 
 
+class _FromSource(SourceFileLoader):
+    """Compiles a file's text each time: bytecode is found by time and size, which a quick edit leaves as they were."""
+
+    def get_code(self, fullname: str) -> CodeType:
+        path = self.get_filename(fullname)
+        code: CodeType = self.source_to_code(self.get_data(path), path)
+        return code
+
+
 @lru_cache(maxsize=64)
 def _imported(path: Path, sha256: str) -> ModuleType:
     """The module, imported once; its code runs again only if the file has changed."""
@@ -123,7 +133,7 @@ def _imported(path: Path, sha256: str) -> ModuleType:
     if folder not in sys.path:
         sys.path.insert(0, folder)
     name = f"apcli_user_{path.stem}"
-    module_spec = importlib.util.spec_from_file_location(name, path)
+    module_spec = importlib.util.spec_from_file_location(name, path, loader=_FromSource(name, str(path)))
     if module_spec is None or module_spec.loader is None:
         raise ImportError(f"{path} is not importable")
     module = importlib.util.module_from_spec(module_spec)

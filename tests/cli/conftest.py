@@ -112,7 +112,7 @@ class Shell:
             code = run(shlex.split(command), streams)
             stdout.flush()
             stderr.flush()
-        return Result(code, out.getvalue(), err.getvalue().decode())
+        return Result(code, out.getvalue(), err.getvalue().decode(encoding))
 
     @contextmanager
     def full_disk(self) -> Iterator[None]:

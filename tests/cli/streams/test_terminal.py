@@ -100,8 +100,11 @@ def test_what_a_file_is_called_cannot_command_the_terminal(said: Any, screen: An
         standard.begin(streams)
         terminal.start("prune", quiet=False)
         terminal.progress()("pruning \x1b[2Ja")
+        text = ""
+        while "pruning" not in text:
+            text += os.read(master, 1 << 16).decode()
         terminal.waiting()
-        assert r"pruning \x1b[2Ja" in os.read(master, 1 << 16).decode()
+        assert r"pruning \x1b[2Ja" in text
     assert said() == ""
 
 
