@@ -15,7 +15,8 @@ from apcli.allocations import SCOPES, SPARSITY_SCHEDULES
 from apcli.cli.main import app
 from apcli.cli.options.help import described, groups_of
 from apcli.criteria import FILTER_METHODS, METHODS
-from apcli.data import AUGMENTATIONS, DATASETS
+from apcli.data import DATASETS
+from apcli.data.augmentations import AUGMENTATIONS
 from apcli.models import MODELS
 from apcli.projections import COVARIANCES, DISTRIBUTIONS
 from apcli.records import KINDS

@@ -9,7 +9,8 @@ from apcli.allocations import SCOPES, SPARSITY_SCHEDULES
 from apcli.cli.options import completion
 from apcli.cli.streams import stdout, terminal
 from apcli.criteria import FILTER_METHODS, METHODS
-from apcli.data import AUGMENTATIONS, DATASETS
+from apcli.data import DATASETS
+from apcli.data.augmentations import AUGMENTATIONS
 from apcli.errors import UsageError
 from apcli.models import MODELS
 from apcli.projections import COVARIANCES, DISTRIBUTIONS

@@ -1,4 +1,4 @@
-"""Labelled images: the tables of data sets and of augmentations.
+"""Labelled images: the table of data sets.
 
 Rows only: ``datasets`` reads a set into memory, ``batches`` feeds it to a model. ``FOLDER`` stands outside the table
 because a path follows its name.
@@ -7,7 +7,7 @@ because a path follows its name.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from apcli.registry.ranges import ANYTHING, NOT_NEGATIVE, ONE_OR_MORE, Numbers
+from apcli.registry.ranges import ANYTHING, Numbers
 from apcli.registry.tables import Row, Table
 
 Arguments = Mapping[str, bool | str]
@@ -290,32 +290,4 @@ FOLDER = DatasetRow(
     "apcli.data.folders:folder",
     "your own images: folder:PATH, with class folders below PATH/train and PATH/val (or PATH/test)",
     "the layout of ImageNet",
-)
-
-AUGMENTATIONS = Table(
-    "augmentation",
-    (
-        Row(
-            "crop",
-            "apcli.data.augmentations:crop",
-            "pad with black, then cut the image's size out at a random place",
-            "Krizhevsky 2012; padding as in He et al. 2016, arXiv:1512.03385",
-            parameters={"padding": 4},
-            ranges={"padding": NOT_NEGATIVE},
-        ),
-        Row(
-            "flip",
-            "apcli.data.augmentations:flip",
-            "mirror left and right, every second image",
-            "Krizhevsky et al. 2012",
-        ),
-        Row(
-            "random-resized-crop",
-            "apcli.data.augmentations:random_resized_crop",
-            "cut out a rectangle of at least `scale` of the image and stretch it to the model's input",
-            "Szegedy et al. 2015, arXiv:1409.4842",
-            parameters={"scale": 0.08, "ratio": 4 / 3},
-            ranges={"scale": Numbers(0, 1, over=True), "ratio": ONE_OR_MORE},
-        ),
-    ),
 )

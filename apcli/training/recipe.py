@@ -8,7 +8,7 @@ import torch
 
 from apcli.checkpoints.promises import Json
 from apcli.configs.training import LoopConfig
-from apcli.data import AUGMENTATIONS
+from apcli.data.augmentations import AUGMENTATIONS
 from apcli.data.datasets import Dataset
 from apcli.errors import UsageError
 from apcli.models.spec import ModelSpec, default_lr

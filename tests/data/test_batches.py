@@ -7,7 +7,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from apcli.data import AUGMENTATIONS
+from apcli.data.augmentations import AUGMENTATIONS
 from apcli.data.batches import batches, feed
 from apcli.data.datasets import Split
 from apcli.data.image_spec import Scaling

@@ -8,7 +8,8 @@ import torch
 from safetensors import safe_open
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from apcli.data import AUGMENTATIONS, DATASETS, FOLDER, DatasetRow
+from apcli.data import DATASETS, FOLDER, DatasetRow
+from apcli.data.augmentations import AUGMENTATIONS
 from apcli.data.datasets import DIGITS, Split, channel_statistics, load, recorded_name
 from apcli.errors import UsageError
 

@@ -20,7 +20,7 @@ from torch import nn
 
 from apcli.configs.training import LoopConfig
 from apcli.criteria import METHODS
-from apcli.data import AUGMENTATIONS
+from apcli.data.augmentations import AUGMENTATIONS
 from apcli.data.datasets import Dataset, Split
 from apcli.data.streaming import ReaderLost
 from apcli.errors import ApcliError, UsageError

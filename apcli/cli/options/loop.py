@@ -6,7 +6,7 @@ import typer
 
 from apcli.cli.options import shared
 from apcli.cli.options.completion import of_tables
-from apcli.data import AUGMENTATIONS
+from apcli.data.augmentations import AUGMENTATIONS
 from apcli.registry.tables import Table
 from apcli.training.optim import OPTIMISERS, SCHEDULES
 

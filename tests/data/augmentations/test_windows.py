@@ -1,12 +1,10 @@
-"""Augmentations against slow versions that treat one image at a time."""
+"""Windows against slow versions that treat one image at a time."""
 
 import pytest
 import torch
 import torch.nn.functional as F
 
-from apcli.data import AUGMENTATIONS
-from apcli.data.augmentations import crop, flip, random_resized_crop
-from apcli.errors import UsageError
+from apcli.data.augmentations.windows import crop, flip, random_resized_crop
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -70,22 +68,3 @@ def test_random_resized_crop_keeps_its_bounds(height, width, largest):
     assert (left + w).max() < width + 1e-2
     assert top.min() > -1e-2
     assert (top + h).max() < height + 1e-2
-
-
-@pytest.mark.parametrize("row", list(AUGMENTATIONS), ids=lambda row: row.name)
-def test_augmentations_follow_the_generator_and_leave_their_input(row):
-    choice = AUGMENTATIONS.parse(row.name)
-    images = floats(32, 3, 8, 8)
-    kept = images.clone()
-    first, again, other = (choice(images, (8, 8), generator(seed)) for seed in (1, 1, 2))
-    assert torch.equal(first, again)
-    assert not torch.equal(first, other)
-    assert torch.equal(images, kept)
-    assert first.shape == images.shape
-    assert 0 <= first.min() <= first.max() <= 255.001
-
-
-@pytest.mark.parametrize("spec", ["crop:padding=-1", "random-resized-crop:scale=0", "random-resized-crop:ratio=0.5"])
-def test_values_out_of_range(spec):
-    with pytest.raises(UsageError, match=spec.split("=")[0]):
-        AUGMENTATIONS.parse(spec)(floats(2, 1, 4, 4), (4, 4), generator())

@@ -1,8 +1,4 @@
-"""Random changes to a whole batch of images at once, on the batch's device.
-
-Each function takes ``images`` (float, [N, C, H, W]), ``size`` (the height and width that the model takes; only
-``random_resized_crop`` uses it) and the generator of all random draws, and returns new images.
-"""
+"""Windows of images, and mirrored images: a whole batch at once, on the batch's device."""
 
 import math
 
