@@ -290,7 +290,7 @@ def test_only_the_command_line_speaks():
 
 # Handlers of any error that run no network on a device: what is too large there is told by its own library.
 ON_NO_DEVICE = {
-    *["devices.device_of", "models.weights.read_weights", "models.weights.needs_versions"],
+    *["devices.device_of", "models.weights.needs_versions"],
     "training.resume.Resume._saved",
     *["training.resume.Resume.save", "models.build.build", "models.build._build_torchvision"],
     *["models.build._build_timm", "data.images._item"],

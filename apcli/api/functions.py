@@ -90,7 +90,7 @@ def prune(
     from apcli.checkpoints.reading import opened
 
     config = config_of(PruneConfig, keywords)
-    sources = opened(checkpoints)
+    sources = opened(checkpoints, config.weights_key)
     return _read(runs.prune(config, sources, _outputs(output, overwrite, len(sources)), Progress()))
 
 
@@ -116,7 +116,7 @@ def plan(
     from apcli.checkpoints.reading import opened
 
     config = config_of(PruneConfig, keywords)
-    sources = opened(checkpoints)
+    sources = opened(checkpoints, config.weights_key)
     return list(runs.plan(config, sources, _outputs(output, overwrite, len(sources)), Progress()))
 
 
@@ -148,7 +148,7 @@ def finetune(
     from apcli.checkpoints.reading import opened
 
     config = config_of(FinetuneConfig, keywords)
-    sources = opened(checkpoints)
+    sources = opened(checkpoints, config.weights_key)
     return _read(runs.finetune(config, sources, _outputs(output, overwrite, len(sources)), Progress()))
 
 
@@ -177,8 +177,9 @@ def divergence(
     from apcli.stages.divergence.pairs import pairs_of
 
     config = config_of(DivergenceConfig, keywords)
-    sources = opened(checkpoints)
-    pairs = pairs_of(sources, None if dense is None else text("--dense", dense), pair=len(sources) == 2)
+    sources = opened(checkpoints, config.weights_key)
+    reference = None if dense is None else text("--dense", dense)
+    pairs = pairs_of(sources, reference, config.weights_key, pair=len(sources) == 2)
     measured = runs.divergence(config, pairs, Progress())
     return chain.from_iterable(records for _, _, records in measured)
 
@@ -275,7 +276,7 @@ def describe(checkpoint: File, **keywords: Unpack[CostsKeywords]) -> "Descriptio
     from apcli.checkpoints.reading import opened
 
     config = config_of(CostsConfig, keywords)
-    (description,) = runs.describe(config, opened([checkpoint]), Progress())
+    (description,) = runs.describe(config, opened([checkpoint], config.weights_key), Progress())
     return description
 
 

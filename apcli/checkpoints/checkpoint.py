@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from apcli.checkpoints.files import safetensors_files, shards
+from apcli.checkpoints.files import kinds, safetensors_files, shards
 from apcli.checkpoints.files.entries import Entry
 from apcli.checkpoints.lineage import Lineage
 from apcli.checkpoints.network_layers import NetworkLayers
@@ -23,12 +23,12 @@ SUFFIX = ".safetensors"
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """An open safetensors file: ``path`` to read from, ``home`` the folder to which its lineage's paths are relative.
+    """An open file of tensors: ``path`` to read from, ``home`` the folder to which its lineage's paths are relative.
 
     It can be given wherever a path is expected. ``nameless`` marks bytes from a pipe, which have no path that a lineage
     could name. ``shards`` are the files of a sharded checkpoint with the model's tensors in each; a single file has
     none. ``metadata`` is that of each file, including an index, whoever wrote it. ``built_layers`` lists the layers of
-    the network itself, if it was built.
+    the network itself, if it was built. ``key`` is the member of a training checkpoint that ``--weights-key`` chose.
     """
 
     path: Path
@@ -39,6 +39,7 @@ class Checkpoint:
     shards: Mapping[Path, Sequence[str]] = field(default_factory=dict)
     metadata: Mapping[Path, Mapping[str, Any]] = field(default_factory=dict)
     built_layers: NetworkLayers | None = None
+    key: str | None = None
 
     @property
     def network_layers(self) -> NetworkLayers | None:
@@ -66,7 +67,10 @@ class Checkpoint:
 
     @property
     def stem(self) -> str:
-        return "stdin" if self.nameless else self.path.name.removesuffix(shards.SUFFIX).removesuffix(SUFFIX)
+        """The file's name without its ending, from which the names of results are made."""
+        name = self.path.name
+        endings = (ending for ending in (shards.SUFFIX, SUFFIX, *kinds.PICKLED) if name.endswith(ending))
+        return "stdin" if self.nameless else name.removesuffix(next(endings, ""))
 
     @property
     def files(self) -> list[Path]:
@@ -79,7 +83,7 @@ class Checkpoint:
 
     def link(self, home: Path, sha256: str | None = None) -> Link:
         """The link to this file for a lineage in folder ``home``; the SHA-256 is computed unless it is given."""
-        return Link(None if self.nameless else relative(self.path, home), sha256 or self.sha256)
+        return Link(None if self.nameless else relative(self.path, home), sha256 or self.sha256, key=self.key)
 
     def dense_link(self, home: Path, sha256: str | None = None) -> Link:
         """The link to the dense ancestor for files made from this one: this file, unless it is pruned already."""

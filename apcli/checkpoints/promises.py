@@ -71,16 +71,19 @@ class Link:
     Attributes:
         path: relative to the folder of the file with the lineage; None: it had no name, as in a pipe.
         sha256: of the file, in hexadecimal digits.
+        key: the member of a training checkpoint that was read, if ``--weights-key`` chose it.
         unknown: the keys of a later apcli, kept as they are.
     """
 
     path: str | None
     sha256: str
     unknown: Json = field(default_factory=dict)
+    key: str | None = None
 
     def to_json(self) -> Json:
         """Plain JSON values; ``from_json`` reads them back."""
-        return {"path": self.path, "sha256": self.sha256, **self.unknown}
+        chosen = {} if self.key is None else {"key": self.key}
+        return {"path": self.path, "sha256": self.sha256, **chosen, **self.unknown}
 
     @classmethod
     def from_json(cls, given: object) -> "Link":
@@ -94,9 +97,10 @@ class Link:
             or not isinstance(path := given.get("path"), str | None)
             or "\0" in (path or "")
             or not isinstance(given.get("sha256"), str)
+            or not isinstance(key := given.get("key"), str | None)
         ):
             raise ValueError(f"{given!r:.60} is no link: expected a path and a sha256")
-        return cls(path, given["sha256"], others(given, {"path", "sha256"}))
+        return cls(path, given["sha256"], others(given, {"path", "sha256", "key"}), key)
 
 
 @dataclass(frozen=True)

@@ -1,15 +1,18 @@
 """Reading checkpoints: from a name to a file, and from a file to its tensors and metadata."""
 
+import logging
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from apcli.checkpoints.checkpoint import SUFFIX, Checkpoint
-from apcli.checkpoints.files import bitmask, headers, safetensors_files, shards
+from apcli.checkpoints.files import bitmask, headers, kinds, pickles, safetensors_files, shards
 from apcli.checkpoints.files.entries import Entry
 from apcli.checkpoints.lineage import Lineage
 from apcli.errors import ApcliError, UsageError, VerificationError
+
+log = logging.getLogger("apcli")
 
 _SHOWN = 200  # most characters of a given name that a message repeats
 
@@ -22,7 +25,7 @@ def find(name: str) -> Path:
     """
     shown = name if len(name) <= _SHOWN else f"{name[:_SHOWN]}..."
     if not name:
-        raise UsageError("a checkpoint's path is empty: expected a safetensors file")
+        raise UsageError("a checkpoint's path is empty: expected a file of tensors")
     try:
         for candidate in (Path(name), Path(name + SUFFIX), Path(name + shards.SUFFIX)):
             if candidate.is_file():
@@ -33,16 +36,27 @@ def find(name: str) -> Path:
     if inside is not None:
         example = inside[0] if inside else f"{shown.rstrip('/')}/*{SUFFIX}"
         raise UsageError(f"{shown} is a folder: expected a safetensors file, as in {example}")
-    raise UsageError(f"no file {shown} (nor with {SUFFIX}): expected a safetensors checkpoint")
+    raise UsageError(f"no file {shown} (nor with {SUFFIX}): expected a safetensors file or a PyTorch state dict")
 
 
-def read(path: Path, *, nameless: bool = False) -> Checkpoint:
-    """Open a safetensors file, or all files of an index; the tensors are memory-mapped, read-only.
+def read(path: Path, key: str | None = None, *, nameless: bool = False) -> Checkpoint:
+    """Open a safetensors file, all files of an index, or a PyTorch file; the tensors are memory-mapped, read-only.
+
+    Args:
+        key: the member of a PyTorch training checkpoint that holds the state dict; None: the usual one.
 
     Raises:
-        ApcliError: a file is not complete, an index and its files disagree, or the lineage is malformed.
+        UsageError: a training checkpoint has no such member, or several and ``key`` is None.
+        ApcliError: a file is not complete or of another kind, an index and its files disagree, or the lineage is
+            malformed.
     """
     label = "standard input" if nameless else str(path)
+    kinds.refuse_foreign(path, label)
+    if kinds.is_pickle(path):
+        entries = pickles.opened(path, label, key)
+        return Checkpoint(path, path.parent, entries, metadata={path: {}}, key=key)
+    if key is not None:
+        log.info("%s holds one set of tensors: --weights-key %s is for PyTorch files", label, key)
     metadata = {}
     if shards.is_index(path):
         metadata[path], opened_files = _gathered(path)
@@ -63,26 +77,26 @@ def read(path: Path, *, nameless: bool = False) -> Checkpoint:
     return checkpoint
 
 
-def opened(given: Iterable[Any]) -> list[Checkpoint]:
-    """Open the checkpoints at paths; open ones and nested lists are accepted too.
+def opened(given: Iterable[Any], key: str | None = None) -> list[Checkpoint]:
+    """Open the checkpoints at paths (see ``read``); open ones and nested lists are accepted too.
 
     Raises:
         UsageError: there is no such file, an item has another type, or none is given.
     """
-    checkpoints = list(_each_opened(given))
+    checkpoints = list(_each_opened(given, key))
     if not checkpoints:
         raise UsageError("no checkpoint is given: expected at least one")
     return checkpoints
 
 
-def _each_opened(given: Iterable[Any]) -> Iterator[Checkpoint]:
+def _each_opened(given: Iterable[Any], key: str | None) -> Iterator[Checkpoint]:
     for one in given:
         if isinstance(one, Checkpoint):
             yield one
         elif isinstance(one, str | os.PathLike):
-            yield read(find(os.fsdecode(one)))
+            yield read(find(os.fsdecode(one)), key)
         elif isinstance(one, Iterable):
-            yield from _each_opened(one)
+            yield from _each_opened(one, key)
         else:
             raise UsageError(f"a checkpoint is {one!r}: expected a path, or a Checkpoint")
 
@@ -106,22 +120,25 @@ def _gathered(path: Path) -> tuple[Mapping[str, Any], dict[Path, tuple[Mapping[s
     return index.metadata, files
 
 
-def dense_ancestor(pruned: Checkpoint, given: str | None = None) -> Checkpoint:
+def dense_ancestor(pruned: Checkpoint, given: str | None = None, key: str | None = None) -> Checkpoint:
     """The dense checkpoint that ``pruned`` came from: ``given``, or the one in its lineage, checked by SHA-256.
+
+    Args:
+        key: see ``read``, for ``given``.
 
     Raises:
         UsageError: the lineage names none, or the named file is missing.
         VerificationError: the file is not the one in the lineage.
     """
     if given is not None:
-        return read(find(given))
+        return read(find(given), key)
     link = pruned.lineage.dense
     if link is None or link.path is None:
         raise UsageError(f"{pruned.label} does not say which dense file it came from: give it with --dense FILE")
     path = Path(os.path.relpath(pruned.home.resolve() / link.path))
     if not path.is_file():
         raise UsageError(f"the dense file {path} of {pruned.label} is missing: give it with --dense FILE")
-    dense = read(path)
+    dense = read(path, link.key)
     if dense.sha256 != link.sha256:
         raise VerificationError(
             f"{path} is not the dense file that {pruned.label} came from (SHA-256 differs): give it with --dense FILE"

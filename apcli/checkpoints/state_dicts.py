@@ -6,21 +6,10 @@ import torch
 from torch import Tensor
 
 from apcli.checkpoints.checkpoint import Checkpoint
-from apcli.checkpoints.files.entries import Entry
+from apcli.checkpoints.files.entries import TORCH_TYPES, Entry
 from apcli.errors import ApcliError
 
-_DTYPES = {
-    torch.float64: "F64",
-    torch.float32: "F32",
-    torch.float16: "F16",
-    torch.bfloat16: "BF16",
-    torch.int64: "I64",
-    torch.int32: "I32",
-    torch.int16: "I16",
-    torch.int8: "I8",
-    torch.uint8: "U8",
-    torch.bool: "BOOL",
-}
+_DTYPES: dict[torch.dtype, str] = {getattr(torch, name): dtype for name, dtype in TORCH_TYPES.items()}
 _DTYPES_BY_NAME = {name: dtype for dtype, name in _DTYPES.items()}
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TypeGuard
 from apcli.api import runs
 from apcli.cli.options import shared
 from apcli.cli.options.expanded import Groups, Options, with_options
+from apcli.cli.options.help import INPUT
 from apcli.cli.options.network import DATA, INPUTS
 from apcli.cli.streams import stdin, stdout, terminal
 from apcli.configs.divergence import DivergenceConfig
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from apcli.records.divergence import DivergenceRecord
 
 OPTIONS: Groups = {
+    INPUT: {"weights_key": shared.WeightsKey},
     "Distributions": {
         "dist": shared.Dist,
         "measure": shared.Measure,
@@ -68,7 +70,7 @@ def divergence(
     arguments = checkpoints or []
     is_pair = len(arguments) == 2 and dense is None
     tell = terminal.progress(1 if is_pair else stdin.count(arguments))
-    for before, after, records in runs.divergence(config, _pairs(arguments, dense), tell):
+    for before, after, records in runs.divergence(config, _pairs(arguments, dense, config.weights_key), tell):
         if stdout.wants_table(as_json):
             _emit_table(f"{before.label} (dense) and {after.label}", list(records))
         else:
@@ -77,12 +79,12 @@ def divergence(
         tell.finished()
 
 
-def _pairs(arguments: list[str], dense: str | None) -> "Iterator[tuple[Checkpoint, Checkpoint]]":
+def _pairs(arguments: list[str], dense: str | None, key: str | None) -> "Iterator[tuple[Checkpoint, Checkpoint]]":
     from apcli.stages.divergence.pairs import pairs_of
 
     if arguments.count("-") == 2 and len(arguments) == 2 and dense is None:
         raise UsageError("- is given twice: standard input can be one file of the pair")
-    return pairs_of(stdin.checkpoints_in(arguments), dense, pair=len(arguments) == 2)
+    return pairs_of(stdin.checkpoints_in(arguments, key), dense, key, pair=len(arguments) == 2)
 
 
 def _emit_table(title: str, records: "list[DivergenceRecord]") -> None:

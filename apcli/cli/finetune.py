@@ -9,6 +9,7 @@ from apcli.api import runs
 from apcli.cli import results
 from apcli.cli.options import shared
 from apcli.cli.options.expanded import Groups, Options, with_options
+from apcli.cli.options.help import INPUT
 from apcli.cli.options.loop import LOOP
 from apcli.cli.options.network import DATA, INPUTS
 from apcli.cli.streams import stdin, terminal
@@ -18,6 +19,7 @@ from apcli.criteria import IN_TRAINING
 from apcli.errors import UsageError
 
 OPTIONS: Groups = {
+    INPUT: {"weights_key": shared.WeightsKey},
     "Data": DATA,
     "Model": {"model": shared.Model, **INPUTS, "dense": shared.Dense},
     "Fine-tuning": {
@@ -87,5 +89,5 @@ def finetune(
     arguments = checkpoints or []
     tell = terminal.progress(stdin.count(arguments))
     with results.outputs(output, overwrite, arguments) as (places, send):
-        for path in runs.finetune(config, stdin.checkpoints_in(arguments), places, tell):
+        for path in runs.finetune(config, stdin.checkpoints_in(arguments, config.weights_key), places, tell):
             send(path)

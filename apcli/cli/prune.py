@@ -11,6 +11,7 @@ from apcli.api import runs
 from apcli.cli import results
 from apcli.cli.options import completion, shared
 from apcli.cli.options.expanded import Groups, Options, with_options
+from apcli.cli.options.help import INPUT
 from apcli.cli.options.network import DATA, INPUTS
 from apcli.cli.streams import stdin, stdout, terminal
 from apcli.configs.prune import PruneConfig
@@ -24,6 +25,7 @@ _FILTERS = ", ".join(FILTER_METHODS.names)
 _METHODS = f"{', '.join(METHODS.names)}; for filters {_FILTERS}; or FILE.py:function; default: lowest, l1"
 
 OPTIONS: Groups = {
+    INPUT: {"weights_key": shared.WeightsKey},
     "Amount": {
         "sparsity": Annotated[
             str | None, typer.Option("--sparsity", metavar="LIST", help="removed share of the weights, each in [0, 1)")
@@ -126,7 +128,8 @@ def prune(
 ) -> None:
     """Set a share of the weights to exact zeros; prints each pruned file's path.
 
-    Works on any safetensors file; methods that run the network need to know which it is. Comma lists multiply.
+    Works on any safetensors file or PyTorch state dict; methods that run the network need to know which it is. Comma
+    lists multiply.
 
     \b
       apcli prune model.safetensors --method highest --sparsity 0.3
@@ -138,7 +141,7 @@ def prune(
     arguments = checkpoints or []
     tell = terminal.progress(stdin.count(arguments))
     with results.outputs(output, overwrite, arguments) as (places, send):
-        sources = stdin.checkpoints_in(arguments)
+        sources = stdin.checkpoints_in(arguments, config.weights_key)
         if dry_run:
             _emit_plans(runs.plan(config, sources, places, tell), as_json, by_layer=not quiet)
             return

@@ -34,6 +34,7 @@ OPTIONS: Groups = {
             bool, typer.Option("--latency", help="time the network and its dense file's on this machine")
         ],
         "dense": shared.Dense,
+        "weights_key": shared.WeightsKey,
         "batch_size": shared.BatchSize,
         "warmup": Annotated[int, typer.Option("--warmup", metavar="N", help="runs before those that are timed")],
         "runs": Annotated[int, typer.Option("--runs", metavar="N", help="timed runs")],
@@ -95,7 +96,7 @@ def report(
         if output is not None or formats is not None or overwrite:
             raise UsageError("--output, --format and --overwrite go with records: checkpoints are described on stdout")
         if verify:
-            _verify(arguments)
+            _verify(arguments, config.weights_key)
         else:
             _describe(arguments, config, as_json)
         return
@@ -159,12 +160,12 @@ def _describe(arguments: list[str], config: CostsConfig, as_json: bool) -> None:
     from apcli.stages.describe.description import to_text
 
     tell = terminal.progress(stdin.count(arguments))
-    for description in runs.describe(config, stdin.checkpoints_in(arguments), tell):
+    for description in runs.describe(config, stdin.checkpoints_in(arguments, config.weights_key), tell):
         tell.finished()
         stdout.emit_line(lines.dump(description.to_json()) if as_json else terminal.printable(to_text(description)))
 
 
-def _verify(arguments: list[str]) -> None:
+def _verify(arguments: list[str], key: str | None) -> None:
     """Print the path of each checkpoint that is what it promises to be, and say what the others are not.
 
     Raises:
@@ -174,7 +175,7 @@ def _verify(arguments: list[str]) -> None:
 
     tell = terminal.progress(stdin.count(arguments))
     count = broken = 0
-    for checkpoint in stdin.checkpoints_in(arguments):
+    for checkpoint in stdin.checkpoints_in(arguments, key):
         tell(f"verifying {checkpoint.label}")
         sentences = broken_promises(checkpoint)
         tell.finished()

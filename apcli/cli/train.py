@@ -21,6 +21,7 @@ OPTIONS: Groups = {
             bool, typer.Option("--pretrained/--no-pretrained", help="start from published weights")
         ],
         "weights": Annotated[str | None, typer.Option("--weights", metavar="FILE", help="start from a file's weights")],
+        "weights_key": shared.WeightsKey,
         "rename": Annotated[
             list[str] | None, typer.Option("--rename", metavar="OLD=NEW", help="rename tensors of --weights")
         ],

@@ -18,6 +18,7 @@ class CostsConfig:
     input_size: tuple[int, ...] | None = None
     latency: bool = False
     dense: str | None = None
+    weights_key: str | None = None
     batch_size: int = 1
     warmup: int = 10
     runs: int = 50

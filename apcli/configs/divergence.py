@@ -22,6 +22,7 @@ class DivergenceConfig:
     level: str = "both"
     layers: str | None = None
     exclude: str | None = None
+    weights_key: str | None = None
     data: DataConfig = DataConfig()
     model: str | None = None
     split: str = "test"

@@ -83,6 +83,7 @@ class TrainKeywords(DataKeywords, InputKeywords, LoopKeywords, total=False):
 
     pretrained: bool
     weights: File | None
+    weights_key: str | None
     rename: Names | Mapping[str, str] | None
     seed: int | None
     seeds: WholeNumbers | None
@@ -93,6 +94,7 @@ class FinetuneKeywords(DataKeywords, InputKeywords, LoopKeywords, total=False):
 
     model: str | None
     dense: File | None
+    weights_key: str | None
     update: str
     trace: Names
     sparsity: float | None
@@ -121,6 +123,7 @@ class PruneKeywords(DataKeywords, InputKeywords, total=False):
     like: Files | None
     mask_from: Files | None
     rewind_to: File | None
+    weights_key: str | None
     storage: str
     model: str | None
     split: str
@@ -144,6 +147,7 @@ class DivergenceKeywords(DataKeywords, InputKeywords, total=False):
     level: str
     layers: Names | None
     exclude: Names | None
+    weights_key: str | None
     model: str | None
     split: str
     images: int
@@ -159,6 +163,7 @@ class CostsKeywords(TypedDict, total=False):
     input_size: WholeNumbers | None
     latency: bool
     dense: File | None
+    weights_key: str | None
     batch_size: int
     warmup: int
     runs: int

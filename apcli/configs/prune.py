@@ -29,6 +29,7 @@ class PruneConfig:
     like: str | None = None
     mask_from: str | None = None
     rewind_to: str | None = None
+    weights_key: str | None = None
     storage: str = "dense"
     data: DataConfig = DataConfig()
     model: str | None = None

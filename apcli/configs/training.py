@@ -113,11 +113,19 @@ class TrainConfig:
     data: DataConfig = DataConfig()
     loop: LoopConfig = LoopConfig()
     weights: str | None = None
+    weights_key: str | None = None
     rename: tuple[str, ...] = ()
     seeds: tuple[int, ...] = (0,)
 
     def __post_init__(self) -> None:
         check_seeds(self.seeds)
+        given = self.weights or self.loop.teacher
+        require(
+            bool(given) or self.weights_key is None,
+            "--weights-key",
+            repr(self.weights_key),
+            "to be used with --weights FILE",
+        )
         require(
             bool(self.weights) or not self.rename, "--rename", ",".join(self.rename), "to be used with --weights FILE"
         )
@@ -141,6 +149,7 @@ class FinetuneConfig:
     loop: LoopConfig = LoopConfig(epochs=20)
     model: str | None = None
     dense: str | None = None
+    weights_key: str | None = None
     update: str = "all"
     trace: str = "auto"
     seed: int | None = None

@@ -11,11 +11,11 @@ from apcli.errors import ApcliError, UsageError
 from apcli.libraries import library
 from apcli.models import MODELS, sources
 from apcli.models.spec import ModelSpec, check_pretrained, default_lr, resolve, users_file
-from apcli.models.weights import load_weights_, read_weights
+from apcli.models.weights import load_weights_
 from apcli.registry import outside
 from apcli.words import join
 
-__all__ = ["ModelSpec", "build", "default_lr", "last_layer", "load_weights_", "read_weights", "resolve"]
+__all__ = ["ModelSpec", "build", "default_lr", "last_layer", "load_weights_", "resolve"]
 
 log = logging.getLogger("apcli")
 

@@ -1,17 +1,13 @@
-"""Weights from other programs: read a file of tensors, rename them, and load them strictly."""
+"""Weights from other programs: rename a file's tensors, and load them strictly."""
 
 import logging
-import pickle
-import warnings
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from apcli.checkpoints import reading
 from apcli.checkpoints.checkpoint import Checkpoint
-from apcli.checkpoints.files.shards import is_index
+from apcli.checkpoints.files.pickles import without_prefixes
 from apcli.checkpoints.state_dicts import load_tensors
 from apcli.checkpoints.tensor_names import is_auxiliary
 from apcli.errors import ApcliError, UsageError
@@ -20,51 +16,16 @@ from apcli.words import count, few
 
 log = logging.getLogger("apcli")
 
-_WRAPPERS = ("state_dict", "model_state_dict", "model_state", "model", "net", "network", "module", "weights")
-_PREFIXES = ("module.", "_orig_mod.")  # of DataParallel and torch.compile
 _COUNTER = ".num_batches_tracked"  # absent from files older than PyTorch 0.4.1; the model's own is kept
 
 
-def read_weights(path: Path) -> dict[str, Tensor]:
-    """Read the tensors of a safetensors checkpoint or a ``.pt``/``.pth``/``.th`` state dict, by name, to the CPU.
-
-    The content decides which it is; the index of a sharded checkpoint is recognised by its name. Wrappers
-    (``{"state_dict": ..., "epoch": ...}``) and prefixes of DataParallel and ``torch.compile`` are removed. No code
-    in the file is run.
+def tensors_of(checkpoint: Checkpoint) -> dict[str, Tensor]:
+    """Copies of a checkpoint's tensors on the CPU, without the prefixes of DataParallel and ``torch.compile``.
 
     Raises:
-        UsageError: there is no such file.
-        ApcliError: it cannot be read, or holds something else.
+        ApcliError: a tensor has a type that models do not hold.
     """
-    if not path.is_file():
-        raise UsageError(f"no file {path}: --weights expects a safetensors file or a .pt, .pth or .th state dict")
-    try:
-        if _is_safetensors(path):
-            return _without_prefixes(load_tensors(reading.read(path)))
-        content = _load_pickle(path)
-    except OSError as error:
-        raise ApcliError(f"{path}: cannot be read ({error.strerror or error})") from error
-    except ApcliError:
-        raise
-    except Exception as error:  # a damaged pickle can raise anything
-        if isinstance(error, pickle.UnpicklingError) and ("GLOBAL" in str(error) or "unrecognized" in str(error)):
-            raise ApcliError(
-                f"{path}: this pickle contains code, not tensors alone, and is not loaded; "
-                "where it was made, save its state_dict() as safetensors"
-            ) from error
-        raise ApcliError(f"{path}: neither a safetensors file nor a PyTorch state dict, or a damaged one") from error
-    return _without_prefixes(_unwrapped(content, path))
-
-
-def checkpoint_of(path: Path) -> Checkpoint | None:
-    """The checkpoint of a safetensors file; None for a state dict, which has no metadata."""
-    return reading.read(path) if _is_safetensors(path) else None
-
-
-def _is_safetensors(path: Path) -> bool:
-    """Whether a file is safetensors (eight bytes of length, then a JSON header) or, by its name, an index of shards."""
-    with path.open("rb") as stream:
-        return stream.read(9)[8:] == b"{" or is_index(path)
+    return without_prefixes(load_tensors(checkpoint))
 
 
 def load_weights_(model: nn.Module, weights: Mapping[str, Tensor], rename: Sequence[str], source: str) -> None:
@@ -137,35 +98,6 @@ def log_versions(model: nn.Module, label: str) -> None:
             "needs the versions of its modules, which no safetensors file has",
             label,
         )
-
-
-def _load_pickle(path: Path) -> object:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of pickle protocols: the file loads, or the error says why not
-        return torch.load(path, map_location="cpu", weights_only=True)
-
-
-def _unwrapped(content: object, path: Path) -> dict[str, Tensor]:
-    while isinstance(content, Mapping):
-        inner = [content[key] for key in _WRAPPERS if isinstance(content.get(key), Mapping)]
-        if not inner:
-            break
-        content = inner[0]
-    if not isinstance(content, Mapping) or not content:
-        raise ApcliError(f"{path}: holds a {type(content).__name__}: expected tensors by name, as in a state_dict()")
-    for name, value in content.items():
-        if not isinstance(name, str) or not isinstance(value, Tensor):
-            raise ApcliError(
-                f"{path}: {name!r} is a {type(value).__name__}: expected tensors by name, as in a state_dict()"
-            )
-    return {name: value.detach() for name, value in content.items()}
-
-
-def _without_prefixes(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    for prefix in _PREFIXES * 2:
-        if all(name.startswith(prefix) for name in tensors):
-            tensors = {name.removeprefix(prefix): tensor for name, tensor in tensors.items()}
-    return tensors
 
 
 def _renamed(tensors: dict[str, Tensor], option: str, source: str) -> dict[str, Tensor]:

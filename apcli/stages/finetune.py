@@ -91,7 +91,7 @@ class Finetuner:
         spec, whole = self.networks.spec_and_data(source)
         dataset = whole.hold_out(config.loop.validation)
         recipe = recipe_of(config.loop, spec, dataset, self.device)
-        teacher, teacher_sha256 = teacher_of(config.loop.teacher, self.networks, spec, whole.names, dense)
+        teacher, teacher_sha256 = teacher_of(config, self.networks, spec, whole.names, dense)
         own_seed = source.lineage.seed or 0
         seed = own_seed if config.seed is None else config.seed
         path = self.outputs.place(self._stem(source), source)
@@ -187,6 +187,7 @@ class Finetuner:
             "trace": config.trace,
             "recalibrate_bn": config.recalibrate_bn,
             "code": code_of(config.model),
+            **({} if config.weights_key is None else {"weights_key": config.weights_key}),
         }
         if config.sparsity is None:
             return always
@@ -287,7 +288,7 @@ class Finetuner:
         if self.config.dense is None and not pruned:
             return source
         try:
-            return dense_ancestor(source, self.config.dense)
+            return dense_ancestor(source, self.config.dense, self.config.weights_key)
         except UsageError:
             if self.config.dense is not None:
                 raise

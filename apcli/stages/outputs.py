@@ -7,7 +7,7 @@ from pathlib import Path
 
 from apcli.checkpoints import reading, verification
 from apcli.checkpoints.checkpoint import SUFFIX, Checkpoint
-from apcli.checkpoints.files import shards
+from apcli.checkpoints.files import kinds, shards
 from apcli.checkpoints.lineage import Lineage
 from apcli.errors import ApcliError, UsageError
 
@@ -38,8 +38,10 @@ class Outputs:
         """Check, before anything is read, that ``count`` results have a place.
 
         Raises:
-            UsageError: there are several, and ``--output`` names one file.
+            UsageError: there are several, and ``--output`` names one file, or it names a PyTorch file.
         """
+        if self.target is not None and self.target.name.endswith(kinds.PICKLED) and not self.target.is_dir():
+            raise UsageError(f"--output {self.target}: apcli writes safetensors: expected {SUFFIX}, or a folder")
         if count > 1 and self.names_a_file:
             raise UsageError(f"--output {self.target} is one file but several checkpoints come out: expected a folder")
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from apcli.checkpoints.checkpoint import Checkpoint, relative, sha256_of
+from apcli.checkpoints.checkpoint import Checkpoint
 from apcli.checkpoints.layers import check_tied, every_layer
 from apcli.checkpoints.lineage import Lineage
-from apcli.checkpoints.promises import Json, Link, Promise
+from apcli.checkpoints.promises import Json, Promise
 from apcli.checkpoints.reading import find, read
 from apcli.checkpoints.state_dicts import entries_of
 from apcli.checkpoints.writing import write
@@ -25,7 +25,7 @@ from apcli.models.build import build, last_layer
 from apcli.models.inputs import for_its_channels, input_sentence
 from apcli.models.layer_weights import layer_weights
 from apcli.models.spec import ModelSpec, check_model, code_of, resolve
-from apcli.models.weights import checkpoint_of, load_weights_, log_versions, read_weights, renamed
+from apcli.models.weights import load_weights_, log_versions, renamed, tensors_of
 from apcli.networks import Networks
 from apcli.progress import Progress
 from apcli.stages.inherited_masks import promises_of
@@ -61,7 +61,7 @@ def train(config: TrainConfig, outputs: Outputs, tell: Progress, processes: Proc
     warn_of_schedule(config.loop)
     user_model = config.model.name if spec.source == "user" else None
     networks = Networks(config.data, user_model, device, tell)
-    teacher, teacher_sha256 = teacher_of(config.loop.teacher, networks, spec, dataset.names)
+    teacher, teacher_sha256 = teacher_of(config, networks, spec, dataset.names)
     runs = Runs(config.loop, outputs, tell, processes or Processes())
     unsaid = [_inputs_of(spec, config, given)]
     for seed in config.seeds:
@@ -74,7 +74,7 @@ def train(config: TrainConfig, outputs: Outputs, tell: Progress, processes: Proc
             data=description,
             classes=tuple(dataset.names[: spec.num_classes]),
             seed=seed,
-            parent=_weights_link(config.weights, outputs.home_of(path)),
+            parent=None if given.source is None else given.source.link(outputs.home_of(path)),
         )
         if outputs.has(path, lineage):
             tell.finished(made=False)
@@ -103,7 +103,7 @@ def train(config: TrainConfig, outputs: Outputs, tell: Progress, processes: Proc
 
 @dataclass(frozen=True)
 class _Given:
-    """The file of ``--weights``: its tensors and, if it is no state dict, the checkpoint."""
+    """The file of ``--weights``, and its tensors under their names in the network."""
 
     tensors: Mapping[str, Tensor] = field(default_factory=dict)
     source: Checkpoint | None = None
@@ -129,12 +129,12 @@ def _given(config: TrainConfig) -> _Given:
     if config.loop.teacher == "dense":
         raise UsageError("--teacher dense: what is trained here has no dense ancestor: give --teacher FILE")
     if config.loop.teacher is not None:
-        read(find(config.loop.teacher))
+        read(find(config.loop.teacher), config.weights_key)
     check_model(config.model.name, pretrained=config.model.pretrained)
     if config.weights is None:
         return _Given()
-    path = Path(config.weights)
-    given = _Given(read_weights(path), checkpoint_of(path))
+    source = read(find(config.weights), config.weights_key)
+    given = _Given(tensors_of(source), source)
     renamed(given.tensors, config.rename, config.weights)
     if given.lineage.kept:
         raise UsageError(
@@ -189,6 +189,7 @@ def _settings(config: TrainConfig, recipe: Recipe, teacher_sha256: str | None) -
         "rename": config.rename,
         "code": code_of(config.model.name),
         "teacher": teacher_sha256,
+        **({} if config.weights_key is None else {"weights_key": config.weights_key}),
     }
 
 
@@ -232,8 +233,3 @@ def _data_and_spec(config: TrainConfig, given: _Given) -> tuple[Dataset, ModelSp
 def _stem(spec: ModelSpec, dataset: Dataset) -> str:
     model = spec.name.partition(":")[0].removesuffix(".py")
     return f"{model}-{dataset.name.removeprefix('folder:').replace(':', '-')}"
-
-
-def _weights_link(weights: str | None, home: Path) -> Link | None:
-    """The lineage's link to the file of ``--weights``."""
-    return None if weights is None else Link(relative(Path(weights), home), sha256_of(Path(weights)))

@@ -14,7 +14,7 @@ from apcli.checkpoints.promises import Promise, SplitMetrics
 from apcli.checkpoints.reading import find, read
 from apcli.checkpoints.state_dicts import entries_of
 from apcli.checkpoints.writing import write
-from apcli.configs.training import LoopConfig
+from apcli.configs.training import FinetuneConfig, LoopConfig, TrainConfig
 from apcli.data.datasets import Dataset
 from apcli.errors import ApcliError, UsageError
 from apcli.models.spec import ModelSpec
@@ -144,7 +144,7 @@ class Runs:
 
 
 def teacher_of(
-    name: str | None,
+    config: TrainConfig | FinetuneConfig,
     networks: Networks,
     spec: ModelSpec,
     classes: Sequence[str],
@@ -159,11 +159,12 @@ def teacher_of(
     Raises:
         UsageError: the file is missing, or its network's input or classes differ from the trained network's.
     """
+    name = config.loop.teacher
     if name is None:
         return None, None
     if name == "dense" and dense is None:
         raise UsageError("--teacher dense: the dense network is not there: give --dense FILE, or --teacher FILE")
-    source = dense if name == "dense" and dense is not None else read(find(name))
+    source = dense if name == "dense" and dense is not None else read(find(name), config.weights_key)
     theirs = networks.known_spec(source)
     if theirs is None:
         theirs = spec

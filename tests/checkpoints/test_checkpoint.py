@@ -5,6 +5,7 @@ import torch
 from safetensors.torch import save_file
 from small_files import saved
 
+from apcli.checkpoints.checkpoint import Checkpoint
 from apcli.checkpoints.promises import Link
 from apcli.checkpoints.reading import read
 from apcli.errors import ApcliError
@@ -29,3 +30,18 @@ def test_links_are_relative_to_where_they_are_kept(tmp_path):
     piped = read(base.path, nameless=True)
     assert piped.link(tmp_path) == Link(None, base.sha256)
     assert (piped.label, piped.stem, base.stem) == ("standard input", "stdin", "base")
+
+
+@pytest.mark.parametrize(
+    ("name", "stem"),
+    [
+        ("net.lowest-0.5.safetensors", "net.lowest-0.5"),
+        ("net.safetensors.index.json", "net"),
+        ("net.pth", "net"),
+        ("best.pth.tar", "best"),
+        ("pytorch_model.bin", "pytorch_model"),
+        ("net.v2", "net.v2"),
+    ],
+)
+def test_the_stem_is_the_name_without_its_ending(tmp_path, name, stem):
+    assert Checkpoint(tmp_path / name, tmp_path, {}).stem == stem

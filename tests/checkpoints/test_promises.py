@@ -32,11 +32,26 @@ def test_what_is_no_promise(key, value):
 
 
 def test_a_link_reads_back_also_without_a_path():
-    for link in (Link("a/b.safetensors", "0f"), Link(None, "0f"), Link("x", "1", {"size": 3})):
+    for link in (
+        Link("a/b.safetensors", "0f"),
+        Link(None, "0f"),
+        Link("x", "1", {"size": 3}),
+        Link("x", "1", key="ema"),
+    ):
         assert Link.from_json(link.to_json()) == link
 
 
-@pytest.mark.parametrize("given", [None, "x", {"path": "x"}, {"path": 3, "sha256": ""}, {"path": "a\0b", "sha256": ""}])
+@pytest.mark.parametrize(
+    "given",
+    [
+        None,
+        "x",
+        {"path": "x"},
+        {"path": 3, "sha256": ""},
+        {"path": "a\0b", "sha256": ""},
+        {"path": "x", "sha256": "", "key": 3},
+    ],
+)
 def test_what_is_no_link(given):
     with pytest.raises(ValueError, match="is no link: expected a path and a sha256"):
         Link.from_json(given)

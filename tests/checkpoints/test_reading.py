@@ -1,5 +1,6 @@
 """Reading: every way a file can be damaged, names of files, and the way to the dense ancestor."""
 
+import hashlib
 import json
 import os
 import struct
@@ -7,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from safetensors import safe_open
 from small_files import TRAINED, entry, saved
 
@@ -191,3 +193,39 @@ def test_paths_and_open_checkpoints_are_taken_in_any_nesting(tmp_path):
         opened([[]])
     with pytest.raises(UsageError, match="a checkpoint is 3: expected a path, or a Checkpoint"):
         opened([3])
+
+
+# ---- PyTorch files
+
+
+@pytest.fixture
+def averaged(tmp_path: Path) -> Path:
+    """A training checkpoint with an average of the weights beside them."""
+    state = {"fc.weight": torch.tensor([[0.0, 0.0], [2.0, 3.0]])}
+    torch.save({"state_dict": state, "state_dict_ema": {"fc.weight": -state["fc.weight"]}}, tmp_path / "net.pth")
+    return tmp_path / "net.pth"
+
+
+def test_a_pytorch_file_is_a_checkpoint_without_a_lineage(averaged):
+    found = read(averaged)
+    assert found.entries["fc.weight"].values.tolist() == [[0, 0], [2, 3]]
+    assert not found.lineage.is_known
+    assert found.sha256 == hashlib.sha256(averaged.read_bytes()).hexdigest()
+    assert opened([averaged], "state_dict_ema")[0].entries["fc.weight"].values[1, 1] == -3
+
+
+def test_a_result_leads_back_to_the_member_that_it_was_made_of(averaged, tmp_path):
+    for key in (None, "state_dict_ema"):
+        base = read(averaged, key)
+        made = child(tmp_path, base, f"of-{key}")
+        assert made.lineage.parent == made.lineage.dense == Link("net.pth", base.sha256, key=key)
+        assert dense_ancestor(made).entries["fc.weight"].values.tolist() == base.entries["fc.weight"].values.tolist()
+    assert "key" not in read(tmp_path / "of-None.safetensors").lineage.to_json()["parent"]
+    given = dense_ancestor(made, str(averaged), "state_dict_ema")
+    assert given.entries["fc.weight"].values[1, 1] == -3
+
+
+def test_a_key_for_a_file_of_one_set_is_said_to_do_nothing(tmp_path, caplog):
+    caplog.set_level("INFO", "apcli")
+    read(saved(tmp_path / "net.safetensors"), "state_dict_ema")
+    assert "net.safetensors holds one set of tensors: --weights-key state_dict_ema is for PyTorch files" in caplog.text

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
+from safetensors.torch import save_file
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +41,23 @@ def test_pruning_while_training(digits, options, name):
     lineage = digits.lineage(name)
     assert lineage["settings"][-1]["method"] == ("movement" if "movement" in options else "lowest")
     assert digits(f"report {name}").code == 0
+
+
+@pytest.mark.slow
+def test_a_pytorch_file_is_tuned_as_a_safetensors_file_of_its_tensors_is(digits):
+    tensors = {name: torch.from_numpy(tensor) for name, tensor in digits.tensors("fc5-digits.safetensors").items()}
+    average = {name: torch.zeros_like(tensor) for name, tensor in tensors.items()}
+    torch.save({"model": tensors, "model_ema": {"module": average}}, digits.folder / "theirs.pth")
+    save_file(tensors, digits.folder / "plain.safetensors")
+    options = "--model fc5 --data digits --epochs 1 --batch-size 512 --trace none"
+    for name in ("theirs.pth", "plain"):
+        assert digits(f"finetune {name} {options}").lines == [f"{Path(name).stem}.finetuned.safetensors"]
+    ours, wanted = digits.tensors("theirs.finetuned.safetensors"), digits.tensors("plain.finetuned.safetensors")
+    assert all(np.array_equal(ours[name], wanted[name]) for name in wanted)
+    assert digits.lineage("theirs.finetuned.safetensors")["parent"]["path"] == "theirs.pth"
+    tuned = digits(f"finetune theirs.pth {options} --epochs 0 --weights-key model_ema -o average.safetensors")
+    assert tuned.lines == ["average.safetensors"]
+    assert not digits.tensors("average.safetensors")["fc5.weight"].any()
 
 
 @pytest.mark.slow

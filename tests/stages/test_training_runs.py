@@ -124,4 +124,4 @@ def test_networks_side_by_side_have_the_same_outputs_where_both_are_known():
 
 def test_without_a_teacher_there_is_none():
     networks: Any = None  # which is not asked for one
-    assert teacher_of(None, networks, networks, ()) == (None, None)
+    assert teacher_of(FinetuneConfig(), networks, networks, ()) == (None, None)

@@ -17,6 +17,11 @@ BLOCK = 1 << 20  # elements that streaming code reads at a time: a few MB, which
 # NumPy has no BF16: it is widened to float32, which represents every value exactly.
 FLOATS: dict[str, Any] = {"F64": np.float64, "F32": np.float32, "F16": np.float16, "BF16": np.float32}
 BITS: dict[str, Any] = {"F64": np.uint64, "F32": np.uint32, "F16": np.uint16, "BF16": np.uint16}
+# By torch's name: the types that a model's tensors have.
+TORCH_TYPES = {
+    **{"float64": "F64", "float32": "F32", "float16": "F16", "bfloat16": "BF16"},
+    **{"int64": "I64", "int32": "I32", "int16": "I16", "int8": "I8", "uint8": "U8", "bool": "BOOL"},
+}
 
 
 @dataclass(frozen=True)

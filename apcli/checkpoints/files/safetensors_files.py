@@ -75,7 +75,8 @@ def _holds_records(path: Path) -> bool:
 
 
 def _not_whole(label: str, reason: str) -> ApcliError:
-    return ApcliError(f"{label} is not a complete safetensors file ({reason}): expected a file that safetensors loads")
+    expected = "expected a file that safetensors or torch.load reads"
+    return ApcliError(f"{label} is not a complete safetensors file ({reason}): {expected}")
 
 
 def _check(tensors: Mapping[str, Any], metadata: Mapping[str, str], size: int, label: str) -> None:

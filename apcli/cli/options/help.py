@@ -59,11 +59,12 @@ def parts_of(text: str) -> tuple[str, list[str]]:
 
 
 def groups_of(parameters: list[Any]) -> Iterator[tuple[str, list[Any]]]:
-    """The parameters by their group: the arguments', those of options as they come, at last what has no group."""
+    """The parameters by their group: the arguments' first, those of options as they come, at last what has no group."""
     groups: dict[str, list[Any]] = {INPUT: []}
     for parameter in parameters:
         if not parameter.hidden:
             groups.setdefault(group_of(parameter), []).append(parameter)
+    groups[INPUT].sort(key=lambda parameter: parameter.param_type_name != "argument")
     last = groups.pop(_OTHER, [])
     yield from ((group, ours) for group, ours in (*groups.items(), (_OTHER, last)) if ours)
 

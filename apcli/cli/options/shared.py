@@ -11,7 +11,7 @@ from apcli.theory import ESTIMATORS, MEASURES
 
 Checkpoints = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[CHECKPOINT]...", help="safetensors files; none or -: read standard input"),
+    typer.Argument(metavar="[CHECKPOINT]...", help="safetensors or PyTorch files; none or -: read standard input"),
 ]
 Output = Annotated[
     str | None,
@@ -35,6 +35,14 @@ Exclude = Annotated[
 Dense = Annotated[
     str | None,
     typer.Option("--dense", metavar="FILE", rich_help_panel=INPUT, help="the dense file; default: the lineage's"),
+]
+WeightsKey = Annotated[
+    str | None,
+    typer.Option(
+        "--weights-key",
+        metavar="NAME",
+        help="which state dict of a PyTorch file, as state_dict_ema; default: state_dict, model, ...",
+    ),
 ]
 
 Model = Annotated[

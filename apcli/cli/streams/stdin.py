@@ -11,7 +11,7 @@ from io import BufferedReader
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from apcli.checkpoints.files import shards
+from apcli.checkpoints.files import kinds, shards
 from apcli.checkpoints.files.staging import temporary_folder
 from apcli.cli.streams import terminal
 from apcli.cli.streams.incoming import CHUNK, TELLING, Incoming
@@ -25,23 +25,26 @@ if TYPE_CHECKING:
 _MAX_HEADER = 100_000_000  # the safetensors library's own limit
 
 
-def checkpoints_in(arguments: list[str]) -> "Iterator[Checkpoint]":
+def checkpoints_in(arguments: list[str], key: str | None = None) -> "Iterator[Checkpoint]":
     """Yield the checkpoints named by arguments or, without any or for ``-``, those on standard input, as they arrive.
 
     stdin holds path lines or raw safetensors bytes, back to back, recognised by their first bytes. A checkpoint that
     arrives as bytes is kept in a temporary file until the next one is read.
 
+    Args:
+        key: the member of PyTorch files that is read, see ``reading.read``.
+
     Raises:
         UsageError: no such file, nothing to read, or records where a checkpoint was expected.
-        ApcliError: a file is not a complete safetensors file.
+        ApcliError: a file is not complete, or no file of tensors.
     """
     from apcli.checkpoints import reading
 
     for argument in arguments or ["-"]:
         if argument == "-":
-            yield from _checkpoints_on_stdin()
+            yield from _checkpoints_on_stdin(key)
         else:
-            yield reading.read(reading.find(argument))
+            yield reading.read(reading.find(argument), key)
 
 
 def count(arguments: list[str]) -> int | None:
@@ -50,20 +53,23 @@ def count(arguments: list[str]) -> int | None:
 
 
 def is_checkpoint(argument: str) -> bool:
-    """Whether an argument names a safetensors file, going by its first bytes, with or without the suffix."""
+    """Whether an argument names a checkpoint, going by its ending or first bytes, with or without the suffix."""
     for name in (argument, f"{argument}.safetensors", f"{argument}{shards.SUFFIX}"):
         if argument != "-" and Path(name).is_file():
             with Path(name).open("rb") as file:
-                return name.endswith((".safetensors", shards.SUFFIX)) or b"\0" in file.read(8)
+                head = file.read(8)
+                return name.endswith(kinds.NAMES) or b"\0" in head or kinds.begins_pickle(head)
     return False
 
 
-def _checkpoints_on_stdin() -> "Iterator[Checkpoint]":
+def _checkpoints_on_stdin(key: str | None) -> "Iterator[Checkpoint]":
     from apcli.checkpoints import reading
 
     stdin = Incoming(_piped("a checkpoint", "give its path as an argument, or pipe paths in"))
     is_empty = True
     while _has_more(stdin):
+        if kinds.begins_pickle(stdin.buffer[:TELLING]):
+            raise UsageError("standard input holds a PyTorch file, which has no end of its own: give it as an argument")
         if b"\0" in stdin.buffer[:TELLING]:
             with _spooled(stdin) as path:
                 yield reading.read(path, nameless=True)
@@ -75,7 +81,7 @@ def _checkpoints_on_stdin() -> "Iterator[Checkpoint]":
                 "standard input holds records where a checkpoint was expected: records go to `apcli report`"
             )
         if line.strip():
-            yield reading.read(reading.find(line))
+            yield reading.read(reading.find(line), key)
             is_empty = False
     if is_empty:
         raise UsageError("standard input is empty: expected checkpoint paths; did the stage before this one fail?")

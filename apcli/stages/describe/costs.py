@@ -80,7 +80,7 @@ class NetworkCosts:
         if given is None and checkpoint.lineage.dense is None:
             return None
         try:
-            dense = dense_ancestor(checkpoint, given)
+            dense = dense_ancestor(checkpoint, given, self.config.weights_key)
         except ApcliError as error:
             if given is not None:
                 raise

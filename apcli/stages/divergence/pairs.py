@@ -8,11 +8,12 @@ from apcli.errors import UsageError
 
 
 def pairs_of(
-    sources: Iterable[Checkpoint], dense: str | None, *, pair: bool
+    sources: Iterable[Checkpoint], dense: str | None, key: str | None = None, *, pair: bool
 ) -> Iterator[tuple[Checkpoint, Checkpoint]]:
     """Yield each dense checkpoint (``dense``, or the ancestor in the lineage) with its pruned one.
 
     Args:
+        key: the member of ``dense`` that is read (see ``reading.read``).
         pair: whether two sources are wanted, which are one pair unless both are pruned or ``dense`` is given.
 
     Raises:
@@ -29,4 +30,4 @@ def pairs_of(
             return
         sources = two
     for pruned in sources:
-        yield dense_ancestor(pruned, dense), pruned
+        yield dense_ancestor(pruned, dense, key), pruned

@@ -59,20 +59,25 @@ def task_of(source: Checkpoint, config: PruneConfig) -> Task:
     names = {layer.tensor: layer.tensors for layer in every_layer(source)}
     rewound = None
     if config.rewind_to is not None:
-        rewound = same_network(config.rewind_to, "--rewind-to", source, source.entries)
+        rewound = same_network(config.rewind_to, "--rewind-to", source, source.entries, config.weights_key)
         rewound.check_finite()
     if not config.is_filter:
         check_masks_can_be_told(layers, source, rewound)
     return Task(source, config, tuple(layers), names, rewound)
 
 
-def same_network(name: str, option: str, source: Checkpoint, tensors: Iterable[str]) -> Checkpoint:
+def same_network(
+    name: str, option: str, source: Checkpoint, tensors: Iterable[str], key: str | None = None
+) -> Checkpoint:
     """The checkpoint called ``name``, whose tensors must have the same shapes and types.
+
+    Args:
+        key: see ``reading.read``.
 
     Raises:
         ApcliError: a tensor is missing or differs.
     """
-    other = reading.read(reading.find(name))
+    other = reading.read(reading.find(name), key)
     for tensor in tensors:
         entry, own = other.entries.get(tensor), source.entries[tensor]
         if entry is None or entry.shape != own.shape or entry.is_float != own.is_float:
@@ -111,7 +116,8 @@ def plans_of(task: Task, outputs: Outputs) -> list[Plan]:
         other = None
         if isinstance(request.amount, ZerosOf):
             option = "--like" if config.like else "--mask-from"
-            other = same_network(request.amount.name, option, source, [layer.tensor for layer in task.layers])
+            names = [layer.tensor for layer in task.layers]
+            other = same_network(request.amount.name, option, source, names, config.weights_key)
         amounts = None if config.is_filter else amounts_of(source, task.layers, request.amount, config, other)
         if amounts is not None:
             amounts.bounds()  # refuses an impossible amount before any file is written
@@ -149,6 +155,7 @@ def _settings(task: Task, request: Request, other: Checkpoint | None) -> Json:
         "compact": config.compact or None,
         "other": other and other.sha256,
         "rewind_to": task.rewound and task.rewound.sha256,
+        "weights_key": config.weights_key,
         "storage": None if config.storage == "dense" else config.storage,
     }
     if request.needs("data"):

@@ -22,7 +22,7 @@ def b(shell: Any, plain: Tensors) -> Path:
 
 @BOTH
 def test_a_file_that_is_no_safetensors_file(shell: Any, b: Path, command: str) -> None:
-    (shell.folder / "a.safetensors").write_bytes(b"PK\x03\x04 this is a zip archive, as torch.save writes one")
+    (shell.folder / "a.safetensors").write_bytes(b"this is neither safetensors nor an archive")
     shell.refuses(command, 1, "a.safetensors", "not a complete safetensors file")
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from apcli.cli.streams import standard
 from apcli.cli.streams.standard import Streams
@@ -41,12 +42,15 @@ def test_arguments_and_lines_are_taken_in_the_order_given(shell: Any, plain: dic
     assert result.lines == [f"{name}.lowest-0.5.safetensors" for name in ("c", "b", "a")]
 
 
-@pytest.mark.parametrize(("name", "found"), [("a", True), ("a.safetensors", True), ("bytes", True), ("-", False)])
+@pytest.mark.parametrize(
+    ("name", "found"), [("a", True), ("a.safetensors", True), ("bytes", True), ("-", False), ("torch", True)]
+)
 def test_a_checkpoint_is_known_by_its_name_or_first_bytes(
     shell: Any, a: Path, monkeypatch: pytest.MonkeyPatch, name: str, found: bool
 ) -> None:
     monkeypatch.chdir(shell.folder)
     Path("bytes").write_bytes(a.read_bytes())
+    torch.save({}, "torch")
     Path("records").write_text('{"kind": "divergence"}\n')
     assert is_checkpoint(name) == found
     assert not is_checkpoint("records")
@@ -74,6 +78,63 @@ def test_bytes_cut_short_are_refused(shell: Any, a: Path, cut: int) -> None:
 
 def test_bytes_of_something_else_are_refused(shell: Any) -> None:
     shell.refuses("prune --sparsity 0.3", 1, "standard input", stdin=bytes(range(256)))
+
+
+@pytest.fixture
+def pth(shell: Any, plain: dict[str, np.ndarray]) -> Path:
+    """``theirs.pth``, a training checkpoint of the tensors of ``plain``, with an average of them."""
+    tensors = {f"module.{name}": torch.from_numpy(np.ascontiguousarray(tensor)) for name, tensor in plain.items()}
+    average = {name: tensor.clamp(min=0) for name, tensor in tensors.items()}
+    path: Path = shell.folder / "theirs.pth"
+    torch.save({"state_dict": tensors, "state_dict_ema": average, "epoch": 3}, path)
+    return path
+
+
+def test_a_pytorch_file_is_pruned_measured_and_described_as_any_other(
+    shell: Any, a: Path, pth: Path, plain: dict[str, np.ndarray]
+) -> None:
+    result = shell("prune theirs.pth --sparsity 0.5")
+    assert result.lines == ["theirs.lowest-0.5.safetensors"]
+    assert "theirs.pth: read is state_dict; passed over: state_dict_ema and epoch" in result.err
+    shell("prune a --sparsity 0.5")
+    ours, wanted = shell.tensors("theirs.lowest-0.5.safetensors"), shell.tensors("a.lowest-0.5.safetensors")
+    assert all(np.array_equal(ours[name], wanted[name]) for name in plain)
+    assert shell.lineage("theirs.lowest-0.5.safetensors")["parent"]["path"] == "theirs.pth"
+    found = shell("divergence theirs.lowest-0.5 --level network --dist ap2").records
+    assert found[0]["value"] == shell("divergence a a.lowest-0.5 --level network --dist ap2").records[0]["value"]
+    assert found[0]["dense"]["path"] == "theirs.pth"
+    (described,) = shell("report theirs.pth --json").records
+    assert described["path"] == "theirs.pth"
+    assert described["parameters"] == shell("report a --json").records[0]["parameters"]
+    assert shell("report --verify theirs.lowest-0.5.safetensors").code == 0
+
+
+def test_another_member_goes_by_its_key_in_every_stage(shell: Any, pth: Path, plain: dict[str, np.ndarray]) -> None:
+    key = "--weights-key state_dict_ema"
+    shell.save("average.safetensors", {name: tensor.clip(0) for name, tensor in plain.items()})
+    first, second = (shell(f"prune {name} --sparsity 0.5 {key}").lines[0] for name in ("theirs.pth", "average"))
+    ours, wanted = shell.tensors(first), shell.tensors(second)
+    assert all(np.array_equal(ours[name], wanted[name]) for name in plain)
+    assert shell.lineage(first)["dense"]["key"] == "state_dict_ema"
+    wanted = [record["value"] for record in shell(f"divergence average {second} --dist ap2").records]
+    for command in (first, f"theirs.pth {first} {key}", f"{first} --dense theirs.pth {key}"):
+        assert [record["value"] for record in shell(f"divergence {command} --dist ap2").records] == wanted
+    (described,), (known,) = (shell(f"report {name} --json {key}").records for name in ("theirs.pth", "average"))
+    assert described["kept"] == known["kept"] < described["parameters"]
+    shell.refuses("prune theirs.pth --sparsity 0.5", 2, "was made with other settings")
+    shell.refuses(f"prune theirs.pth --sparsity 0.6 {key}x", 2, "has state dicts in state_dict and state_dict_ema")
+
+
+def test_what_is_no_checkpoint_is_named_wherever_one_was_expected(shell: Any) -> None:
+    for name in ("theirs.pth", "theirs.safetensors"):
+        (shell.folder / name).write_bytes(b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n")
+        for command in ("prune --sparsity 0.5", "divergence", "report", "finetune", "train fc5 --weights"):
+            shell.refuses(f"{command} {name}", 1, f"{name} is a Git LFS pointer", "git lfs pull")
+
+
+def test_pytorch_bytes_and_results_are_refused(shell: Any, pth: Path) -> None:
+    shell.refuses("prune --sparsity 0.5", 2, "holds a PyTorch file", "as an argument", stdin=pth.read_bytes())
+    shell.refuses("prune theirs.pth --sparsity 0.5 -o out.pth", 2, "--output out.pth", "expected .safetensors")
 
 
 # ---- nothing, or the wrong thing

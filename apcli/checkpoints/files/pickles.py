@@ -1,0 +1,216 @@
+"""PyTorch's files: a state dict, alone or in a training checkpoint, as ``torch.save`` writes it. No code is run.
+
+``torch.load`` with ``weights_only`` builds tensors, numbers, texts and containers. An object of any other class, such
+as the ``argparse.Namespace`` of a training script, becomes an empty stand-in that knows the class's name alone, so that
+the tensors beside it can be read. Tensors are memory-mapped. torch is imported when such a file is opened.
+"""
+
+import logging
+import pickle
+import re
+import warnings
+import zipfile
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from apcli.checkpoints.files import kinds
+from apcli.checkpoints.files.entries import TORCH_TYPES, Entry
+from apcli.errors import ApcliError, UsageError
+from apcli.words import few
+
+log = logging.getLogger("apcli")
+
+# The members that hold a training checkpoint's state dict, the usual first.
+_MEMBERS = ("state_dict", "model_state_dict", "model_state", "model", "net", "network", "module", "weights")
+# Parts of names that belong to what a network was wrapped in: torch.compile, FSDP, activation checkpointing.
+_WRAPPERS = ("_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module")
+_PARALLEL = "module."  # the prefix of DataParallel, and of an averaged model,
+_AVERAGED = "n_averaged"  # which counts what it averages
+_MOST_CLASSES = 1000  # of one file, which are learnt one by one
+_REMEDY = "where it was made, save its state_dict()"
+
+
+class _StandIn:
+    """An object that was not loaded. Whatever the pickle makes of it does nothing."""
+
+    def __new__(cls, *arguments: object) -> "_StandIn":
+        return super().__new__(cls)
+
+    def __init__(self, *arguments: object) -> None:
+        pass
+
+    def __setstate__(self, state: object) -> None:
+        pass
+
+
+def opened(path: Path, label: str, key: str | None = None) -> dict[str, Entry]:
+    """Open a file of ``torch.save``: the tensors of its state dict; ``label`` names it in messages.
+
+    Wrappers (``{"state_dict": ..., "epoch": ...}``) and the prefixes of DataParallel and ``torch.compile`` are removed.
+    What else is in the file is passed over, and said.
+
+    Args:
+        key: the member that holds the state dict; None: the usual ones, or the only one.
+
+    Raises:
+        UsageError: there is no such member, or several and ``key`` is None.
+        ApcliError: the file cannot be read, or holds something else.
+    """
+    tensors = _tensors(_loaded(path, label), key, label)
+    return {name: _entry(name, tensor, label) for name, tensor in without_prefixes(tensors).items()}
+
+
+def without_prefixes(tensors: Mapping[str, Any]) -> dict[str, Any]:
+    """Take off the tensors' names what DataParallel, ``torch.compile`` and the like put before or into them."""
+    tensors = {".".join(part for part in name.split(".") if part not in _WRAPPERS): t for name, t in tensors.items()}
+    while True:
+        inner = {name: tensor for name, tensor in tensors.items() if name != _AVERAGED}
+        if not inner or not all(name.startswith(_PARALLEL) for name in inner):
+            return tensors
+        tensors = {name.removeprefix(_PARALLEL): tensor for name, tensor in inner.items()}
+
+
+def _loaded(path: Path, label: str) -> object:
+    """The content of a file, with stand-ins for the objects of unknown classes."""
+    import torch
+
+    try:
+        mapped, file = _can_be_mapped(path), path.open("rb")
+    except OSError as error:
+        raise ApcliError(f"{label}: cannot be read ({error.strerror or error})") from error
+    stand_ins: dict[str, type] = {}
+    with file, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of pickle protocols: the file loads, or the error says why not
+        while True:
+            file.seek(0)
+            try:
+                with torch.serialization.safe_globals([(kind, name) for name, kind in stand_ins.items()]):
+                    return torch.load(path if mapped else file, map_location="cpu", weights_only=True, mmap=mapped)
+            except Exception as error:  # a damaged pickle can raise anything
+                unknown = re.search(r"global: GLOBAL (\S+) was not an allowed", str(error))
+                name = "" if unknown is None else unknown[1] if "." in unknown[1] else f"builtins.{unknown[1]}"
+                if not name or name in stand_ins or len(stand_ins) == _MOST_CLASSES:
+                    raise _unreadable(error, label) from error
+                stand_ins[name] = type(name, (_StandIn,), {})
+
+
+def _can_be_mapped(path: Path) -> bool:
+    """Whether the tensors' bytes stand in the file as they are: in a ZIP archive that nobody compressed afterwards.
+
+    torch.load leaves a path that ends in .safetensors to safetensors, so that it must be given the open file.
+    """
+    if path.name.endswith(kinds.NAMES[0]) or not zipfile.is_zipfile(path):
+        return False
+    with zipfile.ZipFile(path) as archive:
+        return all(member.compress_type == zipfile.ZIP_STORED for member in archive.infolist())
+
+
+def _unreadable(error: Exception, label: str) -> ApcliError:
+    text = str(error)
+    if "TorchScript" in text:
+        return ApcliError(f"{label} is a TorchScript program, not a state dict: {_REMEDY} (torch.jit.load reads it)")
+    if "failed locating file" in text or "not in a subdirectory" in text:
+        return ApcliError(f"{label} is a ZIP archive, but not one of torch.save: expected a PyTorch state dict")
+    if "persistent_load" in text:  # of a module's source code, in files from before PyTorch 1.6
+        return _takes_code(f"{label} holds a whole network")
+    if isinstance(error, pickle.UnpicklingError) and ("GLOBAL" in text or "reduce" in text or "unrecognized" in text):
+        return ApcliError(f"{label}: this pickle contains code, not tensors alone, and is not loaded; {_REMEDY}")
+    return ApcliError(f"{label} is damaged, or no PyTorch state dict: get it again, or {_REMEDY}")
+
+
+def _tensors(content: object, key: str | None, label: str) -> dict[str, Any]:
+    """The tensors of a file's state dict by name."""
+    where: list[str] = []
+    beside: dict[str, object] = {}
+    while isinstance(content, Mapping):
+        name = _member(content, None if where else key, label)
+        if name is None:
+            break
+        beside |= {str(other): value for other, value in content.items() if other != name}
+        where.append(name)
+        content = content[name]
+    if not isinstance(content, Mapping) or not any(map(_is_tensor, content.values())):
+        values = content.values() if isinstance(content, Mapping) else [content]
+        for value in values:
+            if isinstance(value, _StandIn):
+                raise _takes_code(f"{label} holds {_kind(value)}")
+        raise ApcliError(f"{label} holds {_kind(content)}: expected tensors by name, as in a state_dict(); {_REMEDY}")
+    tensors = {}
+    for name, value in content.items():
+        if isinstance(value, _StandIn) or not isinstance(name, str):
+            raise _takes_code(f"{label}: {name!r} is {_kind(value)}")
+        if _is_tensor(value):
+            tensors[name] = value
+        else:
+            beside[name] = value
+    if beside:
+        _say_what_is_passed_over(label, ".".join(where), beside)
+    return tensors
+
+
+def _member(content: Mapping[Any, Any], key: str | None, label: str) -> str | None:
+    """The member of a training checkpoint that holds the state dict; None if ``content`` is one itself."""
+    known = [name for name, value in content.items() if isinstance(name, str) and _holds_weights(value)]
+    if key is not None:
+        if key not in known:
+            has = f"state dicts in {few(known)}" if known else "one state dict: leave the option out"
+            raise UsageError(f"--weights-key is {key!r}: {label} has {has}")
+        return key
+    usual = next((name for name in _MEMBERS if isinstance(content.get(name), Mapping)), None)
+    if usual is not None or not known or any(_is_tensor(value) and value.dim() > 1 for value in content.values()):
+        return usual
+    if len(known) > 1:
+        raise UsageError(f"{label} holds several state dicts: choose one of {few(known)} with --weights-key")
+    return known[0]
+
+
+def _holds_weights(value: object) -> bool:
+    """Whether a member is a state dict, perhaps in a wrapper of its own; an optimiser's state is none."""
+    if not isinstance(value, Mapping) or not all(isinstance(name, str) for name in value):
+        return False
+    inner = (value[name] for name in _MEMBERS if isinstance(value.get(name), Mapping))
+    return any(map(_is_tensor, value.values())) or any(map(_holds_weights, inner))
+
+
+def _say_what_is_passed_over(label: str, where: str, beside: Mapping[str, object]) -> None:
+    others = [name for name, value in beside.items() if _holds_weights(value)]
+    rest = [name for name in beside if name not in others]
+    choice = f"; --weights-key {others[0]} reads that instead" if others else ""
+    _say(f"{label}: read is {where or 'its state dict'}; passed over: {few([*others, *rest])}{choice}")
+
+
+@lru_cache
+def _say(sentence: str) -> None:
+    """Log a sentence once: a file may be opened again, as another one's dense ancestor."""
+    log.info("%s", sentence)
+
+
+def _is_tensor(value: object) -> bool:
+    import torch
+
+    return isinstance(value, torch.Tensor)
+
+
+def _kind(value: object) -> str:
+    return "nothing" if value == {} else f"a {type(value).__name__}"
+
+
+def _takes_code(what: str) -> ApcliError:
+    return ApcliError(f"{what}, which takes code to load, and none is run: {_REMEDY}")
+
+
+def _entry(name: str, tensor: Any, label: str) -> Entry:
+    """A tensor's bytes, which stay in the file until they are read."""
+    import torch
+
+    dtype = str(tensor.dtype).removeprefix("torch.")
+    if dtype not in TORCH_TYPES:
+        raise ApcliError(f"{label}: tensor {name} has type {dtype}: expected one of {', '.join(TORCH_TYPES)}")
+    if tensor.layout != torch.strided or tensor.is_meta:
+        raise ApcliError(f"{label}: tensor {name} is sparse, or has no numbers: expected a dense tensor; {_REMEDY}")
+    flat = tensor.detach().contiguous().reshape(-1)
+    data = flat.view(torch.uint8).numpy()
+    data.flags.writeable = False
+    return Entry(TORCH_TYPES[dtype], tuple(tensor.shape), data)
