@@ -166,6 +166,7 @@ def test_a_distribution_takes_what_the_families_of_the_table_take(dense):
     assert wider == gaussian / 4
 
 
+@pytest.mark.slow
 def test_a_report_of_a_distribution_of_ones_own(dense):
     found = list(apcli.divergence(apcli.prune(dense, sparsity=[0.3, 0.6]), dist="own.py:twice"))
     Path("own.py").unlink()  # records only name it

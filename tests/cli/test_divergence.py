@@ -213,6 +213,7 @@ def test_every_law_measure_and_estimator_from_the_command_line(shell: Any, pair:
     assert abs(drawn["value"] - exact) < 4 * drawn["std_error"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "words"),
     [

@@ -71,6 +71,7 @@ def test_recalibration_as_a_step_of_its_own(digits):
     assert {name.rpartition(".")[2] for name in moved} == {"running_mean", "running_var", "num_batches_tracked"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "words"),
     [

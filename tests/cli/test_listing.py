@@ -14,6 +14,7 @@ def test_all_tables_are_listed(shell: Any) -> None:
     assert "lowest" in rows[0][2]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TABLES)
 def test_each_table_lists_its_rows(shell: Any, name: str) -> None:
     result = shell(f"list {name}")

@@ -29,6 +29,7 @@ for line in sys.stdin:
 """
 
 
+@pytest.mark.slow
 def test_help_and_wrong_options_load_nothing_heavy() -> None:
     """One interpreter for all of them: what one loads is named after it, and after all that follow."""
     helps = ["--help", "-h", "--version", *(f"{command} --help" for command in COMMANDS)]

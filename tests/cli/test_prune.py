@@ -96,6 +96,7 @@ def test_every_stage_reads_a_packed_file(digits):
     assert answers[packed] == answers[dense]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "words"),
     [

@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 
 def test_a_report_in_the_way(shell: Any, a: Path) -> None:
     shell("prune a --sparsity 0.3")
@@ -14,6 +16,7 @@ def test_a_report_in_the_way(shell: Any, a: Path) -> None:
     assert "notes of mine" not in page.read_text()
 
 
+@pytest.mark.slow
 def test_a_grid_that_grows(shell: Any, a: Path) -> None:
     """The report of fewer methods is replaced; one of others is not, and then the records are not lost."""
     shell("prune a --sparsity 0.3 --method lowest,highest")

@@ -244,6 +244,7 @@ def make_mobilenet():
     return mobilenetv2.MobileNetV2(3, 0.25, [[1, 16, 1, 1], [4, 16, 3, 2]])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("build", [make_resnet, make_mobilenet])
 def test_neighbours_are_those_of_the_traced_code(build):
     """Batch norms scale by 1 here: variance and epsilon, which torch wants above 0, are 1 together."""
@@ -268,6 +269,7 @@ def test_neighbours_are_those_of_the_traced_code(build):
         np.testing.assert_allclose(found[f"{name}.weight"], expected, rtol=1e-12, err_msg=name)
 
 
+@pytest.mark.slow
 def test_a_weight_that_is_no_neighbour_changes_nothing():
     """Scaled by a power of two: every bit of the other scores stays."""
     model = random_(make_resnet()).eval()

@@ -197,6 +197,7 @@ def test_exactly_as_many_zeros_as_asked(case):
     assert not (gone_alive.any() and kept_dead.any())  # what only ever meets zeros goes first
 
 
+@pytest.mark.slow
 @settings(max_examples=40)
 @given(layers())
 def test_every_group_of_a_pattern_keeps_n_or_the_fewer_it_had(case):

@@ -86,6 +86,7 @@ def test_what_is_read_is_what_memory_would_hold(tmp_path, workers, mode):
     assert no_worker_is_left()
 
 
+@pytest.mark.slow
 def test_a_part_is_read_as_memory_would_hold_it_and_no_other_image_is(pictures, tmp_path):
     write_pictures(tmp_path)
     names = [f"{name}/{number}" for name in ("ant", "bee", "cat") for number in range(9)]
@@ -125,6 +126,7 @@ def test_training_writes_the_same_bytes(pictures, tmp_path):
     assert no_worker_is_left()
 
 
+@pytest.mark.slow
 def test_a_reader_that_stops_early_leaves_no_worker(pictures):
     _, streamed = both(pictures)
     reading = streamed.train.read(torch.arange(27).split(2))
@@ -133,6 +135,7 @@ def test_a_reader_that_stops_early_leaves_no_worker(pictures):
     assert no_worker_is_left()
 
 
+@pytest.mark.slow
 def test_a_broken_image_is_told_as_it_is_from_memory(pictures, tmp_path):
     write_pictures(tmp_path)
     broken = tmp_path / "train" / "bee" / "3.png"
@@ -156,6 +159,7 @@ def test_signals_are_left_to_the_parent(pictures, sent):
     assert no_worker_is_left()
 
 
+@pytest.mark.slow
 def test_a_worker_that_is_killed_is_told_where_it_is_read(pictures, monkeypatch):
     """Not in the middle of what the reader does with a batch, as torch's own handler of SIGCHLD would."""
     looks = torch.utils.data.dataloader._MultiProcessingDataLoaderIter._try_get_data

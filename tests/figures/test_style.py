@@ -31,6 +31,7 @@ def test_the_same_numbers_give_the_same_bytes(form):
     assert not any(word in first for word in (b"<dc:date>", b"Software", b"matplotlib.org", b"Matplotlib v"))
 
 
+@pytest.mark.slow
 def test_no_figure_is_left_open_and_settings_are_restored():
     before = dict(pyplot.rcParams)
     assert png(by_method(Study((Series("m", 0.1, "AP2", "", "ap", *ONE_POINT),)), 0.1))
@@ -38,6 +39,7 @@ def test_no_figure_is_left_open_and_settings_are_restored():
     assert dict(pyplot.rcParams) == before
 
 
+@pytest.mark.slow
 def test_names_are_not_mathematics():
     study = Study(tuple(Series(name, 0.1, "AP2", "", "ap", *ONE_POINT) for name in (r"$\frac", r"$x$")))
     assert b"<svg" in svg(by_method(study, 0.1))

@@ -203,6 +203,7 @@ def test_published_weights_come_without_their_last_layer(no_network, caplog):
     assert "classifier.1 starts fresh" in caplog.text
 
 
+@pytest.mark.slow
 def test_published_weights_without_a_network_is_one_line(no_network):
     with pytest.raises(ApcliError, match="--weights FILE") as caught:
         build(resolve("resnet18", DATA), pretrained=True)

@@ -7,6 +7,7 @@ from torch import nn
 from apcli.models import MODELS
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("row", list(MODELS), ids=lambda row: row.name)
 def test_every_row_builds_and_gives_one_logit_per_class(row):
     model = row.load()(num_classes=7, input_size=(3, 16, 16)).eval()

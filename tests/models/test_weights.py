@@ -148,6 +148,7 @@ def test_modules_that_ask_for_a_state_dict_s_version_get_todays():
     assert (model[0].weight == 1).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "wants"), [("mnasnet0_5", True), ("mnasnet1_0", True), ("resnet18", False)])
 def test_networks_that_want_versions_are_known(name, wants, caplog):
     """And the way that is said of them works, where the plain one does not."""

@@ -60,6 +60,7 @@ def test_kept_rows_and_the_gram_matrix_both_occur(made):
     assert kept == [True, False]
 
 
+@pytest.mark.slow
 def test_the_size_of_batches_and_blocks_changes_nothing(case, monkeypatch):
     difference = case.difference(*supported(case))
     expected = activation(case.model, supported(case), case.batches()).squared(difference)

@@ -54,6 +54,7 @@ def explicit_gauss_newton(case, difference):
     return total
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("labels", ["model", "data"])
 def test_fisher_is_the_mean_square_of_explicit_gradients(case, labels, unchanged):
     check = unchanged(case.model)
@@ -80,6 +81,7 @@ def test_fisher_over_the_networks_own_labels_is_the_diagonal_of_gauss_newton(mad
         assert metric.squared({name: unit}) == pytest.approx(diagonal[name][index], rel=1e-11)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("labels", ["model", "data"])
 def test_how_much_is_done_at_once_changes_nothing(case, monkeypatch, labels):
     expected = fisher(case.model, case.tensors, case.batches(), labels=labels, damping=0).diagonal
@@ -90,6 +92,7 @@ def test_how_much_is_done_at_once_changes_nothing(case, monkeypatch, labels):
             np.testing.assert_allclose(diagonal, expected[name], rtol=1e-11, atol=1e-17, err_msg=f"{name}, {block}")
 
 
+@pytest.mark.slow
 def test_gauss_newton_is_the_form_of_explicit_jacobians(case, unchanged):
     difference = case.difference()
     check = unchanged(case.model)
@@ -204,6 +207,7 @@ def test_a_failure_of_the_network_is_not_hidden(made):
             measured()
 
 
+@pytest.mark.slow
 def test_single_precision_costs_a_few_of_its_digits(case):
     difference = case.difference()
 

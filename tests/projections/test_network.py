@@ -99,6 +99,7 @@ def test_where_other_layers_learn_too_an_epoch_has_no_predictions(tuned, tmp_pat
     assert pruned.exists()
 
 
+@pytest.mark.slow
 def test_the_metric_of_the_outputs_is_the_mean_squared_change_of_the_logits(tuned):
     dense, pruned = tuned
     found = measured(dense, pruned, "gaussian:cov=activation:scale=0.5,student-t:cov=activation", images=100)

@@ -26,6 +26,7 @@ def kept_of(ranking, cut):
     return np.concatenate([np.zeros(0, bool), *kept])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bits", TYPES)
 @settings(max_examples=25)
 @given(st.data())
@@ -48,6 +49,7 @@ def test_cuts_remove_what_a_stable_sort_removes(bits, data):
     assert set(np.flatnonzero(~kept)) == removed_by_sort(pooled, removed)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bits", TYPES)
 @pytest.mark.parametrize("rank", [0, 1, 65535])
 def test_equal_ranks_go_by_index_across_layers(bits, rank, monkeypatch):
@@ -68,6 +70,7 @@ def passes(rankings, removed):
     return found, sum(made) / sum(ranking.size for ranking in rankings)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("share", [0.001, 0.3, 0.5, 0.999])
 def test_a_sample_saves_passes_and_what_misleads_it_costs_them(share, monkeypatch):
     """Normal weights take two passes and a block; alike ones, sorted ones and a sample that lies are still exact."""

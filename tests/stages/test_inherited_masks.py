@@ -110,6 +110,7 @@ def as_renamed(tensors: dict[str, torch.Tensor], folder: Path) -> Path:
     return folder / "theirs.safetensors"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("epochs", [0, 1])
 @pytest.mark.parametrize("way", [as_state_dict, as_safetensors, as_bitmask, as_renamed])
 def test_zeros_that_come_in_are_held_from_then_on(net, sparse, tmp_path, way, epochs):

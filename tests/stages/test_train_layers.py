@@ -122,6 +122,7 @@ def zeros(path: Path, tensor: str) -> torch.Tensor:
     return load_file(path)[tensor] == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", STORED)
 def test_train_lists_the_layers_and_the_mask_goes_where_the_weight_becomes_zero(nets, tmp_path, name):
     source, tensor = made(nets, name), STORED[name]
@@ -152,6 +153,7 @@ def test_a_row_of_a_normalised_weight_keeps_its_length(nets, tmp_path):
 ALL = [row.name for row in METHODS if not {"training", "like", "data"} & {*row.needs}]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layers", slow_but(["all", "one,first", "two"], "two"))
 @pytest.mark.parametrize("method", ALL)
 def test_tied_weights_have_one_mask_whichever_name_is_given(nets, tmp_path, method, layers):

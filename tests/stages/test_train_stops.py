@@ -99,6 +99,7 @@ RECIPES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [RECIPES[0], *map(slow, RECIPES[1:])], ids="-".join)
 def test_training_stopped_anywhere_goes_on_to_the_same_bytes(net, tmp_path, stop_at, options):
     """Stopped in an epoch's middle, on its last step, after its first, and after the last of all."""
@@ -115,6 +116,7 @@ def test_training_stopped_anywhere_goes_on_to_the_same_bytes(net, tmp_path, stop
     assert sorted(path.name for path in place.iterdir()) == ["t.safetensors"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options",
     [
@@ -142,6 +144,7 @@ def test_fine_tuning_and_its_trace_too(net, pruned, tmp_path, stop_at, options):
     assert len(list((tmp_path / "parts").iterdir())) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("every", [slow(0.25), 1.0, slow(2.0)])
 def test_a_run_that_ends_without_a_word_goes_on_from_the_last_saved_state(net, tmp_path, stop_at, monkeypatch, every):
     """An exception that nobody holds back stands for a kill."""
@@ -163,6 +166,7 @@ def test_a_run_that_ends_without_a_word_goes_on_from_the_last_saved_state(net, t
     assert closed == [2]
 
 
+@pytest.mark.slow
 def test_a_state_of_another_run_is_not_taken_up(net, tmp_path, stop_at):
     stop_at(2)
     with pytest.raises(Stop):

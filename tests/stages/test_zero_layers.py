@@ -57,6 +57,7 @@ def pruned(source: Path, folder: Path, exclude: str | None = None, rewind_to: Pa
     return next(prune(read(source), config, Outputs(folder)))
 
 
+@pytest.mark.slow
 def test_rewinding_to_a_start_at_zero_is_refused_and_works_without_that_layer(files, net, tmp_path):
     start, trained = files
     words = r"^--rewind-to \S+: 3 is all zero, like layers that start at zero.* later file.* with --exclude 3$"

@@ -83,6 +83,7 @@ def test_divergences_are_positive_and_jeffreys_is_symmetric(pair):
     assert pair.reversed().reversed().kl() == pytest.approx(pair.kl(), rel=1e-9)
 
 
+@pytest.mark.slow
 @every_pair
 def test_renyi_grows_with_its_order_up_to_kl(pair):
     values = [measures.renyi(pair, alpha=alpha) for alpha in ORDERS]

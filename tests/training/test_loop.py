@@ -28,6 +28,7 @@ def removed_of(model: Net) -> dict[str, torch.Tensor]:
     return masks
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("opt", slow_but(OPTIMISERS.names, "sgd", "adamw"))
 def test_zeros_are_held_after_every_step_whatever_the_optimiser_s_state_holds(opt):
     """Checked at each forward pass, so after each step; without the mask the same weights would come back."""
@@ -78,6 +79,7 @@ def test_momentum_of_the_dense_weight_does_not_revive_it():
     assert not model.fc.weight[removed["fc.weight"]].any()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("opt", slow_but(["sgd", "adam"], "adam"))
 @pytest.mark.parametrize("only", [["fc.weight"], ["conv.weight"], ["conv.weight", "fc.weight"]])
 def test_only_the_named_parameters_move(opt, only):

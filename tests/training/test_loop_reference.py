@@ -255,6 +255,7 @@ def pairs() -> Iterable[tuple[str, str]]:
     return zip([*OPTIMISED, "sgd:nesterov=1"], itertools.cycle(SCHEDULED), strict=False)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("opt", "sched"), slow_but([*pairs(), ("sgd", "one-cycle:up=0.4:start=5:end=10")], *list(pairs())[:2])
 )

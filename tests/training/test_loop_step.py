@@ -150,11 +150,13 @@ def test_every_optimiser(fake, opt):
     assert fake(on_fake_cuda(), opt=opt, weight_decay=1e-4, epochs=1) == [opt != "adagrad"] * 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sched", slow_but(SCHEDULES.names, "one-cycle"))
 def test_every_schedule(fake, sched):
     assert fake(on_fake_cuda(), sched=sched) == [sched != "one-cycle"] * 6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "how",
     [
@@ -185,6 +187,7 @@ def test_a_network_that_waits_is_found(fake):
         fake(on_fake_cuda(waits=True))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("opt", slow_but(OPTIMISERS.names, "nadam"))
 @pytest.mark.parametrize("captured", [True, False])
 def test_a_saved_state_lies_where_its_optimiser_wants_it(fake, recipe, opt, captured):

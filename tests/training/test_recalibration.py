@@ -152,6 +152,7 @@ def test_an_instance_norm_keeps_the_means_over_images(training):
     torch.testing.assert_close(found.running_var.double(), expected.var((2, 3)).mean(0), rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_spectral_norm_is_that_of_the_average(training):
     model = stack()
     nn.utils.parametrizations.spectral_norm(model[-1])

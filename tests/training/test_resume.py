@@ -169,11 +169,13 @@ def test_every_schedule(tmp_path, sched, opt):
     check_a_stop_at_every_step(Run({"sched": sched, "opt": opt, **warmup}), tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", slow_but(AUGMENTATIONS.names, "flip"))
 def test_every_augmentation(tmp_path, name):
     check_a_stop_at_every_step(Run({"augment": name}), tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options",
     [
@@ -193,6 +195,7 @@ def test_a_run_that_ends_early_ends_early():
     assert 1 < len(history) < 9
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("only", "teacher"), [(["5.weight"], False), (None, True)], ids=["frozen", "taught"])
 def test_frozen_and_taught_networks(tmp_path, only, teacher):
     options = {"teacher": "t", "distill": 0.7} if teacher else {}
@@ -277,6 +280,7 @@ def test_an_end_without_a_word_anywhere(tmp_path, plain, every):
     assert run.outcome() == plain
 
 
+@pytest.mark.slow
 def test_how_often_it_is_saved(tmp_path, monkeypatch):
     saved: list[int] = []
     save = Training.save

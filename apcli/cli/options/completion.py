@@ -3,7 +3,6 @@
 import os
 from collections.abc import Callable, Iterator
 from contextlib import redirect_stderr, redirect_stdout, suppress
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +74,8 @@ def library_models() -> list[str]:
 
 
 def _cache() -> Path:
+    from importlib import metadata  # takes as long as a command's help without it
+
     home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     versions = "-".join(f"{library}-{metadata.version(library)}" for library in _LIBRARIES)
     return Path(home) / "apcli" / f"models-{versions}.txt"

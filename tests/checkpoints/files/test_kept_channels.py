@@ -51,6 +51,7 @@ def test_a_text_of_anyone_is_not_trusted(text, count, words):
         parsed(text, count)
 
 
+@pytest.mark.slow
 @given(INDICES, st.data())
 def test_what_is_left_of_what_was_left_is_of_the_dense_tensor(indices, data):
     stay = data.draw(st.sets(st.integers(0, len(indices) - 1), min_size=1).map(sorted))

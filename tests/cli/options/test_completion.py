@@ -65,7 +65,7 @@ def test_models_of_libraries_are_listed_once(listed: list[str], tmp_path: Path) 
 
 def test_another_version_of_a_library_is_listed_anew(listed: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     completion.library_models()
-    monkeypatch.setattr(completion.metadata, "version", lambda library: "99.0")
+    monkeypatch.setattr("importlib.metadata.version", lambda library: "99.0")
     completion.library_models()
     assert listed == ["torchvision", "timm"] * 2
 

@@ -21,6 +21,7 @@ def test_options_stand_in_groups(shell: Any, command: str) -> None:
     assert [line.split()[0] for line in other if line] == ["-h,"], "every other option has a group"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", COMMANDS)
 @pytest.mark.parametrize("columns", [60, 80, 120, 160])
 def test_the_width_is_used_and_kept(shell: Any, command: str, columns: int) -> None:

@@ -101,6 +101,7 @@ def test_a_malformed_lineage(shell: Any, plain: Tensors, text: str) -> None:
     shell.refuses(f"{PRUNE} a", 1, "a.safetensors", "lineage")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("command", "key", "value"),
     [
@@ -189,6 +190,7 @@ def test_layers_that_do_match_can_be_named(shell: Any, a: Path, plain: Tensors) 
 # ---- options
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("sparsity", "words"),
     [
@@ -208,6 +210,7 @@ def test_a_sparsity_that_is_none(shell: Any, a: Path, sparsity: str, words: tupl
     shell.refuses(f"prune a --sparsity {sparsity}", 2, *words)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("command", "words"),
     [

@@ -54,6 +54,7 @@ def test_records_leave_as_soon_as_they_are_known(shell: Any, a: Path) -> None:
         assert process.wait(30) == 0
 
 
+@pytest.mark.slow
 def test_bytes_in_and_out_are_the_file_version(shell: Any, a: Path) -> None:
     result = shell.bash("apcli prune - -o - --method highest --sparsity 0.3 <a.safetensors >b.safetensors")
     assert result.code == 0

@@ -120,6 +120,7 @@ def test_products_without_weights_are_not_spared(tmp_path):
     assert nothing.macs.theoretical_speedup is None
 
 
+@pytest.mark.slow
 def test_strangers(tmp_path):
     """Files of torchvision's and of our own networks without a lineage; the last layer tells the classes."""
     spec = ModelSpec("squeezenet1_1", "torchvision", 7, (3, 224, 224), (0.0,) * 3, (1.0,) * 3)

@@ -111,6 +111,7 @@ def with_its_time(name):
     return pytest.param(name, marks=marks)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [with_its_time(name) for name in NETWORKS])
 def test_zeros_and_compact_compute_the_same(tmp_path, name):
     build, size, share = NETWORKS[name]
@@ -133,6 +134,7 @@ def test_zeros_and_compact_compute_the_same(tmp_path, name):
         np.testing.assert_array_equal((whole or compact.entries[tensor]).bits, zeros.entries[tensor].bits)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64], ids=str)
 def test_what_stays_has_its_bits_and_what_goes_is_plus_zero(tmp_path, dtype):
     model = generic(Branches()).to(dtype)

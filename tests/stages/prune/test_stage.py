@@ -153,6 +153,7 @@ def test_exact_counts_and_nothing_else_moves(tmp_path, method, scope, dtype, kin
     assert source.read_bytes() == original
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", slow_but(DTYPES, "f32"))
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("scope", ["layer", "global"])
@@ -251,6 +252,7 @@ def test_what_the_dense_file_knows_is_handed_on_but_its_metrics(tmp_path):
     assert lineage.pruned["fc.weight"].seed == lineage.settings[-1].options["seed"] == 9  # its own, unless asked
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scope", SCOPE_SPECS)
 @pytest.mark.parametrize("method", OF_FILE_ALONE)
 def test_same_bytes_wherever_it_runs(tmp_path, method, scope):

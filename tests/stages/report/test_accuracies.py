@@ -26,6 +26,7 @@ def mean_accuracy(records, state, method, sparsity):
     return statistics.fmean(found.values()), statistics.stdev(found.values())
 
 
+@pytest.mark.slow
 def test_the_table_says_both_moments_and_who_is_highest(records):
     group = only_group(records)
     table = accuracy_table(group)

@@ -63,6 +63,7 @@ def test_spread_of_a_broken_pair():
     assert BrokenPair(cell("a", 1, 3.0), cell("b", 2, 1.0, sd=1.0)).within_spread is None
 
 
+@pytest.mark.slow
 def test_agreements_cover_moments_targets_and_sparsities(records):
     group = only_group(records)
     agreements = agreements_of(group)

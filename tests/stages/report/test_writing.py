@@ -40,6 +40,7 @@ def test_make_refuses_what_is_there_and_writes_nothing(small, tmp_path):
     assert (tmp_path / "r.csv").read_text().startswith("model,")
 
 
+@pytest.mark.slow
 def test_a_report_of_fewer_records_is_replaced(small, tmp_path, caplog):
     stem, half = tmp_path / "r", small[: len(small) // 2]
     make(half, ["md", "csv"], stem)

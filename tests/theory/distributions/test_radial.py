@@ -74,6 +74,7 @@ def test_laws_at_the_ends_are_symmetric_where_they_should_be(dim, scale):
         assert orders[0] >= 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dim", [1, 50, 10**6])
 def test_the_gaussian_limit(dim):
     """KL = h (m - 1 - log m), and what the tails add is of order dim^2 / df."""

@@ -196,6 +196,7 @@ def test_as_many_eigenvalues_as_a_layer_has_columns():
     assert many.kl() == pytest.approx(StudentTPair(shift(few, distance, [times] * 50), 4, 5).kl(), rel=1e-11)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("df", [0.1, 4, 1e16])
 @pytest.mark.parametrize("excess", [1e30, -1 + 1e-12, 1e-300, -1.0])
@@ -206,6 +207,7 @@ def test_hostile_scales(df, excess):
     assert 0 < found.renyi(0.5) <= found.kl() * (1 + 1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("delta", [0.0, 1e-160, 1e150, 1e300])
 @pytest.mark.parametrize(("df", "pruned_df"), [(4, 5), (0.1, 1e6), (1e6, math.inf)])
@@ -283,6 +285,7 @@ def test_every_measure_at_all_ends_of_the_degrees_of_freedom(where):
     check_the_ends(where, combinations_with_replacement(DFS, 2))
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("where", [PLACES[0], PLACES[1], PLACES[4]])  # elsewhere 1 - 1e-12 is not next to 1
 def test_orders_next_to_one_are_next_to_kl(where):
@@ -339,6 +342,7 @@ def test_scales_far_apart_keep_their_digits_either_way(ratio):
         assert one.renyi(0.3) == pytest.approx(other.renyi(0.3), rel=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("delta", [1e-12, 1e-3, 1.0, 1e6])
 @pytest.mark.parametrize("df", [1e-300, 1e-3, 0.5, 1e20, 1e300])

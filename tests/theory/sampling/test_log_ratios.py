@@ -31,6 +31,7 @@ def laws(df, pruned_df, dim, delta, log_eigenvalue):
     return StudentTPair(Shift(np.array([log_eigenvalue]), np.array([dim]), np.array([delta]), delta), df, pruned_df)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", ENDS)
 def test_means_meet_the_exact_values(case):
     """Once some were wrong by thousands of their standard errors."""

@@ -44,6 +44,7 @@ KL = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("pair", "value"), KL)
 def test_kl_meets_reference_values(pair, value):
     found = estimate(pair, samples=100_000)
@@ -125,6 +126,7 @@ ON_A_LINE = {  # log-densities of the dense and the pruned law, pair
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ON_A_LINE)
 def test_different_scales_and_degrees_of_freedom_meet_quadrature(name):
     p, q, pair = ON_A_LINE[name]
@@ -132,6 +134,7 @@ def test_different_scales_and_degrees_of_freedom_meet_quadrature(name):
         assert abs(z_score(estimate(pair, measure), value)) < 4, measure
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", ["laplace", "cauchy"])
 @pytest.mark.parametrize("scales", [(1.0, 1.0), (1.0, 2.0), (3.0, 1.0)])
 def test_products_meet_their_sums(family, scales):

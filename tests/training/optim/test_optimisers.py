@@ -64,6 +64,7 @@ def test_a_captured_step_reads_its_rate_from_a_tensor(recipe, opt):
     assert bool(optimiser.defaults.get("capturable")) == OPTIMISERS.row(opt).is_capturable
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sched", SCHEDULES.names)
 @pytest.mark.parametrize("opt", OPTIMISERS.names)
 def test_no_number_that_a_graph_fixes_moves_from_step_to_step(recipe, opt, sched):
@@ -81,6 +82,7 @@ def test_no_number_that_a_graph_fixes_moves_from_step_to_step(recipe, opt, sched
     assert (len(seen) == 1) or not captures
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("opt", OPTIMISERS.names)
 @pytest.mark.parametrize("saved_captured", [True, False])
 @pytest.mark.parametrize("now_captured", [True, False])

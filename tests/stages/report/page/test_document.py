@@ -78,6 +78,7 @@ def test_files_alone_make_a_page(make_grid):
     assert "after fine-tuning" not in page
 
 
+@pytest.mark.slow
 def test_unknown_everything_makes_a_page():
     record = DivergenceRecord(dist="ap2", measure="ap2", layer="w", value=0.0)
     text = html([record, DivergenceRecord(dist="new", layer="w")])
