@@ -7,7 +7,18 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from apcli.api.functions import describe, divergence, finetune, plan, prune, report, report_html, train
+    from apcli.api.functions import (
+        describe,
+        divergence,
+        export,
+        finetune,
+        load,
+        plan,
+        prune,
+        report,
+        report_html,
+        train,
+    )
     from apcli.checkpoints.checkpoint import Checkpoint
     from apcli.errors import ApcliError, UsageError, VerificationError
 
@@ -20,7 +31,9 @@ __all__ = [
     "__version__",
     "describe",
     "divergence",
+    "export",
     "finetune",
+    "load",
     "plan",
     "prune",
     "report",
@@ -30,7 +43,7 @@ __all__ = [
 
 _HOMES = {
     **dict.fromkeys(
-        ("train", "prune", "plan", "finetune", "divergence", "report", "report_html", "describe"),
+        ("train", "prune", "plan", "finetune", "divergence", "report", "report_html", "describe", "export", "load"),
         "apcli.api.functions",
     ),
     **dict.fromkeys(("ApcliError", "UsageError", "VerificationError"), "apcli.errors"),

@@ -1,6 +1,8 @@
 """The network and the data of a checkpoint: from the command line, otherwise from the lineage."""
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -98,10 +100,40 @@ class Networks:
         spec = resolve(str(self.model), ImageSpec((3, 32, 32), 1, (0.0,), (1.0,)), given)
         if spec.source == "user" or (spec.source == "apcli" and MODELS.row(spec.name).channels is None):
             return None
+        return spec if self.inputs.num_classes else self.with_outputs_of(source, spec)
+
+    def with_outputs_of(self, source: Checkpoint, spec: ModelSpec) -> ModelSpec:
+        """The spec with a class for each output of the last layer of ``source``, if it has such a layer."""
         head = source.entries.get(last_layer(self._built(spec), spec))
-        if head is None or self.inputs.num_classes:
-            return spec
-        return replace(spec, num_classes=head.shape[0])
+        return spec if head is None else replace(spec, num_classes=head.shape[0])
+
+    def spec(self, source: Checkpoint) -> ModelSpec:
+        """The network of ``source`` by its lineage, otherwise by ``--model`` and the options about its input.
+
+        No data is read: a library's network takes what its published weights take.
+
+        Raises:
+            UsageError: the network is unknown, or what it takes depends on data.
+        """
+        if (known := self.known_spec(source)) is not None:
+            return known
+        if self.model is None:
+            raise UsageError(f"{source.label} does not say which network it is: give --model NAME")
+        size = self.inputs.input_size
+        channels = max(len(self.inputs.mean or ()), len(self.inputs.std or ()), 1)
+        given = replace(self.inputs, num_classes=self.inputs.num_classes or ASSUMED_CLASSES)
+        images = ImageSpec((channels, size or 1, size or 1), 1, (0.0,), (1.0,))
+        spec = resolve(self.model, images, given)
+        published = spec.source in ("torchvision", "timm")
+        if published:
+            spec = resolve(self.model, images, given, pretrained=True)
+        elif size is None:
+            raise UsageError(f"--model {self.model} takes images of many sizes: give --input-size N")
+        spec = for_its_channels(spec, self.model)
+        spec = spec if self.inputs.num_classes else self.with_outputs_of(source, spec)
+        if published:
+            self._sentences[spec] = input_sentence(spec, self.inputs, by_file=False, pretrained=True)
+        return spec
 
     def known_spec(self, source: Checkpoint) -> ModelSpec | None:
         """The network recorded in the lineage of ``source``; None if there is none.
@@ -218,6 +250,31 @@ def _compact_shapes(model: nn.Module, checkpoint: Checkpoint) -> dict[str, list[
             sizes = zip(entry.shape, own.shape, strict=True)
             shapes[name] = [given if str(dim) in kept else size for dim, (given, size) in enumerate(sizes)]
     return shapes
+
+
+def noise_for(network: nn.Module, spec: ModelSpec, size: int, seed: int = 0) -> Tensor:
+    """Normal noise [size, C, H, W], similar to normalised images, in the network's type and on its device."""
+    noise = torch.randn(size, *spec.input_size, generator=torch.Generator().manual_seed(seed))
+    return noise.to(next(network.parameters(), noise))
+
+
+@contextmanager
+def running(label: str, spec: ModelSpec) -> Iterator[None]:
+    """Turn an error of a running network into one line; ``label`` names its file.
+
+    Raises:
+        ApcliError: the network raises an error.
+    """
+    try:
+        yield
+    except (ApcliError, MemoryError, torch.OutOfMemoryError):
+        raise
+    except Exception as error:
+        size = "x".join(map(str, spec.input_size))
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise ApcliError(
+            f"{label}: its network fails on images of {size} ({reason}): try another --input-size"
+        ) from error
 
 
 def batches_of(split: Samples, spec: ModelSpec, size: int) -> Batches:

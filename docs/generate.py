@@ -22,6 +22,7 @@ from apcli.projections import COVARIANCES, DISTRIBUTIONS
 from apcli.records import KINDS
 from apcli.records.json_objects import documented
 from apcli.registry.tables import Row, Table
+from apcli.stages.export import FORMATS
 from apcli.theory import ESTIMATORS, MEASURES, MeasureRow
 from apcli.training.optim import OPTIMISERS, SCHEDULES
 
@@ -54,6 +55,7 @@ TABLES: list[tuple[str, Table, str]] = [
     ("Augmentations (`--augment`)", AUGMENTATIONS, ""),
     ("Optimisers (`--opt`)", OPTIMISERS, ""),
     ("Learning-rate schedules (`--sched`)", SCHEDULES, ""),
+    ("Formats (`export --format`)", FORMATS, "[Export](export.md) says what each holds and how it is checked.\n"),
 ]
 METHODS_INTRO = """
 Everything that can be named on the command line. Parameters follow the name: `name:key=value:key=value`. An unknown

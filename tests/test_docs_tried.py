@@ -24,7 +24,6 @@ from apcli.records.lines import dump
 BEGINNINGS = (
     "apcli.stages.train.build",
     "apcli.networks.Networks.network",
-    "apcli.stages.describe.costs.build",
     "apcli.stages.report.writing.build",
 )
 DENSE, PRUNED, FOREIGN = "dense.safetensors", "pruned.safetensors", "foreign.safetensors"

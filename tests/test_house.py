@@ -50,7 +50,7 @@ networks
 projections
 stages.outputs stages.inherited_masks stages.zero_layers
 stages.training_runs
-stages stages.prune stages.divergence stages.describe stages.report
+stages stages.prune stages.divergence stages.describe stages.report stages.export
 api
 cli.options cli.streams
 cli.results

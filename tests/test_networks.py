@@ -15,7 +15,8 @@ from apcli.checkpoints.reading import read
 from apcli.configs.shared import DataConfig, InputConfig
 from apcli.configs.training import FinetuneConfig, LoopConfig, ModelConfig, TrainConfig
 from apcli.errors import ApcliError, UsageError
-from apcli.networks import Networks
+from apcli.models.spec import ModelSpec
+from apcli.networks import Networks, noise_for, running
 from apcli.progress import Progress
 from apcli.stages.describe.description import describe, to_text
 from apcli.stages.finetune import Finetuner
@@ -216,3 +217,37 @@ def test_so_does_train(tmp_path, monkeypatch, options, words):
     config = TrainConfig(ModelConfig(options.pop("model", "fc5")), **options)
     with pytest.raises(UsageError, match=words):
         list(train(config, Outputs(tmp_path), quiet))
+
+
+@pytest.mark.parametrize(
+    ("inputs", "size", "mean"),
+    [({}, (3, 224, 224), 0.485), ({"input_size": 64, "mean": (0.25,)}, (3, 64, 64), 0.25)],
+)
+def test_a_librarys_network_without_data_is_as_published(tmp_path, inputs, size, mean):
+    save_file({"classifier.1.weight": torch.zeros(7, 512, 1, 1)}, tmp_path / "theirs.safetensors")
+    networks = Networks(DataConfig(), "torchvision:squeezenet1_1", torch.device("cpu"), quiet, InputConfig(**inputs))
+    spec = networks.spec(read(tmp_path / "theirs.safetensors"))
+    assert (spec.num_classes, spec.input_size, spec.mean[0]) == (7, size, mean)
+
+
+def test_ones_own_network_without_data_is_as_the_options_say(base, place, tmp_path):
+    theirs, model = strangers(base, tmp_path), f"{place / 'net.py'}:net"
+    assert Networks(DataConfig(), model, torch.device("cpu"), quiet).spec(read(base)).input_size == (1, 4, 4)
+    inputs = InputConfig(input_size=4)
+    spec = Networks(DataConfig(), model, torch.device("cpu"), quiet, inputs).spec(read(theirs))
+    assert (spec.num_classes, spec.input_size) == (3, (1, 4, 4))
+    for given, words in ((None, "give --model NAME"), (model, "takes images of many sizes: give --input-size N")):
+        with pytest.raises(UsageError, match=words):
+            Networks(DataConfig(), given, torch.device("cpu"), quiet).spec(read(theirs))
+
+
+def test_noise_is_the_same_again_and_a_network_that_fails_is_told(base):
+    spec = ModelSpec("net.py:net", "user", 3, (1, 4, 4), (0.5,), (0.25,))
+    network = torch.nn.Linear(3, 3, dtype=torch.float64)
+    one = noise_for(network, spec, 2)
+    assert (one.shape, one.dtype) == ((2, 1, 4, 4), torch.float64)
+    assert torch.equal(one, noise_for(network, spec, 2))
+    assert not torch.equal(one, noise_for(network, spec, 2, seed=1))
+    with pytest.raises(ApcliError, match=r"a.safetensors: its network fails on images of 1x4x4 \(.*\): try"):  # noqa: SIM117
+        with running("a.safetensors", spec):
+            network(one)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from apcli.configs.describe import CostsConfig
 from apcli.configs.divergence import DivergenceConfig
+from apcli.configs.export import ExportConfig
 from apcli.configs.prune import PruneConfig
 from apcli.configs.training import FinetuneConfig, TrainConfig
 from apcli.progress import Progress
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from apcli.checkpoints.checkpoint import Checkpoint
     from apcli.records.divergence import DivergenceRecord
     from apcli.stages.describe.facts import Description
+    from apcli.stages.export.places import Places
     from apcli.stages.outputs import Outputs
     from apcli.stages.prune.dry_run import Planned
     from apcli.stages.prune.network import NetworkScores
@@ -95,6 +97,15 @@ def divergence(
         on_data = DataProjections(config, tell)
     divergences = Divergences(config, on_data, tell)
     return ((before, after, divergences.records(before, after)) for before, after in pairs)
+
+
+def export(config: ExportConfig, sources: "Iterable[Checkpoint]", places: "Places", tell: Progress) -> Iterator[Path]:
+    """Export checkpoints as they arrive; yields each product's path."""
+    from apcli.stages.export.stage import Exporter
+
+    exporter = Exporter(config, places, tell)
+    for source in sources:
+        yield from exporter.export(source)
 
 
 def describe(config: CostsConfig, sources: "Iterable[Checkpoint]", tell: Progress) -> "Iterator[Description]":

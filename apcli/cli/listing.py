@@ -15,6 +15,7 @@ from apcli.errors import UsageError
 from apcli.models import MODELS
 from apcli.projections import COVARIANCES, DISTRIBUTIONS
 from apcli.registry.tables import Row, Table
+from apcli.stages.export import FORMATS
 from apcli.theory import ESTIMATORS, MEASURES
 from apcli.training.optim import OPTIMISERS, SCHEDULES
 
@@ -33,6 +34,7 @@ TABLES: dict[str, tuple[Table[Any], str]] = {
     "augmentations": (AUGMENTATIONS, "--augment"),
     "optimisers": (OPTIMISERS, "--opt"),
     "schedules": (SCHEDULES, "--sched"),
+    "formats": (FORMATS, "export --format"),
 }
 
 

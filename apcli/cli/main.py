@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from apcli import __version__
-from apcli.cli import divergence, environment, finetune, listing, prune, report, train
+from apcli.cli import divergence, environment, export, finetune, listing, prune, report, train
 from apcli.cli.options.help import Command, short_help_of
 from apcli.cli.options.synonyms import remedy
 from apcli.cli.streams import standard, stdin, stdout, terminal
@@ -36,6 +36,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "finetune": finetune.finetune,
     "divergence": divergence.divergence,
     "report": report.report,
+    "export": export.export,
     "list": listing.list_,
     "env": environment.env,
 }

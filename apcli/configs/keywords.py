@@ -155,6 +155,14 @@ class DivergenceKeywords(DataKeywords, InputKeywords, total=False):
     device: str
 
 
+class ExportKeywords(InputKeywords, total=False):
+    """``apcli export``."""
+
+    format: Names | None
+    batch_size: int | None
+    model: str | None
+
+
 class CostsKeywords(TypedDict, total=False):
     """``apcli report CHECKPOINT``."""
 

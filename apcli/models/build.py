@@ -57,6 +57,11 @@ def build(spec: ModelSpec, *, pretrained: bool = False, user_model: str | None =
         ) from error
 
 
+def arguments(spec: ModelSpec) -> dict[str, Any]:
+    """The keyword arguments with which torchvision or timm builds the network of ``spec``."""
+    return {"num_classes": spec.num_classes, **_heads(spec), **_size(spec)}
+
+
 def last_layer(model: nn.Module, spec: ModelSpec) -> str:
     """The tensor name of the classifier's weight.
 
@@ -85,14 +90,11 @@ def _build_own(spec: ModelSpec, pretrained: bool) -> nn.Module:
 
 def _build_torchvision(spec: ModelSpec, pretrained: bool) -> nn.Module:
     models = library("torchvision").models
-    options: dict[str, Any] = {}
-    if spec.name in ("inception_v3", "googlenet"):
-        # No loss here uses the auxiliary heads: they would never learn.
-        options = {"aux_logits": False, "init_weights": True}
-    model: nn.Module = models.get_model(spec.name, num_classes=spec.num_classes, **options, **_size(spec))
+    options = _heads(spec)
+    drawn = {"init_weights": True} if options else {}  # their constructors warn if it is left out
+    model: nn.Module = models.get_model(spec.name, **arguments(spec), **drawn)
     if pretrained:
         # Only torchvision knows the quirks of its files (renamed tensors, auxiliary heads), so it loads them itself.
-        options.pop("init_weights", None)
         try:
             donor = models.get_model(spec.name, weights="DEFAULT", progress=False, **options)
         except (OSError, RuntimeError) as error:
@@ -121,7 +123,7 @@ def _copy_pretrained_(model: nn.Module, donor: nn.Module, spec: ModelSpec) -> No
 
 def _build_timm(spec: ModelSpec, pretrained: bool) -> nn.Module:
     timm = library("timm")
-    options = {"num_classes": spec.num_classes, **_size(spec)}
+    options = arguments(spec)
     if not pretrained:
         model: nn.Module = timm.create_model(spec.name, pretrained=False, **options)
         return model
@@ -132,6 +134,12 @@ def _build_timm(spec: ModelSpec, pretrained: bool) -> nn.Module:
     if timm.get_pretrained_cfg(spec.name).num_classes != spec.num_classes:
         log.info("%s: pretrained weights are for other classes; the last layer starts fresh", spec.name)
     return model
+
+
+def _heads(spec: ModelSpec) -> dict[str, Any]:
+    """The argument that leaves auxiliary heads out: no loss here uses them, so they would never learn."""
+    has_some = spec.source == "torchvision" and spec.name in ("inception_v3", "googlenet")
+    return {"aux_logits": False} if has_some else {}
 
 
 def _size(spec: ModelSpec) -> dict[str, Any]:

@@ -10,13 +10,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from safetensors.numpy import load_file, save_file
 
 import apcli
-from apcli.cli import divergence, finetune, prune, report, train
+from apcli.cli import divergence, export, finetune, prune, report, train
 from apcli.configs import keywords
 
-FUNCTIONS = ("train", "prune", "plan", "finetune", "divergence", "report", "report_html", "describe")
+FUNCTIONS = ("train", "prune", "plan", "finetune", "divergence", "report", "report_html", "describe", "export", "load")
 # A command's parameters that a function has under another name, or has no use for.
 SAID = {"inputs": "records", "formats": "format"}
 OF_THE_COMMAND_LINE = {"verify", "quiet", "as_json", "dry_run"}
@@ -76,6 +77,7 @@ def keywords_of(function: Callable[..., Any], renamed: dict[str, str]) -> dict[s
         (finetune.finetune, ["finetune"]),
         (divergence.divergence, ["divergence"]),
         (report.report, ["report", "describe"]),
+        (export.export, ["export"]),
     ],
 )
 def test_commands_and_functions_take_the_same(command, functions):
@@ -97,6 +99,7 @@ def test_commands_and_functions_take_the_same(command, functions):
         ("finetune", keywords.FinetuneKeywords),
         ("divergence", keywords.DivergenceKeywords),
         ("describe", keywords.CostsKeywords),
+        ("export", keywords.ExportKeywords),
     ],
 )
 def test_every_keyword_has_a_type(function, kind):
@@ -206,6 +209,29 @@ def test_a_wrong_request_to_measure_is_refused_at_once(dense):
         apcli.divergence(dense, dense, dist="gausian")
     with pytest.raises(apcli.UsageError, match="twice"):
         apcli.divergence(dense, dense, dist=["ap2", "ap2"])
+
+
+@pytest.mark.slow
+def test_a_network_is_loaded_a_compact_one_too(tmp_path, monkeypatch):
+    """As its own library builds it, but for the channels that it lost; files of others need its name."""
+    monkeypatch.chdir(tmp_path)
+    [whole] = apcli.train("resnet20", data="digits", epochs=0, device="cpu")
+    options = {"sparsity": 0.5, "structure": "filter"}
+    [masked], [compact] = apcli.prune(whole, **options), apcli.prune(whole, compact=True, **options)
+    image = torch.randn(2, 3, 8, 8)
+    with torch.no_grad():
+        given, wanted = (apcli.load(file)(image) for file in (compact, masked))
+    torch.testing.assert_close(given, wanted, rtol=1e-4, atol=1e-4)
+    network = apcli.load("resnet20-digits")
+    assert not network.training
+    assert apcli.load(compact).layer1[0].conv1.out_channels == network.layer1[0].conv1.out_channels // 2
+    save_file(load_file(whole), "theirs.safetensors")
+    with pytest.raises(apcli.UsageError, match="does not say which network it is: give --model"):
+        apcli.load("theirs")
+    with pytest.raises(apcli.UsageError, match="takes images of many sizes: give --input-size"):
+        apcli.load("theirs", model="resnet20")
+    with torch.no_grad():
+        assert torch.equal(apcli.load("theirs", model="resnet20", input_size=8)(image), network(image))
 
 
 def test_a_file_that_lost_its_zeros_is_not_described(dense):

@@ -15,7 +15,7 @@ from apcli.cli.main import Signals, Stopped, explain
 from apcli.errors import ApcliError, UsageError, VerificationError
 
 ROOT = Path(__file__).parents[2]
-COMMANDS = ("train", "prune", "finetune", "divergence", "report")
+COMMANDS = ("train", "prune", "finetune", "divergence", "report", "export")
 HEAVY = ("torch", "torchvision", "timm", "numpy", "scipy", "safetensors", "matplotlib", "rich", "pyro")
 WATCH = f"""
 import sys

@@ -1,12 +1,10 @@
 """The costs of a checkpoint's network: its multiply-adds, and the time of a forward pass on this machine."""
 
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from apcli.checkpoints.checkpoint import Checkpoint
 from apcli.checkpoints.layers import SECOND_NAME
@@ -16,9 +14,8 @@ from apcli.configs.shared import DataConfig
 from apcli.data.image_spec import ImageSpec
 from apcli.devices import device_of
 from apcli.errors import ApcliError, UsageError
-from apcli.models.build import build, last_layer
-from apcli.models.spec import ModelSpec, is_user_model, resolve
-from apcli.networks import ASSUMED_CLASSES, Networks
+from apcli.models.spec import ModelSpec, resolve
+from apcli.networks import ASSUMED_CLASSES, Networks, noise_for, running
 from apcli.probes.costs import Costs, macs
 from apcli.probes.latency import Latency, latency
 from apcli.progress import Tell
@@ -99,10 +96,7 @@ class NetworkCosts:
         spec = resolve(model, ImageSpec((3, 1, 1), ASSUMED_CLASSES, (0.0,), (1.0,)))
         if spec.source in ("apcli", "user") and self.config.input_size is None:
             raise UsageError(f"--model {model} takes images of many sizes: give --input-size SIDE, or C,H,W")
-        spec = self._sized(spec)
-        network = build(spec, user_model=model if is_user_model(model) else None)
-        head = checkpoint.entries.get(last_layer(network, spec))
-        return spec if head is None else replace(spec, num_classes=head.shape[0])
+        return self.networks.with_outputs_of(checkpoint, self._sized(spec))
 
     def _sized(self, spec: ModelSpec) -> ModelSpec:
         size = self.config.input_size
@@ -116,16 +110,16 @@ class NetworkCosts:
         self.tell(f"counting the multiply-adds of {own.checkpoint.label}")
         costs = []
         for network in (own, dense) if dense else (own,):
-            with network.running():
-                costs.append(macs(network.model, network.example(1)))
+            with running(network.checkpoint.label, network.spec):
+                costs.append(macs(network.model, noise_for(network.model, network.spec, 1)))
         return costs[0], costs[-1].total
 
     def _latency(self, own: "_Network", dense: "_Network | None") -> LatencyFacts:
         self.tell(f"timing {own.checkpoint.label}")
         config = self.config
-        example = own.example(config.batch_size)
+        example = noise_for(own.model, own.spec, config.batch_size)
         models = [own.model, dense.model] if dense else [own.model]
-        with own.running():
+        with running(own.checkpoint.label, own.spec):
             taken, *others = latency(models, example, warmup=config.warmup, runs=config.runs)
         return LatencyFacts(
             **_times(taken),
@@ -150,29 +144,6 @@ class _Network:
     checkpoint: Checkpoint
     spec: ModelSpec
     model: nn.Module
-
-    def example(self, size: int) -> Tensor:
-        """Normal noise [size, C, H, W], similar to normalised images, in the network's type and on its device."""
-        noise = torch.randn(size, *self.spec.input_size, generator=torch.Generator().manual_seed(0))
-        return noise.to(next(self.model.parameters(), noise))
-
-    @contextmanager
-    def running(self) -> Iterator[None]:
-        """Turn an error of the running network into one line.
-
-        Raises:
-            ApcliError: the network raises an error.
-        """
-        try:
-            yield
-        except (ApcliError, MemoryError, torch.OutOfMemoryError):
-            raise
-        except Exception as error:
-            size = "x".join(map(str, self.spec.input_size))
-            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-            raise ApcliError(
-                f"{self.checkpoint.label}: its network fails on images of {size} ({reason}): try another --input-size"
-            ) from error
 
 
 def with_macs(description: Description, costs: Costs, dense_file: int, spec: ModelSpec) -> Description:
