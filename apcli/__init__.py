@@ -7,18 +7,8 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from apcli.api.functions import (
-        describe,
-        divergence,
-        export,
-        finetune,
-        load,
-        plan,
-        prune,
-        report,
-        report_html,
-        train,
-    )
+    from apcli.api.export import export, load
+    from apcli.api.functions import describe, divergence, finetune, plan, prune, report, report_html, train
     from apcli.checkpoints.checkpoint import Checkpoint
     from apcli.errors import ApcliError, UsageError, VerificationError
 
@@ -43,9 +33,10 @@ __all__ = [
 
 _HOMES = {
     **dict.fromkeys(
-        ("train", "prune", "plan", "finetune", "divergence", "report", "report_html", "describe", "export", "load"),
+        ("train", "prune", "plan", "finetune", "divergence", "report", "report_html", "describe"),
         "apcli.api.functions",
     ),
+    **dict.fromkeys(("export", "load"), "apcli.api.export"),
     **dict.fromkeys(("ApcliError", "UsageError", "VerificationError"), "apcli.errors"),
     "Checkpoint": "apcli.checkpoints.checkpoint",
 }

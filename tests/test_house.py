@@ -66,6 +66,7 @@ LIGHT = [
     *[
         "apcli",
         "apcli.api.functions",
+        "apcli.api.export",
         "apcli.api.runs",
         "apcli.errors",
         "apcli.records.lines",

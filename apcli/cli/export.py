@@ -8,12 +8,14 @@ import typer
 from apcli.api import runs
 from apcli.cli.options import completion, shared
 from apcli.cli.options.expanded import Groups, Options, with_options
+from apcli.cli.options.help import INPUT
 from apcli.cli.streams import stdin, stdout, terminal
 from apcli.configs.export import ExportConfig
 from apcli.configs.values import config_of
 from apcli.stages.export import FORMATS
 
 OPTIONS: Groups = {
+    INPUT: {"weights_key": shared.WeightsKey},
     "Output": {
         "format": Annotated[
             str | None,
@@ -70,7 +72,7 @@ def export(
     Each product is run beside its checkpoint: where the logits or the zeros differ, it is not written (exit code 3).
 
     \b
-      apcli export model.safetensors --format onnx,torch-export
+      apcli export model.safetensors --format torch-export
       apcli export model.safetensors --format timm -o for-timm/
     """
     from apcli.stages.export.places import Places
@@ -80,5 +82,5 @@ def export(
     arguments = checkpoints or []
     tell = terminal.progress(stdin.count(arguments))
     places = Places(None if output is None else Path(output), overwrite, len(arguments))
-    for path in runs.export(config, stdin.checkpoints_in(arguments), places, tell):
+    for path in runs.export(config, stdin.checkpoints_in(arguments, config.weights_key), places, tell):
         stdout.emit_path(path)

@@ -12,6 +12,7 @@ class ExportConfig:
     format: str | None = None
     batch_size: int | None = None
     model: str | None = None
+    weights_key: str | None = None
     inputs: InputConfig = InputConfig()
 
     def __post_init__(self) -> None:

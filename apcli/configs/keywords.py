@@ -161,6 +161,7 @@ class ExportKeywords(InputKeywords, total=False):
     format: Names | None
     batch_size: int | None
     model: str | None
+    weights_key: str | None
 
 
 class CostsKeywords(TypedDict, total=False):

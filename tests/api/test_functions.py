@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from safetensors.numpy import load_file, save_file
 
 import apcli
@@ -209,29 +208,6 @@ def test_a_wrong_request_to_measure_is_refused_at_once(dense):
         apcli.divergence(dense, dense, dist="gausian")
     with pytest.raises(apcli.UsageError, match="twice"):
         apcli.divergence(dense, dense, dist=["ap2", "ap2"])
-
-
-@pytest.mark.slow
-def test_a_network_is_loaded_a_compact_one_too(tmp_path, monkeypatch):
-    """As its own library builds it, but for the channels that it lost; files of others need its name."""
-    monkeypatch.chdir(tmp_path)
-    [whole] = apcli.train("resnet20", data="digits", epochs=0, device="cpu")
-    options = {"sparsity": 0.5, "structure": "filter"}
-    [masked], [compact] = apcli.prune(whole, **options), apcli.prune(whole, compact=True, **options)
-    image = torch.randn(2, 3, 8, 8)
-    with torch.no_grad():
-        given, wanted = (apcli.load(file)(image) for file in (compact, masked))
-    torch.testing.assert_close(given, wanted, rtol=1e-4, atol=1e-4)
-    network = apcli.load("resnet20-digits")
-    assert not network.training
-    assert apcli.load(compact).layer1[0].conv1.out_channels == network.layer1[0].conv1.out_channels // 2
-    save_file(load_file(whole), "theirs.safetensors")
-    with pytest.raises(apcli.UsageError, match="does not say which network it is: give --model"):
-        apcli.load("theirs")
-    with pytest.raises(apcli.UsageError, match="takes images of many sizes: give --input-size"):
-        apcli.load("theirs", model="resnet20")
-    with torch.no_grad():
-        assert torch.equal(apcli.load("theirs", model="resnet20", input_size=8)(image), network(image))
 
 
 def test_a_file_that_lost_its_zeros_is_not_described(dense):

@@ -58,7 +58,7 @@ class Places:
         """The path of a product.
 
         Raises:
-            UsageError: another product of this run has it.
+            UsageError: another product of this run has it, or it is the checkpoint.
         """
         if self.names_a_product and self.target is not None:
             path = self.target
@@ -66,6 +66,8 @@ class Places:
             path = (self.target or source.home) / f"{source.stem}{row.ending}"
         if path.resolve() in self._placed:
             raise UsageError(f"{path} would be written twice, from different inputs: give each its own --output")
+        if path.resolve() in {file.resolve() for file in source.files}:
+            raise UsageError(f"--output {path} is the checkpoint, and would be lost: name another file")
         self._placed.add(path.resolve())
         return path
 

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from small_files import saved
 
 from apcli.checkpoints.reading import read
@@ -46,6 +47,12 @@ def test_no_product_is_written_twice(source: Any) -> None:
         places.place(source, PROGRAM)
         with pytest.raises(UsageError, match="would be written twice"):
             places.place(source, PROGRAM)
+
+
+def test_a_checkpoint_is_not_lost(tmp_path: Path) -> None:
+    torch.save({"fc.weight": torch.ones(2, 2)}, tmp_path / "net.pth")
+    with pytest.raises(UsageError, match="is the checkpoint, and would be lost"):
+        Places(tmp_path / "net.pth", overwrite=True).place(read(tmp_path / "net.pth"), STATE)
 
 
 @pytest.mark.parametrize("name", ["net.pt2", "net.timm"])

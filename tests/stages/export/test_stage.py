@@ -51,6 +51,9 @@ def test_a_file_without_a_lineage_is_as_published(tmp_path: Path, caplog: Any) -
     lineage = read(folder / "model.safetensors").lineage
     assert (lineage.model["num_classes"], lineage.stage) == (4, "export")
     assert "(by its published weights)" in caplog.text
+    torch.save({"epoch": 3, "state_dict": network.state_dict()}, tmp_path / "trained.pth")
+    (other,) = export(tmp_path / "trained.pth", format="timm", model="timm:test_resnet")
+    assert (other.name, read(other / "model.safetensors").lineage.parent.path) == ("trained.timm", "../trained.pth")
 
 
 @pytest.mark.parametrize(
