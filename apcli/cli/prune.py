@@ -58,12 +58,16 @@ OPTIONS: Groups = {
             str,
             typer.Option(
                 "--scope",
-                metavar="NAME",
+                metavar="LIST",
                 autocompletion=completion.of_tables(SCOPES),
-                help=f"which weights are ranked together: {', '.join(SCOPES.names)}, or FILE.py:function",
+                help=f"which weights are ranked together: {', '.join(SCOPES.names)}, or FILE.py:function; "
+                "of one method: METHOD:scope=NAME",
             ),
         ],
-        "layers": shared.Layers,
+        "layers": Annotated[
+            str,
+            typer.Option("--layers", metavar="LIST", help="all, last, names and globs; each: a file for each"),
+        ],
         "exclude": shared.Exclude,
         "structure": Annotated[
             str,
@@ -83,7 +87,11 @@ OPTIONS: Groups = {
     "Other files": {
         "like": Annotated[
             str | None,
-            typer.Option("--like", metavar="LIST", help="for random-same-layers: as many zeros as these files"),
+            typer.Option(
+                "--like",
+                metavar="LIST",
+                help="for random-same-layers: as many zeros as these files; each for the file it was made from",
+            ),
         ],
         "mask_from": Annotated[
             str | None,
@@ -134,6 +142,7 @@ def prune(
     \b
       apcli prune model.safetensors --method highest --sparsity 0.3
       apcli prune model.safetensors --method taylor --scope global --sparsity 0.5,0.9 --data cifar10
+      apcli prune model.safetensors --layers each --sparsity 0.5,0.9
       apcli prune model.safetensors --structure filter --sparsity 0.5 --compact
     """
     terminal.start("prune", quiet)

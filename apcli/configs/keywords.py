@@ -113,7 +113,7 @@ class PruneKeywords(DataKeywords, InputKeywords, total=False):
     sparsity: Numbers | None
     compression: Numbers | None
     method: Names | None
-    scope: str
+    scope: Names
     layers: Names
     exclude: Names | None
     layer_sparsity: str | Mapping[str, float] | None

@@ -6,12 +6,15 @@ from dataclasses import dataclass
 from apcli.configs.shared import DataConfig, InputConfig, check_seeds, require
 from apcli.errors import UsageError
 
+EACH = "each"  # of ``layers``: every layer alone
+
 
 @dataclass(frozen=True)
 class PruneConfig:
-    """``apcli prune``. ``method``, ``sparsity`` and ``compression`` are lists; one of the last two is given.
+    """``apcli prune``. ``method``, ``scope``, ``sparsity`` and ``compression`` are lists; one of the last two is given.
 
-    ``method`` None: ``lowest``, or ``l1`` for filters. ``seeds`` None: each checkpoint's own seed, otherwise 0.
+    ``method`` None: ``lowest``, or ``l1`` for filters. ``layers`` EACH: a result for each layer, pruned alone.
+    ``seeds`` None: each checkpoint's own seed, otherwise 0.
     ``images`` 0: all of the split. ``min_keep`` below 1 is a share of each layer.
     """
 
@@ -81,16 +84,23 @@ class PruneConfig:
             raise UsageError(
                 "--mask-from copies the other file's zeros: leave --method, --scope, --structure and --min-keep out"
             )
-        if self.layer_sparsity and self.scope != "layer":
-            raise UsageError(f"--layer-sparsity sets what each layer loses: leave --scope {self.scope} out")
-        if self.pattern and self.scope != "layer":
-            raise UsageError(
-                f"--structure {self.structure} fixes what each layer loses: leave --scope {self.scope} out"
-            )
+        if self.scope != "layer" and (why := self.fixed):
+            raise UsageError(f"{why} what each layer loses: leave --scope {self.scope} out")
+        if self.layers == EACH and self.layer_sparsity:
+            raise UsageError("--layers each prunes every layer alone: leave --layer-sparsity out")
         if self.is_filter and (self.compression or self.rewind_to):
             raise UsageError(
                 "--structure filter goes with --sparsity and --layer-sparsity: leave --compression and --rewind-to out"
             )
+
+    @property
+    def fixed(self) -> str:
+        """The option that sets the counts of all layers, so that there is nothing to share; empty if none does."""
+        if self.layer_sparsity:
+            return "--layer-sparsity sets"
+        if self.like:
+            return f"--like {self.like} sets"
+        return f"--structure {self.structure} fixes" if self.pattern else ""
 
     @property
     def packed(self) -> bool:

@@ -121,9 +121,9 @@ def test_the_lines_as_users_write_them(shell: Any, plain: dict[str, np.ndarray])
 
 def test_by_lineage_only_the_pruned_layers_are_compared(shell: Any, a: Path) -> None:
     shell("prune a --sparsity 0.3 --layers fc1,fc2")
-    assert {r["layer"] for r in shell("divergence a.lowest-0.3").records} == {"fc1", "fc2", "*"}
-    assert {r["layer"] for r in shell("divergence a.lowest-0.3 --layers all").records} == {*LAYERS, "*"}
-    assert {r["layer"] for r in shell("divergence a.lowest-0.3 --exclude fc1").records} == {"fc2", "*"}
+    assert {r["layer"] for r in shell("divergence a.lowest-0.3-fc1+fc2").records} == {"fc1", "fc2", "*"}
+    assert {r["layer"] for r in shell("divergence a.lowest-0.3-fc1+fc2 --layers all").records} == {*LAYERS, "*"}
+    assert {r["layer"] for r in shell("divergence a.lowest-0.3-fc1+fc2 --exclude fc1").records} == {"fc2", "*"}
 
 
 def test_a_record_says_what_is_known_and_null_for_the_rest(shell: Any, a: Path) -> None:
@@ -243,7 +243,9 @@ def test_wrong_options_are_refused_in_one_line(shell: Any, pair: Any, options: s
 def test_the_network_itself_is_measured(shell: Any) -> None:
     assert shell("train fc5 --epochs 1 -o net.safetensors").code == 0
     assert shell("prune net --sparsity 0.5 --method highest --layers last").code == 0
-    result = shell("divergence net.highest-0.5 --dist gaussian:cov=activation,predictive --images 50 --split train")
+    result = shell(
+        "divergence net.highest-0.5-last --dist gaussian:cov=activation,predictive --images 50 --split train"
+    )
     assert result.code == 0, result.err
     assert [(r["dist"], r["layer"]) for r in result.records] == [
         ("gaussian", "fc5"),
@@ -253,7 +255,7 @@ def test_the_network_itself_is_measured(shell: Any) -> None:
     assert all(r["evaluated"] == {"data": "digits", "split": "train", "images": 50} for r in result.records)
     assert all(r["value"] > 0 for r in result.records)
     assert result.records[2]["std_error"] > 0
-    held_out = shell("divergence net.highest-0.5 --dist gaussian:cov=activation").records
+    held_out = shell("divergence net.highest-0.5-last --dist gaussian:cov=activation").records
     assert held_out[0]["evaluated"]["split"] == "test"
     piped = shell(
         "divergence net - --dist predictive", stdin=(shell.folder / "net.highest-0.5.safetensors").read_bytes()

@@ -63,8 +63,9 @@ def test_a_control_a_mask_and_a_rewound_file(shell, a, plain):
 
 
 def test_criterion_is_another_name_for_method(shell, a):
-    assert made(shell, "prune a --criterion highest --structure 2:4 --layers fc1") == "a.highest-2of4.safetensors"
-    assert (shell.tensors("a.highest-2of4.safetensors")["fc1.weight"].reshape(-1, 4) != 0).sum(1).tolist() == [2] * 300
+    assert made(shell, "prune a --criterion highest --structure 2:4 --layers fc1") == "a.highest-2of4-fc1.safetensors"
+    weight = shell.tensors("a.highest-2of4-fc1.safetensors")["fc1.weight"]
+    assert (weight.reshape(-1, 4) != 0).sum(1).tolist() == [2] * 300
 
 
 @pytest.mark.slow

@@ -10,7 +10,7 @@ from apcli.checkpoints.verification import check_input
 from apcli.configs.prune import PruneConfig
 from apcli.stages.outputs import Outputs
 from apcli.stages.prune.amounts import Amounts
-from apcli.stages.prune.plans import Plan, lineage_of, plans_of, task_of
+from apcli.stages.prune.plans import Plan, lineage_of, plans_of, tasks_of
 from apcli.stages.prune.repack import only_repacks, repacked
 from apcli.stages.prune.requests import check
 
@@ -91,8 +91,8 @@ def dry_run(
         source = network.source
     elif networks is not None:
         source = networks.as_built(source)
-    task = task_of(source, config)
-    for plan in plans_of(task, outputs):
+    tasks = tasks_of(source, config, network)
+    for task, plan in [(each, plan) for each in tasks for plan in plans_of(each, outputs)]:
         state = outputs.state(plan.path, lineage_of(task, plan, outputs, source.sha256))
         if network is not None:
             amounts, unit = network.amounts(task.layers, plan.request), "channels"

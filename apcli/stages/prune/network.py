@@ -1,6 +1,8 @@
 """Use the network for pruning: score and reconstruct weights by running it, and remove its channels."""
 
+import logging
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -27,6 +29,8 @@ from apcli.stages.prune.channel_amounts import Candidates, amounts_of_channels, 
 from apcli.stages.prune.channels import FilterPruner, FilterResult
 from apcli.stages.prune.requests import Request, needs_data
 from apcli.words import few
+
+log = logging.getLogger("apcli")
 
 
 class NetworkScores:
@@ -97,15 +101,15 @@ class ScoredNetwork:
         self.source, self.model, self.spec, self.dataset = source, model, spec, dataset
         self.config = config
         self.tell = tell
-        self._scores: dict[str, Scores] = {}
-        self._filters: dict[str, FilterPruner] = {}
+        self._scores: dict[tuple[str, ...], Scores] = {}  # by method and tensors
+        self._filters: dict[tuple[str, ...], FilterPruner] = {}
 
     def scores(self, layers: Sequence[Layer], method: Choice[Row], choose: Callable[[Scores, float], Masks]) -> Scores:
         """Scores by tensor, larger = keep; cached across sparsities unless the criterion prunes in steps."""
-        key = method.spec
+        tensors = [layer.tensor for layer in layers]
+        key = (method.spec, *tensors)
         if key in self._scores:
             return self._scores[key]
-        tensors = [layer.tensor for layer in layers]
         scores: Scores = self._run(method, Subject(self.model, tensors, self._batches(method), choose))
         missing = [layer.tensor for layer in layers if layer.tensor not in scores]
         if missing:
@@ -137,23 +141,35 @@ class ScoredNetwork:
         groups = channel_groups(self.model, torch.zeros(1, *self.spec.input_size))
         return candidates_of(self.source, groups, layers, self.config.exclude)
 
+    def has_channels(self, layers: Sequence[Layer]) -> bool:
+        """Whether some channel of these layers can be removed; says why not."""
+        try:
+            return bool(self.candidates(layers).groups)
+        except UsageError as error:
+            log.info("%s", str(error).partition(": choose")[0])
+            return False
+
     def amounts(self, layers: Sequence[Layer], request: Request) -> Amounts:
         """The amounts of the groups' channels, before the numerical check of their removal.
 
         Raises:
             UsageError: no channel can be removed, or layers that make the same channels have different shares.
         """
-        return amounts_of_channels(self.source, self.candidates(layers), request.amount, self.config)
+        return amounts_of_channels(self.source, self.candidates(layers), request.amount, self._scoped(request))
 
     def filters(self, layers: Sequence[Layer], request: Request) -> FilterResult:
         """Remove channels of the checkpoint."""
         method, kind = request.method, "data" if request.needs("data") else "weights"
-        if kind not in self._filters:
+        key = (kind, *(layer.tensor for layer in layers))
+        if key not in self._filters:
             batches = self._batches(method) if kind == "data" else None
-            self._filters[kind] = FilterPruner(self.source, self.model, self.spec, self.candidates(layers), batches)
-        pruner = self._filters[kind]
-        amounts = amounts_of_channels(self.source, pruner.candidates, request.amount, self.config)
+            self._filters[key] = FilterPruner(self.source, self.model, self.spec, self.candidates(layers), batches)
+        pruner = self._filters[key]
+        amounts = amounts_of_channels(self.source, pruner.candidates, request.amount, self._scoped(request))
         return pruner.prune(method, amounts, request.seed or 0, self.config.compact)
+
+    def _scoped(self, request: Request) -> PruneConfig:
+        return replace(self.config, scope=request.scope)
 
     def _run(self, method: Choice[Row], subject: Subject) -> Any:
         self.tell(f"{method.spec} of {self.source.label}")

@@ -1,7 +1,8 @@
 """Check a pruned file's rows under weight norm, make its promises, and log its sparsity."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -11,13 +12,16 @@ from apcli.checkpoints.files.entries import Entry
 from apcli.checkpoints.layers import Layer
 from apcli.checkpoints.network_layers import WEIGHT_NORM
 from apcli.checkpoints.promises import Promise
+from apcli.checkpoints.reading import read
 from apcli.checkpoints.sizes import counted, sizes, weights_of
 from apcli.errors import UsageError
 from apcli.stages.prune.plans import Plan, Task
 from apcli.stages.prune.pruned import Pruned
-from apcli.words import count
+from apcli.words import count, few
 
 log = logging.getLogger("apcli")
+
+_MOST = 8  # pairs of equal results that are listed
 
 
 def check_lengths(label: str, layers: Sequence[Layer], entries: Mapping[str, Entry]) -> None:
@@ -49,7 +53,7 @@ def promises_of(task: Task, plan: Plan, made: Pruned) -> dict[str, Promise]:
     if task.rewound is not None:
         method = f"{method} rewound"
     config = task.config
-    structured = config.structure if config.structure != "weight" else SCOPES.recorded(config.scope)
+    structured = config.structure if config.structure != "weight" else SCOPES.recorded(plan.request.scope)
     promises = {}
     for tensor, known in made.zeros.items():
         entry, name = made.entries[tensor], names.get(tensor, tensor)
@@ -67,6 +71,26 @@ def promises_of(task: Task, plan: Plan, made: Pruned) -> dict[str, Promise]:
 def _method_of(other: Checkpoint) -> str:
     methods = {str(promise.method) for promise in other.lineage.pruned.values()}
     return methods.pop() if len(methods) == 1 else other.stem
+
+
+def tell_of_equals(source: Checkpoint, paths: Iterable[Path]) -> None:
+    """Log, in one line, which results of a checkpoint have the same zeros: methods or scopes that are one here.
+
+    Tensors are read only as far as they agree.
+    """
+    distinct: dict[str, list[Checkpoint]] = {}  # by their numbers of zeros
+    found = []
+    for result in map(read, dict.fromkeys(paths)):
+        zeros = {tensor: promise.zeros for tensor, promise in sorted(result.lineage.pruned.items())}
+        alike = distinct.setdefault(f"{zeros} {result.lineage.kept}", [])
+        same = (x for x in alike if all(result.entries[name].has_zeros_of(x.entries[name]) for name in zeros))
+        other = next(same, None)
+        if other is None:
+            alike.append(result)
+        elif any(zeros.values()):
+            found.append(" as ".join(x.stem.removeprefix(f"{source.stem}.") for x in (result, other)))
+    if found:
+        log.info("%s: the same weights go in %s", source.label, few(found, _MOST))
 
 
 def tell(label: str, promises: Mapping[str, Promise], entries: Mapping[str, Entry], source: Checkpoint) -> None:

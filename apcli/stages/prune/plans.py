@@ -1,9 +1,11 @@
 """Plans: every file to make from a checkpoint, with all decisions that precede the ranking of weights."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+import re
+import zlib
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,13 +16,18 @@ from apcli.checkpoints.checkpoint import Checkpoint
 from apcli.checkpoints.layers import Layer, check_tied, every_layer, select
 from apcli.checkpoints.lineage import Lineage
 from apcli.checkpoints.promises import Json
-from apcli.configs.prune import PruneConfig
+from apcli.configs.prune import EACH, PruneConfig
 from apcli.errors import ApcliError
 from apcli.selection.layer_masks import fitting_pattern
 from apcli.stages.outputs import Outputs
 from apcli.stages.prune.amounts import Amounts, amounts_of
 from apcli.stages.prune.requests import Compression, Request, ZerosOf, requests_of
 from apcli.stages.zero_layers import check_masks_can_be_told
+
+if TYPE_CHECKING:  # it imports torch
+    from apcli.stages.prune.network import ScoredNetwork
+
+_LONG = 40  # most letters of the selected layers in a file's name
 
 
 @dataclass(frozen=True)
@@ -85,6 +92,23 @@ def same_network(
     return other
 
 
+def tasks_of(source: Checkpoint, config: PruneConfig, network: "ScoredNetwork | None" = None) -> list[Task]:
+    """The tasks of a command line for one checkpoint, see ``task_of``: one, or one for each layer by itself.
+
+    Args:
+        network: if channels are pruned; a layer whose channels all stay is left out.
+    """
+    if config.layers != EACH:
+        return [task_of(source, config)]
+    whole = task_of(source, replace(config, layers="all"))
+    exclude = config.exclude if config.is_filter else None  # channels that an excluded layer makes are kept
+    return [
+        replace(whole, config=replace(config, layers=layer.name, exclude=exclude), layers=(layer,))
+        for layer in whole.layers
+        if network is None or not config.is_filter or network.has_channels([layer])
+    ]
+
+
 @dataclass(frozen=True)
 class Plan:
     """A file to make.
@@ -112,18 +136,33 @@ def plans_of(task: Task, outputs: Outputs) -> list[Plan]:
     """
     source, config = task.source, task.config
     plans = []
-    for request in requests_of(config, source.lineage.seed or 0):
+    requests = list(requests_of(config, source.lineage.seed or 0))
+    names = {r.amount.name for r in requests if isinstance(r.amount, ZerosOf)}
+    own = _made_from(source, names, config.weights_key)
+    for request in requests:
         other = None
         if isinstance(request.amount, ZerosOf):
+            if own and request.amount.name not in own:
+                continue
             option = "--like" if config.like else "--mask-from"
-            names = [layer.tensor for layer in task.layers]
-            other = same_network(request.amount.name, option, source, names, config.weights_key)
-        amounts = None if config.is_filter else amounts_of(source, task.layers, request.amount, config, other)
+            tensors = [layer.tensor for layer in task.layers]
+            other = same_network(request.amount.name, option, source, tensors, config.weights_key)
+        scoped = replace(config, scope=request.scope)
+        amounts = None if config.is_filter else amounts_of(source, task.layers, request.amount, scoped, other)
         if amounts is not None:
             amounts.bounds()  # refuses an impossible amount before any file is written
         path = outputs.place(_stem(task, request, other), source)
         plans.append(Plan(request, amounts, other, path, _settings(task, request, other)))
     return plans
+
+
+def _made_from(source: Checkpoint, names: Collection[str], key: str | None) -> set[str]:
+    """Those of several checkpoints that were made from ``source``, by their lineage: they are its own counterparts."""
+    if len(names) < 2:
+        return set()
+    lineages = {name: reading.read(reading.find(name), key).lineage for name in names}
+    links = {name: [link.sha256 for link in (one.parent, one.dense) if link] for name, one in lineages.items()}
+    return {name for name, hashes in links.items() if source.sha256 in hashes}
 
 
 def lineage_of(task: Task, plan: Plan, outputs: Outputs, sha256: str) -> Lineage:
@@ -141,7 +180,7 @@ def _settings(task: Task, request: Request, other: Checkpoint | None) -> Json:
     config, amount = task.config, request.amount
     settings = {
         "method": request.method.spec,
-        "scope": SCOPES.recorded(config.scope),
+        "scope": SCOPES.recorded(request.scope),
         "layers": config.layers,
         "exclude": config.exclude,
         "sparsity": amount.removed if isinstance(amount, Sparsity) else None,
@@ -169,9 +208,9 @@ def _settings(task: Task, request: Request, other: Checkpoint | None) -> Json:
 
 
 def _stem(task: Task, request: Request, other: Checkpoint | None) -> str:
-    """The part of a file's name after the source's: method, amount, structure, seed."""
+    """The part of a file's name after the source's: method, scope, amount, structure, layers, seed."""
     config, amount = task.config, request.amount
-    words = [request.method.words]
+    words = [request.method.words, *filter(None, [request.word])]
     if isinstance(amount, Sparsity):
         words.append(np.format_float_positional(amount.removed, trim="-"))
     if isinstance(amount, Compression):
@@ -180,6 +219,7 @@ def _stem(task: Task, request: Request, other: Checkpoint | None) -> str:
         words.append("by-layer")
     if config.structure != "weight":
         words.append(config.structure.replace(":", "of"))
+    words += _layers_in_words(config)
     parts = [task.source.stem, "-".join(words)]
     if other is not None:
         parts.append(other.stem.removeprefix(f"{task.source.stem}."))
@@ -189,3 +229,15 @@ def _stem(task: Task, request: Request, other: Checkpoint | None) -> str:
     if config.storage != "dense":
         parts.append(config.storage)
     return ".".join(parts)
+
+
+def _layers_in_words(config: PruneConfig) -> list[str]:
+    """The selected layers for a file's name, if they are not all: as given, or the beginning and a checksum of that."""
+    given = [] if config.layers == PruneConfig.layers else [config.layers]
+    given += [] if config.exclude is None else [f"not-{config.exclude}"]
+    words = []
+    for text in given:
+        plain = re.sub(r"[^\w.+-]", "", text.replace(",", "+"))
+        changed = plain.replace("+", ",") != text or len(plain) > _LONG
+        words.append(f"{plain[:_LONG]}~{zlib.crc32(text.encode()):08x}" if changed else plain)
+    return words

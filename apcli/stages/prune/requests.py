@@ -6,10 +6,10 @@ from itertools import product
 
 from apcli.allocations import SCOPES
 from apcli.allocations.budgets import Sparsity
-from apcli.configs.prune import PruneConfig
+from apcli.configs.prune import EACH, PruneConfig
 from apcli.criteria import FILTER_METHODS, METHODS
 from apcli.errors import UsageError
-from apcli.registry.tables import Choice, Row, split_list
+from apcli.registry.tables import Choice, Row, Table, split_list
 from apcli.stages.outputs import Outputs
 
 
@@ -54,9 +54,17 @@ MASK = Choice(Row("mask", "", "removes the weights that are zero in another file
 
 @dataclass(frozen=True)
 class Request:
-    """One of a command line's results. ``seed`` is None for a method without random draws."""
+    """One of a command line's results.
+
+    Attributes:
+        scope: as given.
+        word: the scope in the file's name; empty where the command has no other.
+        seed: None for a method without random draws.
+    """
 
     method: Choice[Row]
+    scope: str
+    word: str
     amount: Amount
     seed: int | None
 
@@ -71,14 +79,14 @@ def check(config: PruneConfig, outputs: Outputs) -> None:
     Raises:
         UsageError: an unknown method or scope, options that do not go together, or one output file for several results.
     """
-    _check_scope(config)
     requests = list(requests_of(config, 0))
-    outputs.expect(len(requests))
+    outputs.expect(len(requests) if config.layers != EACH else 2)  # or more, by the checkpoint's layers
     if config.seeds and not any(request.needs("seed") for request in requests):
         what = ", ".join(dict.fromkeys(r.method.spec if r.method != MASK else "--mask-from" for r in requests))
         raise UsageError(f"--seed or --seeds is given but {what} draws nothing: leave it out, or add random")
     for request in requests:
-        _check(request.method, config)
+        _check_scope(request, config)
+        _check(request, config)
     _check_unused(config)
 
 
@@ -98,14 +106,38 @@ def needs_data(config: PruneConfig) -> bool:
 
 
 def requests_of(config: PruneConfig, own_seed: int) -> Iterator[Request]:
-    """Yield every combination of method, amount and seed; a method without random draws has no seed."""
-    table = FILTER_METHODS if config.is_filter else METHODS
-    default = "l1" if config.is_filter else "random-same-layers" if config.like else "lowest"
-    methods = [MASK] if config.mask_from else table.parse_list(config.method or default)
-    for method, amount in product(methods, _amounts_of(config)):
+    """Yield every combination of method, scope, amount and seed; a method without random draws has no seed."""
+    for (method, scope, word), amount in product(_methods_of(config), _amounts_of(config)):
         draws = "seed" in method.row.needs
         for seed in (config.seeds or (own_seed,)) if draws else (None,):
-            yield Request(method, amount, seed)
+            yield Request(method, scope, word, amount, seed)
+
+
+def _methods_of(config: PruneConfig) -> Iterator[tuple[Choice[Row], str, str]]:
+    """Each method with each of its scopes, as given, and the word for it in a file's name.
+
+    A method's own scope, ``method:scope=global``, stands for those of ``--scope``. The default has no word, and neither
+    has a command's only scope.
+    """
+    scopes = split_list(config.scope, "scope")
+    table = FILTER_METHODS if config.is_filter else METHODS
+    default = "l1" if config.is_filter else "random-same-layers" if config.like else "lowest"
+    for spec in [""] if config.mask_from else split_list(config.method or default, table.kind):
+        method, own = (MASK, None) if config.mask_from else _with_scope(table, spec)
+        for scope in scopes if own is None else [own]:
+            words = SCOPES.parse(scope).words
+            told = (own is not None or len(scopes) > 1) and words != PruneConfig.scope
+            yield method, scope, words if told else ""
+
+
+def _with_scope(table: Table[Row], spec: str) -> tuple[Choice[Row], str | None]:
+    """A method, and the scope that its spec names; None if it names none, or the method has such a parameter itself."""
+    name, *pairs = spec.split(":")
+    own = [pair.removeprefix("scope=") for pair in pairs if pair.startswith("scope=")]
+    method = table.parse(":".join([name, *(pair for pair in pairs if not pair.startswith("scope="))]))
+    if "scope" in method.parameters:
+        return table.parse(spec), None
+    return method, own[-1] if own else None
 
 
 def _amounts_of(config: PruneConfig) -> list[Amount]:
@@ -117,9 +149,11 @@ def _amounts_of(config: PruneConfig) -> list[Amount]:
     return amounts or [ByLayer()]
 
 
-def _check_scope(config: PruneConfig) -> None:
-    """Raise UsageError if the allocation of ``--scope`` works on single weights, but channels are pruned."""
-    scope = SCOPES.parse(config.scope)
+def _check_scope(request: Request, config: PruneConfig) -> None:
+    """Raise UsageError if there is nothing for a scope to share, or it works on single weights and channels go."""
+    scope, method = SCOPES.parse(request.scope), request.method.name
+    if config.fixed and request.scope != PruneConfig.scope:
+        raise UsageError(f"{config.fixed} what each layer loses: leave {method}:scope={request.scope} out")
     why = next((why for need, why in _OF_WEIGHTS.items() if need in scope.row.needs), "")
     if config.is_filter and why:
         known = " or ".join(row.name for row in SCOPES if not _OF_WEIGHTS.keys() & {*row.needs})
@@ -139,11 +173,12 @@ def _check_unused(config: PruneConfig) -> None:
             raise UsageError(f"{option} is given, but {config.method or 'this'} needs no {what}: leave it out")
 
 
-def _check(method: Choice[Row], config: PruneConfig) -> None:
+def _check(request: Request, config: PruneConfig) -> None:
     """Raise UsageError if a method does not go with the other options."""
+    method = request.method
     if method == MASK:
         return
-    needs, scope = method.row.needs, SCOPES.parse(config.scope).row
+    needs, scope = method.row.needs, SCOPES.parse(request.scope).row
     if "training" in needs:
         remedy = f"apcli finetune --method {method.name} --sparsity S"
         raise UsageError(f"--method {method.name} learns in training which weights go: use {remedy}")
@@ -154,7 +189,7 @@ def _check(method: Choice[Row], config: PruneConfig) -> None:
     if "reconstruction" in needs and {"scores", "rows"} & {*scope.needs}:
         known = ", ".join(row.name for row in SCOPES if not {"scores", "rows"} & {*row.needs})
         raise UsageError(
-            f"--method {method.name} with --scope {config.scope}: expected one of {known}, whose counts need no scores"
+            f"--method {method.name} with --scope {request.scope}: expected one of {known}, whose counts need no scores"
         )
     if "steps" in needs and (config.layer_sparsity or config.pattern):
         raise UsageError(f"--method {method.name} prunes in steps: give --sparsity and a --scope")

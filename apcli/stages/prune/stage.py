@@ -15,8 +15,8 @@ from apcli.checkpoints.writing import write
 from apcli.configs.prune import PruneConfig
 from apcli.progress import Progress
 from apcli.stages.outputs import Outputs
-from apcli.stages.prune.outcome import check_lengths, promises_of, tell
-from apcli.stages.prune.plans import Plan, Task, lineage_of, plans_of, task_of
+from apcli.stages.prune.outcome import check_lengths, promises_of, tell, tell_of_equals
+from apcli.stages.prune.plans import Plan, Task, lineage_of, plans_of, tasks_of
 from apcli.stages.prune.pruned import pruned
 from apcli.stages.prune.repack import only_repacks, repack
 from apcli.stages.prune.requests import check, needs_network, runs_network
@@ -62,17 +62,20 @@ def prune(
         source = networks.as_built(source)
     with ThreadPoolExecutor(1) as hashing:
         hashed = hashing.submit(lambda: source.sha256)  # while the weights are ranked and written
-        task = task_of(source, config)
+        tasks = tasks_of(source, config, network)
         explanation = layers_sentence(source)
-        plans = plans_of(task, outputs)
+        plans = [(task, plan) for task in tasks for plan in plans_of(task, outputs)]
         progress.expect(len(plans))
-        for plan in plans:
+        new = False
+        for task, plan in plans:
             progress(f"pruning {source.label} to {plan.path.name}")
             made = _made(task, plan, outputs, network, hashed, explanation)
             if made:
-                explanation = ""
+                explanation, new = "", True
             progress.finished(made=made)
             yield plan.path
+        if new and not outputs.home:
+            tell_of_equals(source, [plan.path for _, plan in plans])
 
 
 def _made(

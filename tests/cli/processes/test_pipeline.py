@@ -266,7 +266,7 @@ def test_running_the_pipeline_again_keeps_every_file_and_says_so(
 
 OTHERWISE = {
     "train": ("train fc5 --data digits --epochs 2", DENSE),
-    "prune": (f"prune {DENSE} --sparsity 0.3 --layers fc1,fc2", pruned_name("lowest", 0.3)),
+    "prune": (f"prune {DENSE} --sparsity 0.3 --scope global", pruned_name("lowest", 0.3)),
     "finetune": (f"finetune {pruned_name('lowest', 0.3)} --epochs 0", pruned_name("lowest", 0.3, finetuned=True)),
 }
 

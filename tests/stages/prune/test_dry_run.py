@@ -118,6 +118,17 @@ def test_no_data_are_read(network):
 
 
 @pytest.mark.slow
+def test_each_layer_that_has_channels_to_lose(network, tmp_path, caplog):
+    caplog.set_level("INFO", "apcli")
+    config = PruneConfig((0.5,), structure="filter", layers="each", exclude="layer1.*,layer2.*", device="cpu")
+    planned = list(dry_run(read(network), config, Outputs(tmp_path), NetworkScores(config, quiet)))
+    paths = list(prune(read(network), config, Outputs(tmp_path), NetworkScores(config, quiet)))
+    assert [x.path for x in planned] == [str(path) for path in paths]
+    assert [share.name for x in planned for share in x.shares] == ["layer3.0.conv1"]
+    assert "no removable channels in these layers (fc: they are the network's output)" in caplog.text
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("scope", ["layer", "global"])
 def test_channels_by_group(network, scope):
     config = PruneConfig((0.25,), structure="filter", scope=scope, device="cpu", compact=True)

@@ -166,9 +166,9 @@ def test_no_network_method_draws_but_random_beside_one_does(dense, tmp_path):
         run(dense, tmp_path, 0.5, method="taylor", seeds=(0, 1))
     paths = run(dense, tmp_path, 0.5, method="snip,random", seeds=(0, 1), layers="fc5")
     assert [path.name.removeprefix(dense.stem) for path in paths] == [
-        ".snip-0.5.safetensors",
-        ".random-0.5.seed0.safetensors",
-        ".random-0.5.seed1.safetensors",
+        ".snip-0.5-fc5.safetensors",
+        ".random-0.5-fc5.seed0.safetensors",
+        ".random-0.5-fc5.seed1.safetensors",
     ]
     masks = [load_file(path)["fc5.weight"] == 0 for path in paths]
     assert not torch.equal(masks[1], masks[2])

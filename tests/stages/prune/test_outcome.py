@@ -1,5 +1,6 @@
 """What is said of a pruned file: in its promises, and in warnings."""
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -101,3 +102,17 @@ def test_both_sparsities_are_said(source, caplog):
         "net: 300 of 300 weights in 1 layer are zero (sparsity 1); of the model's 1818 parameters 1518 are kept "
         "(sparsity 0.165017, compression 1.198)"
     ]
+
+
+def test_results_with_the_same_zeros_are_pointed_out(source, caplog):
+    """In one line, for new files and those that were there: lamp within a layer is lowest."""
+    (first,) = run(source, 0.5)
+    with caplog.at_level(logging.INFO, "apcli"):
+        run(source, 0.5, 0.8, method="lowest,highest,lamp", scope="layer,global")
+        assert f"{source}: the same weights go in lamp-0.5 as lowest-0.5 and lamp-0.8 as lowest-0.8" in caplog.messages
+        caplog.clear()
+        run(source, 0.5, 0.8, method="lowest,highest,lamp", scope="layer,global")  # nothing is new
+        run(source, 0.0, method="lowest,highest")  # nothing goes
+        run(source, 0.6, method="lowest,lamp:scope=global")
+    assert "same weights" not in caplog.text
+    assert first.name == "net.lowest-0.5.safetensors"

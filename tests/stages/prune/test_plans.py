@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import torch
-from prunings import SHAPES, three_layers
+from prunings import SHAPES, run, three_layers
 from safetensors.torch import load_file, save_file
 
 from apcli.checkpoints.lineage import PENDING
@@ -14,7 +14,7 @@ from apcli.checkpoints.reading import read
 from apcli.configs.prune import PruneConfig
 from apcli.errors import ApcliError, UsageError
 from apcli.stages.outputs import Outputs
-from apcli.stages.prune.plans import Plan, lineage_of, plans_of, task_of
+from apcli.stages.prune.plans import Plan, lineage_of, plans_of, task_of, tasks_of
 
 
 def plans(source: Path, *sparsity: float, outputs: Outputs | None = None, **options: Any) -> list[Plan]:
@@ -41,10 +41,44 @@ def test_a_grid_is_all_its_products_in_order(source):
         ((0.5,), {"method": "random", "seeds": (3,)}, "random-0.5"),
         ((0.5,), {"storage": "bitmask"}, "lowest-0.5.bitmask"),
         ((0.5,), {"structure": "filter", "compact": True}, "l1-0.5-filter.compact"),
+        ((0.5,), {"scope": "global"}, "lowest-0.5"),  # a command's only scope
+        ((0.5,), {"method": "lamp:scope=global"}, "lamp-global-0.5"),
+        ((0.5,), {"layers": "fc1"}, "lowest-0.5-fc1"),
+        ((0.5,), {"layers": "fc1,fc2", "exclude": "fc2"}, "lowest-0.5-fc1+fc2-not-fc2"),
+        ((0.5,), {"layers": "fc*"}, "lowest-0.5-fc~26709f32"),
+        ((0.5,), {"layers": ",".join(["fc1"] * 20)}, f"lowest-0.5-{'+'.join(['fc1'] * 10)}+~2b72d3a4"),
     ],
 )
 def test_the_name_says_method_amount_structure_and_storage(source, sparsity, options, name):
     assert names(source, *sparsity, **options) == [f"net.{name}"]
+
+
+def test_scopes_of_one_command_have_names_of_their_own(source):
+    assert names(source, 0.5, method="lowest,lamp:scope=erk", scope="layer,global") == [
+        "net.lowest-0.5", "net.lowest-global-0.5", "net.lamp-erk-0.5"
+    ]  # fmt: skip
+
+
+def test_each_layer_alone_is_what_naming_it_makes(source):
+    config = PruneConfig((0.5,), layers="each", exclude="fc2")
+    found = [plan for task in tasks_of(read(source), config) for plan in plans_of(task, Outputs())]
+    named = [plan for layer in ("conv", "fc1") for plan in plans(source, 0.5, layers=layer)]
+    assert [plan.path.stem for plan in found] == ["net.lowest-0.5-conv", "net.lowest-0.5-fc1"]
+    assert [(plan.path, plan.settings, plan.amounts.known) for plan in found] == [
+        (plan.path, plan.settings, plan.amounts.known) for plan in named
+    ]
+
+
+def test_a_control_goes_with_the_file_that_it_was_made_from(source, tmp_path):
+    """Files of other networks are no one's counterparts: then each goes with every one, as a single control does."""
+    other = three_layers(tmp_path / "other.safetensors", seed=1)
+    made = [next(iter(run(path, 0.5, folder=tmp_path / "made"))) for path in (source, other)]
+    both = ",".join(map(str, made))
+    assert names(source, like=both) == ["net.random-same-layers.lowest-0.5"]
+    assert names(other, like=both) == ["other.random-same-layers.lowest-0.5"]
+    assert names(source, mask_from=both) == ["net.mask.lowest-0.5"]
+    third = three_layers(tmp_path / "third.safetensors", seed=2)
+    assert names(third, like=both) == [f"third.random-same-layers.{name}.lowest-0.5" for name in ("net", "other")]
 
 
 def test_names_of_what_takes_from_other_files(source, tmp_path):

@@ -31,7 +31,7 @@ def test_rewinding_keeps_the_mask_and_takes_the_values(source, tmp_path, earlier
         (source,) = run(source, 0.5, layers="fc1")
     (plain,) = run(source, 0.8, layers="conv,fc1", folder=tmp_path / "plain")
     (path,) = run(source, 0.8, layers="conv,fc1", rewind_to=str(initial))
-    assert path.name.endswith(".lowest-0.8.rewound.safetensors")
+    assert path.name.endswith(".lowest-0.8-conv+fc1.rewound.safetensors")
     for name in SHAPES:
         gone = load_file(plain)[name] == 0
         assert torch.equal(load_file(path)[name], torch.where(gone, 0, load_file(initial)[name]))

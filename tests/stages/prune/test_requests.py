@@ -71,6 +71,8 @@ def test_one_file_for_several_results_is_refused(tmp_path):
         PruneConfig((0.5, 0.6)),
         PruneConfig((0.5,), "lowest,highest"),
         PruneConfig((0.5,), "random", seeds=(1, 2)),
+        PruneConfig((0.5,), scope="layer,global"),
+        PruneConfig((0.5,), layers="each"),
     ):
         with pytest.raises(UsageError, match="one file but several"):
             check(config, target)
@@ -93,6 +95,45 @@ def test_methods_amounts_and_seeds_are_multiplied():
     assert requests(layer_sparsity=(("fc", 0.5),)) == [("lowest", ByLayer(), None)]
     assert requests(like="a,b") == [("random-same-layers", ZerosOf(name), 9) for name in "ab"]
     assert requests(mask_from="a") == [("mask", ZerosOf("a"), None)]
+
+
+def test_scopes_multiply_and_a_method_may_have_its_own():
+    def scopes(**options: Any) -> list[tuple[str, str, str]]:
+        return [(r.method.spec, r.scope, r.word) for r in requests_of(PruneConfig((0.5,), **options), 0)]
+
+    assert scopes() == [("lowest", "layer", "")]
+    assert scopes(scope="global") == [("lowest", "global", "")]
+    assert scopes(method="lowest,lamp", scope="layer,global") == [
+        ("lowest", "layer", ""), ("lowest", "global", "global"), ("lamp", "layer", ""), ("lamp", "global", "global")
+    ]  # fmt: skip
+    assert scopes(method="lowest,lamp:scope=global") == [("lowest", "layer", ""), ("lamp", "global", "global")]
+    assert scopes(method="lamp:scope=layer", scope="erk") == [("lamp", "layer", "")]
+    assert scopes(method="synflow:iterations=7:scope=erk") == [("synflow:iterations=7", "erk", "erk")]
+    assert scopes(scope="erk,uniform+:last=fc2")[1] == ("lowest", "uniform+:last=fc2", "uniform+-last=fc2")
+
+
+def test_a_users_method_may_have_a_parameter_of_that_name(tmp_path):
+    (tmp_path / "own.py").write_text("def near(weights, *, scope=1):\n    return abs(weights)\n")
+    (request,) = requests_of(PruneConfig((0.5,), f"{tmp_path}/own.py:near:scope=2"), 0)
+    assert (request.method.parameters, request.scope) == ({"scope": 2}, "layer")
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"sparsity": (0.5,), "method": "lowest:scope=everywhere"}, "unknown scope 'everywhere'"),
+        ({"sparsity": (0.5,), "scope": "layer,"}, "empty scope in 'layer,'"),
+        ({"structure": "2:4", "method": "lowest:scope=global"}, "fixes what each layer loses: leave lowest:scope=glo"),
+        (
+            {"sparsity": (0.5,), "structure": "filter", "scope": "layer,output"},
+            "output with --structure filter",
+        ),
+        ({"sparsity": (0.5,), "method": "sparsegpt:scope=global"}, "sparsegpt with --scope global: expected one of"),
+    ],
+)
+def test_every_scope_is_checked(options, words):
+    with pytest.raises(UsageError, match=words):
+        check(PruneConfig(**options), Outputs())
 
 
 @pytest.mark.parametrize(

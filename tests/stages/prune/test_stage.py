@@ -203,7 +203,7 @@ def test_the_file_is_ordinary(tmp_path):
 def test_lineage_of_a_file_from_elsewhere(tmp_path):
     source, _ = network(tmp_path)
     (path,) = run(source, 0.3, Outputs(tmp_path / "out"), method="random", layers="conv,fc", exclude="fc", seeds=(5,))
-    assert path == tmp_path / "out" / "net.random-0.3.safetensors"
+    assert path == tmp_path / "out" / "net.random-0.3-conv+fc-not-fc.safetensors"
     lineage = read(path).lineage
     link = Link("../net.safetensors", read(source).sha256)
     assert lineage.parent == lineage.dense == link
@@ -219,7 +219,7 @@ def test_pruning_a_pruned_file_keeps_the_first_dense_ancestor(tmp_path):
     (once,) = run(source, 0.3, Outputs(tmp_path / "one"), layers="fc")
     (twice,) = run(once, 0.5, Outputs(tmp_path / "two" / "deep"), method="highest", layers="conv")
     lineage = read(twice).lineage
-    assert lineage.parent == Link("../../one/net.lowest-0.3.safetensors", read(once).sha256)
+    assert lineage.parent == Link("../../one/net.lowest-0.3-fc.safetensors", read(once).sha256)
     assert lineage.dense == Link("../../net.safetensors", read(source).sha256)
     assert [step.options["method"] for step in lineage.settings] == ["lowest", "highest"]
     assert {name: p.method for name, p in lineage.pruned.items()} == {
@@ -337,7 +337,7 @@ def test_second_run_keeps_and_another_is_refused(tmp_path):
     assert path.stat().st_mtime_ns == stamp
     for other, difference in (
         ({"seeds": (2,)}, "seed 1 → 2"),
-        ({"seeds": (1,), "exclude": "fc"}, "exclude none → fc"),
+        ({"seeds": (1,), "scope": "global"}, "scope layer → global"),
     ):
         with pytest.raises(UsageError, match=rf"exists and was made with other settings \({difference}\)"):
             run(source, 0.5, method="random", **other)
@@ -365,3 +365,15 @@ def test_a_layer_without_weights_is_no_obstacle(tmp_path):
     (path,) = run(tmp_path / "net.safetensors", 0.5)
     assert zeros(load_file(path)["fc.weight"]) == 8
     assert load_file(path)["none.weight"].shape == (0, 4)
+
+
+def test_each_layer_has_a_result_in_which_it_alone_is_pruned(tmp_path):
+    source, state = network(tmp_path)
+    paths = run(source, (0.5, 0.9), layers="each")
+    layers = list(dict.fromkeys(path.stem.rpartition("-")[2] for path in paths))
+    assert len(paths) == 2 * len(layers)
+    for path in paths:
+        made = load_file(path)
+        changed = [name for name in state if not torch.equal(made[name], state[name])]
+        assert [name.removesuffix(".weight") for name in changed] == [path.stem.rpartition("-")[2]]
+    assert run(source, 0.5, layers=layers[0]) == [paths[0]]  # it is there already
