@@ -72,40 +72,53 @@ class Networks:
         Raises:
             UsageError: one of them is unknown, or the network has too few outputs for the data.
         """
-        name = self.data.name or source.lineage.data_name or DEFAULT_DATA
-        if self.data.name is None and name.startswith("folder:"):
-            raise UsageError(
-                f"{source.label} was trained on {name}, whose path is not in the file: give --data folder:PATH"
-            )
-        spec = known = self.known_spec(source)
-        inputs = self.inputs
-        if spec is None and self.model is None:
-            raise UsageError(f"{source.label} does not say which network it is: give --model NAME")
-        if guess := spec or self._guessed(source):
+        known, guess = self.known_spec(source), self.spec_without_data(source)
+        if guess is not None:
             self.outline(guess, source)  # reports a misfit before the data is read
-        size = inputs.input_size or (spec.input_size[1] if spec else 0)
-        dataset = self._dataset(name, size, self._images(name, source))
-        if spec is None:
-            spec = for_its_channels(resolve(str(self.model), dataset.images, inputs), self.model)
+        dataset = self._data_of(source)
+        spec = known or self._spec_on(dataset.images, source, guess)
         dataset = dataset.for_outputs(source.lineage.classes, source.label)
-        if spec.num_classes < dataset.classes:
-            sizes = f"{spec.num_classes} outputs and {name} {dataset.classes} classes"
-            raise UsageError(f"{source.label} has {sizes}: give other --data")
-        self._sentences[spec] = input_sentence(spec, inputs, by_file=known is not None)
+        self._check_outputs(spec, dataset, source)
+        self._sentences[spec] = input_sentence(spec, self.inputs, by_file=known is not None)
         return spec, dataset
 
-    def _guessed(self, source: Checkpoint) -> ModelSpec | None:
-        """The network of ``--model`` before the data is known; None if its weights depend on the data."""
+    def spec_of_weights(self, source: Checkpoint) -> ModelSpec:
+        """The network of ``source`` where no image is read: its outputs need not fit any data.
+
+        Raises:
+            UsageError: it is unknown.
+        """
+        spec = self.spec_without_data(source)
+        return spec or self._spec_on(replace(self._data_of(source).images, classes=1), source, None)
+
+    def spec_without_data(self, source: Checkpoint) -> ModelSpec | None:
+        """The network that the lineage or ``--model`` names; None if its weights depend on the data.
+
+        Without a lineage, it has an output for each row of the last layer in the file.
+
+        Raises:
+            UsageError: neither names one.
+        """
+        known = self.known_spec(source)
+        if known is not None:
+            return known
         given = replace(self.inputs, num_classes=self.inputs.num_classes or ASSUMED_CLASSES)
-        spec = resolve(str(self.model), ImageSpec((3, 32, 32), 1, (0.0,), (1.0,)), given)
+        spec = resolve(self._named(source), ImageSpec((3, 32, 32), 1, (0.0,), (1.0,)), given)
         if spec.source == "user" or (spec.source == "apcli" and MODELS.row(spec.name).channels is None):
             return None
-        return spec if self.inputs.num_classes else self.with_outputs_of(source, spec)
+        return self.with_outputs_of(source, spec)
 
     def with_outputs_of(self, source: Checkpoint, spec: ModelSpec) -> ModelSpec:
-        """The spec with a class for each output of the last layer of ``source``, if it has such a layer."""
-        head = source.entries.get(last_layer(self._built(spec), spec))
-        return spec if head is None else replace(spec, num_classes=head.shape[0])
+        """The spec with an output for each row of the last layer of ``source``, if it has such a layer.
+
+        Not if ``--num-classes`` is given, or if a user's network has its own idea of the number.
+        """
+        built = self._built(spec)
+        name = last_layer(built, spec)
+        head, own = source.entries.get(name), built.get_parameter(name).shape[0]
+        if self.inputs.num_classes or head is None or own != spec.num_classes != ASSUMED_CLASSES:
+            return spec
+        return replace(spec, num_classes=head.shape[0])
 
     def spec(self, source: Checkpoint) -> ModelSpec:
         """The network of ``source`` by its lineage, otherwise by ``--model`` and the options about its input.
@@ -117,23 +130,43 @@ class Networks:
         """
         if (known := self.known_spec(source)) is not None:
             return known
-        if self.model is None:
-            raise UsageError(f"{source.label} does not say which network it is: give --model NAME")
         size = self.inputs.input_size
         channels = max(len(self.inputs.mean or ()), len(self.inputs.std or ()), 1)
         given = replace(self.inputs, num_classes=self.inputs.num_classes or ASSUMED_CLASSES)
         images = ImageSpec((channels, size or 1, size or 1), 1, (0.0,), (1.0,))
-        spec = resolve(self.model, images, given)
+        spec = resolve(self._named(source), images, given)
         published = spec.source in ("torchvision", "timm")
         if published:
-            spec = resolve(self.model, images, given, pretrained=True)
+            spec = resolve(self._named(source), images, given, pretrained=True)
         elif size is None:
             raise UsageError(f"--model {self.model} takes images of many sizes: give --input-size N")
-        spec = for_its_channels(spec, self.model)
-        spec = spec if self.inputs.num_classes else self.with_outputs_of(source, spec)
+        spec = self.with_outputs_of(source, for_its_channels(spec, self.model))
         if published:
             self._sentences[spec] = input_sentence(spec, self.inputs, by_file=False, pretrained=True)
         return spec
+
+    def _named(self, source: Checkpoint) -> str:
+        if self.model is None:
+            raise UsageError(f"{source.label} does not say which network it is: give --model NAME")
+        return self.model
+
+    def _spec_on(self, images: ImageSpec, source: Checkpoint, guess: ModelSpec | None) -> ModelSpec:
+        """The network of ``--model`` for such images; ``guess`` is what is known of it without them."""
+        spec = for_its_channels(resolve(self._named(source), images, self.inputs), self.model)
+        return self.with_outputs_of(source, spec) if guess is None else replace(spec, num_classes=guess.num_classes)
+
+    def _check_outputs(self, spec: ModelSpec, dataset: Dataset, source: Checkpoint) -> None:
+        """Refuse data that the network has too few outputs for, or that nobody chose; say which outputs are meant.
+
+        Raises:
+            UsageError: the data are refused.
+        """
+        sizes = f"{source.label} has {spec.num_classes} outputs and {dataset.name} {dataset.classes} classes"
+        chosen = self.data.name is not None or source.lineage.data_name is not None
+        if spec.num_classes < dataset.classes or (spec.num_classes > dataset.classes and not chosen):
+            raise UsageError(f"{sizes}: give {'other' if chosen else 'its'} --data")
+        if spec.num_classes > dataset.classes and source.lineage.model is None:
+            log.warning("%s: these are taken for the first outputs", sizes)
 
     def known_spec(self, source: Checkpoint) -> ModelSpec | None:
         """The network recorded in the lineage of ``source``; None if there is none.
@@ -160,12 +193,9 @@ class Networks:
         Raises:
             UsageError: the network is unknown, or ``source`` does not have its layers.
         """
-        spec = self.known_spec(source)
-        if spec is None:
-            if self.model is None:
-                raise UsageError(f"{source.label} does not say which network it is: give --model NAME")
-            images = ImageSpec((3, 32, 32), 10, (0.0,), (1.0,))  # names do not depend on them
-            spec = resolve(self.model, images)
+        images = ImageSpec((3, 32, 32), 1, (0.0,), (1.0,))  # names depend neither on them nor on the classes
+        given = replace(self.inputs, num_classes=self.inputs.num_classes or 10)
+        spec = self.known_spec(source) or resolve(self._named(source), images, given)
         layers = self.layers_of(spec)
         missing = [w.tensor for w in layers.weights if source.entries.keys().isdisjoint(w.names)]
         if missing:
@@ -211,6 +241,16 @@ class Networks:
         if (spec, user_model) not in self._outlines:
             self._outlines[spec, user_model] = emptied(build(spec, user_model=user_model), "meta")
         return self._outlines[spec, user_model]
+
+    def _data_of(self, source: Checkpoint) -> Dataset:
+        name = self.data.name or source.lineage.data_name or DEFAULT_DATA
+        if self.data.name is None and name.startswith("folder:"):
+            raise UsageError(
+                f"{source.label} was trained on {name}, whose path is not in the file: give --data folder:PATH"
+            )
+        spec = self.known_spec(source)
+        size = self.inputs.input_size or (spec.input_size[1] if spec else 0)
+        return self._dataset(name, size, self._images(name, source))
 
     def _images(self, name: str, source: Checkpoint) -> int:
         """The number of training images to use of the data ``name``; 0: all."""

@@ -10,11 +10,13 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
+from apcli.checkpoints.checkpoint import Checkpoint
 from apcli.checkpoints.files.headers import KEY
 from apcli.checkpoints.reading import read
 from apcli.configs.shared import DataConfig, InputConfig
 from apcli.configs.training import FinetuneConfig, LoopConfig, ModelConfig, TrainConfig
 from apcli.errors import ApcliError, UsageError
+from apcli.models.build import build
 from apcli.models.spec import ModelSpec
 from apcli.networks import Networks, noise_for, running
 from apcli.progress import Progress
@@ -193,6 +195,49 @@ def test_what_is_wrong_is_told_before_the_data_are_read(base, tmp_path, monkeypa
     networks = Networks(DataConfig("cifar10"), model, torch.device("cpu"), quiet, InputConfig(**inputs))
     with pytest.raises(kind, match=words):
         networks.spec_and_data(read(strangers(base, tmp_path)))
+
+
+def of_no_lineage(folder: Path, classes: int) -> Checkpoint:
+    """A resnet20 of so many classes, as another program saves it."""
+    spec = ModelSpec("resnet20", "apcli", classes, (3, 32, 32), (0.0,) * 3, (1.0,) * 3)
+    torch.save(build(spec).state_dict(), folder / "theirs.pth")
+    return read(folder / "theirs.pth")
+
+
+def networks_of(model: str, data: str | None = None, **inputs: Any) -> Networks:
+    return Networks(DataConfig(data), model, torch.device("cpu"), quiet, InputConfig(**inputs))
+
+
+def test_where_no_image_is_read_the_classes_are_the_files_and_no_data_are_read(tmp_path, monkeypatch):
+    monkeypatch.setattr("apcli.networks.load", lambda *_, **__: pytest.fail("data were read"))
+    source = of_no_lineage(tmp_path, 7)
+    spec = networks_of("resnet20").spec_of_weights(source)
+    assert (spec.num_classes, spec.input_size) == (7, (3, 32, 32))
+    assert networks_of("resnet20", input_size=16).spec_of_weights(source).input_size == (3, 16, 16)
+    wrong = networks_of("resnet20", num_classes=8)
+    with pytest.raises(ApcliError, match=r"fc\.weight \(7x64 in the file, 8x64 in the model\)"):
+        wrong.network(wrong.spec_of_weights(source), source)
+
+
+@pytest.mark.parametrize("classes", [7, 12])
+def test_other_data_than_the_default_is_asked_for_by_name(tmp_path, classes):
+    with pytest.raises(UsageError, match=f"theirs.pth has {classes} outputs and digits 10 classes: give its --data"):
+        networks_of("resnet20").spec_and_data(of_no_lineage(tmp_path, classes))
+
+
+def test_more_outputs_than_classes_are_said(tmp_path, caplog):
+    spec, dataset = networks_of("resnet20", "digits").spec_and_data(of_no_lineage(tmp_path, 12))
+    assert (spec.num_classes, dataset.classes) == (12, 10)
+    assert "theirs.pth has 12 outputs and digits 10 classes: these are taken for the first outputs" in caplog.text
+    with pytest.raises(UsageError, match="has 7 outputs and digits 10 classes: give other --data"):
+        networks_of("resnet20", "digits").spec_and_data(of_no_lineage(tmp_path, 7))
+
+
+def test_a_users_network_has_the_files_outputs(base, place, tmp_path):
+    """Its weights depend on the images: those are looked at, and their classes are not."""
+    networks = networks_of(f"{place / 'net.py'}:net", input_size=4)
+    assert networks.spec_without_data(read(strangers(base, tmp_path))) is None
+    assert networks.spec_of_weights(read(strangers(base, tmp_path))).num_classes == 3
 
 
 def test_a_known_network_without_its_code_is_told_before_the_data_are_read(base, place, tmp_path, monkeypatch):

@@ -10,6 +10,7 @@ import typer
 from apcli.api import functions, runs
 from apcli.cli.options import shared
 from apcli.cli.options.expanded import Groups, Options, with_options
+from apcli.cli.options.network import INPUTS
 from apcli.cli.streams import stdin, stdout, terminal
 from apcli.configs.describe import CostsConfig
 from apcli.configs.values import config_of, defaults_of, option_of
@@ -26,6 +27,7 @@ OPTIONS: Groups = {
             bool | None, typer.Option("--macs/--no-macs", help="count multiply-adds; default: if the network is known")
         ],
         "model": shared.Model,
+        "num_classes": INPUTS["num_classes"],
         "input_size": Annotated[
             str | None,
             typer.Option("--input-size", metavar="SIDE|C,H,W", help="default: the file's, else the model's own"),

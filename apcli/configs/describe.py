@@ -15,6 +15,7 @@ class CostsConfig:
 
     macs: bool | None = None
     model: str | None = None
+    num_classes: int | None = None
     input_size: tuple[int, ...] | None = None
     latency: bool = False
     dense: str | None = None
@@ -27,6 +28,8 @@ class CostsConfig:
     def __post_init__(self) -> None:
         size = self.input_size
         given = ",".join(map(str, size or ()))
+        classes = self.num_classes
+        require(classes is None or classes >= 1, "--num-classes", classes, "at least 1")
         fine = size is None or (len(size) in (1, 3) and min(size) >= 1)
         require(fine, "--input-size", given, "the side in pixels, or channels,height,width")
         require(self.batch_size >= 1, "--batch-size", self.batch_size, "at least 1")
@@ -37,7 +40,7 @@ class CostsConfig:
             require(
                 value == getattr(type(self), option), f"--{option.replace('_', '-')}", value, "to go with --latency"
             )
-        for option in ("model", "input_size") if self.macs is False and not self.latency else ():
+        for option in ("model", "num_classes", "input_size") if self.macs is False and not self.latency else ():
             value = getattr(self, option)
             require(value is None, f"--{option.replace('_', '-')}", value, "to go with --macs or --latency")
 

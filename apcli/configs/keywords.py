@@ -169,6 +169,7 @@ class CostsKeywords(TypedDict, total=False):
 
     macs: bool | None
     model: str | None
+    num_classes: int | None
     input_size: WholeNumbers | None
     latency: bool
     dense: File | None

@@ -137,3 +137,11 @@ def test_records_have_no_costs(shell: Any, small: Path, option: str) -> None:
 def test_networks_that_cannot_be(shell: Any, small: Path, options: str, code: int, words: tuple[str, ...]) -> None:
     result = shell(f"report small.safetensors {options}")
     shell.check_refusal(result, code, *words)
+
+
+def test_the_number_of_classes_is_the_files_and_can_be_said(shell: Any, fc5: Path) -> None:
+    for option in ("", "--num-classes 10"):
+        (found,) = shell(f"report fc5 --json {option}").records
+        assert found["macs"]["dense"] == sum(a * b for a, b in pairwise([64, 1000, 600, 300, 100, 10]))
+    shell.refuses("report fc5 --macs --num-classes 7", 2, "--num-classes is 7: fc5.safetensors has 10")
+    shell.refuses("report fc5 --num-classes 0", 2, "--num-classes is 0: expected at least 1")

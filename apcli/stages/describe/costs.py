@@ -10,7 +10,7 @@ from apcli.checkpoints.checkpoint import Checkpoint
 from apcli.checkpoints.layers import SECOND_NAME
 from apcli.checkpoints.reading import dense_ancestor
 from apcli.configs.describe import CostsConfig
-from apcli.configs.shared import DataConfig
+from apcli.configs.shared import DataConfig, InputConfig
 from apcli.data.image_spec import ImageSpec
 from apcli.devices import device_of
 from apcli.errors import ApcliError, UsageError
@@ -40,7 +40,9 @@ class NetworkCosts:
         self.config = config
         self.tell = tell
         self.device = device_of(config.device, deterministic=False) if config.latency else torch.device("cpu")
-        self.networks = Networks(DataConfig(), config.model, self.device, tell)
+        self.networks = Networks(
+            DataConfig(), config.model, self.device, tell, InputConfig(num_classes=config.num_classes)
+        )
 
     def extend(self, description: Description, checkpoint: Checkpoint) -> Description:
         """A checkpoint's ``description`` with its MACs and, where asked for, its latency.
@@ -93,7 +95,8 @@ class NetworkCosts:
         model = self.config.model
         if model is None:
             raise UsageError(f"{checkpoint.label} does not say which network it is: give --model NAME")
-        spec = resolve(model, ImageSpec((3, 1, 1), ASSUMED_CLASSES, (0.0,), (1.0,)))
+        classes = self.config.num_classes or ASSUMED_CLASSES
+        spec = resolve(model, ImageSpec((3, 1, 1), classes, (0.0,), (1.0,)))
         if spec.source in ("apcli", "user") and self.config.input_size is None:
             raise UsageError(f"--model {model} takes images of many sizes: give --input-size SIDE, or C,H,W")
         return self.networks.with_outputs_of(checkpoint, self._sized(spec))

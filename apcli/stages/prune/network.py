@@ -57,9 +57,9 @@ class NetworkScores:
             ApcliError: the weights do not fit the network.
         """
         of_weights = not needs_data(self.config)
-        spec, dataset = self.networks.known_spec(source), None
-        if spec is None or not of_weights:
-            spec, dataset = self.networks.spec_and_data(source)
+        spec, dataset = (
+            (self.networks.spec_of_weights(source), None) if of_weights else self.networks.spec_and_data(source)
+        )
         build = self.networks.outline if self.config.is_filter and of_weights else self.networks.network
         built = source.as_built(self.networks.layers_of(spec))
         return ScoredNetwork(built, build(spec, source), spec, dataset, self.config, self.tell)
@@ -68,13 +68,13 @@ class NetworkScores:
         """The checkpoint's network without weights and data, for ``amounts`` alone.
 
         Raises:
-            UsageError: the file does not say which network it is.
+            UsageError: the network is unknown, or depends on the data.
         """
-        spec = self.networks.known_spec(source)
+        spec = self.networks.spec_without_data(source)
         if spec is None:
             raise UsageError(
-                f"{source.label} does not say which network it is, and --dry-run reads no data that would: leave "
-                "--dry-run out, or give a file that apcli wrote"
+                f"{source.label}: the weights of --model {self.config.model} depend on the data, which --dry-run does "
+                "not read: leave --dry-run out, or give a file that apcli wrote"
             )
         built = source.as_built(self.networks.layers_of(spec))
         return ScoredNetwork(built, self.networks.outline(spec, source), spec, None, self.config, self.tell)

@@ -162,9 +162,10 @@ def _check_scope(request: Request, config: PruneConfig) -> None:
 
 def _check_unused(config: PruneConfig) -> None:
     """Raise UsageError if an option is given that would have no effect."""
-    needed = {"network": runs_network(config), "images": needs_data(config)}
+    needed = {"network": runs_network(config), "images": needs_data(config), "model": needs_network(config)}
     about = {"device": "network", "split": "images", "images": "images", "batch_size": "images"}
     given = [name for name in about if getattr(config, name) != getattr(PruneConfig, name)]
+    about |= {"num-classes": "model", "input-size": "model"}
     inputs = [option.removeprefix("--") for option in config.inputs.options]
     for name in [*given, *(["data"] if config.data.name else []), *inputs]:
         what = about.get(name, "network")

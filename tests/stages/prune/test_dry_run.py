@@ -16,7 +16,7 @@ from apcli.configs.prune import PruneConfig
 from apcli.data.image_spec import ImageSpec
 from apcli.errors import UsageError
 from apcli.models.build import build
-from apcli.models.spec import resolve
+from apcli.models.spec import ModelSpec, resolve
 from apcli.progress import Progress
 from apcli.stages.outputs import Outputs
 from apcli.stages.prune.dry_run import Planned, dry_run
@@ -142,10 +142,29 @@ def test_channels_by_group(network, scope):
     path.unlink()
 
 
-def test_channels_of_a_network_that_is_not_known(source):
-    config = PruneConfig((0.5,), structure="filter", model="resnet20")
-    with pytest.raises(UsageError, match="--dry-run reads no data that would"):
+def test_channels_of_a_network_that_depends_on_the_data(source):
+    config = PruneConfig((0.5,), structure="filter", model="fc5")
+    with pytest.raises(UsageError, match="the weights of --model fc5 depend on the data, which --dry-run does not"):
         list(dry_run(read(source), config, Outputs(), NetworkScores(config, quiet)))
+
+
+@pytest.mark.slow
+def test_channels_of_a_strangers_network_are_those_that_go(tmp_path, monkeypatch):
+    """Without data, in whatever number of classes the file has."""
+    monkeypatch.setattr("apcli.networks.load", lambda *_, **__: pytest.fail("data were read"))
+    spec = ModelSpec("resnet20", "apcli", 7, (3, 32, 32), (0.0,) * 3, (1.0,) * 3)
+    torch.save({"model": build(spec).state_dict(), "epoch": 3}, tmp_path / "theirs.pth")
+    config = PruneConfig((0.5,), structure="filter", compact=True, model="resnet20", device="cpu")
+    theirs = read(tmp_path / "theirs.pth")
+    (planned,) = dry_run(theirs, config, Outputs(), NetworkScores(config, quiet))
+    (path,) = prune(theirs, config, Outputs(), NetworkScores(config, quiet))
+    assert path == tmp_path / "theirs.l1-0.5-filter.compact.safetensors"
+    small = read(path).entries
+    gone = {
+        x.name: theirs.entries[f"{x.name}.weight"].shape[0] - small[f"{x.name}.weight"].shape[0] for x in planned.shares
+    }
+    assert planned.removed == sum(gone.values()) > 0
+    assert small["fc.weight"].shape == theirs.entries["fc.weight"].shape
 
 
 def test_json_has_every_number(source):
