@@ -64,7 +64,7 @@ class Networks:
         self._sentences: dict[ModelSpec, str] = {}  # for each network, what it takes and the source of each value
         self._logged: set[str] = set()
         self._datasets: dict[tuple[str, int, int], Dataset] = {}
-        self._outlines: dict[tuple[ModelSpec, str | None], nn.Module] = {}
+        self._outlines: dict[tuple[ModelSpec, str | None, float | None], nn.Module] = {}
 
     def spec_and_data(self, source: Checkpoint) -> tuple[ModelSpec, Dataset]:
         """The network of ``source`` and its data, on the device.
@@ -204,7 +204,7 @@ class Networks:
             )
         return layers
 
-    def network(self, spec: ModelSpec, checkpoint: Checkpoint) -> nn.Module:
+    def network(self, spec: ModelSpec, checkpoint: Checkpoint, drop_path: float | None = None) -> nn.Module:
         """The network with the checkpoint's weights, on the device; with fewer channels for a compact checkpoint.
 
         Its expected input is logged once.
@@ -212,7 +212,8 @@ class Networks:
         Raises:
             ApcliError: the tensors do not fit the network.
         """
-        model = self._loaded(emptied(self._built(spec), "cpu"), checkpoint, load_tensors(checkpoint)).to(self.device)
+        empty = emptied(self._built(spec, drop_path), "cpu")
+        model = self._loaded(empty, checkpoint, load_tensors(checkpoint)).to(self.device)
         sentence = self._sentences.get(spec)
         if sentence and sentence not in self._logged:
             log.info("%s", sentence)
@@ -235,12 +236,13 @@ class Networks:
         load_weights_(model, tensors, (), checkpoint.label)
         return model
 
-    def _built(self, spec: ModelSpec) -> nn.Module:
+    def _built(self, spec: ModelSpec, drop_path: float | None = None) -> nn.Module:
         """The outline of a network as its library builds it, cached: drawing a large network's weights takes long."""
         user_model = self.model if self.model is not None and is_user_model(self.model) else None
-        if (spec, user_model) not in self._outlines:
-            self._outlines[spec, user_model] = emptied(build(spec, user_model=user_model), "meta")
-        return self._outlines[spec, user_model]
+        key = (spec, user_model, drop_path)
+        if key not in self._outlines:
+            self._outlines[key] = emptied(build(spec, user_model=user_model, drop_path=drop_path), "meta")
+        return self._outlines[key]
 
     def _data_of(self, source: Checkpoint) -> Dataset:
         name = self.data.name or source.lineage.data_name or DEFAULT_DATA

@@ -81,8 +81,8 @@ def finetune(
     """
     terminal.start("finetune", quiet)
     if output == "-":
-        if options["trace"] not in (FinetuneConfig.trace, "none"):
-            trace = options["trace"]
+        trace = options.get("trace", FinetuneConfig.trace)
+        if trace not in (FinetuneConfig.trace, "none"):
             raise UsageError(f"--trace {trace} is a second file, which --output - cannot send: give --output a path")
         options["trace"] = "none"
     config = config_of(FinetuneConfig, options)

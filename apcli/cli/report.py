@@ -107,7 +107,7 @@ def report(
     if as_json:
         raise UsageError("--json goes with checkpoints: records make a page, or --format csv")
     for keyword, default in defaults_of(CostsConfig).items():
-        if options[keyword] != default:
+        if options.get(keyword, default) != default:
             raise UsageError(f"{option_of(keyword)} goes with checkpoints: records make a page")
     _report(arguments, output, formats, overwrite)
 

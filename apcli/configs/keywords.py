@@ -44,6 +44,7 @@ class LoopKeywords(TypedDict, total=False):
     """The settings of training."""
 
     epochs: int
+    eval_only: bool
     batch_size: int
     opt: str
     lr: float | None
@@ -51,12 +52,16 @@ class LoopKeywords(TypedDict, total=False):
     weight_decay: float
     decay: str
     clip_grad: float | None
+    layer_decay: float | None
+    accumulate: int
     sched: str
+    min_lr: float | None
     warmup_epochs: float
     augment: Names | None
     mixup: float
     cutmix: float
     label_smoothing: float
+    drop_path: float | None
     teacher: File | None
     distill: float
     temperature: float

@@ -12,7 +12,8 @@ class LoopConfig:
 
     None means: ``images`` those that the given checkpoint was trained on, otherwise all, ``lr`` by model (0.1 or
     0.01), ``momentum`` 0.9 if the optimiser has it, ``augment`` by data set, ``keep`` the best with ``patience``,
-    otherwise the last, ``amp`` on CUDA, ``cuda_graph`` if a step can be captured; every other option with None is off.
+    otherwise the last, ``drop_path`` as the network's library sets it, ``amp`` on CUDA, ``cuda_graph`` if a step can be
+    captured; every other option with None is off. ``min_lr`` is the parameter of that name of ``sched``.
     ``checkpoint_every`` and ``log_interval`` are in epochs; without a ``log_interval`` each epoch is said where no line
     of progress is shown.
     """
@@ -25,12 +26,16 @@ class LoopConfig:
     weight_decay: float = 0.0
     decay: str = "all"
     clip_grad: float | None = None
+    layer_decay: float | None = None
+    accumulate: int = 1
     sched: str = "cosine"
+    min_lr: float | None = None
     warmup_epochs: float = 0.0
     augment: str | None = None
     mixup: float = 0.0
     cutmix: float = 0.0
     label_smoothing: float = 0.0
+    drop_path: float | None = None
     teacher: str | None = None
     distill: float = 0.5
     temperature: float = 4.0
@@ -66,6 +71,8 @@ class LoopConfig:
         require(
             self.log_interval is None or self.log_interval >= 0, "--log-interval", self.log_interval, "0 (none) or more"
         )
+        require(self.accumulate >= 1, "--accumulate", self.accumulate, "1 (the whole batch at once) or more")
+        self._check_optional_numbers()
         require(self.eval_every >= 1, "--eval-every", self.eval_every, "at least 1")
         require(self.patience is None or self.patience >= 1, "--patience", self.patience, "at least 1")
         require(self.ema is None or 0 <= self.ema < 1, "--ema", self.ema, "a decay in [0, 1), such as 0.999")
@@ -83,6 +90,12 @@ class LoopConfig:
         for option in ("distill", "temperature") if self.teacher is None else ():
             value = getattr(self, option)
             require(value == getattr(type(self), option), f"--{option}", value, "to go with --teacher")
+
+    def _check_optional_numbers(self) -> None:
+        factor, share, rate = self.layer_decay, self.drop_path, self.min_lr
+        require(factor is None or 0 < factor <= 1, "--layer-decay", factor, "a factor in (0, 1], such as 0.75")
+        require(share is None or 0 <= share < 1, "--drop-path", share, "a probability in [0, 1), such as 0.1")
+        require(rate is None or (math.isfinite(rate) and rate >= 0), "--min-lr", rate, "0 or more")
 
     def _check_measurement(self) -> None:
         """Check what is measured, and that it is there to decide by."""

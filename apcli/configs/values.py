@@ -1,7 +1,8 @@
 """Convert keywords to a stage's config, with the same names, defaults and errors in Python and on the command line.
 
 A config's fields are its keywords. The fields of a nested config are keywords too, except that its ``name`` goes by the
-name of the field that holds it (``data``, ``model``); ``seeds`` may be given as a single ``seed``.
+name of the field that holds it (``data``, ``model``); ``seeds`` may be given as a single ``seed``, and ``epochs`` 0 as
+``eval_only``.
 """
 
 import os
@@ -46,6 +47,8 @@ def _defaults(config: type, holder: str, held: object) -> dict[str, Any]:
             defaults |= {"seed": None, "seeds": None}
         elif default is not MISSING:
             defaults[_keyword(field, holder)] = None if default == () else default
+            if field.name == "epochs":
+                defaults["eval_only"] = False
     return defaults
 
 
@@ -68,7 +71,15 @@ def _config(config: type[Config], given: Mapping[str, Any], holder: str, held: o
             values |= _seeds(given)
         elif keyword in given and not (given[keyword] is None and field.default == ()):
             values[field.name] = _value(option_of(keyword), given[keyword], field.type)
+        if field.name == "epochs" and _flag("--eval-only", given.get("eval_only", False)):
+            values["epochs"] = _no_epochs(given)
     return config(**values)
+
+
+def _no_epochs(given: Mapping[str, Any]) -> int:
+    if given.get("epochs", 0) != 0:
+        raise UsageError(f"--epochs {given['epochs']} and --eval-only are both given: expected one of the two")
+    return 0
 
 
 def _keyword(field: Field[Any], holder: str) -> str:

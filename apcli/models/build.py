@@ -10,6 +10,7 @@ from torch import nn
 from apcli.errors import ApcliError, UsageError
 from apcli.libraries import library
 from apcli.models import MODELS, sources
+from apcli.models.drop_path import drops, option_of, refusal
 from apcli.models.spec import ModelSpec, check_pretrained, default_lr, resolve, users_file
 from apcli.models.weights import load_weights_
 from apcli.registry import outside
@@ -20,17 +21,20 @@ __all__ = ["ModelSpec", "build", "default_lr", "last_layer", "load_weights_", "r
 log = logging.getLogger("apcli")
 
 
-def build(spec: ModelSpec, *, pretrained: bool = False, user_model: str | None = None) -> nn.Module:
+def build(
+    spec: ModelSpec, *, pretrained: bool = False, user_model: str | None = None, drop_path: float | None = None
+) -> nn.Module:
     """Build the network of ``spec`` on the CPU, with random weights (torch's generator) or the published ones.
 
     ``spec`` may come from a file, so its name is only looked up in the registries. A user's code is imported only from
     ``user_model`` (``path/to/file.py:function``, from the command line).
 
     Raises:
-        UsageError: a user's model without ``user_model``, or the reverse.
+        UsageError: a user's model without ``user_model``, or the reverse; a network without ``drop_path``.
         ApcliError: the model cannot be built, or its weights cannot be downloaded.
     """
     check_pretrained(spec.source, spec.name, pretrained)
+    dropping = option_of(spec, drop_path)
     if spec.source == "user":
         if user_model is None:
             raise UsageError(
@@ -46,15 +50,20 @@ def build(spec: ModelSpec, *, pretrained: bool = False, user_model: str | None =
         raise ApcliError(f"{spec.source} has no model {spec.name!r}: it cannot be built (another version may have it)")
     builder = {"apcli": _build_own, "torchvision": _build_torchvision, "timm": _build_timm}[spec.source]
     try:
-        return builder(spec, pretrained)
+        model = builder(spec, pretrained, dropping)
     except ApcliError:
         raise
     except Exception as error:  # another library's constructors may raise anything
+        if drop_path is not None and isinstance(error, TypeError):
+            raise refusal(spec, drop_path) from error
         height, width = spec.input_size[1:]
         raise ApcliError(
             f"{spec.source} cannot build {spec.name!r} for {spec.num_classes} classes and {height} x {width} pixels: "
             f"{_first_line(error)}; try another --input-size"
         ) from error
+    if drop_path and not drops(model):
+        raise refusal(spec, drop_path)
+    return model
 
 
 def arguments(spec: ModelSpec) -> dict[str, Any]:
@@ -83,16 +92,16 @@ def last_layer(model: nn.Module, spec: ModelSpec) -> str:
     return candidates[-1]
 
 
-def _build_own(spec: ModelSpec, pretrained: bool) -> nn.Module:
+def _build_own(spec: ModelSpec, pretrained: bool, dropping: dict[str, float]) -> nn.Module:
     model: nn.Module = MODELS.row(spec.name).load()(num_classes=spec.num_classes, input_size=spec.input_size)
     return model
 
 
-def _build_torchvision(spec: ModelSpec, pretrained: bool) -> nn.Module:
+def _build_torchvision(spec: ModelSpec, pretrained: bool, dropping: dict[str, float]) -> nn.Module:
     models = library("torchvision").models
     options = _heads(spec)
     drawn = {"init_weights": True} if options else {}  # their constructors warn if it is left out
-    model: nn.Module = models.get_model(spec.name, **arguments(spec), **drawn)
+    model: nn.Module = models.get_model(spec.name, **arguments(spec), **drawn, **dropping)
     if pretrained:
         # Only torchvision knows the quirks of its files (renamed tensors, auxiliary heads), so it loads them itself.
         try:
@@ -121,15 +130,17 @@ def _copy_pretrained_(model: nn.Module, donor: nn.Module, spec: ModelSpec) -> No
         log.info("%s: pretrained weights are for %d classes; the last layer %s starts fresh", spec.name, classes, head)
 
 
-def _build_timm(spec: ModelSpec, pretrained: bool) -> nn.Module:
+def _build_timm(spec: ModelSpec, pretrained: bool, dropping: dict[str, float]) -> nn.Module:
     timm = library("timm")
-    options = arguments(spec)
+    options = {**arguments(spec), **dropping}
     if not pretrained:
         model: nn.Module = timm.create_model(spec.name, pretrained=False, **options)
         return model
     try:
         model = timm.create_model(spec.name, pretrained=True, **options)
     except Exception as error:  # the hub's client, its HTTP library and timm each raise their own errors
+        if dropping and isinstance(error, TypeError):  # of the constructor
+            raise
         raise _no_weights(spec, error) from error
     if timm.get_pretrained_cfg(spec.name).num_classes != spec.num_classes:
         log.info("%s: pretrained weights are for other classes; the last layer starts fresh", spec.name)

@@ -118,7 +118,7 @@ class Finetuner:
         if self._is_there(path, lineage, traced):
             self.tell.finished(made=False)
             return path
-        model = self.networks.network(spec, source)
+        model = self.networks.network(spec, source, config.loop.drop_path)
         lineage = replace(lineage, model={**spec.to_json(), "last": last_layer(model, spec)})
         so_far = functools.partial(self._promises_so_far, growing)
         run = TrainingRun(path, spec, dataset, recipe, seed, lineage, teacher, so_far, source)

@@ -148,7 +148,8 @@ def _beginning(config: TrainConfig, spec: ModelSpec, seed: int, given: _Given) -
     """The network before its first step: random, published or given weights."""
     torch.manual_seed(seed)  # before the model exists: its initial weights are drawn here
     user_model = config.model.name if spec.source == "user" else None
-    model = build(spec, pretrained=config.model.pretrained, user_model=user_model)
+    drop_path = config.loop.drop_path
+    model = build(spec, pretrained=config.model.pretrained, user_model=user_model, drop_path=drop_path)
     if config.weights:
         load_weights_(model, given.tensors, config.rename, config.weights)
     return model

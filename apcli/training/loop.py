@@ -122,7 +122,7 @@ class Training:
         self._rates = Rates(self._optimiser, recipe, self._batches)
         self._tally = Tally(spec.num_classes, self._forward.device)
         self._lost_at = torch.tensor([-1, 0], device=self._forward.device)  # first step whose loss is not finite; steps
-        self._share = 0.0
+        self._share, self._pieces = 0.0, 1
         self._good: dict[str, Tensor] | None = None
         if state := self.resume.state:
             self._load(state)
@@ -163,7 +163,7 @@ class Training:
             self._rates.before_step(step)
             torch.manual_seed(seed_of("step", self.seed, step, self.processes.rank))  # of dropout and mixing
             images, targets = (pixels, labels) if self._mix is None else self._mix(pixels, labels)
-            self._share = self.processes.share(batch)
+            self._share, self._pieces = self.processes.share(batch), self.processes.pieces(batch, recipe.accumulate)
             learn(images, targets, labels)
             self._rates.after_step()
             self._done += 1
@@ -179,14 +179,8 @@ class Training:
     def _step(self, images: Tensor, targets: Tensor, labels: Tensor) -> None:
         """Forward, backward, optimiser, mask, without waiting for the device."""
         self._optimiser.zero_grad()
-        try:
-            logits = self._forward(images)
-        except ValueError as error:  # a batch norm gets a single value per channel
-            raise UsageError(f"--batch-size {self.recipe.batch_size}: {error}: choose another size") from None
-        with torch.no_grad():
-            taught = None if self._teacher is None else self._teacher(images)
-        loss = loss_of(logits, targets, self.recipe, taught) * self._share
-        loss.backward()
+        pieces = [whole.tensor_split(self._pieces) for whole in (images, targets, labels)]
+        losses = [self._learn_from(*piece) for piece in zip(*pieces, strict=True)]
         self.masking.after_gradients()
         if self.recipe.clip_grad is not None:
             clip_grad_norm_(self._parameters, self.recipe.clip_grad)
@@ -195,9 +189,23 @@ class Training:
         if self._average is not None:
             self._average.update()
             self.masking.hold(parameters_of(self._average.network))
+        self._note(torch.stack(losses).sum())
+
+    def _learn_from(self, images: Tensor, targets: Tensor, labels: Tensor) -> Tensor:
+        """Add the gradients of a piece of the batch; returns its part of the loss."""
+        recipe = self.recipe
+        try:
+            logits = self._forward(images)
+        except ValueError as error:  # a batch norm gets a single value per channel
+            pieces = f" in {self._pieces} parts" if self._pieces > 1 else ""
+            raise UsageError(f"--batch-size {recipe.batch_size}{pieces}: {error}: choose another size") from None
+        with torch.no_grad():
+            taught = None if self._teacher is None else self._teacher(images)
+        loss = loss_of(logits, targets, recipe, taught) * self._share
+        loss.backward()
         if self._share:  # otherwise the image only lets this process take part
             self._tally.add(logits.detach(), labels)
-        self._note(loss.detach())
+        return loss.detach()
 
     @torch.no_grad()
     def _note(self, loss: Tensor) -> None:

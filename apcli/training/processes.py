@@ -49,6 +49,10 @@ class Processes:
         """The weight of this process's sum of losses in the average of all gradients."""
         return self.size / len(batch) if len(batch) > self.rank else 0.0
 
+    def pieces(self, batch: Tensor, wanted: int) -> int:
+        """The number of pieces to compute ``part`` in: the same in all processes, and none is empty."""
+        return max(1, min(wanted, len(batch) // self.size))
+
     def together(self, network: nn.Module, in_part: Callable[[], bool]) -> Callable[[Tensor], object]:
         """The forward pass of the network's main head, with gradients averaged over all processes.
 

@@ -33,12 +33,15 @@ class Recipe:
     weight_decay: float
     decay: str
     clip_grad: float | None
+    layer_decay: float | None
+    accumulate: int
     sched: Choice[Row]
     warmup_epochs: float
     augment: tuple[Choice[Row], ...]
     mixup: float
     cutmix: float
     label_smoothing: float
+    drop_path: float | None
     distill: float | None
     temperature: float | None
     ema: float | None
@@ -75,7 +78,7 @@ def recipe_of(config: LoopConfig, spec: ModelSpec, dataset: Dataset, device: tor
     Raises:
         UsageError: an unknown name, or options that do not go together.
     """
-    opt, sched = OPTIMISERS.parse(config.opt), SCHEDULES.parse(config.sched)
+    opt, sched = OPTIMISERS.parse(config.opt), schedule_of(config)
     has_momentum = opt.row.has_momentum
     if config.momentum is not None and not has_momentum:
         raise UsageError(f"--momentum is {config.momentum:g} but {opt.name} has none: it goes with sgd and rmsprop")
@@ -113,13 +116,30 @@ def recipe_of(config: LoopConfig, spec: ModelSpec, dataset: Dataset, device: tor
     return recipe
 
 
+def schedule_of(config: LoopConfig) -> Choice[Row]:
+    """The schedule of ``--sched``, with the parameter that ``--min-lr`` spells.
+
+    Raises:
+        UsageError: an unknown schedule, one without that parameter, or the parameter given twice.
+    """
+    sched = SCHEDULES.parse(config.sched)
+    if config.min_lr is None:
+        return sched
+    if "min_lr" not in sched.parameters:
+        having = " and ".join(row.name for row in SCHEDULES if "min_lr" in row.parameters)
+        raise UsageError(f"--min-lr with --sched {sched.name}, which has no such rate: it goes with {having}")
+    if ":min_lr=" in config.sched:
+        raise UsageError(f"--min-lr and --sched {config.sched} both give the rate: expected one of the two")
+    return SCHEDULES.parse(f"{config.sched}:min_lr={config.min_lr}")
+
+
 def warn_of_schedule(config: LoopConfig) -> None:
     """Warn of parts of the learning-rate schedule that lie beyond the end of the run.
 
     Raises:
         UsageError: an unknown schedule.
     """
-    epochs, sched = config.epochs, SCHEDULES.parse(config.sched)
+    epochs, sched = config.epochs, schedule_of(config)
     if 0 < epochs < config.warmup_epochs:
         log.warning(
             "--warmup-epochs %g is longer than the run of %d: --lr is never reached",

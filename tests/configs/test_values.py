@@ -34,6 +34,17 @@ def test_what_is_not_given_has_its_default():
     assert config_of(FinetuneConfig, {"epochs": 3}).loop.batch_size == 128
 
 
+def test_no_epochs_have_another_spelling():
+    for given in ({"epochs": 0}, {"eval_only": True}, {"epochs": 0, "eval_only": True}):
+        assert config_of(FinetuneConfig, given) == config_of(FinetuneConfig, {"epochs": 0})
+    assert config_of(FinetuneConfig, {"eval_only": False}).loop.epochs == 20
+    assert defaults_of(TrainConfig)["eval_only"] is False
+    with pytest.raises(UsageError, match="--epochs 20 and --eval-only are both given: expected one of the two"):
+        config_of(FinetuneConfig, {"epochs": 20, "eval_only": True})
+    with pytest.raises(UsageError, match="--eval-only is 1: expected True or False"):
+        config_of(FinetuneConfig, {"eval_only": 1})
+
+
 def test_a_nested_name_goes_by_its_holder():
     config = config_of(TrainConfig, {"model": "fc5", "data": Path("folder:x"), "num_classes": 3, "seed": 4})
     assert (config.model.name, config.model.num_classes, config.data.name) == ("fc5", 3, "folder:x")

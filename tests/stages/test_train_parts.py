@@ -1,5 +1,6 @@
 """Less computing for a study: a part of the training images, one split evaluated, and the best epoch's weights."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,15 @@ import apcli
 from apcli.checkpoints.reading import read
 from apcli.configs.prune import PruneConfig
 from apcli.configs.shared import DataConfig
-from apcli.configs.training import FinetuneConfig, LoopConfig
+from apcli.configs.training import FinetuneConfig, LoopConfig, ModelConfig, TrainConfig
+from apcli.errors import UsageError
+from apcli.models.drop_path import drops
 from apcli.networks import Networks
 from apcli.stages.describe.description import describe, to_text
 from apcli.stages.finetune import Finetuner
 from apcli.stages.outputs import Outputs
 from apcli.stages.prune.stage import prune
+from apcli.stages.train import train
 from apcli.training.loop import Training
 
 PART = {"name": "digits", "classes": 10, "images": [1442, 355], "part": 60}
@@ -87,6 +91,29 @@ def test_one_split_is_evaluated_and_the_other_is_not_known(pruned, dense, tmp_pa
     record = next(apcli.divergence(path, level="network")).to_json()
     assert (record["pd"][other], record["metrics"]["pruned"][other]) == (None, None)
     assert record["metrics"]["pruned"][split]["loss"] == lineage.metrics[split]["loss"]
+
+
+@pytest.mark.slow
+def test_blocks_are_left_out_in_training_and_in_fine_tuning(tmp_path, monkeypatch):
+    """By a network of timm's; the file is the same network without it."""
+    step, seen = Training._step, []
+
+    def look(training: Training, *batch: torch.Tensor) -> None:
+        seen.append(drops(training.network))
+        step(training, *batch)
+
+    monkeypatch.setattr(Training, "_step", look)
+    loop = LoopConfig(epochs=1, batch_size=10, images=10, split="train", device="cpu", drop_path=0.3)
+    config = TrainConfig(ModelConfig("timm:resnet10t", input_size=32), loop=loop)
+    (path,) = train(config, Outputs(tmp_path), quiet)
+    tuned_path = Finetuner(FinetuneConfig(loop=loop), Outputs(), quiet).finetune(read(path))
+    assert read(tuned_path).lineage.last_settings.options["drop_path"] == 0.3
+    Finetuner(FinetuneConfig(loop=replace(loop, drop_path=None)), Outputs(tmp_path / "plain"), quiet).finetune(
+        read(path)
+    )
+    assert seen == [True, True, False]
+    with pytest.raises(UsageError, match=r"--drop-path 0\.3: fc5 cannot leave out blocks"):
+        trained(tmp_path, drop_path=0.3)
 
 
 @pytest.mark.parametrize(("keep", "kept"), [("best", 1), ("last", 2), (None, 2)])

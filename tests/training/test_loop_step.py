@@ -163,6 +163,7 @@ def test_every_schedule(fake, sched):
         {"mixup": 0.2, "cutmix": 1.0, "label_smoothing": 0.1},
         slow({"clip_grad": 1.0, "ema": 0.99, "decay": "weights", "weight_decay": 1e-4}),
         slow({"opt": "sgd:nesterov=1", "amp": False, "warmup_epochs": 1.0}),
+        slow({"accumulate": 2, "layer_decay": 0.5}),
         slow({"momentum": 0.0, "augment": "random-resized-crop:scale=0.5"}),
     ],
 )

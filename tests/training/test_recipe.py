@@ -30,12 +30,15 @@ def test_recipe_decides_what_the_command_left_open(recipe):
         "weight_decay": 0.0,
         "decay": "all",
         "clip_grad": None,
+        "layer_decay": None,
+        "accumulate": 1,
         "sched": "step:gamma=0.5",
         "warmup_epochs": 0.0,
         "augment": "crop:padding=1,flip",
         "mixup": 0.0,
         "cutmix": 0.0,
         "label_smoothing": 0.0,
+        "drop_path": None,
         "distill": None,
         "temperature": None,
         "ema": None,
@@ -109,6 +112,28 @@ def test_one_cycle_moves_momentum_and_warms_up_by_itself(recipe):
         recipe(sched="one-cycle", momentum=0.8)
     with pytest.raises(UsageError, match="--warmup-epochs with --sched one-cycle, which warms up by itself"):
         recipe(sched="one-cycle", warmup_epochs=1)
+
+
+@pytest.mark.parametrize(
+    ("sched", "min_lr", "spec"),
+    [
+        ("cosine", 1e-5, "cosine:min_lr=1e-05"),
+        ("plateau:patience=3", 0.001, "plateau:patience=3:min_lr=0.001"),
+        ("cosine", 0.0, "cosine"),
+        ("cosine:min_lr=1e-5", None, "cosine:min_lr=1e-05"),
+    ],
+)
+def test_the_least_rate_is_recorded_as_the_schedule_s(recipe, sched, min_lr, spec):
+    settings = recipe(sched=sched, min_lr=min_lr).settings()
+    assert settings["sched"] == spec
+    assert "min_lr" not in settings
+
+
+def test_the_least_rate_is_given_once_and_to_a_schedule_that_has_one(recipe):
+    with pytest.raises(UsageError, match=r"--min-lr with --sched linear, .*: it goes with cosine and plateau"):
+        recipe(sched="linear", min_lr=0.1)
+    with pytest.raises(UsageError, match=r"--min-lr and --sched cosine:min_lr=0\.1 both give the rate: expected one"):
+        recipe(sched="cosine:min_lr=0.1", min_lr=0.1)
 
 
 def test_what_is_measured_and_which_epoch_is_kept(recipe):

@@ -180,10 +180,11 @@ def test_every_augmentation(tmp_path, name):
     "options",
     [
         {"mixup": 0.3, "cutmix": 1.0, "label_smoothing": 0.1},
+        slow({"accumulate": 3, "layer_decay": 0.5, "opt": "adam"}),
         slow({"validation": 0.2, "patience": 1, "lr": 3.0, "epochs": 9}),
         slow({"validation": 0.2, "patience": 2, "sched": "plateau:patience=0", "eval_every": 2, "ema": 0.5}),
     ],
-    ids=["mixed", "patience", "plateau"],
+    ids=["mixed", "pieces", "patience", "plateau"],
 )
 def test_what_else_has_a_state_or_draws(tmp_path, options):
     check_a_stop_at_every_step(Run(options), tmp_path)

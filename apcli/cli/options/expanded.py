@@ -6,15 +6,17 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, get_args
 
+import typer
+
 from apcli.configs.values import defaults_of
 
 Command = Callable[..., None]
 Groups = Mapping[str, Mapping[str, Any]]  # annotated types by keyword, by the name of their group in the help
-Options = dict[str, Any]  # a stage's values from the command line, by keyword
+Options = dict[str, Any]  # by keyword, a stage's values that the command line or the environment gives
 
 
 def with_options(groups: Groups, config: type) -> Callable[[Command], Command]:
-    """Replace a command's parameter ``options`` by one option for each of ``groups``, and pass it their values.
+    """Replace a command's parameter ``options`` by one option for each of ``groups``, and pass it those that are given.
 
     Args:
         groups: in the order of the help.
@@ -25,12 +27,13 @@ def with_options(groups: Groups, config: type) -> Callable[[Command], Command]:
 
     def decorate(command: Command) -> Command:
         @functools.wraps(command)
-        def taking_each(**given: Any) -> None:
+        def taking_each(context: typer.Context, **given: Any) -> None:
             values = {name: given.pop(name) for name in options}
-            command(**given, options=values)
+            command(**given, options={name: value for name, value in values.items() if _is_given(context, name)})
 
         signature = inspect.signature(command)
-        parameters: list[inspect.Parameter] = []
+        own = inspect.Parameter("context", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)
+        parameters = [own]
         for one in signature.parameters.values():
             if one.name != "options":
                 parameters.append(one)
@@ -42,6 +45,11 @@ def with_options(groups: Groups, config: type) -> Callable[[Command], Command]:
         return taking_each
 
     return decorate
+
+
+def _is_given(context: typer.Context, name: str) -> bool:
+    source = context.get_parameter_source(name)
+    return source is not None and source.name != "DEFAULT"
 
 
 def _in_group(kind: Any, group: str) -> Any:

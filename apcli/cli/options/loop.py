@@ -26,6 +26,7 @@ def _option(
 LOOP = {
     "Schedule": {
         "epochs": _option(int, "--epochs", metavar="N", help="0 only evaluates"),
+        "eval_only": _option(bool, "--eval-only", help="the same as --epochs 0"),
         "batch_size": shared.BatchSize,
         "sched": _option(
             str,
@@ -33,6 +34,12 @@ LOOP = {
             metavar="NAME",
             table=SCHEDULES,
             help=f"learning-rate schedule: {', '.join(SCHEDULES.names)}",
+        ),
+        "min_lr": _option(
+            float | None,
+            "--min-lr",
+            metavar="RATE",
+            help="the same as --sched cosine:min_lr=RATE, or plateau:min_lr=RATE",
         ),
         "warmup_epochs": _option(
             float, "--warmup-epochs", metavar="N", help="raise the rate from 0 over the first N epochs"
@@ -81,9 +88,18 @@ LOOP = {
             str, "--decay", metavar="all|weights", help="which parameters decay: all, or the layers' weights only"
         ),
         "clip_grad": _option(float | None, "--clip-grad", metavar="NORM", help="shorten longer gradients to this norm"),
+        "layer_decay": _option(
+            float | None,
+            "--layer-decay",
+            metavar="X",
+            help="of the learning rate, from each layer or block to the one before it; 0.75 is usual for transformers",
+        ),
+        "accumulate": _option(
+            int, "--accumulate", metavar="N", help="compute each batch in N parts, which takes less memory"
+        ),
         "ema": _option(float | None, "--ema", metavar="DECAY", help="keep and measure the weights' moving average"),
     },
-    "Augmentation": {
+    "Augmentation and regularisation": {
         "augment": _option(
             str | None,
             "--augment",
@@ -95,6 +111,12 @@ LOOP = {
         "cutmix": _option(float, "--cutmix", metavar="ALPHA", help="paste parts of images; 1 is usual, 0 is off"),
         "label_smoothing": _option(
             float, "--label-smoothing", metavar="SHARE", help="share of a label spread over all classes"
+        ),
+        "drop_path": _option(
+            float | None,
+            "--drop-path",
+            metavar="P",
+            help="probability that the deepest residual block is left out of a step; for networks that can",
         ),
     },
     "Teacher": {

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from apcli.errors import UsageError
+from apcli.training.optim.depth import scales_by_depth
 from apcli.training.optim.parameters import decaying
 from apcli.training.recipe import Recipe
 
@@ -33,12 +34,7 @@ def optimiser_of(network: nn.Module, recipe: Recipe, *, captured: bool) -> tuple
         options["momentum"] = 0.95 if recipe.momentum is None else recipe.momentum  # None: ``Rates`` moves it
     if captures and row.is_capturable:
         options["capturable"] = True
-    groups: Any = learning
-    if recipe.decay == "weights":
-        decays = {id(parameter) for parameter in decaying(network)}
-        spared = [parameter for parameter in learning if id(parameter) not in decays]
-        groups = [{"params": [parameter for parameter in learning if id(parameter) in decays]}]
-        groups += [{"params": spared, "weight_decay": 0.0}] if spared else []
+    groups: Any = learning if recipe.decay == "all" and recipe.layer_decay is None else _groups(network, recipe)
     try:
         optimiser: Optimizer = recipe.opt(groups, lr=recipe.lr, weight_decay=recipe.weight_decay, **options)
     except ValueError as error:
@@ -49,6 +45,21 @@ def optimiser_of(network: nn.Module, recipe: Recipe, *, captured: bool) -> tuple
         if "nesterov" in group:
             group["nesterov"] = bool(group["nesterov"])  # a number in the table, which the fused kernel refuses
     return optimiser, captures
+
+
+def _groups(network: nn.Module, recipe: Recipe) -> list[dict[str, Any]]:
+    """The learning parameters by whether they decay, and by the ``scale`` of their learning rate."""
+    decays = {id(parameter) for parameter in decaying(network)}
+    scales = {} if recipe.layer_decay is None else scales_by_depth(network, recipe.layer_decay)
+    members: dict[tuple[bool, float], list[nn.Parameter]] = {}
+    for parameter in network.parameters():
+        if parameter.requires_grad:
+            spared = recipe.decay == "weights" and id(parameter) not in decays
+            members.setdefault((spared, scales.get(id(parameter), 1.0)), []).append(parameter)
+    return [
+        {"params": parameters, "scale": scale, **({"weight_decay": 0.0} if spared else {})}
+        for (spared, scale), parameters in sorted(members.items(), key=lambda item: item[0])
+    ]
 
 
 def load_(optimiser: Optimizer, state: Mapping[str, Any]) -> None:

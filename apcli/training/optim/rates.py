@@ -42,10 +42,11 @@ class Rates:
         (group,) = self._rate.param_groups
         self.now = float(group["lr"]) * min(1.0, (step + 1) / (self._warmup or 1))
         for own in self._optimiser.param_groups:
+            rate = self.now * own.get("scale", 1.0)
             if isinstance(own["lr"], Tensor):
-                own["lr"].fill_(self.now)
+                own["lr"].fill_(rate)
             else:
-                own["lr"] = self.now
+                own["lr"] = rate
             if self._by_step and self._cycles == "momentum":
                 own["momentum"] = group["momentum"]
             elif self._by_step and self._cycles:

@@ -66,7 +66,7 @@ def test_two_processes_train_as_one_does(shell: Any) -> None:
     """Batches of 131: parts that differ in size, and a last one of one image (1,442 = 11 x 131 + 1), for one alone."""
     (shell.folder / "net.py").write_text(NET)
     options = "--epochs 2 --batch-size 131 --augment none --lr 0.1 --momentum 0.9"
-    first, second = together(shell, f"train net.py:net {options} -o two.safetensors")
+    first, second = together(shell, f"train net.py:net {options} --accumulate 4 -o two.safetensors")
     assert first[:2] == (0, "two.safetensors\n"), first[2]
     assert second == (0, "", "")
     assert first[2].count("two.safetensors: test accuracy") == 1
