@@ -17,6 +17,7 @@ from apcli.configs.shared import DEFAULT_DATA, DataConfig, InputConfig
 from apcli.data.batches import batches
 from apcli.data.datasets import Dataset, Samples, load, recorded_name
 from apcli.data.image_spec import ImageSpec
+from apcli.data.recorded import folder_among
 from apcli.errors import ApcliError, UsageError
 from apcli.models import MODELS
 from apcli.models.build import build, last_layer
@@ -246,13 +247,18 @@ class Networks:
 
     def _data_of(self, source: Checkpoint) -> Dataset:
         name = self.data.name or source.lineage.data_name or DEFAULT_DATA
+        part = self._images(name, source)
         if self.data.name is None and name.startswith("folder:"):
+            places = (Path(), Path(self.data.data_dir), source.home)
+            name = folder_among(places, source.lineage.data or {}) or ""
+        if not name:
             raise UsageError(
-                f"{source.label} was trained on {name}, whose path is not in the file: give --data folder:PATH"
+                f"{source.label} was trained on {source.lineage.data_name}, whose path is not in the file, and these "
+                "images are neither here nor in --data-dir nor beside the file: give --data folder:PATH"
             )
         spec = self.known_spec(source)
         size = self.inputs.input_size or (spec.input_size[1] if spec else 0)
-        return self._dataset(name, size, self._images(name, source))
+        return self._dataset(name, size, part)
 
     def _images(self, name: str, source: Checkpoint) -> int:
         """The number of training images to use of the data ``name``; 0: all."""

@@ -117,6 +117,21 @@ def test_a_class_without_an_output_is_refused_and_can_be_learnt(place, base, tmp
     assert (accuracy(path), read(path).lineage.classes) == (100, ("ant", "bee", "okapi"))
 
 
+@pytest.mark.slow
+def test_other_classes_in_another_number_get_a_new_last_layer(place, base, tmp_path, caplog):
+    """With names and without: never a dead end. A network that is only evaluated keeps its own."""
+    data = write_classes(tmp_path / "two", {"dark": 20, "light": 230})
+    for weights in (base, strangers(base, tmp_path)):
+        caplog.clear()
+        with caplog.at_level("INFO", "apcli"):
+            path = trained(place, data, tmp_path / weights.stem, weights=str(weights))
+        assert f"{weights} is for 3 classes; the last layer 3 starts fresh, for 2" in caplog.text
+        assert (accuracy(path), read(path).lineage.classes) == (100, ("dark", "light"))
+        assert load_file(path)["3.weight"].shape == (2, 32)
+    with pytest.raises(ApcliError, match="give the model, and --num-classes, that it was made for"):
+        trained(place, data, tmp_path / "zero", epochs=0, weights=str(strangers(base, tmp_path)))
+
+
 def test_files_without_names_are_as_they_were(place, base, tmp_path):
     """Those of an earlier apcli: outputs are the folder's classes in their order, right or wrong."""
     lineage = {key: value for key, value in read(base).lineage.to_json().items() if key != "classes"}
@@ -137,6 +152,18 @@ def test_a_teacher_and_a_dense_file_have_the_same_outputs(place, base, tmp_path)
     assert read(other).lineage.classes == ("ant", "bee", "zebra")
     with pytest.raises(UsageError, match=r"are ant, bee and zebra, those of this network Z"):
         evaluated(place, base, place / "first", tmp_path, teacher=str(other))
+
+
+def test_a_folder_is_asked_for_only_where_it_is_not_found(place, base, tmp_path, monkeypatch):
+    """Its path is not in the file, but its name and the fingerprint of its images are."""
+    monkeypatch.chdir(tmp_path)
+    model = f"{place / 'net.py'}:net"
+    with pytest.raises(UsageError, match=r"trained on folder:first.*nor in --data-dir.*: give --data folder:PATH"):
+        Networks(DataConfig(), model, torch.device("cpu"), quiet).spec_and_data(read(base))
+    near = Networks(DataConfig(data_dir=str(place), workers=1), model, torch.device("cpu"), quiet)
+    _, dataset = near.spec_and_data(read(base))
+    assert (dataset.name, dataset.names) == ("folder:first", ("Zebra", "ant", "bee"))
+    assert dataset.description == read(base).lineage.data
 
 
 def strangers(base: Path, folder: Path) -> Path:

@@ -55,7 +55,7 @@ def load_weights_(model: nn.Module, weights: Mapping[str, Tensor], rename: Seque
         ]
         parts += [f"with another shape of {few(shapes)}"] if shapes else []
         hint = _suggestion({name: wanted[name] for name in missing}, {name: given[name].shape for name in unexpected})
-        hint = hint or "give the model and the number of classes that it was made for"
+        hint = hint or "give the model, and --num-classes, that it was made for"
         raise ApcliError(f"{source} does not fit the model: {'; '.join(parts)}; {hint}")
     # load_state_dict reads versions from the state dict's metadata. Plain tensors have none: use the model's own.
     state = model.state_dict()
@@ -73,6 +73,32 @@ def renamed(weights: Mapping[str, Tensor], rename: Sequence[str], source: str) -
     for option in rename:
         given = _renamed(given, option, source)
     return given
+
+
+def with_fresh_head(weights: Mapping[str, Tensor], model: nn.Module, head: str, source: str) -> dict[str, Tensor]:
+    """The weights with the model's own last layer, if theirs is for another number of classes; that is logged.
+
+    So does ``--pretrained``. Whatever has a row for each class is the model's: weight, bias, a second head.
+
+    Args:
+        head: the tensor name of the last layer's weight.
+        source: names the weights in messages.
+    """
+    own, theirs = model.state_dict(), weights.get(head)
+    rows = own[head].shape[0]
+    if theirs is None or theirs.dim() == 0 or theirs.shape[0] == rows:
+        return dict(weights)
+
+    def is_of_classes(name: str) -> bool:
+        one, other = own[name].shape, weights[name].shape
+        return one[:1] == (rows,) and other[:1] == theirs.shape[:1] and one[1:] == other[1:]
+
+    fresh = {name: own[name] for name in weights if name in own and is_of_classes(name)}
+    if head not in fresh:  # it does not fit for another reason, which loading tells
+        return dict(weights)
+    layer = head.rpartition(".")[0]
+    log.info("%s is for %d classes; the last layer %s starts fresh, for %d", source, theirs.shape[0], layer, rows)
+    return {**weights, **fresh}
 
 
 def needs_versions(model: nn.Module) -> bool:

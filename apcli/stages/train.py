@@ -25,7 +25,7 @@ from apcli.models.build import build, last_layer
 from apcli.models.inputs import for_its_channels, input_sentence
 from apcli.models.layer_weights import layer_weights
 from apcli.models.spec import ModelSpec, check_model, code_of, resolve
-from apcli.models.weights import load_weights_, log_versions, renamed, tensors_of
+from apcli.models.weights import load_weights_, log_versions, renamed, tensors_of, with_fresh_head
 from apcli.networks import Networks
 from apcli.progress import Progress
 from apcli.stages.inherited_masks import promises_of
@@ -151,7 +151,10 @@ def _beginning(config: TrainConfig, spec: ModelSpec, seed: int, given: _Given) -
     drop_path = config.loop.drop_path
     model = build(spec, pretrained=config.model.pretrained, user_model=user_model, drop_path=drop_path)
     if config.weights:
-        load_weights_(model, given.tensors, config.rename, config.weights)
+        weights: Mapping[str, Tensor] = renamed(given.tensors, config.rename, config.weights)
+        if config.loop.epochs:  # a network that is only evaluated needs its own
+            weights = with_fresh_head(weights, model, last_layer(model, spec), config.weights)
+        load_weights_(model, weights, (), config.weights)
     return model
 
 

@@ -14,7 +14,7 @@ from apcli.checkpoints.reading import read
 from apcli.checkpoints.state_dicts import entries_of
 from apcli.checkpoints.writing import write
 from apcli.errors import ApcliError, UsageError
-from apcli.models.weights import load_weights_, log_versions, tensors_of
+from apcli.models.weights import load_weights_, log_versions, tensors_of, with_fresh_head
 
 
 def small() -> nn.Module:
@@ -130,6 +130,32 @@ def test_heads_that_our_inception_has_not_are_left_out_and_said(caplog):
     load_weights_(model, dict(source.state_dict()) | {"AuxLogits.fc.weight": torch.ones(2)}, [], "x.pt")
     assert torch.equal(model.fc.weight, source.fc.weight)
     assert "skipped 1 tensor of auxiliary heads" in caplog.text
+
+
+def two_heads(classes: int) -> nn.Module:
+    model = small()
+    model.fc = nn.Linear(4, classes)
+    model.second = nn.Linear(6, classes, bias=False)
+    return model
+
+
+def test_a_last_layer_of_other_classes_starts_fresh(caplog):
+    caplog.set_level(logging.INFO, "apcli")
+    theirs, model = two_heads(7), two_heads(3)
+    own, given = {name: tensor.clone() for name, tensor in model.state_dict().items()}, theirs.state_dict()
+    load_weights_(model, with_fresh_head(given, model, "fc.weight", "x.pt"), (), "x.pt")
+    assert "x.pt is for 7 classes; the last layer fc starts fresh, for 3" in caplog.text
+    for name, tensor in model.state_dict().items():
+        fresh = name in ("fc.weight", "fc.bias", "second.weight")
+        assert torch.equal(tensor, (own if fresh else given)[name]), name
+
+
+@pytest.mark.parametrize("change", [{}, {"fc.weight": torch.zeros(7, 5)}, {"fc.weight": torch.zeros(())}])
+def test_other_misfits_of_the_last_layer_stay_for_loading_to_tell(change):
+    weights = dict(small().state_dict()) | change
+    found = with_fresh_head(weights, small(), "fc.weight", "x.pt")
+    assert found.keys() == weights.keys()
+    assert all(found[name] is weights[name] for name in found)
 
 
 def test_modules_that_ask_for_a_state_dict_s_version_get_todays():
