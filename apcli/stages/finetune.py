@@ -158,8 +158,6 @@ class Finetuner:
         """
         config = self.config
         if config.sparsity is None:
-            if not pruned:
-                log.info("%s has no pruned layers: fine-tuning holds no zeros", source.label)
             return []
         layers = select(source, config.layers, config.exclude)
         for group in _ranked_together(layers, config.scope):

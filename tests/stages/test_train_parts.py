@@ -136,7 +136,7 @@ def test_the_weights_of_the_best_epoch_by_validation_are_kept_if_so_asked(tmp_pa
     lineage = read(path).lineage
     assert len(lineage.history) == 3
     assert lineage.metrics["validation"]["loss"] == [3.0, 1.0, 2.0][kept]
-    assert lineage.last_settings.options["keep"] == (keep or "last")
+    assert lineage.last_settings.options.get("keep", "last") == (keep or "last")
     assert torch.equal(load_file(path)["fc4.weight"], weights[kept])
 
 
