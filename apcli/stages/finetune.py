@@ -232,6 +232,8 @@ class Finetuner:
     ) -> tuple[Training, Lineage]:
         """Train ``model`` in place; returns the result's lineage too, with history, metrics and promises."""
         recipe, pruned = run.recipe, dict(run.lineage.pruned)
+        if not pruned and not growing and run.source is not None:
+            log.info("%s has no pruned layers: fine-tuning holds no zeros", run.source.label)
         before = self.runs.evaluate(model, run)  # fixes the weights' memory layout, which the masks copy
         parameters = parameters_of(model)
         batches = math.ceil(len(run.dataset.train) / recipe.batch_size)

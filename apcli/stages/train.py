@@ -98,6 +98,7 @@ def train(config: TrainConfig, outputs: Outputs, tell: Progress, processes: Proc
         label, told = outputs.label(path), told_split(metrics)
         loss = metrics[told]["loss"]
         log.info("%s: %s accuracy %s, %s loss %s", label, told, in_percent(metrics), told, loss and f"{loss:.5f}")
+        tell.finished()
         yield path
 
 

@@ -54,6 +54,11 @@ class TrainingRun:
     promises_so_far: Callable[[Mapping[str, Tensor]], Mapping[str, Promise]] = lambda weights: {}
     source: Checkpoint | None = None
 
+    @property
+    def label(self) -> str:
+        """The result's name in the line of progress, without its ending."""
+        return self.path.name.split(".safetensors")[0]
+
     def knowing(self, **fields: Any) -> "TrainingRun":
         """The same run with these ``fields`` of the result's lineage filled in."""
         return replace(self, lineage=replace(self.lineage, **fields))
@@ -92,7 +97,7 @@ class Runs:
         """
         place = None if self.outputs.home else run.path
         resume = Resume(place, run.lineage.identity, self.config.checkpoint_every, fresh=not self.config.resume)
-        pace = Pace(self.tell if self.processes.first else None, run.path.name, run.recipe.epochs)
+        pace = Pace(self.tell if self.processes.first else None, run.label, run.recipe.epochs)
         setup = Setup(run.spec, run.dataset, run.recipe, run.seed, only, run.teacher, traced)
         training = Training(network, setup, masking=masking, resume=resume, processes=self.processes, pace=pace)
         logs = Logs(self.config.log_dir if self.processes.first else None, run.path.stem, training.epoch)
@@ -119,7 +124,7 @@ class Runs:
 
     def evaluate(self, network: nn.Module, run: TrainingRun) -> dict[str, SplitMetrics]:
         """The network's metrics on the run's data."""
-        self.tell(f"evaluating {run.path.name}")
+        self.tell(f"evaluating {run.label}")
         recipe = run.recipe
         return evaluate(Forward(network, run.spec), run.dataset, recipe.batch_size, self.processes, recipe.splits)
 
@@ -133,7 +138,7 @@ class Runs:
         """Save the last good weights in a separate file, and name it in the error."""
         if error.good is None or self.outputs.home or not self.processes.first:
             return error
-        kept = run.path.with_name(f"{run.path.name.split('.safetensors')[0]}.last-good.safetensors")
+        kept = run.path.with_name(f"{run.label}.last-good.safetensors")
         last = training.history[-1]
         metrics = {split: last[split] for split in run.dataset.splits if split in last}
         history = (*run.lineage.history, *training.history)

@@ -19,7 +19,7 @@ ERASE = "\r\x1b[2K"
 _PAUSE = 0.1  # seconds between two drawings
 _TICK = 0.5  # seconds after which a line is drawn again, for its clock
 _PATIENCE = 2.0  # seconds without a word from the stage, after which the line shows how long it has been
-_BAR, _LEAST_BAR = 20, 4  # characters
+_BAR, _LEAST_BAR, _LEAST_TEXT = 20, 4, 32  # columns
 _DEFAULT_WIDTH = 80
 
 
@@ -170,7 +170,9 @@ def _can_show(stream: TextIO, text: str) -> bool:
 
 
 def line_of(stage: str, status: Status, width: int, clock: str = "", bar: str = "━─") -> str:
-    """A status in at most ``width`` columns. The bar shrinks first; then numbers go, the least important first.
+    """A status in at most ``width`` columns.
+
+    The bar shrinks first, then the text loses its middle, then numbers go, the least important first.
 
     Args:
         clock: how long nothing has changed.
@@ -178,22 +180,24 @@ def line_of(stage: str, status: Status, width: int, clock: str = "", bar: str = 
     """
     from rich.cells import cell_len
 
+    gap = "…" if bar[0] == "━" else "..."
     number, total = status.place
     count = f" {number} of {total}" if total > 1 else f" {number}" if number > 1 else ""
-    percent = "" if status.share is None else f" {min(100, int(100 * status.share)):d} %"
-    head, facts = f"{stage}{count}", [*status.facts, *([clock] if clock else [])]
+    percent = "" if status.share is None else f"{min(100, int(100 * status.share)):d} % "
+    head, facts = f"{stage}{count}: ", [*status.facts, *([clock] if clock else [])]
     while True:
-        tail = f"{percent} {', '.join([status.text, *facts])}"
-        room = width - cell_len(head) - cell_len(tail) - 1
-        if status.share is not None and room >= _LEAST_BAR:
-            size = min(_BAR, room)
-            done = int(size * min(1.0, status.share))
-            return f"{head} {bar[0] * done}{bar[1] * (size - done)}{tail}"
-        if room >= -1:
-            return f"{head}{tail}"
-        if not facts:
-            return shortened(f"{head}{tail}", width, "…" if bar[0] == "━" else "...")
+        numbers = "".join(f", {fact}" for fact in facts)
+        room = width - cell_len(head) - len(percent) - cell_len(numbers)
+        if room >= min(_LEAST_TEXT, cell_len(status.text)) or not facts:
+            break
         facts.pop()
+    text = shortened(status.text, max(0, room), gap)
+    size = min(_BAR, room - cell_len(text) - 1)
+    drawn = ""
+    if status.share is not None and size >= _LEAST_BAR:
+        done = int(size * min(1.0, status.share))
+        drawn = f"{bar[0] * done}{bar[1] * (size - done)} "
+    return shortened(f"{head}{drawn}{percent}{text}{numbers}", width, gap)
 
 
 def shortened(text: str, width: int, gap: str = "…") -> str:

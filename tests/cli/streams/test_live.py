@@ -3,6 +3,7 @@
 import os
 import pty
 import time
+from dataclasses import replace
 from itertools import product
 from typing import TextIO
 
@@ -20,21 +21,23 @@ def shown(master: int) -> str:
 
 def test_a_wide_line_has_everything() -> None:
     assert line_of("finetune", STATUS, 120) == (
-        "finetune 3 of 39 ━━━━━━━━──────────── 42 % a.safetensors: epoch 3/20, loss 0.31, accuracy 91.2 %, "
+        "finetune 3 of 39: ━━━━━━━━──────────── 42 % a.safetensors: epoch 3/20, loss 0.31, accuracy 91.2 %, "
         "2 min 00 s left"
     )
 
 
-def test_the_bar_shrinks_before_the_numbers_go() -> None:
-    lines = [line_of("finetune", STATUS, width) for width in range(120, 10, -1)]
+def test_the_bar_shrinks_first_then_the_text_then_numbers_go_from_the_last() -> None:
+    status = replace(STATUS, text="resnet20-digits.seed0.lowest-0.5.finetuned: epoch 3/20")
+    lines = [line_of("finetune", status, width) for width in range(160, 20, -1)]
     bars = [line.count("━") + line.count("─") for line in lines]
-    numbers = [sum(fact in line for fact in STATUS.facts) for line in lines]
-    assert bars[0] == 20
-    assert sorted(bars, reverse=True) != bars or bars[-1] == 0
-    first_loss = next(i for i, count in enumerate(numbers) if count < 3)
-    assert bars[first_loss - 1] == 0, "the bar is gone when the first number goes"
-    assert numbers[0] == 3
-    assert numbers[-1] == 0
+    texts = [status.text in line for line in lines]
+    numbers = [[fact in line for fact in status.facts] for line in lines]
+    assert (bars[0], texts[0], numbers[0]) == (20, True, [True] * 3)
+    assert bars[texts.index(False)] == 0, "the bar is gone when the text begins to lose its middle"
+    first_gone = numbers.index([True, True, False])
+    assert not texts[first_gone - 1], "the text is shortened before a number goes"
+    assert all(row in ([True] * 3, [True, True, False], [True, False, False], [False] * 3) for row in numbers)
+    assert numbers[-1] == [False] * 3
 
 
 @pytest.mark.parametrize("text", ["a.safetensors: epoch 3/20", "größe", "模型" * 30, "x" * 300])
@@ -46,13 +49,13 @@ def test_no_line_is_longer_than_the_terminal(text: str) -> None:
 
 
 def test_what_is_not_known_is_not_shown() -> None:
-    assert line_of("prune", Status("reading a"), 80) == "prune reading a"
-    assert line_of("prune", Status("reading a", place=(1, 0)), 80) == "prune reading a"
-    assert line_of("prune", Status("reading a", place=(4, 0)), 80) == "prune 4 reading a"
+    assert line_of("prune", Status("reading a"), 80) == "prune: reading a"
+    assert line_of("prune", Status("reading a", place=(1, 0)), 80) == "prune: reading a"
+    assert line_of("prune", Status("reading a", place=(4, 0)), 80) == "prune 4: reading a"
 
 
 def test_a_clock_shows_what_takes_long() -> None:
-    assert line_of("prune", Status("reading a"), 80, clock="12 s") == "prune reading a, 12 s"
+    assert line_of("prune", Status("reading a"), 80, clock="12 s") == "prune: reading a, 12 s"
 
 
 def test_names_lose_their_middle() -> None:
@@ -79,12 +82,12 @@ def test_messages_stand_above_the_line(screen: tuple[int, TextIO]) -> None:
     master, stream = screen
     line = Line(stream, "prune")
     line.show(Status("reading a"))
-    assert shown(master) == f"{ERASE}prune reading a"
+    assert shown(master) == f"{ERASE}prune: reading a"
     line.write("apcli: hello\n")
     text = shown(master)
     while not text.endswith("reading a"):
         text += shown(master)
-    assert text == f"{ERASE}apcli: hello\r\n{ERASE}prune reading a"
+    assert text == f"{ERASE}apcli: hello\r\n{ERASE}prune: reading a"
     line.show(Status(""))
     assert shown(master) == ERASE
     line.write("apcli: alone\n")
@@ -112,10 +115,10 @@ def test_a_stage_draws_when_the_other_has_finished(screen: tuple[int, TextIO]) -
     shown(master)
     first.close()
     end, text = time.monotonic() + 20, ""
-    while "prune reading a" not in text and time.monotonic() < end:  # by its own clock
+    while "prune: reading a" not in text and time.monotonic() < end:  # by its own clock
         text += shown(master)
     second.close()
-    assert "prune reading a" in text
+    assert "prune: reading a" in text
 
 
 def test_a_terminal_that_is_gone_stops_nothing() -> None:
