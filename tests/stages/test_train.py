@@ -57,7 +57,6 @@ def test_the_file_is_the_network_that_its_lineage_describes(tmp_path):
         "weight_decay": 1e-4, "decay": "all", "clip_grad": None, "sched": "linear", "warmup_epochs": 0.0,
         "augment": "crop:padding=1", "mixup": 0.0, "cutmix": 0.0, "label_smoothing": 0.0, "teacher": None,
         "distill": None, "temperature": None, "ema": None, "validation": 0.0, "patience": None, "eval_every": 1,
-            "keep": "last", "split": "train,test", "accumulate": 1, "layer_decay": None, "drop_path": None,
         "amp": False, "compile": False, "cuda_graph": True, "pretrained": False, "rename": [], "code": None,
     }  # fmt: skip
     assert lineage.model["last"] == "fc5.weight"
