@@ -72,8 +72,8 @@ class Recipe:
         """All settings, in words. Those that an earlier version did not have are left out where they change nothing, so
         that a file of that version, made by the same command, is still known to be the wanted one.
         """
-        as_before: Json = {"accumulate": 1, "layer_decay": None, "drop_path": None, "split": "train,test"}
-        as_before["keep"] = "best" if self.patience else "last"
+        kept = "best" if self.patience else "last"
+        as_before = {"keep": kept, "split": "train,test", "accumulate": 1, "layer_decay": None, "drop_path": None}
         words = {field.name: _in_words(getattr(self, field.name)) for field in fields(self)}
         return {name: word for name, word in words.items() if name not in as_before or word != as_before[name]}
 
