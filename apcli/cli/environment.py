@@ -22,7 +22,15 @@ _LIBRARIES = (
     "rich",
     "jinja2",
 )
-_LIBRARIES_ON_REQUEST = ("matplotlib", "pyro-ppl", "tensorboard", "huggingface-hub", "onnxruntime")
+_LIBRARIES_ON_REQUEST = (
+    "matplotlib",
+    "pyro-ppl",
+    "tensorboard",
+    "huggingface-hub",
+    "onnx",
+    "onnxscript",
+    "onnxruntime",
+)
 
 
 def env(quiet: shared.Quiet = False) -> None:

@@ -72,7 +72,7 @@ def export(
     Each product is run beside its checkpoint: where the logits or the zeros differ, it is not written (exit code 3).
 
     \b
-      apcli export model.safetensors --format torch-export
+      apcli export model.safetensors --format onnx,torch-export
       apcli export model.safetensors --format timm -o for-timm/
     """
     from apcli.stages.export.places import Places

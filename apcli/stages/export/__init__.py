@@ -31,6 +31,15 @@ FORMATS = Table(
     "format",
     (
         FormatRow(
+            "onnx",
+            "apcli.stages.export.onnx_files:write",
+            "an ONNX model, for ONNX Runtime and many others; for every network, compact ones too",
+            "onnxruntime.InferenceSession(FILE).run(None, {'images': ...})",
+            reader="apcli.stages.export.onnx_files:read",
+            ending=".onnx",
+            packages=("onnx", "onnxscript", "onnxruntime"),
+        ),
+        FormatRow(
             "torch-export",
             "apcli.stages.export.torch_export_files:write",
             "a program of torch.export; for every network, compact ones too",
