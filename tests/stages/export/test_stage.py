@@ -59,7 +59,7 @@ def test_a_file_without_a_lineage_is_as_published(tmp_path: Path, caplog: Any) -
 @pytest.mark.parametrize(
     ("options", "error", "words"),
     [
-        ({}, UsageError, "--format is not given: expected one or more of torch-export, "),
+        ({}, UsageError, "--format is not given: expected one or more of onnx, torch-export, "),
         ({"format": "onxn"}, UsageError, "unknown format 'onxn'"),
         ({"format": "timm", "batch_size": 2}, UsageError, "--batch-size is 2: --format timm takes any, leave it out"),
         ({"format": "torchvision,timm"}, UsageError, "which torchvision does not have"),
