@@ -56,9 +56,9 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def trained(place: Path, data: Path, target: Path, epochs: int = 20, **options: Any) -> Path:
+def trained(place: Path, data: Path, target: Path, epochs: int = 20, images: int | None = None, **options: Any) -> Path:
     model = ModelConfig(f"{place / 'net.py'}:net", input_size=4, num_classes=options.pop("num_classes", None))
-    loop = LoopConfig(epochs=epochs, batch_size=8, lr=0.1, augment="none", eval_every=20, device="cpu")
+    loop = LoopConfig(epochs=epochs, batch_size=8, lr=0.1, augment="none", eval_every=20, device="cpu", images=images)
     config = TrainConfig(model, DataConfig(f"folder:{data}", workers=1), loop, **options)
     (path,) = train(config, Outputs(target), quiet)
     return path
@@ -104,6 +104,15 @@ def test_a_subset_and_its_like_in_train(place, base, tmp_path, caplog):
 
 
 @pytest.mark.slow
+def test_a_part_of_a_folder_is_known_by_the_folder_s_name_and_other_folders_are_whole(place, tmp_path):
+    base = trained(place, place / "first", tmp_path, epochs=0, images=6)
+    assert (read(base).lineage.data["images"], read(base).lineage.data["part"]) == ([24, 24], 6)
+    again = evaluated(place, base, place / "first", tmp_path / "again")
+    assert read(again).lineage.data == read(base).lineage.data
+    other = evaluated(place, base, write_classes(tmp_path / "other", LEVELS), tmp_path)
+    assert "part" not in read(other).lineage.data
+
+
 def test_a_class_without_an_output_is_refused_and_can_be_learnt(place, base, tmp_path, caplog):
     data = write_classes(tmp_path / "more", {"ant": 120, "bee": 230, "okapi": 20})
     words = r"has no output for okapi of folder:more: its classes are Zebra, ant and bee"

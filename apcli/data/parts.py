@@ -1,4 +1,4 @@
-"""A part of a set's training images, of each class as many: whole studies with less computing."""
+"""A part of a set's training images, the same number of each class: whole studies with less computing."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -31,7 +31,7 @@ class Part:
 
 
 def balanced(labels: Tensor, images: int, name: str) -> Tensor:
-    """The indices of ``images`` samples, in the order of ``labels``, as many of each class as it has enough of.
+    """The indices of ``images`` samples, in the order of ``labels``, the same number of each class that has enough.
 
     They are drawn by a seed of their own, so that runs of several seeds train on the same images; a smaller part lies
     within a larger one. What a class lacks, the others give.

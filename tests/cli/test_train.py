@@ -24,6 +24,7 @@ def test_a_checkpoint_s_path_is_printed_and_its_settings_are_those_given(shell: 
         ("train fc5 --epochs few", ("--epochs", "few", "integer")),
         ("train fc5 --epochs 1.5", ("--epochs", "1.5")),
         ("train fc5 --epochs -1", ("--epochs is -1",)),
+        ("train fc5 --epochs 100 --eval-only", ("--epochs 100 and --eval-only are both given",)),  # even the default
         ("train fc5 --lr fast", ("--lr", "fast")),
         ("train fc5 --lr 0", ("--lr is 0",)),
         ("train fc5 --batch-size 0", ("--batch-size is 0",)),

@@ -57,7 +57,7 @@ LOOP = {
             int | None,
             "--images",
             metavar="N",
-            help="train on N images, of each class as many; default: the file's, else all (0)",
+            help="train on N images, the same number of each class; default: the file's, else all (0)",
         ),
         "validation": _option(
             float,
