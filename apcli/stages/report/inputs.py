@@ -8,6 +8,7 @@ import hashlib
 import re
 from collections.abc import Iterable
 
+from apcli import __version__
 from apcli.records import lines
 from apcli.records.divergence import DivergenceRecord
 from apcli.records.json_objects import columns_of
@@ -16,12 +17,22 @@ from apcli.words import count
 CARRIERS = ("html", "md", "csv")
 NO_REPORT = "is not known to be a report of apcli"
 _BYTES = 6  # of a digest: eight characters of base64
-_MARK = re.compile(rb'apcli-records(?:" content="|: )([A-Za-z0-9+/]*)')
+_MARK = re.compile(rb'apcli-records(?:" content="|: )(\S+ )([A-Za-z0-9+/]*)')
 
 
-def digests_of(records: Iterable[DivergenceRecord]) -> str:
-    """The digests of the records in base64, sorted; a file is told by its SHA-256, wherever it lies."""
-    return base64.b64encode(b"".join(sorted({_digest(record) for record in records}))).decode()
+def mark_of(records: Iterable[DivergenceRecord]) -> str:
+    """The version of apcli and the digests of the records in base64, sorted.
+
+    A record's files are told by their SHA-256, wherever they lie.
+    """
+    digests = base64.b64encode(b"".join(sorted({_digest(record) for record in records})))
+    return f"{__version__} {digests.decode()}"
+
+
+def is_made(content: bytes, records: Iterable[DivergenceRecord]) -> bool:
+    """Whether the content of a page or a Markdown file is the report of these records, by this version of apcli."""
+    found = _MARK.search(content)
+    return found is not None and b"".join(found.groups()).decode() == mark_of(records)
 
 
 def _digest(record: DivergenceRecord) -> bytes:
@@ -51,5 +62,5 @@ def _carried(form: str, content: bytes) -> set[bytes]:
     if form == "csv":
         return set(content.splitlines())
     found = _MARK.search(content)
-    text = base64.b64decode(found[1]) if found else b""
+    text = base64.b64decode(found[2]) if found else b""
     return {text[start : start + _BYTES] for start in range(0, len(text), _BYTES)}

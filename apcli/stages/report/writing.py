@@ -4,18 +4,19 @@ import itertools
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from apcli.checkpoints.files.staging import staged
 from apcli.errors import ApcliError, UsageError
-from apcli.figures.style import png, svg
 from apcli.records import lines
 from apcli.records.json_objects import Record
 from apcli.stages.report.experiment import Report, build
-from apcli.stages.report.inputs import CARRIERS, NO_REPORT, is_carrier, objection
-from apcli.stages.report.page.document import page
-from apcli.stages.report.page.pictures import Picture, pictures
+from apcli.stages.report.inputs import CARRIERS, NO_REPORT, is_carrier, is_made, objection
 from apcli.stages.report.tables.csv_files import order_csv, to_csv
 from apcli.stages.report.tables.markdown import to_markdown
+
+if TYPE_CHECKING:
+    from apcli.stages.report.page.pictures import Picture
 
 log = logging.getLogger("apcli")
 
@@ -42,7 +43,8 @@ def make(records: Iterable[Record], formats: Sequence[str], stem: Path, overwrit
     The format ``csv`` also writes ``.order.csv``, Kendall's tau, if there is anything to compare.
 
     Each file appears whole or not at all; every name is checked before the first is written. An existing file with the
-    same bytes is kept; a report whose records are a part of this one's is replaced.
+    same bytes is kept, and so is the page or the Markdown file of the same records, by the same version of apcli; a
+    report whose records are a part of this one's is replaced.
 
     Raises:
         UsageError: a format is unknown, or another file exists and ``overwrite`` is off.
@@ -50,8 +52,12 @@ def make(records: Iterable[Record], formats: Sequence[str], stem: Path, overwrit
     """
     check(formats, stem, overwrite)
     report = build(records)
-    drawn = pictures(report) if {"html", "png", "svg"} & set(formats) else []
-    outputs = {_named(stem, end): content for end, content in _contents(report, formats, drawn)}
+    files = {form: _named(stem, form) for form in formats}
+    carried = {path: path.read_bytes() for form, path in files.items() if form in CARRIERS and path.is_file()}
+    made = [path for path, content in carried.items() if not overwrite and is_made(content, report.records)]
+    missing = [form for form, path in files.items() if path not in made]
+    outputs = {path: carried[path] for path in made}
+    outputs |= {_named(stem, end): content for end, content in _contents(report, missing)}
     there = {path: path.read_bytes() for path in outputs if path.is_file()}
     differing = [path for path in outputs if path.exists() and there.get(path) != outputs[path]]
     if not overwrite:
@@ -113,12 +119,22 @@ def _named(stem: Path, end: str) -> Path:
 
 def html(records: Iterable[Record]) -> str:
     """The whole page as text."""
+    from apcli.stages.report.page.document import page
+    from apcli.stages.report.page.pictures import pictures
+
     report = build(records)
     return page(report, pictures(report))
 
 
-def _contents(report: Report, formats: Sequence[str], drawn: Sequence[Picture]) -> Iterator[tuple[str, bytes]]:
-    """Yield the ending of each file's name, and the file's bytes."""
+def _contents(report: Report, formats: Sequence[str]) -> Iterator[tuple[str, bytes]]:
+    """Yield the ending of each file's name, and the file's bytes. What draws is imported where something is drawn."""
+    drawn: Sequence[Picture] = []
+    if {"html", "png", "svg"} & set(formats):
+        from apcli.figures.style import png, svg
+        from apcli.stages.report.page.document import page
+        from apcli.stages.report.page.pictures import pictures
+
+        drawn = pictures(report)
     for form in formats:
         if form in ("png", "svg"):
             draw = png if form == "png" else svg

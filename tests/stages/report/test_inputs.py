@@ -3,8 +3,9 @@
 import base64
 from dataclasses import replace
 
+from apcli import __version__
 from apcli.stages.report.experiment import build
-from apcli.stages.report.inputs import digests_of, is_carrier, objection
+from apcli.stages.report.inputs import is_carrier, is_made, mark_of, objection
 from apcli.stages.report.tables.csv_files import to_csv
 from apcli.stages.report.tables.markdown import to_markdown
 
@@ -12,12 +13,13 @@ from apcli.stages.report.tables.markdown import to_markdown
 def test_a_record_is_known_by_its_files_bytes_and_its_value(small):
     first, *others = small
     moved = replace(first, dense=replace(first.dense, path="elsewhere/dense.safetensors"))
-    digests = digests_of([first])
-    assert len(base64.b64decode(digests)) == 6
-    assert digests_of([moved, first]) == digests
-    assert digests_of([replace(first, value=first.value + 1)]) != digests
-    assert digests_of([replace(first, pruned=replace(first.pruned, sha256="0" * 64))]) != digests
-    assert digests_of(small) == digests_of([*reversed(others), first])
+    digests = mark_of([first])
+    version, text = digests.split(" ")
+    assert (version, len(base64.b64decode(text))) == (__version__, 6)
+    assert mark_of([moved, first]) == digests
+    assert mark_of([replace(first, value=first.value + 1)]) != digests
+    assert mark_of([replace(first, pruned=replace(first.pruned, sha256="0" * 64))]) != digests
+    assert mark_of(small) == mark_of([*reversed(others), first])
 
 
 def test_a_part_of_the_records_is_replaced_and_nothing_else(small):
@@ -33,3 +35,11 @@ def test_what_anyone_else_wrote_is_no_report(small):
             assert not is_carrier(form, content)
             assert objection(form, content, content) == "is not known to be a report of apcli"
     assert is_carrier("csv", to_csv(build(small)).encode())
+
+
+def test_the_report_of_the_same_records_is_known_by_its_mark(small):
+    content = to_markdown(build(small)).encode()
+    assert is_made(content, build(small).records)
+    assert not is_made(content, small[1:])
+    assert not is_made(content.replace(__version__.encode(), b"0.1.0"), small)
+    assert not is_made(b"mine", small)

@@ -11,6 +11,7 @@ from studies import variant
 
 from apcli.errors import ApcliError, UsageError
 from apcli.records import lines
+from apcli.stages.report import writing
 from apcli.stages.report.writing import html, keep, make
 
 
@@ -52,6 +53,16 @@ def test_a_report_of_fewer_records_is_replaced(small, tmp_path, caplog):
     with pytest.raises(UsageError, match=rf"r\.md exists and has {len(small) - len(half)} records that the new report"):
         make(half, ["md", "csv"], stem)
     assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_the_report_of_the_same_records_is_not_drawn_again(small, tmp_path, monkeypatch, caplog):
+    files = make(small, ["md", "csv"], tmp_path / "r")
+    monkeypatch.setattr(writing, "to_markdown", None)
+    with caplog.at_level(logging.INFO, "apcli"):
+        assert make(small, ["md", "csv"], tmp_path / "r") == files
+    assert caplog.messages == [f"{path} is already there, the same: kept" for path in files]
+    with pytest.raises(TypeError):
+        make(small, ["md"], tmp_path / "r", overwrite=True)
 
 
 def test_what_no_report_vouches_for_is_not_replaced(small, tmp_path):

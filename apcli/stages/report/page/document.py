@@ -12,7 +12,7 @@ from apcli import __version__
 from apcli.figures import FIGURES
 from apcli.stages.report.agreement import Agreement, agreements_of
 from apcli.stages.report.experiment import Group, Report, Trial, file_name
-from apcli.stages.report.inputs import digests_of
+from apcli.stages.report.inputs import mark_of
 from apcli.stages.report.page.pictures import Picture
 from apcli.stages.report.page.tiles import Tile, facts, tiles
 from apcli.stages.report.quantities import ApKey, ApMeasure
@@ -77,7 +77,7 @@ def page(report: Report, drawn: Sequence[Picture]) -> str:
     )
     return environment.get_template("page.html.j2").render(
         title=report.title,
-        inputs=digests_of(report.records),
+        inputs=mark_of(report.records),
         style=_trusted(files(_HERE).joinpath("page.css").read_text(encoding="utf-8")),
         parts=[_part(group, [picture for picture in drawn if picture.group is group]) for group in report.groups],
         settings=PageTable(_settings(report)),

@@ -4,7 +4,7 @@ from apcli.figures import FIGURES
 from apcli.stages.report import accuracies
 from apcli.stages.report.agreement import agreements_of
 from apcli.stages.report.experiment import Report
-from apcli.stages.report.inputs import digests_of
+from apcli.stages.report.inputs import mark_of
 from apcli.stages.report.ranking import rankings, sentences
 from apcli.stages.report.tables import text_tables
 from apcli.stages.report.tables.text_tables import TextTable
@@ -40,7 +40,7 @@ def to_markdown(report: Report) -> str:
         for title, table in tables.items():
             parts += [f"### {title}", _markdown(table)] if table.rows else []
     parts += ["## What to keep in mind", "\n".join(f"- {_plain(line)}" for line in caveats(report.groups))]
-    parts.append(f"<!-- apcli-records: {digests_of(report.records)} -->")
+    parts.append(f"<!-- apcli-records: {mark_of(report.records)} -->")
     return "\n\n".join(parts) + "\n"
 
 
