@@ -44,9 +44,9 @@ if TYPE_CHECKING:
 
 @with_keywords(TrainKeywords, TrainConfig)
 def train(
-    model: str, *, output: File | None = None, overwrite: bool = False, **keywords: Unpack[TrainKeywords]
+    model: Names, *, output: File | None = None, overwrite: bool = False, **keywords: Unpack[TrainKeywords]
 ) -> "list[Checkpoint]":
-    """Train a dense network for each seed; returns the written checkpoints.
+    """Train a dense network for each model, data set and seed; returns the written checkpoints.
 
     Args:
         model: a name, ``torchvision:NAME``, ``timm:NAME``, or ``path/to/file.py:function``.

@@ -39,7 +39,7 @@ def train(
         typer.Argument(
             metavar="MODEL",
             autocompletion=completion.of_models,
-            help="a name, torchvision:NAME, timm:NAME, or FILE.py:function",
+            help="a name, torchvision:NAME, timm:NAME, or FILE.py:function; several separated by commas",
         ),
     ],
     options: Options,
@@ -47,10 +47,11 @@ def train(
     overwrite: shared.Overwrite = False,
     quiet: shared.Quiet = False,
 ) -> None:
-    """Train a dense network; prints the checkpoint's path.
+    """Train dense networks; prints each checkpoint's path. Comma lists of models, data sets and seeds multiply.
 
     \b
       apcli train resnet20 --data digits --epochs 30
+      apcli train resnet20,vgg11 --data cifar10,cifar100 --seeds 0,1,2
       apcli train resnet20 --data cifar10 --weights theirs.th --rename linear=fc --epochs 0
     """
     terminal.start("train", quiet)

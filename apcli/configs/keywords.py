@@ -24,7 +24,7 @@ WholeNumbers = int | Iterable[int] | str
 class DataKeywords(TypedDict, total=False):
     """The source of images."""
 
-    data: File | None
+    data: Files | None  # several for ``train``
     data_dir: File
     download: bool
     workers: int

@@ -1,9 +1,12 @@
 """Options of `train` and `finetune`."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import product
+from pathlib import Path
 
 from apcli.configs.shared import DataConfig, InputConfig, check_seeds, require
+from apcli.registry.tables import split_list
 
 
 @dataclass(frozen=True)
@@ -120,7 +123,7 @@ class ModelConfig(InputConfig):
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """``apcli train``."""
+    """``apcli train``. The names of ``model`` and ``data`` are lists, see ``each``."""
 
     model: ModelConfig
     data: DataConfig = DataConfig()
@@ -148,6 +151,24 @@ class TrainConfig:
             "given together with --weights",
             "one of the two",
         )
+        models = self._names(self.model.name, "model")
+        require(len(models) == 1 or not self.weights, "--weights", self.weights, "to be used with one model")
+
+    @property
+    def each(self) -> "list[TrainConfig]":
+        """One config for each model on each data set."""
+        models = [replace(self.model, name=name) for name in self._names(self.model.name, "model")]
+        given = [None] if self.data.name is None else self._names(self.data.name, "data set")
+        sets = [replace(self.data, name=name) for name in given]
+        return [replace(self, model=model, data=data) for model, data in product(models, sets)]
+
+    def _names(self, given: str, what: str) -> list[str]:
+        """The names of a comma list; a path with a comma is one name."""
+        paths = (given.partition(":")[2], given.rpartition(":")[0])  # of folder:PATH, and PATH:function
+        is_path = any("," in path and Path(path).exists() for path in paths)
+        names = [given] if is_path else split_list(given, what)
+        require(len(set(names)) == len(names), what, given, "each once")
+        return names
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from apcli.checkpoints.state_dicts import entries_of
 from apcli.checkpoints.writing import write
 from apcli.configs.shared import DEFAULT_DATA, InputConfig
 from apcli.configs.training import TrainConfig
+from apcli.data import DATASETS, FOLDER
 from apcli.data.class_names import places_of
 from apcli.data.datasets import Dataset, load
 from apcli.devices import device_of
@@ -42,14 +43,28 @@ log = logging.getLogger("apcli")
 
 
 def train(config: TrainConfig, outputs: Outputs, tell: Progress, processes: Processes | None = None) -> Iterator[Path]:
-    """Train one network per seed; yields each file when it is complete. ``tell`` shows a line of progress.
+    """Train a network for each model, data set and seed; yields each file when it is complete.
+
+    Args:
+        tell: shows a line of progress.
 
     Raises:
         UsageError: an unknown name, missing data or weights, or another file is in the way.
         ApcliError: weights that do not fit, or a loss that is no longer finite.
     """
-    outputs.expect(len(config.seeds))
-    tell.expect(len(config.seeds))
+    configs = config.each
+    outputs.expect(len(configs) * len(config.seeds))
+    tell.expect(len(configs) * len(config.seeds))
+    for one in configs:  # a wrong name is refused before the first network is trained
+        check_model(one.model.name, pretrained=one.model.pretrained)
+        if one.data.name is not None and not one.data.name.startswith(f"{FOLDER.name}:"):
+            DATASETS.parse(one.data.name)
+    for one in configs:
+        yield from _train(one, outputs, tell, processes or Processes())
+
+
+def _train(config: TrainConfig, outputs: Outputs, tell: Progress, processes: Processes) -> Iterator[Path]:
+    """Train one model on one data set, for each seed."""
     device = device_of(config.loop.device, deterministic=config.loop.deterministic)
     given = _given(config)
     tell("loading data")
@@ -62,7 +77,7 @@ def train(config: TrainConfig, outputs: Outputs, tell: Progress, processes: Proc
     user_model = config.model.name if spec.source == "user" else None
     networks = Networks(config.data, user_model, device, tell)
     teacher, teacher_sha256 = teacher_of(config, networks, spec, dataset.names)
-    runs = Runs(config.loop, outputs, tell, processes or Processes())
+    runs = Runs(config.loop, outputs, tell, processes)
     unsaid = [_inputs_of(spec, config, given)]
     for seed in config.seeds:
         trial = f".seed{seed}" if len(config.seeds) > 1 else ""

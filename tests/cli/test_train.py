@@ -39,6 +39,14 @@ def test_a_wrong_option(shell: Any, command: str, words: tuple[str, ...]) -> Non
 # ---- models and data (each of these loads torch)
 
 
+def test_several_models_have_names_of_their_own_and_a_wrong_one_stops_all(shell: Any) -> None:
+    result = shell("train fc5,resnet20 --data digits --epochs 0 -o out/")
+    assert result.lines == ["out/fc5-digits.safetensors", "out/resnet20-digits.safetensors"]
+    shell.refuses("train fc5,fc55 --epochs 0 -o new/", 2, "unknown model 'fc55'")
+    shell.refuses("train fc5 --data digits,digit --epochs 0 -o new/", 2, "unknown data set 'digit'")
+    shell.refuses("train fc5,fc12 --epochs 0 -o one.safetensors", 2, "is one file but several")
+
+
 def test_an_unknown_data_set(shell: Any) -> None:
     shell.refuses("train fc5 --data digitz --epochs 1", 2, "unknown data set 'digitz'", "digits", "cifar10")
 

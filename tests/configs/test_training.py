@@ -4,7 +4,9 @@ import math
 
 import pytest
 
+from apcli.configs.shared import DataConfig
 from apcli.configs.training import FinetuneConfig, LoopConfig, ModelConfig, TrainConfig
+from apcli.errors import UsageError
 
 
 @pytest.mark.parametrize(
@@ -89,3 +91,25 @@ def test_defaults_are_those_of_the_paper():
 def test_configs_do_not_change():
     with pytest.raises(AttributeError):
         LoopConfig().epochs = 3
+
+
+def test_models_and_data_sets_multiply(tmp_path):
+    def each(model, data, **more):
+        config = TrainConfig(ModelConfig(model), DataConfig(data), **more)
+        return [(one.model.name, one.data.name) for one in config.each]
+
+    assert each("fc5", None) == [("fc5", None)]
+    assert each("fc5,timm:resnet18", "digits,cifar10") == [
+        ("fc5", "digits"), ("fc5", "cifar10"), ("timm:resnet18", "digits"), ("timm:resnet18", "cifar10")
+    ]  # fmt: skip
+    (tmp_path / "a,b").mkdir()
+    (tmp_path / "a,b" / "net.py").write_text("")
+    own, folder = f"{tmp_path}/a,b/net.py:net", f"folder:{tmp_path}/a,b"
+    assert each(own, folder) == [(own, folder)]
+    for model, more, words in (
+        ("fc5,", {}, "empty model"),
+        ("fc5,fc5", {}, "model is fc5,fc5: expected each once"),
+        ("fc5,fc12", {"weights": "w.pt"}, "--weights is w.pt: expected to be used with one model"),
+    ):
+        with pytest.raises(UsageError, match=words):
+            each(model, None, **more)
