@@ -211,18 +211,24 @@ def report(
     >>> page.name
     'page.html'
     """
-    from apcli.stages.report import writing
+    from apcli.stages.report import files
 
     if output == "-":
         raise UsageError("--output - is for the command line: apcli.report_html gives the page as text")
     stem, ending = report_stem(output)
     chosen = [ending] if format is None else split_list(text("--format", format), "format")
-    return writing.make(_records_in(records), chosen, stem, overwrite)
+    files.check(chosen, stem, overwrite)
+    given = list(_records_in(records))
+    if not overwrite and (there := files.are_there(given, chosen, stem)):
+        return there
+    from apcli.stages.report import writing  # loads what draws
+
+    return writing.make(given, chosen, stem, overwrite)
 
 
 def report_stem(output: File | None) -> tuple[Path, str]:
     """The path of a report's files without their endings, and the format that ``output`` names."""
-    from apcli.stages.report.writing import FORMATS
+    from apcli.stages.report.files import FORMATS
 
     place = "report.html" if output is None else text("--output", output)
     path = Path(place)

@@ -151,10 +151,10 @@ def _reading(arguments: list[str], records: "list[Record]") -> "Iterator[Record]
 
 
 def _keep(records: "list[Record]", output: str | None) -> Path:
-    from apcli.stages.report import writing
+    from apcli.stages.report import files
 
     stem, _ = functions.report_stem(None if output == "-" else output)
-    return writing.keep(records, stem)
+    return files.keep(records, stem)
 
 
 def _describe(arguments: list[str], config: CostsConfig, as_json: bool) -> None:

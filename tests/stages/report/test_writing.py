@@ -10,9 +10,7 @@ import pytest
 from studies import variant
 
 from apcli.errors import ApcliError, UsageError
-from apcli.records import lines
-from apcli.stages.report import writing
-from apcli.stages.report.writing import html, keep, make
+from apcli.stages.report.writing import html, make
 
 
 @pytest.mark.slow
@@ -55,48 +53,12 @@ def test_a_report_of_fewer_records_is_replaced(small, tmp_path, caplog):
     assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
-def test_the_report_of_the_same_records_is_not_drawn_again(small, tmp_path, monkeypatch, caplog):
-    files = make(small, ["md", "csv"], tmp_path / "r")
-    monkeypatch.setattr(writing, "to_markdown", None)
-    with caplog.at_level(logging.INFO, "apcli"):
-        assert make(small, ["md", "csv"], tmp_path / "r") == files
-    assert caplog.messages == [f"{path} is already there, the same: kept" for path in files]
-    with pytest.raises(TypeError):
-        make(small, ["md"], tmp_path / "r", overwrite=True)
-
-
 def test_what_no_report_vouches_for_is_not_replaced(small, tmp_path):
     """The table of orders beside a CSV file of records is apcli's; alone, or beside someone's file, it may not be."""
     (tmp_path / "r.order.csv").write_text("mine")
     with pytest.raises(UsageError, match=r"r\.order\.csv exists and differs"):
         make(small, ["csv"], tmp_path / "r")
     assert [path.name for path in tmp_path.iterdir()] == ["r.order.csv"]
-
-
-def test_a_file_in_the_way_is_refused_before_the_first_record(tmp_path):
-    def never():
-        raise AssertionError("a record was read")
-        yield
-
-    (tmp_path / "r.html").write_text("notes of mine")
-    with pytest.raises(UsageError, match=r"r\.html exists and is not known to be a report of apcli: --overwrite"):
-        make(never(), ["html"], tmp_path / "r")
-    with pytest.raises(UsageError, match="unknown format 'pdf'"):
-        make(never(), ["html", "pdf"], tmp_path / "s")
-
-
-def test_kept_records_can_be_read_again(small, tmp_path):
-    path = keep(small, tmp_path / "r")
-    assert path.name == "r.records.jsonl"
-    assert list(lines.load(path.read_text().splitlines(), "r")) == list(small)
-    assert keep(small, tmp_path / "r") == path
-    assert keep(small[:1], tmp_path / "r").name == "r.records-2.jsonl"
-
-
-def test_records_are_kept_in_the_working_folder_if_the_reports_is_closed(small, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "file").write_text("no folder")
-    assert keep(small, tmp_path / "file" / "r").resolve() == tmp_path / "r.records.jsonl"
 
 
 def test_make_refuses_nonsense(small, tmp_path):

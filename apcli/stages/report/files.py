@@ -1,0 +1,76 @@
+"""The files of a report before anything is drawn: their names, which are there already, and what is in their way."""
+
+import itertools
+import logging
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from apcli.checkpoints.files.staging import staged
+from apcli.errors import ApcliError, UsageError
+from apcli.records import lines
+from apcli.records.divergence import DivergenceRecord
+from apcli.records.json_objects import Record
+from apcli.stages.report.inputs import CARRIERS, NO_REPORT, is_carrier, is_made
+
+log = logging.getLogger("apcli")
+
+FORMATS = ("html", "md", "csv", "png", "svg")
+
+
+def check(formats: Sequence[str], stem: Path, overwrite: bool = False) -> None:
+    """Refuse what can be refused before the records are there.
+
+    Raises:
+        UsageError: a format is unknown, or a file that is no report has a report's name and ``overwrite`` is off.
+    """
+    for form in formats:
+        if form not in FORMATS:
+            raise UsageError(f"unknown format {form!r}: known are {', '.join(FORMATS)}")
+        path = named(stem, form)
+        if not overwrite and form in CARRIERS and path.is_file() and not is_carrier(form, path.read_bytes()):
+            raise in_the_way(path, NO_REPORT)
+
+
+def are_there(records: Sequence[Record], formats: Sequence[str], stem: Path) -> list[Path]:
+    """The files of the report, if all of them are there, of the same records and by this version; otherwise none.
+
+    Only the page and the Markdown file say so.
+    """
+    paths = [named(stem, form) for form in formats]
+    measured = [record for record in records if isinstance(record, DivergenceRecord)]
+    if not all(path.is_file() and is_made(path.read_bytes(), measured) for path in paths):
+        return []
+    for path in paths:
+        log.info("%s is already there, the same: kept", path)
+    return paths
+
+
+def in_the_way(path: Path, why: str) -> UsageError:
+    """The error for a file that must not be replaced."""
+    return UsageError(f"{path} exists and {why}: --overwrite replaces it, --output names another place")
+
+
+def keep(records: Iterable[Record], stem: Path) -> Path:
+    """Write records to a new file beside a report that could not be made, or to the working folder.
+
+    Raises:
+        ApcliError: the system refuses to write.
+    """
+    text = "".join(f"{lines.dump(record.to_json())}\n" for record in records).encode()
+    try:
+        return _kept(text, stem)
+    except ApcliError:
+        return _kept(text, Path(stem.name))
+
+
+def _kept(text: bytes, stem: Path) -> Path:
+    names = (named(stem, f"records{f'-{number}' if number > 1 else ''}.jsonl") for number in itertools.count(1))
+    path = next(path for path in names if not path.exists() or (path.is_file() and path.read_bytes() == text))
+    with staged(path) as temporary:
+        temporary.write_bytes(text)
+    return path
+
+
+def named(stem: Path, end: str) -> Path:
+    """The path of a report's file, by its ending."""
+    return stem.with_name(f"{stem.name}.{end}")
