@@ -82,9 +82,11 @@ def square(source: ImageSource, index: int, size: int, grey: bool) -> tuple[Tens
 
 
 def labels_of(source: ImageSource) -> Tensor:
-    """The labels [N] of a source: from its list ``targets``, or else item by item."""
-    kept = getattr(source, "targets", None)
-    labels = kept if isinstance(kept, list) else [_item(source, index)[1] for index in range(len(source))]
+    """The labels [N] of a source: from the list where torchvision's classes keep them, or else item by item."""
+    kept = [getattr(source, name, None) for name in ("targets", "_labels")]
+    kept += [[label for _, label in getattr(source, "_samples", ())]]
+    whole = [found for found in kept if isinstance(found, list) and len(found) == len(source) and None not in found]
+    labels = whole[0] if whole else [_item(source, index)[1] for index in range(len(source))]
     return torch.tensor([int(label) for label in labels], dtype=torch.int64)
 
 

@@ -36,6 +36,17 @@ def test_food101_layout(tmp_path):
     assert data.augment == "random-resized-crop,flip"
 
 
+@pytest.mark.parametrize("name", ["targets", "_labels", "_samples"])
+def test_labels_that_a_set_keeps_are_taken_without_its_images(name):
+    kept = [4, 0, 2]
+    source = Pictures(None, None, None)
+    setattr(source, name, [("path", label) for label in kept] if name == "_samples" else kept)
+    assert labels_of(source).tolist() == kept
+    setattr(source, name, [])  # not those of its items
+    source.pairs = tuple((None, label) for label in kept)
+    assert labels_of(source).tolist() == kept
+
+
 class Pictures:
     """Pairs of an image and its label, as torchvision's sets give them."""
 
