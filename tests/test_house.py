@@ -28,6 +28,7 @@ ROOMS = """
 errors words progress
 registry
 devices libraries
+published
 configs
 checkpoints.files
 checkpoints

@@ -11,6 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from apcli import published
 from apcli.checkpoints.files import kinds, safetensors_files, shards
 from apcli.checkpoints.files.entries import Entry
 from apcli.checkpoints.lineage import Lineage
@@ -29,6 +30,7 @@ class Checkpoint:
     could name. ``shards`` are the files of a sharded checkpoint with the model's tensors in each; a single file has
     none. ``metadata`` is that of each file, including an index, whoever wrote it. ``built_layers`` lists the layers of
     the network itself, if it was built. ``key`` is the member of a training checkpoint that ``--weights-key`` chose.
+    ``published`` is the name of published weights, whose file lies in a library's cache.
     """
 
     path: Path
@@ -40,6 +42,7 @@ class Checkpoint:
     metadata: Mapping[Path, Mapping[str, Any]] = field(default_factory=dict)
     built_layers: NetworkLayers | None = None
     key: str | None = None
+    published: str | None = None
 
     @property
     def network_layers(self) -> NetworkLayers | None:
@@ -63,11 +66,13 @@ class Checkpoint:
     @property
     def label(self) -> str:
         """The file's name in messages and records."""
-        return "standard input" if self.nameless else str(self.path)
+        return "standard input" if self.nameless else self.published or str(self.path)
 
     @property
     def stem(self) -> str:
         """The file's name without its ending, from which the names of results are made."""
+        if self.published is not None:
+            return published.stem_of(self.published)
         name = self.path.name
         endings = (ending for ending in (shards.SUFFIX, SUFFIX, *kinds.PICKLED) if name.endswith(ending))
         return "stdin" if self.nameless else name.removesuffix(next(endings, ""))
@@ -83,7 +88,8 @@ class Checkpoint:
 
     def link(self, home: Path, sha256: str | None = None) -> Link:
         """The link to this file for a lineage in folder ``home``; the SHA-256 is computed unless it is given."""
-        return Link(None if self.nameless else relative(self.path, home), sha256 or self.sha256, key=self.key)
+        path = None if self.nameless else self.published or relative(self.path, home)
+        return Link(path, sha256 or self.sha256, key=self.key)
 
     def dense_link(self, home: Path, sha256: str | None = None) -> Link:
         """The link to the dense ancestor for files made from this one: this file, unless it is pruned already."""
@@ -93,7 +99,9 @@ class Checkpoint:
 
     def moved(self, link: Link, home: Path) -> Link:
         """Convert a link of this file's lineage for a lineage in folder ``home``."""
-        return link if link.path is None else replace(link, path=relative(self.home.resolve() / link.path, home))
+        if link.path is None or published.is_name(link.path):
+            return link
+        return replace(link, path=relative(self.home.resolve() / link.path, home))
 
     def check_finite(self, names: Iterable[str] | None = None) -> None:
         """Raise ApcliError, naming the tensor, if a named tensor (default: all of floats) holds NaN or Inf."""

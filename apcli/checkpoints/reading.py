@@ -3,9 +3,11 @@
 import logging
 import os
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from apcli import published
 from apcli.checkpoints.checkpoint import SUFFIX, Checkpoint
 from apcli.checkpoints.files import bitmask, headers, kinds, pickles, safetensors_files, shards
 from apcli.checkpoints.files.entries import Entry
@@ -77,6 +79,29 @@ def read(path: Path, key: str | None = None, *, nameless: bool = False) -> Check
     return checkpoint
 
 
+def named(name: str, key: str | None = None, *, download: bool = True) -> Checkpoint:
+    """Open the checkpoint called ``name``: a path (see ``find``) or published weights (see ``published``).
+
+    Results of published weights go to the working folder, not into the cache. Those of torchvision and timm have a
+    lineage that says which network they are.
+
+    Args:
+        key: see ``read``.
+        download: fetch published weights that are not cached.
+
+    Raises:
+        UsageError: there is no such file, or there are no such weights.
+        ApcliError: the weights cannot be fetched or read.
+    """
+    if not published.is_name(name):
+        return read(find(name), key)
+    checkpoint = read(published.fetched(name, download=download), key)
+    lineage, model = checkpoint.lineage, published.model_of(name)
+    if model is not None and not lineage.is_known:
+        lineage = replace(lineage, stage="published", model=model)
+    return replace(checkpoint, home=Path(), lineage=lineage, published=name)
+
+
 def opened(given: Iterable[Any], key: str | None = None) -> list[Checkpoint]:
     """Open the checkpoints at paths (see ``read``); open ones and nested lists are accepted too.
 
@@ -94,7 +119,7 @@ def _each_opened(given: Iterable[Any], key: str | None) -> Iterator[Checkpoint]:
         if isinstance(one, Checkpoint):
             yield one
         elif isinstance(one, str | os.PathLike):
-            yield read(find(os.fsdecode(one)), key)
+            yield named(os.fsdecode(one), key)
         elif isinstance(one, Iterable):
             yield from _each_opened(one, key)
         else:
@@ -131,16 +156,26 @@ def dense_ancestor(pruned: Checkpoint, given: str | None = None, key: str | None
         VerificationError: the file is not the one in the lineage.
     """
     if given is not None:
-        return read(find(given), key)
+        return named(given, key)
     link = pruned.lineage.dense
     if link is None or link.path is None:
         raise UsageError(f"{pruned.label} does not say which dense file it came from: give it with --dense FILE")
-    path = Path(os.path.relpath(pruned.home.resolve() / link.path))
-    if not path.is_file():
+    path = link.path if published.is_name(link.path) else os.path.relpath(pruned.home.resolve() / link.path)
+    if not _is_there(path):
         raise UsageError(f"the dense file {path} of {pruned.label} is missing: give it with --dense FILE")
-    dense = read(path, link.key)
+    dense = named(path, link.key, download=False)
     if dense.sha256 != link.sha256:
         raise VerificationError(
             f"{path} is not the dense file that {pruned.label} came from (SHA-256 differs): give it with --dense FILE"
         )
     return dense
+
+
+def _is_there(name: str) -> bool:
+    """Whether a file is there, or published weights are in a cache: a name in a file is no reason to fetch anything."""
+    if not published.is_name(name):
+        return Path(name).is_file()
+    try:
+        return published.fetched(name, download=False).is_file()
+    except ApcliError:
+        return False

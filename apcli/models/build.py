@@ -7,6 +7,7 @@ from typing import Any
 
 from torch import nn
 
+from apcli import published
 from apcli.errors import ApcliError, UsageError
 from apcli.libraries import library
 from apcli.models import MODELS, sources
@@ -157,7 +158,7 @@ def _size(spec: ModelSpec) -> dict[str, Any]:
     """The constructor's input-size argument, if the architecture has one and the spec differs from the default."""
     option = sources.size_option(spec.source, spec.name)
     height, width = spec.input_size[1:]
-    if option is None or sources.defaults(spec.source, spec.name).input_size[1:] == (height, width):
+    if option is None or published.defaults(spec.source, spec.name).input_size[1:] == (height, width):
         return {}
     return {option: height if option == "image_size" else (height, width)}
 

@@ -1,23 +1,12 @@
 """The registries in which a model's name is looked up: ours, torchvision's and timm's (imported on first use)."""
 
 import difflib
-from dataclasses import dataclass
 
 from apcli.libraries import library
 from apcli.models import MODELS
 
 REGISTRIES = ("apcli", "torchvision", "timm")  # the order in which a plain name is looked up
 SOURCES = (*REGISTRIES, "user")
-
-
-@dataclass(frozen=True)
-class Defaults:
-    """A library's metadata of a model: its input size, and the normalisation that its published weights expect."""
-
-    input_size: tuple[int, int, int]
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-    least_size: int = 1
 
 
 def known(source: str) -> list[str]:
@@ -40,23 +29,6 @@ def has(source: str, name: str) -> bool:
         return library("timm").get_pretrained_cfg(name, allow_unregistered=False) is not None
     except RuntimeError:  # the architecture is known, but not the tag after the dot
         return False
-
-
-def defaults(source: str, name: str) -> Defaults:
-    """The metadata of torchvision's or timm's model ``name``; nothing is downloaded."""
-    if source == "timm":
-        config = library("timm").get_pretrained_cfg(name)
-        return Defaults(tuple(config.input_size), tuple(config.mean), tuple(config.std))
-    weights = library("torchvision").models.get_model_weights(name).DEFAULT
-    transforms = weights.transforms()
-    (size,) = set(transforms.crop_size)
-    mean, std = tuple(transforms.mean), tuple(transforms.std)
-    if name in ("inception_v3", "googlenet"):
-        # Their published weights expect inputs in [-1, 1]: when it loads them, torchvision renormalises from ImageNet's
-        # mean and standard deviation inside forward(). Normalising directly is the same map, and also holds on reload.
-        mean, std = (0.5,) * 3, (0.5,) * 3
-    least = max(weights.meta.get("min_size", (1,)))  # equals the crop's size if the architecture has no minimum
-    return Defaults((3, size, size), mean, std, least if least < size else 1)
 
 
 def size_option(source: str, name: str) -> str | None:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from apcli import published
 from apcli.configs.shared import InputConfig
 from apcli.data.image_spec import ImageSpec, Scaling
 from apcli.errors import ApcliError, UsageError
@@ -114,7 +115,7 @@ def resolve(name: str, images: ImageSpec, inputs: InputConfig = _AS_THEY_ARE, *,
     size, least = images.shape, 1
     mean, std = images.mean, images.std
     if source in ("torchvision", "timm"):
-        theirs = sources.defaults(source, plain)
+        theirs = published.defaults(source, plain)
         size, least = theirs.input_size, theirs.least_size
         if pretrained:
             mean, std = theirs.mean, theirs.std

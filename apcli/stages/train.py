@@ -12,7 +12,7 @@ from apcli.checkpoints.checkpoint import Checkpoint
 from apcli.checkpoints.layers import check_tied, every_layer
 from apcli.checkpoints.lineage import Lineage
 from apcli.checkpoints.promises import Json, Promise
-from apcli.checkpoints.reading import find, read
+from apcli.checkpoints.reading import named
 from apcli.checkpoints.state_dicts import entries_of
 from apcli.checkpoints.writing import write
 from apcli.configs.shared import DEFAULT_DATA, InputConfig
@@ -145,11 +145,11 @@ def _given(config: TrainConfig) -> _Given:
     if config.loop.teacher == "dense":
         raise UsageError("--teacher dense: what is trained here has no dense ancestor: give --teacher FILE")
     if config.loop.teacher is not None:
-        read(find(config.loop.teacher), config.weights_key)
+        named(config.loop.teacher, config.weights_key)
     check_model(config.model.name, pretrained=config.model.pretrained)
     if config.weights is None:
         return _Given()
-    source = read(find(config.weights), config.weights_key)
+    source = named(config.weights, config.weights_key)
     given = _Given(tensors_of(source), source)
     renamed(given.tensors, config.rename, config.weights)
     if given.lineage.kept:

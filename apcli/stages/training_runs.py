@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from apcli.checkpoints.checkpoint import Checkpoint
 from apcli.checkpoints.lineage import Lineage
 from apcli.checkpoints.promises import Promise, SplitMetrics
-from apcli.checkpoints.reading import find, read
+from apcli.checkpoints.reading import named
 from apcli.checkpoints.state_dicts import entries_of
 from apcli.checkpoints.writing import write
 from apcli.configs.training import FinetuneConfig, LoopConfig, TrainConfig
@@ -169,7 +169,7 @@ def teacher_of(
         return None, None
     if name == "dense" and dense is None:
         raise UsageError("--teacher dense: the dense network is not there: give --dense FILE, or --teacher FILE")
-    source = dense if name == "dense" and dense is not None else read(find(name), config.weights_key)
+    source = dense if name == "dense" and dense is not None else named(name, config.weights_key)
     theirs = networks.known_spec(source)
     if theirs is None:
         theirs = spec

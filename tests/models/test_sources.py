@@ -2,7 +2,7 @@
 
 import pytest
 
-from apcli.models.sources import REGISTRIES, Defaults, close, defaults, has, known, size_option
+from apcli.models.sources import REGISTRIES, close, has, known, size_option
 
 
 @pytest.mark.parametrize(
@@ -26,14 +26,6 @@ def test_every_name_that_is_known_is_there():
         names = known(source)
         assert names
         assert all(has(source, name) for name in names[::100])
-
-
-def test_what_the_libraries_say_of_a_model():
-    imagenet = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
-    assert defaults("torchvision", "resnet18") == Defaults((3, 224, 224), *imagenet, 1)
-    assert defaults("torchvision", "inception_v3") == Defaults((3, 299, 299), (0.5,) * 3, (0.5,) * 3, 75)
-    assert defaults("timm", "vit_tiny_patch16_224").mean == (0.5,) * 3
-    assert defaults("timm", "test_resnet").input_size == (3, 160, 160)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,10 @@ from apcli.theory import ESTIMATORS, MEASURES
 
 Checkpoints = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[CHECKPOINT]...", help="safetensors or PyTorch files; none or -: read standard input"),
+    typer.Argument(
+        metavar="[CHECKPOINT]...",
+        help="safetensors or PyTorch files, hf:OWNER/NAME, torchvision:NAME, timm:NAME; none or -: standard input",
+    ),
 ]
 Output = Annotated[
     str | None,

@@ -11,6 +11,7 @@ from io import BufferedReader
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+from apcli import published
 from apcli.checkpoints.files import kinds, shards
 from apcli.checkpoints.files.staging import temporary_folder
 from apcli.cli.streams import terminal
@@ -44,7 +45,7 @@ def checkpoints_in(arguments: list[str], key: str | None = None) -> "Iterator[Ch
         if argument == "-":
             yield from _checkpoints_on_stdin(key)
         else:
-            yield reading.read(reading.find(argument), key)
+            yield reading.named(argument, key)
 
 
 def count(arguments: list[str]) -> int | None:
@@ -54,6 +55,8 @@ def count(arguments: list[str]) -> int | None:
 
 def is_checkpoint(argument: str) -> bool:
     """Whether an argument names a checkpoint, going by its ending or first bytes, with or without the suffix."""
+    if published.is_name(argument) and not Path(argument).exists():
+        return True
     for name in (argument, f"{argument}.safetensors", f"{argument}{shards.SUFFIX}"):
         if argument != "-" and Path(name).is_file():
             with Path(name).open("rb") as file:
@@ -81,7 +84,7 @@ def _checkpoints_on_stdin(key: str | None) -> "Iterator[Checkpoint]":
                 "standard input holds records where a checkpoint was expected: records go to `apcli report`"
             )
         if line.strip():
-            yield reading.read(reading.find(line), key)
+            yield reading.named(line, key)
             is_empty = False
     if is_empty:
         raise UsageError("standard input is empty: expected checkpoint paths; did the stage before this one fail?")

@@ -84,7 +84,7 @@ def same_network(
     Raises:
         ApcliError: a tensor is missing or differs.
     """
-    other = reading.read(reading.find(name), key)
+    other = reading.named(name, key)
     for tensor in tensors:
         entry, own = other.entries.get(tensor), source.entries[tensor]
         if entry is None or entry.shape != own.shape or entry.is_float != own.is_float:
@@ -160,7 +160,7 @@ def _made_from(source: Checkpoint, names: Collection[str], key: str | None) -> s
     """Those of several checkpoints that were made from ``source``, by their lineage: they are its own counterparts."""
     if len(names) < 2:
         return set()
-    lineages = {name: reading.read(reading.find(name), key).lineage for name in names}
+    lineages = {name: reading.named(name, key).lineage for name in names}
     links = {name: [link.sha256 for link in (one.parent, one.dense) if link] for name, one in lineages.items()}
     return {name for name, hashes in links.items() if source.sha256 in hashes}
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import huggingface_hub
 import numpy as np
 import pytest
 import torch
@@ -123,6 +124,23 @@ def test_another_member_goes_by_its_key_in_every_stage(shell: Any, pth: Path, pl
     assert described["kept"] == known["kept"] < described["parameters"]
     shell.refuses("prune theirs.pth --sparsity 0.5", 2, "was made with other settings")
     shell.refuses(f"prune theirs.pth --sparsity 0.6 {key}x", 2, "has state dicts in state_dict and state_dict_ema")
+
+
+def test_published_weights_are_a_checkpoint_by_their_name(
+    shell: Any, plain: dict[str, np.ndarray], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(shell.folder / "hub"))
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    place = shell.folder / "hub" / "models--me--net"
+    (place / "refs").mkdir(parents=True)
+    (place / "refs" / "main").write_text("0" * 40)
+    shell.save(f"hub/models--me--net/snapshots/{'0' * 40}/model.safetensors", plain)
+    assert shell("prune hf:me/net --sparsity 0.5").lines == ["net.lowest-0.5.safetensors"]
+    assert shell("report hf:me/net --json").records[0]["path"] == "hf:me/net"
+    for command in ("net.lowest-0.5", "hf:me/net net.lowest-0.5", "net.lowest-0.5 --dense hf:me/net"):
+        found = shell(f"divergence {command} --level network --dist ap2").records
+        assert found[0]["dense"]["path"] == "hf:me/net"
+    shell.refuses("prune hf:me/other --sparsity 0.5", 1, "hf:me/other has no model.safetensors or")
 
 
 def test_what_is_no_checkpoint_is_named_wherever_one_was_expected(shell: Any) -> None:
