@@ -21,6 +21,7 @@ from apcli.devices import device_of
 from apcli.errors import ApcliError, UsageError
 from apcli.models.spec import ModelSpec
 from apcli.networks import Networks, batches_of
+from apcli.probes.costs import macs
 from apcli.probes.undisturbed import Batches
 from apcli.progress import Tell
 from apcli.registry.tables import Choice, Row
@@ -63,6 +64,18 @@ class NetworkScores:
         build = self.networks.outline if self.config.is_filter and of_weights else self.networks.network
         built = source.as_built(self.networks.layers_of(spec))
         return ScoredNetwork(built, build(spec, source), spec, dataset, self.config, self.tell)
+
+    def macs(self, spec: ModelSpec, checkpoint: Checkpoint) -> int | None:
+        """The multiply-adds of the checkpoint's network for one image, by its structure alone.
+
+        None if the network needs numbers that no file stores, such as a table of positions.
+        """
+        try:
+            return macs(self.networks.outline(spec, checkpoint), torch.empty(1, *spec.input_size, device="meta")).total
+        except (MemoryError, torch.OutOfMemoryError):
+            raise
+        except Exception:  # noqa: BLE001  # another's code may raise anything: a number less is said
+            return None
 
     def structure_of(self, source: Checkpoint) -> "ScoredNetwork":
         """The checkpoint's network without weights and data, for ``amounts`` alone.

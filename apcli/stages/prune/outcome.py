@@ -1,7 +1,7 @@
 """Check a pruned file's rows under weight norm, make its promises, and log its sparsity."""
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +17,7 @@ from apcli.checkpoints.sizes import counted, sizes, weights_of
 from apcli.errors import UsageError
 from apcli.stages.prune.plans import Plan, Task
 from apcli.stages.prune.pruned import Pruned
-from apcli.words import count, few
+from apcli.words import count, few, join
 
 log = logging.getLogger("apcli")
 
@@ -91,6 +91,28 @@ def tell_of_equals(source: Checkpoint, paths: Iterable[Path]) -> None:
             found.append(" as ".join(x.stem.removeprefix(f"{source.stem}.") for x in (result, other)))
     if found:
         log.info("%s: the same weights go in %s", source.label, few(found, _MOST))
+
+
+def tell_of_compact(label: str, source: Checkpoint, made: Checkpoint, macs: Callable[[Checkpoint], int | None]) -> None:
+    """Log what is left of a network in its compact file: of its parameters, its multiply-adds and its file.
+
+    Args:
+        macs: the multiply-adds of a checkpoint's network; None if they cannot be counted.
+    """
+    before, after = (sizes(counted(x, x.entries), weights_of(x)).parameters for x in (source, made))
+    counts: list[tuple[str, int | None, int | None]] = [
+        ("parameters", before, after),
+        ("multiply-adds", macs(source), macs(made)),
+        ("bytes", source.file_bytes, made.file_bytes),
+    ]
+    left = [
+        f"{some:,} of {whole:,} {noun} ({some / whole:.3g})"
+        for noun, whole, some in counts
+        if whole and some is not None
+    ]
+    zeros = sum(promise.zeros for promise in made.lineage.pruned.values())
+    more = f"; {zeros:,} of the weights left are zero" if zeros else ""
+    log.info("%s: %s are left%s", label, join(left), more)
 
 
 def tell(label: str, promises: Mapping[str, Promise], entries: Mapping[str, Entry], source: Checkpoint) -> None:

@@ -4,18 +4,20 @@ import logging
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from apcli.checkpoints.checkpoint import Checkpoint
 from apcli.checkpoints.layers import layers_sentence
 from apcli.checkpoints.lineage import PENDING
+from apcli.checkpoints.reading import read
 from apcli.checkpoints.verification import check_input
 from apcli.checkpoints.writing import write
 from apcli.configs.prune import PruneConfig
 from apcli.progress import Progress
 from apcli.stages.outputs import Outputs
-from apcli.stages.prune.outcome import check_lengths, promises_of, tell, tell_of_equals
+from apcli.stages.prune.outcome import check_lengths, promises_of, tell, tell_of_compact, tell_of_equals
 from apcli.stages.prune.plans import Plan, Task, lineage_of, plans_of, tasks_of
 from apcli.stages.prune.pruned import pruned
 from apcli.stages.prune.repack import only_repacks, repack
@@ -72,6 +74,8 @@ def prune(
             made = _made(task, plan, outputs, network, hashed, explanation)
             if made:
                 explanation, new = "", True
+            if made and config.compact and networks is not None and network is not None:
+                tell_of_compact(outputs.label(plan.path), source, read(plan.path), partial(networks.macs, network.spec))
             progress.finished(made=made)
             yield plan.path
         if new and not outputs.home:
@@ -100,5 +104,6 @@ def _made(
     write(path, made.entries, lineage, packed=task.config.packed, like=source, pending=hashed.result)
     if explanation:
         log.info("%s", explanation)
-    tell(outputs.label(path), promises, made.entries, source)
+    if not task.config.compact:
+        tell(outputs.label(path), promises, made.entries, source)
     return True

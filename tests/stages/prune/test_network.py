@@ -16,6 +16,7 @@ from apcli.checkpoints.layers import prunable
 from apcli.checkpoints.reading import read
 from apcli.checkpoints.state_dicts import entries_of
 from apcli.checkpoints.writing import write
+from apcli.configs.describe import CostsConfig
 from apcli.configs.prune import PruneConfig
 from apcli.configs.training import LoopConfig, ModelConfig, TrainConfig
 from apcli.criteria import METHODS
@@ -23,6 +24,8 @@ from apcli.errors import UsageError
 from apcli.models.build import build
 from apcli.models.spec import ModelSpec
 from apcli.progress import Progress
+from apcli.stages.describe.costs import NetworkCosts
+from apcli.stages.describe.description import describe
 from apcli.stages.outputs import Outputs
 from apcli.stages.prune.network import NetworkScores
 from apcli.stages.prune.requests import check, needs_data, needs_network
@@ -241,3 +244,26 @@ def test_one_run_of_the_network_serves_all_sparsities(dense, tmp_path):
     masks = [load_file(path)["fc5.weight"] == 0 for path in paths]
     assert (masks[0] <= masks[1]).all()
     assert (masks[1] <= masks[2]).all()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("model", ["fc5", "resnet20"])
+def test_what_a_compact_network_saves_is_counted_and_said(model, dense, convolutions, tmp_path, caplog):
+    """By its structure alone, and as ``apcli report`` counts it by running the network."""
+    whole = dense if model == "fc5" else convolutions
+    with caplog.at_level("INFO", "apcli"):
+        (path,) = run(whole, tmp_path, 0.5, structure="filter", compact=True)
+    facts = NetworkCosts(CostsConfig(), quiet).extend(describe(read(path)), read(path))
+    assert 0 < facts.macs.dense < facts.macs.dense_file
+    assert f"{facts.macs.dense:,} of {facts.macs.dense_file:,} multiply-adds (0." in caplog.text
+    assert f"{facts.parameters:,} of {describe(read(whole)).parameters:,} parameters (0." in caplog.text
+    assert f"{path.stat().st_size:,} of {whole.stat().st_size:,} bytes (0." in caplog.text
+    assert "sparsity 0)" not in caplog.text
+
+
+def test_a_network_that_needs_more_than_its_structure_is_not_counted(dense):
+    networks = NetworkScores(PruneConfig((0.5,), device="cpu"), quiet)
+    source = read(dense)
+    spec = networks.networks.known_spec(source)
+    assert networks.macs(spec, source) == sum(w.numel() for w in load_file(dense).values() if w.dim() == 2)
+    assert networks.macs(replace(spec, input_size=(1, 9, 9)), source) is None

@@ -1,6 +1,7 @@
 """What is said of a pruned file: in its promises, and in warnings."""
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from apcli.checkpoints.reading import read
 from apcli.configs.prune import PruneConfig
 from apcli.errors import UsageError
 from apcli.stages.outputs import Outputs
-from apcli.stages.prune.outcome import check_lengths, promises_of, tell
+from apcli.stages.prune.outcome import check_lengths, promises_of, tell, tell_of_compact
 from apcli.stages.prune.plans import Task, plans_of, task_of
 from apcli.stages.prune.pruned import Pruned
 
@@ -116,3 +117,24 @@ def test_results_with_the_same_zeros_are_pointed_out(source, caplog):
         run(source, 0.6, method="lowest,lamp:scope=global")
     assert "same weights" not in caplog.text
     assert first.name == "net.lowest-0.5.safetensors"
+
+
+@pytest.mark.parametrize(
+    ("macs", "words"),
+    [
+        ({"whole": 40, "half": 20}, "6 of 12 parameters (0.5), 20 of 40 multiply-adds (0.5) and "),
+        ({"whole": None, "half": None}, "6 of 12 parameters (0.5) and "),
+    ],
+)
+def test_what_is_left_of_a_compact_network_is_said(tmp_path, caplog, macs, words):
+    for name, rows in (("whole", 4), ("half", 2)):
+        save_file({"fc.weight": torch.eye(4, 3)[:rows]}, tmp_path / f"{name}.safetensors")
+    whole, half = (read(tmp_path / f"{name}.safetensors") for name in macs)
+    with caplog.at_level("INFO", "apcli"):
+        tell_of_compact("half", whole, half, lambda checkpoint: macs[checkpoint.stem])
+    share = f"{half.file_bytes:,} of {whole.file_bytes:,} bytes ({half.file_bytes / whole.file_bytes:.3g}) are left"
+    assert f"half: {words}{share}" in caplog.text
+    promised = replace(half, lineage=replace(half.lineage, pruned={"fc.weight": Promise(4, 6)}))
+    with caplog.at_level("INFO", "apcli"):
+        tell_of_compact("half", whole, promised, lambda checkpoint: None)
+    assert "are left; 4 of the weights left are zero" in caplog.text
