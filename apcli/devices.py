@@ -22,8 +22,12 @@ def device_of(name: str, *, deterministic: bool = True) -> torch.device:
     try:
         device = torch.empty(0, device=name).device
     except (RuntimeError, AssertionError) as error:
+        known = "expected auto, cpu, cuda or cuda:N"
+        if name.partition(":")[0] == "gpu":
+            raise UsageError(f"--device {name}: here it is {name.replace('gpu', 'cuda')}; {known}") from None
         reason = str(error).strip().splitlines()[0]
-        raise UsageError(f"--device {name} cannot be used ({reason}): expected auto, cpu, cuda or cuda:N") from None
+        why = "" if reason.startswith("Expected one of") else f" ({reason})"
+        raise UsageError(f"--device {name} cannot be used{why}: {known}") from None
     if device.type == "cuda":
         torch.cuda.set_device(device)
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when cuBLAS starts

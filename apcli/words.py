@@ -24,6 +24,11 @@ def count(number: int, noun: str) -> str:
     return f"{number} {noun if number == 1 else plural}"
 
 
+def in_one_line(text: str) -> str:
+    """``text`` with what is not printable escaped, as a line break in a tensor's name."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
 def difference(old: object, new: object, name: str = "", *, exactly: bool = False) -> str:
     """The first member in which JSON values differ, as in ``layers last → all``; empty if there is none.
 

@@ -55,10 +55,16 @@ def test_float32_is_float32_on_cuda(two_gpus, deterministic):
         assert not torch.backends.cudnn.enabled
 
 
-@pytest.mark.parametrize("device", ["gpu", "nowhere", "cuda:99", "", "meta:x"])
+def test_a_gpu_is_called_cuda():
+    for given, ours in (("gpu", "cuda"), ("gpu:1", "cuda:1")):
+        with pytest.raises(UsageError, match=f"--device {given}: here it is {ours}; expected auto"):
+            device_of(given)
+
+
+@pytest.mark.parametrize("device", ["nowhere", "cuda:99", "", "meta:x"])
 def test_the_cpu_is_itself_and_what_is_not_there_is_said(device):
     with pytest.raises(
-        UsageError, match=rf"--device {device} cannot be used \(.*\): expected auto, cpu, cuda or cuda:N"
+        UsageError, match=rf"--device {device} cannot be used( \(.*\))?: expected auto, cpu, cuda or cuda:N"
     ):
         device_of(device)
     assert device_of("cpu") == torch.device("cpu")

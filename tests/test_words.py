@@ -1,6 +1,6 @@
 """Lists and counts in sentences."""
 
-from apcli.words import count, difference, few, join
+from apcli.words import count, difference, few, in_one_line, join
 
 
 def test_lists_read_as_sentences():
@@ -27,3 +27,7 @@ def test_the_first_difference_is_said_from_old_to_new():
     assert difference(old, {**old, "z": None}, exactly=True) == "z not recorded → none"
     assert difference(old, {"a": 1, "b": old["b"]}, exactly=True) == "e x → not recorded"
     assert difference({"a": "x"}, {"a": "y" * 50}) == f"a x → {'y' * 39}…"
+
+
+def test_a_name_stays_in_its_line():
+    assert in_one_line("größe\n\x1b[2J\u202e") == r"größe\n\x1b[2J\u202e"

@@ -1,5 +1,6 @@
 """The ``apcli`` command: its subcommands and the handling of errors."""
 
+import errno
 import os
 import signal
 import sys
@@ -109,6 +110,14 @@ class Signals:
             signal.setitimer(signal.ITIMER_REAL, 0)
 
 
+_SHOWN = 100  # most characters of a path that a message repeats
+_REMEDIES = {
+    errno.ENOSPC: "free space, or choose another place with --output",
+    errno.EDQUOT: "free space, or choose another place with --output",
+    errno.EROFS: "choose another place with --output",
+    errno.EACCES: "choose another place with --output",
+    errno.ENAMETOOLONG: "choose a shorter name with --output",
+}
 _WORDS = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
 
 # Typer exports the usage errors it raises only by their subclasses.
@@ -179,6 +188,10 @@ def explain(error: Exception, arguments: list[str]) -> tuple[str, int]:
         return f"{text}{_given(error, arguments)} (see {_command_path(error)} --help)", 2
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return "out of memory: choose a smaller --batch-size, or another --device", 1
+    if isinstance(error, OSError) and error.errno in _REMEDIES:
+        where = "standard output" if error.filename is None else str(error.filename)
+        shown = where if len(where) <= _SHOWN else f"{where[:_SHOWN]}..."
+        return f"cannot write {shown}: {error.strerror}: {_REMEDIES[error.errno]}", 1
     first = (str(error).strip().splitlines() or ["no message"])[0]
     return f"{type(error).__name__}: {first} (APCLI_DEBUG=1 shows where)", 1
 

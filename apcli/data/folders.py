@@ -2,6 +2,7 @@
 
 import logging
 import os
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,12 @@ from torchvision.datasets import ImageFolder, INaturalist
 
 from apcli.data.sources import in_words
 from apcli.errors import ApcliError, UsageError
+from apcli.words import join
 
 log = logging.getLogger("apcli")
+
+# Endings of images that torchvision leaves out.
+_OTHER_IMAGES = {".gif", ".jp2", ".j2k", ".jpx", ".heic", ".heif", ".avif", ".jxl", ".svg", ".dng"}
 
 
 def folder(path: str) -> tuple[str, tuple[ImageFolder, ImageFolder]]:
@@ -41,6 +46,7 @@ def folder(path: str) -> tuple[str, tuple[ImageFolder, ImageFolder]]:
         name = min(set(train.classes) ^ set(test.classes))
         has, lacks = ("train", held_out.name) if name in train.classes else (held_out.name, "train")
         raise ApcliError(f"folder:{path}: class {name!r} is in {has} and not in {lacks}: expected the same classes")
+    _log_skipped(path, train, test)
     repeated = [place.relative_to(root).as_posix() for split in (train, test) for place in split.repeated]
     if repeated:
         log.warning(
@@ -50,6 +56,17 @@ def folder(path: str) -> tuple[str, tuple[ImageFolder, ImageFolder]]:
             f" and {len(repeated) - 3} more" if len(repeated) > 3 else "",
         )
     return f"folder:{root.name}", (train, test)
+
+
+def _log_skipped(path: str, *splits: "_Classes") -> None:
+    """Say how many files were skipped: an image less is a number that differs."""
+    counts = sum((split.skipped for split in splits), Counter())
+    hidden = counts.pop("hidden", 0)
+    others = [f"{number} {ending}" for ending, number in sorted(counts.items()) if number]
+    if others:
+        log.warning("folder:%s: skipped %s images: convert them to .png or .jpg", path, join(others))
+    if hidden:
+        log.info("folder:%s: skipped %d hidden files and folders", path, hidden)
 
 
 def inaturalist(root: Path, version: str, **options: Any) -> INaturalist:
@@ -63,16 +80,20 @@ class _Classes(ImageFolder):
     """torchvision's ImageFolder, visiting each real folder once: links may point anywhere, also back to a parent.
 
     Attributes:
-        repeated: the folders that were skipped.
+        repeated: the links to folders that were skipped.
+        skipped: how many images of other formats were skipped, by ending, and files and folders that are ``hidden``.
     """
 
     repeated: list[Path]
+    skipped: Counter[str]
 
     def find_classes(self, directory: str | Path) -> tuple[list[str], dict[str, int]]:
         """The class folders by name, without links to their own parent or to another class."""
         root = Path(directory)
         self.repeated, self._seen = [], {root.resolve(), *root.resolve().parents}
+        self.skipped = Counter()
         places = sorted((place for place in root.iterdir() if place.is_dir()), key=lambda p: (p.is_symlink(), p.name))
+        places = [place for place in places if not self._is_hidden(place.name)]
         names = sorted(place.name for place in places if self._is_new(place))
         return names, {name: number for number, name in enumerate(names)}
 
@@ -86,7 +107,7 @@ class _Classes(ImageFolder):
         """
         samples = []
         for name, number in class_to_idx.items():
-            files = [path for path in self._files(Path(directory, name)) if path.lower().endswith(extensions)]
+            files = [path for path in self._files(Path(directory, name)) if self._is_image(path, extensions)]
             if not files:
                 raise FileNotFoundError(f"class {name!r} has no image file")
             samples += [(path, number) for path in files]
@@ -96,9 +117,25 @@ class _Classes(ImageFolder):
         walked = []
         for folder, inner, files in os.walk(place, followlinks=True):
             walked.append((folder, sorted(files)))
-            inner[:] = [name for name in sorted(inner) if self._is_new(Path(folder, name))]
+            inner[:] = [
+                name for name in sorted(inner) if not self._is_hidden(name) and self._is_new(Path(folder, name))
+            ]
         for folder, files in sorted(walked):
             yield from (os.path.join(folder, name) for name in files)
+
+    def _is_hidden(self, name: str) -> bool:
+        """Whether a file or folder is of the system or a program (``._1.jpg``, ``.ipynb_checkpoints``), and no data."""
+        hidden = name.startswith(".")
+        self.skipped["hidden"] += hidden
+        return hidden
+
+    def _is_image(self, path: str, extensions: tuple[str, ...]) -> bool:
+        name = os.path.basename(path)
+        if self._is_hidden(name):
+            return False
+        ending = os.path.splitext(name)[1].lower()
+        self.skipped[ending] += ending in _OTHER_IMAGES
+        return ending in extensions
 
     def _is_new(self, folder: Path) -> bool:
         real = folder.resolve()

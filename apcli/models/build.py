@@ -2,10 +2,12 @@
 
 import inspect
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
-from torch import nn
+import torch
+from torch import Tensor, nn
+from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 
 from apcli import published
 from apcli.errors import ApcliError, UsageError
@@ -42,7 +44,7 @@ def build(
                 f"this checkpoint was made with a user's model {spec.name!r}, whose code is not in the file: "
                 "give --model path/to/file.py:function again"
             )
-        return _build_user(user_model, spec.num_classes)
+        return _build_user(user_model, spec)
     if user_model is not None:
         raise UsageError(
             f"--model is {user_model!r}: this checkpoint's model is {spec.name!r} of {spec.source}; leave --model out"
@@ -170,15 +172,28 @@ def _no_weights(spec: ModelSpec, error: Exception) -> ApcliError:
     )
 
 
-def _build_user(name: str, num_classes: int) -> nn.Module:
-    model = _call(outside.load(users_file(name)), num_classes)
+def _build_user(name: str, spec: ModelSpec) -> nn.Module:
+    model = _call(outside.load(users_file(name)), spec.num_classes)
     if not isinstance(model, nn.Module):
         raise ApcliError(f"{name} returned a {type(model).__name__}: expected a torch.nn.Module")
+    if isinstance(model, nn.DataParallel | nn.parallel.DistributedDataParallel):
+        log.info("%s is wrapped in %s: its module is taken", name, type(model).__name__)
+        model = model.module
+    if any(isinstance(each, UninitializedParameter | UninitializedBuffer) for each in _tensors(model)):
+        log.info("%s has layers without sizes: an image of %s gives them", name, "x".join(map(str, spec.input_size)))
+        with torch.no_grad():
+            model.eval()(torch.zeros(1, *spec.input_size))
+        model.train()
     others = {str(p.dtype).removeprefix("torch.") for p in model.parameters() if p.is_floating_point()} - {"float32"}
     if others:
         log.info("%s has weights in %s: apcli computes in float32", name, join(sorted(others)))
         model.float()
     return model
+
+
+def _tensors(model: nn.Module) -> Iterator[Tensor]:
+    yield from model.parameters()
+    yield from model.buffers()
 
 
 def _call(function: Callable[..., Any], num_classes: int) -> object:

@@ -7,6 +7,7 @@ help, error messages and `docs/methods.md` can be made from it.
 import difflib
 import importlib
 import inspect
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -266,12 +267,12 @@ def imported(target: str) -> Callable[..., Any]:
 
 
 def split_list(text: str, what: str) -> list[str]:
-    """The members of a comma list.
+    r"""The members of a comma list; a comma within a member is written ``\,``.
 
     Raises:
         UsageError: the list or a member is empty.
     """
-    members = [member.strip() for member in text.split(",")]
+    members = [member.replace(r"\,", ",").strip() for member in re.split(r"(?<!\\),", text)]
     if not all(members):
         raise UsageError(f"empty {what} in {text!r}: expected names separated by commas")
     return members

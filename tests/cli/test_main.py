@@ -1,5 +1,6 @@
 """The ``apcli`` command: light help, the words of the command line, errors in one line with their exit codes."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -130,3 +131,17 @@ def test_a_signal_stops_the_run_until_it_is_settled() -> None:
         signal.setitimer(signal.ITIMER_REAL, 0)
         for signum, handler in before.items():
             signal.signal(signum, handler)
+
+
+@pytest.mark.parametrize(
+    ("number", "path", "words"),
+    [
+        (errno.ENOSPC, None, "cannot write standard output: No space left on device: free space"),
+        (errno.ENAMETOOLONG, "x" * 300, f"cannot write {'x' * 100}...: File name too long: choose a shorter name"),
+        (errno.EACCES, "there/a.safetensors", "cannot write there/a.safetensors: Permission denied: choose another"),
+    ],
+)
+def test_what_the_system_refuses_has_a_remedy(number: int, path: str | None, words: str) -> None:
+    sentence, code = explain(OSError(number, os.strerror(number), path), [])
+    assert sentence.startswith(words)
+    assert code == 1

@@ -1,5 +1,6 @@
 """Folders of image files: which files they hold, and what is wrong with them."""
 
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -97,3 +98,21 @@ def test_folder_errors(picture_folder, tmp_path):
     assert "class 'bird' is in val and not in train" in message(ApcliError)
     (picture_folder / "train" / "ant").mkdir()
     assert "ant" in message(ApcliError)
+
+
+def test_what_is_hidden_or_of_another_format_is_skipped_with_a_word(picture_folder, caplog):
+    caplog.set_level(logging.INFO, "apcli")
+    plain = load(f"folder:{picture_folder}", Path("nowhere"), size=8)
+    train = picture_folder / "train"
+    (train / ".ipynb_checkpoints").mkdir()
+    (train / "cat" / ".ipynb_checkpoints").mkdir()
+    (train / "cat" / ".ipynb_checkpoints" / "0-checkpoint.png").write_bytes((train / "cat" / "0.png").read_bytes())
+    (train / "cat" / "._0.png").write_bytes(b"made by macOS beside each file")
+    (train / "cat" / "notes.txt").write_text("no image")
+    for name in ("x.gif", "y.GIF", "z.jp2"):
+        (train / "dog" / name).write_bytes(b"")
+    data = load(f"folder:{picture_folder}", Path("nowhere"), size=8)
+    assert data.classes == plain.classes
+    assert torch.equal(data.train.images, plain.train.images)
+    assert "skipped 2 .gif and 1 .jp2 images" in caplog.text
+    assert "skipped 3 hidden files and folders" in caplog.text

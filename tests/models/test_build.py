@@ -222,3 +222,26 @@ def test_inception_normalisation_is_that_of_its_published_weights():
     ours = (pixels - torch.tensor(spec.mean).view(3, 1, 1)) / torch.tensor(spec.std).view(3, 1, 1)
     torch.testing.assert_close(ours, expected)
     assert build(spec).transform_input is False
+
+
+def test_a_wrapped_network_is_unwrapped(tmp_path, caplog):
+    caplog.set_level(logging.INFO, "apcli")
+    file = tmp_path / "wrapped.py"
+    file.write_text("from torch import nn\ndef net():\n    return nn.DataParallel(nn.Linear(3, 4))\n")
+    model = build(USER, user_model=f"{file}:net")
+    assert list(model.state_dict()) == ["weight", "bias"]
+    assert "is wrapped in DataParallel: its module is taken" in caplog.text
+
+
+def test_lazy_layers_get_their_sizes_from_an_image(tmp_path, caplog):
+    caplog.set_level(logging.INFO, "apcli")
+    file = tmp_path / "lazy.py"
+    file.write_text(
+        "from torch import nn\ndef net():\n"
+        "    return nn.Sequential(nn.Flatten(), nn.LazyLinear(5), nn.LazyBatchNorm1d(), nn.Linear(5, 4))\n"
+    )
+    model = build(USER, user_model=f"{file}:net")
+    assert model[1].weight.shape == (5, USER.input_size[0] * USER.input_size[1] * USER.input_size[2])
+    assert model.training
+    assert model[2].num_batches_tracked == 0, "the image leaves no trace in the statistics"
+    assert "has layers without sizes" in caplog.text

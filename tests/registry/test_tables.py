@@ -114,3 +114,7 @@ def test_lists():
     for text in ("", ",", "a,", "a,,b", " "):
         with pytest.raises(UsageError, match="empty name"):
             split_list(text, "name")
+
+
+def test_a_comma_may_be_a_part_of_a_name():
+    assert split_list(r"a\,b, c", "layer") == ["a,b", "c"]

@@ -6,7 +6,7 @@ import select
 import stat
 import struct
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from io import BufferedReader
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -41,16 +41,22 @@ def checkpoints_in(arguments: list[str], key: str | None = None) -> "Iterator[Ch
     """
     from apcli.checkpoints import reading
 
-    for argument in arguments or ["-"]:
-        if argument == "-":
-            yield from _checkpoints_on_stdin(key)
-        else:
-            yield reading.named(argument, key)
+    with ExitStack() as pipes:
+        for argument in arguments or ["-"]:
+            if argument == "-":
+                stdin = Incoming(_piped("a checkpoint", "give its path as an argument, or pipe paths in"))
+                yield from _checkpoints_on(stdin, "standard input", key)
+            elif Path(argument).is_fifo():  # how bash gives the output of <(command)
+                pipe = Incoming(pipes.enter_context(Path(argument).open("rb")))
+                yield from _checkpoints_on(pipe, argument, key, pipes)
+            else:
+                yield reading.named(argument, key)
 
 
 def count(arguments: list[str]) -> int | None:
     """How many checkpoints are given; None where standard input brings them."""
-    return len(arguments) if arguments and "-" not in arguments else None
+    is_open = not arguments or "-" in arguments or any(Path(argument).is_fifo() for argument in arguments)
+    return None if is_open else len(arguments)
 
 
 def is_checkpoint(argument: str) -> bool:
@@ -65,29 +71,34 @@ def is_checkpoint(argument: str) -> bool:
     return False
 
 
-def _checkpoints_on_stdin(key: str | None) -> "Iterator[Checkpoint]":
+def _checkpoints_on(
+    stream: Incoming, where: str, key: str | None, pipes: ExitStack | None = None
+) -> "Iterator[Checkpoint]":
+    """Yield the checkpoints of a stream, called ``where`` in messages.
+
+    Args:
+        pipes: keeps the temporary files of bytes, so that two streams can be a pair; None: each goes with the next.
+    """
     from apcli.checkpoints import reading
 
-    stdin = Incoming(_piped("a checkpoint", "give its path as an argument, or pipe paths in"))
     is_empty = True
-    while _has_more(stdin):
-        if kinds.begins_pickle(stdin.buffer[:TELLING]):
-            raise UsageError("standard input holds a PyTorch file, which has no end of its own: give it as an argument")
-        if b"\0" in stdin.buffer[:TELLING]:
-            with _spooled(stdin) as path:
+    while _has_more(stream):
+        if kinds.begins_pickle(stream.buffer[:TELLING]):
+            raise UsageError(f"{where} holds a PyTorch file, which has no end of its own: give it as an argument")
+        if b"\0" in stream.buffer[:TELLING]:
+            with ExitStack() as until_next:
+                path = (pipes or until_next).enter_context(_spooled(stream, where))
                 yield reading.read(path, nameless=True)
             is_empty = False
             continue
-        line = os.fsdecode(stdin.line()).rstrip("\r\n")
+        line = os.fsdecode(stream.line()).rstrip("\r\n")
         if line.lstrip().startswith("{"):
-            raise UsageError(
-                "standard input holds records where a checkpoint was expected: records go to `apcli report`"
-            )
+            raise UsageError(f"{where} holds records where a checkpoint was expected: records go to `apcli report`")
         if line.strip():
             yield reading.named(line, key)
             is_empty = False
     if is_empty:
-        raise UsageError("standard input is empty: expected checkpoint paths; did the stage before this one fail?")
+        raise UsageError(f"{where} is empty: expected checkpoint paths; did the stage before this one fail?")
 
 
 def is_fed() -> bool:
@@ -103,10 +114,10 @@ def is_fed() -> bool:
     return not any(event & select.POLLHUP for _, event in poll.poll(0))
 
 
-def _has_more(stdin: Incoming) -> bool:
+def _has_more(stream: Incoming) -> bool:
     """Wait for the stage before this one."""
     terminal.waiting()
-    return stdin.begun()
+    return stream.begun()
 
 
 def _piped(what: str, remedy: str) -> BufferedReader:
@@ -120,18 +131,18 @@ def _piped(what: str, remedy: str) -> BufferedReader:
 
 
 @contextmanager
-def _spooled(stdin: Incoming) -> Iterator[Path]:
+def _spooled(stdin: Incoming, where: str) -> Iterator[Path]:
     """Copy one safetensors file, whose header gives its length, from the stream to a temporary file."""
     head = stdin.read(8)
     (length,) = struct.unpack("<Q", head.ljust(8, b"\xff"))
     if length > _MAX_HEADER:
-        raise ApcliError("standard input is neither checkpoint paths nor safetensors bytes: expected one of the two")
+        raise ApcliError(f"{where} is neither checkpoint paths nor safetensors bytes: expected one of the two")
     header = stdin.read(length)
     try:
         tensors = [info for name, info in json.loads(header).items() if name != "__metadata__"]
         left = max((int(info["data_offsets"][1]) for info in tensors), default=0)
     except (ValueError, KeyError, TypeError, AttributeError, IndexError):
-        raise ApcliError("standard input is not a complete safetensors file: its header cannot be read") from None
+        raise ApcliError(f"{where} is not a complete safetensors file: its header cannot be read") from None
     with temporary_folder() as folder:
         path = folder / "stdin.safetensors"
         try:
@@ -141,7 +152,7 @@ def _spooled(stdin: Incoming) -> Iterator[Path]:
                     file.write(chunk)
                     left -= len(chunk)
         except OSError as error:
-            raise ApcliError(f"cannot write standard input to {folder}: {error.strerror}: free space") from None
+            raise ApcliError(f"cannot write {where} to {folder}: {error.strerror}: free space") from None
         yield path
 
 
@@ -172,7 +183,7 @@ def _lines_of(argument: str) -> Iterator[tuple[Iterable[bytes], str]]:
         yield piped, "standard input"
         return
     path = Path(argument)
-    if not path.is_file():
+    if not path.is_file() and not path.is_fifo():
         raise UsageError(f"no file {argument}: expected JSON Lines from `apcli divergence --json`, or a checkpoint")
     with path.open("rb") as file:
         yield file, argument

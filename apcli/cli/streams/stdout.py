@@ -11,6 +11,7 @@ from apcli.cli.streams.incoming import CHUNK
 from apcli.cli.streams.standard import current
 from apcli.cli.streams.terminal import aside, is_first, printable
 from apcli.errors import UsageError
+from apcli.words import in_one_line
 
 
 class ClosedPipe(BaseException):
@@ -95,7 +96,7 @@ def emit_table(
     for column in columns:
         table.add_column(column, justify="left" if column in text else "right", overflow="fold")
     for row in rows:
-        table.add_row(*(Text(printable(cell)) for cell in row))
+        table.add_row(*(Text(in_one_line(cell)) for cell in row))
     product = _product()
     cast(TextIOWrapper, product).reconfigure(errors="backslashreplace")  # escapes what the terminal cannot show
     with _downstream(), aside():

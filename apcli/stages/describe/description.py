@@ -10,7 +10,7 @@ from apcli.checkpoints.sizes import counted, sizes, weights_of
 from apcli.configs.describe import CostsConfig
 from apcli.errors import ApcliError, UsageError
 from apcli.stages.describe.facts import DenseLatency, Description, LatencyFacts, TensorFacts
-from apcli.words import count, few
+from apcli.words import count, few, in_one_line
 
 _DEFAULT = CostsConfig()
 
@@ -184,7 +184,7 @@ def _layer_lines(layers: Sequence[TensorFacts]) -> list[str]:
         size, zeros, nonzero, *macs = ("-" if number is None else f"{number:,}" for number in numbers)
         sparsity = f"{(layer.zeros or 0) / max(1, layer.size):.4f}"
         shape = "x".join(map(str, layer.shape))
-        rows.append([layer.layer or "-", layer.dtype, shape, size, zeros, nonzero, sparsity, *macs])
+        rows.append([in_one_line(layer.layer or "-"), layer.dtype, shape, size, zeros, nonzero, sparsity, *macs])
     if all(layer.macs is None for layer in layers):
         rows = [row[:-2] for row in rows]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
@@ -203,7 +203,7 @@ def _left_lines(others: Sequence[TensorFacts]) -> list[str]:
     for tensor in others:
         if tensor.left is not None:
             reasons.setdefault(tensor.left, []).append(tensor.name)
-    return [f"    {reason} ({len(names)}): {few(names)}" for reason, names in reasons.items()]
+    return [f"    {reason} ({len(names)}): {in_one_line(few(names))}" for reason, names in reasons.items()]
 
 
 def _lineage_lines(facts: Description) -> list[str]:

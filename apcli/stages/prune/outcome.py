@@ -119,6 +119,8 @@ def tell(label: str, promises: Mapping[str, Promise], entries: Mapping[str, Entr
     """Log the sparsity of the pruned layers' weights, and that of the whole model."""
     zeros = sum(p.zeros for p in promises.values())
     size = sum(p.size for p in promises.values())
+    if not zeros and any(p.requested for p in promises.values()):
+        log.warning("%s: no weight is removed: of %d weights, the requested share rounds to none", label, size)
     model = sizes(counted(source, entries), weights_of(source) | promises.keys())
     log.info(
         "%s: %d of %d weights in %s are zero (sparsity %.6g); of the model's %d parameters %d are kept "

@@ -194,3 +194,17 @@ def test_paths_where_records_were_expected_are_named(shell: Any, a: Path, stdin:
 
 def test_bytes_where_records_were_expected_are_named(shell: Any, a: Path) -> None:
     shell.refuses("report -o report.html", 2, "bytes where records were expected", stdin=a.read_bytes())
+
+
+def test_the_output_of_a_command_is_a_file(shell: Any, a: Path) -> None:
+    """What bash gives for ``<(command)`` is a pipe with a name: bytes, paths or records."""
+    shell("prune a --sparsity 0.5")
+    pair = shell.bash("apcli divergence <(cat a.safetensors) <(cat a.lowest-0.5.safetensors) --dist ap2 --json")
+    assert pair.code == 0, pair.err
+    named = shell("divergence a a.lowest-0.5 --dist ap2")
+    assert [record["value"] for record in pair.records] == [record["value"] for record in named.records]
+    paths = shell.bash("apcli prune <(ls a.safetensors) --sparsity 0.3")
+    assert paths.lines == ["a.lowest-0.3.safetensors"], paths.err
+    page = shell.bash("apcli report <(apcli divergence a a.lowest-0.5 --dist ap2) -o page.html")
+    assert page.lines == ["page.html"], page.err
+    shell.check_refusal(shell.bash("apcli prune <(true) --sparsity 0.3"), 2, "is empty")

@@ -138,3 +138,11 @@ def test_what_is_left_of_a_compact_network_is_said(tmp_path, caplog, macs, words
     with caplog.at_level("INFO", "apcli"):
         tell_of_compact("half", whole, promised, lambda checkpoint: None)
     assert "are left; 4 of the weights left are zero" in caplog.text
+
+
+def test_a_share_that_rounds_to_no_weight_is_said(source, caplog):
+    run(source, 0.0001)
+    assert "no weight is removed: of 1788 weights, the requested share rounds to none" in caplog.text
+    caplog.clear()
+    run(source, 0.0)
+    assert "no weight is removed" not in caplog.text, "none were asked for"
