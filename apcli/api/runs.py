@@ -4,7 +4,8 @@ The functions of this package and the commands of ``apcli.cli`` call them. A sta
 package and its help load quickly.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -69,14 +70,31 @@ def _checked_networks(config: PruneConfig, outputs: "Outputs", tell: Progress) -
 def finetune(
     config: FinetuneConfig, sources: "Iterable[Checkpoint]", outputs: "Outputs", tell: Progress
 ) -> Iterator[Path]:
-    """Fine-tune checkpoints as they arrive; yields each file's path."""
+    """Fine-tune checkpoints as they arrive; yields each file's path.
+
+    PyTorch is loaded for the first of them whose result is not there yet.
+    """
+    from apcli.stages import finished
+
+    with ExitStack() as stack:
+        finetune = None if finished.can_tell(config, outputs) else _finetuning(config, outputs, tell, stack)
+        for source in sources:
+            path = None if finetune else finished.finetuned(source, config, outputs)
+            if path is None:
+                finetune = finetune or _finetuning(config, outputs, tell, stack)
+                path = finetune(source)
+            else:
+                tell.finished(made=False)
+            yield path
+
+
+def _finetuning(
+    config: FinetuneConfig, outputs: "Outputs", tell: Progress, stack: ExitStack
+) -> "Callable[[Checkpoint], Path]":
     from apcli.stages.finetune import Finetuner
     from apcli.training.processes import joined
 
-    with joined(config.loop.device) as processes:
-        finetuner = Finetuner(config, outputs, tell, processes)
-        for source in sources:
-            yield finetuner.finetune(source)
+    return Finetuner(config, outputs, tell, stack.enter_context(joined(config.loop.device))).finetune
 
 
 def divergence(

@@ -27,9 +27,9 @@ from apcli.criteria import IN_TRAINING, METHODS
 from apcli.devices import device_of
 from apcli.errors import UsageError
 from apcli.models.build import last_layer
-from apcli.models.spec import code_of
 from apcli.networks import Networks
 from apcli.progress import Progress
+from apcli.stages.finished import settings_of
 from apcli.stages.inherited_masks import promises_of
 from apcli.stages.outputs import Outputs
 from apcli.stages.training_runs import Runs, TrainingRun, check_outputs, teacher_of
@@ -180,13 +180,7 @@ class Finetuner:
 
     def _settings(self) -> Json:
         config = self.config
-        always = {
-            "update": config.update,
-            "trace": config.trace,
-            "recalibrate_bn": config.recalibrate_bn,
-            "code": code_of(config.model),
-            **({} if config.weights_key is None else {"weights_key": config.weights_key}),
-        }
+        always = settings_of(config)
         if config.sparsity is None:
             return always
         return {

@@ -2,14 +2,11 @@
 
 import logging
 from dataclasses import dataclass, fields
-from typing import Any
-
-import torch
+from typing import Any, Protocol
 
 from apcli.checkpoints.promises import Json
 from apcli.configs.training import LoopConfig
 from apcli.data.augmentations import AUGMENTATIONS
-from apcli.data.datasets import Dataset
 from apcli.errors import UsageError
 from apcli.models.spec import ModelSpec, default_lr
 from apcli.registry.tables import Choice, Row
@@ -78,7 +75,23 @@ class Recipe:
         return {name: word for name, word in words.items() if name not in as_before or word != as_before[name]}
 
 
-def recipe_of(config: LoopConfig, spec: ModelSpec, dataset: Dataset, device: torch.device) -> Recipe:
+class Augmented(Protocol):
+    """A data set, or its row: what is known of both."""
+
+    @property
+    def augment(self) -> str:
+        """The usual augmentations."""
+
+
+class Typed(Protocol):
+    """A device of torch, or what is known of it without torch."""
+
+    @property
+    def type(self) -> str:
+        """``cpu`` or ``cuda``."""
+
+
+def recipe_of(config: LoopConfig, spec: ModelSpec, dataset: Augmented, device: Typed) -> Recipe:
     """Fill in the defaults that depend on the model, the data and the device.
 
     Raises:

@@ -88,7 +88,7 @@ def without_lineage(path: Path, target: Path) -> Path:
 @pytest.mark.slow
 def test_zeros_stay_and_the_others_learn(pruned):
     path = run(pruned, loop={"epochs": 2, "opt": "sgd", "weight_decay": 0.01})
-    assert path == pruned.with_name("fc5-digits.lowest-0.6.finetuned.safetensors")
+    assert path == pruned.with_name("fc5-digits.lowest-0.6-fc4+fc5.finetuned.safetensors")
     before, after = load_file(pruned), load_file(path)
     for name in before:
         zero = before[name] == 0
@@ -206,7 +206,7 @@ def test_recalibration_comes_after_the_first_measurement(tmp_path):
 def test_a_network_without_batch_norm_is_not_recalibrated(pruned):
     with pytest.raises(UsageError, match="--recalibrate-bn: fc5 has no batch norm with running statistics"):
         run(pruned, recalibrate_bn=True)
-    assert not pruned.with_name("fc5-digits.lowest-0.6.finetuned.safetensors").exists()
+    assert not pruned.with_name("fc5-digits.lowest-0.6-fc4+fc5.finetuned.safetensors").exists()
 
 
 @pytest.mark.slow
@@ -215,7 +215,7 @@ def test_a_network_without_batch_norm_is_not_recalibrated(pruned):
 def test_gradual_pruning_ends_at_the_exact_share(pruned, scope, schedule):
     path = run(pruned, sparsity=0.9, schedule=schedule, scope=scope, exclude="fc1", loop={"opt": "adam", "epochs": 2})
     how = (schedule or "cubic").replace(":", "-")
-    assert path.name == f"fc5-digits.lowest-0.6.lowest-0.9-{how}.finetuned.safetensors"
+    assert path.name == f"fc5-digits.lowest-0.6-fc4+fc5.lowest-0.9-{how}.finetuned.safetensors"
     before, after = load_file(pruned), load_file(path)
     names = [f"fc{i}.weight" for i in (2, 3, 4, 5)]
     zeros = {name: int((after[name] == 0).sum()) for name in names}
