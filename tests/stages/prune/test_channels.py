@@ -87,7 +87,7 @@ def fitted(build, tmp_path, result):
     compact = saved(tmp_path / "compact.safetensors", result.entries, kept=result.kept)
     networks = Networks(DataConfig(), None, torch.device("cpu"), Progress())
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("apcli.networks.build", lambda spec, user_model: build())
+        patch.setattr("apcli.networks.build", lambda spec, **options: build())
         return networks.network(spec_of(8), compact).eval()
 
 
