@@ -141,7 +141,11 @@ def _count_lines(facts: Description) -> list[str]:
             shares = f"sparsity {sparsity:.6g}, density {density:.6g}"
             lines.append(f"  {title:12} {size:,}, {left:,} {word}: {shares}")
     if facts.compression is not None:
-        lines[0] += f", compression {facts.compression:.4g}x (the file is dense: zeros take their place)"
+        compact = facts.lineage is not None and facts.lineage.kept
+        form = (
+            "compact: removed channels are not in the file" if compact else "the file is dense: zeros take their place"
+        )
+        lines[0] += f", compression {facts.compression:.4g}x ({form})"
     return lines
 
 

@@ -41,7 +41,7 @@ def write(exported: Exported, path: Path) -> None:
             f"{exported.checkpoint.label}: torch cannot write its network as ONNX ({reason}): try --format torch-export"
         ) from error
     if exported.batch_size is None:
-        made.rename_axes({made.model.graph.inputs[0].shape[0]: "batch"})
+        made.rename_axes({str(made.model.graph.inputs[0].shape[0]): "batch"})
     _anonymise_(made.model)
     made.model.metadata_props[KEY] = exported.lineage_in(exported.home).to_text()
     made.save(path)

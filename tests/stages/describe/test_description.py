@@ -185,3 +185,13 @@ def test_what_is_missing_to_build_the_network(tmp_path, said, model, words):
             with pytest.raises(UsageError, match=words) as caught:
                 describe(file, needed)
             assert str(file.path) in str(caught.value)
+
+
+def test_a_compact_file_is_not_called_dense(tmp_path):
+    weight = {"fc.weight": torch.ones(2, 3)}
+    plain = saved(tmp_path / "a.safetensors", weight, Lineage.EMPTY.then("train", {}))
+    compact = saved(
+        tmp_path / "b.safetensors", weight, Lineage.EMPTY.then("prune", {}, kept={"fc.weight": {"0": "0-1"}})
+    )
+    assert "(the file is dense: zeros take their place)" in to_text(describe(plain))
+    assert "(compact: removed channels are not in the file)" in to_text(describe(compact))
