@@ -20,6 +20,8 @@ _HUB, _LIBRARIES = "hf", ("torchvision", "timm")
 _FORM = re.compile(r"hf:(?P<repo>[\w.-]+/[\w.-]+)(?:@(?P<revision>[\w.-]+))?(?:/(?P<file>[\w./-]+))?")
 _USUAL = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin")  # the files of a model, best first
 _INDEX = ".safetensors.index.json"
+# torchvision's files of DenseNets have the names of 2017 (``norm.1.weight``), which its own loader translates.
+_OF_2017 = re.compile(r"(.*denselayer\d+\.(?:norm|relu|conv))\.([12]\..*)")
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,12 @@ def model_of(name: str) -> Mapping[str, Any] | None:
         **{"name": plain, "source": source, "num_classes": classes},
         **{"input_size": list(about.input_size), "mean": list(about.mean), "std": list(about.std)},
     }
+
+
+def todays(name: str, tensor: str) -> str:
+    """A tensor's name in the network that torchvision builds today, for one of its file."""
+    found = _OF_2017.fullmatch(tensor) if name.startswith("torchvision:densenet") else None
+    return tensor if found is None else f"{found[1]}{found[2]}"
 
 
 def fetched(name: str, *, download: bool = True) -> Path:

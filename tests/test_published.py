@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -142,6 +143,21 @@ def test_weights_of_torchvision_know_their_network(caches, structure):
         config = PruneConfig((0.5,), structure="filter", device="cpu")
         (path,) = prune(found, config, Outputs(), networks.NetworkScores(config, lambda text: None))
         assert path.name == "squeezenet1_1.l1-0.5-filter.safetensors"
+
+
+@pytest.mark.slow
+def test_torchvisions_old_names_are_todays(caches):
+    """As torchvision's own loader of DenseNets reads them."""
+    path = in_torch_hub(caches, "densenet121")
+    state = {name: tensor for name, tensor in torch.load(path).items() if not name.endswith("num_batches_tracked")}
+    old = {re.sub(r"(denselayer\d+\.(?:norm|conv))([12]\.)", r"\1.\2", name): state[name] for name in state}
+    assert old.keys() != state.keys()
+    torch.save(old, path)
+    torchvision.models.densenet._load_state_dict(
+        torchvision.models.densenet121(), torchvision.models.DenseNet121_Weights.DEFAULT, progress=False
+    )
+    assert list(named("torchvision:densenet121").entries) == list(state)
+    assert set(read(path).entries) == set(old)
 
 
 def test_weights_of_timm_lie_in_the_hubs_cache(caches):

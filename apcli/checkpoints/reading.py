@@ -99,7 +99,8 @@ def named(name: str, key: str | None = None, *, download: bool = True) -> Checkp
     lineage, model = checkpoint.lineage, published.model_of(name)
     if model is not None and not lineage.is_known:
         lineage = replace(lineage, stage="published", model=model)
-    return replace(checkpoint, home=Path(), lineage=lineage, published=name)
+    entries = {published.todays(name, tensor): entry for tensor, entry in checkpoint.entries.items()}
+    return replace(checkpoint, entries=entries, home=Path(), lineage=lineage, published=name)
 
 
 def opened(given: Iterable[Any], key: str | None = None) -> list[Checkpoint]:
