@@ -58,6 +58,8 @@ CASES: dict[str, dict[str, Any]] = {
     "growing masks": {"growing": None, "ema": 0.9},
     "movement": {"growing": movement},
     "random-resized-crop": {"augment": "random-resized-crop:scale=0.5,flip"},
+    "policies and erasing": {"augment": "auto-augment,rand-augment,trivial-augment,random-erasing"},
+    "pieces, layer decay": {"accumulate": 3, "layer_decay": 0.8},
     "dropout": {"name": "torchvision:alexnet", "size": 64, "lr": 0.01},
     "one-cycle": {"sched": "one-cycle"},
 }
