@@ -61,7 +61,11 @@ def export(
     output: Annotated[
         str | None,
         typer.Option(
-            "--output", "-o", rich_help_panel="Output", metavar="PATH", help="the product, or a folder; default: beside"
+            "--output",
+            "-o",
+            rich_help_panel="Output",
+            metavar="PATH",
+            help="the product, or a folder; default: beside the checkpoint",
         ),
     ] = None,
     overwrite: shared.Overwrite = False,

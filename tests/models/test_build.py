@@ -10,7 +10,7 @@ from torch import nn
 from apcli.configs.shared import InputConfig
 from apcli.data.image_spec import ImageSpec
 from apcli.errors import ApcliError, UsageError
-from apcli.models.build import build, last_layer
+from apcli.models.build import arguments, build, last_layer
 from apcli.models.spec import ModelSpec, resolve
 
 DATA = ImageSpec((3, 32, 32), 10, (0.5,) * 3, (0.25,) * 3)
@@ -245,3 +245,18 @@ def test_lazy_layers_get_their_sizes_from_an_image(tmp_path, caplog):
     assert model.training
     assert model[2].num_batches_tracked == 0, "the image leaves no trace in the statistics"
     assert "has layers without sizes" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("source", "name", "expected"),
+    [
+        ("torchvision", "resnet18", {}),
+        ("torchvision", "googlenet", {"aux_logits": False}),
+        ("torchvision", "vit_b_32", {"image_size": 64}),
+        ("timm", "test_vit", {"img_size": (64, 64)}),
+        ("timm", "test_resnet", {}),
+    ],
+)
+def test_arguments_are_those_that_the_weights_depend_on(source, name, expected):
+    spec = ModelSpec(name, source, 7, (3, 64, 64), (0.5,) * 3, (0.5,) * 3)
+    assert arguments(spec) == {"num_classes": 7, **expected}

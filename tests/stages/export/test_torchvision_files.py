@@ -30,7 +30,6 @@ def test_torchvision_loads_it_strictly(exported: Any, tmp_path: Path) -> None:
     [
         ("mnasnet0_5", 64, "num_classes=7"),  # its state dict needs versions
         ("googlenet", 64, "num_classes=7, aux_logits=False"),
-        ("vit_b_32", 64, "num_classes=7, image_size=64"),
     ],
 )
 def test_what_is_said_of_loading_does_load(name: str, size: int, given: str, tmp_path: Path) -> None:
