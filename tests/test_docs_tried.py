@@ -17,6 +17,7 @@ from pages import COMMANDS, SHELL, Block, name_of, words_of
 from safetensors.numpy import load_file, save_file
 
 import apcli
+from apcli import published
 from apcli.cli.main import run
 from apcli.cli.streams.standard import Streams
 from apcli.records.lines import dump
@@ -63,6 +64,8 @@ def tried(words: list[str], folder: Path) -> tuple[int, str]:
         options = [word.replace("*", "model") for word in options]  # as bash would find them
     given = COMMANDS[name].make_context(name, list(options)).params
     inputs = given.get("checkpoints") or given.get("inputs") or []
+    named = {word: word.replace(":", "-").replace("/", "-") for word in inputs if published.is_name(word)}
+    options, inputs = ([named.get(word, word) for word in words] for words in (options, inputs))  # nothing is fetched
     usual = DENSE if name in ("prune", "report") else PRUNED
     for place, file in enumerate(inputs):
         first_of_pair = name == "divergence" and len(inputs) == 2 and place == 0

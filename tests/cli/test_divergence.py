@@ -258,7 +258,7 @@ def test_the_network_itself_is_measured(shell: Any) -> None:
     held_out = shell("divergence net.highest-0.5-last --dist gaussian:cov=activation").records
     assert held_out[0]["evaluated"]["split"] == "test"
     piped = shell(
-        "divergence net - --dist predictive", stdin=(shell.folder / "net.highest-0.5.safetensors").read_bytes()
+        "divergence net - --dist predictive", stdin=(shell.folder / "net.highest-0.5-last.safetensors").read_bytes()
     )
     assert [r["layer"] for r in piped.records] == ["*"], piped.err
-    shell.refuses("divergence net.highest-0.5 net", 2, "give the dense file first")
+    shell.refuses("divergence net.highest-0.5-last net", 2, "give the dense file first")

@@ -88,12 +88,12 @@ def test_where_other_layers_learn_too_an_epoch_has_no_predictions(tuned, tmp_pat
     tuner = Finetuner(
         FinetuneConfig(loop=LoopConfig(epochs=1, device="cpu")), Outputs(tmp_path / "all.safetensors"), quiet
     )
-    path = tuner.finetune(read(dense.with_name("net.highest-0.5.safetensors")))
+    path = tuner.finetune(read(dense.with_name("net.highest-0.5-last.safetensors")))
     assert traces.path_beside(path).exists()
     assert [r.epoch for r in measured(dense, path, "predictive")] == [None]
     config = FinetuneConfig(loop=LoopConfig(epochs=0, device="cpu"))
     tuner = Finetuner(config, Outputs(tmp_path / "as-it-is.safetensors"), quiet)
-    still = tuner.finetune(read(dense.with_name("net.highest-0.5.safetensors")))
+    still = tuner.finetune(read(dense.with_name("net.highest-0.5-last.safetensors")))
     (file, epoch_0) = measured(dense, still, "predictive")
     assert (epoch_0.epoch, epoch_0.value) == (0, file.value)
     assert pruned.exists()
