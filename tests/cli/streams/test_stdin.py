@@ -196,6 +196,7 @@ def test_bytes_where_records_were_expected_are_named(shell: Any, a: Path) -> Non
     shell.refuses("report -o report.html", 2, "bytes where records were expected", stdin=a.read_bytes())
 
 
+@pytest.mark.slow
 def test_the_output_of_a_command_is_a_file(shell: Any, a: Path) -> None:
     """What bash gives for ``<(command)`` is a pipe with a name: bytes, paths or records."""
     shell("prune a --sparsity 0.5")
