@@ -15,7 +15,7 @@ from apcli.data import DATASETS, FOLDER, DatasetRow
 from apcli.data.class_names import names_of, places_of
 from apcli.data.image_spec import ImageSpec
 from apcli.data.images import are_grey, arrays, fingerprint, labels_of, squares, too_large
-from apcli.data.parts import Part, balanced
+from apcli.data.parts import Subset, balanced
 from apcli.data.sources import torchvision_splits
 from apcli.data.streaming import Streamed, placed
 from apcli.errors import ApcliError, UsageError
@@ -312,7 +312,7 @@ def _decoded(name: str, sources: tuple[Any, Any], size: int | None, workers: int
         labels = labels_of(sources[0])
         chosen = balanced(labels, images, name)
         whole = len(labels) if images < len(labels) else None
-        sources = (Part(sources[0], chosen.tolist(), labels[chosen].tolist()), sources[1])
+        sources = (Subset(sources[0], chosen.tolist(), labels[chosen].tolist()), sources[1])
     grey = are_grey(sources)
     why = too_large(sources, size, grey)
     if why and cache == "memory":

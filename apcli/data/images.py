@@ -12,7 +12,7 @@ import torch
 from PIL import Image, ImageOps
 from torch import Tensor
 
-from apcli.data.parts import Part
+from apcli.data.parts import Subset
 from apcli.errors import ApcliError
 
 GREY_MODES = {"1", "L", "LA"}
@@ -150,7 +150,7 @@ def _is_grey(source: ImageSource) -> bool:
 
 
 def _place(source: ImageSource, index: int) -> str:
-    if isinstance(source, Part):
+    if isinstance(source, Subset):
         return _place(source.source, source.chosen[index])
     samples = getattr(source, "samples", None)
     return str(samples[index][0]) if samples else f"image {index} of {type(source).__name__}"

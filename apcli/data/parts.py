@@ -10,7 +10,7 @@ from apcli.errors import UsageError
 
 
 @dataclass(frozen=True, eq=False)
-class Part:
+class Subset:
     """Stands in for a source of (image, label) pairs, with some of them.
 
     Args:

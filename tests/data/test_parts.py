@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from apcli.data.parts import Part, balanced
+from apcli.data.parts import Subset, balanced
 from apcli.errors import UsageError
 
 
@@ -54,5 +54,5 @@ def test_numbers_that_cannot_be(images, words):
 
 
 def test_a_part_stands_in_for_its_source():
-    part = Part(["a", "b", "c"], [2, 0], [7, 5])
+    part = Subset(["a", "b", "c"], [2, 0], [7, 5])
     assert (len(part), part[0], part[1], part.targets) == (2, "c", "a", [7, 5])
