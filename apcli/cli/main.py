@@ -147,6 +147,7 @@ def run(arguments: list[str], streams: Streams, signals: Signals | None = None) 
     except Stopped:  # a second signal, between two statements
         signals.settle()
         code = 1
+    terminal.close()
     if signals.received is None:
         return code
     if not signals.is_told_by_another:

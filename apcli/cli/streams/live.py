@@ -21,6 +21,7 @@ _TICK = 0.5  # seconds after which a line is drawn again, for its clock
 _PATIENCE = 2.0  # seconds without a word from the stage, after which the line shows how long it has been
 _BAR, _LEAST_BAR, _LEAST_TEXT = 20, 4, 32  # columns
 _DEFAULT_WIDTH = 80
+_ECHO = 3  # columns left free: the terminal prints ^C behind the line, which must not begin another one
 
 
 def takes_a_line(stream: TextIO | None) -> bool:
@@ -136,7 +137,7 @@ class Line:
         self._drawn, silent = now, now - self._since
         clock = in_time(silent) if silent >= _PATIENCE else ""
         bar = "━─" if _can_show(self._stream, "━─…") else "#-"
-        self._put(ERASE + line_of(self._stage, self._status, width_of(self._stream) - 1, clock, bar))
+        self._put(ERASE + line_of(self._stage, self._status, width_of(self._stream) - _ECHO, clock, bar))
 
     def _put(self, text: str) -> None:
         """Write a text at once: the writes of other stages come before or after it."""

@@ -116,6 +116,13 @@ def aside() -> Iterator[None]:
         yield
 
 
+def close() -> None:
+    """Clear the live line for good: the stage has ended."""
+    line = current().line
+    if line is not None:
+        line.close()
+
+
 def waiting() -> None:
     """Say that the stage waits for another one: nothing is shown, and the other may draw."""
     line = current().line

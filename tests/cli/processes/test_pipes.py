@@ -217,3 +217,14 @@ def test_a_file_name_of_any_bytes_flows_through_pipes(shell: Any, plain: dict[st
     described = shell.bash("apcli report $'odd\\377.safetensors' && apcli report --json $'odd\\377.safetensors'")
     assert described.code == 0, described.err
     assert described.out.startswith(r"odd\udcff.safetensors")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", ["env", "prune a --sparsity 0.5 --dry-run", "prune a --sparsity 0.5"])
+def test_nothing_is_left_on_a_terminal(shell: Any, a: Path, terminal: Any, command: str) -> None:
+    process = shell.start(command, stdout=terminal.slave, stderr=terminal.slave)
+    terminal.hand_over()
+    shown = terminal.until(None)
+    assert process.wait(60) == 0
+    assert shown.rpartition("\x1b[2K")[2] in ("", shown) or shown.endswith("\n"), "the live line is cleared"
+    assert not shown.rstrip(" ").endswith("starting")
