@@ -96,7 +96,8 @@ def say_end(word: str) -> None:
         return
     if progress is not None and progress.done and progress.done == progress.total:
         return
-    where = f" after {progress.done} of {progress.total}" if progress is not None and progress.total else ""
+    total = (progress and progress.total) or 0
+    where = f" after {progress.done} of {total}" if progress is not None and total > 1 else ""
     _say(f"{streams.stage} {word}{where}: finished files are kept, run the same command again to resume")
 
 

@@ -36,7 +36,7 @@ def test_the_same_bytes_however_often_it_was_stopped(shell: Any, sent: signal.Si
         if process.returncode == 0:  # a fast machine was done before
             break
         assert out == b""
-        assert err.count(b"\n") == (sent != signal.SIGKILL)
+        assert err == b"", "quiet: what can be resumed is saved all the same"
         assert not (shell.folder / "parts.safetensors").exists()
         assert state.exists()
     expected = -9 if sent == signal.SIGKILL else 128 + sent

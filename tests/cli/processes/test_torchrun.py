@@ -137,6 +137,6 @@ def test_a_usage_error_of_another_process_is_said(shell: Any) -> None:
     (_, (code, out, said)) = together(shell, command, folders=("first", "second"))
     assert (code, out) == (2, "")
     assert said.splitlines()[-1] == (  # torch has its own words for a first process that is gone
-        "apcli: error: process 1: no file theirs.safetensors: --weights expects a safetensors file or a .pt, .pth or "
-        ".th state dict"
+        "apcli: error: process 1: no file theirs.safetensors (nor with .safetensors): expected a safetensors file or a "
+        "PyTorch state dict"
     )
