@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-import huggingface_hub
+import huggingface_hub.constants
 import pytest
 import timm
 import torch
