@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from apcli.configs.shared import DataConfig, InputConfig, check_seeds, require
+from apcli.configs.shared import DataConfig, InputConfig, check_seeds, require, require_sparsity
 from apcli.errors import UsageError
 
 EACH = "each"  # of ``layers``: every layer alone
@@ -43,13 +43,10 @@ class PruneConfig:
     inputs: InputConfig = InputConfig()
 
     def __post_init__(self) -> None:
-        share = "the removed share of the weights, in [0, 1)"
-        for option, sparsity in (
-            *(("--sparsity", sparsity) for sparsity in self.sparsity),
-            *((f"--layer-sparsity {pattern}", sparsity) for pattern, sparsity in self.layer_sparsity),
-        ):
-            percent = f", as {sparsity / 100:g} for {sparsity:g} %" if 1 <= sparsity < 100 else ""
-            require(0 <= sparsity < 1, option, f"{sparsity:g}", share + percent)
+        for sparsity in self.sparsity:
+            require_sparsity("--sparsity", sparsity)
+        for pattern, sparsity in self.layer_sparsity:
+            require_sparsity(f"--layer-sparsity {pattern}", sparsity)
         for ratio in self.compression:
             require(1 <= ratio < math.inf, "--compression", f"{ratio:g}", "parameters over kept parameters, 1 or more")
         require(0 <= self.min_keep < math.inf, "--min-keep", f"{self.min_keep:g}", "weights, or a share below 1")

@@ -18,6 +18,16 @@ def require(fine: bool, option: str, given: object, expected: str) -> None:
         raise UsageError(f"{option} is {given}: expected {expected}")
 
 
+def require_sparsity(option: str, sparsity: float, what: str = "the removed share of the weights") -> None:
+    """Refuse a share that is not in [0, 1); one that looks like percent is answered with its share.
+
+    Raises:
+        UsageError: the share is refused.
+    """
+    percent = f", as {sparsity / 100:g} for {sparsity:g} %" if 1 <= sparsity < 100 else ""
+    require(0 <= sparsity < 1, option, f"{sparsity:g}", f"{what}, in [0, 1){percent}")
+
+
 def check_seeds(seeds: tuple[int, ...]) -> None:
     """Refuse seeds that are out of range or given twice.
 

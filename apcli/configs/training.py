@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 
-from apcli.configs.shared import DataConfig, InputConfig, check_seeds, require
+from apcli.configs.shared import DataConfig, InputConfig, check_seeds, require, require_sparsity
 from apcli.registry.tables import split_list
 
 
@@ -201,10 +201,7 @@ class FinetuneConfig:
             value = getattr(self, option)
             require(value == getattr(type(self), option), f"--{option}", value, "to go with --sparsity")
         if self.sparsity is not None:
-            percent = f", as {self.sparsity / 100:g} for {self.sparsity:g} %" if 1 <= self.sparsity < 100 else ""
-            require(
-                0 <= self.sparsity < 1, "--sparsity", f"{self.sparsity:g}", f"the removed share, in [0, 1){percent}"
-            )
+            require_sparsity("--sparsity", self.sparsity, "the removed share")
             require(self.scope in ("layer", "global"), "--scope", repr(self.scope), "layer or global with --schedule")
             require(self.update == "all", "--update", self.update, "all if --sparsity adds zeros")
             require(self.loop.epochs > 0, "--epochs", 0, "1 or more if --sparsity adds zeros")

@@ -11,6 +11,7 @@ from typing import TextIO
 from apcli.cli.streams.live import Line, takes_a_line
 from apcli.cli.streams.standard import current
 from apcli.progress import Progress, Status
+from apcli.words import in_one_line
 
 
 def is_alone() -> bool:
@@ -79,7 +80,7 @@ class _Plain(logging.Formatter):
 
 def printable(text: str) -> str:
     """``text`` without control characters, which a file's metadata could use to command the terminal."""
-    return "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in text)
+    return "\n".join(map(in_one_line, text.split("\n")))
 
 
 def say_error(sentence: str) -> None:
@@ -102,11 +103,10 @@ def say_end(word: str) -> None:
 
 
 def _say(sentence: str) -> None:
-    streams = current()
-    if streams.line is not None:
-        streams.line.close()
-    if streams.stderr is not None:
-        print(printable(f"apcli: {' '.join(sentence.split())}"), file=streams.stderr)
+    close()
+    stderr = current().stderr
+    if stderr is not None:
+        print(printable(f"apcli: {' '.join(sentence.split())}"), file=stderr)
 
 
 @contextmanager
