@@ -11,7 +11,6 @@ from torch import Tensor, nn
 
 from apcli.channels.resize import fit_
 from apcli.checkpoints.checkpoint import Checkpoint
-from apcli.checkpoints.network_layers import NetworkLayers
 from apcli.checkpoints.state_dicts import load_outline, load_tensors
 from apcli.configs.shared import DEFAULT_DATA, DataConfig, InputConfig
 from apcli.data.batches import batches
@@ -24,7 +23,8 @@ from apcli.models.build import build, last_layer
 from apcli.models.copies import emptied
 from apcli.models.inputs import for_its_channels, input_sentence
 from apcli.models.layer_weights import layer_weights
-from apcli.models.spec import ModelSpec, is_user_model, overridden, resolve
+from apcli.models.named import ModelOptions, NamedModel, described
+from apcli.models.spec import ModelSpec
 from apcli.models.weights import load_weights_
 from apcli.probes.batch_size import images_at_once
 from apcli.probes.undisturbed import Batches, undisturbed
@@ -57,10 +57,9 @@ class Networks:
         images: int | None = None,
     ) -> None:
         self.data = data
-        self.model = model
         self.device = device
         self.tell = tell
-        self.inputs = inputs
+        self.options = ModelOptions(model, inputs)
         self.images = images
         self._sentences: dict[ModelSpec, str] = {}  # for each network, what it takes and the source of each value
         self._logged: set[str] = set()
@@ -73,14 +72,14 @@ class Networks:
         Raises:
             UsageError: one of them is unknown, or the network has too few outputs for the data.
         """
-        known, guess = self.known_spec(source), self.spec_without_data(source)
+        known, guess = self.options.known_spec(source), self.spec_without_data(source)
         if guess is not None:
             self.outline(guess, source)  # reports a misfit before the data is read
         dataset = self._data_of(source)
         spec = known or self._spec_on(dataset.images, source, guess)
         dataset = dataset.for_outputs(source.lineage.classes, source.label)
         self._check_outputs(spec, dataset, source)
-        self._sentences[spec] = input_sentence(spec, self.inputs, by_file=known is not None)
+        self._sentences[spec] = input_sentence(spec, self.options.inputs_for(source), by_file=known is not None)
         return spec, dataset
 
     def spec_of_weights(self, source: Checkpoint) -> ModelSpec:
@@ -100,11 +99,10 @@ class Networks:
         Raises:
             UsageError: neither names one.
         """
-        known = self.known_spec(source)
+        known = self.options.known_spec(source)
         if known is not None:
             return known
-        given = replace(self.inputs, num_classes=self.inputs.num_classes or ASSUMED_CLASSES)
-        spec = resolve(self._named(source), ImageSpec((3, 32, 32), 1, (0.0,), (1.0,)), given)
+        spec = self.options.resolved(source, ImageSpec((3, 32, 32), 1, (0.0,), (1.0,)), ASSUMED_CLASSES)
         if spec.source == "user" or (spec.source == "apcli" and MODELS.row(spec.name).channels is None):
             return None
         return self.with_outputs_of(source, spec)
@@ -117,7 +115,7 @@ class Networks:
         built = self._built(spec)
         name = last_layer(built, spec)
         head, own = source.entries.get(name), built.get_parameter(name).shape[0]
-        if self.inputs.num_classes or head is None or own != spec.num_classes != ASSUMED_CLASSES:
+        if self.options.inputs_for(source).num_classes or head is None or own != spec.num_classes != ASSUMED_CLASSES:
             return spec
         return replace(spec, num_classes=head.shape[0])
 
@@ -129,31 +127,26 @@ class Networks:
         Raises:
             UsageError: the network is unknown, or what it takes depends on data.
         """
-        if (known := self.known_spec(source)) is not None:
+        if (known := self.options.known_spec(source)) is not None:
             return known
-        size = self.inputs.input_size
-        channels = max(len(self.inputs.mean or ()), len(self.inputs.std or ()), 1)
-        given = replace(self.inputs, num_classes=self.inputs.num_classes or ASSUMED_CLASSES)
+        name, inputs = self.options.name_for(source), self.options.inputs_for(source)
+        size = inputs.input_size
+        channels = max(len(inputs.mean or ()), len(inputs.std or ()), 1)
         images = ImageSpec((channels, size or 1, size or 1), 1, (0.0,), (1.0,))
-        spec = resolve(self._named(source), images, given)
+        spec = self.options.resolved(source, images, ASSUMED_CLASSES)
         published = spec.source in ("torchvision", "timm")
         if published:
-            spec = resolve(self._named(source), images, given, pretrained=True)
+            spec = self.options.resolved(source, images, ASSUMED_CLASSES, pretrained=True)
         elif size is None:
-            raise UsageError(f"--model {self.model} takes images of many sizes: give --input-size N")
-        spec = self.with_outputs_of(source, for_its_channels(spec, self.model))
+            raise UsageError(f"{source.label}: {name} takes images of many sizes: give --input-size N")
+        spec = self.with_outputs_of(source, for_its_channels(spec, self.options.model))
         if published:
-            self._sentences[spec] = input_sentence(spec, self.inputs, by_file=False, pretrained=True)
+            self._sentences[spec] = input_sentence(spec, inputs, by_file=False, pretrained=True)
         return spec
-
-    def _named(self, source: Checkpoint) -> str:
-        if self.model is None:
-            raise UsageError(f"{source.label} does not say which network it is: give --model NAME")
-        return self.model
 
     def _spec_on(self, images: ImageSpec, source: Checkpoint, guess: ModelSpec | None) -> ModelSpec:
         """The network of ``--model`` for such images; ``guess`` is what is known of it without them."""
-        spec = for_its_channels(resolve(self._named(source), images, self.inputs), self.model)
+        spec = for_its_channels(self.options.resolved(source, images), self.options.model)
         return self.with_outputs_of(source, spec) if guess is None else replace(spec, num_classes=guess.num_classes)
 
     def _check_outputs(self, spec: ModelSpec, dataset: Dataset, source: Checkpoint) -> None:
@@ -169,41 +162,33 @@ class Networks:
         if spec.num_classes > dataset.classes and source.lineage.model is None:
             log.warning("%s: these are taken for the first outputs", sizes)
 
-    def known_spec(self, source: Checkpoint) -> ModelSpec | None:
-        """The network recorded in the lineage of ``source``; None if there is none.
+    def as_built(self, source: Checkpoint, spec: ModelSpec, *, by_its_data: bool = False) -> Checkpoint:
+        """The checkpoint with what its network ``spec`` adds: its layers and, in the lineage, its name and last layer.
 
-        Raises:
-            UsageError: ``--model`` names a network as well.
+        Args:
+            by_its_data: whether the spec holds for whatever is done next, and so is remembered, not the name alone.
         """
-        if source.lineage.model is None:
-            return None
-        spec = ModelSpec.from_json(source.lineage.model)
-        if self.model is not None and not is_user_model(self.model):
-            raise UsageError(
-                f"--model is {self.model!r} but {source.label} says it is {spec.name!r}: leave --model out"
-            )
-        return overridden(spec, self.inputs, source.label)
+        built, model = self._built(spec), source.lineage.model
+        if model is None or described(model) is None:
+            named = NamedModel(spec.name, spec.source, self.options.inputs_for(source))
+            model = spec.to_json() if by_its_data else named.to_json()
+        return source.as_built(layer_weights(built), {**model, "last": last_layer(built, spec)})
 
-    def layers_of(self, spec: ModelSpec) -> NetworkLayers:
-        """The weights of a network's layers."""
-        return layer_weights(self._built(spec))
-
-    def layers_for(self, source: Checkpoint) -> NetworkLayers:
-        """The weights of the layers in the network of ``source``, without its data, as only names are needed.
+    def with_layers(self, source: Checkpoint) -> Checkpoint:
+        """The checkpoint ``as_built``, without its data, as only the names of its layers are needed.
 
         Raises:
             UsageError: the network is unknown, or ``source`` does not have its layers.
         """
         images = ImageSpec((3, 32, 32), 1, (0.0,), (1.0,))  # names depend neither on them nor on the classes
-        given = replace(self.inputs, num_classes=self.inputs.num_classes or 10)
-        spec = self.known_spec(source) or resolve(self._named(source), images, given)
-        layers = self.layers_of(spec)
+        spec = self.options.known_spec(source) or self.options.resolved(source, images, 10)
+        layers = layer_weights(self._built(spec))
         missing = [w.tensor for w in layers.weights if source.entries.keys().isdisjoint(w.names)]
         if missing:
             raise UsageError(
                 f"{source.label} is not a {spec.name}, which has {few(missing)}: give the --model that it was made for"
             )
-        return layers
+        return self.as_built(source, spec)
 
     def network(self, spec: ModelSpec, checkpoint: Checkpoint, drop_path: float | None = None) -> nn.Module:
         """The network with the checkpoint's weights, on the device; with fewer channels for a compact checkpoint.
@@ -239,10 +224,9 @@ class Networks:
 
     def _built(self, spec: ModelSpec, drop_path: float | None = None) -> nn.Module:
         """The outline of a network as its library builds it, cached: drawing a large network's weights takes long."""
-        user_model = self.model if self.model is not None and is_user_model(self.model) else None
-        key = (spec, user_model, drop_path)
+        key = (spec, self.options.users, drop_path)
         if key not in self._outlines:
-            self._outlines[key] = emptied(build(spec, user_model=user_model, drop_path=drop_path), "meta")
+            self._outlines[key] = emptied(build(spec, user_model=self.options.users, drop_path=drop_path), "meta")
         return self._outlines[key]
 
     def _data_of(self, source: Checkpoint) -> Dataset:
@@ -256,8 +240,8 @@ class Networks:
                 f"{source.label} was trained on {source.lineage.data_name}, whose path is not in the file, and these "
                 "images are neither here nor in --data-dir nor beside the file: give --data folder:PATH"
             )
-        spec = self.known_spec(source)
-        size = self.inputs.input_size or (spec.input_size[1] if spec else 0)
+        spec = self.options.known_spec(source)
+        size = self.options.inputs_for(source).input_size or (spec.input_size[1] if spec else 0)
         return self._dataset(name, size, part)
 
     def _images(self, name: str, source: Checkpoint) -> int:
@@ -283,6 +267,15 @@ class Networks:
             )
             self._datasets[key] = loaded.to(self.device)
         return self._datasets[key]
+
+
+def with_last_layer(source: Checkpoint, tell: Tell) -> Checkpoint:
+    """The checkpoint with the layers of the network that its lineage names, of which one is the last.
+
+    Raises:
+        UsageError: ``source`` does not have its layers, or it is a user's own.
+    """
+    return Networks(DataConfig(), None, torch.device("cpu"), tell).with_layers(source)
 
 
 def _compact_shapes(model: nn.Module, checkpoint: Checkpoint) -> dict[str, list[int]]:

@@ -69,6 +69,13 @@ def test_the_table_of_the_lineage_has_its_keys(packed: Path) -> None:
     assert sorted(table("Lineage")) == sorted(lineage)
 
 
+def test_every_stage_that_a_lineage_can_name_is_listed() -> None:
+    (row,) = [line for line in PAGE.splitlines() if line.startswith("| `stage` |")]
+    code = "".join(path.read_text() for path in Path(apcli.__file__).parent.rglob("*.py"))
+    named = re.findall(r'\.then\(\s*"(\w+)"|\bstage="(\w+)"', code)
+    assert {first or second for first, second in named} == set(re.findall(r"`(\w+)`", row)) - {"stage", "report"}
+
+
 def test_the_table_of_exit_codes_has_those_of_the_errors() -> None:
     codes = {error.exit_code for error in (errors.ApcliError, errors.UsageError, errors.VerificationError)}
     assert {int(code) for code in table("Exit codes")} == {0, 130, 143} | codes

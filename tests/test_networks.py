@@ -211,10 +211,10 @@ def test_what_a_file_without_lineage_takes_can_be_said(place, base, tmp_path, ca
 
 def test_an_option_goes_before_the_file(base, place):
     networks = Networks(DataConfig(), f"{place / 'net.py'}:net", torch.device("cpu"), quiet, InputConfig(mean=(0.25,)))
-    assert networks.known_spec(read(base)).mean == (0.25,)
+    assert networks.options.known_spec(read(base)).mean == (0.25,)
     networks = Networks(DataConfig(), None, torch.device("cpu"), quiet, InputConfig(num_classes=7))
     with pytest.raises(UsageError, match=r"--num-classes is 7: .*net-first.safetensors has 3"):
-        networks.known_spec(read(base))
+        networks.options.known_spec(read(base))
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,8 @@ import torchvision
 from marked import slow
 from safetensors.torch import save_file
 
+import apcli
+from apcli.checkpoints.layers import prunable
 from apcli.checkpoints.reading import dense_ancestor, named, read
 from apcli.configs.prune import PruneConfig
 from apcli.data.image_spec import ImageSpec
@@ -158,6 +160,23 @@ def test_torchvisions_old_names_are_todays(caches):
     )
     assert list(named("torchvision:densenet121").entries) == list(state)
     assert set(read(path).entries) == set(old)
+
+
+@pytest.mark.parametrize(
+    "asked", [{"layers": "last"}, {"exclude": "last"}, {"scope": "uniform+"}, {"layer_sparsity": "last=0.5"}]
+)
+def test_the_last_layer_of_published_weights_is_found_through_their_network(caches, monkeypatch, asked):
+    """Where an option or a scope names it; without building anything where none does."""
+    in_torch_hub(caches, "resnet18")
+    name, given = "torchvision:resnet18", {} if "layer_sparsity" in asked else {"sparsity": 0.5}
+    (planned,) = apcli.plan(name, **given, **asked)
+    (path,) = apcli.prune(name, **given, **asked)
+    lineage = path.lineage
+    assert lineage.last_layer == "fc.weight"
+    assert ("fc.weight" in lineage.pruned) == ("exclude" not in asked)
+    assert [share.name for share in planned.shares] == [
+        layer.name for layer in prunable(path) if layer.tensor in lineage.pruned
+    ]
 
 
 def test_weights_of_timm_lie_in_the_hubs_cache(caches):

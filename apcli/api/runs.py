@@ -6,6 +6,7 @@ package and its help load quickly.
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,7 +42,7 @@ def prune(config: PruneConfig, sources: "Iterable[Checkpoint]", outputs: "Output
 
     networks = _checked_networks(config, outputs, tell)
     for source in sources:
-        yield from stage.prune(source, config, outputs, networks, tell)
+        yield from stage.prune(source, config, outputs, networks(source), tell)
 
 
 def plan(
@@ -52,19 +53,26 @@ def plan(
 
     networks = _checked_networks(config, outputs, tell)
     for source in sources:
-        yield from dry_run(source, config, outputs, networks)
+        yield from dry_run(source, config, outputs, networks(source))
 
 
-def _checked_networks(config: PruneConfig, outputs: "Outputs", tell: Progress) -> "NetworkScores | None":
-    """Check a request before anything is read; returns what builds its networks, if it needs any (imports torch)."""
+def _checked_networks(
+    config: PruneConfig, outputs: "Outputs", tell: Progress
+) -> "Callable[[Checkpoint], NetworkScores | None]":
+    """Check a request before anything is read; returns a function: what builds a checkpoint's network, if need be."""
     from apcli.stages.prune.requests import check, needs_network
 
     check(config, outputs)
-    if not needs_network(config):
-        return None
-    from apcli.stages.prune.network import NetworkScores
 
-    return NetworkScores(config, tell)
+    @cache
+    def networks() -> "NetworkScores":
+        from apcli.stages.prune.network import NetworkScores  # imports torch
+
+        return NetworkScores(config, tell)
+
+    if needs_network(config):
+        networks()  # a wrong device is told before anything is read
+    return lambda source: networks() if needs_network(config, source) else None
 
 
 def finetune(
@@ -114,7 +122,18 @@ def divergence(
 
         on_data = DataProjections(config, tell)
     divergences = Divergences(config, on_data, tell)
-    return ((before, after, divergences.records(before, after)) for before, after in pairs)
+    return ((before, after, divergences.records(before, _with_last(after, config, tell))) for before, after in pairs)
+
+
+def _with_last(pruned: "Checkpoint", config: DivergenceConfig, tell: Progress) -> "Checkpoint":
+    """The checkpoint with its network's layers, if ``last`` is asked for and only the network knows it."""
+    from apcli.checkpoints.layers import last_is_missing
+
+    if not last_is_missing(pruned, config.layers, config.exclude):
+        return pruned
+    from apcli.networks import with_last_layer  # imports torch
+
+    return with_last_layer(pruned, tell)
 
 
 def export(config: ExportConfig, sources: "Iterable[Checkpoint]", places: "Places", tell: Progress) -> Iterator[Path]:

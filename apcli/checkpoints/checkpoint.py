@@ -16,7 +16,7 @@ from apcli.checkpoints.files import kinds, safetensors_files, shards
 from apcli.checkpoints.files.entries import Entry
 from apcli.checkpoints.lineage import Lineage
 from apcli.checkpoints.network_layers import NetworkLayers
-from apcli.checkpoints.promises import Link
+from apcli.checkpoints.promises import Json, Link
 from apcli.errors import ApcliError
 
 SUFFIX = ".safetensors"
@@ -49,9 +49,9 @@ class Checkpoint:
         """The weights of the network's layers, from the built network or the lineage; None if neither is there."""
         return self.built_layers or self.lineage.layers
 
-    def as_built(self, layers: NetworkLayers) -> "Checkpoint":
-        """The same checkpoint with the layers of its built network."""
-        built = replace(self, built_layers=layers)
+    def as_built(self, layers: NetworkLayers, model: Json) -> "Checkpoint":
+        """The same checkpoint with the layers of its built network, and its description for the lineage."""
+        built = replace(self, built_layers=layers, lineage=replace(self.lineage, model=model))
         if "sha256" in vars(self):  # the bytes may be gone, or take long to read
             vars(built)["sha256"] = self.sha256
         return built

@@ -166,6 +166,13 @@ def select(checkpoint: Checkpoint, include: str, exclude: str | None = None, opt
     return [by_tensor[name] for name in checkpoint.entries if name in by_tensor]
 
 
+def last_is_missing(checkpoint: Checkpoint, *patterns: str | None) -> bool:
+    """Whether a selection names ``last``, and only the network that the lineage names can tell which layer that is."""
+    known = checkpoint.lineage
+    asked = any("last" in split_list(each, "layer") for each in patterns if each is not None)
+    return asked and known.model is not None and known.last_layer is None
+
+
 def _matching(checkpoint: Checkpoint, known: Census, patterns: str, option: str) -> tuple[set[Layer], set[str]]:
     """The layers and the refused tensors that the patterns match."""
     chosen: set[Layer] = set()
@@ -220,7 +227,8 @@ def _last(checkpoint: Checkpoint, known: Census, option: str) -> Layer:
     if len(known.layers) == 1:
         return known.layers[0]
     raise UsageError(
-        f"{option} last: {checkpoint.label} does not say which layer is last: name one of {listing(known.layers)}"
+        f"{option} last: {checkpoint.label} does not say which layer is last: name one of {listing(known.layers)}, or "
+        "give prune the network's --model"
     )
 
 

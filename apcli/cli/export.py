@@ -9,6 +9,7 @@ from apcli.api import runs
 from apcli.cli.options import completion, shared
 from apcli.cli.options.expanded import Groups, Options, with_options
 from apcli.cli.options.help import INPUT
+from apcli.cli.options.network import inputs
 from apcli.cli.streams import stdin, stdout, terminal
 from apcli.configs.export import ExportConfig
 from apcli.configs.values import config_of
@@ -35,21 +36,7 @@ OPTIONS: Groups = {
     },
     "Model": {
         "model": shared.Model,
-        "num_classes": Annotated[
-            int | None,
-            typer.Option("--num-classes", metavar="N", help="number of outputs; default: the file's"),
-        ],
-        "input_size": Annotated[
-            int | None,
-            typer.Option("--input-size", metavar="N", help="side in pixels; default: the file's, else the library's"),
-        ],
-        "mean": Annotated[
-            str | None,
-            typer.Option(
-                "--mean", metavar="LIST", help="per channel, in [0, 1]; default: the file's, else the library's"
-            ),
-        ],
-        "std": Annotated[str | None, typer.Option("--std", metavar="LIST", help="per channel, like --mean")],
+        **inputs(size="the file's, else the library's", scale="the file's, else the library's"),
     },
 }
 

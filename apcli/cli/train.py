@@ -9,7 +9,7 @@ from apcli.cli import results
 from apcli.cli.options import completion, shared
 from apcli.cli.options.expanded import Groups, Options, with_options
 from apcli.cli.options.loop import LOOP
-from apcli.cli.options.network import DATA, INPUTS
+from apcli.cli.options.network import DATA, inputs
 from apcli.cli.streams import terminal
 from apcli.configs.training import TrainConfig
 from apcli.configs.values import config_of
@@ -25,7 +25,7 @@ OPTIONS: Groups = {
         "rename": Annotated[
             list[str] | None, typer.Option("--rename", metavar="OLD=NEW", help="rename tensors of --weights")
         ],
-        **INPUTS,
+        **inputs(classes="the file's, else the data's"),
     },
     **LOOP,
     "Seeds": {"seed": shared.Seed, "seeds": shared.Seeds},

@@ -1,7 +1,7 @@
 """Options shared by several stages, and the checks of options' ranges."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 
 from apcli.errors import UsageError
 
@@ -75,6 +75,11 @@ class InputConfig:
         numbers = "finite numbers, one for each channel"
         require(all(map(math.isfinite, self.mean or ())), "--mean", self.mean, numbers)
         require(all(math.isfinite(s) and s > 0 for s in self.std or ()), "--std", self.std, f"positive, {numbers}")
+
+    def or_of(self, other: "InputConfig") -> "InputConfig":
+        """These options and, where they say nothing, those of ``other``."""
+        own = {field.name: getattr(self, field.name) for field in fields(InputConfig)}
+        return replace(other, **{name: value for name, value in own.items() if value is not None})
 
     @property
     def options(self) -> list[str]:

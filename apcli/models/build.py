@@ -14,6 +14,7 @@ from apcli.errors import ApcliError, UsageError
 from apcli.libraries import library
 from apcli.models import MODELS, sources
 from apcli.models.drop_path import drops, option_of, refusal
+from apcli.models.named import without_code
 from apcli.models.spec import ModelSpec, check_pretrained, default_lr, resolve, users_file
 from apcli.models.weights import load_weights_
 from apcli.registry import outside
@@ -40,10 +41,7 @@ def build(
     dropping = option_of(spec, drop_path)
     if spec.source == "user":
         if user_model is None:
-            raise UsageError(
-                f"this checkpoint was made with a user's model {spec.name!r}, whose code is not in the file: "
-                "give --model path/to/file.py:function again"
-            )
+            raise UsageError(without_code("this checkpoint", spec.name))
         return _build_user(user_model, spec)
     if user_model is not None:
         raise UsageError(

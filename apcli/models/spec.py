@@ -48,7 +48,7 @@ class ModelSpec:
             )
         channels = given["input_size"][0] if _is_list(given.get("input_size"), 3, _is_count) else 0
         checks = {
-            "name": _is_name(given.get("name"), given.get("source")),
+            "name": is_name(given.get("name"), given.get("source")),
             "source": given.get("source") in sources.SOURCES,
             "num_classes": _is_count(given.get("num_classes")),
             "input_size": channels > 0,
@@ -57,7 +57,7 @@ class ModelSpec:
         }
         for key, fine in checks.items():
             if not fine:
-                raise ApcliError(f"the file's model has {key} {given.get(key)!r:.60}: {_EXPECTED[key]}; is it damaged?")
+                raise damaged(given, key, EXPECTED[key])
         return cls(
             name=given["name"],
             source=given["source"],
@@ -68,7 +68,7 @@ class ModelSpec:
         )
 
 
-_EXPECTED = {
+EXPECTED = {
     "name": "expected a model's name, without folders",
     "source": f"expected one of {', '.join(sources.SOURCES)}",
     "num_classes": "expected a positive whole number",
@@ -76,6 +76,11 @@ _EXPECTED = {
     "mean": "expected one number for each channel",
     "std": "expected one positive number for each channel",
 }
+
+
+def damaged(model: Mapping[str, Any], key: str, expected: str) -> ApcliError:
+    """The error about a value in a file's model."""
+    return ApcliError(f"the file's model has {key} {model.get(key)!r:.60}: {expected}; is it damaged?")
 
 
 def _is_count(value: object) -> bool:
@@ -90,7 +95,8 @@ def _is_list(value: object, length: int, is_member: Callable[[Any], bool]) -> bo
     return isinstance(value, list | tuple) and len(value) == length and all(is_member(member) for member in value)
 
 
-def _is_name(value: object, source: object) -> bool:
+def is_name(value: object, source: object) -> bool:
+    """Whether a lineage's value can be the name of a model of ``source``: never a path."""
     if not isinstance(value, str) or not value or not value.isprintable() or "/" in value or "\\" in value:
         return False
     is_of_a_file = ":" in value
@@ -107,7 +113,7 @@ def resolve(name: str, images: ImageSpec, inputs: InputConfig = _AS_THEY_ARE, *,
     Raises:
         UsageError: the name is unknown, or an option does not fit the data or the model.
     """
-    source, plain = _find(name)
+    source, plain = look_up(name)
     check_pretrained(source, plain, pretrained)
     classes = images.classes if inputs.num_classes is None else inputs.num_classes
     if classes < images.classes:
@@ -163,8 +169,12 @@ def _by_channel(option: str, values: Sequence[float], channels: int) -> tuple[fl
     return tuple(float(value) for value in values) * (channels // len(values))
 
 
-def _find(name: str) -> tuple[str, str]:
-    """The source and the stored name: of a user's file only the last part, never the path."""
+def look_up(name: str) -> tuple[str, str]:
+    """The source and the stored name of a model: of a user's file only the last part, never the path.
+
+    Raises:
+        UsageError: the name is unknown.
+    """
     if is_user_model(name):
         place = users_file(name)
         return "user", f"{place.path.name}:{place.function}"
@@ -216,7 +226,7 @@ def check_model(name: str, *, pretrained: bool = False) -> None:
     Raises:
         UsageError: the name is unknown, or ``pretrained`` asks for weights that are not published.
     """
-    source, plain = _find(name)
+    source, plain = look_up(name)
     check_pretrained(source, plain, pretrained)
 
 

@@ -140,7 +140,7 @@ class Finetuner:
         source.check_finite()
         if source.network_layers is None:
             spec, _ = self.networks.spec_and_data(source)
-            source = source.as_built(self.networks.layers_of(spec))
+            source = self.networks.as_built(source, spec)
         check_tied(source, every_layer(source))
         return source
 

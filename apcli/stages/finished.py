@@ -14,7 +14,8 @@ from apcli.configs.shared import InputConfig
 from apcli.configs.training import FinetuneConfig
 from apcli.data import DATASETS, FOLDER
 from apcli.errors import ApcliError
-from apcli.models.spec import ModelSpec, code_of
+from apcli.models.named import described
+from apcli.models.spec import code_of
 from apcli.stages.outputs import Outputs
 from apcli.training.recipe import recipe_of
 
@@ -48,7 +49,8 @@ def finetuned(source: Checkpoint, config: FinetuneConfig, outputs: Outputs) -> P
         VerificationError: the result has lost zeros.
     """
     known = source.lineage
-    if known.model is None or known.data_name is None or known.layers is None or not known.pruned:
+    spec = described(known.model)
+    if spec is None or known.data_name is None or known.layers is None or not known.pruned:
         return None
     if known.data_name.startswith(f"{FOLDER.name}:"):  # its images may have changed
         return None
@@ -61,7 +63,7 @@ def finetuned(source: Checkpoint, config: FinetuneConfig, outputs: Outputs) -> P
         there = [reading.read(each).lineage for each in (path, trace) if each.exists()]
     except ApcliError:
         return None
-    spec, own_seed = ModelSpec.from_json(known.model), known.seed or 0
+    own_seed = known.seed or 0
     recipe = recipe_of(config.loop, spec, DATASETS.parse(known.data_name).row, Cpu())
     seed = own_seed if config.seed is None else config.seed
     settings = {**recipe.settings(), **settings_of(config), "seed": seed, "dense": dense, "teacher": None}

@@ -25,6 +25,7 @@ from apcli.errors import UsageError
 from apcli.models.build import build, last_layer
 from apcli.models.inputs import for_its_channels, input_sentence
 from apcli.models.layer_weights import layer_weights
+from apcli.models.named import described
 from apcli.models.spec import ModelSpec, check_model, code_of, resolve
 from apcli.models.weights import load_weights_, log_versions, renamed, tensors_of, with_fresh_head
 from apcli.networks import Networks
@@ -131,7 +132,7 @@ class _Given:
 
     def spec(self, name: str) -> ModelSpec | None:
         """The network called ``name``, if the file's lineage describes it; otherwise None."""
-        spec = None if self.lineage.model is None else ModelSpec.from_json(self.lineage.model)
+        spec = described(self.lineage.model)
         return spec if spec and spec.name in (name, name.partition(":")[2], Path(name).name) else None
 
 

@@ -170,7 +170,7 @@ def teacher_of(
     if name == "dense" and dense is None:
         raise UsageError("--teacher dense: the dense network is not there: give --dense FILE, or --teacher FILE")
     source = dense if name == "dense" and dense is not None else named(name, config.weights_key)
-    theirs = networks.known_spec(source)
+    theirs = networks.options.known_spec(source)
     if theirs is None:
         theirs = spec
     if (theirs.num_classes, theirs.scaling) != (spec.num_classes, spec.scaling):

@@ -60,7 +60,7 @@ def without_torch(shell: Any, command: str) -> Any:
 def test_a_plain_file_needs_no_torch_and_says_what_is_missing(shell: Any, small: Path, fc5: Path) -> None:
     result = without_torch(shell, "report small.safetensors")
     assert result.code == 0, result.err
-    assert "small.safetensors does not say which network it is: give --model NAME, or FILE.py:function" in result.out
+    assert "small.safetensors does not say which network it is: give --model NAME, such as" in result.out
     assert "parameters   475, 457 kept" in result.out
     (record,) = without_torch(shell, "report --json small.safetensors --no-macs").records
     assert record["macs"] is record["macs_reason"] is record["latency"] is None

@@ -18,9 +18,18 @@ DATA = {
     "workers": shared.Workers,
     "cache": shared.Cache,
 }
-INPUTS = {
-    "num_classes": _option(int | None, "--num-classes", "N", "number of outputs; default: the file's, else the data's"),
-    "input_size": _option(int | None, "--input-size", "N", "side in pixels; default: the file's, else the model's"),
-    "mean": _option(str | None, "--mean", "LIST", "per channel, in [0, 1]; default: the file's, else the data's"),
-    "std": _option(str | None, "--std", "LIST", "per channel, like --mean"),
-}
+
+
+def inputs(
+    classes: str = "the file's", size: str = "the file's, else the model's", scale: str = "the file's, else the data's"
+) -> dict[str, object]:
+    """The options about a network's input and output; the arguments say where their defaults come from."""
+    return {
+        "num_classes": _option(int | None, "--num-classes", "N", f"number of outputs; default: {classes}"),
+        "input_size": _option(int | None, "--input-size", "N", f"side in pixels; default: {size}"),
+        "mean": _option(str | None, "--mean", "LIST", f"per channel, in [0, 1]; default: {scale}"),
+        "std": _option(str | None, "--std", "LIST", "per channel, like --mean"),
+    }
+
+
+INPUTS = inputs()  # of a command that reads a checkpoint and data

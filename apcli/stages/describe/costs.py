@@ -65,7 +65,7 @@ class NetworkCosts:
     def _network(self, checkpoint: Checkpoint, spec: ModelSpec | None) -> "_Network":
         """Build the checkpoint's network: that of its lineage, otherwise ``spec``, otherwise that of ``--model``."""
         self.tell(f"building the network of {checkpoint.label}")
-        known = self.networks.known_spec(checkpoint)
+        known = self.networks.options.known_spec(checkpoint)
         spec = self._sized(known) if known else spec or self._spec_by_option(checkpoint)
         return _Network(checkpoint, spec, self.networks.network(spec, checkpoint))
 
@@ -91,14 +91,11 @@ class NetworkCosts:
         return None
 
     def _spec_by_option(self, checkpoint: Checkpoint) -> ModelSpec:
-        """The network of ``--model`` for a file without a lineage, with a class for each output of the last layer."""
-        model = self.config.model
-        if model is None:
-            raise UsageError(f"{checkpoint.label} does not say which network it is: give --model NAME")
-        classes = self.config.num_classes or ASSUMED_CLASSES
-        spec = resolve(model, ImageSpec((3, 1, 1), classes, (0.0,), (1.0,)))
-        if spec.source in ("apcli", "user") and self.config.input_size is None:
-            raise UsageError(f"--model {model} takes images of many sizes: give --input-size SIDE, or C,H,W")
+        """The network that a file names, or ``--model``, with a class for each output of the file's last layer."""
+        name, inputs = self.networks.options.name_for(checkpoint), self.networks.options.inputs_for(checkpoint)
+        spec = resolve(name, ImageSpec((3, 1, 1), inputs.num_classes or ASSUMED_CLASSES, (0.0,), (1.0,)), inputs)
+        if spec.source in ("apcli", "user") and self.config.input_size is None and inputs.input_size is None:
+            raise UsageError(f"{checkpoint.label}: {name} takes images of many sizes: give --input-size SIDE, or C,H,W")
         return self.networks.with_outputs_of(checkpoint, self._sized(spec))
 
     def _sized(self, spec: ModelSpec) -> ModelSpec:

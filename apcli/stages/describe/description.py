@@ -9,6 +9,7 @@ from apcli.checkpoints.reading import dense_ancestor
 from apcli.checkpoints.sizes import counted, sizes, weights_of
 from apcli.configs.describe import CostsConfig
 from apcli.errors import ApcliError, UsageError
+from apcli.models.named import NamedModel, without_code, without_name
 from apcli.stages.describe.facts import DenseLatency, Description, LatencyFacts, TensorFacts
 from apcli.words import count, few, in_one_line
 
@@ -62,9 +63,9 @@ def _network_unknown(checkpoint: Checkpoint, model: str | None) -> str | None:
     if model is not None:
         return None
     if known is None:
-        return f"{checkpoint.label} does not say which network it is: give --model NAME, or FILE.py:function"
+        return without_name(checkpoint.label)
     if known.get("source") == "user":
-        return f"{checkpoint.label} is a network of a user's own, {known['name']}: give --model FILE.py:function"
+        return without_code(checkpoint.label, known["name"])
     return None
 
 
@@ -214,15 +215,7 @@ def _lineage_lines(facts: Description) -> list[str]:
     lineage = facts.lineage
     if lineage is None:
         return ["  lineage      none: a file that another program made"]
-    lines = []
-    model = lineage.model
-    if model:
-        size = "x".join(map(str, model.get("input_size", [])))
-        origin = f"{model.get('name')} ({model.get('source')})"
-        classes = f" ({few(lineage.classes)})" if lineage.classes else ""
-        lines.append(f"  model        {origin}, {model.get('num_classes')} classes{classes}, input {size}")
-        mean, std = (", ".join(map(str, model.get(key, []))) for key in ("mean", "std"))
-        lines.append(f"  normalised   by mean {mean} and std {std}, of pixels in [0, 1]")
+    lines = [] if lineage.model is None else _model_lines(lineage.model, lineage.classes)
     if lineage.data:
         lines.append(f"  data         {_data_in_words(lineage.data)}, seed {lineage.seed}")
     for settings in lineage.settings:
@@ -236,6 +229,20 @@ def _lineage_lines(facts: Description) -> list[str]:
         if link:
             lines.append(f"  {name:12} {link.path or 'unnamed'} (sha256 {link.sha256[:12]}...)")
     return lines
+
+
+def _model_lines(model: Json, classes: Sequence[str]) -> list[str]:
+    origin = f"{model.get('name')} ({model.get('source')})"
+    if NamedModel.from_json(model) is not None:
+        given = [f"{key} {value}" for key, value in model["given"].items()]
+        return [f"  model        {', '.join([origin, *given])}, as --model said"]
+    size = "x".join(map(str, model.get("input_size", [])))
+    of = f" ({few(classes)})" if classes else ""
+    mean, std = (", ".join(map(str, model.get(key, []))) for key in ("mean", "std"))
+    return [
+        f"  model        {origin}, {model.get('num_classes')} classes{of}, input {size}",
+        f"  normalised   by mean {mean} and std {std}, of pixels in [0, 1]",
+    ]
 
 
 def _data_in_words(data: Json) -> str:

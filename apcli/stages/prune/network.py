@@ -48,7 +48,7 @@ class NetworkScores:
         Raises:
             UsageError: the network is unknown, or does not match the file.
         """
-        return source.as_built(self.networks.layers_for(source))
+        return self.networks.with_layers(source)
 
     def of(self, source: Checkpoint) -> "ScoredNetwork":
         """The checkpoint's network with its weights, or an outline if only the structure is needed.
@@ -62,7 +62,9 @@ class NetworkScores:
             (self.networks.spec_of_weights(source), None) if of_weights else self.networks.spec_and_data(source)
         )
         build = self.networks.outline if self.config.is_filter and of_weights else self.networks.network
-        built = source.as_built(self.networks.layers_of(spec))
+        built = self.networks.as_built(
+            source, spec, by_its_data=dataset is not None and self.config.data.name is not None
+        )
         return ScoredNetwork(built, build(spec, source), spec, dataset, self.config, self.tell)
 
     def macs(self, spec: ModelSpec, checkpoint: Checkpoint) -> int | None:
@@ -89,7 +91,7 @@ class NetworkScores:
                 f"{source.label}: the weights of --model {self.config.model} depend on the data, which --dry-run does "
                 "not read: leave --dry-run out, or give a file that apcli wrote"
             )
-        built = source.as_built(self.networks.layers_of(spec))
+        built = self.networks.as_built(source, spec)
         return ScoredNetwork(built, self.networks.outline(spec, source), spec, None, self.config, self.tell)
 
 

@@ -6,6 +6,8 @@ from itertools import product
 
 from apcli.allocations import SCOPES
 from apcli.allocations.budgets import Sparsity
+from apcli.checkpoints.checkpoint import Checkpoint
+from apcli.checkpoints.layers import last_is_missing
 from apcli.configs.prune import EACH, PruneConfig
 from apcli.criteria import FILTER_METHODS, METHODS
 from apcli.errors import UsageError
@@ -90,9 +92,16 @@ def check(config: PruneConfig, outputs: Outputs) -> None:
     _check_unused(config)
 
 
-def needs_network(config: PruneConfig) -> bool:
-    """Whether the network must be built: to run it, or to list its layers."""
-    return config.model is not None or runs_network(config)
+def needs_network(config: PruneConfig, source: Checkpoint | None = None) -> bool:
+    """Whether the network must be built, at least for ``source``: to run it, or to list its layers."""
+    return config.model is not None or runs_network(config) or (source is not None and _needs_last(config, source))
+
+
+def _needs_last(config: PruneConfig, source: Checkpoint) -> bool:
+    """Whether an option or a scope needs the last layer, and only the network can tell which it is."""
+    by_scope = any("ends" in SCOPES.parse(request.scope).row.needs for request in requests_of(config, 0))
+    patterns = [config.layers, config.exclude, *(pattern for pattern, _ in config.layer_sparsity)]
+    return last_is_missing(source, *patterns, "last" if by_scope else None)
 
 
 def runs_network(config: PruneConfig) -> bool:

@@ -48,7 +48,7 @@ def prune(
         ValueError: ``networks`` is missing.
     """
     check(config, outputs)
-    if networks is None and needs_network(config):
+    if networks is None and needs_network(config, source):
         raise ValueError(f"{config.method or config.structure} runs the network: pass NetworkScores(config, tell)")
     progress = progress or Progress()
     progress(f"reading {source.label}")

@@ -130,7 +130,7 @@ def test_strangers(tmp_path):
     assert described(file, model="squeezenet1_1", input_size=(64,)).macs.dense < found.macs.dense / 10
     own = saved(tmp_path / "b.safetensors", state_of(FC5))
     assert described(own, model="fc5", input_size=(1, 8, 8)).macs.dense == 875_000
-    with pytest.raises(UsageError, match=r"--model fc5 .*give --input-size"):
+    with pytest.raises(UsageError, match=r"b.safetensors: fc5 takes images of many sizes: give --input-size"):
         described(own, model="fc5")
     with pytest.raises(UsageError, match="unknown model 'fc6'"):
         described(own, model="fc6")
@@ -243,7 +243,8 @@ def test_a_smaller_network_is_set_against_its_dense_file(tmp_path, user, timed, 
     build_as_is = module.Networks.network
 
     def network(self: Any, spec: ModelSpec, checkpoint: Checkpoint) -> Any:
-        self.model = f"{user}:wide" if checkpoint.path.name == dense.path.name else f"{user}:small"
+        model = f"{user}:wide" if checkpoint.path.name == dense.path.name else f"{user}:small"
+        self.options = replace(self.options, model=model)
         return build_as_is(self, spec, checkpoint)
 
     monkeypatch.setattr(module.Networks, "network", network)

@@ -162,7 +162,11 @@ def test_latency_says_what_it_is(tmp_path):
 
 REASONS = [
     ({"name": "x", "stage": "train", "model": None}, None, "give --model NAME"),
-    ({"name": "x", "stage": "train", "model": MODEL}, None, "net.py:small: give --model FILE.py:function"),
+    (
+        {"name": "x", "stage": "train", "model": MODEL},
+        None,
+        "own network net.py:small, whose code is not in the file: give --model",
+    ),
     ({"name": "x", "stage": "trace", "model": MODEL}, "net.py:small", "a trace of another checkpoint's layers"),
     ({"name": "x", "stage": "train", "model": MODEL}, "net.py:small", None),
     ({"name": "x", "stage": "train", "model": {**MODEL, "source": "apcli"}}, None, None),

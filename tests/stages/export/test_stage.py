@@ -63,7 +63,7 @@ def test_a_file_without_a_lineage_is_as_published(tmp_path: Path, caplog: Any) -
         ({"format": "onxn"}, UsageError, "unknown format 'onxn'"),
         ({"format": "timm", "batch_size": 2}, UsageError, "--batch-size is 2: --format timm takes any, leave it out"),
         ({"format": "torchvision,timm"}, UsageError, "which torchvision does not have"),
-        ({"format": "timm", "model": "timm:test_resnet"}, UsageError, "leave --model out"),
+        ({"format": "timm", "model": "timm:test_vit"}, UsageError, "leave --model out"),
         ({"format": "timm", "inputs": InputConfig(num_classes=9)}, UsageError, "--num-classes is 9"),
         ({"format": "timm", "inputs": InputConfig(mean=(0.0, 1.0))}, UsageError, "--mean has 2 values"),
     ],

@@ -264,6 +264,6 @@ def test_what_a_compact_network_saves_is_counted_and_said(model, dense, convolut
 def test_a_network_that_needs_more_than_its_structure_is_not_counted(dense):
     networks = NetworkScores(PruneConfig((0.5,), device="cpu"), quiet)
     source = read(dense)
-    spec = networks.networks.known_spec(source)
+    spec = networks.networks.options.known_spec(source)
     assert networks.macs(spec, source) == sum(w.numel() for w in load_file(dense).values() if w.dim() == 2)
     assert networks.macs(replace(spec, input_size=(1, 9, 9)), source) is None
