@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 from matplotlib.figure import Figure
 
 from apcli.figures.study import Point, Series, Study
-from apcli.stages.report.experiment import build
+from apcli.stages.report.runs.experiment import build
 
 VOID = {"meta", "br", "link", "img", "input", "hr"}
 

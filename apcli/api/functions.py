@@ -33,9 +33,9 @@ from apcli.registry.tables import split_list
 
 if TYPE_CHECKING:
     from apcli.checkpoints.checkpoint import Checkpoint
+    from apcli.records.checkpoint import CheckpointRecord
     from apcli.records.divergence import DivergenceRecord
     from apcli.records.json_objects import Record
-    from apcli.stages.describe.facts import Description
     from apcli.stages.outputs import Outputs
     from apcli.stages.prune.dry_run import Planned
 
@@ -223,7 +223,7 @@ def report(
         return there
     from apcli.stages.report import writing  # loads what draws
 
-    return writing.make(given, chosen, stem, overwrite)
+    return writing.make(given, chosen, stem, overwrite, runs.file_describer(Progress()))
 
 
 def report_stem(output: File | None) -> tuple[Path, str]:
@@ -246,7 +246,7 @@ def report_html(records: "File | Iterable[Record]") -> str:
     """
     from apcli.stages.report import writing
 
-    return writing.html(_records_in(records))
+    return writing.html(_records_in(records), runs.file_describer(Progress()))
 
 
 def _records_in(given: "File | Iterable[Record]") -> "Iterable[Record]":
@@ -265,7 +265,7 @@ def _records_in(given: "File | Iterable[Record]") -> "Iterable[Record]":
 
 
 @with_keywords(CostsKeywords, CostsConfig)
-def describe(checkpoint: File, **keywords: Unpack[CostsKeywords]) -> "Description":
+def describe(checkpoint: File, **keywords: Unpack[CostsKeywords]) -> "CheckpointRecord":
     """Describe a checkpoint as ``apcli report CHECKPOINT --json`` does: its sizes, zeros, lineage and costs.
 
     Args:

@@ -15,12 +15,13 @@ from apcli.configs.divergence import DivergenceConfig
 from apcli.configs.export import ExportConfig
 from apcli.configs.prune import PruneConfig
 from apcli.configs.training import FinetuneConfig, TrainConfig
-from apcli.progress import Progress
+from apcli.progress import Progress, Tell
 
 if TYPE_CHECKING:
     from apcli.checkpoints.checkpoint import Checkpoint
+    from apcli.records.checkpoint import CheckpointRecord
     from apcli.records.divergence import DivergenceRecord
-    from apcli.stages.describe.facts import Description
+    from apcli.stages.describe.costs import NetworkCosts
     from apcli.stages.export.places import Places
     from apcli.stages.outputs import Outputs
     from apcli.stages.prune.dry_run import Planned
@@ -145,20 +146,40 @@ def export(config: ExportConfig, sources: "Iterable[Checkpoint]", places: "Place
         yield from exporter.export(source)
 
 
-def describe(config: CostsConfig, sources: "Iterable[Checkpoint]", tell: Progress) -> "Iterator[Description]":
+def describe(config: CostsConfig, sources: "Iterable[Checkpoint]", tell: Progress) -> "Iterator[CheckpointRecord]":
     """Describe checkpoints as they arrive; raises after the description of one that has lost zeros."""
     from apcli.checkpoints.verification import verify_zeros
+
+    describing = describer(config, tell)
+    for checkpoint in sources:
+        yield describing(checkpoint)
+        verify_zeros(checkpoint)
+
+
+def describer(config: CostsConfig, tell: Tell) -> "Callable[[Checkpoint], CheckpointRecord]":
+    """A function that describes checkpoints; PyTorch is loaded for the first whose network is known."""
     from apcli.stages.describe import description as stage
 
-    costs = None
-    for checkpoint in sources:
+    costs: NetworkCosts | None = None
+
+    def describing(checkpoint: "Checkpoint") -> "CheckpointRecord":
+        nonlocal costs
         tell(f"counting the zeros of {checkpoint.label}")
         description = stage.describe(checkpoint, config)
-        if config.wants_network and description.macs_reason is None:
-            if costs is None:
-                from apcli.stages.describe.costs import NetworkCosts  # imports torch: only where a network is known
+        if not config.wants_network or description.macs_reason is not None:
+            return description
+        if costs is None:
+            from apcli.stages.describe.costs import NetworkCosts
 
-                costs = NetworkCosts(config, tell)
-            description = costs.extend(description, checkpoint)
-        yield description
-        verify_zeros(checkpoint)
+            costs = NetworkCosts(config, tell)
+        return costs.extend(description, checkpoint)
+
+    return describing
+
+
+def file_describer(tell: Tell) -> "Callable[[Path], CheckpointRecord]":
+    """A function that describes the checkpoint at a path, with its multiply-adds where the network is known."""
+    from apcli.checkpoints.reading import read
+
+    describing = describer(CostsConfig(), tell)
+    return lambda path: describing(read(path))

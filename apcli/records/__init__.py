@@ -16,5 +16,11 @@ KINDS = Table(
             "how far the weights of one layer, or of all, moved; beside how far the performance moved",
             "apcli divergence",
         ),
+        Row(
+            "checkpoint",
+            "apcli.records.checkpoint:CheckpointRecord",
+            "what a file is, what it costs, and how it was made",
+            "apcli report CHECKPOINT --json",
+        ),
     ),
 )

@@ -1,13 +1,13 @@
 """JSON objects with typed fields: a dataclass is the schema that reading, writing, CSV columns and docs follow.
 
-A field is annotated ``Annotated[type, "what it means"]``. The type is ``str``, ``int``, ``float``, a ``Mapping``, or
-another ``JsonObject``; ``| None`` where null may stand.
+A field is annotated ``Annotated[type, "what it means"]``. The type is ``str``, ``int``, ``float``, a ``Mapping``,
+another ``JsonObject``, or a list of one of these as ``tuple[type, ...]``; ``| None`` where null may stand.
 """
 
 import functools
 import types
 from collections.abc import Iterator, Mapping
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, dataclass, fields, replace
 from typing import Annotated, Any, ClassVar, Self, get_args, get_origin, get_type_hints
 
 from apcli.errors import ApcliError
@@ -24,7 +24,10 @@ class Columns:
 
 @dataclass(frozen=True)
 class Field:
-    """A field as its annotation declares it. ``optional``: absent or null, it has its default."""
+    """A field as its annotation declares it. ``optional``: absent or null, it has its default.
+
+    ``is_list``: the value is a list of ``of``.
+    """
 
     name: str
     of: type
@@ -32,6 +35,7 @@ class Field:
     optional: bool
     meaning: str
     prefix: str
+    is_list: bool = False
 
     @property
     def nested(self) -> "type[JsonObject] | None":
@@ -41,11 +45,13 @@ class Field:
     @property
     def expected(self) -> str:
         """The allowed values, for a message."""
-        noun = _WORDS.get(self.of, "an object")
+        noun = "a list" if self.is_list else _WORDS.get(self.of, "an object")
         return f"{noun} or null" if self.nullable or self.optional else noun
 
     def admits(self, value: object) -> bool:
         """Whether a JSON value is of the field's type; objects are checked by their own fields."""
+        if self.is_list:
+            return isinstance(value, list | tuple) and all(replace(self, is_list=False).admits(one) for one in value)
         if self.of in _WORDS:
             kinds: Any = (int, float) if self.of is float else self.of
             return isinstance(value, kinds) and not isinstance(value, bool)
@@ -77,8 +83,7 @@ class JsonObject:
                 continue
             if not field.admits(value):
                 raise ApcliError(f"{where} has {path}{field.name} {value!r:.60}: expected {field.expected}")
-            nested = field.nested
-            given[field.name] = nested.from_json(value, where, f"{path}{field.name}.") if nested else value
+            given[field.name] = _read(field, value, where, f"{path}{field.name}")
         return cls(**given)
 
 
@@ -124,19 +129,30 @@ def _field(name: str, annotation: object, optional: bool) -> Field:
     assert get_origin(annotation) is Annotated, f"{name}: expected Annotated[type, meaning]"
     hint, meaning, *rest = get_args(annotation)
     union = get_args(hint) if get_origin(hint) is types.UnionType else (hint,)
-    (kind,) = {get_origin(member) or member for member in union} - {types.NoneType}
+    (kind,) = set(union) - {types.NoneType}
+    is_list = get_origin(kind) is tuple
+    kind = get_args(kind)[0] if is_list else get_origin(kind) or kind
     prefix = next((extra.prefix for extra in rest if isinstance(extra, Columns)), f"{name}_")
-    return Field(name, kind, types.NoneType in union, optional, meaning, prefix)
+    return Field(name, kind, types.NoneType in union, optional, meaning, prefix, is_list)
+
+
+def _read(field: Field, value: Any, where: str, path: str) -> Any:
+    nested = field.nested
+    if field.is_list:
+        return tuple(nested.from_json(one, where, f"{path}.{i}.") if nested else one for i, one in enumerate(value))
+    return nested.from_json(value, where, f"{path}.") if nested else value
 
 
 def _json(value: object) -> object:
+    if isinstance(value, tuple):
+        return [_json(member) for member in value]
     return value.to_json() if isinstance(value, JsonObject) else value
 
 
 def _columns(kind: type[JsonObject], value: JsonObject | None, prefix: str) -> Iterator[tuple[str, object]]:
     for field in fields_of(kind):
         member = None if value is None else getattr(value, field.name)
-        if field.nested:
+        if field.nested and not field.is_list:
             yield from _columns(field.nested, member, prefix + field.prefix)
         elif issubclass(field.of, Mapping):
             yield prefix + field.name, " ".join(f"{key}={part}" for key, part in (member or {}).items())

@@ -97,3 +97,32 @@ def test_the_members_of_an_object_are_a_part_of_its_meaning():
     words = {name: meaning for name, _, meaning in documented(DivergenceRecord)}
     assert "`requested` (as asked for" in words["sparsity"]
     assert words["metrics"].endswith("`accuracy` (top-1, percent), `top5` (percent)")
+
+
+@dataclass(frozen=True)
+class Tour(JsonObject):
+    heights: Annotated[tuple[float, ...], "of the stops"]
+    stops: Annotated[tuple[Place, ...], "in their order"] = ()
+
+
+def test_lists_of_values_and_of_objects_are_written_and_read_back():
+    tour = Tour((1.0, 2.5), (Place(1.0, "a"), Place(2.0)))
+    assert tour.to_json() == {
+        "heights": [1.0, 2.5],
+        "stops": [{"x": 1.0, "label": "a"}, {"x": 2.0, "label": None}],
+    }
+    assert Tour.from_json(tour.to_json()) == tour
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"heights": 3}, "the tour has heights 3: expected a list"),
+        ({"heights": [1, "high"]}, "the tour has heights [1, 'high']: expected a list"),
+        ({"stops": [{"x": 1}, {"x": None}]}, "the tour has stops.1.x None: expected a number"),
+    ],
+)
+def test_a_wrong_member_of_a_list_is_named(change, words):
+    with pytest.raises(ApcliError) as caught:
+        Tour.from_json({"heights": [1], **change}, "the tour")
+    assert str(caught.value) == words

@@ -19,7 +19,7 @@ from apcli.projections import COVARIANCES, DISTRIBUTIONS, ELLIPTICAL, Covariance
 from apcli.records import KINDS, lines
 from apcli.records.json_objects import Record, documented
 from apcli.registry.tables import Row
-from apcli.stages.report.quantities import measures_of
+from apcli.stages.report.runs.quantities import measures_of
 from apcli.theory import MEASURES, MeasureRow
 from apcli.theory.covariances.families import diag
 from apcli.theory.distributions.gaussian import GaussianPair

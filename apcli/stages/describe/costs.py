@@ -1,6 +1,8 @@
 """The costs of a checkpoint's network: its multiply-adds, and the time of a forward pass on this machine."""
 
+import json
 import logging
+from collections.abc import Hashable
 from dataclasses import dataclass, replace
 
 import torch
@@ -19,7 +21,7 @@ from apcli.networks import ASSUMED_CLASSES, Networks, noise_for, running
 from apcli.probes.costs import Costs, macs
 from apcli.probes.latency import Latency, latency
 from apcli.progress import Tell
-from apcli.stages.describe.facts import DenseLatency, Description, LatencyFacts, MacsFacts
+from apcli.records.checkpoint import CheckpointRecord, DenseLatency, LatencyFacts, MacsFacts
 
 log = logging.getLogger("apcli")
 
@@ -40,11 +42,12 @@ class NetworkCosts:
         self.config = config
         self.tell = tell
         self.device = device_of(config.device, deterministic=False) if config.latency else torch.device("cpu")
+        self._counts: dict[Hashable, tuple[Costs, int, ModelSpec]] = {}
         self.networks = Networks(
             DataConfig(), config.model, self.device, tell, InputConfig(num_classes=config.num_classes)
         )
 
-    def extend(self, description: Description, checkpoint: Checkpoint) -> Description:
+    def extend(self, description: CheckpointRecord, checkpoint: Checkpoint) -> CheckpointRecord:
         """A checkpoint's ``description`` with its MACs and, where asked for, its latency.
 
         Raises:
@@ -52,6 +55,8 @@ class NetworkCosts:
             ApcliError: the network cannot be built, does not fit the file, or does not run.
         """
         try:
+            if not self.config.latency:
+                return with_macs(description, *self._counted(checkpoint))
             own = self._network(checkpoint, None)
             dense = self._dense(checkpoint, own)
             if self.config.macs is not False:
@@ -60,7 +65,20 @@ class NetworkCosts:
             if self.config.needs_network:
                 raise
             return replace(description, macs_reason=str(error))
-        return replace(description, latency=self._latency(own, dense)) if self.config.latency else description
+        return replace(description, latency=self._latency(own, dense))
+
+    def _counted(self, checkpoint: Checkpoint) -> "tuple[Costs, int, ModelSpec]":
+        """The network's multiply-adds, the total of its dense file's, and its spec.
+
+        Files of one network, one dense file and the same shapes have the same counts: these are cached.
+        """
+        dense = checkpoint.lineage.dense
+        shapes = tuple(_shapes(checkpoint).items())
+        key = (json.dumps(checkpoint.lineage.model, sort_keys=True), dense and dense.sha256, shapes)
+        if key not in self._counts:
+            own = self._network(checkpoint, None)
+            self._counts[key] = *self._macs(own, self._dense(checkpoint, own)), own.spec
+        return self._counts[key]
 
     def _network(self, checkpoint: Checkpoint, spec: ModelSpec | None) -> "_Network":
         """Build the checkpoint's network: that of its lineage, otherwise ``spec``, otherwise that of ``--model``."""
@@ -146,7 +164,7 @@ class _Network:
     model: nn.Module
 
 
-def with_macs(description: Description, costs: Costs, dense_file: int, spec: ModelSpec) -> Description:
+def with_macs(description: CheckpointRecord, costs: Costs, dense_file: int, spec: ModelSpec) -> CheckpointRecord:
     """Add a network's multiply-adds for one image to a description, by tensor and in total.
 
     A weight with zeros counts macs * nonzero / size; products without a weight of the file count in full.

@@ -4,19 +4,20 @@ from collections.abc import Sequence
 
 from apcli.checkpoints.checkpoint import Checkpoint
 from apcli.checkpoints.layers import census
+from apcli.checkpoints.lineage import Lineage
 from apcli.checkpoints.promises import Json
 from apcli.checkpoints.reading import dense_ancestor
 from apcli.checkpoints.sizes import counted, sizes, weights_of
 from apcli.configs.describe import CostsConfig
 from apcli.errors import ApcliError, UsageError
 from apcli.models.named import NamedModel, without_code, without_name
-from apcli.stages.describe.facts import DenseLatency, Description, LatencyFacts, TensorFacts
+from apcli.records.checkpoint import CheckpointRecord, DenseLatency, LatencyFacts, TensorFacts
 from apcli.words import count, few, in_one_line
 
 _DEFAULT = CostsConfig()
 
 
-def describe(checkpoint: Checkpoint, config: CostsConfig = _DEFAULT) -> Description:
+def describe(checkpoint: Checkpoint, config: CostsConfig = _DEFAULT) -> CheckpointRecord:
     """Describe the file's sizes, lineage and tensors, with the zeros counted now (not taken from the lineage).
 
     ``macs`` and ``latency`` are None, because they need the network; ``macs_reason`` says why it cannot be built.
@@ -32,7 +33,7 @@ def describe(checkpoint: Checkpoint, config: CostsConfig = _DEFAULT) -> Descript
     layers = [tensor for tensor in tensors if tensor.layer is not None]
     prunable = sum(layer.size for layer in layers)
     prunable_nonzero = sum(layer.nonzero or 0 for layer in layers)
-    return Description(
+    return CheckpointRecord(
         path=checkpoint.label,
         sha256=checkpoint.sha256,
         bytes=checkpoint.file_bytes,
@@ -50,9 +51,14 @@ def describe(checkpoint: Checkpoint, config: CostsConfig = _DEFAULT) -> Descript
         macs=None,
         macs_reason=reason,
         latency=None,
-        lineage=checkpoint.lineage if checkpoint.lineage.is_known else None,
+        lineage=checkpoint.lineage.to_json() if checkpoint.lineage.is_known else None,
         tensors=tensors,
     )
+
+
+def lineage_of(record: CheckpointRecord) -> Lineage:
+    """The lineage of a record's file; that of a file without one is empty."""
+    return Lineage.from_json(record.lineage, record.path) if record.lineage else Lineage.EMPTY
 
 
 def _network_unknown(checkpoint: Checkpoint, model: str | None) -> str | None:
@@ -105,7 +111,7 @@ def _dense_bytes(checkpoint: Checkpoint) -> int | None:
     return dense.file_bytes
 
 
-def to_text(facts: Description) -> str:
+def to_text(facts: CheckpointRecord) -> str:
     """The description for a person: facts, stages, metrics, costs, then a line per prunable layer."""
     others = [tensor for tensor in facts.tensors if tensor.layer is None]
     return "\n".join(
@@ -123,7 +129,7 @@ def to_text(facts: Description) -> str:
     )
 
 
-def _fact_lines(facts: Description) -> list[str]:
+def _fact_lines(facts: CheckpointRecord) -> list[str]:
     size, dense = facts.bytes, facts.dense_bytes
     beside = "the dense file is not at hand" if dense is None else f"dense: {dense:,}"
     return [
@@ -132,7 +138,7 @@ def _fact_lines(facts: Description) -> list[str]:
     ]
 
 
-def _count_lines(facts: Description) -> list[str]:
+def _count_lines(facts: CheckpointRecord) -> list[str]:
     lines = []
     for title, size, left, word, sparsity, density in (
         ("parameters", facts.parameters, facts.kept, "kept", facts.model_sparsity, facts.model_density),
@@ -142,7 +148,7 @@ def _count_lines(facts: Description) -> list[str]:
             shares = f"sparsity {sparsity:.6g}, density {density:.6g}"
             lines.append(f"  {title:12} {size:,}, {left:,} {word}: {shares}")
     if facts.compression is not None:
-        compact = facts.lineage is not None and facts.lineage.kept
+        compact = lineage_of(facts).kept
         form = (
             "compact: removed channels are not in the file" if compact else "the file is dense: zeros take their place"
         )
@@ -150,7 +156,7 @@ def _count_lines(facts: Description) -> list[str]:
     return lines
 
 
-def _cost_lines(facts: Description) -> list[str]:
+def _cost_lines(facts: CheckpointRecord) -> list[str]:
     macs, latency = facts.macs, facts.latency
     lines = []
     if facts.macs_reason is not None:
@@ -211,9 +217,9 @@ def _left_lines(others: Sequence[TensorFacts]) -> list[str]:
     return [f"    {reason} ({len(names)}): {in_one_line(few(names))}" for reason, names in reasons.items()]
 
 
-def _lineage_lines(facts: Description) -> list[str]:
-    lineage = facts.lineage
-    if lineage is None:
+def _lineage_lines(facts: CheckpointRecord) -> list[str]:
+    lineage = lineage_of(facts)
+    if not lineage.is_known:
         return ["  lineage      none: a file that another program made"]
     lines = [] if lineage.model is None else _model_lines(lineage.model, lineage.classes)
     if lineage.data:

@@ -48,12 +48,14 @@ def promises_of(task: Task, plan: Plan, made: Pruned) -> dict[str, Promise]:
     """The lineage's promise for each pruned tensor; warns of tensors that lose all weights, or more than requested."""
     names = {layer.tensor: layer.name for layer in task.layers}
     method = plan.request.method.spec
+    scope: str | None = SCOPES.recorded(plan.request.scope)
     if plan.other is not None:
-        method = f"{method} of {_method_of(plan.other)}"
+        method = f"{method} of {_common(plan.other, 'method') or plan.other.stem}"
+        scope = _common(plan.other, "scope")
     if task.rewound is not None:
         method = f"{method} rewound"
     config = task.config
-    structured = config.structure if config.structure != "weight" else SCOPES.recorded(plan.request.scope)
+    structured = config.structure if config.structure != "weight" else scope
     promises = {}
     for tensor, known in made.zeros.items():
         entry, name = made.entries[tensor], names.get(tensor, tensor)
@@ -68,9 +70,10 @@ def promises_of(task: Task, plan: Plan, made: Pruned) -> dict[str, Promise]:
     return promises
 
 
-def _method_of(other: Checkpoint) -> str:
-    methods = {str(promise.method) for promise in other.lineage.pruned.values()}
-    return methods.pop() if len(methods) == 1 else other.stem
+def _common(other: Checkpoint, what: str) -> str | None:
+    """The ``method`` or ``scope`` by which a file's layers were pruned; None: they differ, or none is known."""
+    known = {getattr(promise, what) for promise in other.lineage.pruned.values()}
+    return known.pop() if len(known) == 1 else None
 
 
 def tell_of_equals(source: Checkpoint, paths: Iterable[Path]) -> None:

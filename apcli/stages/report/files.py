@@ -8,7 +8,6 @@ from pathlib import Path
 from apcli.checkpoints.files.staging import staged
 from apcli.errors import ApcliError, UsageError
 from apcli.records import lines
-from apcli.records.divergence import DivergenceRecord
 from apcli.records.json_objects import Record
 from apcli.stages.report.inputs import CARRIERS, NO_REPORT, is_carrier, is_made
 
@@ -37,8 +36,7 @@ def are_there(records: Sequence[Record], formats: Sequence[str], stem: Path) -> 
     Only the page and the Markdown file say so.
     """
     paths = [named(stem, form) for form in formats]
-    measured = [record for record in records if isinstance(record, DivergenceRecord)]
-    if not all(path.is_file() and is_made(path.read_bytes(), measured) for path in paths):
+    if not all(path.is_file() and is_made(path.read_bytes(), records) for path in paths):
         return []
     for path in paths:
         log.info("%s is already there, the same: kept", path)

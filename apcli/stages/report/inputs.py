@@ -10,8 +10,9 @@ from collections.abc import Iterable
 
 from apcli import __version__
 from apcli.records import lines
+from apcli.records.checkpoint import CheckpointRecord
 from apcli.records.divergence import DivergenceRecord
-from apcli.records.json_objects import columns_of
+from apcli.records.json_objects import Record, columns_of
 from apcli.words import count
 
 CARRIERS = ("html", "md", "csv")
@@ -20,7 +21,7 @@ _BYTES = 6  # of a digest: eight characters of base64
 _MARK = re.compile(rb'apcli-records(?:" content="|: )(\S+ )([A-Za-z0-9+/]*)')
 
 
-def mark_of(records: Iterable[DivergenceRecord]) -> str:
+def mark_of(records: Iterable[Record]) -> str:
     """The version of apcli and the digests of the records in base64, sorted.
 
     A record's files are told by their SHA-256, wherever they lie.
@@ -29,17 +30,19 @@ def mark_of(records: Iterable[DivergenceRecord]) -> str:
     return f"{__version__} {digests.decode()}"
 
 
-def is_made(content: bytes, records: Iterable[DivergenceRecord]) -> bool:
+def is_made(content: bytes, records: Iterable[Record]) -> bool:
     """Whether the content of a page or a Markdown file is the report of these records, by this version of apcli."""
     found = _MARK.search(content)
     return found is not None and b"".join(found.groups()).decode() == mark_of(records)
 
 
-def _digest(record: DivergenceRecord) -> bytes:
+def _digest(record: Record) -> bytes:
     members = record.to_json()
     for side in ("dense", "pruned"):
-        if members[side]["sha256"]:
+        if (members.get(side) or {}).get("sha256"):
             members[side] = members[side]["sha256"]
+    if isinstance(record, CheckpointRecord):
+        del members["path"]
     return hashlib.sha256(lines.dump(members).encode()).digest()[:_BYTES]
 
 

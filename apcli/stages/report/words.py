@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from apcli.stages.report.experiment import Stat
+from apcli.stages.report.runs.experiment import Stat
 
 UNKNOWN = "–"
 

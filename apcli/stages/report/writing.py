@@ -6,32 +6,40 @@ from pathlib import Path
 
 from apcli.checkpoints.files.staging import staged
 from apcli.figures.style import png, svg
+from apcli.records.checkpoint import CheckpointRecord
 from apcli.records.json_objects import Record
-from apcli.stages.report.experiment import Report, build
 from apcli.stages.report.files import check, in_the_way, named
 from apcli.stages.report.inputs import CARRIERS, objection
 from apcli.stages.report.page.document import page
 from apcli.stages.report.page.pictures import Picture, pictures
+from apcli.stages.report.runs.experiment import Report, build
 from apcli.stages.report.tables.csv_files import order_csv, to_csv
 from apcli.stages.report.tables.markdown import to_markdown
 
 log = logging.getLogger("apcli")
 
 
-def make(records: Iterable[Record], formats: Sequence[str], stem: Path, overwrite: bool = False) -> list[Path]:
+def make(
+    records: Iterable[Record],
+    formats: Sequence[str],
+    stem: Path,
+    overwrite: bool = False,
+    describe: Callable[[Path], CheckpointRecord] | None = None,
+) -> list[Path]:
     """Write the report as ``<stem>.html``, ``.md``, ``.csv`` and one ``<stem>.<figure>.png`` or ``.svg`` per figure.
 
     The format ``csv`` also writes ``.order.csv``, Kendall's tau, if there is anything to compare.
 
     Each file appears whole or not at all; every name is checked before the first is written. An existing file with the
-    same bytes is kept; a report whose records are a part of this one's is replaced.
+    same bytes is kept; a report whose records are a part of this one's is replaced. ``describe`` describes the compared
+    files; None: they are not looked for.
 
     Raises:
         UsageError: a format is unknown, or another file exists and ``overwrite`` is off.
         ApcliError: there is no record, or the system refuses to write.
     """
     check(formats, stem, overwrite)
-    report = build(records)
+    report = build(records, describe)
     drawn = pictures(report) if {"html", "png", "svg"} & set(formats) else []
     outputs = {named(stem, end): content for end, content in _contents(report, formats, drawn)}
     there = {path: path.read_bytes() for path in outputs if path.is_file()}
@@ -64,9 +72,9 @@ def _check_replaced(
         raise in_the_way(differing[0], "differs")
 
 
-def html(records: Iterable[Record]) -> str:
+def html(records: Iterable[Record], describe: Callable[[Path], CheckpointRecord] | None = None) -> str:
     """The whole page as text."""
-    report = build(records)
+    report = build(records, describe)
     return page(report, pictures(report))
 
 

@@ -21,10 +21,10 @@ from apcli.probes.costs import Costs
 from apcli.probes.latency import Latency
 from apcli.progress import Progress
 from apcli.records import lines
+from apcli.records.checkpoint import CheckpointRecord, MacsFacts, TensorFacts
 from apcli.stages.describe import costs as module
 from apcli.stages.describe.costs import NetworkCosts, with_macs
 from apcli.stages.describe.description import describe, to_text
-from apcli.stages.describe.facts import Description, MacsFacts, TensorFacts
 
 FC5 = ModelSpec("fc5", "apcli", 10, (1, 8, 8), (0.0,), (1.0,))
 RESNET = ModelSpec("resnet20", "apcli", 10, (3, 32, 32), (0.0,) * 3, (1.0,) * 3)
@@ -63,7 +63,7 @@ def trained(spec: ModelSpec) -> Lineage:
     return Lineage.EMPTY.then("train", {}, model=spec.to_json())
 
 
-def described(file: Checkpoint, **options: Any) -> Description:
+def described(file: Checkpoint, **options: Any) -> CheckpointRecord:
     config = CostsConfig(**options)
     found = NetworkCosts(config, Progress()).extend(describe(file, config), file)
     assert lines.dump(found.to_json())

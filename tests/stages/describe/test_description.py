@@ -14,8 +14,8 @@ from apcli.checkpoints.promises import Promise
 from apcli.configs.describe import CostsConfig
 from apcli.errors import UsageError
 from apcli.records import lines
+from apcli.records.checkpoint import DenseLatency, LatencyFacts, MacsFacts
 from apcli.stages.describe.description import describe, to_text
-from apcli.stages.describe.facts import DenseLatency, LatencyFacts, MacsFacts
 
 MODEL = {"name": "net.py:small", "source": "user", "num_classes": 3, "input_size": [2, 6, 6], "mean": [0.0] * 2}
 

@@ -57,16 +57,16 @@ def test_promises_say_what_was_counted_and_how_it_was_chosen(source):
 
 
 def test_promises_of_other_files_name_them(source, tmp_path):
-    (like,) = run(source, 0.5, folder=tmp_path / "like")
-    for options, method in (
-        ({"mask_from": str(like)}, "mask of lowest"),
-        ({"like": str(like)}, "random-same-layers of lowest"),
-        ({"mask_from": str(source)}, "mask of net"),  # which says no method
+    (like,) = run(source, 0.5, scope="global", folder=tmp_path / "like")
+    for options, method, scope in (
+        ({"mask_from": str(like)}, "mask of lowest", "global"),
+        ({"like": str(like)}, "random-same-layers of lowest", "global"),
+        ({"mask_from": str(source)}, "mask of net", None),  # which says neither method nor scope
     ):
         asked = task_of(read(source), PruneConfig(**options))
         (plan,) = plans_of(asked, Outputs())
         promise = promises_of(asked, plan, made(asked, **{"fc2.weight": entry(np.zeros((10, 30)))}))["fc2.weight"]
-        assert promise.method == method
+        assert (promise.method, promise.scope) == (method, scope)
     rewound = task(source, rewind_to=str(like))
     (plan,) = plans_of(rewound, Outputs())
     zeros = made(rewound, **{"fc2.weight": entry(np.zeros((10, 30)))})

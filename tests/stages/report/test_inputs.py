@@ -4,8 +4,8 @@ import base64
 from dataclasses import replace
 
 from apcli import __version__
-from apcli.stages.report.experiment import build
 from apcli.stages.report.inputs import is_carrier, is_made, mark_of, objection
+from apcli.stages.report.runs.experiment import build
 from apcli.stages.report.tables.csv_files import to_csv
 from apcli.stages.report.tables.markdown import to_markdown
 

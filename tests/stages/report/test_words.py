@@ -2,7 +2,7 @@
 
 import pytest
 
-from apcli.stages.report.experiment import Stat
+from apcli.stages.report.runs.experiment import Stat
 from apcli.stages.report.words import number, spread
 
 

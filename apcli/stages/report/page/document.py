@@ -10,16 +10,17 @@ from markupsafe import Markup
 
 from apcli import __version__
 from apcli.figures import FIGURES
-from apcli.stages.report.agreement import Agreement, agreements_of
-from apcli.stages.report.experiment import Group, Report, Trial, file_name
+from apcli.stages.report.answers.verdict import caveats, verdict
+from apcli.stages.report.comparisons.agreement import Agreement, agreements_of
+from apcli.stages.report.comparisons.ranking import rankings, sentences
 from apcli.stages.report.inputs import mark_of
 from apcli.stages.report.page.pictures import Picture
 from apcli.stages.report.page.tiles import Tile, facts, tiles
-from apcli.stages.report.quantities import ApKey, ApMeasure
-from apcli.stages.report.ranking import rankings, sentences
+from apcli.stages.report.runs.experiment import Group, Report
+from apcli.stages.report.runs.quantities import ApKey, ApMeasure
+from apcli.stages.report.runs.trials import Trial, file_name
 from apcli.stages.report.tables import text_tables
 from apcli.stages.report.tables.text_tables import TextTable
-from apcli.stages.report.verdict import caveats, verdict
 from apcli.words import count
 
 LONG, WIDE = 8, 50  # rows of a table that is shown unfolded; letters of a cell that is not wrapped
@@ -77,7 +78,7 @@ def page(report: Report, drawn: Sequence[Picture]) -> str:
     )
     return environment.get_template("page.html.j2").render(
         title=report.title,
-        inputs=mark_of(report.records),
+        inputs=mark_of(report.given),
         style=_trusted(files(_HERE).joinpath("page.css").read_text(encoding="utf-8")),
         parts=[_part(group, [picture for picture in drawn if picture.group is group]) for group in report.groups],
         settings=PageTable(_settings(report)),

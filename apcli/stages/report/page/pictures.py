@@ -9,11 +9,12 @@ from matplotlib.figure import Figure
 from apcli.figures import FIGURES, FigureRow
 from apcli.figures.study import Curve, PlottedEstimate, Point, Series, Study
 from apcli.figures.style import svg
-from apcli.stages.report import accuracies
-from apcli.stages.report.agreement import agreements_of
-from apcli.stages.report.experiment import Group, Report, Stat
-from apcli.stages.report.moments import moment_name
-from apcli.stages.report.ranking import LOWER, MeasureRanking, rankings
+from apcli.stages.report.comparisons.agreement import agreements_of
+from apcli.stages.report.comparisons.ranking import LOWER, MeasureRanking, rankings
+from apcli.stages.report.runs import accuracies
+from apcli.stages.report.runs.experiment import Group, Report, Stat
+from apcli.stages.report.runs.labels import is_control
+from apcli.stages.report.runs.moments import moment_name
 
 
 @dataclass(frozen=True)
@@ -115,7 +116,7 @@ def _accuracies(group: Group) -> dict[str, tuple[Curve, ...]]:
         for run in runs:
             if run.sparsity is not None:
                 points.setdefault(run.method, {})[run.sparsity] = _point(run.accuracy(state))
-        panels[title] = tuple(Curve(method, accuracies.is_control(method), p) for method, p in points.items())
+        panels[title] = tuple(Curve(method, is_control(method), p) for method, p in points.items())
     return panels
 
 

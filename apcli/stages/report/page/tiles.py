@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from apcli.stages.report.agreement import Agreement
-from apcli.stages.report.experiment import Group, Run
-from apcli.stages.report.moments import FINAL, moment_name
-from apcli.stages.report.quantities import ApMeasure
+from apcli.stages.report.comparisons.agreement import Agreement
+from apcli.stages.report.runs.experiment import Group, Run
+from apcli.stages.report.runs.moments import FINAL, moment_name
+from apcli.stages.report.runs.quantities import ApMeasure
 from apcli.stages.report.words import bracketed, signed, spread
 from apcli.words import MANY, count
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from apcli.records.json_objects import columns_of
-from apcli.stages.report.agreement import agreements_of
-from apcli.stages.report.experiment import Report
+from apcli.stages.report.comparisons.agreement import agreements_of
+from apcli.stages.report.runs.experiment import Report
 
 
 def to_csv(report: Report) -> str:

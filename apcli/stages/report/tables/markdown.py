@@ -1,14 +1,14 @@
 """The report as Markdown."""
 
 from apcli.figures import FIGURES
-from apcli.stages.report import accuracies
-from apcli.stages.report.agreement import agreements_of
-from apcli.stages.report.experiment import Report
+from apcli.stages.report.answers.verdict import caveats, verdict
+from apcli.stages.report.comparisons.agreement import agreements_of
+from apcli.stages.report.comparisons.ranking import rankings, sentences
 from apcli.stages.report.inputs import mark_of
-from apcli.stages.report.ranking import rankings, sentences
+from apcli.stages.report.runs import accuracies
+from apcli.stages.report.runs.experiment import Report
 from apcli.stages.report.tables import text_tables
 from apcli.stages.report.tables.text_tables import TextTable
-from apcli.stages.report.verdict import caveats, verdict
 
 
 def to_markdown(report: Report) -> str:
@@ -40,7 +40,7 @@ def to_markdown(report: Report) -> str:
         for title, table in tables.items():
             parts += [f"### {title}", _markdown(table)] if table.rows else []
     parts += ["## What to keep in mind", "\n".join(f"- {_plain(line)}" for line in caveats(report.groups))]
-    parts.append(f"<!-- apcli-records: {mark_of(report.records)} -->")
+    parts.append(f"<!-- apcli-records: {mark_of(report.given)} -->")
     return "\n\n".join(parts) + "\n"
 
 

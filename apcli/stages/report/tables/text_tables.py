@@ -3,12 +3,12 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from apcli.stages.report import accuracies
-from apcli.stages.report.agreement import Agreement
-from apcli.stages.report.experiment import Group, Run
-from apcli.stages.report.moments import moment_name
-from apcli.stages.report.quantities import PD, Quantity, ScoreKey
-from apcli.stages.report.ranking import MeasureRanking
+from apcli.stages.report.comparisons.agreement import Agreement
+from apcli.stages.report.comparisons.ranking import MeasureRanking
+from apcli.stages.report.runs import accuracies
+from apcli.stages.report.runs.experiment import Group, Run
+from apcli.stages.report.runs.moments import moment_name
+from apcli.stages.report.runs.quantities import PD, Quantity, ScoreKey
 from apcli.stages.report.words import UNKNOWN, bracketed, estimate, number, signed, spread
 from apcli.words import join
 

@@ -7,8 +7,8 @@ import pytest
 from studies import outline, variant
 
 from apcli.records.divergence import DivergenceRecord, File
-from apcli.stages.report.experiment import build
 from apcli.stages.report.page.document import page
+from apcli.stages.report.runs.experiment import build
 from apcli.stages.report.tables.markdown import to_markdown
 from apcli.stages.report.writing import html
 

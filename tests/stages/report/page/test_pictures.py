@@ -7,9 +7,9 @@ from studies import only_group, variant
 
 from apcli.figures import FIGURES, FigureRow
 from apcli.records.divergence import PerformanceDifference
-from apcli.stages.report.experiment import build
 from apcli.stages.report.page.document import page
 from apcli.stages.report.page.pictures import pictures, study_of
+from apcli.stages.report.runs.experiment import build
 
 
 @pytest.mark.slow
@@ -19,7 +19,7 @@ def test_pictures_stand_in_the_order_of_the_table_and_carry_its_captions(small):
         *("accuracy", "by-sparsity", "by-method", "ap-against-pd")
     ]
     captions = {picture.name: picture.caption for picture in drawn}
-    assert captions["by-sparsity.lowest"].startswith("Method lowest: each measure over the epochs")
+    assert captions["by-sparsity.lowest-layer"].startswith("Method lowest (layer): each measure over the epochs")
     assert captions["by-method.0.5"].startswith("Sparsity 0.5: each measure over the epochs")
     assert "bands ± 1 standard deviation" in captions["by-method.0.5"]
     assert "± 1 sd over seeds" in captions["accuracy"]
@@ -49,9 +49,9 @@ def test_a_new_row_is_drawn_and_shown(make_grid):
     with FIGURES.adding(row):
         drawn = [picture for picture in pictures(report) if picture.row is row]
         text = page(report, drawn)
-    assert [picture.name for picture in drawn] == ["one-bar.lowest", "one-bar.random", "one-bar.highest"]
+    assert [picture.name for picture in drawn] == [f"one-bar.{m}-layer" for m in ("lowest", "random", "highest")]
     assert "<h2>Bars</h2>" in text
-    assert "<figcaption>As high as there are series of random.</figcaption>" in text
+    assert "<figcaption>As high as there are series of random (layer).</figcaption>" in text
 
 
 @pytest.mark.parametrize("need", ["epochs", "pd"])

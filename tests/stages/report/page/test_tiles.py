@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from studies import only_group
 
-from apcli.stages.report.agreement import agreements_of
+from apcli.stages.report.comparisons.agreement import agreements_of
 from apcli.stages.report.page.tiles import facts, tiles
 
 

@@ -5,7 +5,7 @@ import io
 from dataclasses import replace
 
 from apcli.records.divergence import TvBounds
-from apcli.stages.report.experiment import build
+from apcli.stages.report.runs.experiment import build
 from apcli.stages.report.tables.csv_files import to_csv
 
 

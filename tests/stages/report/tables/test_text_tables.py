@@ -2,8 +2,8 @@
 
 from studies import only_group
 
-from apcli.stages.report.agreement import agreements_of
-from apcli.stages.report.ranking import rankings
+from apcli.stages.report.comparisons.agreement import agreements_of
+from apcli.stages.report.comparisons.ranking import rankings
 from apcli.stages.report.tables.text_tables import (
     bounds_table,
     broken_table,

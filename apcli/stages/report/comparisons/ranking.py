@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from apcli.stages.report.agreement import Agreement
-from apcli.stages.report.experiment import Group
-from apcli.stages.report.moments import FINAL, JUST_PRUNED, moment_name
-from apcli.stages.report.quantities import ApMeasure, Quantity
+from apcli.stages.report.comparisons.agreement import Agreement
+from apcli.stages.report.runs.experiment import Group
+from apcli.stages.report.runs.moments import FINAL, JUST_PRUNED, moment_name
+from apcli.stages.report.runs.quantities import ApMeasure, Quantity
 from apcli.theory.statistics import kendall
 from apcli.words import count, few, join
 

@@ -6,7 +6,7 @@ import pytest
 from studies import only_group
 
 from apcli.records.divergence import DivergenceRecord
-from apcli.stages.report.quantities import measures_of
+from apcli.stages.report.runs.quantities import measures_of
 
 (AP2,) = measures_of([DivergenceRecord(layer="*", dist="ap2", measure="ap2", estimator="exact")])
 STUDENT = {"df": 4, "cov": "identity", "scale": 1.0, "pruned_scale": "same", "groups": 0}

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from studies import only_group
 
-from apcli.stages.report.moments import FINAL, JUST_PRUNED, moment_name, moments
+from apcli.stages.report.runs.moments import FINAL, JUST_PRUNED, moment_name, moments
 
 
 def test_an_epoch_after_pruning_makes_a_second_moment(make_grid):

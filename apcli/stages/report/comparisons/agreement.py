@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
-from apcli.stages.report.experiment import Group, Run, Stat
-from apcli.stages.report.moments import FINAL, moments
-from apcli.stages.report.quantities import PD_LOSS, ApMeasure, Quantity
+from apcli.stages.report.runs.experiment import Group, Run, Stat
+from apcli.stages.report.runs.moments import FINAL, moments
+from apcli.stages.report.runs.quantities import PD_LOSS, ApMeasure, Quantity
 from apcli.stages.report.words import bracketed, signed
 from apcli.theory.statistics import kendall
 

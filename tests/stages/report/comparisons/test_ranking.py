@@ -4,10 +4,10 @@ import pytest
 from studies import only_group
 
 from apcli.records.divergence import DivergenceRecord
-from apcli.stages.report.agreement import agreements_of
-from apcli.stages.report.moments import FINAL
-from apcli.stages.report.quantities import PD_LOSS, measures_of
-from apcli.stages.report.ranking import LOWER, UNKNOWN, UNRESOLVED, rankings, sentences
+from apcli.stages.report.comparisons.agreement import agreements_of
+from apcli.stages.report.comparisons.ranking import LOWER, UNKNOWN, UNRESOLVED, rankings, sentences
+from apcli.stages.report.runs.moments import FINAL
+from apcli.stages.report.runs.quantities import PD_LOSS, measures_of
 from apcli.theory.statistics import kendall
 
 (AP2,) = measures_of([DivergenceRecord(layer="*", dist="ap2", measure="ap2", estimator="exact")])

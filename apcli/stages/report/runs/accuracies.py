@@ -2,11 +2,8 @@
 
 from collections.abc import Sequence
 
-from apcli.criteria import FILTER_METHODS, METHODS
-from apcli.stages.report.experiment import Group, Run
-from apcli.stages.report.quantities import ScoreKey
-
-_CONTROLS = {row.name for table in (METHODS, FILTER_METHODS) for row in table if "seed" in row.needs}
+from apcli.stages.report.runs.experiment import Group, Run
+from apcli.stages.report.runs.quantities import ScoreKey
 
 
 def compared(group: Group) -> list[Run]:
@@ -27,8 +24,3 @@ def dense_accuracy(runs: Sequence[Run]) -> float | None:
     accuracies = [trial.final(ScoreKey("dense", "test", "accuracy")) for trial in trials.values()]
     known = [value for value in accuracies if value is not None]
     return sum(known) / len(known) if known else None
-
-
-def is_control(method: str) -> bool:
-    """Whether the method in a run's label removes weights at random."""
-    return method.partition(" ")[0].partition(":")[0] in _CONTROLS

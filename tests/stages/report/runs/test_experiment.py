@@ -10,10 +10,10 @@ from studies import only_group
 from apcli.errors import ApcliError
 from apcli.records.divergence import DivergenceRecord, File, TvBounds
 from apcli.records.json_objects import Record
-from apcli.stages.report.agreement import agreements_of
-from apcli.stages.report.experiment import Stat, build, stat
-from apcli.stages.report.quantities import PD_LOSS, measures_of
-from apcli.stages.report.verdict import verdict
+from apcli.stages.report.answers.verdict import verdict
+from apcli.stages.report.comparisons.agreement import agreements_of
+from apcli.stages.report.runs.experiment import Stat, build, stat
+from apcli.stages.report.runs.quantities import PD_LOSS, measures_of
 
 (AP2,) = measures_of([DivergenceRecord(layer="*", dist="ap2", measure="ap2", estimator="exact")])
 TEST_LOSS = PD_LOSS[0]
@@ -24,14 +24,14 @@ def test_runs_gather_seeds(records):
     assert (group.model, group.data) == ("resnet20", "cifar10")
     assert len(group.runs) == 12
     assert all([t.seed for t in run.trials] == [0, 1] for run in group.runs)
-    assert [run.name for run in group.runs[:2]] == ["lowest at 0.1", "lowest at 0.3"]
+    assert [run.name for run in group.runs[:2]] == ["lowest (layer) at 0.1", "lowest (layer) at 0.3"]
     assert [m.label for m in group.measures] == ["AP2", "AP3 gaussian", "AP3 student-t"]
     assert group.runs[0].epochs == [0, 1, 2, 3, 4, 5]
 
 
 def test_mean_and_sd_are_those_of_the_pooled_records(records):
     group = only_group(records)
-    run = next(run for run in group.runs if run.name == "random at 0.5")
+    run = next(run for run in group.runs if run.name == "random (layer) at 0.5")
 
     def values(epoch):
         return [r.value for r in records if (r.method, r.sparsity.requested) == ("random", 0.5)
@@ -100,7 +100,7 @@ def test_files_of_one_seed_are_shown_apart(make_grid):
     group = only_group([*records, *other])
     assert len(group.runs) == 24
     assert all(len(run.trials) == 1 for run in group.runs)
-    assert "lowest (other.safetensors)" in group.methods
+    assert "lowest (layer, other.safetensors)" in group.methods
     assert "not averaged" in group.notes[0]
 
 
@@ -111,7 +111,7 @@ def test_models_are_not_compared_with_each_other(make_grid):
     assert [len(group.runs) for group in groups] == [12, 12]
 
 
-def test_scope_is_part_of_a_method_where_scopes_differ(make_grid):
+def test_scope_is_part_of_a_method(make_grid):
     records = make_grid(seeds=(0,), epochs=0)
     wide = [replace(r, scope="global", pruned=File("g", "g")) for r in records if r.method == "lowest"]
     wide = [r for r in wide if r.sparsity.requested == 0.3]
@@ -133,7 +133,9 @@ class Other(Record):
 
 
 def test_records_of_another_kind_are_left_out_in_one_line(records, caplog):
-    assert build([Other(), *records, Other()]) == build(records)
+    report = build([Other(), *records, Other()])
+    assert report.groups == build(records).groups
+    assert report.others == {"other": 2}
     assert caplog.messages == ["2 records of kind other left out: the report has no section for that kind"]
 
 

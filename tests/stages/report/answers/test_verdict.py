@@ -7,9 +7,9 @@ from studies import only_group
 from apcli.projections import PREDICTIVE
 from apcli.projections.caveats import SAME_ORDER
 from apcli.records.divergence import Difference, Metrics, PerformanceDifference
-from apcli.stages.report.agreement import agreements_of
-from apcli.stages.report.experiment import build
-from apcli.stages.report.verdict import caveats, verdict
+from apcli.stages.report.answers.verdict import caveats, verdict
+from apcli.stages.report.comparisons.agreement import agreements_of
+from apcli.stages.report.runs.experiment import build
 from apcli.words import few
 
 
@@ -28,7 +28,7 @@ def test_verdict_names_numbers_and_exceptions(make_grid):
     (overall, *_) = agreements_of(group)
     assert f"{overall.agree} of 15 pairs agree, 1 breaks it, {overall.tied} tied" in text
     assert (overall.agree, overall.tied) == (12, 2)
-    assert "at 1 of 2 sparsities (0.1), broken at 0.3 by lowest / random" in text
+    assert "at 1 of 2 sparsities (0.1), broken at 0.3 by lowest (layer) / random (layer)" in text
     assert "one random order in 6" in text
     assert f"(Kendall’s τ = {overall.words}; " in text
     assert text.count("bootstrap interval") == 1

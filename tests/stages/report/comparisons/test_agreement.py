@@ -7,10 +7,10 @@ import pytest
 from studies import only_group
 
 from apcli.records.divergence import DivergenceRecord
-from apcli.stages.report.agreement import BrokenPair, Cell, agreement, agreements_of
-from apcli.stages.report.experiment import Stat
-from apcli.stages.report.moments import FINAL, JUST_PRUNED
-from apcli.stages.report.quantities import PD_LOSS, measures_of
+from apcli.stages.report.comparisons.agreement import BrokenPair, Cell, agreement, agreements_of
+from apcli.stages.report.runs.experiment import Stat
+from apcli.stages.report.runs.moments import FINAL, JUST_PRUNED
+from apcli.stages.report.runs.quantities import PD_LOSS, measures_of
 from apcli.theory.statistics import kendall
 
 (AP2,) = measures_of([DivergenceRecord(layer="*", dist="ap2", measure="ap2", estimator="exact")])

@@ -1,6 +1,6 @@
 """The moments at which AP and PD are compared: names and labels."""
 
-from apcli.stages.report.experiment import Group
+from apcli.stages.report.runs.experiment import Group
 
 FINAL = "final"
 JUST_PRUNED = "just pruned"

@@ -8,20 +8,20 @@ from studies import only_group
 
 from apcli.figures.accuracy import accuracy
 from apcli.records.divergence import Metrics
-from apcli.stages.report.accuracies import compared, dense_accuracy, is_control, states
-from apcli.stages.report.experiment import build
 from apcli.stages.report.page.document import page
 from apcli.stages.report.page.pictures import study_of
+from apcli.stages.report.runs.accuracies import compared, dense_accuracy, states
+from apcli.stages.report.runs.experiment import build
 from apcli.stages.report.tables.markdown import to_markdown
 from apcli.stages.report.tables.text_tables import accuracy_table
 
 
 def mean_accuracy(records, state, method, sparsity):
-    """Of the files' own records, each file once."""
+    """Of the files' own records, each file once; ``method`` as in ``lowest (layer)``."""
     found = {
         r.pruned.sha256: getattr(r.metrics, state).test.accuracy
         for r in records
-        if (r.method, r.sparsity.requested, r.epoch) == (method, sparsity, None)
+        if (f"{r.method} ({r.scope})", r.sparsity.requested, r.epoch) == (method, sparsity, None)
     }
     return statistics.fmean(found.values()), statistics.stdev(found.values())
 
@@ -32,7 +32,7 @@ def test_the_table_says_both_moments_and_who_is_highest(records):
     table = accuracy_table(group)
     head, rows = table.head, table.rows
     assert head == ["method", "0.1", "0.3", "0.5", "0.8"]
-    assert [row[0] for row in rows] == ["lowest", "random", "highest", "highest accuracy"]
+    assert [row[0] for row in rows] == ["lowest (layer)", "random (layer)", "highest (layer)", "highest accuracy"]
     for row in rows[:3]:
         for sparsity, cell in zip((0.1, 0.3, 0.5, 0.8), row[1:], strict=True):
             before, _ = mean_accuracy(records, "before", row[0], sparsity)
@@ -58,10 +58,10 @@ def test_a_panel_for_each_moment_and_dotted_controls(records):
         assert axis.get_xscale() == "log"
         assert [label.get_text() for label in axis.get_xticklabels()] == ["0.1", "0.3", "0.5", "0.8"]
         containers = {container.get_label(): container for container in axis.containers}
-        assert containers.keys() == {"lowest", "random", "highest"}
+        assert containers.keys() == {"lowest (layer)", "random (layer)", "highest (layer)"}
         for method, container in containers.items():
             line = container.lines[0]
-            assert line.get_linestyle() == (":" if method == "random" else "-")
+            assert line.get_linestyle() == (":" if method == "random (layer)" else "-")
             expected = [mean_accuracy(records, state, method, s)[0] for s in (0.1, 0.3, 0.5, 0.8)]
             assert line.get_ydata() == pytest.approx(expected)
             assert line.get_xdata() == pytest.approx([1 / (1 - s) for s in (0.1, 0.3, 0.5, 0.8)])
@@ -93,18 +93,3 @@ def test_a_dense_network_counts_once_and_a_gap_is_a_gap(make_grid):
     head, rows = table.head, table.rows
     assert rows[1][head.index("0.5")] == "–"
     assert len(figure_of(records).axes[0].containers[1].lines[0].get_xdata()) == 2
-
-
-@pytest.mark.parametrize(
-    ("label", "control"),
-    [
-        ("random", True),
-        ("random (global)", True),
-        ("random-same-layers of lowest (layer)", True),
-        ("lowest", False),
-        ("randomised.safetensors", False),
-        ("synflow:iterations=3 (global)", False),
-    ],
-)
-def test_what_removes_at_random_is_a_control(label, control):
-    assert is_control(label) is control

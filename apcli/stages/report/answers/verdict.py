@@ -4,10 +4,10 @@ import math
 from collections.abc import Iterable, Sequence
 
 from apcli.projections.caveats import NOT_PROVEN, of_projection
-from apcli.stages.report.agreement import Agreement, BrokenPair
-from apcli.stages.report.experiment import Group
-from apcli.stages.report.moments import moment_name, moments
-from apcli.stages.report.quantities import PD_LOSS
+from apcli.stages.report.comparisons.agreement import Agreement, BrokenPair
+from apcli.stages.report.runs.experiment import Group
+from apcli.stages.report.runs.moments import moment_name, moments
+from apcli.stages.report.runs.quantities import PD_LOSS
 from apcli.theory.statistics import kendall
 from apcli.words import MANY, count, few, join
 

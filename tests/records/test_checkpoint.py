@@ -1,10 +1,10 @@
-"""A description as JSON: the members, in their order."""
+"""A checkpoint record as JSON: the members, in their order."""
 
 import json
 
 from apcli.checkpoints.lineage import Lineage
 from apcli.records import lines
-from apcli.stages.describe.facts import Description, MacsFacts, TensorFacts
+from apcli.records.checkpoint import CheckpointRecord, MacsFacts, TensorFacts
 
 SIZES = ("bytes", "dense_bytes", "numbers", "parameters", "kept", "model_sparsity", "model_density", "compression")
 PRUNABLE = ("prunable", "prunable_nonzero", "sparsity", "density")
@@ -13,14 +13,14 @@ PRUNABLE = ("prunable", "prunable_nonzero", "sparsity", "density")
 def test_to_json_keeps_the_order_of_the_fields():
     lineage = Lineage.EMPTY.then("train", {"epochs": 1}, seed=3)
     tensor = TensorFacts("w", "F32", (2, 3), 6, layer="w", tied=("v",), left=None, zeros=1, nonzero=5)
-    found = Description(
+    found = CheckpointRecord(
         path="a.safetensors",
         sha256="0" * 64,
         **dict.fromkeys((*SIZES, *PRUNABLE), 6),
         macs=MacsFacts((1, 2, 3), 6, 5, 0, 6, 1.2),
         macs_reason=None,
         latency=None,
-        lineage=lineage,
+        lineage=lineage.to_json(),
         tensors=(tensor,),
     )
     said = json.loads(lines.dump(found.to_json()))

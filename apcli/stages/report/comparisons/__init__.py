@@ -1,0 +1,1 @@
+"""Comparisons of runs: the agreement of orders, rankings of measures, and differences between methods."""

@@ -1,0 +1,176 @@
+"""Trials: the values of one pruned file and its dense ancestor, by quantity and epoch."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import PurePath
+from typing import Any
+
+from apcli.records import POOLED
+from apcli.records.checkpoint import CheckpointRecord
+from apcli.records.divergence import DivergenceRecord, File
+from apcli.stages.report.runs.quantities import ApKey, BoundKey, Key, ScoreKey, key_of
+from apcli.theory.statistics.performance import SPLITS
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One pruned file: values by (key, epoch), and the standard errors of estimates. Epoch None is the file itself.
+
+    Attributes:
+        actual: the share of the compared weights that is zero.
+        by_layer: for each layer that was compared by itself, the final value by key, and its sparsity.
+        checkpoint: what the pruned file is; None: not known. ``dense_checkpoint`` likewise.
+    """
+
+    method: str | None
+    scope: str | None
+    requested: float | None
+    seed: int | None
+    mask_seed: int | None
+    dense: File
+    pruned: File
+    actual: float | None
+    layers: tuple[str, ...]
+    values: Mapping[tuple[Key, int | None], float]
+    errors: Mapping[tuple[Key, int | None], float]
+    by_layer: Mapping[str, "LayerValues"]
+    checkpoint: CheckpointRecord | None = None
+    dense_checkpoint: CheckpointRecord | None = None
+
+    @property
+    def name(self) -> str:
+        return file_name(self.pruned)
+
+    @property
+    def network(self) -> str:
+        """The dense network's identity, by which trials form clusters."""
+        return self.dense.sha256 or self.dense.path or ""
+
+    @property
+    def replicate(self) -> tuple[str, int | None, int | None]:
+        """What may differ among the trials of a run: the dense network, the seed of the training, that of the mask."""
+        return self.network, self.seed, self.mask_seed
+
+    def at(self, key: Key, epoch: int | None) -> float | None:
+        return self.values.get((key, epoch))
+
+    def last(self, key: Key) -> int | None:
+        """The epoch of the final value: None for the file's own value; if there is none, the last traced epoch."""
+        if (key, None) in self.values:
+            return None
+        return max((e for k, e in self.values if k == key and e is not None), default=None)
+
+    def final(self, key: Key) -> float | None:
+        return self.at(key, self.last(key))
+
+    def accuracy(self, state: str, split: str = "test") -> float | None:
+        """Top-1 accuracy in percent; ``state`` is dense, before (fine-tuning) or pruned."""
+        value = self.final(ScoreKey(state, split, "accuracy"))
+        if value is None and state == "before":
+            return self.at(ScoreKey("pruned", split, "accuracy"), 0)
+        return value
+
+    @property
+    def accuracy_change(self) -> float | None:
+        """The pruned network's test accuracy minus the dense one's, in percentage points."""
+        pruned, dense = self.accuracy("pruned"), self.accuracy("dense")
+        return None if pruned is None or dense is None else pruned - dense
+
+
+@dataclass(frozen=True)
+class LayerValues:
+    """One layer of a trial: the share of its weights that is zero, and its final values by key."""
+
+    actual: float | None
+    values: Mapping[ApKey, float]
+
+
+def trials_of(
+    records: Iterable[DivergenceRecord], checkpoints: Mapping[str, CheckpointRecord], notes: list[str]
+) -> list[Trial]:
+    """The trials of divergence records, in order of appearance; what is said of them goes to ``notes``."""
+    files: dict[tuple[Any, ...], list[DivergenceRecord]] = {}
+    for record in records:
+        files.setdefault(_identity(record), []).append(record)
+    return [_trial(members, checkpoints, notes) for members in files.values()]
+
+
+def file_name(file: File) -> str:
+    """The last part of a record's path, for messages."""
+    return PurePath(file.path or "unnamed file").name
+
+
+def _identity(record: DivergenceRecord) -> tuple[Any, ...]:
+    """The key of a record's pair of files."""
+    files = (file.sha256 or file.path for file in (record.dense, record.pruned))
+    return (*files, record.seed, record.mask_seed)
+
+
+def _trial(records: Sequence[DivergenceRecord], checkpoints: Mapping[str, CheckpointRecord], notes: list[str]) -> Trial:
+    example = next((record for record in records if record.layer == POOLED), records[0])
+    layers = list(dict.fromkeys(record.layer for record in records))
+    chosen: str | None = POOLED if POOLED in layers else layers[0]
+    if POOLED not in layers and len(layers) > 1:
+        name = file_name(example.pruned)
+        notes.append(f"{name}: {len(layers)} layers and no pooled record (layer '*'), so no single AP for this file")
+        chosen = None
+    values: dict[tuple[Key, int | None], float] = {}
+    errors: dict[tuple[Key, int | None], float] = {}
+    for record in records:
+        known: list[tuple[Key, float | None]] = [*_performance(record)]
+        if record.layer == chosen:
+            key = key_of(record)
+            known += [(key, record.value), *_tv_bounds(key, record)]
+            errors |= {(key, record.epoch): record.std_error} if record.std_error else {}
+        values |= {(key, record.epoch): number for key, number in known if number is not None}
+    return Trial(
+        method=example.method,
+        scope=example.scope,
+        requested=example.sparsity.requested,
+        seed=example.seed,
+        mask_seed=example.mask_seed,
+        dense=example.dense,
+        pruned=example.pruned,
+        actual=example.sparsity.actual,
+        layers=tuple(layer for layer in layers if layer != POOLED),
+        values=values,
+        errors=errors,
+        by_layer=_by_layer(records),
+        checkpoint=checkpoints.get(example.pruned.sha256 or ""),
+        dense_checkpoint=checkpoints.get(example.dense.sha256 or ""),
+    )
+
+
+def _by_layer(records: Sequence[DivergenceRecord]) -> dict[str, LayerValues]:
+    """The final values of each layer: those of the file itself, or of the last traced epoch."""
+    last: dict[tuple[str, ApKey], DivergenceRecord] = {}
+    for record in sorted(records, key=lambda one: float("inf") if one.epoch is None else one.epoch):
+        if record.layer != POOLED:
+            last[record.layer, key_of(record)] = record
+    layers: dict[str, LayerValues] = {}
+    for (layer, key), record in last.items():
+        values = {**layers[layer].values} if layer in layers else {}
+        values |= {key: record.value} if record.value is not None else {}
+        layers[layer] = LayerValues(record.sparsity.actual, values)
+    return layers
+
+
+def _tv_bounds(key: ApKey, record: DivergenceRecord) -> Iterator[tuple[BoundKey, float]]:
+    """The larger of the known lower bounds and the smaller of the upper ones."""
+    stated = record.tv_bounds
+    if stated is None:
+        return
+    lower, upper = (stated.lemma_1, stated.lemma_1_best), (stated.pinsker, stated.bretagnolle_huber)
+    for side, best, bounds in (("lower", max, lower), ("upper", min, upper)):
+        known = [bound for bound in bounds if bound is not None]
+        if known:
+            yield BoundKey(key, side), best(known)
+
+
+def _performance(record: DivergenceRecord) -> Iterator[tuple[ScoreKey, float | None]]:
+    metrics = record.metrics
+    known = {"pd": record.pd, "dense": metrics.dense, "before": metrics.before, "pruned": metrics.pruned}
+    for kind, scores in known.items():
+        for split in SPLITS:
+            for what in ("loss", "accuracy"):
+                yield ScoreKey(kind, split, what), getattr(getattr(scores, split, None), what, None)

@@ -1,0 +1,56 @@
+"""Trials: the values of a pair of files, those of each layer, and what the files are."""
+
+from dataclasses import replace
+
+import pytest
+
+from apcli.records.divergence import File, LayerSparsity
+from apcli.stages.report.runs.quantities import PD_LOSS, key_of
+from apcli.stages.report.runs.trials import file_name, trials_of
+
+
+@pytest.fixture
+def lowest(make_grid):
+    """The records of one pruned file."""
+    grid = make_grid(seeds=(0,), epochs=2, sparsities=(0.5,))
+    return [r for r in grid if r.method == "lowest"]
+
+
+def test_a_trial_has_the_values_of_its_file_and_of_each_epoch(lowest):
+    (trial,) = trials_of(lowest, {}, [])
+    pooled = [r for r in lowest if r.layer == "*" and r.dist == "ap2"]
+    assert {r.epoch: trial.at(key_of(r), r.epoch) for r in pooled} == {r.epoch: r.value for r in pooled}
+    assert (trial.method, trial.scope, trial.requested) == ("lowest", "layer", 0.5)
+    assert trial.final(PD_LOSS[0].key) == next(r.pd.test.loss for r in pooled if r.epoch is None)
+
+
+def test_layers_have_their_final_values_and_their_own_sparsity(lowest):
+    fc = [r for r in lowest if r.layer == "fc"]
+    conv = [replace(r, layer="conv1", value=2 * r.value, sparsity=LayerSparsity(0.5, 0.25)) for r in fc]
+    (trial,) = trials_of([*lowest, *conv], {}, [])
+    key = key_of(fc[0])
+    final = next(r.value for r in fc if key_of(r) == key and r.epoch is None)
+    assert trial.by_layer["fc"].values[key] == final
+    assert (trial.by_layer["conv1"].values[key], trial.by_layer["conv1"].actual) == (2 * final, 0.25)
+    traced = [r for r in fc if r.epoch is not None]
+    (only,) = trials_of(traced, {}, [])
+    assert only.by_layer["fc"].values[key] == next(r.value for r in traced if key_of(r) == key and r.epoch == 2)
+
+
+def test_the_change_of_accuracy_has_a_sign(lowest):
+    (trial,) = trials_of(lowest, {}, [])
+    assert trial.accuracy_change == pytest.approx(trial.accuracy("pruned") - trial.accuracy("dense"))
+    assert trial.accuracy_change < 0
+    assert replace(trial, values={}).accuracy_change is None
+
+
+def test_replicates_differ_in_dense_network_seed_or_mask(make_grid):
+    trials = trials_of([r for r in make_grid(seeds=(0, 1), epochs=0) if r.method == "random"], {}, [])
+    assert len({trial.replicate for trial in trials if trial.requested == 0.1}) == 2
+    other = replace(trials[0], dense=File("other", "f" * 64))
+    assert other.replicate != trials[0].replicate
+
+
+def test_a_file_is_named_by_the_last_part_of_its_path():
+    assert file_name(File("a/b.safetensors")) == "b.safetensors"
+    assert file_name(File()) == "unnamed file"
