@@ -29,7 +29,18 @@ if TYPE_CHECKING:
 
 
 def train(config: TrainConfig, outputs: "Outputs", tell: Progress) -> Iterator[Path]:
-    """Train a network for each seed; yields each file's path."""
+    """Train a network for each model, data set and seed; yields each file's path.
+
+    PyTorch is loaded unless all results are there.
+    """
+    from apcli.stages import finished
+
+    if (there := finished.trained(config, outputs)) is not None:
+        tell.expect(len(there))
+        for path in there:
+            tell.finished(made=False)
+            yield path
+        return
     from apcli.stages import train as stage
     from apcli.training.processes import joined
 

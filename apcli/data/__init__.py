@@ -6,6 +6,7 @@ because a path follows its name.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from apcli.registry.ranges import ANYTHING, Numbers
 from apcli.registry.tables import Row, Table
@@ -19,6 +20,19 @@ _VAL = ({"split": "train"}, {"split": "val"})
 
 
 @dataclass(frozen=True)
+class Contents:
+    """The images of a data set: the ``shape`` of each, the number of classes, and of images to train and to test."""
+
+    shape: tuple[int, int, int]
+    classes: int
+    images: tuple[int, int]
+
+    def described(self, name: str) -> dict[str, Any]:
+        """The lineage's entry of the set called ``name``."""
+        return {"name": name, "classes": self.classes, "images": list(self.images)}
+
+
+@dataclass(frozen=True)
 class DatasetRow(Row):
     """A data set: its class, the arguments that select each split, and the settings that suit its images.
 
@@ -26,6 +40,7 @@ class DatasetRow(Row):
     ``files`` names the files and folders that torchvision expects in the data folder. ``size`` is the side of the
     square that each image is cut to by default, or None if all images share one size, which they keep. ``mean`` and
     ``std`` (per channel, of images scaled to [0, 1]) are the published ones; empty means computed from the train split.
+    ``contents`` are those of a set that comes with apcli; None: its files say.
     """
 
     files: tuple[str, ...] = ()
@@ -35,6 +50,7 @@ class DatasetRow(Row):
     mean: tuple[float, ...] = ()
     std: tuple[float, ...] = ()
     downloads: bool = True
+    contents: Contents | None = None
 
 
 def _torchvision(name: str, target: str, summary: str, source: str, files: str, **settings: object) -> DatasetRow:
@@ -63,6 +79,9 @@ DATASETS = Table(
             "Alpaydin & Kaynak 1998, UCI ML Repository, doi:10.24432/C50P49, CC BY 4.0",
             size=None,
             augment="crop:padding=1",
+            mean=(0.3052,),
+            std=(0.376,),
+            contents=Contents((1, 8, 8), 10, (1442, 355)),
         ),
         _torchvision(
             "cifar10",

@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Generator, Tensor
 
-from apcli.data import DATASETS, FOLDER, DatasetRow
+from apcli.data import DATASETS, FOLDER, Contents, DatasetRow
 from apcli.data.class_names import names_of, places_of
 from apcli.data.image_spec import ImageSpec
 from apcli.data.images import are_grey, arrays, fingerprint, labels_of, squares, too_large
@@ -191,11 +191,8 @@ class Dataset:
         A folder's name alone does not identify its images, which may change between two runs. ``part`` is the number of
         training images, if not all are used.
         """
-        entry: dict[str, Any] = {
-            "name": self.name,
-            "classes": self.classes,
-            "images": [self.whole or len(self.train), len(self.test)],
-        }
+        contents = Contents(self.shape, self.classes, (self.whole or len(self.train), len(self.test)))
+        entry = contents.described(self.name)
         if self.whole is not None:
             entry["part"] = len(self.train)
         return entry if self.fingerprint is None else {**entry, "sha256": self.fingerprint}

@@ -1,4 +1,4 @@
-"""Tell that a fine-tuned file is there already, by lineages alone: PyTorch and the data are not loaded for nothing.
+"""Tell that a result of training is there already, by lineages alone: PyTorch and the data are not loaded for nothing.
 
 What cannot be known that way is left to the stage itself, which loads both and decides.
 """
@@ -9,15 +9,18 @@ from pathlib import Path
 
 from apcli.checkpoints import reading, traces
 from apcli.checkpoints.checkpoint import Checkpoint
+from apcli.checkpoints.lineage import Lineage
 from apcli.checkpoints.promises import Json
-from apcli.configs.shared import InputConfig
-from apcli.configs.training import FinetuneConfig
+from apcli.configs.shared import DEFAULT_DATA, InputConfig
+from apcli.configs.training import FinetuneConfig, LoopConfig, TrainConfig
 from apcli.data import DATASETS, FOLDER
+from apcli.data.image_spec import ImageSpec
 from apcli.errors import ApcliError
+from apcli.models import MODELS
 from apcli.models.named import described
-from apcli.models.spec import code_of
+from apcli.models.spec import ModelSpec, code_of, resolve
 from apcli.stages.outputs import Outputs
-from apcli.training.recipe import recipe_of
+from apcli.training.recipe import Recipe, recipe_of
 
 _ACCELERATORS = (Path("/dev/nvidiactl"), Path("/dev/kfd"))  # of CUDA, and of ROCm, which torch calls cuda too
 _AS_THEY_ARE = InputConfig()
@@ -30,15 +33,78 @@ class Cpu:
     type: str = "cpu"
 
 
+def trained(config: TrainConfig, outputs: Outputs) -> list[Path] | None:
+    """The results of training, if all of them are there; None: one is not, or that cannot be told.
+
+    It can be told of this package's networks on data that comes with it: other networks are described by their
+    library or the user's code, and other data by its files.
+
+    Raises:
+        UsageError: the options do not go together.
+    """
+    loop = config.loop
+    outputs.expect(len(config.each) * len(config.seeds))
+    if config.weights is not None or config.model.pretrained or loop.images or not _is_told(loop, outputs):
+        return None
+    found = {}
+    for one in config.each:
+        name = one.data.name or DEFAULT_DATA
+        if one.model.name not in MODELS or name.startswith(f"{FOLDER.name}:"):
+            return None
+        data = DATASETS.parse(name)
+        row, contents = data.row, data.row.contents
+        if contents is None:
+            return None
+        spec = resolve(one.model.name, ImageSpec(contents.shape, contents.classes, row.mean, row.std), one.model)
+        settings = train_settings(one, recipe_of(loop, spec, row, Cpu()), None)
+        about = contents.described(data.spec)
+        for seed in one.seeds:
+            path = outputs.place(train_stem(one, spec, data.spec, seed))
+            wanted = Lineage.EMPTY.then("train", settings, model=spec.to_json(), data=about, seed=seed)
+            if not path.is_file() or not _is_made_as(path, wanted):
+                return None
+            found[path] = wanted
+    return [path for path, wanted in found.items() if outputs.has(path, wanted)]
+
+
+def train_settings(config: TrainConfig, recipe: Recipe, teacher_sha256: str | None) -> Json:
+    """The settings of every training."""
+    return {
+        **recipe.settings(),
+        "pretrained": config.model.pretrained,
+        "rename": config.rename,
+        "code": code_of(config.model.name),
+        "teacher": teacher_sha256,
+        **({} if config.weights_key is None else {"weights_key": config.weights_key}),
+    }
+
+
+def train_stem(config: TrainConfig, spec: ModelSpec, data: str, seed: int) -> str:
+    """The name of a trained network's file, without its ending."""
+    model = spec.name.partition(":")[0].removesuffix(".py")
+    trial = f".seed{seed}" if len(config.seeds) > 1 else ""
+    return f"{model}-{data.removeprefix('folder:').replace(':', '-')}{trial}"
+
+
 def can_tell(config: FinetuneConfig, outputs: Outputs) -> bool:
     """Whether the options say, together with a checkpoint, which file the stage would make."""
-    loop = config.loop
-    on_cpu = loop.device == "cpu" or (loop.device == "auto" and not any(map(Path.exists, _ACCELERATORS)))
     plain = config.model is None and config.sparsity is None and config.inputs == _AS_THEY_ARE
-    same_data = config.data.name is None and loop.images is None
+    return plain and config.data.name is None and config.loop.images is None and _is_told(config.loop, outputs)
+
+
+def _is_told(loop: LoopConfig, outputs: Outputs) -> bool:
+    """Whether the options of a training do not need PyTorch to be understood, nor the training to be done anyway."""
+    on_cpu = loop.device == "cpu" or (loop.device == "auto" and not any(map(Path.exists, _ACCELERATORS)))
     alone = os.environ.get("WORLD_SIZE", "1") == "1"
     fresh = outputs.overwrite or outputs.home is not None
-    return on_cpu and plain and same_data and loop.teacher is None and alone and not fresh
+    return on_cpu and alone and loop.teacher is None and not fresh
+
+
+def _is_made_as(path: Path, wanted: Lineage) -> bool:
+    try:
+        return reading.read(path).lineage.made_as(wanted)
+    except ApcliError:
+        return False
 
 
 def finetuned(source: Checkpoint, config: FinetuneConfig, outputs: Outputs) -> Path | None:

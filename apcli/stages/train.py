@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from apcli.checkpoints.checkpoint import Checkpoint
 from apcli.checkpoints.layers import check_tied, every_layer
 from apcli.checkpoints.lineage import Lineage
-from apcli.checkpoints.promises import Json, Promise
+from apcli.checkpoints.promises import Promise
 from apcli.checkpoints.reading import named
 from apcli.checkpoints.state_dicts import entries_of
 from apcli.checkpoints.writing import write
@@ -26,10 +26,11 @@ from apcli.models.build import build, last_layer
 from apcli.models.inputs import for_its_channels, input_sentence
 from apcli.models.layer_weights import layer_weights
 from apcli.models.named import described
-from apcli.models.spec import ModelSpec, check_model, code_of, resolve
+from apcli.models.spec import ModelSpec, check_model, resolve
 from apcli.models.weights import load_weights_, log_versions, renamed, tensors_of, with_fresh_head
 from apcli.networks import Networks
 from apcli.progress import Progress
+from apcli.stages.finished import train_settings, train_stem
 from apcli.stages.inherited_masks import promises_of
 from apcli.stages.outputs import Outputs
 from apcli.stages.training_runs import Runs, TrainingRun, teacher_of
@@ -38,7 +39,7 @@ from apcli.training.forward import Forward, warn_of_emulation
 from apcli.training.masking import Masking
 from apcli.training.optim.parameters import parameters_of
 from apcli.training.processes import Processes
-from apcli.training.recipe import Recipe, recipe_of, warn_of_schedule
+from apcli.training.recipe import recipe_of, warn_of_schedule
 
 log = logging.getLogger("apcli")
 
@@ -81,11 +82,10 @@ def _train(config: TrainConfig, outputs: Outputs, tell: Progress, processes: Pro
     runs = Runs(config.loop, outputs, tell, processes)
     unsaid = [_inputs_of(spec, config, given)]
     for seed in config.seeds:
-        trial = f".seed{seed}" if len(config.seeds) > 1 else ""
-        path = outputs.place(f"{_stem(spec, dataset)}{trial}")
+        path = outputs.place(train_stem(config, spec, dataset.name, seed))
         lineage = Lineage.EMPTY.then(
             "train",
-            _settings(config, recipe, teacher_sha256),
+            train_settings(config, recipe, teacher_sha256),
             model=spec.to_json(),
             data=description,
             classes=tuple(dataset.names[: spec.num_classes]),
@@ -203,17 +203,6 @@ def _holding(model: nn.Module, run: TrainingRun) -> Masking:
     )
 
 
-def _settings(config: TrainConfig, recipe: Recipe, teacher_sha256: str | None) -> Json:
-    return {
-        **recipe.settings(),
-        "pretrained": config.model.pretrained,
-        "rename": config.rename,
-        "code": code_of(config.model.name),
-        "teacher": teacher_sha256,
-        **({} if config.weights_key is None else {"weights_key": config.weights_key}),
-    }
-
-
 def _inputs_of(spec: ModelSpec, config: TrainConfig, given: _Given) -> str:
     """A sentence about the network's input and where each value comes from."""
     by_file = given.spec(config.model.name) is not None
@@ -249,8 +238,3 @@ def _data_and_spec(config: TrainConfig, given: _Given) -> tuple[Dataset, ModelSp
     )
     spec = resolve(model.name, dataset.images, inputs, pretrained=model.pretrained)
     return dataset, for_its_channels(spec, model.name)
-
-
-def _stem(spec: ModelSpec, dataset: Dataset) -> str:
-    model = spec.name.partition(":")[0].removesuffix(".py")
-    return f"{model}-{dataset.name.removeprefix('folder:').replace(':', '-')}"

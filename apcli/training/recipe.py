@@ -129,7 +129,7 @@ def recipe_of(config: LoopConfig, spec: ModelSpec, dataset: Augmented, device: T
     if "loss" in sched.row.needs and not (config.validation or "train" in config.split):
         raise UsageError(f"--sched plateau with --split {config.split}: expected train too, or --validation SHARE")
     if config.cuda_graph and device.type != "cuda":
-        raise UsageError(f"--cuda-graph on {device}: expected a CUDA device; leave it out")
+        raise UsageError(f"--cuda-graph on {device.type}: expected a CUDA device; leave it out")
     if config.cuda_graph and recipe.obstacle:
         raise UsageError(f"--cuda-graph with {recipe.obstacle}, whose steps cannot be captured: leave one of them out")
     return recipe

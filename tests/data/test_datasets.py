@@ -8,9 +8,10 @@ import torch
 from safetensors import safe_open
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from apcli.data import DATASETS, FOLDER, DatasetRow
+from apcli.data import DATASETS, FOLDER, Contents, DatasetRow
 from apcli.data.augmentations import AUGMENTATIONS
 from apcli.data.datasets import DIGITS, Split, channel_statistics, load, recorded_name
+from apcli.data.image_spec import ImageSpec
 from apcli.errors import UsageError
 
 
@@ -62,6 +63,18 @@ def test_statistics_are_those_of_numpy(digits):
     assert std[:2] == pytest.approx(scaled.std((0, 2, 3))[:2], abs=6e-5)
     assert std[2] == round(1 / 255, 4)
     assert digits.mean == pytest.approx([digits.train.images.double().mean().item() / 255], abs=6e-5)
+
+
+def test_what_the_row_of_digits_says_is_what_its_images_say(digits):
+    row = DATASETS.row("digits")
+    assert (row.mean, row.std) == channel_statistics(digits.train)
+    assert row.contents == Contents(digits.shape, digits.classes, (len(digits.train), len(digits.test)))
+    assert row.contents.described("digits") == digits.description
+    assert digits.images == ImageSpec(row.contents.shape, row.contents.classes, row.mean, row.std)
+
+
+def test_the_contents_of_a_row_are_those_of_a_set_without_files():
+    assert [row.name for row in DATASETS if row.contents] == [row.name for row in DATASETS if not row.files]
 
 
 def test_mnist_files(mnist_dir):
