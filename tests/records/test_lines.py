@@ -35,6 +35,14 @@ def test_a_number_that_is_not_finite_is_null(unknown):
     assert record.value is None
 
 
+def test_what_is_no_number_or_no_text_is_the_same_read_as_written():
+    odd = {**RECORD, "value": math.inf, "layer": "\udcff\u00fc", "pd": {"test": {"loss": math.nan}}}
+    plain = {**RECORD, "value": None, "layer": "\\udcffü", "pd": {"test": {"loss": None}}}
+    assert dump(odd) == dump(plain)
+    huge = json.dumps({**odd, "value": "huge"}).replace('"huge"', "1e999")
+    assert list(load([json.dumps(odd), huge], "file")) == list(load([dump(plain)] * 2, "file"))
+
+
 def test_full_precision_survives():
     values = [1 / 3, 5e-324, 1.7976931348623157e308, 2**53 + 1]
     assert json.loads(dump({"values": values}))["values"] == values
