@@ -12,7 +12,7 @@ from typing import Any
 import typer
 
 from apcli.allocations import SCOPES, SPARSITY_SCHEDULES
-from apcli.cli.main import app
+from apcli.cli.main import app_of
 from apcli.cli.options.help import described, groups_of
 from apcli.criteria import FILTER_METHODS, METHODS
 from apcli.data import DATASETS
@@ -153,7 +153,7 @@ def cli_page() -> str:
 
 def commands() -> Iterator[tuple[str, Any, Any]]:
     """``apcli`` itself and its commands: name, Typer's command, and its context."""
-    root: Any = typer.main.get_command(app)
+    root: Any = typer.main.get_command(app_of())
     context = root.make_context("apcli", [], resilient_parsing=True)
     yield "apcli", root, context
     for name in root.list_commands(context):

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import typer
 
-from apcli.cli.main import app
+from apcli.cli.main import app_of
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
-COMMANDS = typer.main.get_command(app).commands
+COMMANDS = typer.main.get_command(app_of()).commands
 MARK = re.compile(r"<!-- (test|test after: .+|test: reads a file|not run: .+|output) -->")
 
 

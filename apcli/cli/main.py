@@ -5,44 +5,64 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Iterable
 from types import FrameType
 from typing import Annotated
 
 import typer
 
 from apcli import __version__
-from apcli.cli import divergence, environment, export, finetune, listing, prune, report, train
-from apcli.cli.options.help import Command, short_help_of
+from apcli.cli.options.help import Command, Commands, short_help_of
 from apcli.cli.options.synonyms import remedy
 from apcli.cli.streams import standard, stdin, stdout, terminal
 from apcli.cli.streams.standard import Streams
 from apcli.errors import ApcliError, UsageError
+from apcli.registry.tables import imported
 
-app = typer.Typer(
-    name="apcli",
-    add_completion=True,
-    no_args_is_help=True,
-    rich_markup_mode=None,  # plain help: rich's costs as much as everything else together
-    pretty_exceptions_enable=False,
-    context_settings={
-        "help_option_names": ["-h", "--help"],
-        "max_content_width": 160,
-        "token_normalize_func": lambda word: word.replace("_", "-"),
-    },
-)
-COMMANDS: dict[str, Callable[..., None]] = {
-    "train": train.train,
-    "prune": prune.prune,
-    "finetune": finetune.finetune,
-    "divergence": divergence.divergence,
-    "report": report.report,
-    "export": export.export,
-    "list": listing.list_,
-    "env": environment.env,
+COMMANDS = {
+    "train": "apcli.cli.train:train",
+    "prune": "apcli.cli.prune:prune",
+    "finetune": "apcli.cli.finetune:finetune",
+    "divergence": "apcli.cli.divergence:divergence",
+    "report": "apcli.cli.report:report",
+    "export": "apcli.cli.export:export",
+    "list": "apcli.cli.listing:list_",
+    "env": "apcli.cli.environment:env",
 }
-for name, command in COMMANDS.items():
-    app.command(name, cls=Command, no_args_is_help=False, short_help=short_help_of(command))(command)
+
+
+def app_of(names: Iterable[str] = COMMANDS) -> typer.Typer:
+    """The program with these of its commands, which are imported here."""
+    app = typer.Typer(
+        name="apcli",
+        cls=Commands,
+        add_completion=True,
+        no_args_is_help=True,
+        rich_markup_mode=None,  # plain help: rich's costs as much as everything else together
+        pretty_exceptions_enable=False,
+        context_settings={
+            "help_option_names": ["-h", "--help"],
+            "max_content_width": 160,
+            "token_normalize_func": lambda word: word.replace("_", "-"),
+        },
+    )
+    app.callback()(about)
+    for name in names:
+        command = imported(COMMANDS[name])
+        app.command(name, cls=Command, no_args_is_help=False, short_help=short_help_of(command))(command)
+    return app
+
+
+def needed(arguments: list[str]) -> list[str]:
+    """The command that a command line names, or that the shell completes; all, for their list, if it is none of them.
+
+    Importing all of them takes as long as Typer itself.
+    """
+    if _COMPLETE in os.environ:
+        words = os.environ.get("COMP_WORDS") or os.environ.get("_TYPER_COMPLETE_ARGS") or ""
+        arguments = words.split()[1:]
+    first = next((word for word in arguments if not word.startswith("-")), "")
+    return [first] if first in COMMANDS else list(COMMANDS)
 
 
 def _version(wanted: bool) -> None:
@@ -51,7 +71,6 @@ def _version(wanted: bool) -> None:
         raise typer.Exit()
 
 
-@app.callback()
 def about(
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="print the version")
@@ -110,6 +129,7 @@ class Signals:
             signal.setitimer(signal.ITIMER_REAL, 0)
 
 
+_COMPLETE = "_APCLI_COMPLETE"  # the variable by which a shell asks for a completion
 _SHOWN = 100  # most characters of a path that a message repeats
 _REMEDIES = {
     errno.ENOSPC: "free space, or choose another place with --output",
@@ -158,7 +178,7 @@ def run(arguments: list[str], streams: Streams, signals: Signals | None = None) 
 def _code_of(arguments: list[str], signals: Signals) -> int:
     """Run a command line; the exit code, after saying what went wrong."""
     try:
-        return int(app(arguments, prog_name="apcli", standalone_mode=False) or 0)
+        return int(app_of(needed(arguments))(arguments, prog_name="apcli", standalone_mode=False) or 0)
     except Stopped:
         return 1
     except stdout.ClosedPipe:

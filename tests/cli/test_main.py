@@ -12,7 +12,8 @@ import pytest
 import typer
 
 from apcli import __version__
-from apcli.cli.main import Signals, Stopped, explain
+from apcli.cli.main import COMMANDS as ALL
+from apcli.cli.main import Signals, Stopped, app_of, explain, needed
 from apcli.errors import ApcliError, UsageError, VerificationError
 
 ROOT = Path(__file__).parents[2]
@@ -81,6 +82,51 @@ def test_words_that_are_no_options_keep_their_underscores(shell: Any, a: Path) -
     a.rename(shell.folder / "my_model.safetensors")
     result = shell("prune my_model --sparsity 0.3 -o out_here")
     assert result.lines == ["out_here/my_model.lowest-0.3.safetensors"]
+
+
+# ---- the commands that are imported
+
+
+@pytest.mark.parametrize(
+    ("line", "names"),
+    [
+        ("prune a --sparsity 0.5", ["prune"]),
+        ("-- prune", ["prune"]),
+        ("train train", ["train"]),
+        ("", ALL),
+        ("--help", ALL),
+        ("prnue train", ALL),
+        ("prune_", ALL),
+    ],
+)
+def test_the_command_that_is_named_is_the_only_one_that_is_needed(line: str, names: Any) -> None:
+    assert needed(line.split()) == list(names)
+
+
+def test_for_a_completion_the_shells_words_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("_APCLI_COMPLETE", "complete_bash")
+    assert needed([]) == list(ALL)
+    monkeypatch.setenv("_TYPER_COMPLETE_ARGS", "apcli export --fo")
+    assert needed([]) == ["export"]
+    monkeypatch.setenv("COMP_WORDS", "apcli tr")
+    assert needed([]) == list(ALL)
+    begins = [(one, other) for one in ALL for other in ALL if one != other and other.startswith(one)]
+    assert begins == [], "of two such names, a shell would be told the shorter one only"
+
+
+def test_the_program_has_the_commands_that_it_is_made_of() -> None:
+    some: Any = typer.main.get_command(app_of(["list", "env"]))
+    every: Any = typer.main.get_command(app_of())
+    assert list(some.commands) == ["list", "env"]
+    assert list(every.commands) == list(ALL)
+
+
+@pytest.mark.slow
+def test_a_command_imports_no_other() -> None:
+    modules = [target.partition(":")[0] for target in ALL.values()]
+    words = [sys.executable, "-c", f"{WATCH}print(*[name for name in {modules!r} if name in sys.modules])"]
+    done = subprocess.run(words, input="prune --help", capture_output=True, text=True, cwd=ROOT, check=True)
+    assert done.stdout.splitlines()[-1] == "apcli.cli.prune"
 
 
 # ---- errors

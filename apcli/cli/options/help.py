@@ -4,7 +4,9 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from typer.core import TyperCommand
+from typer.core import TyperCommand, TyperGroup
+
+from apcli.cli.options.plain import read_plainly
 
 INPUT = "Input"
 _OTHER = "Other"  # the group of what names none
@@ -17,8 +19,18 @@ _BY_TYPER = {
 }
 
 
+class Commands(TyperGroup):
+    """The program, which has commands."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        return read_plainly(super().get_params(ctx))
+
+
 class Command(TyperCommand):
     """A command whose plain help has groups; Typer has them in its coloured help, which takes as long as all else."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        return read_plainly(super().get_params(ctx))
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         arguments = [str(one.metavar) for one in self.get_params(ctx) if one.param_type_name == "argument"]

@@ -87,6 +87,8 @@ def test_a_library_that_fails_leaves_our_own(monkeypatch: pytest.MonkeyPatch, tm
         ("apcli train resnet2", {"resnet20"}),
         ("apcli train --opt adamw", {"adamw"}),
         ("apcli list me", {"methods", "measures"}),
+        ("apcli fine", {"finetune"}),
+        ("apcli prune", {"prune"}),
     ],
 )
 def test_bash_is_answered(shell: Any, line: str, expected: set[str]) -> None:
@@ -98,3 +100,11 @@ def test_bash_is_answered(shell: Any, line: str, expected: set[str]) -> None:
         "apcli", COMP_WORDS=line, COMP_CWORD=str(words_before), _APCLI_COMPLETE="complete_bash", **completion_cache
     )
     assert expected <= set(result.lines), result
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("line", "expected"), [("apcli export --format on", "onnx"), ("apcli l", "list")])
+def test_zsh_and_fish_are_answered(shell: Any, line: str, expected: str) -> None:
+    asked = {"_TYPER_COMPLETE_ARGS": line, "_TYPER_COMPLETE_FISH_ACTION": "get-args"}
+    for kind in ("zsh", "fish"):
+        assert expected in shell.bash("apcli", **asked, _APCLI_COMPLETE=f"complete_{kind}").out

@@ -73,7 +73,7 @@ def test_a_default_stands_last() -> None:
 def test_commands_are_of_this_class() -> None:
     import typer
 
-    from apcli.cli.main import app
+    from apcli.cli.main import app_of
 
-    root: Any = typer.main.get_command(app)
+    root: Any = typer.main.get_command(app_of())
     assert all(isinstance(command, Command) for command in root.commands.values())

@@ -5,7 +5,7 @@ from typing import get_args
 
 import typer
 
-from apcli.cli.main import app as whole
+from apcli.cli.main import app_of
 from apcli.cli.options.expanded import Options, with_options
 from apcli.cli.options.network import DATA, INPUTS, inputs
 from apcli.configs.shared import DataConfig, InputConfig
@@ -25,7 +25,7 @@ def test_the_help_says_where_a_default_comes_from():
         "per channel, in [0, 1]; default: c",
         "per channel, like --mean",
     ]
-    commands = typer.main.get_command(whole).commands
+    commands = typer.main.get_command(app_of()).commands
     said = {name: one.help for name in commands for one in commands[name].params if one.name == "num_classes"}
     assert {name for name, help in said.items() if "the data's" in help} == {"train"}, "others have a file's last layer"
     assert said.keys() >= {"train", "prune", "finetune", "divergence", "report", "export"}
