@@ -6,6 +6,7 @@ from html.parser import HTMLParser
 from matplotlib.figure import Figure
 
 from apcli.figures.study import Point, Series, Study
+from apcli.records.checkpoint import CheckpointRecord
 from apcli.stages.report.runs.experiment import build
 
 VOID = {"meta", "br", "link", "img", "input", "hr"}
@@ -19,6 +20,17 @@ def only_group(records):
 def variant(records, of="student-t", **changes):
     """Records of one distribution again, as if measured otherwise."""
     return [replace(r, **changes) for r in records if r.dist == of]
+
+
+def described(path, sha256, lineage=None, **facts):
+    """The record of a small checkpoint: 1000 parameters, of which ``kept`` are left."""
+    kept = facts.get("kept", 1000)
+    return CheckpointRecord(**{
+        "path": path, "sha256": sha256, "bytes": 4100, "dense_bytes": 4000, "numbers": 1000, "parameters": 1000,
+        "kept": kept, "model_sparsity": 1 - kept / 1000, "model_density": kept / 1000, "compression": 1000 / kept,
+        "prunable": 900, "prunable_nonzero": kept - 100, "sparsity": (1000 - kept) / 900, "density": (kept - 100) / 900,
+        "macs": None, "macs_reason": "no network", "latency": None, "lineage": lineage, "tensors": (), **facts,
+    })  # fmt: skip
 
 
 class Outline(HTMLParser):

@@ -98,6 +98,19 @@ class Record(JsonObject):
         return {"kind": self.kind, "version": self.version, **super().to_json()}
 
 
+@dataclass(frozen=True)
+class OtherRecord(Record):
+    """A record of a kind that this version does not know, as from a newer one: its members as they came."""
+
+    kind: ClassVar[str] = "other"
+    version: ClassVar[int] = 0
+
+    members: Annotated[Mapping[str, Any], "all of them"]
+
+    def to_json(self) -> dict[str, Any]:
+        return dict(self.members)
+
+
 def fields_of(kind: type[JsonObject]) -> tuple[Field, ...]:
     """The fields of a dataclass, in order."""
     unchecked: Any = kind  # mypy does not see that a class has a hash

@@ -7,7 +7,7 @@ from typing import Any
 
 from apcli.errors import ApcliError, UsageError
 from apcli.records import KINDS
-from apcli.records.json_objects import Record
+from apcli.records.json_objects import OtherRecord, Record
 
 
 def dump(members: Mapping[str, Any]) -> str:
@@ -19,11 +19,11 @@ def dump(members: Mapping[str, Any]) -> str:
 
 
 def load(lines: Iterable[str], where: str) -> Iterator[Record]:
-    """Read JSON Lines; ``where`` names their source in messages.
+    """Read JSON Lines; ``where`` names their source in messages. A record of a kind that is not known is kept whole.
 
     Raises:
         UsageError: a line is no record, but a checkpoint's path, for example.
-        ApcliError: a record has an unknown kind or version, or a wrong field.
+        ApcliError: a record of a known kind has an unknown version or a wrong field.
     """
     for number, line in enumerate(lines, 1):
         if line.strip():
@@ -39,8 +39,7 @@ def _record(line: str, where: str) -> Record:
     if not isinstance(members, dict) or not isinstance(members.get("kind"), str):
         raise ApcliError(f"{where} is no record: expected JSON Lines from apcli divergence")
     if members["kind"] not in KINDS:
-        known = ", ".join(KINDS.names)
-        raise ApcliError(f"{where} is a record of unknown kind {members['kind']!r:.40}: expected one of {known}")
+        return OtherRecord(_clean(members))
     kind: Any = KINDS.row(members["kind"]).load()
     if members.get("version") != kind.version:
         raise ApcliError(f"{where} is of version {members.get('version')}, expected {kind.version}: make it again")

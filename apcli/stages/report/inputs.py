@@ -39,8 +39,9 @@ def is_made(content: bytes, records: Iterable[Record]) -> bool:
 def _digest(record: Record) -> bytes:
     members = record.to_json()
     for side in ("dense", "pruned"):
-        if (members.get(side) or {}).get("sha256"):
-            members[side] = members[side]["sha256"]
+        file = members.get(side)
+        if isinstance(file, dict) and file.get("sha256"):
+            members[side] = file["sha256"]
     if isinstance(record, CheckpointRecord):
         del members["path"]
     return hashlib.sha256(lines.dump(members).encode()).digest()[:_BYTES]

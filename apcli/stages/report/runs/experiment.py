@@ -19,7 +19,7 @@ from apcli.errors import ApcliError
 from apcli.records import POOLED
 from apcli.records.checkpoint import CheckpointRecord
 from apcli.records.divergence import DivergenceRecord
-from apcli.records.json_objects import Record
+from apcli.records.json_objects import OtherRecord, Record
 from apcli.stages.report.runs.checkpoints_at_hand import with_files_at_hand
 from apcli.stages.report.runs.labels import is_control, label_of, qualified
 from apcli.stages.report.runs.quantities import PD_LOSS, ApKey, ApMeasure, BoundKey, Key, Quantity, measures_of
@@ -169,7 +169,7 @@ def build(records: Iterable[Record], describe: Callable[[Path], CheckpointRecord
     given = tuple(records)
     kept = [record for record in given if isinstance(record, DivergenceRecord)]
     described = [record for record in given if isinstance(record, CheckpointRecord)]
-    others = Counter(record.kind for record in given if not isinstance(record, DivergenceRecord | CheckpointRecord))
+    others = Counter(_kind(record) for record in given if not isinstance(record, DivergenceRecord | CheckpointRecord))
     for kind, number in others.items():
         log.warning("%s of kind %s left out: the report has no section for that kind", count(number, "record"), kind)
     if not kept:
@@ -180,6 +180,10 @@ def build(records: Iterable[Record], describe: Callable[[Path], CheckpointRecord
         groups.setdefault((record.model, record.data), []).append(record)
     made = tuple(_group(model, data, members, known) for (model, data), members in groups.items())
     return Report(made, tuple(kept), given, known, others)
+
+
+def _kind(record: Record) -> str:
+    return str(record.members["kind"]) if isinstance(record, OtherRecord) else record.kind
 
 
 def stat(values: Iterable[float | None], errors: Iterable[float | None] = ()) -> Stat | None:
