@@ -91,7 +91,7 @@ each combination. Exit codes are on the page of the [checkpoint format](checkpoi
 | --- | --- |
 | `APCLI_DATA_DIR` | the default of `--data-dir` |
 | `APCLI_DEBUG=1` | adds the traceback to an error message |
-| `NO_COLOR` | no colours on a terminal |
+| `COLUMNS` | the width of tables, messages and help on a terminal; default: the terminal's |
 """
 
 EXAMPLES = "<!-- not run: examples of the help -->"

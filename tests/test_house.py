@@ -53,6 +53,7 @@ stages.outputs stages.inherited_masks stages.zero_layers
 stages.training_runs
 stages stages.prune stages.divergence stages.describe stages.report stages.export
 api
+cli.layout
 cli.options cli.streams
 cli.results
 cli

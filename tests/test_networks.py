@@ -13,6 +13,7 @@ from safetensors.torch import load_file, save_file
 from apcli.checkpoints.checkpoint import Checkpoint
 from apcli.checkpoints.files.headers import KEY
 from apcli.checkpoints.reading import read
+from apcli.cli.checkpoint_text import to_text
 from apcli.configs.shared import DataConfig, InputConfig
 from apcli.configs.training import FinetuneConfig, LoopConfig, ModelConfig, TrainConfig
 from apcli.errors import ApcliError, UsageError
@@ -20,7 +21,7 @@ from apcli.models.build import build
 from apcli.models.spec import ModelSpec
 from apcli.networks import Networks, noise_for, running
 from apcli.progress import Progress
-from apcli.stages.describe.description import describe, to_text
+from apcli.stages.describe.description import describe
 from apcli.stages.finetune import Finetuner
 from apcli.stages.outputs import Outputs
 from apcli.stages.train import train

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, TypeGuard
 
 from apcli.api import runs
+from apcli.cli.layout.tables import Column, Grid
 from apcli.cli.options import shared
 from apcli.cli.options.expanded import Groups, Options, with_options
 from apcli.cli.options.help import INPUT
@@ -43,6 +44,17 @@ OPTIONS: Groups = {
         "batch_size": shared.BatchSize,
     },
 }
+
+_COLUMNS = (
+    Column("epoch", rank=1),
+    Column("layer", "name"),
+    Column("dim", rank=4),
+    Column("dist", "name"),
+    Column("measure", "name"),
+    Column("value"),
+    Column("PD loss (test)", rank=2),
+    Column("PD accuracy (test)", rank=3),
+)
 
 
 @with_options(OPTIONS, DivergenceConfig)
@@ -88,7 +100,6 @@ def _pairs(arguments: list[str], dense: str | None, key: str | None) -> "Iterato
 
 
 def _emit_table(title: str, records: "list[DivergenceRecord]") -> None:
-    columns = ["epoch", "layer", "dim", "dist", "measure", "value", "PD loss (test)", "PD accuracy (test)"]
     rows = []
     for record in records:
         pd = record.pd.test
@@ -98,7 +109,7 @@ def _emit_table(title: str, records: "list[DivergenceRecord]") -> None:
     finite = [record for record in records if _is_finite(record.value)]
     caveats = {_spec(record): of_projection(record.dist, record.params) for record in finite}
     caption = "\n".join(f"{spec} {words}" for spec, sentences in caveats.items() for words in sentences)
-    stdout.emit_table(title, columns, rows, caption or None)
+    stdout.emit_table(Grid(_COLUMNS, rows, title, caption))
 
 
 def _spec(record: "DivergenceRecord") -> str:

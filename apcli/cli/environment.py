@@ -7,6 +7,7 @@ from importlib import metadata
 from pathlib import Path
 
 from apcli import __version__
+from apcli.cli.layout.text import fact_lines
 from apcli.cli.options import shared
 from apcli.cli.streams import stdout, terminal
 
@@ -40,8 +41,7 @@ def env(quiet: shared.Quiet = False) -> None:
       apcli env
     """
     terminal.start("env", quiet)
-    for name, text in facts():
-        stdout.emit_line(f"{name:<16}{text}")
+    stdout.emit_text("\n".join(fact_lines(facts(), size=16, width=stdout.columns())))
 
 
 def facts() -> list[tuple[str, str]]:

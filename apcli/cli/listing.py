@@ -6,6 +6,8 @@ from typing import Annotated, Any
 import typer
 
 from apcli.allocations import SCOPES, SPARSITY_SCHEDULES
+from apcli.cli.layout.tables import Column, Grid
+from apcli.cli.layout.text import wrapped
 from apcli.cli.options import completion
 from apcli.cli.streams import stdout, terminal
 from apcli.criteria import FILTER_METHODS, METHODS
@@ -62,24 +64,25 @@ def list_(
     terminal.start("list", quiet=True)
     if table is None:
         rows = [[known, where, ", ".join(one.names)] for known, (one, where) in TABLES.items()]
-        _emit("what can be named", ["table", "where", "names"], rows)
+        _emit("what can be named", (Column("table", "word"), Column("where", "text"), Column("names", "text")), rows)
         return
     if table not in TABLES:
         raise UsageError(f"no table {table!r}: expected one of {', '.join(TABLES)}")
     rows_of, where = TABLES[table]
     if name is None:
-        _emit(f"{table}: {where}", ["name", "what it is"], [[row.name, row.summary] for row in rows_of])
+        columns = (Column("name", "word"), Column("what it is", "text"))
+        _emit(f"{table}: {where}", columns, [[row.name, row.summary] for row in rows_of])
     elif table == "models" and name not in rows_of:
         _emit_models(name)
     else:
         for line in _lines(rows_of.row(name)):
-            stdout.emit_line(line)
+            stdout.emit_text("\n".join(wrapped(line, stdout.columns(), hang=4)))
 
 
-def _emit(title: str, columns: list[str], rows: list[list[str]]) -> None:
+def _emit(title: str, columns: tuple[Column, ...], rows: list[list[str]]) -> None:
     """Print rows: a table on a terminal, else a line each, their cells apart by a tab."""
     if stdout.wants_table(as_json=False):
-        stdout.emit_table(title, columns, rows, text=columns)
+        stdout.emit_table(Grid(columns, rows, title))
     else:
         for row in rows:
             stdout.emit_line("\t".join(row))

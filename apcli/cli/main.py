@@ -42,7 +42,6 @@ def app_of(names: Iterable[str] = COMMANDS) -> typer.Typer:
         pretty_exceptions_enable=False,
         context_settings={
             "help_option_names": ["-h", "--help"],
-            "max_content_width": 160,
             "token_normalize_func": lambda word: word.replace("_", "-"),
         },
     )

@@ -9,6 +9,7 @@ import typer
 from apcli.allocations import SCOPES
 from apcli.api import runs
 from apcli.cli import results
+from apcli.cli.layout.tables import Column, Grid
 from apcli.cli.options import completion, shared
 from apcli.cli.options.expanded import Groups, Options, with_options
 from apcli.cli.options.help import INPUT
@@ -113,6 +114,7 @@ OPTIONS: Groups = {
     },
 }
 
+_PLANNED = (Column("file", "name"), Column("state", "word"), Column("goes"), Column("of"), Column("", "word", rank=1))
 
 DryRun = Annotated[
     bool,
@@ -171,4 +173,11 @@ def _emit_plans(plans: "Iterator[Planned]", as_json: bool, by_layer: bool) -> No
         for x in planned.shares if by_layer else ():
             goes = str(x.least) if x.least == x.most else f"{x.least} to {x.most}"
             rows.append([f"  {x.name}", "", goes, str(x.size), ""])
-    stdout.emit_table("dry run: nothing is written", ["file", "state", "goes", "of", ""], rows)
+    columns = (
+        Column("file", "name"),
+        Column("state", "word"),
+        Column("goes"),
+        Column("of"),
+        Column("", "word", rank=1),
+    )
+    stdout.emit_table(Grid(columns, rows, "dry run: nothing is written"))

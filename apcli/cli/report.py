@@ -158,13 +158,16 @@ def _keep(records: "list[Record]", output: str | None) -> Path:
 
 
 def _describe(arguments: list[str], config: CostsConfig, as_json: bool) -> None:
+    from apcli.cli.checkpoint_text import to_text
     from apcli.records import lines
-    from apcli.stages.describe.description import to_text
 
     tell = terminal.progress(stdin.count(arguments))
     for description in runs.describe(config, stdin.checkpoints_in(arguments, config.weights_key), tell):
         tell.finished()
-        stdout.emit_line(lines.dump(description.to_json()) if as_json else terminal.printable(to_text(description)))
+        if as_json:
+            stdout.emit_line(lines.dump(description.to_json()))
+        else:
+            stdout.emit_text(to_text(description, stdout.columns()))
 
 
 def _verify(arguments: list[str], key: str | None) -> None:

@@ -16,11 +16,12 @@ from apcli.checkpoints import reading, verification
 from apcli.checkpoints.lineage import VERSION, Lineage
 from apcli.checkpoints.network_layers import KINDS, LayerWeight, NetworkLayers
 from apcli.checkpoints.promises import Link, Promise, Settings
+from apcli.cli.checkpoint_text import to_text
 from apcli.configs.divergence import DivergenceConfig
 from apcli.configs.prune import PruneConfig
 from apcli.errors import ApcliError
 from apcli.records import lines
-from apcli.stages.describe.description import describe, to_text
+from apcli.stages.describe.description import describe
 from apcli.stages.divergence.stage import Divergences
 from apcli.stages.outputs import Outputs
 from apcli.stages.prune.stage import prune

@@ -11,13 +11,14 @@ from short_trainings import quiet, trained, tuned
 
 import apcli
 from apcli.checkpoints.reading import read
+from apcli.cli.checkpoint_text import to_text
 from apcli.configs.prune import PruneConfig
 from apcli.configs.shared import DataConfig
 from apcli.configs.training import FinetuneConfig, LoopConfig, ModelConfig, TrainConfig
 from apcli.errors import UsageError
 from apcli.models.drop_path import drops
 from apcli.networks import Networks
-from apcli.stages.describe.description import describe, to_text
+from apcli.stages.describe.description import describe
 from apcli.stages.finetune import Finetuner
 from apcli.stages.outputs import Outputs
 from apcli.stages.prune.stage import prune

@@ -13,13 +13,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TextIO
 
+from apcli.cli.layout.text import cells, shortened
 from apcli.progress import Status, in_time
 
 ERASE = "\r\x1b[2K"
 _PAUSE = 0.1  # seconds between two drawings
 _TICK = 0.5  # seconds after which a line is drawn again, for its clock
 _PATIENCE = 2.0  # seconds without a word from the stage, after which the line shows how long it has been
-_BAR, _LEAST_BAR, _LEAST_TEXT = 20, 4, 32  # columns
+_BAR, _LEAST_BAR, _LEAST_TEXT, _LEAST_END = 20, 4, 32, 8  # columns; with less than the last, the share says enough
 _DEFAULT_WIDTH = 80
 _ECHO = 3  # columns left free: the terminal prints ^C behind the line, which must not begin another one
 
@@ -62,6 +63,14 @@ class Turn:
         if self._device is not None:
             os.close(self._device)
             self._device = None
+
+
+def erasing(stream: TextIO) -> str:
+    """What a text on the terminal begins with, of a process that draws no line: nothing, unless another has drawn."""
+    turn = Turn(stream)
+    is_free = turn.take()
+    turn.close()
+    return "" if is_free else ERASE
 
 
 class Line:
@@ -179,8 +188,6 @@ def line_of(stage: str, status: Status, width: int, clock: str = "", bar: str = 
         clock: how long nothing has changed.
         bar: the characters of the done and of the open part.
     """
-    from rich.cells import cell_len
-
     gap = "…" if bar[0] == "━" else "..."
     number, total = status.place
     count = f" {number} of {total}" if total > 1 else f" {number}" if number > 1 else ""
@@ -188,27 +195,14 @@ def line_of(stage: str, status: Status, width: int, clock: str = "", bar: str = 
     head, facts = f"{stage}{count}: ", [*status.facts, *([clock] if clock else [])]
     while True:
         numbers = "".join(f", {fact}" for fact in facts)
-        room = width - cell_len(head) - len(percent) - cell_len(numbers)
-        if room >= min(_LEAST_TEXT, cell_len(status.text)) or not facts:
+        room = width - cells(head) - len(percent) - cells(numbers)
+        if room >= min(_LEAST_TEXT, cells(status.text)) or not facts:
             break
         facts.pop()
-    text = shortened(status.text, max(0, room), gap)
-    size = min(_BAR, room - cell_len(text) - 1)
+    text = shortened(status.text, max(0, room), gap) if room >= _LEAST_END or not percent else ""
+    size = min(_BAR, room - cells(text) - 1)
     drawn = ""
     if status.share is not None and size >= _LEAST_BAR:
         done = int(size * min(1.0, status.share))
         drawn = f"{bar[0] * done}{bar[1] * (size - done)} "
-    return shortened(f"{head}{drawn}{percent}{text}{numbers}", width, gap)
-
-
-def shortened(text: str, width: int, gap: str = "…") -> str:
-    """``text`` in at most ``width`` columns, its middle left out: names differ in their ends."""
-    from rich.cells import cell_len, set_cell_size
-
-    if cell_len(text) <= width:
-        return text
-    if width <= 3 * len(gap):
-        return set_cell_size(text, max(0, width))
-    room = width - len(gap)
-    end = set_cell_size(text[::-1], room - room // 2)[::-1]
-    return f"{set_cell_size(text, room // 2)}{gap}{end}"
+    return shortened(f"{head}{drawn}{percent}{text}{numbers}".rstrip(), width, gap)

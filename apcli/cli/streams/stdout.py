@@ -1,17 +1,20 @@
 """Print a command's product on stdout: paths, records, pages and tables."""
 
 import os
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from io import TextIOWrapper
+from dataclasses import replace
 from pathlib import Path
-from typing import TextIO, cast
+from typing import TextIO
 
+from apcli.cli.layout.tables import Grid, lines_of
 from apcli.cli.streams.incoming import CHUNK
 from apcli.cli.streams.standard import current
-from apcli.cli.streams.terminal import aside, is_first, printable
+from apcli.cli.streams.terminal import aside, columns_of, is_first, printable
 from apcli.errors import UsageError
 from apcli.words import in_one_line
+
+_IN_ASCII = {"─": "-", "…": "~"}  # what a table draws, and what stands for it where the terminal cannot show that
 
 
 class ClosedPipe(BaseException):
@@ -73,34 +76,26 @@ def wants_table(as_json: bool) -> bool:
     return _product().isatty() and not as_json
 
 
-def emit_table(
-    title: str,
-    columns: list[str],
-    rows: Iterable[list[str]],
-    caption: str | None = None,
-    text: Collection[str] = ("layer", "dist", "measure", "file"),
-) -> None:
-    """Print a table on stdout, with the ``caption`` below it; columns of ``text`` are aligned at the left."""
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(
-        title=Text(printable(title)),
-        caption=caption and Text(caption),
-        box=box.SIMPLE_HEAD,
-        title_justify="left",
-        caption_justify="left",
-    )
-    for column in columns:
-        table.add_column(column, justify="left" if column in text else "right", overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(in_one_line(cell)) for cell in row))
+def columns() -> int | None:
+    """The width for which text is laid out: the terminal's; None: a pipe or a file, where it takes what it needs."""
     product = _product()
-    cast(TextIOWrapper, product).reconfigure(errors="backslashreplace")  # escapes what the terminal cannot show
-    with _downstream(), aside():
-        Console(file=product).print(table)
+    return columns_of(product) if product.isatty() else None
+
+
+def emit_text(text: str) -> None:
+    """Print lines that are laid out for ``columns``; a terminal that cannot draw a rule or a gap gets them in ASCII."""
+    product = _product()
+    for mark, plain in _IN_ASCII.items():
+        if product.isatty() and not mark.encode(product.encoding, "ignore"):
+            text = text.replace(mark, plain)
+    emit_line(text)
+
+
+def emit_table(grid: Grid) -> None:
+    """Print a table and an empty line; control characters are escaped."""
+    rows = [[in_one_line(cell) for cell in row] for row in grid.rows]
+    shown = replace(grid, title=in_one_line(grid.title), rows=rows)
+    emit_text("\n".join([*lines_of(shown, columns()), ""]))
 
 
 @contextmanager

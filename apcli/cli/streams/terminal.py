@@ -8,10 +8,14 @@ from contextlib import contextmanager, nullcontext, redirect_stdout
 from dataclasses import replace
 from typing import TextIO
 
+from apcli.cli.layout.text import wrapped
+from apcli.cli.streams import live
 from apcli.cli.streams.live import Line, takes_a_line
 from apcli.cli.streams.standard import current
 from apcli.progress import Progress, Status
 from apcli.words import in_one_line
+
+_HANG = 2  # columns by which the lines of a message that follow its first are indented
 
 
 def is_alone() -> bool:
@@ -71,6 +75,9 @@ class _Handler(logging.StreamHandler[TextIO]):
         else:
             line.write(self.format(record) + self.terminator)
 
+    def format(self, record: logging.LogRecord) -> str:
+        return in_its_width(super().format(record), self.stream)
+
 
 class _Plain(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
@@ -81,6 +88,17 @@ class _Plain(logging.Formatter):
 def printable(text: str) -> str:
     """``text`` without control characters, which a file's metadata could use to command the terminal."""
     return "\n".join(map(in_one_line, text.split("\n")))
+
+
+def columns_of(stream: TextIO) -> int:
+    """The columns for which text is laid out on a terminal: as many as ``COLUMNS`` says, else those it has."""
+    asked = os.environ.get("COLUMNS", "")
+    return int(asked) if asked.isdecimal() and int(asked) > 0 else live.width_of(stream)
+
+
+def in_its_width(sentence: str, stream: TextIO) -> str:
+    """A message as ``stream`` gets it: a terminal in lines that end between words, anything else in one."""
+    return "\n".join(wrapped(sentence, columns_of(stream), _HANG)) if stream.isatty() else sentence
 
 
 def say_error(sentence: str) -> None:
@@ -106,7 +124,8 @@ def _say(sentence: str) -> None:
     close()
     stderr = current().stderr
     if stderr is not None:
-        print(printable(f"apcli: {' '.join(sentence.split())}"), file=stderr)
+        text = in_its_width(printable(f"apcli: {' '.join(sentence.split())}"), stderr)
+        print(f"{live.erasing(stderr) if takes_a_line(stderr) else ''}{text}", file=stderr)
 
 
 @contextmanager

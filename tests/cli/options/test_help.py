@@ -1,10 +1,11 @@
 """The help: groups, defaults said in one way, examples that keep their lines and stand last."""
 
+import shlex
 from typing import Any
 
 import pytest
 
-from apcli.cli.options.help import Command, help_of, parts_of, short_help_of
+from apcli.cli.options.help import Command, continued, help_of, page, parts_of, short_help_of
 
 COMMANDS = ["train", "prune", "finetune", "divergence", "report"]
 
@@ -21,16 +22,23 @@ def test_options_stand_in_groups(shell: Any, command: str) -> None:
     assert [line.split()[0] for line in other if line] == ["-h,"], "every other option has a group"
 
 
+def words_of(script: list[str]) -> list[list[str]]:
+    """The words of each command, as a shell reads them."""
+    return [shlex.split(line) for line in "\n".join(script).replace("\\\n", "").splitlines()]
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("command", COMMANDS)
-@pytest.mark.parametrize("columns", [60, 80, 120, 160])
+@pytest.mark.parametrize("command", ["", *COMMANDS])
+@pytest.mark.parametrize("columns", [20, 40, 60, 80, 120, 160])
 def test_the_width_is_used_and_kept(shell: Any, command: str, columns: int) -> None:
     lines = shell(f"{command} --help", COLUMNS=str(columns)).lines
-    examples = lines[lines.index("Examples:") :]
-    longest = max(len(line) for line in lines[: -len(examples)])
+    longest = max(len(line) for line in lines[: lines.index("Examples:")])
     assert longest <= columns
     assert longest > min(columns, 130) - 25, "the whole width is used"
-    assert all(line.startswith("  apcli ") for line in examples[1:]), "examples keep their lines"
+    wide = shell(f"{command} --help", COLUMNS="160").lines
+    examples, whole = (text[text.index("Examples:") + 1 :] for text in (lines, wide))
+    assert all(len(line) <= columns or len(line.split()) <= 2 for line in examples), "what is too long is one word"
+    assert words_of(examples) == words_of(whole), "and it can be run as it is"
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -56,6 +64,18 @@ def test_a_docstring_has_two_parts() -> None:
     said, examples = parts_of("Do it.\n\nMore.\n\n\b\n  apcli a\n  apcli b\n")
     assert (said, examples) == ("Do it.\n\nMore.", ["apcli a", "apcli b"])
     assert parts_of("Do it.") == ("Do it.", [])
+    assert parts_of("Do it.\n\n    \b\n      apcli a \\\n        | apcli b\n")[1] == ["apcli a \\", "  | apcli b"]
+
+
+def test_a_command_goes_on_after_a_backslash() -> None:
+    command = "apcli prune model.safetensors --method highest --sparsity 0.3 | apcli report"
+    assert continued(command, 80) == [f"  {command}"]
+    assert continued(command, 44) == [
+        "  apcli prune model.safetensors \\",
+        "      --method highest --sparsity 0.3 \\",
+        "      | apcli report",
+    ]
+    assert continued("  | apcli prune --sparsity 0.3 \\", 24) == ["    | apcli prune \\", "        --sparsity 0.3 \\"]
 
 
 def test_short_help_is_the_first_clause() -> None:
@@ -77,3 +97,11 @@ def test_commands_are_of_this_class() -> None:
 
     root: Any = typer.main.get_command(app_of())
     assert all(isinstance(command, Command) for command in root.commands.values())
+
+
+def test_a_page() -> None:
+    groups = {"Input": [("FILE", "a file")], "Other": [("-h", "help")]}
+    assert page("apcli do [OPTIONS]", "Do it.\n\nMore.\n\n\b\n  apcli do", groups).splitlines() == [
+        *["Usage: apcli do [OPTIONS]", "", "  Do it.", "", "  More."],
+        *["", "Input:", "  FILE  a file", "", "Other:", "  -h    help", "", "Examples:", "  apcli do"],
+    ]

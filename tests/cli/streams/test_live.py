@@ -9,7 +9,7 @@ from typing import TextIO
 
 import pytest
 
-from apcli.cli.streams.live import ERASE, Line, Turn, line_of, shortened, takes_a_line
+from apcli.cli.streams.live import ERASE, Line, Turn, erasing, line_of, takes_a_line
 from apcli.progress import Status
 
 STATUS = Status("a.safetensors: epoch 3/20", 0.42, ("loss 0.31", "accuracy 91.2 %", "2 min 00 s left"), (3, 39))
@@ -58,11 +58,9 @@ def test_a_clock_shows_what_takes_long() -> None:
     assert line_of("prune", Status("reading a"), 80, clock="12 s") == "prune: reading a, 12 s"
 
 
-def test_names_lose_their_middle() -> None:
-    assert shortened("abcdefghij", 7) == "abc…hij"
-    assert shortened("abcdefghij", 10) == "abcdefghij"
-    assert shortened("abcdefghij", 2) == "ab"
-    assert shortened("abcdefghij", 0) == ""
+def test_a_share_says_enough_where_the_text_would_be_a_stump() -> None:
+    assert line_of("finetune", Status("a.safetensors: epoch 3/20", 0.42), 17) == "finetune: 42 %"
+    assert line_of("finetune", Status("loading data"), 17) == "finetune: loa…ata"
 
 
 def test_one_process_draws_at_a_time(screen: tuple[int, TextIO]) -> None:
@@ -105,6 +103,16 @@ def test_a_message_erases_the_line_of_another_stage(screen: tuple[int, TextIO]) 
     assert shown(master) == f"{ERASE}apcli: hello\r\n", "and does not draw its own"
     drawing.close()
     other.close()
+
+
+def test_a_process_without_a_line_erases_that_of_another(screen: tuple[int, TextIO]) -> None:
+    _, stream = screen
+    assert erasing(stream) == ""
+    drawing = Turn(stream)
+    drawing.take()
+    assert erasing(stream) == ERASE
+    drawing.close()
+    assert erasing(stream) == ""
 
 
 def test_a_stage_draws_when_the_other_has_finished(screen: tuple[int, TextIO]) -> None:

@@ -51,6 +51,63 @@ def test_a_dry_run_is_a_table_on_a_terminal(shell: Any, a: Path, quiet: str) -> 
     assert ("fc1" in result.out) == (not quiet)
 
 
+LONG = "encoder.layers.encoder_layer_{}.self_attention.in_proj_weight"
+
+
+@pytest.fixture
+def long(shell: Any) -> Path:
+    """``long.safetensors``, of four layers of long names, a third of whose weights are zero."""
+    weight = np.arange(1, 3_001, dtype=np.float32).reshape(30, 100)
+    weight[::3] = 0
+    return shell.save("long.safetensors", {LONG.format(i): weight for i in range(4)})
+
+
+COMMANDS = [
+    ("report long", ["3,000", "1,000", "2,000", "0.3333", "12,000"]),
+    ("prune long --sparsity 0.5,0.625 --dry-run", ["6000", "7500", "1500", "1875", "3000"]),
+    ("prune long --sparsity 0.5 --scope global --dry-run", ["6000", "3000"]),
+    ("divergence long long --dist ap2", ["3000"]),
+    ("list", ["--data", "--sched"]),
+    ("list methods", ["lowest", "random"]),
+    ("list distributions", ["student-t"]),
+    ("list distributions student-t", ["df=4.0", "groups=0"]),
+    ("env", ["torch", "numpy"]),
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("command", "words"), COMMANDS)
+def test_all_that_a_terminal_gets_fits_and_breaks_no_number(
+    shell: Any, long: Path, command: str, words: list[str]
+) -> None:
+    for columns in (20, 21, 33, 40, 59, 60, 79, 80, 100, 120):
+        result = shell(command, terminal="stdout", COLUMNS=str(columns))
+        assert result.code == 0, result.err
+        assert max(map(len, result.lines)) <= columns
+        shown = [word.strip(",:") for word in result.out.split()]
+        gone = result.out.partition("no room for")[2]
+        assert [word for word in words if word not in shown and not gone] == []
+        assert "long" not in command or all(f"layer_{i}" in result.out for i in range(4)), "no row is lost"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", [*(command for command, _ in COMMANDS), "prune -h", "-h"])
+def test_no_terminal_is_too_narrow(shell: Any, long: Path, command: str) -> None:
+    lines = []
+    for columns in (1, 2, 3, 5, 12, 120):
+        result = shell(command, terminal="stdout", COLUMNS=str(columns))
+        assert (result.code, result.err) == (0, "")
+        lines.append(len(result.lines))
+    assert lines == sorted(lines, reverse=True)
+    assert lines[-1] > 0
+
+
+def test_what_a_pipe_gets_does_not_depend_on_the_terminal(shell: Any, long: Path) -> None:
+    for command in ("report long", "list", "list methods lowest"):
+        assert shell(command, COLUMNS="20").out == shell(command, COLUMNS="200").out
+    assert f"  {LONG.format(3)}  F32    30x100    3,000" in shell("report long", COLUMNS="20").out
+
+
 # ---- whatever the locale
 
 
@@ -85,6 +142,7 @@ def test_a_table_on_a_terminal_of_another_encoding(shell: Any, foreign: dict[str
     assert result.code == 0, result.err
     assert r"gr\xf6\xdfe" in result.out
     assert r"\u0416" in result.out
+    assert "------" in result.out, "a rule of what the terminal can draw"
 
 
 def test_a_path_on_a_terminal_is_shown_as_far_as_it_can(shell: Any, foreign: dict[str, np.ndarray]) -> None:

@@ -49,6 +49,27 @@ def test_quiet_leaves_errors(said: Any) -> None:
     assert said() == "apcli: error: it is over\n"
 
 
+def test_a_terminal_gets_lines_that_end_between_words(shell: Any, a: Path) -> None:
+    for columns in (20, 60, 80):
+        done = shell("prune a --sparsity 0.3 --overwrite", terminal="stderr", COLUMNS=str(columns), TERM="dumb")
+        refused = shell("prune a --sparsity 2", terminal="stderr", COLUMNS=str(columns), TERM="dumb")
+        for result in (done, refused):
+            first, *more = result.complaints
+            assert first.startswith("apcli: ")
+            assert more
+            assert all(line.startswith("  ") for line in more)
+            assert max(map(len, result.complaints)) <= columns
+        assert "472 of 1572" in " ".join(done.err.split())
+    assert len(shell("prune a --sparsity 2", COLUMNS="20").complaints) == 1
+
+
+@pytest.mark.parametrize(("asked", "columns"), [("33", 33), ("", 80), ("0", 80), ("wide", 80)])
+def test_the_width_is_what_is_asked_for(monkeypatch: pytest.MonkeyPatch, asked: str, columns: int) -> None:
+    monkeypatch.setenv("COLUMNS", asked)
+    with open(os.devnull, "w") as stream:
+        assert terminal.columns_of(stream) == columns
+
+
 @pytest.mark.parametrize(("rank", "first", "words"), [("0", True, ""), ("1", False, "process 1: ")])
 def test_one_of_many_processes_says_which_it_is(
     said: Any, monkeypatch: pytest.MonkeyPatch, rank: str, first: bool, words: str

@@ -13,6 +13,7 @@ from torch import Tensor
 from apcli.checkpoints import reading
 from apcli.checkpoints.checkpoint import Checkpoint
 from apcli.checkpoints.lineage import Lineage
+from apcli.cli.checkpoint_text import to_text
 from apcli.configs.describe import CostsConfig
 from apcli.errors import ApcliError, UsageError
 from apcli.models.build import build
@@ -24,7 +25,7 @@ from apcli.records import lines
 from apcli.records.checkpoint import CheckpointRecord, MacsFacts, TensorFacts
 from apcli.stages.describe import costs as module
 from apcli.stages.describe.costs import NetworkCosts, with_macs
-from apcli.stages.describe.description import describe, to_text
+from apcli.stages.describe.description import describe
 
 FC5 = ModelSpec("fc5", "apcli", 10, (1, 8, 8), (0.0,), (1.0,))
 RESNET = ModelSpec("resnet20", "apcli", 10, (3, 32, 32), (0.0,) * 3, (1.0,) * 3)

@@ -1,6 +1,5 @@
-"""What a file is, counted: sizes, zeros and shares; and its text."""
+"""What a file is, counted: sizes, zeros and shares."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,8 +13,7 @@ from apcli.checkpoints.promises import Promise
 from apcli.configs.describe import CostsConfig
 from apcli.errors import UsageError
 from apcli.records import lines
-from apcli.records.checkpoint import DenseLatency, LatencyFacts, MacsFacts
-from apcli.stages.describe.description import describe, to_text
+from apcli.stages.describe.description import describe
 
 MODEL = {"name": "net.py:small", "source": "user", "num_classes": 3, "input_size": [2, 6, 6], "mean": [0.0] * 2}
 
@@ -76,7 +74,6 @@ def test_counts(tmp_path):
 def test_shares_of_nothing_are_unknown(tmp_path, given, known):
     found = describe(saved(tmp_path / "a.safetensors", given))
     assert (found.parameters, found.model_sparsity, found.compression, found.sparsity) == known
-    assert to_text(found)
 
 
 def dense_and_pruned(folder: Path) -> tuple[checkpoint.Checkpoint, checkpoint.Checkpoint]:
@@ -94,70 +91,10 @@ def test_bytes_beside_those_of_the_dense_file(tmp_path):
     assert describe(dense).dense_bytes == dense.path.stat().st_size
     found = describe(pruned)
     assert found.dense_bytes == dense.path.stat().st_size < found.bytes
-    assert f"{found.bytes:,} bytes (dense: {found.dense_bytes:,})" in to_text(found)
     dense.path.write_bytes(dense.path.read_bytes()[:-4] + b"\0\0\0\0")  # another file by now
-    found = describe(pruned)
-    assert found.dense_bytes is None
-    assert "the dense file is not at hand" in to_text(found)
+    assert describe(pruned).dense_bytes is None
     dense.path.unlink()
     assert describe(pruned).dense_bytes is None
-
-
-def test_text_for_a_person(tmp_path):
-    text = to_text(describe(saved(tmp_path / "a.safetensors", tensors())))
-    assert "parameters   38, 28 kept: sparsity 0.263158, density 0.736842, compression 1.357x" in text
-    assert "prunable     32, 22 nonzero: sparsity 0.3125, density 0.6875" in text
-    assert "MACs         not counted: " in text
-    table = text.splitlines()[-6:-2]
-    assert table[0].split() == ["layer", "dtype", "shape", "weights", "zeros", "nonzero", "sparsity"]
-    assert {tuple(row.split()) for row in table[1:]} == {
-        ("conv", "F16", "1x2x2x2", "8", "4", "4", "0.5000"),
-        ("fc", "BF16", "4x5", "20", "4", "16", "0.2000"),
-        ("head", "F32", "2x2", "4", "2", "2", "0.5000"),
-    }
-    assert len({len(row) for row in table}) == 1
-    assert text.splitlines()[-1] == "    norms (1): norm.weight"
-
-
-def test_macs_have_columns_where_they_are_known(tmp_path):
-    found = describe(saved(tmp_path / "a.safetensors", tensors()))
-    known = {"conv.weight": (1_000_000, 500_000), "fc.weight": (20, 16)}
-    unknown = (None, None)
-    costly = [
-        replace(tensor, macs=macs, nonzero_macs=nonzero)
-        for tensor in found.tensors
-        for macs, nonzero in [known.get(tensor.name, unknown)]
-    ]
-    macs = MacsFacts(
-        input_size=(2, 6, 6),
-        dense=1_000_100,
-        nonzero=500_096,
-        without_weights=80,
-        dense_file=2_000_200,
-        theoretical_speedup=3.99963,
-    )
-    text = to_text(replace(found, tensors=tuple(costly), macs=macs, macs_reason=None))
-    assert "MACs         1,000,100 dense, 500,096 nonzero, 2,000,200 of the dense file, for one image of 2x6x6" in text
-    assert "speed-up 4x in theory" in text
-    assert "80 of them in products without a layer's weights" in text
-    table = text.splitlines()[-6:-2]
-    assert table[0].endswith("sparsity       MACs  nonzero MACs")
-    ends = {row.split()[0]: row.split()[-2:] for row in table[1:]}
-    assert ends == {"conv": ["1,000,000", "500,000"], "fc": ["20", "16"], "head": ["-", "-"]}
-    assert len({len(row) for row in table}) == 1
-
-
-def test_latency_says_what_it_is(tmp_path):
-    found = describe(saved(tmp_path / "a.safetensors", tensors()))
-    times = {"median": 0.002, "low": 0.0019, "high": 0.0025}
-    setting = {"runs": 50, "warmup": 10, "batch_size": 8, "input_size": (2, 6, 6), "threads": 1, "dtype": "float32"}
-    alone = LatencyFacts(**times, **setting, device="cpu", device_name=None, dense=None, speedup=None, note="Mind.")
-    line = "2 ms median, quartiles 1.9 to 2.5 ms; 50 runs, batch 8, cpu (1 thread), float32"
-    assert f"  latency      {line}\n               Mind.\n" in to_text(replace(found, latency=alone))
-    dense = DenseLatency("dense.safetensors", **times)
-    text = to_text(replace(found, latency=replace(alone, dense=dense, speedup=1.0, device_name="a GPU")))
-    assert "batch 8, a GPU, float32" in text
-    assert "of dense     2 ms median, quartiles 1.9 to 2.5 ms: speed-up 1x measured (dense.safetensors)" in text
 
 
 REASONS = [
@@ -189,13 +126,3 @@ def test_what_is_missing_to_build_the_network(tmp_path, said, model, words):
             with pytest.raises(UsageError, match=words) as caught:
                 describe(file, needed)
             assert str(file.path) in str(caught.value)
-
-
-def test_a_compact_file_is_not_called_dense(tmp_path):
-    weight = {"fc.weight": torch.ones(2, 3)}
-    plain = saved(tmp_path / "a.safetensors", weight, Lineage.EMPTY.then("train", {}))
-    compact = saved(
-        tmp_path / "b.safetensors", weight, Lineage.EMPTY.then("prune", {}, kept={"fc.weight": {"0": "0-1"}})
-    )
-    assert "(the file is dense: zeros take their place)" in to_text(describe(plain))
-    assert "(compact: removed channels are not in the file)" in to_text(describe(compact))

@@ -9,10 +9,10 @@ from marked import slow_but
 
 import apcli
 from apcli.checkpoints.reading import read
+from apcli.cli.checkpoint_text import to_text
 from apcli.data.image_spec import ImageSpec
 from apcli.models.build import build
 from apcli.models.spec import resolve
-from apcli.stages.describe.description import to_text
 
 IMAGES = ImageSpec((1, 8, 8), 10, (0.5,), (0.5,))
 NAMED: list[tuple[str, dict[str, Any]]] = [("resnet20", {"input_size": 8, "num_classes": 10}), ("timm:test_resnet", {})]
