@@ -32,11 +32,9 @@ def export(
     >>> apcli.export(pruned[1], format="torch-export")[0].name
     'fc5-digits.lowest-0.9.pt2'
     """
-    from apcli.checkpoints.reading import opened
     from apcli.stages.export.places import Places
 
-    config = config_of(ExportConfig, keywords)
-    sources = opened(checkpoints, config.weights_key)
+    config, sources = runs.begun(ExportConfig, keywords, checkpoints)
     places = Places(None if output is None else Path(output), overwrite, len(sources))
     return list(runs.export(config, sources, places, Progress()))
 

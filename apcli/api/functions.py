@@ -87,10 +87,7 @@ def prune(
     >>> [checkpoint.path.name for checkpoint in pruned]
     ['fc5-digits.lowest-0.5.safetensors', 'fc5-digits.lowest-0.9.safetensors']
     """
-    from apcli.checkpoints.reading import opened
-
-    config = config_of(PruneConfig, keywords)
-    sources = opened(checkpoints, config.weights_key)
+    config, sources = runs.begun(PruneConfig, keywords, checkpoints)
     return _read(runs.prune(config, sources, _outputs(output, overwrite, len(sources)), Progress()))
 
 
@@ -113,10 +110,7 @@ def plan(
     fc5-digits.lowest-0.9.safetensors kept
     fc5-digits.lowest-0.95.safetensors to be written
     """
-    from apcli.checkpoints.reading import opened
-
-    config = config_of(PruneConfig, keywords)
-    sources = opened(checkpoints, config.weights_key)
+    config, sources = runs.begun(PruneConfig, keywords, checkpoints)
     return list(runs.plan(config, sources, _outputs(output, overwrite, len(sources)), Progress()))
 
 
@@ -145,10 +139,7 @@ def finetune(
     >>> [checkpoint.path.name for checkpoint in tuned]
     ['fc5-digits.lowest-0.5.finetuned.safetensors', 'fc5-digits.lowest-0.9.finetuned.safetensors']
     """
-    from apcli.checkpoints.reading import opened
-
-    config = config_of(FinetuneConfig, keywords)
-    sources = opened(checkpoints, config.weights_key)
+    config, sources = runs.begun(FinetuneConfig, keywords, checkpoints)
     return _read(runs.finetune(config, sources, _outputs(output, overwrite, len(sources)), Progress()))
 
 
@@ -173,11 +164,9 @@ def divergence(
     ...     print(record.layer, record.dist, record.value > 0)
     * gaussian True
     """
-    from apcli.checkpoints.reading import opened
     from apcli.stages.divergence.pairs import pairs_of
 
-    config = config_of(DivergenceConfig, keywords)
-    sources = opened(checkpoints, config.weights_key)
+    config, sources = runs.begun(DivergenceConfig, keywords, checkpoints)
     reference = None if dense is None else text("--dense", dense)
     pairs = pairs_of(sources, reference, config.weights_key, pair=len(sources) == 2)
     measured = runs.divergence(config, pairs, Progress())
@@ -279,10 +268,8 @@ def describe(checkpoint: File, **keywords: Unpack[CostsKeywords]) -> "Checkpoint
     >>> round(facts.sparsity, 3)
     0.9
     """
-    from apcli.checkpoints.reading import opened
-
-    config = config_of(CostsConfig, keywords)
-    (description,) = runs.describe(config, opened([checkpoint], config.weights_key), Progress())
+    config, sources = runs.begun(CostsConfig, keywords, checkpoint)
+    (description,) = runs.describe(config, sources, Progress())
     return description
 
 

@@ -4,17 +4,18 @@ The functions of this package and the commands of ``apcli.cli`` call them. A sta
 package and its help load quickly.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from apcli.configs.describe import CostsConfig
 from apcli.configs.divergence import DivergenceConfig
 from apcli.configs.export import ExportConfig
 from apcli.configs.prune import PruneConfig
 from apcli.configs.training import FinetuneConfig, TrainConfig
+from apcli.configs.values import Config, config_of
 from apcli.progress import Progress, Tell
 
 if TYPE_CHECKING:
@@ -26,6 +27,19 @@ if TYPE_CHECKING:
     from apcli.stages.outputs import Outputs
     from apcli.stages.prune.dry_run import Planned
     from apcli.stages.prune.network import NetworkScores
+
+
+def begun(kind: type[Config], keywords: Mapping[str, Any], given: Any) -> "tuple[Config, list[Checkpoint]]":
+    """The config of a function's keywords and its open checkpoints; one that is not there is told before any keyword.
+
+    Raises:
+        UsageError: there is no such file, or a value makes no sense.
+    """
+    from apcli.checkpoints.reading import listed, opened
+
+    checkpoints = listed([given])
+    config = config_of(kind, keywords)
+    return config, opened(checkpoints, vars(config)["weights_key"])
 
 
 def train(config: TrainConfig, outputs: "Outputs", tell: Progress) -> Iterator[Path]:

@@ -104,25 +104,35 @@ def named(name: str, key: str | None = None, *, download: bool = True) -> Checkp
 
 
 def opened(given: Iterable[Any], key: str | None = None) -> list[Checkpoint]:
-    """Open the checkpoints at paths (see ``read``); open ones and nested lists are accepted too.
+    """Open the checkpoints that ``listed`` gives.
 
     Raises:
         UsageError: there is no such file, an item has another type, or none is given.
     """
-    checkpoints = list(_each_opened(given, key))
+    return [one if isinstance(one, Checkpoint) else named(one, key) for one in listed(given)]
+
+
+def listed(given: Iterable[Any]) -> list[str | Checkpoint]:
+    """The checkpoints at paths that are there, or by name; open ones and nested lists are accepted too.
+
+    Raises:
+        UsageError: there is no such file, an item has another type, or none is given.
+    """
+    checkpoints = list(_each(given))
     if not checkpoints:
         raise UsageError("no checkpoint is given: expected at least one")
     return checkpoints
 
 
-def _each_opened(given: Iterable[Any], key: str | None) -> Iterator[Checkpoint]:
+def _each(given: Iterable[Any]) -> Iterator[str | Checkpoint]:
     for one in given:
         if isinstance(one, Checkpoint):
             yield one
         elif isinstance(one, str | os.PathLike):
-            yield named(os.fsdecode(one), key)
+            name = os.fsdecode(one)
+            yield name if published.is_name(name) else str(find(name))
         elif isinstance(one, Iterable):
-            yield from _each_opened(one, key)
+            yield from _each(one)
         else:
             raise UsageError(f"a checkpoint is {one!r}: expected a path, or a Checkpoint")
 

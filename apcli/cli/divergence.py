@@ -78,8 +78,8 @@ def divergence(
     from apcli.records import lines
 
     terminal.start("divergence", quiet)
+    arguments = stdin.given(checkpoints)
     config = config_of(DivergenceConfig, options)
-    arguments = checkpoints or []
     is_pair = len(arguments) == 2 and dense is None
     tell = terminal.progress(1 if is_pair else stdin.count(arguments))
     for before, after, records in runs.divergence(config, _pairs(arguments, dense, config.weights_key), tell):

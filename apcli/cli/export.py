@@ -69,8 +69,8 @@ def export(
     from apcli.stages.export.places import Places
 
     terminal.start("export", quiet)
+    arguments = stdin.given(checkpoints)
     config = config_of(ExportConfig, options)
-    arguments = checkpoints or []
     tell = terminal.progress(stdin.count(arguments))
     places = Places(None if output is None else Path(output), overwrite, len(arguments))
     for path in runs.export(config, stdin.checkpoints_in(arguments, config.weights_key), places, tell):

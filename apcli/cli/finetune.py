@@ -80,13 +80,13 @@ def finetune(
       apcli finetune model.safetensors --sparsity 0.9 --schedule cubic:end=0.5 --epochs 20
     """
     terminal.start("finetune", quiet)
+    arguments = stdin.given(checkpoints)
     if output == "-":
         trace = options.get("trace", FinetuneConfig.trace)
         if trace not in (FinetuneConfig.trace, "none"):
             raise UsageError(f"--trace {trace} is a second file, which --output - cannot send: give --output a path")
         options["trace"] = "none"
     config = config_of(FinetuneConfig, options)
-    arguments = checkpoints or []
     tell = terminal.progress(stdin.count(arguments))
     with results.outputs(output, overwrite, arguments) as (places, send):
         for path in runs.finetune(config, stdin.checkpoints_in(arguments, config.weights_key), places, tell):

@@ -148,8 +148,8 @@ def prune(
       apcli prune model.safetensors --structure filter --sparsity 0.5 --compact
     """
     terminal.start("prune", quiet)
+    arguments = stdin.given(checkpoints)
     config = config_of(PruneConfig, options)
-    arguments = checkpoints or []
     tell = terminal.progress(stdin.count(arguments))
     with results.outputs(output, overwrite, arguments) as (places, send):
         sources = stdin.checkpoints_in(arguments, config.weights_key)

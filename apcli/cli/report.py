@@ -92,7 +92,7 @@ def report(
       apcli report resnet50.safetensors --model torchvision:resnet50 --latency --batch-size 32
     """
     terminal.start("report", quiet)
-    arguments = inputs or []
+    arguments = stdin.given_for_report(inputs)
     config = config_of(CostsConfig, options)
     if any(stdin.is_checkpoint(argument) for argument in arguments):
         if output is not None or formats is not None or overwrite:

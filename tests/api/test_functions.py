@@ -217,3 +217,24 @@ def test_a_file_that_lost_its_zeros_is_not_described(dense):
     assert apcli.describe(pruned).sparsity == 0.5
     with pytest.raises(apcli.VerificationError):
         apcli.describe("lost")
+
+
+@pytest.mark.parametrize(
+    ("function", "wrong"),
+    [
+        (apcli.prune, {}),
+        (apcli.plan, {"sparsity": 2}),
+        (apcli.finetune, {"epochs": -1}),
+        (apcli.divergence, {"level": "layers"}),
+        (apcli.describe, {"runs": 1}),
+        (apcli.export, {}),
+    ],
+)
+def test_a_file_that_is_not_there_is_told_before_any_keyword(
+    dense: Path, function: Callable[..., Any], wrong: dict[str, Any]
+) -> None:
+    with pytest.raises(apcli.UsageError, match=r"no file nowhere \(nor with"):
+        function("nowhere", **wrong)
+    with pytest.raises(apcli.UsageError) as caught:
+        function(dense, **wrong)
+    assert "no file" not in str(caught.value)

@@ -26,6 +26,36 @@ if TYPE_CHECKING:
 _MAX_HEADER = 100_000_000  # the safetensors library's own limit
 
 
+def given(arguments: list[str] | None) -> list[str]:
+    """The arguments of a command that reads checkpoints: what they name is there, which is told before any option.
+
+    Raises:
+        UsageError: there is no such file, or nothing to read.
+    """
+    from apcli.checkpoints import reading
+
+    names = arguments or []
+    if not names or "-" in names:
+        _piped_checkpoints()
+    for name in names:
+        if name != "-" and not published.is_name(name) and not Path(name).is_fifo():
+            reading.find(name)
+    return names
+
+
+def given_for_report(arguments: list[str] | None) -> list[str]:
+    """The arguments of a command that reads records or checkpoints, which are there.
+
+    Raises:
+        UsageError: there is no such file.
+    """
+    names = arguments or []
+    for name in names:
+        if name != "-" and not is_checkpoint(name):
+            _check_records(Path(name))
+    return names
+
+
 def checkpoints_in(arguments: list[str], key: str | None = None) -> "Iterator[Checkpoint]":
     """Yield the checkpoints named by arguments or, without any or for ``-``, those on standard input, as they arrive.
 
@@ -44,7 +74,7 @@ def checkpoints_in(arguments: list[str], key: str | None = None) -> "Iterator[Ch
     with ExitStack() as pipes:
         for argument in arguments or ["-"]:
             if argument == "-":
-                stdin = Incoming(_piped("a checkpoint", "give its path as an argument, or pipe paths in"))
+                stdin = Incoming(_piped_checkpoints())
                 yield from _checkpoints_on(stdin, "standard input", key)
             elif Path(argument).is_fifo():  # how bash gives the output of <(command)
                 pipe = Incoming(pipes.enter_context(Path(argument).open("rb")))
@@ -120,6 +150,10 @@ def _has_more(stream: Incoming) -> bool:
     return stream.begun()
 
 
+def _piped_checkpoints() -> BufferedReader:
+    return _piped("a checkpoint", "give its path as an argument, or pipe paths in")
+
+
 def _piped(what: str, remedy: str) -> BufferedReader:
     """stdin, unless it is a keyboard, or several processes would share it."""
     if not terminal.is_alone():
@@ -183,10 +217,14 @@ def _lines_of(argument: str) -> Iterator[tuple[Iterable[bytes], str]]:
         yield piped, "standard input"
         return
     path = Path(argument)
-    if not path.is_file() and not path.is_fifo():
-        raise UsageError(f"no file {argument}: expected JSON Lines from `apcli divergence --json`, or a checkpoint")
+    _check_records(path)
     with path.open("rb") as file:
         yield file, argument
+
+
+def _check_records(path: Path) -> None:
+    if not path.is_file() and not path.is_fifo():
+        raise UsageError(f"no file {path}: expected JSON Lines from `apcli divergence --json`, or a checkpoint")
 
 
 def _text(lines: Iterable[bytes], where: str) -> Iterator[str]:

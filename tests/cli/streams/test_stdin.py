@@ -1,5 +1,6 @@
 """What may come in: paths and bytes where checkpoints are expected, records where records are."""
 
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from apcli.cli.main import COMMANDS
 from apcli.cli.streams import standard
 from apcli.cli.streams.standard import Streams
 from apcli.cli.streams.stdin import checkpoints_in, is_checkpoint, records_in
@@ -209,3 +211,34 @@ def test_the_output_of_a_command_is_a_file(shell: Any, a: Path) -> None:
     page = shell.bash("apcli report <(apcli divergence a a.lowest-0.5 --dist ap2) -o page.html")
     assert page.lines == ["page.html"], page.err
     shell.check_refusal(shell.bash("apcli prune <(true) --sparsity 0.3"), 2, "is empty")
+
+
+WRONG = {
+    "prune": "",  # no amount
+    "finetune": "--epochs -1",
+    "divergence": "--level layers",
+    "export": "",  # no format
+    "report": "--json --runs 1",
+}
+
+
+@pytest.mark.parametrize(("command", "wrong"), WRONG.items())
+def test_a_file_that_is_not_there_is_told_before_any_option(shell: Any, a: Path, command: str, wrong: str) -> None:
+    result = shell(f"{command} a.safetensors nowhere.safetensors {wrong}")
+    assert (result.code, result.out) == (2, "")
+    assert result.err.startswith("apcli: error: no file nowhere.safetensors")
+    assert "no file" not in shell(f"{command} a.safetensors {wrong}").err, "it is about the option, or fine"
+
+
+@pytest.mark.parametrize("command", [name for name in WRONG if name != "report"])
+def test_so_is_a_keyboard_where_a_pipe_is_expected(shell: Any, command: str) -> None:
+    result = shell(f"{command} {WRONG[command]}", terminal="stdin")
+    assert (result.code, result.complaints) == (
+        2,
+        ["apcli: error: nothing to read: expected a checkpoint; give its path as an argument, or pipe paths in"],
+    )
+
+
+def test_every_command_that_reads_checkpoints_is_among_them() -> None:
+    reading = {name for name, one in COMMANDS.items() if {"checkpoints", "inputs"} & signature(one).parameters.keys()}
+    assert reading == WRONG.keys()
