@@ -18,6 +18,7 @@ from apcli.cli.streams import stdin, stdout, terminal
 from apcli.configs.prune import PruneConfig
 from apcli.configs.values import config_of
 from apcli.criteria import FILTER_METHODS, METHODS
+from apcli.errors import UsageError
 
 if TYPE_CHECKING:
     from apcli.stages.prune.dry_run import Planned
@@ -149,6 +150,8 @@ def prune(
     """
     terminal.start("prune", quiet)
     arguments = stdin.given(checkpoints)
+    if as_json and not dry_run:
+        raise UsageError("--json goes with --dry-run: the paths of files are printed as they are")
     config = config_of(PruneConfig, options)
     tell = terminal.progress(stdin.count(arguments))
     with results.outputs(output, overwrite, arguments) as (places, send):

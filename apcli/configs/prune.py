@@ -54,9 +54,10 @@ class PruneConfig:
         require(self.images >= 0, "--images", self.images, "0 (all) or more")
         require(self.batch_size >= 1, "--batch-size", self.batch_size, "at least 1")
         require(self.storage in ("dense", "bitmask"), "--storage", repr(self.storage), "dense or bitmask")
-        require(self.is_filter or not self.compact, "--compact", "given", "to go with --structure filter")
+        known = "weight, filter (whole channels), or n:m with 0 < n < m, such as 2:4"
         fine = self.structure == "weight" or self.is_filter or self.pattern is not None
-        require(fine, "--structure", repr(self.structure), "weight, filter, or n:m with 0 < n < m, such as 2:4")
+        require(fine, "--structure", repr(self.structure), known)
+        require(self.is_filter or not self.compact, "--compact", "given", "to go with --structure filter")
         self._check_amount()
         check_seeds(self.seeds or ())
 
@@ -83,6 +84,8 @@ class PruneConfig:
             )
         if self.scope != "layer" and (why := self.fixed):
             raise UsageError(f"{why} what each layer loses: leave --scope {self.scope} out")
+        if self.min_keep and (self.like or self.pattern):
+            raise UsageError(f"{self.fixed} what each layer keeps too: leave --min-keep out")
         if self.layers == EACH and self.layer_sparsity:
             raise UsageError("--layers each prunes every layer alone: leave --layer-sparsity out")
         if self.is_filter and (self.compression or self.rewind_to):
@@ -105,7 +108,7 @@ class PruneConfig:
 
     @property
     def is_filter(self) -> bool:
-        return self.structure in ("filter", "channel")
+        return self.structure == "filter"
 
     @property
     def pattern(self) -> tuple[int, int] | None:

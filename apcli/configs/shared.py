@@ -56,6 +56,12 @@ class DataConfig:
         require(self.workers >= 1, "--workers", self.workers, "at least 1")
         require(self.cache in ("auto", "memory", "none"), "--cache", repr(self.cache), "auto, memory or none")
 
+    @property
+    def options(self) -> list[str]:
+        """The names of the options that are given, without the folder, which the environment may name too."""
+        named = {"--data": "name", "--download": "download", "--workers": "workers", "--cache": "cache"}
+        return [option for option, name in named.items() if getattr(self, name) != getattr(DataConfig, name)]
+
 
 @dataclass(frozen=True, kw_only=True)
 class InputConfig:

@@ -68,6 +68,13 @@ def test_criterion_is_another_name_for_method(shell, a):
     assert (weight.reshape(-1, 4) != 0).sum(1).tolist() == [2] * 300
 
 
+def test_json_is_of_the_dry_run(shell, a):
+    result = shell("prune a --sparsity 0.5 --json")
+    assert (result.code, result.out) == (2, "")
+    assert "--json goes with --dry-run" in result.err
+    assert shell("prune a --sparsity 0.5 --json --dry-run").records[0]["kind"] == "plan"
+
+
 @pytest.mark.slow
 def test_a_method_that_asks_the_network_and_filters(digits):
     name = made(digits, "prune fc5-digits --method snip --images 64 --sparsity 0.5 --layers fc4,fc5 --device cpu")

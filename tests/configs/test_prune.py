@@ -22,7 +22,7 @@ from apcli.errors import UsageError
         ({"sparsity": (0.5,), "storage": "zip"}, "--storage"),
         ({"sparsity": (0.5,), "compact": True}, "--compact"),
         ({"sparsity": (0.5,), "split": "val"}, "--split"),
-        ({"structure": "4:2"}, "--structure"),
+        *(({"structure": name, "sparsity": (0.5,)}, "--structure") for name in ("4:2", "channel", "Filter", "2:", "")),
     ],
 )
 def test_out_of_range(refuses, options, flag):
@@ -65,6 +65,9 @@ def test_no_amount_is_refused():
         ({"mask_from": "a", "method": "lowest"}, "--mask-from copies the other file's zeros"),
         ({"layer_sparsity": (("fc", 0.1),), "scope": "global"}, "leave --scope global out"),
         ({"structure": "2:4", "scope": "global"}, "--structure 2:4 fixes what each layer loses"),
+        ({"structure": "2:4", "min_keep": 3}, "--structure 2:4 fixes what each layer keeps too: leave --min-keep out"),
+        ({"like": "a", "min_keep": 3}, "--like a sets what each layer keeps too"),
+        ({"mask_from": "a", "min_keep": 3}, "leave .* --min-keep out"),
         ({"structure": "filter", "compression": (2.0,)}, "--structure filter goes with --sparsity"),
         ({"structure": "filter", "sparsity": (0.5,), "rewind_to": "a"}, "leave --compression and --rewind-to out"),
     ],

@@ -45,3 +45,15 @@ def test_the_options_given_are_named():
     given = InputConfig(num_classes=3, input_size=8, mean=(0.5,), std=(0.5,))
     assert given.options == ["--num-classes", "--input-size", "--mean", "--std"]
     assert InputConfig(std=(0.5,)).options == ["--std"]
+
+
+def test_options_that_are_given_are_named():
+    assert DataConfig(data_dir="d").options == InputConfig().options == []
+    assert DataConfig("x", "d", True, 1, "none").options == ["--data", "--download", "--workers", "--cache"]
+    assert InputConfig(num_classes=3, std=(1.0,)).options == ["--num-classes", "--std"]
+
+
+def test_inputs_go_before_those_of_others():
+    both = InputConfig(mean=(0.5,)).or_of(InputConfig(input_size=8, mean=(0.1,)))
+    assert both == InputConfig(mean=(0.5,), input_size=8)
+    assert InputConfig().or_of(InputConfig(std=(2.0,))) == InputConfig(std=(2.0,))

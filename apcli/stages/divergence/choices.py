@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from apcli.configs.divergence import DivergenceConfig
+from apcli.configs.values import defaults_of, option_of
 from apcli.errors import UsageError
 from apcli.projections import COVARIANCES, DISTRIBUTIONS, Form
 from apcli.projections.weights import Distribution, check_groups, pair_of
@@ -16,6 +17,8 @@ from apcli.theory.covariances.families import identity
 from apcli.theory.covariances.row_samples import Rows
 from apcli.theory.distributions.categorical import CategoricalPair
 from apcli.theory.measures import NoExactForm, NotDefined, Pair
+
+_DEFAULTS = defaults_of(DivergenceConfig)
 
 
 def choices_of(config: DivergenceConfig) -> list[Distribution]:
@@ -52,9 +55,8 @@ def check_choices(
             option is given that has no effect.
     """
     if not any(map(is_on_data, choices)):
-        given = {"--data": config.data.name, "--model": config.model, "--images": config.images}
-        given["--split"] = config.split != DivergenceConfig.split
-        idle = [*(option for option, value in given.items() if value), *config.inputs.options]
+        given = [key for key in ("model", "images", "split", "batch_size") if getattr(config, key) != _DEFAULTS[key]]
+        idle = [*config.data.options, *map(option_of, given), *config.inputs.options]
         if idle:
             raise UsageError(f"{idle[0]} is given, but no distribution of {config.dist} is measured on the network")
     undrawn = [measure.name for measure in measures if not measure.row.drawn]

@@ -9,6 +9,7 @@ from apcli.allocations.budgets import Sparsity
 from apcli.checkpoints.checkpoint import Checkpoint
 from apcli.checkpoints.layers import last_is_missing
 from apcli.configs.prune import EACH, PruneConfig
+from apcli.configs.values import option_of
 from apcli.criteria import FILTER_METHODS, METHODS
 from apcli.errors import UsageError
 from apcli.registry.tables import Choice, Row, Table, split_list
@@ -173,13 +174,10 @@ def _check_unused(config: PruneConfig) -> None:
     """Raise UsageError if an option is given that would have no effect."""
     needed = {"network": runs_network(config), "images": needs_data(config), "model": needs_network(config)}
     about = {"device": "network", "split": "images", "images": "images", "batch_size": "images"}
-    given = [name for name in about if getattr(config, name) != getattr(PruneConfig, name)]
-    about |= {"num-classes": "model", "input-size": "model"}
-    inputs = [option.removeprefix("--") for option in config.inputs.options]
-    for name in [*given, *(["data"] if config.data.name else []), *inputs]:
-        what = about.get(name, "network")
+    given = {option_of(key): what for key, what in about.items() if getattr(config, key) != getattr(PruneConfig, key)}
+    given |= dict.fromkeys(config.data.options, "network") | dict.fromkeys(config.inputs.options, "model")
+    for option, what in given.items():
         if not needed[what]:
-            option = f"--{name.replace('_', '-')}"
             raise UsageError(f"{option} is given, but {config.method or 'this'} needs no {what}: leave it out")
 
 

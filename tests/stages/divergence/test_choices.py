@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from apcli.configs.divergence import DivergenceConfig
+from apcli.configs.shared import DataConfig, InputConfig
 from apcli.errors import UsageError
 from apcli.projections import DISTRIBUTIONS
 from apcli.projections.weights import Distribution
@@ -39,7 +40,16 @@ def test_wrong_distributions_are_refused_before_anything_is_read(dist, words):
 
 
 @pytest.mark.parametrize(
-    "options, option", [({"images": 3}, "--images"), ({"model": "fc5"}, "--model"), ({"split": "train"}, "--split")]
+    "options, option",
+    [
+        ({"images": 3}, "--images"),
+        ({"model": "fc5"}, "--model"),
+        ({"split": "train"}, "--split"),
+        ({"batch_size": 7}, "--batch-size"),
+        ({"data": DataConfig("digits")}, "--data"),
+        ({"data": DataConfig(workers=7)}, "--workers"),
+        ({"inputs": InputConfig(std=(0.5,))}, "--std"),
+    ],
 )
 def test_the_operation_refuses_what_nothing_looks_at(options, option):
     with pytest.raises(UsageError, match=f"{option} is given, but no distribution of ap2"):

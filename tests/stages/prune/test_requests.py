@@ -7,6 +7,7 @@ import pytest
 from apcli.allocations.budgets import Sparsity
 from apcli.checkpoints.reading import read
 from apcli.configs.prune import PruneConfig
+from apcli.configs.shared import DataConfig, InputConfig
 from apcli.errors import UsageError
 from apcli.stages.outputs import Outputs
 from apcli.stages.prune.requests import (
@@ -34,7 +35,11 @@ from apcli.stages.prune.stage import prune
         ({"method": "lowest", "seeds": (1,)}, "lowest draws nothing"),
         ({"method": "sparsegpt", "min_keep": 3.0}, "leave --rewind-to and --min-keep out"),
         ({"method": "synflow", "layer_sparsity": (("fc1", 0.5),)}, "prunes in steps"),
-        ({"device": "cpu"}, "needs no network"),
+        ({"device": "cpu"}, "--device is given, but this needs no network"),
+        ({"batch_size": 7}, "--batch-size is given, but this needs no images"),
+        ({"data": DataConfig(cache="none")}, "--cache is given, but this needs no network"),
+        ({"method": "highest", "data": DataConfig(download=True)}, "--download is given, but highest needs no network"),
+        ({"inputs": InputConfig(mean=(0.5,))}, "--mean is given, but this needs no model"),
         (
             {"structure": "filter", "scope": "erk"},
             r"erk with --structure filter: it goes by .*: expected layer or global",
