@@ -7,13 +7,13 @@ import sys
 import traceback
 from collections.abc import Iterable
 from types import FrameType
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from apcli import __version__
 from apcli.cli.options.help import Command, Commands, short_help_of
-from apcli.cli.options.synonyms import remedy
+from apcli.cli.options.mistakes import usage_sentence
 from apcli.cli.streams import standard, stdin, stdout, terminal
 from apcli.cli.streams.standard import Streams
 from apcli.errors import ApcliError, UsageError
@@ -199,13 +199,10 @@ def explain(error: Exception, arguments: list[str]) -> tuple[str, int]:
     if isinstance(error, ApcliError):
         return str(error), error.exit_code
     if isinstance(error, _TyperUsageError):
-        text = error.format_message()  # type: ignore[attr-defined]
         if type(error).__name__ == "NoArgsIsHelpError":
-            typer.echo(text, err=True)
+            typer.echo(error.format_message(), err=True)  # type: ignore[attr-defined]
             return "", 2
-        option = getattr(error, "option_name", "")
-        text = f"No such option: {option}{known}" if (known := remedy(option)) else text
-        return f"{text}{_given(error, arguments)} (see {_command_path(error)} --help)", 2
+        return f"{usage_sentence(error, arguments, commands)} (see {_command_path(error)} --help)", 2
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return "out of memory: choose a smaller --batch-size, or another --device", 1
     if isinstance(error, OSError) and error.errno in _REMEDIES:
@@ -216,12 +213,10 @@ def explain(error: Exception, arguments: list[str]) -> tuple[str, int]:
     return f"{type(error).__name__}: {first} (APCLI_DEBUG=1 shows where)", 1
 
 
-def _given(error: Exception, arguments: list[str]) -> str:
-    """The given value of the option that an error is about, which Typer's own messages omit."""
-    for name in getattr(getattr(error, "param", None), "opts", ()):
-        if name in arguments[:-1]:
-            return f", given {arguments[arguments.index(name) + 1]!r}"
-    return ""
+def commands() -> dict[str, Any]:
+    """All commands as Typer knows them, by name."""
+    found: dict[str, Any] = typer.main.get_command(app_of()).commands  # type: ignore[attr-defined]
+    return found
 
 
 def _command_path(error: Exception) -> str:

@@ -3,9 +3,10 @@
 import math
 from dataclasses import dataclass
 
-from apcli.configs.shared import DataConfig, InputConfig, check_seeds, require, require_sparsity
+from apcli.configs.shared import DataConfig, InputConfig, check_seeds, require, require_share
 from apcli.errors import UsageError
 
+_REMOVED = "the removed share of the weights"
 EACH = "each"  # of ``layers``: every layer alone
 
 
@@ -44,9 +45,9 @@ class PruneConfig:
 
     def __post_init__(self) -> None:
         for sparsity in self.sparsity:
-            require_sparsity("--sparsity", sparsity)
+            require_share("--sparsity", sparsity, _REMOVED)
         for pattern, sparsity in self.layer_sparsity:
-            require_sparsity(f"--layer-sparsity {pattern}", sparsity)
+            require_share(f"--layer-sparsity {pattern}", sparsity, _REMOVED)
         for ratio in self.compression:
             require(1 <= ratio < math.inf, "--compression", f"{ratio:g}", "parameters over kept parameters, 1 or more")
         require(0 <= self.min_keep < math.inf, "--min-keep", f"{self.min_keep:g}", "weights, or a share below 1")

@@ -18,14 +18,17 @@ def require(fine: bool, option: str, given: object, expected: str) -> None:
         raise UsageError(f"{option} is {given}: expected {expected}")
 
 
-def require_sparsity(option: str, sparsity: float, what: str = "the removed share of the weights") -> None:
-    """Refuse a share that is not in [0, 1); one that looks like percent is answered with its share.
+def require_share(option: str, share: float, what: str, *, whole: bool = False) -> None:
+    """Refuse a share that is not in [0, 1), or in [0, 1] if it may be ``whole``.
+
+    One that looks like percent is answered with its share.
 
     Raises:
         UsageError: the share is refused.
     """
-    percent = f", as {sparsity / 100:g} for {sparsity:g} %" if 1 <= sparsity < 100 else ""
-    require(0 <= sparsity < 1, option, f"{sparsity:g}", f"{what}, in [0, 1){percent}")
+    percent = f", as {share / 100:g} for {share:g} %" if 1 <= share < 100 else ""
+    fine, ends = (share <= 1, "[0, 1]") if whole else (share < 1, "[0, 1)")
+    require(share >= 0 and fine, option, f"{share:g}", f"{what}, in {ends}{percent}")
 
 
 def check_seeds(seeds: tuple[int, ...]) -> None:

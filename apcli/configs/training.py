@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 
-from apcli.configs.shared import DataConfig, InputConfig, check_seeds, require, require_sparsity
+from apcli.configs.shared import DataConfig, InputConfig, check_seeds, require, require_share
 from apcli.registry.tables import split_list
 
 
@@ -79,10 +79,10 @@ class LoopConfig:
         require(self.eval_every >= 1, "--eval-every", self.eval_every, "at least 1")
         require(self.patience is None or self.patience >= 1, "--patience", self.patience, "at least 1")
         require(self.ema is None or 0 <= self.ema < 1, "--ema", self.ema, "a decay in [0, 1), such as 0.999")
-        require(0 <= self.validation < 1, "--validation", self.validation, "a share of the training images, in [0, 1)")
+        require_share("--validation", self.validation, "a share of the training images")
         self._check_measurement()
-        require(0 <= self.label_smoothing < 1, "--label-smoothing", self.label_smoothing, "a share in [0, 1)")
-        require(0 <= self.distill <= 1, "--distill", self.distill, "a share in [0, 1]")
+        require_share("--label-smoothing", self.label_smoothing, "the share of a label that is spread over all classes")
+        require_share("--distill", self.distill, "the share of the teacher's loss", whole=True)
         for option in ("clip_grad", "temperature"):
             value = getattr(self, option)
             fine = value is None or (math.isfinite(value) and value > 0)
@@ -97,7 +97,7 @@ class LoopConfig:
     def _check_optional_numbers(self) -> None:
         factor, share, rate = self.layer_decay, self.drop_path, self.min_lr
         require(factor is None or 0 < factor <= 1, "--layer-decay", factor, "a factor in (0, 1], such as 0.75")
-        require(share is None or 0 <= share < 1, "--drop-path", share, "a probability in [0, 1), such as 0.1")
+        require_share("--drop-path", share or 0.0, "a probability")
         require(rate is None or (math.isfinite(rate) and rate >= 0), "--min-lr", rate, "0 or more")
 
     def _check_measurement(self) -> None:
@@ -201,7 +201,7 @@ class FinetuneConfig:
             value = getattr(self, option)
             require(value == getattr(type(self), option), f"--{option}", value, "to go with --sparsity")
         if self.sparsity is not None:
-            require_sparsity("--sparsity", self.sparsity, "the removed share")
+            require_share("--sparsity", self.sparsity, "the removed share of the weights")
             require(self.scope in ("layer", "global"), "--scope", repr(self.scope), "layer or global with --schedule")
             require(self.update == "all", "--update", self.update, "all if --sparsity adds zeros")
             require(self.loop.epochs > 0, "--epochs", 0, "1 or more if --sparsity adds zeros")

@@ -6,6 +6,7 @@ name of the field that holds it (``data``, ``model``); ``seeds`` may be given as
 """
 
 import os
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, Field, fields, is_dataclass
 from numbers import Integral, Real
@@ -13,6 +14,7 @@ from types import NoneType
 from typing import Any, TypeVar, get_args
 
 from apcli.errors import UsageError
+from apcli.registry.numbers import has_decimal_commas, hint, number_meant, numbers_meant
 from apcli.registry.tables import split_list
 
 Config = TypeVar("Config")
@@ -152,10 +154,14 @@ def _members(
     """One or several numbers, or the command line's comma list."""
     if isinstance(given, str):
         try:
+            if option == "--sparsity" and has_decimal_commas(given):
+                raise ValueError(given)
             return tuple(of_text(member) for member in split_list(given, option))
-        except ValueError:
+        except (ValueError, UsageError):
             commas = "" if option == "--input-size" else " separated by commas"
-            raise UsageError(f"{option} is {given!r}: expected {noun}{commas}, as in {_EXAMPLES[option]}") from None
+            meant = numbers_meant(given) if of_text is float and option != "--compression" else ""
+            expected = f"expected {noun}{commas}, as in {_EXAMPLES[option]}{hint(meant)}"
+            raise UsageError(f"{option} is {given!r}: {expected}") from None
     members = tuple(of_one(option, member) for member in (given if isinstance(given, Iterable) else [given]))
     if not members:
         raise UsageError(f"{option} is an empty list: expected {noun}, as in {_EXAMPLES[option]}")
@@ -175,8 +181,16 @@ def _pairs(
         try:
             pairs.append((layer.strip(), float(share)))
         except ValueError:
-            raise UsageError(f"{option} has {member!r}: expected LAYER=SHARE, as in conv1=0.2,fc=0.8") from None
+            expected = f"expected LAYER=SHARE, as in conv1=0.2,fc=0.8{hint(_pairs_meant(given))}"
+            raise UsageError(f"{option} has {member!r}: {expected}") from None
     return tuple(pairs)
+
+
+def _pairs_meant(given: str) -> str:
+    """How shares by layer are written where one is no number; empty if they may mean anything."""
+    members = re.sub(r"=0,(?=\d)", "=0.", given).split(",")  # a decimal comma parted its number in two
+    pairs = [(layer, number_meant(share)) for layer, _, share in (member.partition("=") for member in members)]
+    return ",".join(f"{layer}={share}" for layer, share in pairs) if all(share for _, share in pairs) else ""
 
 
 def _renames(option: str, given: str | Mapping[str, str] | Iterable[str]) -> tuple[str, ...]:

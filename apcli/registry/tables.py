@@ -15,6 +15,7 @@ from typing import Any, Generic, TypeVar
 
 from apcli.errors import UsageError
 from apcli.registry import outside
+from apcli.registry.numbers import hint, number_meant
 from apcli.registry.ranges import Allowed
 
 Parameter = int | float | str
@@ -286,4 +287,5 @@ def _convert(text: str, default: Parameter, what: str, given: bool) -> Parameter
         return kind(text)
     except ValueError:
         noun = {int: "a whole number", float: "a number", str: "a word"}[kind]
-        raise UsageError(f"{what} is {text!r}: expected {noun}, as in key={default}") from None
+        meant = hint(number_meant(text)) if kind is float else ""
+        raise UsageError(f"{what} is {text!r}: expected {noun}, as in key={default}{meant}") from None

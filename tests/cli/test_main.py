@@ -150,7 +150,7 @@ def test_an_error_has_a_sentence_and_a_code(error: Exception, sentence: str, cod
 
 def test_a_wrong_value_is_said_with_what_was_given(shell: Any) -> None:
     """Typer leaves it out."""
-    shell.refuses("train fc5 --epochs few", 2, "--epochs", "given 'few' (see apcli train --help)")
+    shell.refuses("train fc5 --epochs few", 2, "--epochs is 'few': expected a whole number (see apcli train --help)")
 
 
 def test_debug_adds_the_traceback(shell: Any) -> None:

@@ -21,7 +21,7 @@ def test_a_checkpoint_s_path_is_printed_and_its_settings_are_those_given(shell: 
     ("command", "words"),
     [
         ("train", ("MODEL", "train --help")),
-        ("train fc5 --epochs few", ("--epochs", "few", "integer")),
+        ("train fc5 --epochs few", ("--epochs", "few", "whole number")),
         ("train fc5 --epochs 1.5", ("--epochs", "1.5")),
         ("train fc5 --epochs -1", ("--epochs is -1",)),
         ("train fc5 --epochs 100 --eval-only", ("--epochs 100 and --eval-only are both given",)),  # even the default

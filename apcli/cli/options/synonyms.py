@@ -86,5 +86,4 @@ OPTIONS = {
 
 def remedy(option: str) -> str:
     """What to give instead of an option that is not there; empty where nothing is known."""
-    name = option.split("=")[0].replace("_", "-")
-    return f": here it is {OPTIONS[name]}" if name in OPTIONS else ""
+    return OPTIONS.get(option.split("=")[0].replace("_", "-"), "")
