@@ -10,10 +10,11 @@ from functools import cached_property
 from typing import Any
 
 LINEAR, CONVOLUTION, GROUPED = "linear", "convolution", "grouped convolution"
+TRANSPOSED, GROUPED_TRANSPOSED = "transposed convolution", "grouped transposed convolution"
 ATTENTION, RECURRENT, EMBEDDING = "attention", "recurrent", "embedding"
 WEIGHT_NORM = "weight norm"
 OWN = "own"  # a custom module's parameter, named and shaped like a weight
-KINDS = (LINEAR, CONVOLUTION, GROUPED, ATTENTION, RECURRENT, EMBEDDING, OWN)
+KINDS = (LINEAR, CONVOLUTION, GROUPED, TRANSPOSED, GROUPED_TRANSPOSED, ATTENTION, RECURRENT, EMBEDDING, OWN)
 
 
 @dataclass(frozen=True)

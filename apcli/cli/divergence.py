@@ -74,6 +74,7 @@ def divergence(
       apcli divergence a b --dist student-t
       apcli divergence a b --dist gaussian:cov=activation,predictive --data digits
       apcli divergence a b --dist student-t:df=3 --measure js,tv --estimator mc
+      apcli divergence a b --level filter,network --json
     """
     from apcli.records import lines
 
@@ -103,7 +104,7 @@ def _emit_table(title: str, records: "list[DivergenceRecord]") -> None:
     rows = []
     for record in records:
         pd = record.pd.test
-        named = (record.layer, str(record.dim), _spec(record), _measure_name(record), _value(record))
+        named = (record.compared, str(record.dim), _spec(record), _measure_name(record), _value(record))
         loss, accuracy = (None, None) if pd is None else (pd.loss, pd.accuracy)
         rows.append([_text(record.epoch, "d"), *named, _text(loss, ".4f"), _text(accuracy, ".2f")])
     finite = [record for record in records if _is_finite(record.value)]

@@ -3,6 +3,10 @@
 from dataclasses import dataclass
 
 from apcli.configs.shared import DataConfig, InputConfig, check_seeds, require
+from apcli.registry.tables import split_list
+
+FILTER, LAYER, NETWORK = LEVELS = ("filter", "layer", "network")  # what one record is about
+_BOTH = "both"
 
 
 @dataclass(frozen=True)
@@ -35,8 +39,15 @@ class DivergenceConfig:
         require(self.samples >= 8, "--samples", self.samples, "at least 8, for a standard error")
         require(self.repeats >= 1, "--repeats", self.repeats, "at least 1")
         require(self.groups >= 0, "--groups", self.groups, "0 (none) or more")
-        require(self.level in ("both", "layer", "network"), "--level", repr(self.level), "both, layer or network")
+        unknown = set(split_list(self.level, "level")) - {_BOTH, *LEVELS}
+        require(not unknown, "--level", repr(self.level), "a list of filter, layer and network, or both")
         require(self.split in ("train", "test"), "--split", repr(self.split), "train or test")
         require(self.images >= 0, "--images", self.images, "0 (all) or more")
         require(self.batch_size >= 1, "--batch-size", self.batch_size, "at least 1")
         check_seeds((self.seed,))
+
+    @property
+    def levels(self) -> frozenset[str]:
+        """The members of ``LEVELS`` that ``level`` lists; ``both`` are the layers and the network."""
+        named = split_list(self.level, "level")
+        return frozenset(named) - {_BOTH} | (frozenset((LAYER, NETWORK)) if _BOTH in named else frozenset())

@@ -149,7 +149,7 @@ class DivergenceKeywords(DataKeywords, InputKeywords, total=False):
     repeats: int
     seed: int
     groups: int
-    level: str
+    level: Names
     layers: Names | None
     exclude: Names | None
     weights_key: str | None

@@ -14,6 +14,13 @@ from apcli.checkpoints.tensor_names import Judgement, judge
 
 _THROUGH = {"_WeightNorm": kinds.WEIGHT_NORM, "_SpectralNorm": "spectral norm", "_Orthogonal": "an orthogonal matrix"}
 _RECURRENT = ("weight_ih", "weight_hh", "weight_hr")
+# By whether their weights have the outputs second (transposed), and whether they are grouped.
+_CONVOLUTIONS = {
+    (False, False): kinds.CONVOLUTION,
+    (False, True): kinds.GROUPED,
+    (True, False): kinds.TRANSPOSED,
+    (True, True): kinds.GROUPED_TRANSPOSED,
+}
 _IN_PROJECTIONS = ("in_proj_weight", "q_proj_weight", "k_proj_weight", "v_proj_weight")
 
 
@@ -55,7 +62,7 @@ def _weights_of(prefix: str, module: nn.Module) -> Iterator[tuple[str, str]]:
         bases = dict.fromkeys(own.removesuffix("_v").removesuffix("_orig") for own in owned)
         yield from ((own, kinds.RECURRENT) for own in bases if own.startswith(_RECURRENT))
     elif _is_convolution(module):
-        yield "weight", kinds.GROUPED if getattr(module, "groups", 1) != 1 else kinds.CONVOLUTION
+        yield "weight", _CONVOLUTIONS[getattr(module, "transposed", False), getattr(module, "groups", 1) != 1]
     elif isinstance(module, nn.Linear | nn.Bilinear) or hasattr(module, "in_features"):
         yield "weight", kinds.LINEAR
     elif not type(module).__module__.startswith("torch.nn.modules."):

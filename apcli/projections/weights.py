@@ -1,7 +1,7 @@
 """From two files to pairs of distributions, streamed: a few blocks of weights in memory for models of any size."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +11,7 @@ import numpy as np
 from apcli.checkpoints.checkpoint import not_finite
 from apcli.checkpoints.files.entries import BLOCK, Entry
 from apcli.checkpoints.layers import Layer
+from apcli.configs.divergence import LAYER, NETWORK
 from apcli.errors import UsageError
 from apcli.projections import COVARIANCES, ELLIPTICAL, DistributionRow, Form
 from apcli.records import POOLED
@@ -27,16 +28,27 @@ _THREADS = 8  # each holds a few blocks; more would only wait for memory
 
 Distribution = Choice[DistributionRow]
 ChoiceKey = tuple[tuple[str, Parameter], ...]  # choices of one key need the same numbers of the weights
+_Made = dict[tuple[str, ChoiceKey], Covariances]  # by tensor
 
 
 @dataclass(frozen=True)
 class Tensors:
-    """A layer's weights in the dense and in the pruned file; ``labels`` name the files in messages."""
+    """A layer's weights in the dense and in the pruned file; ``labels`` name the files in messages.
+
+    Of one filter ``layer`` is its row, a layer of its own, and ``of`` the layer's tensors: their rows are the sample
+    from which the covariance of a row is estimated.
+    """
 
     layer: Layer
     dense: Entry
     pruned: Entry
     labels: tuple[str, str]
+    of: "Tensors | None" = None
+
+    @property
+    def whole(self) -> "Tensors":
+        """The layer's tensors, also of a filter."""
+        return self.of or self
 
     @property
     def columns(self) -> int:
@@ -74,7 +86,9 @@ class Tensors:
     def _run(self, entry: Entry, start: int, stop: int) -> np.ndarray:
         run = entry.run(start, stop)
         if not np.isfinite(run).all():
-            raise not_finite(self.labels[entry is self.pruned], self.layer.tensor, entry.not_finite)
+            after = entry is self.pruned
+            whole = self.whole.pruned if after else self.whole.dense
+            raise not_finite(self.labels[after], self.layer.tensor, whole.not_finite)
         return run
 
 
@@ -97,18 +111,23 @@ class WeightProjections:
         choices: distributions that need the weights alone.
         measures: the measures to compute from the pairs; families of independent weights keep sums for these.
         keep: whether Monte Carlo will be used.
-        level: ``layer``, ``network`` or ``both``.
+        levels: ``layer``, ``network``, or both.
     """
 
     def __init__(
-        self, choices: Sequence[Distribution], measures: Sequence[Choice[MeasureRow]], *, keep: bool, level: str
+        self,
+        choices: Sequence[Distribution],
+        measures: Sequence[Choice[MeasureRow]],
+        *,
+        keep: bool,
+        levels: Collection[str],
     ) -> None:
         self.choices = choices
         self.measures = measures
         self.keep = keep
-        self.by_layer, self.network = level != "network", level != "layer"
+        self.by_layer, self.network = LAYER in levels, NETWORK in levels
         self._origin = ""
-        self._covariances: dict[tuple[str, ChoiceKey], Any] = {}
+        self._covariances: _Made = {}
         self._threads: Executor = ThreadPoolExecutor(min(_THREADS, os.cpu_count() or 1))
 
     def of(self, tensors: Sequence[Tensors], origin: str, *, whole: bool) -> dict[str, dict[str, Shift | Pair]]:
@@ -127,11 +146,14 @@ class WeightProjections:
         distinct = {keys[choice.spec]: choice for choice in self.choices}
         size = sum(t.layer.size for t in tensors)
         pooled = self.network and whole
+        if not (self.by_layer or pooled):
+            return {spec: {} for spec in keys}
         together = {key: _grouped(c, size, POOLED) for key, c in distinct.items() if pooled and _groups(c)}
         by_layer: dict[ChoiceKey, list[Reduction]] = {key: [] for key in distinct}
+        of_pair: _Made = {}
         offset = 0
         for t in tensors:
-            own = {k: self._reduction(c, t) for k, c in distinct.items() if self.by_layer or not _groups(c)}
+            own = {k: self._reduction(c, t, of_pair) for k, c in distinct.items() if self.by_layer or not _groups(c)}
             by_rows = any(isinstance(r, Distances) and r.covariances.by_rows for r in own.values())
             self._stream(t, [(r, 0) for r in own.values()] + [(r, offset) for r in together.values()], by_rows)
             for key, reduction in own.items():
@@ -147,32 +169,38 @@ class WeightProjections:
                 results[key][POOLED] = joint[0].joined(joint)
         return {spec: results[key] for spec, key in keys.items()}
 
-    def _reduction(self, choice: Distribution, t: Tensors) -> Reduction:
+    def _reduction(self, choice: Distribution, t: Tensors, of_pair: _Made) -> Reduction:
         if _groups(choice):
             return _grouped(choice, t.layer.size, t.layer.name)
         try:
             if choice.row.form is Form.INDEPENDENT:
                 reduction: Reduction = choice().reduction(self.measures, self.keep)
                 return reduction
-            covariances = self._covariances_of(choice, t)
+            covariances = self._covariances_of(choice, t, of_pair)
         except ValueError as error:
-            name = t.layer.name
+            name = t.whole.layer.name
             raise UsageError(f"--dist {choice.spec}: layer {name} {error}; or give --exclude {name}") from None
         return Distances(covariances, t.layer.shape[0], t.columns)
 
-    def _covariances_of(self, choice: Distribution, t: Tensors) -> Covariances:
-        """The covariances of one layer, cached for all pruned files if they read the dense weights alone."""
+    def _covariances_of(self, choice: Distribution, t: Tensors, of_pair: _Made) -> Covariances:
+        """The covariances of one layer, cached for all pruned files if they read the dense weights alone.
+
+        Those that read the pruned weights are kept in ``of_pair``, for the other filters of the layer.
+        """
         parameters = {**ELLIPTICAL, **choice.parameters}
         row = COVARIANCES.row(str(parameters["cov"]))
         given = {key: parameters[key] for key in ("scale", "pruned_scale", *row.parameters)}
         key = (t.layer.tensor, (("cov", row.name), *given.items()))
-        if key not in self._covariances:
-            pruned = _Noted(t.rows(t.pruned))
-            made = row.load()(t.rows(t.dense), Rows(pruned.blocks, t.layer.shape[0], t.columns), **given)
-            if pruned.were_read:
-                return made
-            self._covariances[key] = made
-        return self._covariances[key]
+        for known in (self._covariances, of_pair):
+            if key in known:
+                return known[key]
+        sample = t.whole if "weights" in row.needs else t
+        pruned = _Noted(sample.rows(sample.pruned))
+        made: Covariances = row.load()(
+            sample.rows(sample.dense), Rows(pruned.blocks, sample.layer.shape[0], sample.columns), **given
+        )
+        (of_pair if pruned.were_read else self._covariances)[key] = made
+        return made
 
     def _stream(self, t: Tensors, reductions: Sequence[tuple[Reduction, int]], by_rows: bool) -> None:
         """Stream every block of the layer once through all reductions, on all cores; absorb results in order."""
@@ -190,7 +218,8 @@ class WeightProjections:
             t.release(start, stop)
             return [reduction.reduce(offset + start, difference) for reduction, offset in reductions]
 
-        blocks = self._threads.map(work, range(0, t.layer.size, step))
+        starts = range(0, t.layer.size, step)  # a single block needs no thread
+        blocks = self._threads.map(work, starts) if len(starts) > 1 else (work(start) for start in starts)
         try:
             for partials in blocks:
                 for (reduction, _), partial in zip(reductions, partials, strict=True):

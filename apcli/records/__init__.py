@@ -7,6 +7,12 @@ from apcli.registry.tables import Row, Table
 
 POOLED = "*"  # the ``layer`` of all compared layers taken as one vector
 
+
+def name_of(layer: str, number: int | None) -> str:
+    """A layer's name, or that of one of its filters: ``conv1[3]``."""
+    return layer if number is None else f"{layer}[{number}]"
+
+
 KINDS = Table(
     "record kind",
     (

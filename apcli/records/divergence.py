@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar
 
+from apcli.records import name_of
 from apcli.records.json_objects import Columns, JsonObject, Record
 from apcli.registry.tables import Parameter
 
@@ -91,8 +92,9 @@ class DivergenceRecord(Record):
     method: Annotated[str | None, "pruning method"] = None
     scope: Annotated[str | None, "over what weights were ranked"] = None
     mask_seed: Annotated[int | None, "of a random mask"] = None
-    sparsity: Annotated[LayerSparsity, "share of the layer's weights that is zero"] = LayerSparsity()
+    sparsity: Annotated[LayerSparsity, "share of the compared weights that is zero"] = LayerSparsity()
     layer: Annotated[str, "name of the layer; `*` is all compared layers taken as one vector"]
+    filter: Annotated[int | None, "index of the layer's output, from 0, if the record is of its filter alone"] = None
     dim: Annotated[int | None, "dimension of the distributions"] = None
     epoch: Annotated[int | None, "of a trace; null for the file itself"] = None
     dist: Annotated[str, "distribution, as `--dist` names it"]
@@ -107,3 +109,8 @@ class DivergenceRecord(Record):
     tv_bounds: Annotated[TvBounds | None, "bounds on total variation that a KL value gives", Columns("tv_")] = None
     pd: Annotated[PerformanceDifference, "performance difference"] = PerformanceDifference()
     metrics: Annotated[Metrics, "performance", Columns("")] = Metrics()
+
+    @property
+    def compared(self) -> str:
+        """The layer, or the filter as ``conv1[3]``, for people."""
+        return name_of(self.layer, self.filter)

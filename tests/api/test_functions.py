@@ -145,6 +145,15 @@ def test_records_are_those_of_each_pair(dense):
     assert [r.value for r in again] == [r.value for r in records[:2]]
 
 
+def test_levels_are_a_list(dense):
+    [pruned] = apcli.prune(dense, sparsity=0.5)
+    found = list(apcli.divergence(pruned, dist="ap2", level=["filter", "network"]))
+    shapes = {name: weight.shape for name, weight in load_file(dense).items() if weight.ndim > 1}
+    assert len(found) == sum(shape[0] for shape in shapes.values()) + 1
+    assert sum(r.value for r in found[:-1]) == pytest.approx(found[-1].value)
+    assert found == list(apcli.divergence(pruned, dist="ap2", level="network,filter"))
+
+
 def test_a_report_is_files_or_a_page(dense):
     from apcli.records import lines
 

@@ -213,6 +213,16 @@ def test_every_law_measure_and_estimator_from_the_command_line(shell: Any, pair:
     assert abs(drawn["value"] - exact) < 4 * drawn["std_error"]
 
 
+def test_filters_add_up_to_what_the_network_moved(shell: Any, pair: Any) -> None:
+    a, b = pair
+    records = shell("divergence a b --dist ap2 --level filter,network").records
+    assert [(r["layer"], r["filter"]) for r in records] == [("p", 0), ("p", 1), ("q", 0), ("q", 1), ("*", None)]
+    for record in records[:-1]:
+        moved = (a[f"{record['layer']}.weight"] - b[f"{record['layer']}.weight"])[record["filter"]]
+        assert record["value"] == pytest.approx(float(np.square(moved).sum()), rel=1e-14)
+    assert sum(r["value"] for r in records[:-1]) == pytest.approx(records[-1]["value"], rel=1e-14)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "words"),
@@ -225,6 +235,7 @@ def test_every_law_measure_and_estimator_from_the_command_line(shell: Any, pair:
         ("--data digits --dist ap2", "--data is given, but no distribution of ap2"),
         ("--split train --dist laplace", "--split is given, but no distribution of laplace"),
         ("--level all", "--level is 'all'"),
+        ("--level filter --dist student-t --groups 4", "fewer groups"),
         ("--dist gaussian:cov=wide", "unknown covariance 'wide'"),
         ("--dist gaussian:cov=full", "path=FILE"),
         ("--dist gaussian:cov=full:path=none.npy", "none.npy"),

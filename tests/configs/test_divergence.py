@@ -12,6 +12,7 @@ from apcli.configs.divergence import DivergenceConfig
         ({"repeats": 0}, "--repeats"),
         ({"groups": -1}, "--groups"),
         ({"level": "layers"}, "--level"),
+        ({"level": "filter,all"}, "--level"),
         ({"split": "val"}, "--split"),
         ({"images": -1}, "--images"),
         ({"batch_size": 0}, "--batch-size"),
@@ -25,3 +26,16 @@ def test_out_of_range(refuses, options, flag):
 def test_ends_of_the_ranges():
     config = DivergenceConfig(samples=8, repeats=1, groups=0, level="network", split="train", images=0, batch_size=1)
     assert (config.samples, config.level, config.split) == (8, "network", "train")
+
+
+@pytest.mark.parametrize(
+    ("level", "levels"),
+    [
+        ("both", {"layer", "network"}),
+        ("both,filter", {"filter", "layer", "network"}),
+        ("filter, network", {"filter", "network"}),
+        ("layer,layer", {"layer"}),
+    ],
+)
+def test_levels(level, levels):
+    assert DivergenceConfig(level=level).levels == levels

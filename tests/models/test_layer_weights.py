@@ -68,7 +68,9 @@ def attention(**sizes: int) -> nn.Module:
 CASES = [
     (nn.Sequential(nn.Linear(4, 3), nn.LayerNorm([3, 3]), nn.BatchNorm1d(3)), {"0.weight": (kinds.LINEAR,)}),
     (nn.Conv2d(4, 8, 3), {"weight": (kinds.CONVOLUTION,)}),
-    (nn.ConvTranspose1d(4, 8, 3, groups=2), {"weight": (kinds.GROUPED,)}),
+    (nn.Conv2d(4, 8, 3, groups=2), {"weight": (kinds.GROUPED,)}),
+    (nn.ConvTranspose2d(4, 8, 3), {"weight": (kinds.TRANSPOSED,)}),
+    (nn.ConvTranspose1d(4, 8, 3, groups=2), {"weight": (kinds.GROUPED_TRANSPOSED,)}),
     (nn.Bilinear(2, 3, 4), {"weight": (kinds.LINEAR,)}),
     (nn.Embedding(9, 4), {"weight": (kinds.EMBEDDING,)}),
     (

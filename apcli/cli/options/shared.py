@@ -94,7 +94,9 @@ Groups = Annotated[
 Level = Annotated[
     str,
     typer.Option(
-        "--level", metavar="both|layer|network", help="records for each layer, for all of them as one, or both"
+        "--level",
+        metavar="LIST",
+        help="records for each filter, each layer, all layers as one (network), or both (layer,network)",
     ),
 ]
 ComparedLayers = Annotated[

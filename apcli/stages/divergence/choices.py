@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from apcli.configs.divergence import DivergenceConfig
+from apcli.configs.divergence import FILTER, NETWORK, DivergenceConfig
 from apcli.configs.values import defaults_of, option_of
 from apcli.errors import UsageError
 from apcli.projections import COVARIANCES, DISTRIBUTIONS, Form
@@ -68,8 +68,11 @@ def check_choices(
         if named.count(each) > 1:
             raise UsageError(f"{each.spec} is named twice: expected each distribution and each measure once")
     for choice in choices:
-        if choice.row.form is Form.PREDICTIONS and config.level == "layer":
-            raise UsageError(f"--level layer: {choice.name} is of the whole network: choose network or both")
+        if FILTER in config.levels and is_on_data(choice):
+            what = f"{choice.spec} is measured on the network, not on single filters"
+            raise UsageError(f"--level {config.level}: {what}: leave it out, or choose layer, network or both")
+        if choice.row.form is Form.PREDICTIONS and NETWORK not in config.levels:
+            raise UsageError(f"--level {config.level}: {choice.name} is of the whole network: choose network or both")
         try:
             pair = _example(choice, measures)
         except ValueError as error:

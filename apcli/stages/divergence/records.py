@@ -48,12 +48,13 @@ class Pruning:
 
 @dataclass(frozen=True)
 class Compared:
-    """The common part of the records of one layer (or ``POOLED``) at one epoch."""
+    """The common part of the records of one layer (or ``POOLED``), or of one of its filters, at one epoch."""
 
     dense: Checkpoint
     pruned: Checkpoint
     pruning: Pruning
     layer: str
+    filter: int | None
     epoch: int | None
     metrics: Metrics
     evaluated: Mapping[str, Any] | None = None
@@ -75,6 +76,7 @@ def record_of(
         mask_seed=pruning.mask_seed,
         sparsity=pruning.sparsity,
         layer=compared.layer,
+        filter=compared.filter,
         dim=dim,
         epoch=compared.epoch,
         dist=choice.name,

@@ -13,16 +13,17 @@ from apcli.checkpoints.files.entries import Entry
 from apcli.checkpoints.files.kept_channels import expanded
 from apcli.checkpoints.layers import Layer, prunable, select
 from apcli.checkpoints.verification import check_input
-from apcli.configs.divergence import DivergenceConfig
+from apcli.configs.divergence import FILTER, LAYER, NETWORK, DivergenceConfig
 from apcli.errors import ApcliError, UsageError, VerificationError
 from apcli.progress import Progress
 from apcli.projections import Form
 from apcli.projections.weights import Distribution, Tensors, WeightProjections, pair_of
-from apcli.records import POOLED
+from apcli.records import POOLED, name_of
 from apcli.records.divergence import DivergenceRecord
 from apcli.registry.tables import Choice
 from apcli.stages.divergence.choices import check_choices, choices_of, is_on_data, what_is_defined
-from apcli.stages.divergence.records import Compared, Value, metrics_of, pruning_of, record_of, tv_bounds_of
+from apcli.stages.divergence.filters import check_filters, filters_of, with_rows
+from apcli.stages.divergence.records import Compared, Pruning, Value, metrics_of, pruning_of, record_of, tv_bounds_of
 from apcli.theory import ESTIMATORS, MEASURES, MeasureRow
 from apcli.theory.distributions.shifts import Shift
 from apcli.theory.measures import NoExactForm, Pair
@@ -31,6 +32,8 @@ if TYPE_CHECKING:  # it imports torch
     from apcli.projections.network import DataProjections, PairOnData
 
 log = logging.getLogger("apcli")
+
+Place = tuple[str, int | None]  # a layer's name, or ``POOLED``, and the number of its filter
 
 
 class Divergences:
@@ -60,14 +63,14 @@ class Divergences:
         if on_data is None and any(map(is_on_data, self.choices)):
             raise ValueError(f"{config.dist} is measured on the network: pass DataProjections(config, tell)")
         weights = [choice for choice in self.choices if not is_on_data(choice)]
-        self.on_weights = WeightProjections(
-            weights, self.measures, keep=config.estimator != "exact", level=config.level
-        )
+        drawn = config.estimator != "exact"
+        self.on_weights = WeightProjections(weights, self.measures, keep=drawn, levels=config.levels)
+        self.on_filters = WeightProjections(weights, self.measures, keep=drawn, levels=(LAYER,))
         self._threads = ThreadPoolExecutor(2)
         self._said: set[tuple[str, str]] = set()  # distributions and measures that were warned of
 
     def records(self, dense: Checkpoint, pruned: Checkpoint) -> Iterator[DivergenceRecord]:
-        """Yield a record for every distribution and measure, by layer and pooled, for the file and every traced epoch.
+        """Yield a record for every distribution and measure, by level, for the file and every traced epoch.
 
         Raises:
             UsageError: the dense file is pruned, a layer is unknown, or a distribution or measure does not suit.
@@ -79,13 +82,13 @@ class Divergences:
         hashes = self._threads.map(lambda checkpoint: checkpoint.sha256, (dense, pruned))
         check_input(pruned)
         layers = compared_layers(dense, pruned, self.config)
+        if FILTER in self.config.levels:
+            check_filters(layers, self.choices)
         list(hashes)  # wait until both are computed
         on_data = None
         if self.on_data is not None:
             on_data = self.on_data.of(dense, pruned, [layer.tensor for layer in layers])
-        zeros = {layer: _zeros(pruned.entries[layer.tensor], layer) for layer in layers}
-        pruning = {layer.name: pruning_of(pruned, {layer: zeros[layer]}) for layer in layers}
-        pruning[POOLED] = pruning_of(pruned, zeros)
+        pruning = _prunings(pruned, layers)
         for epoch, after in _steps(pruned, layers):
             tensors = [
                 Tensors(layer, dense.entries[layer.tensor], _whole(pruned, layer, after), (dense.label, pruned.label))
@@ -93,15 +96,33 @@ class Divergences:
                 if layer.tensor in after
             ]
             whole = len(tensors) == len(layers)
-            projected = self.on_weights.of(tensors, dense.sha256, whole=whole)
+            by_rows = [with_rows(t) for t in tensors]
+            by_filter: dict[str, dict[Place, Shift | Pair]] = {}
+            if FILTER in self.config.levels:
+                by_filter = self._projected_by_filter(by_rows, dense.sha256)
+                if epoch is None:
+                    pruning |= _filter_prunings(pruned, by_rows)
+            projected = self.on_weights.of(by_rows, dense.sha256, whole=whole)
             if on_data is not None:
                 projected |= self._projected_on_data(on_data, tensors, after if epoch is not None else {}, whole=whole)
             metrics = metrics_of(dense, pruned, epoch)
             for choice in self.choices:
-                for name, projection in projected[choice.spec].items():
-                    evaluated = on_data.dense.evaluated if on_data and is_on_data(choice) else None
-                    compared = Compared(dense, pruned, pruning[name], name, epoch, metrics, evaluated)
+                evaluated = on_data.dense.evaluated if on_data and is_on_data(choice) else None
+                by_layer = {(name, None): projection for name, projection in projected[choice.spec].items()}
+                for (name, number), projection in (by_filter.get(choice.spec, {}) | by_layer).items():
+                    how = pruning[name, number]
+                    compared = Compared(dense, pruned, how, name, number, epoch, metrics, evaluated)
                     yield from self._measured(choice, projection, compared)
+
+    def _projected_by_filter(self, tensors: Sequence[Tensors], origin: str) -> dict[str, dict[Place, Shift | Pair]]:
+        """Project each filter of the layers, by spec; ``tensors`` have their outputs as rows."""
+        projected: dict[str, dict[Place, Shift | Pair]] = {choice.spec: {} for choice in self.choices}
+        for t in tensors:
+            self.tell(f"filters of {t.layer.name}")
+            for spec, found in self.on_filters.of(filters_of(t), origin, whole=False).items():
+                projected[spec] |= {(t.layer.name, number): own for number, own in enumerate(found.values())}
+            t.release(0, t.layer.size)  # a filter may be less than a page
+        return projected
 
     def _projected_on_data(
         self, on_data: "PairOnData", tensors: Sequence[Tensors], replaced: Mapping[str, Entry], *, whole: bool
@@ -110,14 +131,14 @@ class Divergences:
 
         An epoch whose trace lacks a layer has no pooled projection and no predictions.
         """
-        level = self.config.level
+        levels = self.config.levels
         projected = {}
         for choice in filter(is_on_data, self.choices):
             mine: dict[str, Shift | Pair] = {}
             if choice.row.form is Form.ELLIPTICAL:
-                if level != "network":
+                if LAYER in levels:
                     mine |= {t.layer.name: on_data.shift(choice, [t]) for t in tensors}
-                if level != "layer" and whole:
+                if NETWORK in levels and whole:
                     alone = mine.get(tensors[0].layer.name) if len(tensors) == 1 else None
                     mine[POOLED] = alone or on_data.shift(choice, tensors)
             elif not replaced or (whole and _only_pruned_learnt(on_data.pruned, tensors)):
@@ -139,7 +160,8 @@ class Divergences:
             try:
                 yield record_of(compared, choice, measure, pair.dim, self._estimated(choice, measure, pair))
             except ValueError as error:
-                where = f"--dist {choice.spec}: measure {measure.spec} of layer {compared.layer}"
+                name = name_of(compared.layer, compared.filter)
+                where = f"--dist {choice.spec}: measure {measure.spec} of layer {name}"
                 defined = what_is_defined(pair, error) if self.estimator.name == "exact" else ""
                 raise UsageError(f"{where}: {error}{defined}") from None
 
@@ -229,6 +251,22 @@ def _steps(pruned: Checkpoint, layers: Sequence[Layer]) -> list[tuple[int | None
             if weights:
                 steps.append((epoch, weights))
     return steps
+
+
+def _prunings(pruned: Checkpoint, layers: Sequence[Layer]) -> dict[Place, Pruning]:
+    """How each layer was pruned, and all of them."""
+    zeros = {layer: _zeros(pruned.entries[layer.tensor], layer) for layer in layers}
+    by_layer = {layer.name: pruning_of(pruned, {layer: count}) for layer, count in zeros.items()}
+    return {(name, None): pruning for name, pruning in (by_layer | {POOLED: pruning_of(pruned, zeros)}).items()}
+
+
+def _filter_prunings(pruned: Checkpoint, tensors: Sequence[Tensors]) -> dict[Place, Pruning]:
+    """How each filter was pruned; ``tensors`` are those of the file, with their outputs as rows."""
+    return {
+        (t.layer.name, number): pruning_of(pruned, {own.layer: own.pruned.zeros})
+        for t in tensors
+        for number, own in enumerate(filters_of(t))
+    }
 
 
 def _whole(pruned: Checkpoint, layer: Layer, after: Mapping[str, Entry]) -> Entry:

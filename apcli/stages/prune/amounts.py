@@ -10,7 +10,7 @@ from apcli.allocations.budgets import Allowance, Budget, Sparsity
 from apcli.allocations.units import Context, Counts, Resource, Unit, least
 from apcli.checkpoints.checkpoint import Checkpoint
 from apcli.checkpoints.layers import Layer, select
-from apcli.checkpoints.network_layers import GROUPED
+from apcli.checkpoints.network_layers import CONVOLUTION, OWN
 from apcli.checkpoints.sizes import counted, sizes, weights_of
 from apcli.configs.prune import PruneConfig
 from apcli.errors import UsageError
@@ -179,7 +179,7 @@ def _left(source: Checkpoint, layers: Sequence[Layer], compression: float) -> in
 def _ends(source: Checkpoint, layers: Sequence[Layer]) -> dict[str, list[str]]:
     """The layers that may be the network's first, and the last layer according to the lineage."""
     last = source.lineage.last_layer
-    kernels = [x for x in layers if len(x.shape) == 4 and x.shape[2] > 1 and x.kind != GROUPED]
+    kernels = [x for x in layers if len(x.shape) == 4 and x.shape[2] > 1 and x.kind in (CONVOLUTION, OWN)]
     # In a file, a depthwise convolution looks like a first layer for grey images: prefer one for colour images.
     first = [x for x in kernels if x.shape[1] == 3] or [x for x in kernels if x.shape[1] == 1]
     return {"first": [layer.name for layer in first], "last": [x.name for x in layers if x.tensor == last]}

@@ -120,13 +120,17 @@ def test_nothing_is_awaited_from_a_keyboard(shell: Any, terminal: Any) -> None:
 @pytest.mark.slow
 def test_divergence_is_a_table_on_a_terminal(shell: Any, a: Path, terminal: Any) -> None:
     shell("prune a --sparsity 0.8")
-    process = shell.start("divergence a a.lowest-0.8 --dist ap2 --layers fc2", stdout=terminal.slave)
+    options = "--dist ap2 --layers fc2 --level filter,layer"
+    process = shell.start(f"divergence a a.lowest-0.8 {options}", stdout=terminal.slave)
     assert process.wait(30) == 0
     terminal.hand_over()
     shown = terminal.until(None)
-    value = shell("divergence a a.lowest-0.8 --dist ap2 --layers fc2").records[0]["value"]
+    filters = shell(f"divergence a a.lowest-0.8 {options}").records
+    value = filters.pop()["value"]
     assert '"kind"' not in shown
-    for word in ("layer", "dist", "value", "ap2", "fc2", "300", f"{value:.6g}"):
+    for word in ("layer", "dist", "value", "ap2", " fc2 ", "300", f"{value:.6g}"):
+        assert word in shown
+    for word in (word for r in filters for word in (f" fc2[{r['filter']}] ", f" {r['value']:.6g} ")):
         assert word in shown
 
 

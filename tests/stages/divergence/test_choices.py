@@ -91,6 +91,16 @@ def checked(dist: str, measure: str = "kl", **options: Any) -> list[Distribution
         ("ap2,ap2", {}, "ap2 is named twice"),
         ("gaussian", {"measure": "kl,kl"}, "kl is named twice"),
         ("predictive", {"level": "layer"}, "--level layer: predictive is of the whole network: choose network or both"),
+        (
+            "predictive",
+            {"level": "filter,network"},
+            "--level filter,network: predictive is measured on the ",
+        ),
+        (
+            "ap2,gaussian:cov=fisher",
+            {"level": "filter"},
+            "fisher.* is measured on the network, not on single ",
+        ),
         ("gaussian", {"measure": "w2", "estimator": "naive"}, "w2 is no average over draws"),
         ("predictive", {"measure": "kl,w2"}, "w2 of predictive: .*; defined are kl, "),
     ],

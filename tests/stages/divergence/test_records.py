@@ -89,7 +89,7 @@ def test_a_record_has_the_choice_the_files_and_the_difference():
         checkpoint(TRAINED.then("train", {}, metrics={"test": scores(4)})),
         None,
     )
-    compared = Compared(dense, pruned, pruning(a=LOWEST), "a", 2, before)
+    compared = Compared(dense, pruned, pruning(a=LOWEST), "a", None, 2, before)
     (choice,), (measure,) = DISTRIBUTIONS.parse_list("student-t:df=inf"), MEASURES.parse_list("renyi:alpha=0.25")
     record = record_of(compared, choice, measure, 7, Value(0.5, 0.1, "naive", {"samples": 8}))
     assert (record.dense.path, record.pruned.sha256, record.layer, record.epoch) == (

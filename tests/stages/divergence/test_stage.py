@@ -95,6 +95,7 @@ def test_a_record_is_the_contract(tmp_path):
         "mask_seed": 3,
         "sparsity": {"requested": 0.5, "actual": 0.5},
         "layer": "fc",
+        "filter": None,
         "dim": 8,  # blocks of 5 of 40 weights
         "epoch": None,
         "dist": "student-t",
@@ -235,6 +236,20 @@ def test_a_trace_adds_a_record_for_each_epoch(tmp_path):
         assert (record.pd.test.accuracy, record.pd.train) == (0.0, None)
         assert record.metrics.before.test.loss == 1.0
     assert found[0].pd == PerformanceDifference(test=Difference(0.0, 0.0))
+
+
+def test_a_trace_adds_records_of_filters_for_each_epoch(tmp_path):
+    dense, path = tuned(tmp_path, {1: {"fc.weight": state(5)["fc.weight"]}})
+    found = run(dense, path, level="filter,network")
+    assert [(r.layer, r.filter, r.epoch) for r in found] == [
+        *(("conv", n, None) for n in range(6)),
+        *(("fc", n, None) for n in range(5)),
+        ("*", None, None),
+        *(("fc", n, 1) for n in range(5)),
+    ]
+    moved = (state(0)["fc.weight"].double() - state(5)["fc.weight"].double()).square().sum(1)
+    assert [r.value for r in found[12:]] == pytest.approx(moved.tolist(), rel=1e-12)
+    assert [r.sparsity for r in found[12:]] == [r.sparsity for r in found[6:11]], "the zeros of the file"
 
 
 def test_a_trace_of_some_layers_has_no_pooled_record(tmp_path):

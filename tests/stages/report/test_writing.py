@@ -29,6 +29,23 @@ def test_make_writes_every_format(make_grid, tmp_path):
     assert paths[0].read_text(encoding="utf-8") == html(copy.deepcopy(records)), "the same page twice"
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("beside", [True, False])
+def test_filters_are_in_the_table_and_not_on_the_page(make_grid, tmp_path, beside):
+    records = variant(make_grid(seeds=(0,), epochs=0, sparsities=(0.1, 0.3)), "ap2")
+    filters = [replace(r, layer="fc", filter=n, value=12345.0 + n) for r in records if r.layer == "*" for n in range(9)]
+    given = [*records, *filters] if beside else filters
+    page, markdown, table, *_ = make(given, ["html", "md", "csv"], tmp_path / "r")
+    for path in (page, markdown):
+        text = path.read_text(encoding="utf-8").replace("\\", "")
+        assert f"{len(filters)} records of single filters (fc) are not shown here: --format csv has them" in text
+        assert "12345" not in text.replace("apcli-records", "")
+    rows = list(csv.DictReader(io.StringIO(table.read_text(encoding="utf-8"))))
+    assert [(row["layer"], row["filter"], float(row["value"])) for row in rows] == [
+        (r.layer, "" if r.filter is None else str(r.filter), r.value) for r in given
+    ]
+
+
 def test_make_refuses_what_is_there_and_writes_nothing(small, tmp_path):
     (tmp_path / "r.csv").write_text("mine")
     with pytest.raises(UsageError, match="--overwrite"):

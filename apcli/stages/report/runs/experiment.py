@@ -24,7 +24,7 @@ from apcli.stages.report.runs.checkpoints_at_hand import with_files_at_hand
 from apcli.stages.report.runs.labels import is_control, label_of, qualified
 from apcli.stages.report.runs.quantities import PD_LOSS, ApKey, ApMeasure, BoundKey, Key, Quantity, measures_of
 from apcli.stages.report.runs.trials import Trial, trials_of
-from apcli.words import count
+from apcli.words import count, few
 
 log = logging.getLogger("apcli")
 
@@ -209,7 +209,12 @@ def _group(
     runs = [run for (label, _), members in alike.items() for run in _runs(label, members, notes)]
     order = {method: index for index, method in enumerate(dict.fromkeys(run.method for run in runs))}
     runs.sort(key=lambda run: (order[run.method], -1.0 if run.sparsity is None else run.sparsity))
-    shown = [record for record in records if record.layer == POOLED] or records
+    whole = [record for record in records if record.filter is None]
+    shown = [record for record in whole if record.layer == POOLED] or whole
+    if len(whole) < len(records):
+        layers = few(list(dict.fromkeys(record.layer for record in records if record.filter is not None)))
+        left = count(len(records) - len(whole), "record")
+        notes.append(f"{left} of single filters ({layers}) are not shown here: --format csv has them")
     return Group(model, data, tuple(runs), measures_of(shown), tuple(dict.fromkeys(notes)))
 
 

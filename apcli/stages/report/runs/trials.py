@@ -107,18 +107,19 @@ def _identity(record: DivergenceRecord) -> tuple[Any, ...]:
 
 
 def _trial(records: Sequence[DivergenceRecord], checkpoints: Mapping[str, CheckpointRecord], notes: list[str]) -> Trial:
-    example = next((record for record in records if record.layer == POOLED), records[0])
-    layers = list(dict.fromkeys(record.layer for record in records))
-    chosen: str | None = POOLED if POOLED in layers else layers[0]
-    if POOLED not in layers and len(layers) > 1:
+    whole = [record for record in records if record.filter is None]
+    example = next((record for record in whole if record.layer == POOLED), (whole or records)[0])
+    layers = list(dict.fromkeys(record.layer for record in whole))
+    chosen = POOLED if POOLED in layers else layers[0] if len(layers) == 1 else None
+    if chosen is None:
+        what = f"{len(layers)} layers" if layers else "single filters"
         name = file_name(example.pruned)
-        notes.append(f"{name}: {len(layers)} layers and no pooled record (layer '*'), so no single AP for this file")
-        chosen = None
+        notes.append(f"{name}: {what} and no pooled record (layer '*'), so no single AP for this file")
     values: dict[tuple[Key, int | None], float] = {}
     errors: dict[tuple[Key, int | None], float] = {}
     for record in records:
         known: list[tuple[Key, float | None]] = [*_performance(record)]
-        if record.layer == chosen:
+        if record.layer == chosen and record.filter is None:
             key = key_of(record)
             known += [(key, record.value), *_tv_bounds(key, record)]
             errors |= {(key, record.epoch): record.std_error} if record.std_error else {}
@@ -131,11 +132,11 @@ def _trial(records: Sequence[DivergenceRecord], checkpoints: Mapping[str, Checkp
         mask_seed=example.mask_seed,
         dense=example.dense,
         pruned=example.pruned,
-        actual=example.sparsity.actual,
+        actual=example.sparsity.actual if whole else None,
         layers=tuple(layer for layer in layers if layer != POOLED),
         values=values,
         errors=errors,
-        by_layer=_by_layer(records),
+        by_layer=_by_layer(whole),
         checkpoint=checkpoints.get(example.pruned.sha256 or ""),
         dense_checkpoint=checkpoints.get(example.dense.sha256 or ""),
     )

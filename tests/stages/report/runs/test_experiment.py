@@ -69,6 +69,41 @@ def test_the_only_layer_stands_for_the_network_and_several_do_not(make_grid):
     assert "no pooled record" in group.notes[0]
 
 
+def of_filters(records, count=3):
+    """The records of single filters of ``fc`` beside pooled ones: other values, of other zeros."""
+    apart = {"layer": "fc", "value": 7e7, "std_error": 0.5}
+    return [
+        replace(r, **apart, filter=number, sparsity=replace(r.sparsity, actual=0.9))
+        for r in records
+        if r.layer == "*"
+        for number in range(count)
+    ]
+
+
+def test_filters_are_left_out_and_said(make_grid):
+    records = make_grid(seeds=(0, 1), epochs=1, sparsities=(0.1, 0.3))
+    filters = of_filters(records)
+    note = f"{len(filters)} records of single filters (fc) are not shown here: --format csv has them"
+    for given in ([*records, *filters], [*filters, *records]):
+        report = build(given)
+        (group,) = report.groups
+        assert replace(group, notes=()) == replace(only_group(records), notes=())
+        assert group.notes == (note,)
+        assert report.records == tuple(given)
+
+
+def test_filters_alone_have_no_ap_but_pd(make_grid):
+    records = make_grid(seeds=(0,), epochs=0, sparsities=(0.1, 0.3))
+    group, whole = only_group(of_filters(records)), only_group(records)
+    assert [run.name for run in group.runs] == [run.name for run in whole.runs]
+    assert group.measures == ()
+    for run, other in zip(group.runs, whole.runs, strict=True):
+        assert run.final(TEST_LOSS.key) == other.final(TEST_LOSS.key)
+        assert (run.actual, run.trials[0].layers) == (None, ())
+    assert "single filters and no pooled record" in group.notes[0]
+    assert "No performance difference" not in verdict(group, agreements_of(group))[0]
+
+
 def test_standard_errors_belong_to_their_values(make_grid):
     records = [
         replace(r, std_error=0.1 + r.seed + (10 if r.epoch == 0 else 0)) if r.dist == "student-t" else r
