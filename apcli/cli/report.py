@@ -17,9 +17,12 @@ from apcli.configs.values import config_of, defaults_of, option_of
 from apcli.errors import ApcliError, UsageError, VerificationError
 
 if TYPE_CHECKING:
+    from apcli.records.checkpoint import CheckpointRecord
     from apcli.records.json_objects import Record
 
 log = logging.getLogger("apcli")
+
+FEW = 3  # as many checkpoints are described one by one, unless somebody asks for more or less
 
 OPTIONS: Groups = {
     "Checkpoints": {
@@ -71,6 +74,14 @@ def report(
     as_json: Annotated[
         bool, typer.Option("--json", rich_help_panel="Output", help="describe checkpoints as JSON Lines")
     ] = False,
+    details: Annotated[
+        bool | None,
+        typer.Option(
+            "--details/--no-details",
+            rich_help_panel="Output",
+            help=f"describe each checkpoint below the table that compares them; default: of {FEW} or fewer",
+        ),
+    ] = None,
     verify: Annotated[
         bool,
         typer.Option(
@@ -83,11 +94,12 @@ def report(
     options: Options,
     quiet: shared.Quiet = False,
 ) -> None:
-    """Draw divergence records as one self-contained HTML page, or describe a checkpoint.
+    """Draw divergence records as one self-contained HTML page, or describe and compare checkpoints.
 
     \b
       apcli divergence *.finetuned.safetensors | apcli report -o report.html --format html,md,csv,png
       apcli report model.safetensors
+      apcli report *.safetensors --no-details
       apcli report --verify *.safetensors
       apcli report resnet50.safetensors --model torchvision:resnet50 --latency --batch-size 32
     """
@@ -97,15 +109,19 @@ def report(
     if any(stdin.is_checkpoint(argument) for argument in arguments):
         if output is not None or formats is not None or overwrite:
             raise UsageError("--output, --format and --overwrite go with records: checkpoints are described on stdout")
+        if details is not None and (as_json or verify):
+            raise UsageError("--details and --no-details go with neither --json, which has all of them, nor --verify")
         if verify:
             _verify(arguments, config.weights_key)
         else:
-            _describe(arguments, config, as_json)
+            _describe(arguments, config, as_json, details)
         return
     if verify:
         raise UsageError("--verify goes with checkpoints: none is given")
     if as_json:
         raise UsageError("--json goes with checkpoints: records make a page, or --format csv")
+    if details is not None:
+        raise UsageError("--details and --no-details go with checkpoints: records make a page")
     for keyword, default in defaults_of(CostsConfig).items():
         if options.get(keyword, default) != default:
             raise UsageError(f"{option_of(keyword)} goes with checkpoints: records make a page")
@@ -157,17 +173,30 @@ def _keep(records: "list[Record]", output: str | None) -> Path:
     return files.keep(records, stem)
 
 
-def _describe(arguments: list[str], config: CostsConfig, as_json: bool) -> None:
+def _describe(arguments: list[str], config: CostsConfig, as_json: bool, details: bool | None) -> None:
+    """Print JSON Lines or a description as each checkpoint is read; of several, a table when all are, or one stops."""
+    from apcli.cli.checkpoint_table import to_grid
     from apcli.cli.checkpoint_text import to_text
     from apcli.records import lines
 
     tell = terminal.progress(stdin.count(arguments))
-    for description in runs.describe(config, stdin.checkpoints_in(arguments, config.weights_key), tell):
-        tell.finished()
-        if as_json:
-            stdout.emit_line(lines.dump(description.to_json()))
-        else:
+    described: list[CheckpointRecord] = []
+    try:
+        for description in runs.describe(config, stdin.checkpoints_in(arguments, config.weights_key), tell):
+            tell.finished()
+            if as_json:
+                stdout.emit_line(lines.dump(description.to_json()))
+            else:
+                described.append(description)
+    finally:
+        several = len(described) > 1
+        details = len(described) <= FEW if details is None else details
+        if described and (several or not details):
+            stdout.emit_table(to_grid(described))
+        for description in described if details else ():
             stdout.emit_text(to_text(description, stdout.columns()))
+    if several and not details:
+        log.info("--details describes each of them, with its layers")
 
 
 def _verify(arguments: list[str], key: str | None) -> None:

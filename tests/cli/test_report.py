@@ -42,3 +42,35 @@ def test_records_with_half_a_character_make_a_page(shell: Any, a: Path) -> None:
     result = shell("report records -o page.html --format html,md,csv")
     assert result.code == 0, result.err
     assert (shell.folder / "page.html").read_bytes().decode()
+
+
+def test_few_checkpoints_are_compared_and_described_and_many_are_compared(shell: Any, a: Path) -> None:
+    assert shell("prune a --sparsity 0.2,0.4,0.6,0.8").code == 0
+    names = [f"a.lowest-{share}" for share in (0.2, 0.4, 0.6, 0.8)]
+    few, many = (f"report --no-macs {' '.join(some)}" for some in (names[:2], names))
+    result = shell(few)
+    size = (shell.folder / "a.lowest-0.2.safetensors").stat().st_size
+    assert (result.lines[0], result.err) == (f"2 checkpoints; of all: method lowest, scope layer, bytes {size:,}", "")
+    assert [result.out.count(word) for word in ("  sha256  ", "\nfile ")] == [2, 1]
+    result = shell(many)
+    assert [result.out.count(word) for word in ("  sha256  ", "\nfile ")] == [0, 1]
+    assert result.err == "apcli: --details describes each of them, with its layers\n"
+    assert shell(f"{many} --quiet").err == ""
+    assert [shell(f"{many} --details").out.count(word) for word in ("  sha256  ", "\nfile ")] == [4, 1]
+    assert [shell(f"{few} --no-details").out.count(word) for word in ("  sha256  ", "\nfile ")] == [0, 1]
+    assert [shell("report a --no-macs").out.count(word) for word in ("  sha256  ", "\nfile ")] == [1, 0]
+    assert [record["path"] for record in shell(f"{many} --json").records] == [f"{name}.safetensors" for name in names]
+
+
+def test_what_was_described_before_an_error_is_shown(shell: Any, a: Path) -> None:
+    result = shell("report --no-macs a a nowhere")
+    assert (result.code, result.out.count("  sha256  ")) == (2, 2)
+    assert "no file nowhere" in result.err
+
+
+@pytest.mark.parametrize(
+    "command", ["report a --details --json", "report a --no-details --verify", "report records.jsonl --details"]
+)
+def test_details_are_those_of_checkpoints(shell: Any, a: Path, command: str) -> None:
+    (shell.folder / "records.jsonl").write_text('{"kind": "divergence", "version": 1}\n')
+    shell.refuses(command, 2, "--details and --no-details go with")
