@@ -2,11 +2,14 @@
 
 from dataclasses import replace
 from html.parser import HTMLParser
+from pathlib import Path
 
 from matplotlib.figure import Figure
 
+from apcli.checkpoints.lineage import Lineage
+from apcli.checkpoints.promises import Link, Promise
 from apcli.figures.study import Point, Series, Study
-from apcli.records.checkpoint import CheckpointRecord
+from apcli.records.checkpoint import CheckpointRecord, TensorFacts
 from apcli.stages.report.runs.experiment import build
 
 VOID = {"meta", "br", "link", "img", "input", "hr"}
@@ -31,6 +34,44 @@ def described(path, sha256, lineage=None, **facts):
         "prunable": 900, "prunable_nonzero": kept - 100, "sparsity": (1000 - kept) / 900, "density": (kept - 100) / 900,
         "macs": None, "macs_reason": "no network", "latency": None, "lineage": lineage, "tensors": (), **facts,
     })  # fmt: skip
+
+
+TRAINED = {"epochs": 6, "batch_size": 128, "opt": "sgd", "lr": 0.1}
+TUNED = {"epochs": 3, "batch_size": 128, "opt": "sgd", "lr": 0.01, "dense": "of the file"}
+SIZES = {"conv": 800, "fc": 100}  # of the layers of a described network
+MODEL = {"name": "resnet20", "source": "apcli", "num_classes": 10, "input_size": [3, 32, 32], "last": "fc.weight"}
+
+
+def with_files(records, *, tuned=TUNED, layers=("fc",), part=None, **facts):
+    """The records, and those of their files: trained, pruned in ``layers`` and, unless it is None, ``tuned``.
+
+    ``tuned`` is a function of a record, or the settings themselves; the same for ``part``, the images it was done on.
+    """
+    made = {}
+    data = {"name": records[0].data, "classes": 10, "images": [50000, 10000]}
+    for r in records:
+        seed = {"model": MODEL, "data": data, "seed": r.seed}
+        trained = Lineage.EMPTY.then("train", TRAINED, **seed)
+        made[r.dense.sha256] = described(r.dense.path, r.dense.sha256, trained.to_json(), tensors=_tensors(()))
+        asked, dense = r.sparsity.requested, Link(Path(r.dense.path).name, r.dense.sha256)
+        promises = {f"{x}.weight": Promise(round(asked * SIZES[x]), SIZES[x], r.method, r.scope) for x in layers}
+        how = {"method": r.method, "scope": r.scope, "layers": "all", "exclude": None, "sparsity": asked}
+        lineage = trained.then("prune", {**how, "seed": r.mask_seed}, pruned=promises, dense=dense, parent=dense)
+        budget, images = (one(r) if callable(one) else one for one in (tuned, part))
+        if budget is not None:
+            lineage = lineage.then(
+                "finetune", {**budget, "seed": r.seed}, data=data | ({"part": images} if images else {})
+            )
+        known = {"tensors": _tensors(layers), "kept": 1000 - sum(p.zeros for p in promises.values()), **facts}
+        made[r.pruned.sha256] = described(r.pruned.path, r.pruned.sha256, lineage.to_json(), **known)
+    return [*records, *made.values()]
+
+
+def _tensors(pruned):
+    return tuple(
+        TensorFacts(f"{layer}.weight", "F32", (size,), size, layer, promised_zeros=0 if layer in pruned else None)
+        for layer, size in SIZES.items()
+    )
 
 
 class Outline(HTMLParser):

@@ -17,6 +17,11 @@ def bracketed(interval: tuple[float, float] | None) -> str:
     return "" if interval is None else f"[{signed(interval[0])}, {signed(interval[1])}]"
 
 
+def percent(share: float) -> str:
+    """A share in percent, three digits: ``80 %``."""
+    return f"{100 * share:.3g} %"
+
+
 def number(value: float) -> str:
     """Four significant digits, without padding: 0.01234, 1.234e-7."""
     text = f"{value:.4g}"

@@ -3,9 +3,10 @@
 from dataclasses import replace
 
 import pytest
-from studies import variant
+from studies import variant, with_files
 
-from apcli.records.divergence import Difference, PerformanceDifference, TvBounds
+from apcli.records.checkpoint import LatencyFacts, MacsFacts
+from apcli.records.divergence import Difference, File, Metrics, PerformanceDifference, TvBounds
 
 
 @pytest.fixture(scope="session")
@@ -48,3 +49,25 @@ def fourteen_measures(make_grid):
 
 def hash_of(record):
     return int(record.pruned.sha256[:6], 16)
+
+
+@pytest.fixture(scope="session")
+def honest(make_grid):
+    """Records that pass every line of the checklist: three architectures, five dense networks, five sparsities."""
+    grid = make_grid(seeds=(0, 1, 2, 3, 4), epochs=1, sparsities=(0.1, 0.3, 0.5, 0.7, 0.9))
+    overall = [replace(r, scope="global", pruned=replace(r.pruned, sha256=r.pruned.sha256[::-1])) for r in grid]
+    records = [r for r in grid if r.dist == "ap2"] + [r for r in variant(overall, "ap2") if r.method == "random"]
+    macs = MacsFacts((3, 32, 32), dense=400, nonzero=200, without_weights=0, dense_file=400, theoretical_speedup=2.0)
+    times = {"median": 0.1, "low": 0.1, "high": 0.1}
+    latency = LatencyFacts(**times, runs=9, warmup=1, batch_size=1, input_size=(3, 32, 32), device="cpu", threads=1,
+                           device_name=None, dtype="float32", dense=None, speedup=None, note="")  # fmt: skip
+    files = with_files(records, layers=("conv", "fc"), macs=macs, latency=latency)
+    return [*files, *(replace(r, model=model) for model in ("vgg11", "alexnet") for r in records)]
+
+
+@pytest.fixture(scope="session")
+def bare(make_grid):
+    """One record of one file, without anything that a line of the checklist asks for."""
+    (record, *_) = make_grid(seeds=(0,), epochs=0, sparsities=(0.1,))
+    nothing = {"pd": PerformanceDifference(), "metrics": Metrics(), "dense": File("dense", None), "data": None}
+    return [replace(record, method="taylor", scope="global", seed=None, **nothing)]

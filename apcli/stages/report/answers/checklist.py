@@ -1,11 +1,15 @@
-"""The checklist of an honest experiment: what a reader should know before trusting a group's numbers."""
+"""The checklist of an honest experiment: what a reader should know before trusting a group's numbers.
 
+After Blalock et al. 2020, arXiv:2003.03033, and Liu et al. 2019, arXiv:1810.05270, on equal budgets.
+"""
+
+from collections.abc import Callable
 from dataclasses import dataclass
 
+from apcli.stages.report.answers.checks import controls, numbers, replicates, setup
+from apcli.stages.report.answers.checks.evidence import Evidence, Found
 from apcli.stages.report.runs.experiment import Group, Report
-from apcli.words import count
-
-CLUSTERS = 5  # dense networks: fewer give no interval
+from apcli.words import in_one_line
 
 
 @dataclass(frozen=True)
@@ -17,17 +21,31 @@ class Check:
     reason: str
 
 
+CHECKS: tuple[tuple[str, Callable[[Evidence], Found]], ...] = (
+    ("several seeds", replicates.seeds),
+    (f"at least {replicates.CLUSTERS} dense networks", replicates.networks),
+    ("mean and sample standard deviation of every point", replicates.spread),
+    ("all methods start from the same dense files", setup.same_start),
+    ("all methods are fine-tuned alike", setup.equal_budgets),
+    ("random control, all layers together", controls.random_overall),
+    ("random control, as many weights of each layer as the method", controls.random_same_layers),
+    ("magnitude control", controls.magnitude),
+    ("evaluated on test images", numbers.on_test_images),
+    ("accuracy itself at each point, and of the unpruned network", numbers.raw_accuracy),
+    ("accuracy before and after fine-tuning", numbers.before_and_after),
+    ("top-1 and top-5 accuracy", numbers.five_best),
+    ("compression and theoretical speed-up", numbers.costs),
+    (f"at least {numbers.POINTS} sparsities, over a range where accuracy falls", numbers.operating_points),
+    ("architecture and data are named", setup.named),
+    (f"at least {setup.PAIRS} pairs of data set and architecture", setup.several_pairs),
+    ("settings to repeat it", setup.repeatable),
+    ("version and device", setup.versions),
+    ("nothing usual is left unmeasured", numbers.evaluated),
+)
+
+
 def checklist(report: Report, group: Group) -> tuple[Check, ...]:
-    """The lines that can be told from the records alone."""
-    networks = {trial.network for run in group.runs for trial in run.trials}
-    seeds = {trial.seed for run in group.runs for trial in run.trials if trial.seed is not None}
-    controls = list(dict.fromkeys(run.method for run in group.runs if run.is_control))
-    return (
-        Check("several seeds", len(seeds) > 1, f"{count(len(seeds), 'seed')} known"),
-        Check(f"at least {CLUSTERS} dense networks", len(networks) >= CLUSTERS, count(len(networks), "dense network")),
-        Check(
-            "a control that removes at random",
-            bool(controls),
-            ", ".join(controls) or "no method removes at random: whether the others beat chance is not known",
-        ),
-    )
+    """The lines of the checklist, from the records alone."""
+    evidence = Evidence(report, group)
+    found = ((item, look(evidence)) for item, look in CHECKS)
+    return tuple(Check(item, passed, in_one_line(reason)) for item, (passed, reason) in found)

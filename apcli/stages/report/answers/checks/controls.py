@@ -1,0 +1,68 @@
+"""Checks of the controls: what a method has to beat."""
+
+from collections.abc import Sequence
+
+from apcli.stages.report.answers.checks.evidence import Evidence, Found
+from apcli.stages.report.runs.experiment import Run
+from apcli.stages.report.runs.trials import Trial
+from apcli.stages.report.words import percent
+from apcli.words import few, join
+
+MAGNITUDE = ("lowest", "l1", "l2")  # of weights, and of filters
+_SAME_LAYERS = "random-same-layers of "
+
+
+def random_overall(evidence: Evidence) -> Found:
+    """Whether weights were also removed at random from all layers together."""
+    found = [one.run.method for one in evidence.made if _is_random(one.trial) and _together(evidence, one.trial)]
+    if found:
+        return True, join(list(dict.fromkeys(found)))
+    return False, "no `--method random --scope global`: whether a method beats chance is not known"
+
+
+def random_same_layers(evidence: Evidence) -> Found:
+    """Whether each method has, at some sparsity, a control that removes as many weights of each layer at random."""
+    if not evidence.methods:
+        return False, "no method other than at random is known"
+    controlled = {method: _controlled(evidence, runs) for method, runs in evidence.methods.items()}
+    without = [method for method, sparsities in controlled.items() if not sparsities]
+    if without:
+        return False, f"no such control of {few(without)}: see `--method random-same-layers --like FILE`"
+    at = [f"{method} at {few([percent(s) for s in sparsities])}" for method, sparsities in controlled.items()]
+    return True, f"of {few(at)}"
+
+
+def _controlled(evidence: Evidence, runs: Sequence[Run]) -> list[float]:
+    """The sparsities at which a method's runs have a control that removes as many weights of each layer."""
+    own = runs[0].trials[0]
+    found = set()
+    for run in evidence.group.runs:
+        control = run.trials[0]
+        alike = control.scope == own.scope != "global" or len(_layers(evidence, control)) == 1
+        if control.method == f"{_SAME_LAYERS}{own.method}" or (_is_random(control) and alike):
+            found.add(run.sparsity)
+    return sorted(run.sparsity for run in runs if run.sparsity is not None and run.sparsity in found)
+
+
+def magnitude(evidence: Evidence) -> Found:
+    """Whether weights of lowest magnitude were removed, which other methods have to beat."""
+    found = [method for method, runs in evidence.methods.items() if _base(runs[0].trials[0]) in MAGNITUDE]
+    return bool(found), join(found) if found else "no `--method lowest`"
+
+
+def _base(trial: Trial) -> str:
+    """A method's name without parameters."""
+    return (trial.method or "").partition(" ")[0].partition(":")[0]
+
+
+def _is_random(trial: Trial) -> bool:
+    return _base(trial) == "random"
+
+
+def _together(evidence: Evidence, trial: Trial) -> bool:
+    """Whether weights of all layers are ranked together, as those of a single layer are."""
+    return trial.scope == "global" or len(_layers(evidence, trial)) == 1
+
+
+def _layers(evidence: Evidence, trial: Trial) -> tuple[str, ...]:
+    return next(one.pruned for one in evidence.made if one.trial is trial)
