@@ -4,11 +4,11 @@ from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
-from matplotlib.figure import Figure
-
 from apcli.checkpoints.lineage import Lineage
 from apcli.checkpoints.promises import Link, Promise
-from apcli.figures.study import Point, Series, Study
+from apcli.figures.canvas.colors import looks
+from apcli.figures.canvas.marks import Area, Dots, Drawing, Line, Words
+from apcli.figures.study import Curve, Network, Point, Series, Study
 from apcli.records.checkpoint import CheckpointRecord, TensorFacts
 from apcli.stages.report.runs.experiment import build
 
@@ -97,7 +97,7 @@ class Outline(HTMLParser):
         assert self.open.pop() == tag
 
     def handle_data(self, data):
-        if self.open and self.open[-1] in ("title", "h1", "h2"):
+        if self.open and self.open[-1] in ("title", "h1", "h2") and "svg" not in self.open:
             self.headings.append(data)
 
 
@@ -110,28 +110,64 @@ def outline(page):
 
 
 METHODS, SPARSITIES = ("lowest", "random", "highest"), (0.1, 0.3, 0.8)
-MEASURES = (("AP2", "ap"), ("PD, test loss", "pd"))
+MEASURES = (("AP2", "ap2"), ("AP3 gaussian", "ap3"), ("PD, test loss", "pd"))
+LOOKS = looks(["lowest", "highest"], ["random"])
 
 
-def drawn_study(epochs=(0, 1, 2), sd=0.1, zero_at=None, measures=MEASURES):
+def drawn_study(epochs=(0, 1, 2), networks=2, zero_at=None, measures=MEASURES, **members):
     """What figures draw: 3 methods × 3 sparsities × the measures, as (name, kind)."""
-    series = []
+    series, single = [], []
     for strength, method in enumerate(METHODS, 1):
         for sparsity in SPARSITIES:
             values = [0.0 if epoch == zero_at else strength * sparsity * 2.0**-epoch for epoch in epochs]
-            points = tuple(Point(value, sd and sd * sparsity) for value in values)
-            final = Point(strength * sparsity, sd)
+            points = tuple(Point(tuple(value * (1 + 0.1 * n) for n in range(networks))) for value in values)
+            final = points[-1] if points else Point((strength * sparsity,))
+            known = tuple(values) or (strength * sparsity,)
+            for number in range(networks):
+                own = {name: tuple(value * (1 + 0.1 * number) for value in known) for name, _ in measures}
+                single.append(Network(method, sparsity, f"{method}-{sparsity}.{number}", tuple(epochs), own))
             for name, kind in measures:
                 series.append(Series(method, sparsity, name, "nats", kind, tuple(epochs), points, final))
-    return Study(tuple(series))
+    return Study(**{"looks": LOOKS, "series": tuple(series), "networks": tuple(single)} | members)
+
+
+def accuracies(networks=1):
+    """Two methods and a control, just pruned and fine-tuned."""
+    panels = {}
+    for state, loss in (("just pruned", 40.0), ("after fine-tuning", 10.0)):
+        panels[state] = tuple(
+            Curve(method, {s: Point(tuple(90.0 - index - loss * s - n for n in range(networks))) for s in SPARSITIES})
+            for index, method in enumerate(METHODS)
+        )
+    return {"accuracies": panels, "dense_accuracy": 91.0}
 
 
 def one_bar(study, method):
     """A figure that no table of ours lists: as high as the method has series."""
-    figure = Figure()
-    figure.subplots().bar([0], [sum(s.method == method for s in study.series)])
-    return figure
+    height = sum(s.method == method for s in study.series)
+    bar = Area([(0, 50), (0, 50 - height), (9, 50 - height), (9, 50)], "ink")
+    return Drawing("A bar", "A bar.", 10, 50, (bar,), {"height": (height,)})
 
 
-def legend(figure):
-    return [text.get_text() for text in figure.legends[0].get_texts()]
+def words(drawing):
+    """All text of a drawing."""
+    return [mark.text for mark in drawing.marks if isinstance(mark, Words)]
+
+
+def lines(drawing, name):
+    """The lines of that name."""
+    return [mark for mark in drawing.marks if isinstance(mark, Line) and mark.name == name]
+
+
+def dots(drawing, name):
+    """The signs of that name."""
+    return [mark for mark in drawing.marks if isinstance(mark, Dots) and mark.name == name]
+
+
+def areas(drawing):
+    return [mark for mark in drawing.marks if isinstance(mark, Area)]
+
+
+def rows(drawing):
+    """The numbers behind a drawing, a dict for each row."""
+    return [dict(zip(drawing.columns, row, strict=True)) for row in zip(*drawing.columns.values(), strict=True)]

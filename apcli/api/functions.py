@@ -181,6 +181,7 @@ def report(
     *,
     output: File | None = None,
     format: Names | None = None,
+    figures: File | None = None,
     overwrite: bool = False,
 ) -> list[Path]:
     """Draw divergence records as one self-contained page or in other formats; returns the written files.
@@ -190,7 +191,8 @@ def report(
     Args:
         records: from ``divergence``, or a file of them as ``apcli divergence --json`` prints them.
         output: the page, default ``report.html``.
-        format: of html, md, csv, png, svg; default: by the ending of ``output``.
+        format: of html, md, csv; default: by the ending of ``output``.
+        figures: a folder for each figure as SVG, PNG and PDF.
 
     Raises:
         UsageError: an unknown format, or another file is in the way.
@@ -206,13 +208,14 @@ def report(
         raise UsageError("--output - is for the command line: apcli.report_html gives the page as text")
     stem, ending = report_stem(output)
     chosen = [ending] if format is None else split_list(text("--format", format), "format")
-    files.check(chosen, stem, overwrite)
+    folder = None if figures is None else Path(text("--figures", figures))
+    files.check(chosen, stem, overwrite, folder)
     given = list(_records_in(records))
-    if not overwrite and (there := files.are_there(given, chosen, stem)):
+    if folder is None and not overwrite and (there := files.are_there(given, chosen, stem)):
         return there
     from apcli.stages.report import writing  # loads what draws
 
-    return writing.make(given, chosen, stem, overwrite, runs.file_describer(Progress()))
+    return writing.make(given, chosen, stem, overwrite, runs.file_describer(Progress()), folder)
 
 
 def report_stem(output: File | None) -> tuple[Path, str]:

@@ -47,6 +47,21 @@ OPTIONS: Groups = {
     },
 }
 
+Output = Annotated[
+    str | None,
+    typer.Option(
+        "--output", "-o", rich_help_panel="Output", metavar="PATH", help="the page, default report.html; - for stdout"
+    ),
+]
+Formats = Annotated[
+    str | None,
+    typer.Option("--format", rich_help_panel="Output", metavar="LIST", help="html, md, csv; default: by --output"),
+]
+Figures = Annotated[
+    str | None,
+    typer.Option("--figures", rich_help_panel="Output", metavar="DIR", help="also each figure as SVG, PNG and PDF"),
+]
+
 
 @with_options(OPTIONS, CostsConfig)
 def report(
@@ -54,22 +69,9 @@ def report(
         list[str] | None,
         typer.Argument(metavar="[RECORDS|CHECKPOINT]...", help="records or checkpoints; none or -: records on stdin"),
     ] = None,
-    output: Annotated[
-        str | None,
-        typer.Option(
-            "--output",
-            "-o",
-            rich_help_panel="Output",
-            metavar="PATH",
-            help="the page, default report.html; - for stdout",
-        ),
-    ] = None,
-    formats: Annotated[
-        str | None,
-        typer.Option(
-            "--format", rich_help_panel="Output", metavar="LIST", help="html, md, csv, png, svg; default: by --output"
-        ),
-    ] = None,
+    output: Output = None,
+    formats: Formats = None,
+    figures: Figures = None,
     overwrite: shared.Overwrite = False,
     as_json: Annotated[
         bool, typer.Option("--json", rich_help_panel="Output", help="describe checkpoints as JSON Lines")
@@ -97,7 +99,7 @@ def report(
     """Draw divergence records as one self-contained HTML page, or describe and compare checkpoints.
 
     \b
-      apcli divergence *.finetuned.safetensors | apcli report -o report.html --format html,md,csv,png
+      apcli divergence *.finetuned.safetensors | apcli report -o report.html --figures figures/
       apcli report model.safetensors
       apcli report *.safetensors --no-details
       apcli report --verify *.safetensors
@@ -107,8 +109,9 @@ def report(
     arguments = stdin.given_for_report(inputs)
     config = config_of(CostsConfig, options)
     if any(stdin.is_checkpoint(argument) for argument in arguments):
-        if output is not None or formats is not None or overwrite:
-            raise UsageError("--output, --format and --overwrite go with records: checkpoints are described on stdout")
+        if output is not None or formats is not None or figures is not None or overwrite:
+            options_of_records = "--output, --format, --figures and --overwrite"
+            raise UsageError(f"{options_of_records} go with records: checkpoints are described on stdout")
         if details is not None and (as_json or verify):
             raise UsageError("--details and --no-details go with neither --json, which has all of them, nor --verify")
         if verify:
@@ -125,10 +128,12 @@ def report(
     for keyword, default in defaults_of(CostsConfig).items():
         if options.get(keyword, default) != default:
             raise UsageError(f"{option_of(keyword)} goes with checkpoints: records make a page")
-    _report(arguments, output, formats, overwrite)
+    _report(arguments, output, formats, figures, overwrite)
 
 
-def _report(arguments: list[str], output: str | None, formats: str | None, overwrite: bool) -> None:
+def _report(
+    arguments: list[str], output: str | None, formats: str | None, figures: str | None, overwrite: bool
+) -> None:
     """Draw the report. What can be refused is refused before the records are read; later, none from a pipe is lost.
 
     Raises:
@@ -136,13 +141,15 @@ def _report(arguments: list[str], output: str | None, formats: str | None, overw
     """
     if output == "-" and formats not in (None, "html"):
         raise UsageError(f"--output - prints one HTML page: --format {formats} needs a file name")
+    if output == "-" and figures is not None:
+        raise UsageError("--output - prints one HTML page: --figures needs a file name for it")
     records: list[Record] = []
     reading = _reading(arguments, records)
     try:
         if output == "-":
             stdout.emit_line(functions.report_html(reading))
             return
-        for path in functions.report(reading, output=output, format=formats, overwrite=overwrite):
+        for path in functions.report(reading, output=output, format=formats, figures=figures, overwrite=overwrite):
             stdout.emit_path(path)
     except Exception as error:
         if not records or "-" not in (arguments or ["-"]):

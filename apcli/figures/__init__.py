@@ -1,8 +1,8 @@
 """The figures of a report: a row for each, and a file for the function that draws it.
 
-A figure is drawn from a ``study.Study``: numbers in, a matplotlib ``Figure`` out, and the same numbers give the same
-bytes. There is no pyplot and so no global figure; settings hold only while a figure is drawn or saved. On a logarithmic
-axis a value that is zero, negative or not known is a gap, and a line of the figure says so.
+A figure is drawn from a ``study.Study``: numbers in, a ``Drawing`` out, whose marks become SVG, PNG or PDF. On a
+logarithmic axis a value that is zero, negative or not known is a gap, and a line of the figure says so. A function that
+has nothing to show raises ``Missing`` with the reason.
 """
 
 from dataclasses import dataclass
@@ -11,82 +11,102 @@ from typing import Literal
 from apcli.registry.tables import Row, Table
 
 _PAPER = "arXiv:2403.00155, where PD and AP are compared"
-_OVER_EPOCHS = "Lines are means over seeds, bands ± 1 standard deviation."
+_OVER_EPOCHS = "Lines are means over networks; bands reach from the lowest network to the highest."
 
 
 @dataclass(frozen=True)
 class FigureRow(Row):
     """A figure: ``target(study)`` draws it, or ``target(study, of)`` if it is drawn ``per`` method or sparsity.
 
-    ``title`` is the heading of its section of the report, and ``summary`` its caption, in which ``{}`` stands for the
-    method or sparsity. ``seeds`` is added to the caption if runs have several seeds. ``needs`` names members of
-    ``Study.holds``: the figure is left out if one of them is missing.
+    ``title`` is its name in a sentence, and ``summary`` its caption, in which ``{}`` stands for the method or sparsity.
+    ``spread`` is added to the caption if runs have several networks. ``section`` is the part of the page where it
+    stands, and ``numbers`` are those of the paper's figures that show the same.
     """
 
     title: str = ""
     per: Literal["method", "sparsity"] | None = None
-    seeds: str = ""
+    spread: str = ""
+    section: str = "divergence"
+    numbers: str = ""
 
 
 FIGURES = Table(
     "figure",
     (
         FigureRow(
+            "overview",
+            "apcli.figures.overview:overview",
+            "Left: top-1 on the test split; a method’s name stands at the end of its line, controls are dotted. Right: "
+            "one point for each network and epoch, joined by a thin line; logarithmic axes.",
+            "Blalock et al. 2020, arXiv:2003.03033, section 7",
+            title="The study at a glance",
+            section="overview",
+        ),
+        FigureRow(
             "accuracy",
             "apcli.figures.accuracy:accuracy",
             "Top-1 on the test split. Dotted: controls, which remove at random; a method that is not above them "
             "is no better than chance. The sparsities are spaced by the logarithm of 1 / (1 − sparsity).",
             "Blalock et al. 2020, arXiv:2003.03033, section 7",
-            ("accuracies",),
             title="Accuracy over sparsity",
-            seeds="Bars are ± 1 sd over seeds.",
-        ),
-        FigureRow(
-            "ranking",
-            "apcli.figures.ranking:ranking",
-            "Kendall’s τ over all runs with its 95 % bootstrap interval. Orange: the best; hollow: lower than the "
-            "best; otherwise not distinguishable from it, or too few runs to say.",
-            "Kendall 1945, doi:10.1093/biomet/33.3.239; Efron 1979, doi:10.1214/aos/1176344552",
-            ("rankings",),
-            title="Which projection orders PD best",
+            spread="Bars reach from the lowest network to the highest.",
+            section="accuracy",
         ),
         FigureRow(
             "by-sparsity",
             "apcli.figures.by_epoch:by_sparsity",
-            "Method {}: each measure over the epochs of fine-tuning, one line for each sparsity.",
+            "{}: each measure over the epochs of fine-tuning, one line for each sparsity.",
             _PAPER,
-            ("epochs",),
             title="Fixed method, every sparsity",
             per="method",
-            seeds=_OVER_EPOCHS,
+            spread=_OVER_EPOCHS,
+            section="epochs",
+            numbers="2–16",
         ),
         FigureRow(
             "by-method",
             "apcli.figures.by_epoch:by_method",
             "Sparsity {}: each measure over the epochs of fine-tuning, one line for each method.",
             _PAPER,
-            ("epochs",),
             title="Fixed sparsity, every method",
             per="sparsity",
-            seeds=_OVER_EPOCHS,
+            spread=_OVER_EPOCHS,
+            section="epochs",
+            numbers="2–16",
         ),
         FigureRow(
             "over-sparsity",
             "apcli.figures.over_sparsity:over_sparsity",
             "Each measure in the files as they stand, one line for each method.",
             _PAPER,
-            ("untraced runs",),
             title="Final values over sparsity",
-            seeds="Bars are ± 1 sd over seeds.",
+            spread="Bars reach from the lowest network to the highest.",
         ),
         FigureRow(
-            "ap-against-pd",
-            "apcli.figures.ap_against_pd:ap_against_pd",
-            "One mark for each run: final values, log axes; a larger mark is a higher sparsity.",
+            "ap2-against-ap3",
+            "apcli.figures.ap2_against_ap3:ap2_against_ap3",
+            "One path for each network through its epochs, from a hollow sign to a filled one; logarithmic axes. Where "
+            "AP3 is proportional to AP2, all points are on one line.",
             _PAPER,
-            ("ap", "pd"),
-            title="AP against PD",
-            seeds="Marks are means over seeds.",
+            title="AP3 against AP2",
+            numbers="17",
+        ),
+        FigureRow(
+            "against-pd",
+            "apcli.figures.against_pd:against_pd",
+            "One sign for each run, means over its networks; logarithmic axes. τ is Kendall’s rank correlation of the "
+            "runs.",
+            _PAPER,
+            title="Divergence against PD",
+            section="order",
+        ),
+        FigureRow(
+            "ranking",
+            "apcli.figures.ranking:ranking",
+            "Kendall’s τ over all runs with its 95 % bootstrap interval.",
+            "Kendall 1945, doi:10.1093/biomet/33.3.239; Efron 1979, doi:10.1214/aos/1176344552",
+            title="Which projection orders PD best",
+            section="order",
         ),
     ),
 )

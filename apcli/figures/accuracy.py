@@ -1,63 +1,72 @@
 """Accuracy over sparsity: a line for each method, dotted for controls, and a panel for each state of the networks."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
-from matplotlib import rc_context
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, NullLocator
+from apcli.figures.canvas.marks import Drawing, Missing, Value, columns_of
+from apcli.figures.canvas.panels import WIDTH, Head, Key, Panel, Sheet
+from apcli.figures.canvas.scales import linear, of_sparsities
+from apcli.figures.canvas.words import listed
+from apcli.figures.study import CELLS, Curve, Study
 
-from apcli.figures.axes import note
-from apcli.figures.study import Curve, Study
-from apcli.figures.style import empty_figure, mark, settings, shorten
-
-_CONTROLS = ("x", "+", "1", "2")  # markers
-_WIDTH, _HEIGHT = 5.2, 4.4  # inches of a panel
+_NAME = "test accuracy, %"
 
 
-def accuracy(study: Study) -> Figure:
+def accuracy(study: Study) -> Drawing:
     """Draw all panels on the same axes.
 
-    The horizontal axis is the logarithm of the compression of what was pruned, 1 / (1 - sparsity), so that high
-    sparsities do not crowd (Blalock et al. 2020, arXiv:2003.03033, section 7); its ticks are the sparsities.
+    Raises:
+        Missing: accuracies are known at fewer than two sparsities.
     """
-    panels = study.accuracies
-    methods = list(dict.fromkeys(curve.method for curves in panels.values() for curve in curves if not curve.control))
-    sparsities = sorted({s for curves in panels.values() for curve in curves for s in curve.points})
-    with rc_context(settings()):
-        figure = empty_figure(_WIDTH * len(panels) + 2.4, _HEIGHT)
-        axes = list(figure.subplots(1, len(panels), squeeze=False, sharey=True).flat)
-        for axis, (title, curves) in zip(axes, panels.items(), strict=True):
-            controls = [curve for curve in curves if curve.control]
-            for curve in curves:
-                _draw(axis, curve, methods, [control.method for control in controls])
-            if study.dense_accuracy is not None:
-                axis.axhline(study.dense_accuracy, color="#888888", linewidth=1, label="dense")
-            _ticks(axis, sparsities)
-            axis.set(title=title, xlabel="sparsity")
-        axes[0].set_ylabel("test accuracy, %")
-        named = {name: line for axis in axes for line, name in zip(*axis.get_legend_handles_labels(), strict=True)}
-        figure.legend(list(named.values()), list(named), loc="outside right upper", handlelength=3)
-        return note(figure, "accuracy over sparsity: a line for each method", 0)
+    panels, sparsities = study.accuracies, sparsities_of(study)
+    curves = [curve for panel in panels.values() for curve in panel]
+    methods = list(dict.fromkeys(curve.method for curve in curves))
+    dense = [] if study.dense_accuracy is None else [study.dense_accuracy]
+    sheet = Sheet()
+    keys = [Key.of(method, study.looks[method]) for method in methods]
+    sheet.legend(keys + [Key("dense network", "soft", width=1.2)] * len(dense))
+    points = [point for curve in curves for point in curve.points.values()]
+    x, y = of_sparsities(sparsities), linear([*dense, *(end for point in points for end in (point.low, point.high))])
+    heads = [Head(title[0].upper() + title[1:], _NAME) for title in panels]
+    boxes = sheet.row(heads, [(WIDTH / len(heads), 0.0)] * len(heads), 210)
+    for box, panel_curves in zip(boxes, panels.values(), strict=True):
+        panel = Panel(sheet, box, x, y, "sparsity")
+        for level in dense:
+            panel.level(level, "dense network")
+        for curve in panel_curves:
+            _draw(panel, curve, study)
+    about = f"Test accuracy over sparsity for {listed(methods)}; one panel for each of: {listed(list(panels))}."
+    return sheet.drawing("Accuracy over sparsity", about, columns(study))
 
 
-def _draw(axis: Axes, curve: Curve, methods: Sequence[str], controls: Sequence[str]) -> None:
-    known = [(1 / (1 - s), p.mean, p.sd or 0.0) for s, p in sorted(curve.points.items()) if p.mean is not None]
-    if not known:
-        return
-    xs, means, sds = zip(*known, strict=True)
-    if curve.control:
-        color, marker, line = "#000000", _CONTROLS[controls.index(curve.method) % len(_CONTROLS)], ":"
-    else:
-        color, marker, line = *mark(methods, curve.method), "-"
-    style: dict[str, Any] = {"color": color, "marker": marker, "linestyle": line, "label": shorten(curve.method)}
-    axis.errorbar(xs, means, yerr=sds if any(sds) else None, capsize=2.5, **style)
+def sparsities_of(study: Study) -> list[float]:
+    """The sparsities at which accuracies are known.
+
+    Raises:
+        Missing: there are fewer than two.
+    """
+    sparsities = sorted({s for panel in study.accuracies.values() for curve in panel for s in curve.points})
+    if len(sparsities) < 2:
+        raise Missing("test accuracies are known at fewer than two sparsities")
+    return sparsities
 
 
-def _ticks(axis: Axes, sparsities: Sequence[float]) -> None:
-    axis.set_xscale("log")
-    places = [1 / (1 - s) for s in sparsities]
-    axis.xaxis.set_major_locator(FixedLocator(places))
-    axis.xaxis.set_minor_locator(NullLocator())
-    axis.set_xticks(places, [f"{s:g}" for s in sparsities], rotation=60 if len(places) > 6 else 0)
+def columns(study: Study) -> dict[str, tuple[Value, ...]]:
+    """The numbers behind accuracy curves."""
+    return columns_of(("state", "method", "sparsity", "quantity", *CELLS), _rows(study))
+
+
+def _rows(study: Study) -> Iterator[Sequence[Value]]:
+    if study.dense_accuracy is not None:
+        yield "dense", None, None, _NAME, study.dense_accuracy, None, None, None, None
+    for state, curves in study.accuracies.items():
+        for curve in curves:
+            for sparsity, point in curve.points.items():
+                yield state, curve.method, sparsity, _NAME, *point.cells
+
+
+def _draw(panel: Panel, curve: Curve, study: Study) -> None:
+    look, xs, points = study.looks[curve.method], [*curve.points], [*curve.points.values()]
+    spread = [(x, point.low, point.high) for x, point in zip(xs, points, strict=True) if point.low < point.high]
+    panel.bars(spread, look.color)
+    panel.line(xs, [point.mean for point in points], look.color, dash=look.dash, name=curve.method)
+    panel.dots(xs, [point.mean for point in points], look, name=curve.method)

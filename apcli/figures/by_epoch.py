@@ -1,59 +1,105 @@
-"""Every measure over the epochs of fine-tuning: a panel for each measure."""
+"""Every measure over the epochs of fine-tuning: a panel for each, bands from the lowest network to the highest."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from matplotlib import rc_context
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from apcli.figures.canvas.colors import Look, shade
+from apcli.figures.canvas.marks import Drawing, Missing, Value, columns_of
+from apcli.figures.canvas.panels import Box, Head, Key, Panel, Sheet
+from apcli.figures.canvas.scales import linear, logarithmic
+from apcli.figures.canvas.words import listed
+from apcli.figures.study import CELLS, Point, Series, Study
 
-from apcli.figures.axes import finish, log_scale, panel_grid, positive
-from apcli.figures.study import Series, Study
-from apcli.figures.style import mark, settings, shade, shorten, sparsity_name
+_ABREAST, _HEIGHT = 3, 120.0
+_SIGNS = ("o", "s", "^", "D", "v", "<")
 
 
 @dataclass(frozen=True)
 class _Line:
+    name: str
+    look: Look
     series: Series
-    label: str
-    color: str
-    marker: str
 
 
-def by_sparsity(study: Study, method: str) -> Figure:
-    """One method: a line for each sparsity."""
-    lines = [
-        _Line(s, sparsity_name(s.sparsity), shade(study.sparsities, s.sparsity), "o")
-        for s in study.traced
-        if s.method == method
-    ]
-    return _over_epochs(lines, f"{shorten(method)}: a line for each sparsity")
+def by_sparsity(study: Study, method: str) -> Drawing:
+    """One method: a line for each sparsity, darker where it is higher.
+
+    Raises:
+        Missing: fewer than two epochs are known.
+    """
+    members = [s for s in study.series if s.method == method]
+    sparsities = sorted({s.sparsity for s in members if s.sparsity is not None})
+    lines = [_Line(_name(s.sparsity), _look(sparsities, s.sparsity), s) for s in members]
+    return _over_epochs(lines, f"{method}: every sparsity")
 
 
-def by_method(study: Study, sparsity: float) -> Figure:
-    """One sparsity: a line for each method."""
-    lines = [
-        _Line(s, shorten(s.method), *mark(study.methods, s.method)) for s in study.traced if s.sparsity == sparsity
-    ]
-    return _over_epochs(lines, f"sparsity {sparsity:g}: a line for each method")
+def by_method(study: Study, sparsity: float) -> Drawing:
+    """One sparsity: a line for each method.
+
+    Raises:
+        Missing: fewer than two epochs, or two methods, are known.
+    """
+    lines = [_Line(s.method, study.looks[s.method], s) for s in study.series if s.sparsity == sparsity]
+    if len({line.name for line in lines}) < 2:
+        raise Missing("no two methods stand at the same sparsity")
+    return _over_epochs(lines, f"Sparsity {sparsity:g}: every method")
 
 
-def _over_epochs(lines: Sequence[_Line], title: str) -> Figure:
-    with rc_context(settings()):
-        panels = list(dict.fromkeys((line.series.measure, line.series.unit) for line in lines))
-        axes = panel_grid(panels)
-        gaps = 0
-        for line in lines:
-            axis, epochs = axes[panels.index((line.series.measure, line.series.unit))], line.series.epochs
-            means, sds, lost = positive(line.series.points)
-            gaps += lost
-            axis.plot(epochs, means, color=line.color, marker=line.marker, label=line.label)
-            if any(sds):
-                low = [max(mean - sd, mean / 10) for mean, sd in zip(means, sds, strict=True)]
-                high = [mean + sd for mean, sd in zip(means, sds, strict=True)]
-                axis.fill_between(epochs, low, high, color=line.color, alpha=0.18, linewidth=0)
-        for axis in axes:
-            axis.set_xlabel("fine-tuning epoch")
-            axis.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
-            log_scale(axis)
-        return finish(axes, title, gaps)
+def _over_epochs(lines: Sequence[_Line], title: str) -> Drawing:
+    if len({epoch for line in lines for epoch in line.series.epochs}) < 2:
+        raise Missing("fewer than two epochs of fine-tuning are known")
+    quantities = list(dict.fromkeys((line.series.measure, line.series.unit) for line in lines))
+    sheet = Sheet()
+    looks = {line.name: line.look for line in lines if line.series.epochs}
+    sheet.legend([Key.of(name, look) for name, look in looks.items()])
+    boxes = sheet.rows([Head(*quantity) for quantity in quantities], _ABREAST, _HEIGHT)
+    lost = 0
+    for quantity, box in zip(quantities, boxes, strict=True):
+        lost += _panel(sheet, box, [line for line in lines if (line.series.measure, line.series.unit) == quantity])
+    sheet.lost(lost)
+    about = f"{listed([name for name, _ in quantities])} over the epochs of fine-tuning; lines: {listed(list(looks))}."
+    names = ("method", "sparsity", "quantity", "unit", "epoch", *CELLS)
+    return sheet.drawing(title, about, columns_of(names, _rows(lines)))
+
+
+def _panel(sheet: Sheet, box: Box, lines: Sequence[_Line]) -> int:
+    """Draw one quantity; returns how many means have no place on a logarithmic axis."""
+    epochs = [epoch for line in lines for epoch in line.series.epochs]
+    known = [point for line in lines for point in line.series.points if point is not None and point.mean > 0]
+    ends = [end for point in known for end in (point.low, point.high) if end > 0]
+    panel = Panel(sheet, box, linear(epochs, whole=True), logarithmic(ends), "epoch")
+    lost = 0
+    for line in lines:
+        xs, points = line.series.epochs, [_positive(point) for point in line.series.points]
+        lost += sum(point is not None for point in line.series.points) - sum(point is not None for point in points)
+        spread = [
+            (x, point.low, point.high) for x, point in zip(xs, points, strict=True) if point and point.low < point.high
+        ]
+        panel.band(spread, line.look.color)
+        means = [None if point is None else point.mean for point in points]
+        panel.line(xs, means, line.look.color, dash=line.look.dash, name=line.name)
+        panel.dots(xs, means, line.look, name=line.name)
+    return lost
+
+
+def _positive(point: Point | None) -> Point | None:
+    return point if point is not None and point.mean > 0 else None
+
+
+def _rows(lines: Sequence[_Line]) -> Iterator[Sequence[Value]]:
+    for line in lines:
+        s = line.series
+        for epoch, point in zip(s.epochs, s.points, strict=True):
+            if point is not None:
+                yield s.method, s.sparsity, s.measure, s.unit, epoch, *point.cells
+
+
+def _name(sparsity: float | None) -> str:
+    return "sparsity unknown" if sparsity is None else f"sparsity {sparsity:g}"
+
+
+def _look(sparsities: Sequence[float], sparsity: float | None) -> Look:
+    if sparsity is None:
+        return Look("soft", "o")
+    index = sparsities.index(sparsity)
+    return Look(shade(index / max(len(sparsities) - 1, 1)), _SIGNS[index % len(_SIGNS)])

@@ -1,33 +1,65 @@
 """Rank correlations with their intervals: a panel for each ranking, a line for each measure."""
 
-from matplotlib import rc_context
-from matplotlib.figure import Figure
+from collections.abc import Mapping
 
-from apcli.figures.axes import LETTER
-from apcli.figures.study import Study
-from apcli.figures.style import LONGEST, PALETTE, empty_figure, settings, shorten
+from apcli.figures.canvas.colors import Look
+from apcli.figures.canvas.marks import Drawing, Line, Missing, Words, columns_of
+from apcli.figures.canvas.panels import ROW, WIDTH, Head, Key, Panel, Sheet
+from apcli.figures.canvas.scales import Scale, linear, text_of
+from apcli.figures.canvas.words import listed, shortened, width_of
+from apcli.figures.study import PlottedEstimate, Study
+
+_NAMES = 200.0  # pixels, at most
+_BEST, _OTHER = Look("method-2", "o"), Look("method-1", "o")
 
 
-def ranking(study: Study) -> Figure:
-    """Measures from top to bottom in the order in which the rankings first name them."""
+def ranking(study: Study) -> Drawing:
+    """Measures from top to bottom in the order in which the rankings first name them.
+
+    Raises:
+        Missing: no two measures order the runs differently.
+    """
     panels = study.rankings
     names = list(dict.fromkeys(name for panel in panels.values() for name in panel))
-    with rc_context(settings()):
-        width = 2.4 * len(panels) + LETTER * max(min(len(name), LONGEST) for name in names) + 0.4
-        figure = empty_figure(width, 0.27 * len(names) + 1.3)
-        axes = figure.subplots(1, len(panels), squeeze=False, sharex=True, sharey=True)[0]
-        for axis, (title, panel) in zip(axes, panels.items(), strict=True):
-            for name, estimate in panel.items():
-                place = names.index(name)
-                color = PALETTE[1] if estimate.best else PALETTE[0]
-                if estimate.interval:
-                    axis.plot(estimate.interval, [place, place], color=color, linewidth=1.6, solid_capstyle="butt")
-                face = "white" if estimate.lower else color
-                axis.plot([estimate.value], [place], marker="o", markersize=6, color=color, markerfacecolor=face)
-            axis.axvline(0, color="#888888", linewidth=0.8)
-            axis.set_title(title, fontsize=10)
-            axis.set_xlabel("Kendall’s τ")
-            axis.grid(axis="y", visible=False)
-        axes[0].set_yticks(range(len(names)), [shorten(name) for name in names])
-        axes[0].set_ylim(len(names) - 0.5, -0.5)
-        return figure
+    if not names:
+        raise Missing("no two measures order the runs differently, or their τ is not known")
+    aside = min(max(width_of(name) for name in names) + 10, _NAMES)
+    sheet = Sheet()
+    sheet.legend(
+        [
+            Key("the best", _BEST.color, "o", None),
+            Key("not distinguishable from it, or too few runs to say", _OTHER.color, "o", None),
+            Key("lower", _OTHER.color, "o", None, hollow=True),
+        ]
+    )
+    places = {name: float(index) for index, name in enumerate(reversed(names))}
+    y = Scale(-0.6, len(names) - 0.4, ())
+    ends = [e.interval or (e.value, e.value) for panel in panels.values() for e in panel.values()]
+    x = linear([0.0, *(end for pair in ends for end in pair)], most=4)
+    each = (WIDTH - aside) / min(len(panels), 2)
+    for start in range(0, len(panels), 2):
+        part = list(panels.items())[start : start + 2]
+        heads = [Head(title) for title, _ in part]
+        boxes = sheet.row(heads, [(each, 0.0)] * len(part), len(names) * (ROW + 4), left=aside - 46)
+        for name, place in places.items():
+            height = boxes[0].bottom - y.place(place) * boxes[0].height
+            sheet.marks.append(Words((boxes[0].left - 8, height), shortened(name, aside), "ink", "end"))
+        for box, (_, panel) in zip(boxes, part, strict=True):
+            _panel(Panel(sheet, box, x, y, "Kendall’s τ"), panel, places)
+    rows = [
+        (title, name, e.value, *(e.interval or (None, None)), "best" if e.best else "lower" if e.lower else "")
+        for title, panel in panels.items()
+        for name, e in panel.items()
+    ]
+    about = f"Kendall's tau of {listed(names)}; one panel for each of: {listed(list(panels))}."
+    columns = columns_of(("ranked against", "measure", "tau", "low", "high", "verdict"), rows)
+    return sheet.drawing("Which projection orders PD best", about, columns)
+
+
+def _panel(panel: Panel, estimates: Mapping[str, PlottedEstimate], places: Mapping[str, float]) -> None:
+    panel.marks.append(Line([panel.at(0.0, panel.y.low), panel.at(0.0, panel.y.high)], "soft", 1.0))
+    for name, estimate in estimates.items():
+        look, place = _BEST if estimate.best else _OTHER, places[name]
+        if estimate.interval:
+            panel.line(estimate.interval, [place, place], look.color, name=name)
+        panel.dots([estimate.value], [place], look, hollow=estimate.lower, name=f"{name}: τ {text_of(estimate.value)}")

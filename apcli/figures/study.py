@@ -1,41 +1,91 @@
-"""The numbers that figures draw, free of files and records."""
+"""The numbers that figures draw, free of files and records. A number that is not known is None."""
 
+import statistics
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
+
+from apcli.figures.canvas.colors import Look
+from apcli.figures.canvas.planes import Path
+
+CELLS = ("mean", "sd", "lowest", "highest", "networks")  # of a point, in a table
+Kind = Literal["ap2", "ap3", "pd", "network"]
 
 
 @dataclass(frozen=True)
 class Point:
-    """Mean over seeds with its sample sd (None for one seed); None for a value that is not known."""
+    """The values of one or several networks."""
 
-    mean: float | None
-    sd: float | None = None
+    values: tuple[float, ...]
+
+    @property
+    def mean(self) -> float:
+        return statistics.fmean(self.values)
+
+    @property
+    def low(self) -> float:
+        return min(self.values)
+
+    @property
+    def high(self) -> float:
+        return max(self.values)
+
+    @property
+    def cells(self) -> tuple[float | None, ...]:
+        """What ``CELLS`` names."""
+        sd = statistics.stdev(self.values) if len(self.values) > 1 else None
+        return self.mean, sd, self.low, self.high, len(self.values)
 
 
 @dataclass(frozen=True)
 class Series:
-    """One measure of one run: a point per traced epoch (none if not traced) and the final one.
+    """One quantity of one run: a point per traced epoch (none if not traced) and the final one.
 
-    ``kind`` is ``ap`` or ``pd``; ``unit`` labels the value axis.
+    ``kind`` is ``ap2``, ``ap3`` or ``pd``, or ``network`` for a loss or an accuracy; ``unit`` labels the value axis.
     """
 
     method: str
     sparsity: float | None
     measure: str
     unit: str
-    kind: str
+    kind: Kind
     epochs: tuple[int, ...]
-    points: tuple[Point, ...]
-    final: Point
+    points: tuple[Point | None, ...]
+    final: Point | None
+
+    @property
+    def first(self) -> Point | None:
+        """Just pruned, before the first epoch."""
+        return self.points[0] if self.epochs[:1] == (0,) else None
+
+
+@dataclass(frozen=True)
+class Network:
+    """One pruned network: by measure, a value for each epoch; without epochs, the final value alone."""
+
+    method: str
+    sparsity: float | None
+    name: str
+    epochs: tuple[int, ...]
+    values: Mapping[str, tuple[float | None, ...]]
 
 
 @dataclass(frozen=True)
 class Curve:
-    """Test accuracy in percent by sparsity; a ``control`` removes at random."""
+    """Test accuracy in percent by sparsity, ascending."""
 
     method: str
-    control: bool
     points: Mapping[float, Point]
+
+
+@dataclass(frozen=True)
+class Cost:
+    """A run's final test accuracy in percent, and by the name of a cost, what the networks cost."""
+
+    method: str
+    sparsity: float | None
+    accuracy: Point
+    costs: Mapping[str, Point]
 
 
 @dataclass(frozen=True)
@@ -49,17 +99,54 @@ class PlottedEstimate:
 
 
 @dataclass(frozen=True)
+class LayerValues:
+    """One layer of a run: by quantity, the mean over its networks."""
+
+    method: str
+    sparsity: float | None
+    layer: str
+    values: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Weights:
+    """The weights of one network before and after: by state, the share of all weights in each bin, and of zeros.
+
+    ``edges`` has one number more than there are bins; a weight that is exactly zero is in no bin.
+    """
+
+    method: str
+    sparsity: float | None
+    name: str
+    edges: tuple[float, ...]
+    states: Mapping[str, tuple[tuple[float, ...], float]]
+
+
+@dataclass(frozen=True)
 class Study:
     """The runs of one model on one data set.
 
-    ``series``: every known measure of every run. ``accuracies``: by the state of the networks, a curve for each method;
-    ``dense_accuracy`` in percent. ``rankings``: by what measures are ranked against, then by measure, Kendall's tau.
+    Attributes:
+        looks: of every method of the page, also of those of other studies.
+        series: every known measure of every run; ``training``: the losses and accuracies of the traced ones.
+        accuracies: by the state of the networks, a curve for each method; ``dense_accuracy`` in percent.
+        rankings: by what measures are ranked against, then by measure, Kendall's tau.
+        agreements: by measure and PD, Kendall's tau as text for a panel.
+        layers: of networks that were pruned in several layers; ``single_layers``: each pruned in that layer alone.
     """
 
+    looks: Mapping[str, Look] = field(default_factory=dict)
     series: tuple[Series, ...] = ()
+    networks: tuple[Network, ...] = ()
+    training: tuple[Series, ...] = ()
     accuracies: Mapping[str, tuple[Curve, ...]] = field(default_factory=dict)
     dense_accuracy: float | None = None
+    costs: tuple[Cost, ...] = ()
     rankings: Mapping[str, Mapping[str, PlottedEstimate]] = field(default_factory=dict)
+    agreements: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    layers: tuple[LayerValues, ...] = ()
+    single_layers: tuple[LayerValues, ...] = ()
+    weights: tuple[Weights, ...] = ()
 
     @property
     def methods(self) -> list[str]:
@@ -71,22 +158,17 @@ class Study:
         """The known sparsities, ascending."""
         return sorted({s.sparsity for s in self.series if s.sparsity is not None})
 
-    @property
-    def traced(self) -> list[Series]:
-        """The series with a point for each epoch of fine-tuning."""
-        return [s for s in self.series if s.epochs]
+    def measures(self, *kinds: str) -> list[tuple[str, str]]:
+        """The quantities of some kinds, with their units, in order of appearance."""
+        return list(dict.fromkeys((s.measure, s.unit) for s in self.series if s.kind in kinds))
 
-    @property
-    def holds(self) -> set[str]:
-        """The data that the study has, in the words of a figure's ``needs``."""
-        runs = {(s.method, s.sparsity) for s in self.series}
-        traced = {(s.method, s.sparsity) for s in self.traced}
-        there = {
-            "ap": any(s.kind == "ap" for s in self.series),
-            "pd": any(s.kind == "pd" for s in self.series),
-            "epochs": bool(traced),
-            "untraced runs": traced < runs,
-            "accuracies": bool(self.accuracies),
-            "rankings": bool(self.rankings),
-        }
-        return {name for name, is_there in there.items() if is_there}
+    def paths(self, x: str, y: str) -> list[Path]:
+        """The path of each network in the plane of two quantities; networks that lack one of them are left out."""
+        made = []
+        for network in self.networks:
+            pairs = zip(network.values.get(x, ()), network.values.get(y, ()), strict=False)
+            points = tuple((a, b) for a, b in pairs if a is not None and b is not None)
+            if points:
+                name = network.method if network.sparsity is None else f"{network.method} at {network.sparsity:g}"
+                made.append(Path(name, self.looks[network.method], points))
+        return made

@@ -1,41 +1,61 @@
-"""Measures over epochs: a line each, bands over seeds, gaps on the log axis."""
+"""Measures over epochs: a line each, bands over networks, gaps on the logarithmic axis."""
 
-from studies import METHODS, drawn_study, legend
+import pytest
+from studies import LOOKS, METHODS, areas, dots, drawn_study, lines, rows, words
 
-from apcli.figures.axes import GAPS
 from apcli.figures.by_epoch import by_method, by_sparsity
+from apcli.figures.canvas.marks import Missing
+from apcli.figures.study import Point, Series, Study
 
 
-def test_one_line_per_sparsity_on_a_log_axis():
-    figure = by_sparsity(drawn_study(), "random")
-    assert [axis.get_title() for axis in figure.axes] == ["AP2", "PD, test loss"]
-    for axis in figure.axes:
-        assert axis.get_yscale() == "log"
-        assert axis.get_xlabel() == "fine-tuning epoch"
-        assert axis.get_ylabel() == "nats"
-        assert (len(axis.lines), len(axis.collections)) == (3, 3), "a line and a band each"
-    assert list(figure.axes[0].lines[0].get_ydata()) == [0.2, 0.1, 0.05]
-    assert legend(figure) == ["sparsity 0.1", "sparsity 0.3", "sparsity 0.8"]
+def test_one_line_per_sparsity_in_each_panel():
+    drawing = by_sparsity(drawn_study(), "random")
+    assert drawing.title == "random: every sparsity"
+    assert {"AP2", "AP3 gaussian", "PD, test loss", "nats", "epoch"} <= set(words(drawing))
+    for sparsity in ("sparsity 0.1", "sparsity 0.3", "sparsity 0.8"):
+        assert [len(line.places) for line in lines(drawing, sparsity)] == [3, 3, 3]
+    assert len({lines(drawing, f"sparsity {s}")[0].color for s in (0.1, 0.3, 0.8)}) == 3
+    assert len(areas(drawing)) == 9
+    row = next(row for row in rows(drawing) if (row["sparsity"], row["quantity"], row["epoch"]) == (0.1, "AP2", 1))
+    assert row["mean"] == pytest.approx(0.105)
+    assert (row["lowest"], row["highest"], row["networks"]) == (0.1, pytest.approx(0.11), 2)
 
 
-def test_one_line_per_method_in_colours_of_their_own():
+def test_one_line_per_method_in_its_colour():
     study = drawn_study()
-    figure = by_method(study, 0.3)
-    assert legend(figure) == list(METHODS)
-    colors = [line.get_color() for line in figure.axes[0].lines]
-    assert len(set(colors)) == 3
-    assert colors == [line.get_color() for line in by_method(study, 0.8).axes[1].lines]
+    drawing = by_method(study, 0.3)
+    assert set(METHODS) <= set(words(drawing))
+    for method in METHODS:
+        assert {line.color for line in lines(drawing, method)} == {LOOKS[method].color}
+        assert {mark.shape for mark in dots(drawing, method)} == {LOOKS[method].shape}
 
 
-def test_one_seed_has_no_band():
-    assert not by_method(drawn_study(sd=None), 0.3).axes[0].collections
+def test_one_network_has_no_band():
+    assert not areas(by_method(drawn_study(networks=1), 0.3))
 
 
 def test_zeros_are_gaps_and_said():
-    figure = by_method(drawn_study(zero_at=1), 0.3)
-    values = figure.axes[0].lines[0].get_ydata()
-    assert values[0] > 0
-    assert values[1] != values[1]
-    assert values[2] > 0
-    assert figure.get_supxlabel() == GAPS.format(6)
-    assert by_method(drawn_study(), 0.3).get_supxlabel() == ""
+    drawing = by_method(drawn_study(zero_at=1), 0.3)
+    assert not lines(drawing, "lowest"), "no two neighbours are left"
+    assert [len(mark.places) for mark in dots(drawing, "lowest")] == [2, 2, 2]
+    assert any("9 left out" in text for text in words(drawing))
+    assert not any("left out" in text for text in words(by_method(drawn_study(), 0.3)))
+
+
+def test_nothing_but_zeros_still_draws():
+    zeros = tuple(Series("m", s, "AP2", "", "ap2", (0, 1), (Point((0.0,)),) * 2, None) for s in (0.1, 0.5))
+    assert by_sparsity(Study(LOOKS, zeros), "m").marks
+
+
+@pytest.mark.parametrize("epochs", [(), (0,)])
+def test_one_epoch_is_no_figure(epochs):
+    with pytest.raises(Missing, match="fewer than two epochs"):
+        by_sparsity(drawn_study(epochs=epochs), "lowest")
+
+
+def test_a_method_alone_at_its_sparsity_is_shown_by_the_other_figure():
+    study = drawn_study()
+    alone = Study(LOOKS, tuple(s for s in study.series if (s.method, s.sparsity) != ("highest", 0.8)))
+    alone = Study(LOOKS, tuple(s for s in alone.series if (s.method, s.sparsity) != ("random", 0.8)))
+    with pytest.raises(Missing, match="no two methods"):
+        by_method(alone, 0.8)

@@ -1,42 +1,27 @@
-"""Final values over sparsity, and without one."""
+"""Final values over sparsity."""
 
 import pytest
-from studies import METHODS, SPARSITIES, drawn_study, legend
+from studies import LOOKS, METHODS, drawn_study, lines, rows, words
 
+from apcli.figures.canvas.marks import Missing
 from apcli.figures.over_sparsity import over_sparsity
 from apcli.figures.study import Point, Series, Study
 
 
 def test_final_values_without_epochs():
-    figure = over_sparsity(drawn_study(epochs=()))
-    assert legend(figure) == list(METHODS)
-    for axis in figure.axes:
-        assert axis.get_yscale() == "log"
-        assert len(axis.containers) == 3
-        assert list(axis.get_xticks()) == list(SPARSITIES)
+    drawing = over_sparsity(drawn_study(epochs=()))
+    assert {"AP2", "PD, test loss", "0.1", "0.3", "0.8", *METHODS} <= set(words(drawing))
+    assert [len(line.places) for line in lines(drawing, "random")] == [3, 3, 3]
+    assert len(rows(drawing)) == 3 * 3 * 3
+    assert {row["mean"] for row in rows(drawing) if row["method"] == "lowest"} == {0.1, 0.3, 0.8}
 
 
-def test_methods_stand_side_by_side_where_sparsity_is_unknown():
-    finals = {"m": Point(None), "n": Point(2.0)}
-    study = Study(tuple(Series(name, None, "AP2", "", "ap", (), (), final) for name, final in finals.items()))
-    (axis,) = over_sparsity(study).axes
-    assert [label.get_text() for label in axis.get_xticklabels()] == ["m", "n"]
+def test_zeros_are_said():
+    series = tuple(Series("lowest", s, "AP2", "", "ap2", (), (), Point((0.0,))) for s in (0.1, 0.5))
+    assert any("2 left out" in text for text in words(over_sparsity(Study(LOOKS, series))))
 
 
-LONG_NAMES = [f"a method of a long name, {i}" for i in range(14)]
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(("names", "beside"), [(METHODS, False), (LONG_NAMES, True)])
-def test_the_legend_neither_covers_the_title_nor_leaves_the_figure(names, beside):
-    measures = ("AP2", "AP3 gaussian", "PD, test loss")
-    figure = over_sparsity(
-        Study(tuple(Series(n, 0.5, m, "nats", "ap", (), (), Point(1.0)) for n in names for m in measures))
-    )
-    figure.draw_without_rendering()
-    legend_box, title_box = (artist.get_window_extent() for artist in (figure.legends[0], figure.texts[0]))
-    assert figure.texts[0].get_text().startswith("final values")
-    assert not legend_box.overlaps(title_box)
-    assert figure.bbox.x0 <= legend_box.x0 < legend_box.x1 <= figure.bbox.x1
-    assert figure.bbox.y0 <= legend_box.y0 < legend_box.y1 <= figure.bbox.y1
-    assert (legend_box.x0 > figure.axes[-1].get_window_extent().x1) == beside
+@pytest.mark.parametrize("sparsity", [None, 0.5])
+def test_one_sparsity_is_no_figure(sparsity):
+    with pytest.raises(Missing, match="fewer than two sparsities"):
+        over_sparsity(Study(LOOKS, (Series("m", sparsity, "AP2", "", "ap2", (), (), Point((2.0,))),)))

@@ -8,13 +8,13 @@ from typing import Annotated, ClassVar
 import numpy as np
 import pytest
 import torch
-from matplotlib.figure import Figure
 from safetensors.torch import load_file, save_file
 
 import apcli
 from apcli.criteria import METHODS
 from apcli.errors import UsageError
 from apcli.figures import FIGURES, FigureRow
+from apcli.figures.canvas.marks import Dots, Drawing
 from apcli.projections import COVARIANCES, DISTRIBUTIONS, ELLIPTICAL, CovarianceRow, DistributionRow
 from apcli.records import KINDS, lines
 from apcli.records.json_objects import Record, documented
@@ -62,9 +62,8 @@ def own_variance(dense, pruned, scale, pruned_scale):
 
 def one_dot(study):
     """As high as there are series."""
-    figure = Figure()
-    figure.subplots().plot([0], [len(study.series)], "o")
-    return figure
+    dot = Dots([(5, 50 - len(study.series))], "ink")
+    return Drawing("A dot", "A dot.", 10, 50, (dot,), {"height": (len(study.series),)})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,7 +92,7 @@ DISTRIBUTION = row(
     choices={"cov": COVARIANCES},
 )
 OWN_VARIANCE = row(CovarianceRow, "own-variance", own_variance, needs=("weights",))
-DOT = row(FigureRow, "one-dot", one_dot, needs=("ap",), title="A dot")
+DOT = row(FigureRow, "one-dot", one_dot, title="A dot")
 REMARK = row(Row, "remark", Remark)
 
 

@@ -13,16 +13,22 @@ from apcli.stages.report.inputs import CARRIERS, NO_REPORT, is_carrier, is_made
 
 log = logging.getLogger("apcli")
 
-FORMATS = ("html", "md", "csv", "png", "svg")
+FORMATS = ("html", "md", "csv")
+_OF_FIGURES = ("svg", "png", "pdf")
 
 
-def check(formats: Sequence[str], stem: Path, overwrite: bool = False) -> None:
+def check(formats: Sequence[str], stem: Path, overwrite: bool = False, figures: Path | None = None) -> None:
     """Refuse what can be refused before the records are there.
 
     Raises:
-        UsageError: a format is unknown, or a file that is no report has a report's name and ``overwrite`` is off.
+        UsageError: a format is unknown, ``figures`` is a file, or a file that is no report has a report's name and
+            ``overwrite`` is off.
     """
+    if figures is not None and figures.exists() and not figures.is_dir():
+        raise UsageError(f"--figures {figures} is a file: expected a folder")
     for form in formats:
+        if form in _OF_FIGURES:
+            raise UsageError(f"--format {form}: figures are no report: --figures DIR writes them as SVG, PNG and PDF")
         if form not in FORMATS:
             raise UsageError(f"unknown format {form!r}: known are {', '.join(FORMATS)}")
         path = named(stem, form)
@@ -43,9 +49,9 @@ def are_there(records: Sequence[Record], formats: Sequence[str], stem: Path) -> 
     return paths
 
 
-def in_the_way(path: Path, why: str) -> UsageError:
-    """The error for a file that must not be replaced."""
-    return UsageError(f"{path} exists and {why}: --overwrite replaces it, --output names another place")
+def in_the_way(path: Path, why: str, option: str = "--output") -> UsageError:
+    """The error for a file that must not be replaced; ``option`` names another place."""
+    return UsageError(f"{path} exists and {why}: --overwrite replaces it, {option} names another place")
 
 
 def keep(records: Iterable[Record], stem: Path) -> Path:

@@ -5,13 +5,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from apcli.checkpoints.files.staging import staged
-from apcli.figures.style import png, svg
+from apcli.figures.canvas.prints import pdf, png
+from apcli.figures.canvas.svg import svg
 from apcli.records.checkpoint import CheckpointRecord
 from apcli.records.json_objects import Record
+from apcli.stages.report.drawing.pictures import Pictures, pictures
 from apcli.stages.report.files import check, in_the_way, named
 from apcli.stages.report.inputs import CARRIERS, objection
 from apcli.stages.report.page.document import page
-from apcli.stages.report.page.pictures import Picture, pictures
 from apcli.stages.report.runs.experiment import Report, build
 from apcli.stages.report.tables.csv_files import order_csv, to_csv
 from apcli.stages.report.tables.markdown import to_markdown
@@ -25,23 +26,25 @@ def make(
     stem: Path,
     overwrite: bool = False,
     describe: Callable[[Path], CheckpointRecord] | None = None,
+    figures: Path | None = None,
 ) -> list[Path]:
-    """Write the report as ``<stem>.html``, ``.md``, ``.csv`` and one ``<stem>.<figure>.png`` or ``.svg`` per figure.
+    """Write the report as ``<stem>.html``, ``.md``, ``.csv``, and each figure as SVG, PNG and PDF to a folder.
 
     The format ``csv`` also writes ``.order.csv``, Kendall's tau, if there is anything to compare.
 
     Each file appears whole or not at all; every name is checked before the first is written. An existing file with the
-    same bytes is kept; a report whose records are a part of this one's is replaced. ``describe`` describes the compared
-    files; None: they are not looked for.
+    same bytes is kept; a report whose records are a part of this one's is replaced, with its figures. ``describe``
+    describes the compared files; None: they are not looked for. ``figures`` is the folder; None: no files of figures.
 
     Raises:
         UsageError: a format is unknown, or another file exists and ``overwrite`` is off.
         ApcliError: there is no record, or the system refuses to write.
     """
-    check(formats, stem, overwrite)
+    check(formats, stem, overwrite, figures)
     report = build(records, describe)
-    drawn = pictures(report) if {"html", "png", "svg"} & set(formats) else []
+    drawn = pictures(report) if "html" in formats or figures is not None else Pictures((), ())
     outputs = {named(stem, end): content for end, content in _contents(report, formats, drawn)}
+    outputs |= {figures / name: content for name, content in _figures(drawn)} if figures is not None else {}
     there = {path: path.read_bytes() for path in outputs if path.is_file()}
     differing = [path for path in outputs if path.exists() and there.get(path) != outputs[path]]
     if not overwrite:
@@ -69,7 +72,7 @@ def _check_replaced(
         if why := objection(path.suffix.removeprefix("."), there[path], outputs[path]):
             raise in_the_way(path, why)
     if differing and not known:
-        raise in_the_way(differing[0], "differs")
+        raise in_the_way(differing[0], "differs", "--output or --figures")
 
 
 def html(records: Iterable[Record], describe: Callable[[Path], CheckpointRecord] | None = None) -> str:
@@ -78,16 +81,20 @@ def html(records: Iterable[Record], describe: Callable[[Path], CheckpointRecord]
     return page(report, pictures(report))
 
 
-def _contents(report: Report, formats: Sequence[str], drawn: Sequence[Picture]) -> Iterator[tuple[str, bytes]]:
+def _contents(report: Report, formats: Sequence[str], drawn: Pictures) -> Iterator[tuple[str, bytes]]:
     """Yield the ending of each file's name, and the file's bytes."""
     for form in formats:
-        if form in ("png", "svg"):
-            draw = png if form == "png" else svg
-            yield from ((f"{picture.name}.{form}", draw(picture.figure)) for picture in drawn)
-        else:
-            write: dict[str, Callable[[Report], str]] = {"md": to_markdown, "csv": to_csv}
-            text = page(report, drawn) if form == "html" else write[form](report)
-            yield form, text.encode()
+        write: dict[str, Callable[[Report], str]] = {"md": to_markdown, "csv": to_csv}
+        text = page(report, drawn) if form == "html" else write[form](report)
+        yield form, text.encode()
         order = order_csv(report) if form == "csv" else ""
         if order:
             yield "order.csv", order.encode()
+
+
+def _figures(drawn: Pictures) -> Iterator[tuple[str, bytes]]:
+    """Yield the name and the bytes of each figure's files."""
+    for picture in drawn.drawn:
+        yield f"{picture.name}.svg", svg(picture.drawing).encode()
+        yield f"{picture.name}.png", png(picture.drawing)
+        yield f"{picture.name}.pdf", pdf(picture.drawing)

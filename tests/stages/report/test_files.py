@@ -14,8 +14,8 @@ def test_a_file_in_the_way_is_refused_before_the_first_record(tmp_path):
     (tmp_path / "r.html").write_text("notes of mine")
     with pytest.raises(UsageError, match=r"r\.html exists and is not known to be a report of apcli: --overwrite"):
         check(["html"], tmp_path / "r")
-    with pytest.raises(UsageError, match="unknown format 'pdf'"):
-        check(["html", "pdf"], tmp_path / "s")
+    with pytest.raises(UsageError, match="unknown format 'docx'"):
+        check(["html", "docx"], tmp_path / "s")
     check(["html"], tmp_path / "r", overwrite=True)
 
 

@@ -17,14 +17,13 @@ from apcli.stages.report.writing import html, make
 def test_make_writes_every_format(make_grid, tmp_path):
     records = variant(make_grid(seeds=(0,), epochs=0, sparsities=(0.1, 0.3)), "ap2")
     stem = tmp_path / "out" / "my.report"
-    paths = make(records, ["html", "md", "csv", "png", "svg"], stem)
+    paths = make(records, ["html", "md", "csv"], stem)
     names = [path.name.removeprefix("my.report.") for path in paths]
     order = list(csv.DictReader(io.StringIO(paths[3].read_text(encoding="utf-8"))))
     assert order[0]["tau_low"] != ""
     assert float(order[0]["tau_low"]) <= float(order[0]["tau"]) <= float(order[0]["tau_high"])
     assert {row["pd"] for row in order} == {"test loss", "train loss"}
-    drawn = [f"{name}.{form}" for form in ("png", "svg") for name in ("accuracy", "over-sparsity", "ap-against-pd")]
-    assert names == ["html", "md", "csv", "order.csv", *drawn]
+    assert names == ["html", "md", "csv", "order.csv"]
     assert sorted(paths) == sorted(stem.parent.iterdir())
     assert paths[0].read_text(encoding="utf-8") == html(copy.deepcopy(records)), "the same page twice"
 
@@ -79,11 +78,39 @@ def test_what_no_report_vouches_for_is_not_replaced(small, tmp_path):
 
 
 def test_make_refuses_nonsense(small, tmp_path):
-    with pytest.raises(UsageError, match="unknown format 'pdf': known are html, md, csv, png, svg"):
-        make(small, ["pdf"], tmp_path / "r")
+    with pytest.raises(UsageError, match="unknown format 'docx': known are html, md, csv"):
+        make(small, ["docx"], tmp_path / "r")
+    with pytest.raises(UsageError, match=r"--format png: .* --figures DIR"):
+        make(small, ["html", "png"], tmp_path / "r")
     with pytest.raises(ApcliError, match="no divergence record"):
         make([], ["md"], tmp_path / "r")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow
+def test_each_figure_is_written_in_three_formats(make_grid, tmp_path):
+    records = variant(make_grid(seeds=(0,), epochs=0, sparsities=(0.1, 0.3)), "ap2")
+    paths = make(records, ["md"], tmp_path / "r", figures=tmp_path / "figures")
+    drawn = [f"{name}.{form}" for name in FIGURES_OF_FILES for form in ("svg", "png", "pdf")]
+    assert [path.relative_to(tmp_path).as_posix() for path in paths] == ["r.md", *(f"figures/{name}" for name in drawn)]
+    starts = {".svg": b"<?xml", ".png": b"\x89PNG", ".pdf": b"%PDF"}
+    assert all(path.read_bytes().startswith(starts[path.suffix]) for path in paths[1:])
+    paths[1].write_text("old")
+    assert make(records, ["md"], tmp_path / "r", figures=tmp_path / "figures") == paths
+    assert paths[1].read_bytes().startswith(b"<?xml"), "replaced beside the report of the same records"
+
+
+FIGURES_OF_FILES = ("overview", "accuracy", "over-sparsity", "against-pd")
+
+
+def test_figures_replace_nothing_that_no_report_vouches_for(small, tmp_path):
+    (tmp_path / "f").mkdir()
+    (tmp_path / "f" / "overview.svg").write_text("mine")
+    with pytest.raises(UsageError, match=r"overview\.svg exists and differs: --overwrite .* --figures names"):
+        make(small, ["csv"], tmp_path / "r", figures=tmp_path / "f")
+    with pytest.raises(UsageError, match="is a file: expected a folder"):
+        make(small, ["csv"], tmp_path / "r", figures=tmp_path / "f" / "overview.svg")
+    assert [path.name for path in tmp_path.rglob("*")] == ["f", "overview.svg"]
 
 
 @pytest.mark.slow
@@ -91,6 +118,7 @@ def test_figure_names_never_leave_the_folder(make_grid, tmp_path):
     names = {"lowest": "../../x", "random": "x", "highest": "X"}
     grid = variant(make_grid(seeds=(0,), epochs=1, sparsities=(0.1,)), "ap2")
     records = [replace(r, method=names[r.method]) for r in grid]
-    paths = make(records, ["svg"], tmp_path / "r")
-    assert all(path.parent == tmp_path for path in paths)
-    assert len(set(paths)) == len(paths) == 5
+    paths = make(records, ["csv"], tmp_path / "r", figures=tmp_path / "f")
+    figures = [path for path in paths if path.suffix == ".svg"]
+    assert all(path.parent == tmp_path / "f" for path in figures)
+    assert len({path.name.lower() for path in figures}) == len(figures) > 3

@@ -10,11 +10,12 @@ from markupsafe import Markup
 
 from apcli import __version__
 from apcli.figures import FIGURES
+from apcli.figures.canvas.colors import DARK, LIGHT, variables
 from apcli.stages.report.answers.verdict import caveats, verdict
 from apcli.stages.report.comparisons.agreement import Agreement, agreements_of
 from apcli.stages.report.comparisons.ranking import rankings, sentences
+from apcli.stages.report.drawing.pictures import Picture, Pictures
 from apcli.stages.report.inputs import mark_of
-from apcli.stages.report.page.pictures import Picture
 from apcli.stages.report.page.tiles import Tile, facts, tiles
 from apcli.stages.report.runs.experiment import Group, Report
 from apcli.stages.report.runs.quantities import ApKey, ApMeasure
@@ -65,9 +66,10 @@ class GroupPart:
     verdict: Sequence[str]
     notes: Sequence[str]
     sections: Sequence[Section]
+    left_out: Sequence[str]
 
 
-def page(report: Report, drawn: Sequence[Picture]) -> str:
+def page(report: Report, drawn: Pictures) -> str:
     """Render the page of a report with its pictures."""
     environment = Environment(
         loader=PackageLoader(_HERE, ""),
@@ -79,8 +81,8 @@ def page(report: Report, drawn: Sequence[Picture]) -> str:
     return environment.get_template("page.html.j2").render(
         title=report.title,
         inputs=mark_of(report.given),
-        style=_trusted(files(_HERE).joinpath("page.css").read_text(encoding="utf-8")),
-        parts=[_part(group, [picture for picture in drawn if picture.group is group]) for group in report.groups],
+        style=_trusted(_colors() + files(_HERE).joinpath("page.css").read_text(encoding="utf-8")),
+        parts=[_part(group, drawn) for group in report.groups],
         settings=PageTable(_settings(report)),
         files=PageTable(_files(report)),
         caveats=caveats(report.groups),
@@ -91,17 +93,23 @@ def page(report: Report, drawn: Sequence[Picture]) -> str:
     )
 
 
+def _colors() -> str:
+    """The colours of figures, which the page's own style sheet may override."""
+    light, dark = variables(LIGHT), variables(DARK)
+    return f":root {{ {light} }}\n@media (prefers-color-scheme: dark) {{ :root {{ {dark} }} }}\n"
+
+
 def _trusted(text: str) -> Markup:
-    """Mark text as safe HTML: our style sheet, and pictures that matplotlib has escaped."""
+    """Mark text as safe HTML: our style sheet, and pictures, whose text is escaped."""
     return Markup(text)
 
 
-def _part(group: Group, drawn: Sequence[Picture]) -> GroupPart:
+def _part(group: Group, drawn: Pictures) -> GroupPart:
     agreements = agreements_of(group)
     sections = [Section("Runs", tables=[PageTable(table) for table in text_tables.runs_tables(group)])]
     beside = _beside(group, agreements)
     for row in FIGURES:
-        pictures = [picture for picture in drawn if picture.row is row]
+        pictures = [p for p in drawn.drawn if p.row is row and p.group is group]
         words, tables = beside.get(row.name, ((), ()))
         if pictures or tables:
             sections.append(Section(row.title, words, pictures, tables))
@@ -112,7 +120,13 @@ def _part(group: Group, drawn: Sequence[Picture]) -> GroupPart:
         if table.rows:
             sections.append(Section(title, tables=[PageTable(table, most)]))
     return GroupPart(
-        group.title, facts(group), tiles(group, agreements), verdict(group, agreements), group.notes, sections
+        group.title,
+        facts(group),
+        tiles(group, agreements),
+        verdict(group, agreements),
+        group.notes,
+        sections,
+        [figure.line for figure in drawn.missing if figure.group is group],
     )
 
 
@@ -125,7 +139,7 @@ def _beside(group: Group, agreements: Sequence[Agreement]) -> dict[str, tuple[Se
     if made:
         beside["ranking"] = sentences(group, made), [PageTable(text_tables.ranking_table(group, made), LONG)]
     if agreements:
-        beside["ap-against-pd"] = (), [PageTable(text_tables.order_table(group, agreements), 3 * LONG)]
+        beside["against-pd"] = (), [PageTable(text_tables.order_table(group, agreements), 3 * LONG)]
     return beside
 
 

@@ -7,6 +7,7 @@ import pytest
 from studies import outline, variant
 
 from apcli.records.divergence import DivergenceRecord, File
+from apcli.stages.report.drawing.pictures import Pictures
 from apcli.stages.report.page.document import page
 from apcli.stages.report.runs.experiment import build
 from apcli.stages.report.tables.markdown import to_markdown
@@ -18,13 +19,17 @@ def test_page_is_whole_and_needs_nothing_else(small):
     page = html(variant(small, "ap2"))
     found = outline(page)
     assert not re.search(r"https?://|\ssrc=|@import|url\((?!#)", page)
-    assert found.links
     assert all(link.startswith("#") and link[1:] in found.ids for link in found.links)
     assert len(found.ids) == len(set(found.ids))
     assert found.headings[0] == "Pruning report: resnet20 on cifar10" == f"Pruning report: {found.headings[1]}"
-    order = ["Runs", "Accuracy over sparsity", "Fixed method, every sparsity", "Fixed sparsity, every method"]
-    assert found.headings[2:7] == [*order, "AP against PD"]
-    assert found.seen.count("svg") == 1 + 3 + 2 + 1
+    order = ["Runs", "The study at a glance", "Accuracy over sparsity", "Fixed method, every sparsity"]
+    assert found.headings[2:9] == [
+        *order,
+        "Fixed sparsity, every method",
+        "Final values over sparsity",
+        "Divergence against PD",
+    ]
+    assert found.seen.count("svg") == 2 + 3 + 2 + 1 + 1
     assert "prefers-color-scheme: dark" in page
     assert "@media print" in page
 
@@ -47,9 +52,10 @@ def test_names_from_records_are_only_text(make_grid):
 @pytest.mark.slow
 def test_page_of_many_measures(fourteen_measures):
     report = build(fourteen_measures)
-    text = page(report, [])
+    text = page(report, Pictures((), ()))
     found = outline(text)
-    assert found.headings[2:5] == ["Runs", "Accuracy over sparsity", "Which projection orders PD best"]
+    order = ["Runs", "Accuracy over sparsity", "Divergence against PD", "Which projection orders PD best"]
+    assert found.headings[2:6] == order
     assert "What AP3 says about total variation" in found.headings
     assert "AP of every run, final network." in text
     assert "<small>± 0.25</small>" in text
@@ -64,7 +70,7 @@ def test_page_of_many_measures(fourteen_measures):
 
 
 def test_one_order_alone_is_not_ranked(small):
-    assert "Which projection" not in page(build(small), [])
+    assert "Which projection" not in page(build(small), Pictures((), ()))
     assert "Which projection" not in to_markdown(build(small))
 
 
@@ -93,4 +99,4 @@ def test_two_models_make_two_parts(make_grid):
     records = variant(make_grid(seeds=(0,), epochs=0, sparsities=(0.1, 0.3)), "ap2")
     found = outline(html([*records, *(replace(r, model="vgg16") for r in records)]))
     assert {"resnet20 on cifar10", "vgg16 on cifar10"} <= set(found.headings)
-    assert found.seen.count("svg") == 6
+    assert found.seen.count("svg") == 2 * 4

@@ -4,12 +4,14 @@ import statistics
 from dataclasses import replace
 
 import pytest
-from studies import only_group
+from studies import dots, lines, only_group, words
 
 from apcli.figures.accuracy import accuracy
+from apcli.figures.canvas.colors import looks
 from apcli.records.divergence import Metrics
+from apcli.stages.report.drawing.pictures import Pictures
+from apcli.stages.report.drawing.studies import study_of
 from apcli.stages.report.page.document import page
-from apcli.stages.report.page.pictures import study_of
 from apcli.stages.report.runs.accuracies import compared, dense_accuracy, states
 from apcli.stages.report.runs.experiment import build
 from apcli.stages.report.tables.markdown import to_markdown
@@ -44,34 +46,32 @@ def test_the_table_says_both_moments_and_who_is_highest(records):
     dense = statistics.fmean({r.dense.sha256: r.metrics.dense.test.accuracy for r in records}.values())
     assert f"just pruned → after fine-tuning; dense {dense:.2f} %" in table.caption
     assert "### Accuracy over sparsity" in to_markdown(build(records))
-    assert f"dense {dense:.2f} %" in page(build(records), [])
+    assert f"dense {dense:.2f} %" in page(build(records), Pictures((), ()))
 
 
-def figure_of(records):
-    return accuracy(study_of(only_group(records)))
+def study(records):
+    group = only_group(records)
+    controls = [method for method in group.methods if method.startswith("random")]
+    return study_of(group, looks([method for method in group.methods if method not in controls], controls))
 
 
 def test_a_panel_for_each_moment_and_dotted_controls(records):
-    axes = figure_of(records).axes
-    assert [axis.get_title() for axis in axes] == ["just pruned", "after fine-tuning"]
-    for axis, state in zip(axes, ("before", "pruned"), strict=True):
-        assert axis.get_xscale() == "log"
-        assert [label.get_text() for label in axis.get_xticklabels()] == ["0.1", "0.3", "0.5", "0.8"]
-        containers = {container.get_label(): container for container in axis.containers}
-        assert containers.keys() == {"lowest (layer)", "random (layer)", "highest (layer)"}
-        for method, container in containers.items():
-            line = container.lines[0]
-            assert line.get_linestyle() == (":" if method == "random (layer)" else "-")
-            expected = [mean_accuracy(records, state, method, s)[0] for s in (0.1, 0.3, 0.5, 0.8)]
-            assert line.get_ydata() == pytest.approx(expected)
-            assert line.get_xdata() == pytest.approx([1 / (1 - s) for s in (0.1, 0.3, 0.5, 0.8)])
-        assert "dense" in [line.get_label() for line in axis.lines]
+    drawing = accuracy(study(records))
+    assert {"Just pruned", "After fine-tuning", "0.1", "0.3", "0.5", "0.8"} <= set(words(drawing))
+    for method in ("lowest (layer)", "random (layer)", "highest (layer)"):
+        dash = "dotted" if method == "random (layer)" else "solid"
+        assert [line.dash for line in lines(drawing, method)] == [dash, dash]
+    panels = study(records).accuracies
+    for title, state in (("just pruned", "before"), ("after fine-tuning", "pruned")):
+        for curve in panels[title]:
+            expected = [mean_accuracy(records, state, curve.method, s)[0] for s in (0.1, 0.3, 0.5, 0.8)]
+            assert [point.mean for point in curve.points.values()] == pytest.approx(expected)
 
 
 def test_one_panel_where_nothing_was_trained_between(make_grid):
     records = make_grid(seeds=(0,), epochs=0)
     assert states(compared(only_group(records))) == {"pruned": "pruned"}
-    assert [axis.get_title() for axis in figure_of(records).axes] == ["pruned"]
+    assert "Pruned" in words(accuracy(study(records)))
     assert "→" not in str(accuracy_table(only_group(records)))
 
 
@@ -81,7 +81,7 @@ def test_nothing_is_shown_without_a_comparison(make_grid):
     unknown = [replace(r, metrics=Metrics()) for r in make_grid(seeds=(0,), epochs=0)]
     assert compared(only_group(unknown)) == []
     for records in (one, unknown):
-        assert "Accuracy over sparsity" not in page(build(records), []) + to_markdown(build(records))
+        assert "Accuracy over sparsity" not in page(build(records), Pictures((), ())) + to_markdown(build(records))
 
 
 def test_a_dense_network_counts_once_and_a_gap_is_a_gap(make_grid):
@@ -92,4 +92,4 @@ def test_a_dense_network_counts_once_and_a_gap_is_a_gap(make_grid):
     table = accuracy_table(group)
     head, rows = table.head, table.rows
     assert rows[1][head.index("0.5")] == "–"
-    assert len(figure_of(records).axes[0].containers[1].lines[0].get_xdata()) == 2
+    assert len(dots(accuracy(study(records)), "random (layer)")[0].places) == 2

@@ -1,0 +1,127 @@
+"""Draw the pictures of a report, with captions and file names, and say which figures have nothing to show."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from apcli.figures import FIGURES, FigureRow
+from apcli.figures.canvas.colors import looks
+from apcli.figures.canvas.marks import Drawing, Missing
+from apcli.figures.canvas.svg import element
+from apcli.figures.study import Study
+from apcli.stages.report.drawing.studies import study_of
+from apcli.stages.report.runs.experiment import Group, Report
+from apcli.stages.report.runs.labels import is_control
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A drawn figure of a group.
+
+    Attributes:
+        name: of its file, without suffix, unique in the report; it consists of letters, digits, dots and dashes.
+        caption: sentences; what the figure is called is ``title``.
+    """
+
+    group: Group
+    row: FigureRow
+    name: str
+    caption: str
+    drawing: Drawing
+
+    @property
+    def title(self) -> str:
+        return self.drawing.title
+
+    @property
+    def section(self) -> str:
+        """The part of the page where the picture stands."""
+        return self.row.section
+
+    @property
+    def element(self) -> str:
+        """The ``<svg>`` element for a page that declares ``colors.variables``; its identifiers begin with ``name``."""
+        return element(self.drawing, self.name)
+
+
+@dataclass(frozen=True)
+class MissingPicture:
+    """A figure that a group's records do not give, and why, in one line."""
+
+    group: Group
+    row: FigureRow
+    reason: str
+
+    @property
+    def section(self) -> str:
+        return self.row.section
+
+    @property
+    def line(self) -> str:
+        return f"No figure “{self.row.title}”: {self.reason}."
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """All figures of a report, in the order of their table, group by group."""
+
+    drawn: tuple[Picture, ...]
+    missing: tuple[MissingPicture, ...]
+
+
+def pictures(report: Report) -> Pictures:
+    """Draw all figures of a report; a method has the same look in all of them."""
+    methods = list(dict.fromkeys(method for group in report.groups for method in group.methods))
+    controls = [method for method in methods if is_control(method)]
+    styles = looks([method for method in methods if method not in controls], controls)
+    taken: set[str] = set()
+    drawn: list[Picture] = []
+    missing: list[MissingPicture] = []
+    for group in report.groups:
+        prefix = f"{group.title}." if len(report.groups) > 1 else ""
+        study, several = study_of(group, styles), any(len(run.trials) > 1 for run in group.runs)
+        for row in FIGURES:
+            reasons, before = [], len(drawn)
+            for subject in _subjects(row, study):
+                try:
+                    drawing = row.load()(study) if subject is None else row.load()(study, subject)
+                except Missing as reason:
+                    reasons.append(str(reason))
+                    continue
+                suffix = "" if subject is None else f".{_text(subject)}"
+                name = _unique(_slug(f"{prefix}{row.name}{suffix}"), taken)
+                drawn.append(Picture(group, row, name, _caption(row, subject, several), drawing))
+            if len(drawn) == before:
+                missing.append(MissingPicture(group, row, (*reasons, "no sparsity is known")[0]))
+    return Pictures(tuple(drawn), tuple(missing))
+
+
+def _caption(row: FigureRow, subject: str | float | None, several: bool) -> str:
+    sentences = [row.summary if subject is None else row.summary.format(_text(subject))]
+    sentences += [row.spread] if several and row.spread else []
+    sentences += [f"It corresponds to Figures {row.numbers} of arXiv:2403.00155."] if "–" in row.numbers else []
+    sentences += [f"It corresponds to Figure {row.numbers} of arXiv:2403.00155."] if row.numbers.isdecimal() else []
+    return " ".join(sentences)
+
+
+def _subjects(row: FigureRow, study: Study) -> Sequence[str | float | None]:
+    """The methods or sparsities to draw a figure for; None for all together."""
+    if row.per is None:
+        return [None]
+    return study.methods if row.per == "method" else study.sparsities
+
+
+def _text(subject: str | float) -> str:
+    return subject if isinstance(subject, str) else f"{subject:g}"
+
+
+def _unique(stem: str, taken: set[str]) -> str:
+    """The stem, with a number if it is taken already."""
+    candidates = [stem, *(f"{stem}-{count}" for count in range(2, len(taken) + 3))]
+    name = next(candidate for candidate in candidates if candidate not in taken)
+    taken.add(name)
+    return name
+
+
+def _slug(text: str) -> str:
+    return re.sub(r"[^a-z0-9.]+", "-", text.lower()).strip("-.")[:100]

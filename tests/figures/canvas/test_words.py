@@ -1,0 +1,26 @@
+"""The room of text."""
+
+from apcli.figures.canvas.words import listed, shortened, width_of, wrapped
+
+
+def test_a_name_that_is_too_wide_loses_its_middle():
+    name = "resnet20-digits.seed0.l1-0.3-filter.finetuned.safetensors"
+    short = shortened(name, 150)
+    assert width_of(short) <= 150
+    assert short[:6] == "resnet"
+    assert short.endswith("tensors")
+    assert "…" in short
+    assert shortened("lowest", 150) == "lowest"
+
+
+def test_lines_are_as_wide_as_they_may_be():
+    lines = wrapped("AP3 student-t groups=100 cov=gauss-newton", 120)
+    assert " ".join(lines) == "AP3 student-t groups=100 cov=gauss-newton"
+    assert len(lines) > 1
+    assert all(width_of(line) <= 120 for line in lines)
+    assert width_of(wrapped("x" * 99, 120)[0]) <= 120
+
+
+def test_a_list_has_an_end():
+    assert listed(["a", "b"]) == "a, b"
+    assert listed(list("abcdefgh"), 2) == "a, b and 6 more"

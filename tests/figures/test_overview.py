@@ -1,0 +1,36 @@
+"""The study at a glance."""
+
+import pytest
+from studies import METHODS, accuracies, dots, drawn_study, lines, words
+
+from apcli.figures.canvas.marks import Missing
+from apcli.figures.overview import overview
+from apcli.figures.study import PlottedEstimate
+
+RANKINGS = {"PD": {"AP2": PlottedEstimate(0.5, None), "AP3 gaussian": PlottedEstimate(0.9, None, best=True)}}
+
+
+def test_just_pruned_is_dashed_and_final_is_solid_or_dotted():
+    drawing = overview(drawn_study(**accuracies()))
+    assert [line.dash for line in lines(drawing, "lowest")] == ["dashed", "solid"]
+    assert [line.dash for line in lines(drawing, "random")] == ["dashed", "dotted"]
+    assert [mark.hollow for mark in dots(drawing, "lowest")] == [True, False]
+    assert set(METHODS) <= set(words(drawing)), "names at the ends of lines"
+
+
+def test_a_path_for_each_network_in_the_plane_of_the_best_measure():
+    drawing = overview(drawn_study(rankings=RANKINGS, **accuracies()))
+    assert "AP3 gaussian, nats" in words(drawing)
+    assert [len(line.places) for line in lines(drawing, "lowest at 0.3")] == [3, 3]
+    assert "AP2, nats" in words(overview(drawn_study(**accuracies())))
+
+
+def test_without_pd_the_accuracies_stand_alone():
+    drawing = overview(drawn_study(measures=(("AP2", "ap2"),), **accuracies()))
+    assert "AP2, nats" not in words(drawing)
+    assert max(x for line in lines(drawing, "lowest") for x, _ in line.places) > 400
+
+
+def test_without_accuracies_there_is_no_overview():
+    with pytest.raises(Missing):
+        overview(drawn_study())
