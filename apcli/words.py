@@ -24,6 +24,18 @@ def count(number: int, noun: str) -> str:
     return f"{number} {noun if number == 1 else plural}"
 
 
+def told_apart(names: Sequence[Sequence[str]]) -> list[str]:
+    """A word for each of several things, of those that may name it, short ones first: as short as tells it apart."""
+    chosen = [0] * len(names)
+    while True:
+        words = [own[place] for own, place in zip(names, chosen, strict=True)]
+        longer = [i for i, own in enumerate(names) if words.count(words[i]) > 1 and chosen[i] + 1 < len(own)]
+        if not longer:
+            return words
+        for i in longer:
+            chosen[i] += 1
+
+
 def in_one_line(text: str) -> str:
     """``text`` with what is not printable escaped, as a line break in a tensor's name."""
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)

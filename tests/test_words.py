@@ -1,6 +1,6 @@
 """Lists and counts in sentences."""
 
-from apcli.words import count, difference, few, in_one_line, join
+from apcli.words import count, difference, few, in_one_line, join, told_apart
 
 
 def test_lists_read_as_sentences():
@@ -12,6 +12,14 @@ def test_many_names_become_a_few_and_a_number():
     assert few(names) == "layer0, layer1, layer2 and 297 others"
     assert few(names[:4]) == "layer0, layer1, layer2 and layer3"
     assert few(names, 2) == "layer0 and 299 others"
+
+
+def test_words_are_as_short_as_tells_things_apart():
+    assert told_apart([]) == []
+    assert told_apart([["a", "a1"], ["b", "b1"]]) == ["a", "b"]
+    assert told_apart([["a", "a1", "a11"], ["a", "a2"], ["b", "b1"]]) == ["a1", "a2", "b"]
+    assert told_apart([["a", "a1", "a11"], ["a", "a1", "a12"], ["a"]]) == ["a11", "a12", "a"]
+    assert told_apart([["a"], ["a"]]) == ["a", "a"], "they are one"
 
 
 def test_nouns_stand_in_the_plural_where_they_should():

@@ -1,5 +1,6 @@
 """``apcli train``."""
 
+import logging
 from typing import Annotated
 
 import typer
@@ -10,9 +11,11 @@ from apcli.cli.options import completion, shared
 from apcli.cli.options.expanded import Groups, Options, with_options
 from apcli.cli.options.loop import LOOP
 from apcli.cli.options.network import DATA, inputs
-from apcli.cli.streams import terminal
+from apcli.cli.streams import stdin, terminal
 from apcli.configs.training import TrainConfig
 from apcli.configs.values import config_of
+
+log = logging.getLogger("apcli")
 
 OPTIONS: Groups = {
     "Data": DATA,
@@ -55,8 +58,19 @@ def train(
       apcli train resnet20 --data cifar10 --weights theirs.th --rename linear=fc --epochs 0
     """
     terminal.start("train", quiet)
+    told = _tell_unread()
     config = config_of(TrainConfig, {"model": model, **options})
     tell = terminal.progress(inputs=1)
     with results.outputs(output, overwrite, []) as (places, send):
         for path in runs.train(config, places, tell):
             send(path)
+    if not told:
+        _tell_unread()
+
+
+def _tell_unread() -> bool:
+    """Warn of paths that are piped in, as other stages take them; False if there are none, or none yet."""
+    unread = stdin.holds_more()
+    if unread:
+        log.warning("standard input is not read: train starts from a file that is given as --weights FILE")
+    return unread

@@ -18,8 +18,9 @@ from apcli.data.image_spec import ImageSpec
 from apcli.errors import ApcliError
 from apcli.models import MODELS
 from apcli.models.named import described
-from apcli.models.spec import ModelSpec, code_of, resolve
+from apcli.models.spec import code_of, resolve
 from apcli.stages.outputs import Outputs
+from apcli.stages.trained_names import train_stems
 from apcli.training.recipe import Recipe, recipe_of
 
 _ACCELERATORS = (Path("/dev/nvidiactl"), Path("/dev/kfd"))  # of CUDA, and of ROCm, which torch calls cuda too
@@ -46,10 +47,12 @@ def trained(config: TrainConfig, outputs: Outputs) -> list[Path] | None:
     outputs.expect(len(config.each) * len(config.seeds))
     if config.weights is not None or config.model.pretrained or loop.images or not _is_told(loop, outputs):
         return None
+    if any(one.model.name not in MODELS for one in config.each):
+        return None
     found = {}
-    for one in config.each:
+    for one, stems in train_stems(config):
         name = one.data.name or DEFAULT_DATA
-        if one.model.name not in MODELS or name.startswith(f"{FOLDER.name}:"):
+        if name.startswith(f"{FOLDER.name}:"):
             return None
         data = DATASETS.parse(name)
         row, contents = data.row, data.row.contents
@@ -58,8 +61,8 @@ def trained(config: TrainConfig, outputs: Outputs) -> list[Path] | None:
         spec = resolve(one.model.name, ImageSpec(contents.shape, contents.classes, row.mean, row.std), one.model)
         settings = train_settings(one, recipe_of(loop, spec, row, Cpu()), None)
         about = contents.described(data.spec)
-        for seed in one.seeds:
-            path = outputs.place(train_stem(one, spec, data.spec, seed))
+        for seed, stem in stems.items():
+            path = outputs.place(stem)
             wanted = Lineage.EMPTY.then("train", settings, model=spec.to_json(), data=about, seed=seed)
             if not path.is_file() or not _is_made_as(path, wanted):
                 return None
@@ -77,13 +80,6 @@ def train_settings(config: TrainConfig, recipe: Recipe, teacher_sha256: str | No
         "teacher": teacher_sha256,
         **({} if config.weights_key is None else {"weights_key": config.weights_key}),
     }
-
-
-def train_stem(config: TrainConfig, spec: ModelSpec, data: str, seed: int) -> str:
-    """The name of a trained network's file, without its ending."""
-    model = spec.name.partition(":")[0].removesuffix(".py")
-    trial = f".seed{seed}" if len(config.seeds) > 1 else ""
-    return f"{model}-{data.removeprefix('folder:').replace(':', '-')}{trial}"
 
 
 def can_tell(config: FinetuneConfig, outputs: Outputs) -> bool:

@@ -30,9 +30,10 @@ from apcli.models.spec import ModelSpec, check_model, resolve
 from apcli.models.weights import load_weights_, log_versions, renamed, tensors_of, with_fresh_head
 from apcli.networks import Networks
 from apcli.progress import Progress
-from apcli.stages.finished import train_settings, train_stem
+from apcli.stages.finished import train_settings
 from apcli.stages.inherited_masks import promises_of
 from apcli.stages.outputs import Outputs
+from apcli.stages.trained_names import train_stems
 from apcli.stages.training_runs import Runs, TrainingRun, teacher_of
 from apcli.training.evaluation import in_percent, told_split
 from apcli.training.forward import Forward, warn_of_emulation
@@ -61,12 +62,18 @@ def train(config: TrainConfig, outputs: Outputs, tell: Progress, processes: Proc
         check_model(one.model.name, pretrained=one.model.pretrained)
         if one.data.name is not None and not one.data.name.startswith(f"{FOLDER.name}:"):
             DATASETS.parse(one.data.name)
-    for one in configs:
-        yield from _train(one, outputs, tell, processes or Processes())
+    for one, stems in train_stems(config):
+        yield from _train(one, stems, outputs, tell, processes or Processes())
 
 
-def _train(config: TrainConfig, outputs: Outputs, tell: Progress, processes: Processes) -> Iterator[Path]:
-    """Train one model on one data set, for each seed."""
+def _train(
+    config: TrainConfig, stems: Mapping[int, str], outputs: Outputs, tell: Progress, processes: Processes
+) -> Iterator[Path]:
+    """Train one model on one data set, for each seed.
+
+    Args:
+        stems: by seed, the name of the file.
+    """
     device = device_of(config.loop.device, deterministic=config.loop.deterministic)
     given = _given(config)
     tell("loading data")
@@ -81,8 +88,8 @@ def _train(config: TrainConfig, outputs: Outputs, tell: Progress, processes: Pro
     teacher, teacher_sha256 = teacher_of(config, networks, spec, dataset.names)
     runs = Runs(config.loop, outputs, tell, processes)
     unsaid = [_inputs_of(spec, config, given)]
-    for seed in config.seeds:
-        path = outputs.place(train_stem(config, spec, dataset.name, seed))
+    for seed, stem in stems.items():
+        path = outputs.place(stem)
         lineage = Lineage.EMPTY.then(
             "train",
             train_settings(config, recipe, teacher_sha256),

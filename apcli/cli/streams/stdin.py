@@ -133,15 +133,26 @@ def _checkpoints_on(
 
 def is_fed() -> bool:
     """Whether another process may still write to standard input."""
+    state = _state_of_pipe()
+    return state is not None and not state & select.POLLHUP
+
+
+def holds_more() -> bool:
+    """Whether a pipe on standard input holds something that was not read; it is left there."""
+    return bool((_state_of_pipe() or 0) & select.POLLIN)
+
+
+def _state_of_pipe() -> int | None:
+    """What ``poll`` says of standard input at this moment; None if it is no pipe."""
     stdin = current().stdin
     try:
         if stdin is None or not stat.S_ISFIFO(os.fstat(stdin.fileno()).st_mode):
-            return False
+            return None
     except (OSError, ValueError):  # a stream without a descriptor, or one that is closed
-        return False
+        return None
     poll = select.poll()
-    poll.register(stdin.fileno(), 0)  # a hang-up is told whatever is asked for
-    return not any(event & select.POLLHUP for _, event in poll.poll(0))
+    poll.register(stdin.fileno(), select.POLLIN)  # a hang-up is told whatever is asked for
+    return next((event for _, event in poll.poll(0)), 0)
 
 
 def _has_more(stream: Incoming) -> bool:

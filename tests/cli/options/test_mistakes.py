@@ -65,6 +65,7 @@ def test_a_compression_is_no_share(shell: Any, a: Any) -> None:
     assert "give" not in shell("prune a --compression 50%").err
 
 
+@pytest.mark.slow
 def test_every_option_may_be_written_with_underscores(shell: Any) -> None:
     """As Python's keywords are."""
     written = 0

@@ -232,3 +232,18 @@ def test_nothing_is_left_on_a_terminal(shell: Any, a: Path, terminal: Any, comma
     assert process.wait(60) == 0
     assert shown.rpartition("\x1b[2K")[2] in ("", shown) or shown.endswith("\n"), "the live line is cleared"
     assert not shown.rstrip(" ").endswith("starting")
+
+
+@pytest.mark.slow
+def test_train_says_once_that_it_reads_no_paths(shell: Any, plain: dict[str, np.ndarray]) -> None:
+    """Those that are there at once, and those that come later; a pipe that brings none is nothing to speak of."""
+    command, words = "apcli train fc5 --epochs 0 -o out/", "standard input is not read: train starts from a file that"
+    for feed, times in (("echo a", 1), ("sleep 0", 0), ("cat", 0)):
+        result = shell.bash(f"{feed} | {command} && cat > /dev/null")
+        assert result.lines == ["out/fc5-digits.safetensors"], result.err
+        assert result.err.count(words) == times, result.err
+    with shell.start("train fc5 --epochs 0 -o new/", stdin=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stderr.readline()  # what the network takes: it has begun
+        process.stdin.write(b"a\n")
+        process.stdin.flush()
+        assert process.stderr.read().decode().count(words) == 1

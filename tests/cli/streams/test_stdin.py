@@ -1,6 +1,8 @@
 """What may come in: paths and bytes where checkpoints are expected, records where records are."""
 
+import os
 from inspect import signature
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ import torch
 from apcli.cli.main import COMMANDS
 from apcli.cli.streams import standard
 from apcli.cli.streams.standard import Streams
-from apcli.cli.streams.stdin import checkpoints_in, is_checkpoint, records_in
+from apcli.cli.streams.stdin import checkpoints_in, holds_more, is_checkpoint, is_fed, records_in
 from apcli.errors import UsageError
 from apcli.registry.tables import imported
 
@@ -245,3 +247,20 @@ def test_every_command_that_reads_checkpoints_is_among_them() -> None:
         name for name, one in COMMANDS.items() if {"checkpoints", "inputs"} & signature(imported(one)).parameters.keys()
     }
     assert reading == WRONG.keys()
+
+
+def test_a_pipe_is_looked_at_and_nothing_is_taken_from_it() -> None:
+    reading, writing = os.pipe()
+    with open(reading) as stdin, open(writing, "w") as source, Streams(stdin, StringIO(), StringIO()) as streams:
+        standard.begin(streams)
+        assert (is_fed(), holds_more()) == (True, False)
+        source.write("a\n")
+        source.flush()
+        assert (is_fed(), holds_more()) == (True, True)
+        source.close()
+        assert (is_fed(), holds_more()) == (False, True)
+        assert stdin.read() == "a\n"
+        assert (is_fed(), holds_more()) == (False, False)
+    with Streams(StringIO("a\n"), StringIO(), StringIO()) as streams:
+        standard.begin(streams)
+        assert (is_fed(), holds_more()) == (False, False), "no pipe"
