@@ -3,6 +3,7 @@
 Usage: python docs/generate.py      (or: make docs)
 """
 
+import inspect
 import re
 import textwrap
 from collections.abc import Iterator, Sequence
@@ -20,7 +21,7 @@ from apcli.data.augmentations import AUGMENTATIONS
 from apcli.models import MODELS
 from apcli.projections import COVARIANCES, DISTRIBUTIONS
 from apcli.records import KINDS
-from apcli.records.json_objects import documented
+from apcli.records.json_objects import documented, listed_in
 from apcli.registry.tables import Row, Table
 from apcli.stages.export import FORMATS
 from apcli.theory import ESTIMATORS, MEASURES, MeasureRow
@@ -79,8 +80,9 @@ checkpoints and records identify it by its file's SHA-256. It is called with
 
 RECORDS_INTRO = """
 What the stages print as JSON Lines: one object per line, the fields in this order. A number that is not known, or is
-infinite, is null. A reader leaves out fields that it does not know, and takes an absent one for its default. The
-columns of `report --format csv` are these fields, those of an object spread over several columns.
+infinite, is null. A reader leaves out fields that it does not know, and takes an absent one for its default. Objects of a
+list have a table of their own, below. The columns of `report --format csv` are the fields of `divergence`, those of an
+object spread over several columns.
 """
 
 CLI_INTRO = """
@@ -129,10 +131,18 @@ def records_page() -> str:
 
 
 def record_section(row: Row) -> str:
-    """One kind of record: what it says and who writes it, and its fields in their order."""
+    """One kind of record: what it says and who writes it, and its fields in their order; then those of lists."""
     kind: Any = row.load()
-    rows = [("field", "type", "meaning"), *((f"`{name}`", *words) for name, *words in documented(kind))]
-    return f"\n## {row.name}\n\nWritten by `{row.source}`: {row.summary}.\n\n{markdown(rows)}"
+    section = f"\n## {row.name}\n\nWritten by `{row.source}`: {row.summary}.\n\n{fields_table(kind)}"
+    for path, listed in listed_in(kind):
+        said = inspect.cleandoc(listed.__doc__ or "").splitlines()[0]
+        section += f"\n### {row.name}: `{path}`\n\n{said}\n\n{fields_table(listed)}"
+    return section
+
+
+def fields_table(kind: Any) -> str:
+    """The fields of an object in their order."""
+    return markdown([("field", "type", "meaning"), *((f"`{name}`", *words) for name, *words in documented(kind))])
 
 
 def markdown(rows: Sequence[tuple[str, ...]]) -> str:

@@ -1,7 +1,7 @@
 """JSON objects with typed fields: a dataclass is the schema that reading, writing, CSV columns and docs follow.
 
-A field is annotated ``Annotated[type, "what it means"]``. The type is ``str``, ``int``, ``float``, a ``Mapping``,
-another ``JsonObject``, or a list of one of these as ``tuple[type, ...]``; ``| None`` where null may stand.
+A field is annotated ``Annotated[type, "what it means"]``. The type is ``str``, ``int``, ``float``, ``bool``, a
+``Mapping``, another ``JsonObject``, or a list of one of these as ``tuple[type, ...]``; ``| None`` where null may stand.
 """
 
 import functools
@@ -12,7 +12,7 @@ from typing import Annotated, Any, ClassVar, Self, get_args, get_origin, get_typ
 
 from apcli.errors import ApcliError
 
-_WORDS: dict[type, str] = {str: "text", int: "a whole number", float: "a number"}
+_WORDS: dict[type, str] = {str: "text", int: "a whole number", float: "a number", bool: "true or false"}
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Field:
     @property
     def expected(self) -> str:
         """The allowed values, for a message."""
-        noun = "a list" if self.is_list else _WORDS.get(self.of, "an object")
+        noun = ("a list of objects" if self.nested else "a list") if self.is_list else _WORDS.get(self.of, "an object")
         return f"{noun} or null" if self.nullable or self.optional else noun
 
     def admits(self, value: object) -> bool:
@@ -54,7 +54,7 @@ class Field:
             return isinstance(value, list | tuple) and all(replace(self, is_list=False).admits(one) for one in value)
         if self.of in _WORDS:
             kinds: Any = (int, float) if self.of is float else self.of
-            return isinstance(value, kinds) and not isinstance(value, bool)
+            return isinstance(value, kinds) and (self.of is bool or not isinstance(value, bool))
         return isinstance(value, Mapping)
 
 
@@ -80,6 +80,7 @@ class JsonObject:
         for field in fields_of(cls):
             value: Any = members.get(field.name)
             if value is None and (field.nullable or field.optional):
+                given |= {} if field.optional else {field.name: None}
                 continue
             if not field.admits(value):
                 raise ApcliError(f"{where} has {path}{field.name} {value!r:.60}: expected {field.expected}")
@@ -134,8 +135,17 @@ def documented(kind: type[JsonObject]) -> Iterator[tuple[str, str, str]]:
         yield "kind", "text", f"always `{kind.kind}`"
         yield "version", _WORDS[int], f"of the format: {kind.version}"
     for field in fields_of(kind):
-        nested = field.nested
+        nested = None if field.is_list else field.nested
         yield field.name, field.expected, f"{field.meaning}: {_members(nested)}" if nested else field.meaning
+
+
+def listed_in(kind: type[JsonObject], path: str = "") -> "Iterator[tuple[str, type[JsonObject]]]":
+    """The types of objects in lists, in the order of the docs, each with the members that lead to it."""
+    for field in fields_of(kind):
+        if field.nested:
+            if field.is_list:
+                yield f"{path}{field.name}", field.nested
+            yield from listed_in(field.nested, f"{path}{field.name}.")
 
 
 def _field(name: str, annotation: object, optional: bool) -> Field:

@@ -2,6 +2,8 @@
 
 import json
 
+from studies import described
+
 from apcli.checkpoints.lineage import Lineage
 from apcli.records import lines
 from apcli.records.checkpoint import CheckpointRecord, MacsFacts, TensorFacts
@@ -44,3 +46,9 @@ def test_to_json_keeps_the_order_of_the_fields():
             "nonzero_macs": None,
         }
     ]
+
+
+def test_what_is_not_known_is_read_back():
+    found = described("a.safetensors", "0" * 64)
+    assert found.macs is found.latency is found.lineage is None
+    assert list(lines.load([lines.dump(found.to_json())], "a line")) == [found]

@@ -9,7 +9,7 @@ import pytest
 from apcli.errors import ApcliError
 from apcli.records import KINDS
 from apcli.records.divergence import DivergenceRecord
-from apcli.records.json_objects import Columns, JsonObject, Record, columns_of, documented, fields_of
+from apcli.records.json_objects import Columns, JsonObject, Record, columns_of, documented, fields_of, listed_in
 
 
 @dataclass(frozen=True)
@@ -100,16 +100,36 @@ def test_the_members_of_an_object_are_a_part_of_its_meaning():
 
 
 @dataclass(frozen=True)
+class Visit(JsonObject):
+    guest: Annotated[str | None, "null: nobody came"]
+
+
+def test_what_may_be_null_is_read_back_as_null():
+    assert Visit.from_json(Visit(None).to_json()) == Visit.from_json({}) == Visit(None)
+
+
+@dataclass(frozen=True)
 class Tour(JsonObject):
     heights: Annotated[tuple[float, ...], "of the stops"]
     stops: Annotated[tuple[Place, ...], "in their order"] = ()
+    circular: Annotated[bool, "whether it ends where it began"] = False
+
+
+def test_objects_of_lists_are_documented_apart():
+    assert list(documented(Tour)) == [
+        ("heights", "a list", "of the stops"),
+        ("stops", "a list of objects or null", "in their order"),
+        ("circular", "true or false or null", "whether it ends where it began"),
+    ]
+    assert list(listed_in(Tour)) == [("stops", Place)]
 
 
 def test_lists_of_values_and_of_objects_are_written_and_read_back():
-    tour = Tour((1.0, 2.5), (Place(1.0, "a"), Place(2.0)))
+    tour = Tour((1.0, 2.5), (Place(1.0, "a"), Place(2.0)), True)
     assert tour.to_json() == {
         "heights": [1.0, 2.5],
         "stops": [{"x": 1.0, "label": "a"}, {"x": 2.0, "label": None}],
+        "circular": True,
     }
     assert Tour.from_json(tour.to_json()) == tour
 
@@ -120,6 +140,7 @@ def test_lists_of_values_and_of_objects_are_written_and_read_back():
         ({"heights": 3}, "the tour has heights 3: expected a list"),
         ({"heights": [1, "high"]}, "the tour has heights [1, 'high']: expected a list"),
         ({"stops": [{"x": 1}, {"x": None}]}, "the tour has stops.1.x None: expected a number"),
+        ({"circular": 1}, "the tour has circular 1: expected true or false or null"),
     ],
 )
 def test_a_wrong_member_of_a_list_is_named(change, words):
