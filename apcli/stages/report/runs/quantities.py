@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from apcli.configs.divergence import DivergenceConfig
-from apcli.projections import DISTRIBUTIONS, Form
+from apcli.projections import COVARIANCES, DISTRIBUTIONS, Form
 from apcli.records.divergence import DivergenceRecord
 from apcli.registry.tables import Parameter
 from apcli.theory import MEASURES, SAME
@@ -132,14 +132,19 @@ def params_of(record: DivergenceRecord) -> dict[str, Parameter]:
 
 
 def measures_of(records: Sequence[DivergenceRecord]) -> tuple[ApMeasure, ...]:
-    """The AP measures in order of appearance, labelled by the first traits that distinguish them from each other."""
+    """The AP measures in order of appearance, each with a label of its own.
+
+    A label names the distribution, every parameter that differs from its default, and in brackets the measure if that
+    is not KL, and the first further traits that tell it apart: ``AP3 student-t groups=100 (js)``.
+    """
     examples: dict[ApKey, DivergenceRecord] = {}
     for record in records:
         examples.setdefault(key_of(record), record)
+    stems = {key: _stem(record) for key, record in examples.items()}
     traits = {key: _traits(record) for key, record in examples.items()}
     measures = []
     for key, record in examples.items():
-        rivals = [other for k, other in traits.items() if k.dist == key.dist and k != key]
+        rivals = [other for k, other in traits.items() if stems[k] == stems[key] and k != key]
         apart = []
         for name, text in traits[key].items():
             if name == "measure":
@@ -147,11 +152,18 @@ def measures_of(records: Sequence[DivergenceRecord]) -> tuple[ApMeasure, ...]:
             elif any(other.get(name) != text for other in rivals):
                 apart.append(text)
             rivals = [other for other in rivals if other.get(name) == text]
-        row = DISTRIBUTIONS.get(key.dist)
-        label = (row and row.label) or f"AP3 {key.dist}"
-        full = f"{label} ({', '.join(apart)})" if apart else label
-        measures.append(ApMeasure(key, full, _unit(key.measure), record))
+        label = f"{stems[key]} ({', '.join(apart)})" if apart else stems[key]
+        measures.append(ApMeasure(key, label, _unit(key.measure), record))
     return tuple(measures)
+
+
+def _stem(record: DivergenceRecord) -> str:
+    """The distribution, and every parameter that differs from its default; all of them if no default is known."""
+    row = DISTRIBUTIONS.get(record.dist)
+    covariance = COVARIANCES.get(str(record.params.get("cov")))
+    defaults = {**(row.parameters if row else {}), **(covariance.parameters if covariance else {})}
+    unusual = [f"{key}={value}" for key, value in params_of(record).items() if defaults.get(key) != value]
+    return " ".join([(row and row.label) or f"AP3 {record.dist}", *unusual])
 
 
 def _unit(measure: str) -> str:

@@ -3,13 +3,15 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
-from typing import Any
+from typing import Any, TypeVar
 
 from apcli.records import POOLED
 from apcli.records.checkpoint import CheckpointRecord
 from apcli.records.divergence import DivergenceRecord, File
 from apcli.stages.report.runs.quantities import ApKey, BoundKey, Key, ScoreKey, key_of
 from apcli.theory.statistics.performance import SPLITS
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -125,9 +127,9 @@ def _trial(records: Sequence[DivergenceRecord], checkpoints: Mapping[str, Checkp
             errors |= {(key, record.epoch): record.std_error} if record.std_error else {}
         values |= {(key, record.epoch): number for key, number in known if number is not None}
     return Trial(
-        method=example.method,
-        scope=example.scope,
-        requested=example.sparsity.requested,
+        method=_agreed(example.method, (record.method for record in records)),
+        scope=_agreed(example.scope, (record.scope for record in records)),
+        requested=_agreed(example.sparsity.requested, (record.sparsity.requested for record in records)),
         seed=example.seed,
         mask_seed=example.mask_seed,
         dense=example.dense,
@@ -140,6 +142,12 @@ def _trial(records: Sequence[DivergenceRecord], checkpoints: Mapping[str, Checkp
         checkpoint=checkpoints.get(example.pruned.sha256 or ""),
         dense_checkpoint=checkpoints.get(example.dense.sha256 or ""),
     )
+
+
+def _agreed(stated: T | None, others: Iterable[T | None]) -> T | None:
+    """What the pooled record states; otherwise, if some layers were left out, the only value that layers state."""
+    known = {stated} - {None} or set(others) - {None}
+    return known.pop() if len(known) == 1 else None
 
 
 def _by_layer(records: Sequence[DivergenceRecord]) -> dict[str, LayerValues]:

@@ -37,6 +37,17 @@ def test_layers_have_their_final_values_and_their_own_sparsity(lowest):
     assert only.by_layer["fc"].values[key] == next(r.value for r in traced if key_of(r) == key and r.epoch == 2)
 
 
+def test_a_pooled_record_over_layers_that_were_left_out_is_of_their_method(lowest):
+    """Filters of the first convolution stay, so the layers of the whole network have no method in common."""
+    unsaid = {"method": None, "scope": None, "sparsity": LayerSparsity(None, 0.4)}
+    pooled = [replace(r, **unsaid) if r.layer == "*" else r for r in lowest]
+    conv = [replace(r, layer="conv1", **unsaid) for r in lowest if r.layer == "fc"]
+    (trial,) = trials_of([*pooled, *conv], {}, [])
+    assert (trial.method, trial.scope, trial.requested, trial.actual) == ("lowest", "layer", 0.5, 0.4)
+    (mixed,) = trials_of([*pooled, *(replace(r, method="highest") for r in conv)], {}, [])
+    assert mixed.method is None
+
+
 def test_the_change_of_accuracy_has_a_sign(lowest):
     (trial,) = trials_of(lowest, {}, [])
     assert trial.accuracy_change == pytest.approx(trial.accuracy("pruned") - trial.accuracy("dense"))
