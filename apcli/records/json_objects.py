@@ -76,7 +76,7 @@ class JsonObject:
         Raises:
             ApcliError: a member is missing or of another type.
         """
-        given = {}
+        given: dict[str, Any] = {}
         for field in fields_of(cls):
             value: Any = members.get(field.name)
             if value is None and (field.nullable or field.optional):

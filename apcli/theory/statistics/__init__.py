@@ -1,1 +1,1 @@
-"""Statistics over runs: rank agreement, and performance differences."""
+"""Statistics over runs: means, paired differences, rank agreement, all over clusters, and performance differences."""

@@ -15,7 +15,7 @@ from apcli.stages.report.writing import html, make
 
 @pytest.mark.slow
 def test_make_writes_every_format(make_grid, tmp_path):
-    records = variant(make_grid(seeds=(0,), epochs=0, sparsities=(0.1, 0.3)), "ap2")
+    records = variant(make_grid(seeds=range(5), epochs=0, sparsities=(0.1, 0.3)), "ap2")
     stem = tmp_path / "out" / "my.report"
     paths = make(records, ["html", "md", "csv"], stem)
     names = [path.name.removeprefix("my.report.") for path in paths]

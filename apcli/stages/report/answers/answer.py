@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from apcli.stages.report.comparisons.agreement import Agreement, agreements_of
+from apcli.stages.report.comparisons.agreement import Agreement
+from apcli.stages.report.comparisons.summary import comparisons_of
 from apcli.stages.report.runs import accuracies
 from apcli.stages.report.runs.experiment import Group, Report, Run
 from apcli.stages.report.runs.moments import FINAL, moment_name
@@ -59,7 +60,8 @@ def _final(run: Run) -> float:
 
 def _prediction(group: Group) -> Answer | None:
     """The divergence whose order of the runs is closest to that of PD."""
-    known = [a for a in agreements_of(group) if a.sparsity is None and a.moment == FINAL and a.tau is not None]
+    agreements = comparisons_of(group).agreements
+    known = [a for a in agreements if a.over == "all" and a.moment == FINAL and a.tau is not None]
     if not known:
         return None
     best = max(known, key=_tau)
@@ -67,7 +69,7 @@ def _prediction(group: Group) -> Answer | None:
         f"{moment_name(group, FINAL).capitalize()}, {best.measure.label} orders {count(best.cells, 'run')} most like "
         f"PD in {best.target.words}: {best.agree} of {count(best.pairs, 'pair')} agree."
     )
-    sureness = f"95 % interval {bracketed(best.interval)}" if best.interval else "no interval: too few runs"
+    sureness = f"95 % interval {bracketed(best.interval)}" if best.interval else "no interval: too few dense networks"
     return Answer("Does a divergence predict the loss?", sentence, f"τ {signed(_tau(best))}", sureness, "order")
 
 

@@ -4,11 +4,12 @@ import math
 from collections.abc import Iterable, Sequence
 
 from apcli.projections.caveats import NOT_PROVEN, of_projection
-from apcli.stages.report.comparisons.agreement import Agreement, BrokenPair
+from apcli.stages.report.comparisons.agreement import Agreement
+from apcli.stages.report.comparisons.broken_pairs import BrokenPair
 from apcli.stages.report.runs.experiment import Group
 from apcli.stages.report.runs.moments import moment_name, moments
 from apcli.stages.report.runs.quantities import PD_LOSS
-from apcli.theory.statistics import kendall
+from apcli.theory.statistics import clusters
 from apcli.words import MANY, count, few, join
 
 CLOSE, LOOSE = 0.7, 0.3
@@ -28,8 +29,8 @@ def verdict(group: Group, agreements: Sequence[Agreement]) -> list[str]:
     sentences = []
     for moment in moments(group):
         there = [a for a in agreements if a.moment == moment]
-        sentences += _overall(group, moment_name(group, moment), [a for a in there if a.sparsity is None])
-        sentences += _fixed(moment_name(group, moment), [a for a in there if a.sparsity is not None])
+        sentences += _overall(group, moment_name(group, moment), [a for a in there if a.over == "all"])
+        sentences += _fixed(moment_name(group, moment), [a for a in there if a.over == "sparsity"])
     return sentences + _cautions(agreements)
 
 
@@ -49,7 +50,7 @@ def _alike(agreements: Sequence[Agreement]) -> list[tuple[list[str], Agreement]]
     """Merge equal agreements: the names of their measures, and one of them."""
     same: dict[tuple[object, ...], list[Agreement]] = {}
     for a in agreements:
-        same.setdefault((a.sparsity, a.tau, a.agree, a.tied, tuple(p.names for p in a.broken)), []).append(a)
+        same.setdefault((a.sparsity, a.words, a.agree, a.tied, tuple(p.names for p in a.broken)), []).append(a)
     return [([a.measure.label for a in members], members[0]) for members in same.values()]
 
 
@@ -83,10 +84,10 @@ def _extremes(alike: Sequence[tuple[list[str], Agreement]]) -> list[str]:
 def _follows(names: Sequence[str], a: Agreement) -> str:
     if a.tau is None:
         return f"{few(names)} cannot be compared, because all values are equal"
-    broken = f"{len(a.broken)} break it" if len(a.broken) > 1 else "1 breaks it" if a.broken else "none breaks it"
+    broken = f"{a.breaks} break it" if a.breaks > 1 else "1 breaks it" if a.breaks else "none breaks it"
     tied = f", {a.tied} tied" if a.tied else ""
     counts = f"{a.agree} of {count(a.pairs, 'pair')} agree, {broken}{tied}"
-    return f"{few(names)} {_word(a.tau, len(a.broken), len(names))} (Kendall’s τ = {a.words}; {counts})"
+    return f"{few(names)} {_word(a.tau, a.breaks, len(names))} (Kendall’s τ = {a.words}; {counts})"
 
 
 def _fixed(when: str, agreements: Sequence[Agreement]) -> list[str]:
@@ -134,17 +135,23 @@ def _sparsities(members: Sequence[Agreement]) -> str:
 
 def _cautions(agreements: Sequence[Agreement]) -> list[str]:
     lines = []
-    fixed = [a.cells for a in agreements if a.sparsity is not None]
-    if any(a.sparsity is None for a in agreements) and fixed:
+    fixed = [a.cells for a in agreements if a.over == "sparsity"]
+    if any(a.over == "all" for a in agreements) and fixed:
         lines.append(
             "Agreement over all runs comes partly from sparsity alone, which raises AP and PD together; "
             "the comparison at one sparsity is what a claim about methods rests on."
         )
     if any(a.interval for a in agreements):
         lines.append(
-            f"[a, b] after τ is its 95 % bootstrap interval ({kendall.RESAMPLES} resamples of the runs, percentiles): "
-            "how far τ depends on which runs are there. It is too narrow for few runs, and has no width where no pair "
-            f"is out of order; fewer than {kendall.LEAST} runs are too few for one."
+            f"[a, b] after τ is its 95 % bootstrap interval ({clusters.RESAMPLES} resamples of the dense networks, "
+            "each with all of its runs): how far τ depends on which dense networks are there. It has no width where no "
+            "pair is out of order."
+        )
+    fewest_networks = min(len(a.networks) for a in agreements)
+    if fewest_networks < clusters.LEAST:
+        lines.append(
+            f"No interval: runs of {count(fewest_networks, 'dense network')}; an interval of τ needs "
+            f"{clusters.LEAST}, because runs of one network are not independent."
         )
     fewest = min(fixed or [a.cells for a in agreements])
     if fewest <= FEW:

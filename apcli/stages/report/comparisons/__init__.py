@@ -1,1 +1,1 @@
-"""Comparisons of runs: the agreement of orders, rankings of measures, and differences between methods."""
+"""Comparisons of runs: numbers without sentences. ``summary.comparisons_of`` has them all."""

@@ -4,26 +4,27 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from apcli.figures.canvas.colors import Look
 from apcli.figures.study import Curve, Kind, Network, PlottedEstimate, Point, Series, Study
-from apcli.stages.report.comparisons.agreement import Agreement, agreements_of
-from apcli.stages.report.comparisons.ranking import LOWER, MeasureRanking, rankings
+from apcli.stages.report.comparisons.agreement import Agreement
+from apcli.stages.report.comparisons.ranking import LOWER, MeasureRanking
+from apcli.stages.report.comparisons.summary import comparisons_of
 from apcli.stages.report.runs import accuracies
 from apcli.stages.report.runs.experiment import Group, Run
-from apcli.stages.report.runs.moments import FINAL, moment_name
+from apcli.stages.report.runs.moments import moment_name
 from apcli.stages.report.runs.quantities import ApMeasure, Quantity
 from apcli.stages.report.words import signed
 
 
 def study_of(group: Group, looks: Mapping[str, Look]) -> Study:
     """The numbers of a group; ``looks`` are those of the methods of the whole report."""
-    runs, agreements = accuracies.compared(group), agreements_of(group)
+    runs, compared = accuracies.compared(group), comparisons_of(group)
     return Study(
         looks=looks,
         series=tuple(_series(group)),
         networks=tuple(network for run in group.runs for network in _networks(group, run)),
         accuracies=_accuracies(runs),
         dense_accuracy=accuracies.dense_accuracy(runs),
-        rankings=taus(group, rankings(agreements)),
-        agreements=_words(agreements),
+        rankings=taus(group, compared.rankings),
+        agreements=_words(compared.agreements),
     )
 
 
@@ -46,9 +47,8 @@ def _words(agreements: Iterable[Agreement]) -> dict[tuple[str, str], str]:
     """By measure and PD, tau over all runs just pruned and final."""
     taus: dict[tuple[str, str], list[str]] = {}
     for a in agreements:
-        if a.sparsity is None and a.tau is not None:
-            moment = "final" if a.moment == FINAL else a.moment
-            taus.setdefault((a.measure.label, a.target.label), []).append(f"{signed(a.tau)} {moment}")
+        if a.over == "all" and a.tau is not None:
+            taus.setdefault((a.measure.label, a.target.label), []).append(f"{signed(a.tau)} {a.moment}")
     return {pair: f"τ {', '.join(words)}" for pair, words in taus.items()}
 
 

@@ -12,8 +12,8 @@ from apcli import __version__
 from apcli.figures import FIGURES
 from apcli.figures.canvas.colors import DARK, LIGHT, variables
 from apcli.stages.report.answers.verdict import caveats, verdict
-from apcli.stages.report.comparisons.agreement import Agreement, agreements_of
-from apcli.stages.report.comparisons.ranking import rankings, sentences
+from apcli.stages.report.comparisons.ranking import sentences
+from apcli.stages.report.comparisons.summary import Comparisons, comparisons_of
 from apcli.stages.report.drawing.pictures import Picture, Pictures
 from apcli.stages.report.inputs import mark_of
 from apcli.stages.report.page.tiles import Tile, facts, tiles
@@ -105,9 +105,10 @@ def _trusted(text: str) -> Markup:
 
 
 def _part(group: Group, drawn: Pictures) -> GroupPart:
-    agreements = agreements_of(group)
+    compared = comparisons_of(group)
+    agreements = compared.agreements
     sections = [Section("Runs", tables=[PageTable(table) for table in text_tables.runs_tables(group)])]
-    beside = _beside(group, agreements)
+    beside = _beside(group, compared)
     for row in FIGURES:
         pictures = [p for p in drawn.drawn if p.row is row and p.group is group]
         words, tables = beside.get(row.name, ((), ()))
@@ -130,16 +131,16 @@ def _part(group: Group, drawn: Pictures) -> GroupPart:
     )
 
 
-def _beside(group: Group, agreements: Sequence[Agreement]) -> dict[str, tuple[Sequence[str], Sequence[PageTable]]]:
+def _beside(group: Group, compared: Comparisons) -> dict[str, tuple[Sequence[str], Sequence[PageTable]]]:
     """The sentences and tables beside a figure, by the figure's name."""
-    accuracy, made = text_tables.accuracy_table(group), rankings(agreements)
+    accuracy, made = text_tables.accuracy_table(group), compared.rankings
     beside: dict[str, tuple[Sequence[str], Sequence[PageTable]]] = {}
     if accuracy.rows:
         beside["accuracy"] = (), [PageTable(accuracy)]
     if made:
         beside["ranking"] = sentences(group, made), [PageTable(text_tables.ranking_table(group, made), LONG)]
-    if agreements:
-        beside["against-pd"] = (), [PageTable(text_tables.order_table(group, agreements), 3 * LONG)]
+    if compared.agreements:
+        beside["against-pd"] = (), [PageTable(text_tables.order_table(group, compared.agreements), 3 * LONG)]
     return beside
 
 

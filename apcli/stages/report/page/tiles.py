@@ -42,7 +42,7 @@ def tiles(group: Group, agreements: Sequence[Agreement]) -> list[Tile]:
     """Tiles of every measure's tau (of the best and of AP2 if there are many), then of accuracies."""
     overall: dict[ApMeasure, Agreement] = {}
     for a in agreements:
-        if a.sparsity is None and a.moment == FINAL and a.tau is not None:
+        if a.over == "all" and a.moment == FINAL and a.tau is not None:
             overall.setdefault(a.measure, a)
     shown = dict.fromkeys(overall.values(), "")
     if len(shown) > MANY:
@@ -53,7 +53,7 @@ def tiles(group: Group, agreements: Sequence[Agreement]) -> list[Tile]:
 
 
 def _tile(group: Group, agreements: Sequence[Agreement], a: Agreement, remark: str) -> Tile:
-    same = [b for b in agreements if b.sparsity is not None and b.about == a.about]
+    same = [b for b in agreements if b.over == "same sparsity" and b.about == a.about]
     fixed = f"; {sum(b.agree for b in same)} of {sum(b.pairs for b in same)} at one sparsity" if same else ""
     words = f"{a.agree} of {count(a.pairs, 'pair')} in the order of PD ({a.target.words}){fixed}"
     name = f"{a.measure.label} {moment_name(group, FINAL)}{remark}"

@@ -46,9 +46,9 @@ class Stat:
     error: float | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Run:
-    """The trials of one method at one sparsity.
+    """The trials of one method at one sparsity. No two runs are equal.
 
     Attributes:
         method: a label: the method with its scope, and the file if needed.
@@ -102,9 +102,9 @@ class Run:
         return stat(trial.accuracy(state, split) for trial in self.trials)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Group:
-    """The runs of one model on one data set, with the AP measures of their records."""
+    """The runs of one model on one data set, with the AP measures of their records. No two groups are equal."""
 
     model: str | None
     data: str | None

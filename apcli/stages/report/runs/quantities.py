@@ -1,5 +1,6 @@
 """The quantities of divergence records: keys that identify them, labels, and units."""
 
+import functools
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -120,7 +121,13 @@ def key_of(record: DivergenceRecord) -> ApKey:
     """The key of a record: records of one key measure the same quantity."""
     parts = (params_of(record), record.measure_params, record.draws or {}, record.evaluated or {})
     named = (record.dist, record.measure or "unknown", record.estimator or "unknown")
-    return ApKey(*named, *(json.dumps(part, sort_keys=True) for part in parts))
+    return _one(ApKey(*named, *(json.dumps(part, sort_keys=True) for part in parts)))
+
+
+@functools.lru_cache(maxsize=1024)
+def _one(key: ApKey) -> ApKey:
+    """One object for all equal keys, which are looked up and compared often."""
+    return key
 
 
 def params_of(record: DivergenceRecord) -> dict[str, Parameter]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from apcli.records.json_objects import columns_of
-from apcli.stages.report.comparisons.agreement import agreements_of
+from apcli.stages.report.comparisons.summary import comparisons_of
 from apcli.stages.report.runs.experiment import Report
 
 
@@ -16,15 +16,20 @@ def to_csv(report: Report) -> str:
 
 
 def order_csv(report: Report) -> str:
-    """A line per measure, PD, moment and set of runs: Kendall's tau-b with its interval, and counts of pairs."""
+    """A line per measure, PD, moment and set of runs: Kendall's tau-b with its interval, and counts of pairs.
+
+    ``tau_least`` and ``tau_most`` are the range of the single dense networks.
+    """
     rows = []
     for group in report.groups:
-        for a in agreements_of(group):
-            low, high = a.interval or (None, None)
+        for a in comparisons_of(group).agreements:
+            (low, high), (least, most) = a.interval or (None, None), a.range or (None, None)
             named = {"model": group.model, "data": group.data, "moment": a.moment, "pd": a.target.words}
-            compared = {"sparsity": a.sparsity, "measure": a.measure.label, "runs": a.cells, "tau": a.tau}
-            counts = {"agree": a.agree, "break": len(a.broken), "tied": a.tied}
-            rows.append({**named, **compared, "tau_low": low, "tau_high": high, **counts})
+            which = {"over": a.over, "sparsity": a.sparsity, "method": a.method, "measure": a.measure.label}
+            size = {"dense_networks": len(a.networks), "runs": a.cells}
+            tau = {"tau": a.tau, "tau_low": low, "tau_high": high, "tau_least": least, "tau_most": most}
+            counts = {"agree": a.agree, "break": a.breaks, "tied": a.tied}
+            rows.append({**named, **which, **size, **tau, **counts})
     return _csv(rows) if rows else ""
 
 

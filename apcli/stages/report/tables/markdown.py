@@ -2,8 +2,8 @@
 
 from apcli.figures import FIGURES
 from apcli.stages.report.answers.verdict import caveats, verdict
-from apcli.stages.report.comparisons.agreement import agreements_of
-from apcli.stages.report.comparisons.ranking import rankings, sentences
+from apcli.stages.report.comparisons.ranking import sentences
+from apcli.stages.report.comparisons.summary import comparisons_of
 from apcli.stages.report.inputs import mark_of
 from apcli.stages.report.runs import accuracies
 from apcli.stages.report.runs.experiment import Report
@@ -15,7 +15,8 @@ def to_markdown(report: Report) -> str:
     """Title, words, tables and caveats; one section per model and data set."""
     parts = [f"# Pruning report: {_plain(report.title)}"]
     for group in report.groups:
-        agreements = agreements_of(group)
+        compared = comparisons_of(group)
+        agreements, made = compared.agreements, compared.rankings
         parts += [
             f"## {_plain(group.title)}",
             "\n".join(f"- {_plain(sentence)}" for sentence in verdict(group, agreements)),
@@ -25,7 +26,6 @@ def to_markdown(report: Report) -> str:
         if accuracies.compared(group):
             table = text_tables.accuracy_table(group)
             parts += [f"### {FIGURES.row('accuracy').title}", _plain(table.caption), _markdown(table)]
-        made = rankings(agreements)
         if made:
             parts += [
                 f"### {FIGURES.row('ranking').title}",

@@ -7,7 +7,7 @@ from apcli.stages.report.comparisons.agreement import Agreement
 from apcli.stages.report.comparisons.ranking import MeasureRanking
 from apcli.stages.report.runs import accuracies
 from apcli.stages.report.runs.experiment import Group, Run
-from apcli.stages.report.runs.moments import moment_name
+from apcli.stages.report.runs.moments import Moment, moment_name
 from apcli.stages.report.runs.quantities import PD, Quantity, ScoreKey
 from apcli.stages.report.words import UNKNOWN, bracketed, estimate, number, signed, spread
 from apcli.words import join
@@ -97,8 +97,9 @@ def order_table(group: Group, agreements: Sequence[Agreement]) -> TextTable:
     """tau-b with its interval, and agreeing pairs: a row per set of runs and measure, a column per moment and PD."""
     columns = list(dict.fromkeys((a.moment, a.target.label) for a in agreements))
     head = ["runs compared", "measure", *(f"{target}, {moment_name(group, moment)}" for moment, target in columns)]
-    rows: dict[tuple[str, str], dict[tuple[str, str], str]] = {}
-    for a in sorted(agreements, key=lambda a: -1.0 if a.sparsity is None else a.sparsity):
+    rows: dict[tuple[str, str], dict[tuple[Moment, str], str]] = {}
+    listed = [a for a in agreements if a.over in ("all", "sparsity")]
+    for a in sorted(listed, key=lambda a: -1.0 if a.sparsity is None else a.sparsity):
         which = "all" if a.sparsity is None else f"sparsity {a.sparsity:g}"
         cell = f"{a.words} · {a.agree} of {a.pairs}"
         rows.setdefault((which, a.measure.label), {})[a.moment, a.target.label] = cell
@@ -112,10 +113,10 @@ def order_table(group: Group, agreements: Sequence[Agreement]) -> TextTable:
 def broken_table(group: Group, agreements: Sequence[Agreement]) -> TextTable:
     """The pairs of runs that AP and PD order oppositely, with both PDs and every AP that breaks the order."""
     head = ["when", "against", "smaller AP", "its PD", "larger AP", "its PD", "the PDs differ", "AP of the two"]
-    words = {True: "within the seeds’ spread", False: "beyond the seeds’ spread", None: "one seed: spread unknown"}
+    words = {True: "within their spread", False: "beyond their spread", None: "one pair: spread unknown"}
     rows: dict[tuple[str, ...], list[str]] = {}
     for a in agreements:
-        for pair in a.broken if a.sparsity is None else ():
+        for pair in a.broken if a.over == "all" else ():
             sides = [text for cell in (pair.low, pair.high) for text in (cell.name, number(cell.pd.mean))]
             row = (moment_name(group, a.moment), a.target.label, *sides, words[pair.within_spread])
             values = f"{a.measure.label}: {estimate(pair.low.ap)} < {estimate(pair.high.ap)}"

@@ -27,8 +27,8 @@ def test_the_divergence_that_orders_the_runs_best(small):
     report = build(small)
     prediction = answers(report, report.groups[0])[1]
     assert prediction.number.startswith("τ 0.")
-    assert "of 15 pairs agree" in prediction.sentence
-    assert prediction.sureness.startswith("95 % interval [")
+    assert "of 30 pairs agree" in prediction.sentence
+    assert prediction.sureness == "no interval: too few dense networks"
 
 
 def test_what_is_not_known_is_not_answered(make_grid):

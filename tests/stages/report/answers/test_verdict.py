@@ -31,7 +31,7 @@ def test_verdict_names_numbers_and_exceptions(make_grid):
     assert "at 1 of 2 sparsities (0.1), broken at 0.3 by lowest (layer) / random (layer)" in text
     assert "one random order in 6" in text
     assert f"(Kendall’s τ = {overall.words}; " in text
-    assert text.count("bootstrap interval") == 1
+    assert text.count("No interval: runs of 1 dense network") == 1
 
 
 def test_verdict_of_too_little(make_grid):
@@ -39,7 +39,7 @@ def test_verdict_of_too_little(make_grid):
     one = only_group([r for r in records if r.method == "lowest" and r.sparsity.requested == 0.1])
     assert "one run" in verdict(one, agreements_of(one))[0]
     blind = only_group([replace(r, pd=PerformanceDifference()) for r in records])
-    assert agreements_of(blind) == []
+    assert agreements_of(blind) == ()
     assert "No performance difference" in verdict(blind, [])[0]
 
 

@@ -8,7 +8,8 @@ from apcli.stages.report.comparisons.agreement import agreements_of
 from apcli.stages.report.comparisons.ranking import LOWER, UNKNOWN, UNRESOLVED, rankings, sentences
 from apcli.stages.report.runs.moments import FINAL
 from apcli.stages.report.runs.quantities import PD_LOSS, measures_of
-from apcli.theory.statistics import kendall
+from apcli.theory.statistics.clusters import interval
+from apcli.theory.statistics.kendall import pair_counts
 
 (AP2,) = measures_of([DivergenceRecord(layer="*", dist="ap2", measure="ap2", estimator="exact")])
 
@@ -37,20 +38,24 @@ def test_a_difference_is_resolved_where_its_paired_interval_leaves_zero_out(twel
     for ranking in rankings(agreements_of(only_group(twelve_measures))):
         best = ranking.best.agreement
         for place in ranking.places[1:]:
-            both = [[(c.ap.mean, c.pd.mean) for c in a.compared] for a in (best, place.agreement)]
-            taus = [kendall.bootstrap(*zip(*values, strict=True)) for values in both]
-            low, high = kendall.interval(taus[0] - taus[1])
+            resampled = [pair_counts(a.aps, a.pds).resampled for a in (best, place.agreement)]
+            low, high = interval(resampled[0] - resampled[1], 5)
             assert place.below == (low, high)
             assert place.verdict == (LOWER if low > 0 else UNRESOLVED)
             assert place.difference == pytest.approx(best.tau - place.agreement.tau)
+        assert {place.pairs[1] for place in ranking.places} == {5 * 4 * 3}, "networks, sparsities, pairs of methods"
 
 
-def test_few_runs_are_ranked_without_a_verdict(twelve_measures):
-    group = only_group([r for r in twelve_measures if r.sparsity.requested == 0.1])
+def test_few_dense_networks_are_ranked_without_a_verdict(twelve_measures):
+    group = only_group([r for r in twelve_measures if r.seed < 4])
     made = rankings(agreements_of(group))
     assert made
     assert {place.verdict for ranking in made for place in ranking.places} == {UNKNOWN}
-    assert "3 runs are too few to say" in sentences(group, made)[0]
+    assert "4 dense networks are too few to say" in sentences(group, made)[0]
+    (one, *_) = sentences(
+        only := only_group([r for r in twelve_measures if r.seed == 0]), rankings(agreements_of(only))
+    )
+    assert "1 dense network is too few to say" in one
 
 
 def test_measures_of_one_order_are_not_ranked(make_grid):

@@ -29,9 +29,9 @@ def test_a_tile_for_each_of_few_measures_and_the_accuracies(small):
         *(f"{measure.label} after fine-tuning" for measure in group.measures),
         *("Dense network", "Pruned networks"),
     ]
-    overall = next(a for a in agreements if a.sparsity is None)
+    overall = next(a for a in agreements if a.over == "all")
     assert shown[0].big == f"τ {overall.tau:.2f}"
-    assert shown[0].small.startswith(f"{overall.agree} of 15 pairs in the order of PD (test loss); ")
+    assert shown[0].small.startswith(f"{overall.agree} of 30 pairs in the order of PD (test loss); ")
     dense = statistics.fmean({r.dense.sha256: r.metrics.dense.test.accuracy for r in small}.values())
     assert shown[-2].big == f"{dense:.2f} %"
     means = [run.accuracy("pruned").mean for run in group.runs]
@@ -42,8 +42,7 @@ def test_of_many_measures_the_best_and_ap2_have_a_tile(twelve_measures):
     group = only_group(twelve_measures)
     agreements = agreements_of(group)
     best, ap2, *_ = tiles(group, agreements)
-    assert best.name.endswith(f"the best of {len({a.measure for a in agreements if a.sparsity is None})}")
-    assert (
-        best.big == f"τ {max(a.tau for a in agreements if a.sparsity is None and a.target == agreements[0].target):.2f}"
-    )
+    overall = [a for a in agreements if a.over == "all"]
+    assert best.name.endswith(f"the best of {len({a.measure for a in overall})}")
+    assert best.big == f"τ {max(a.tau for a in overall if a.target == agreements[0].target):.2f}"
     assert ap2.name.startswith("AP2 ")

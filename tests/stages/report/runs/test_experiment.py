@@ -19,6 +19,11 @@ from apcli.stages.report.runs.quantities import PD_LOSS, measures_of
 TEST_LOSS = PD_LOSS[0]
 
 
+def held(group):
+    """What a group is made of: groups and runs themselves are equal only if they are the same."""
+    return group.title, group.measures, [(run.name, run.requested, run.trials) for run in group.runs]
+
+
 def test_runs_gather_seeds(records):
     group = only_group(records)
     assert (group.model, group.data) == ("resnet20", "cifar10")
@@ -87,7 +92,7 @@ def test_filters_are_left_out_and_said(make_grid):
     for given in ([*records, *filters], [*filters, *records]):
         report = build(given)
         (group,) = report.groups
-        assert replace(group, notes=()) == replace(only_group(records), notes=())
+        assert held(group) == held(only_group(records))
         assert group.notes == (note,)
         assert report.records == tuple(given)
 
@@ -169,7 +174,7 @@ class Other(Record):
 
 def test_records_of_another_kind_are_left_out_in_one_line(records, caplog):
     report = build([Other(), *records, Other()])
-    assert report.groups == build(records).groups
+    assert [held(group) for group in report.groups] == [held(group) for group in build(records).groups]
     assert report.others == {"other": 2}
     assert caplog.messages == ["2 records of kind other left out: the report has no section for that kind"]
 

@@ -56,9 +56,9 @@ def test_broken_pairs_are_those_of_all_runs(twelve_measures):
     group = only_group(twelve_measures)
     agreements = agreements_of(group)
     table = broken_table(group, agreements)
-    pairs = {(a.moment, a.target.label, p.names) for a in agreements if a.sparsity is None for p in a.broken}
+    pairs = {(a.moment, a.target.label, p.names) for a in agreements if a.over == "all" for p in a.broken}
     assert len(table.rows) == len(pairs) > 0
-    assert {row[6] for row in table.rows} == {"one seed: spread unknown"}
+    assert {row[6] for row in table.rows} == {"within their spread", "beyond their spread"}
 
 
 def test_bounds_of_a_kl_beside_its_value(fourteen_measures, small):

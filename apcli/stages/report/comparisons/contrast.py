@@ -1,0 +1,48 @@
+"""How far a measure separates two methods, in standard deviations over seeds (arXiv:2403.00155, section 8.2.4)."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import combinations
+
+from apcli.stages.report.comparisons.estimates import Unit, estimate_of
+from apcli.stages.report.runs.experiment import Group, Run
+from apcli.stages.report.runs.moments import moments, value_at
+from apcli.stages.report.runs.quantities import ApMeasure
+from apcli.theory.statistics import means
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """The difference of a measure between two methods at one sparsity and moment, over its pooled sd.
+
+    Attributes:
+        value: of ``first`` − ``second``; None if the measure does not vary over the replicates.
+        n: the replicates of ``first`` and of ``second``, at least two each, counted in ``unit``.
+    """
+
+    first: Run
+    second: Run
+    sparsity: float
+    moment: str
+    measure: ApMeasure
+    value: float | None
+    n: tuple[int, int]
+    unit: Unit
+
+
+def contrasts(group: Group) -> tuple[Contrast, ...]:
+    """The contrast of all pairs of methods with two replicates or more, by moment, measure and sparsity."""
+    return tuple(
+        made for moment in moments(group) for measure in group.measures for made in _contrasts(group, moment, measure)
+    )
+
+
+def _contrasts(group: Group, moment: str, measure: ApMeasure) -> Iterator[Contrast]:
+    found = [(run, estimate_of(run, lambda trial: value_at(trial, measure.key, moment))) for run in group.runs]
+    known = [(run, estimate) for run, estimate in found if estimate and estimate.n > 1]
+    for sparsity in group.sparsities:
+        there = [each for each in known if each[0].sparsity == sparsity]
+        for (first, ours), (second, theirs) in combinations(there, 2):
+            if ours.unit == theirs.unit:
+                value, n = means.contrast(ours.values, theirs.values), (ours.n, theirs.n)
+                yield Contrast(first, second, sparsity, moment, measure, value, n, ours.unit)
