@@ -18,8 +18,9 @@ from apcli.libraries import library
 
 _HUB, _LIBRARIES = "hf", ("torchvision", "timm")
 _FORM = re.compile(r"hf:(?P<repo>[\w.-]+/[\w.-]+)(?:@(?P<revision>[\w.-]+))?(?:/(?P<file>[\w./-]+))?")
-_USUAL = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin")  # the files of a model, best first
-_INDEX = ".safetensors.index.json"
+_INDEX = ".index.json"
+# The files of a model, best first.
+_USUAL = ("model.safetensors", f"model.safetensors{_INDEX}", "pytorch_model.bin", f"pytorch_model.bin{_INDEX}")
 # torchvision's files of DenseNets have the names of 2017 (``norm.1.weight``), which its own loader translates.
 _OF_2017 = re.compile(r"(.*denselayer\d+\.(?:norm|relu|conv))\.([12]\..*)")
 

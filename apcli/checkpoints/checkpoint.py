@@ -74,7 +74,8 @@ class Checkpoint:
         if self.published is not None:
             return published.stem_of(self.published)
         name = self.path.name
-        endings = (ending for ending in (shards.SUFFIX, SUFFIX, *kinds.PICKLED) if name.endswith(ending))
+        known = (shards.SUFFIX, shards.OF_PICKLES, SUFFIX, *kinds.PICKLED)
+        endings = (ending for ending in known if name.endswith(ending))
         return "stdin" if self.nameless else name.removesuffix(next(endings, ""))
 
     @property
@@ -126,5 +127,5 @@ def sha256_of(path: Path) -> str:
     own = safetensors_files.sha256_of(path)
     if not shards.is_index(path):
         return own
-    sums = [sha256_of(path.with_name(name)) for name in shards.parse(path.read_bytes(), str(path)).files]
+    sums = [sha256_of(path.with_name(name)) for name in shards.read(path).files]
     return hashlib.sha256("".join([own, *sums]).encode()).hexdigest()

@@ -139,16 +139,16 @@ def _each(given: Iterable[Any]) -> Iterator[str | Checkpoint]:
 
 def _gathered(path: Path) -> tuple[Mapping[str, Any], dict[Path, tuple[Mapping[str, Any], dict[str, Entry]]]]:
     """An index's metadata, and the metadata and tensors of its files."""
-    try:
-        index = shards.parse(path.read_bytes(), str(path))
-    except OSError as error:
-        raise ApcliError(f"cannot read {path}: {error.strerror}: expected the index of a sharded checkpoint") from None
-    files = {}
+    index = shards.read(path)
+    files: dict[Path, tuple[Mapping[str, Any], dict[str, Entry]]] = {}
     for name, tensors in index.files.items():
         file = path.with_name(name)
         if not file.is_file():
             raise ApcliError(f"{path} lists the shard {name}, which is missing: put it beside the index")
-        files[file] = safetensors_files.opened(file, str(file))
+        if path.name.endswith(shards.OF_PICKLES):
+            files[file] = {}, pickles.opened(file, str(file))
+        else:
+            files[file] = safetensors_files.opened(file, str(file))
         differing = sorted(files[file][1].keys() ^ set(tensors))
         if differing:
             where = "only the index has it there" if differing[0] in tensors else "only the file has it"

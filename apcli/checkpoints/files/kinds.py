@@ -47,8 +47,8 @@ def refuse_foreign(path: Path, label: str) -> None:
     """
     if path.name.endswith(_INDEX) and not shards.is_index(path):
         raise ApcliError(
-            f"{label} is the index of a model in several pickles: expected an index of safetensors files; take those "
-            "of the model, or load it where it was made and save it with safe_serialization=True"
+            f"{label} is the index of files of another program: expected {shards.SUFFIX} or {shards.OF_PICKLES}; take "
+            "those of the model"
         )
     head = _head(path, 2 * _LONGEST).lstrip().lower()
     for magic, (what, remedy) in _FOREIGN.items():

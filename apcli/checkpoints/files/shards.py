@@ -1,8 +1,8 @@
-"""Sharded checkpoints: the index file that lists which of several safetensors files holds each tensor.
+"""Sharded checkpoints: the index file that lists which of several files holds each tensor.
 
 ``X.safetensors.index.json`` is one JSON object, ``{"metadata": {"total_size": ...}, "weight_map": {tensor: file}}``,
-beside files ``X-00001-of-00003.safetensors``, as huggingface_hub writes them (``save_torch_state_dict``). Standard
-library only.
+beside files ``X-00001-of-00003.safetensors``, as huggingface_hub writes them (``save_torch_state_dict``). Older models
+have ``X.bin.index.json``, beside files of ``torch.save``. Standard library only.
 """
 
 import json
@@ -12,7 +12,9 @@ from pathlib import Path
 
 from apcli.errors import ApcliError
 
-SUFFIX = ".safetensors.index.json"
+SUFFIX = ".safetensors.index.json"  # of what is written
+OF_PICKLES = ".bin.index.json"
+_FILES = {SUFFIX: (".safetensors", "a safetensors file"), OF_PICKLES: (".bin", "a PyTorch file")}
 
 
 @dataclass(frozen=True)
@@ -24,15 +26,19 @@ class ShardIndex:
 
 
 def is_index(path: Path) -> bool:
-    return path.name.endswith(SUFFIX)
+    return path.name.endswith((SUFFIX, OF_PICKLES))
 
 
-def parse(text: bytes, label: str) -> ShardIndex:
-    """Read an index; ``label`` names it in messages.
+def read(path: Path) -> ShardIndex:
+    """Read an index.
 
     Raises:
         ApcliError: it is not an index, or lists a file outside its folder.
     """
+    try:
+        text = path.read_bytes()
+    except OSError as error:
+        raise ApcliError(f"cannot read {path}: {error.strerror}: expected the index of a sharded checkpoint") from None
     try:
         index = json.loads(text)
         metadata, placed = index.get("metadata") or {}, index["weight_map"]
@@ -40,14 +46,15 @@ def parse(text: bytes, label: str) -> ShardIndex:
             raise ValueError
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise ApcliError(
-            f"{label} is no index of a sharded checkpoint: expected an object with a weight_map from tensors to files"
+            f"{path} is no index of a sharded checkpoint: expected an object with a weight_map from tensors to files"
         ) from None
     files: dict[str, list[str]] = {}
     for tensor, file in placed.items():
         files.setdefault(file, []).append(tensor)
+    ending, kind = _FILES[OF_PICKLES if path.name.endswith(OF_PICKLES) else SUFFIX]
     for file in files:
-        if not file.endswith(".safetensors") or any(character in file for character in "/\\\0"):
-            raise ApcliError(f"{label} lists the shard {file!r}: expected a safetensors file in the same folder")
+        if not file.endswith(ending) or any(character in file for character in "/\\\0"):
+            raise ApcliError(f"{path} lists the shard {file!r}: expected {kind} in the same folder")
     return ShardIndex(metadata, {file: tuple(tensors) for file, tensors in sorted(files.items())})
 
 

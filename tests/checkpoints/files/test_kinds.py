@@ -37,10 +37,12 @@ def test_what_is_no_checkpoint_is_named_with_the_remedy(tmp_path, name, content,
     assert caught.value.exit_code == 1
 
 
-def test_an_index_of_pickles_is_named_with_the_remedy(tmp_path):
-    index = tmp_path / "pytorch_model.bin.index.json"
-    index.write_text('{"weight_map": {"fc.weight": "pytorch_model-00001-of-00002.bin"}}')
-    with pytest.raises(ApcliError, match=r"index of a model in several pickles.*safe_serialization=True"):
+def test_an_index_of_other_files_is_named_with_the_remedy(tmp_path):
+    index = tmp_path / "flax_model.msgpack.index.json"
+    index.write_text('{"weight_map": {"fc.weight": "flax_model-00001-of-00002.msgpack"}}')
+    with pytest.raises(
+        ApcliError, match=r"expected \.safetensors\.index\.json or \.bin\.index\.json; take those of the"
+    ):
         read(index)
 
 

@@ -6,6 +6,7 @@ import re
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from huggingface_hub import load_torch_model, save_torch_state_dict
@@ -69,6 +70,50 @@ def test_the_tensors_of_all_files_are_one_checkpoint(tmp_path):
     files = sorted(tmp_path.glob("*.safetensors"))
     sums = [hashlib.sha256(path.read_bytes()).hexdigest() for path in [index, *files]]
     assert found.sha256 == hashlib.sha256("".join(sums).encode()).hexdigest()
+
+
+def pickled(folder: Path) -> Path:
+    """The same, in files of ``torch.save``, as older models of the hub are."""
+    folder.mkdir(exist_ok=True)
+    save_torch_state_dict(model().state_dict(), folder, max_shard_size=6_000, safe_serialization=False)
+    return folder / "pytorch_model.bin.index.json"
+
+
+def test_pickles_are_one_checkpoint_too_and_results_are_no_pickles(tmp_path):
+    index, state = pickled(tmp_path / "old"), model().state_dict()
+    found, others = read(index), read(sharded(tmp_path / "new"))
+    assert (len(found.shards), found.stem) == (len(others.shards), "pytorch_model")
+    assert found.entries.keys() == state.keys()
+    floats = [name for name, entry in found.entries.items() if entry.is_float]
+    assert all(np.array_equal(found.entries[name].values, state[name].numpy()) for name in floats)
+    sums = [hashlib.sha256(path.read_bytes()).hexdigest() for path in [index, *sorted(index.parent.glob("*.bin"))]]
+    assert found.sha256 == hashlib.sha256("".join(sums).encode()).hexdigest()
+    made = run(index, sparsity=(0.5,))
+    assert made.name == f"pytorch_model.lowest-0.5{shards.SUFFIX}"
+    ours, theirs = read(made), read(run(others.path, sparsity=(0.5,)))
+    assert all(np.array_equal(ours.entries[name].values, theirs.entries[name].values) for name in floats)
+    assert [set(names) for names in ours.shards.values()] == [set(names) for names in found.shards.values()]
+    assert dense_ancestor(ours).sha256 == found.sha256
+
+
+def test_no_code_in_pickles_of_an_index_is_run(tmp_path):
+    index = pickled(tmp_path)
+    first = sorted(tmp_path.glob("*.bin"))[0]
+
+    class Opens:
+        def __reduce__(self):
+            return open, (str(tmp_path / "run"), "w")
+
+    torch.save({"0.weight": Opens()}, first)
+    with pytest.raises(ApcliError, match=first.name):
+        read(index)
+    assert not (tmp_path / "run").exists()
+    first.unlink()
+    with pytest.raises(ApcliError, match=f"lists the shard {first.name}, which is missing"):
+        read(index)
+    index.write_text(json.dumps({"weight_map": {"0.weight": "model.safetensors"}}))
+    with pytest.raises(ApcliError, match="expected a PyTorch file in the same folder"):
+        read(index)
 
 
 @pytest.mark.parametrize("name", ["model.safetensors.index.json", "model"])
