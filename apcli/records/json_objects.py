@@ -37,10 +37,17 @@ class Field:
     prefix: str
     is_list: bool = False
 
-    @property
+    @functools.cached_property
     def nested(self) -> "type[JsonObject] | None":
         """The type, if it is an object with fields of its own."""
         return self.of if issubclass(self.of, JsonObject) else None
+
+    @functools.cached_property
+    def classes(self) -> frozenset[type]:
+        """The classes that JSON values of the field mostly have: the quick part of ``admits``."""
+        if self.is_list:
+            return frozenset()
+        return frozenset({int, float} if self.of is float else {self.of} if self.of in _WORDS else {dict})
 
     @property
     def expected(self) -> str:
@@ -80,11 +87,13 @@ class JsonObject:
         for field in fields_of(cls):
             value: Any = members.get(field.name)
             if value is None and (field.nullable or field.optional):
-                given |= {} if field.optional else {field.name: None}
+                if not field.optional:
+                    given[field.name] = None
                 continue
-            if not field.admits(value):
+            if type(value) not in field.classes and not field.admits(value):
                 raise ApcliError(f"{where} has {path}{field.name} {value!r:.60}: expected {field.expected}")
-            given[field.name] = _read(field, value, where, f"{path}{field.name}")
+            simple = field.nested is None and not field.is_list
+            given[field.name] = value if simple else _read(field, value, where, f"{path}{field.name}")
         return cls(**given)
 
 

@@ -121,7 +121,7 @@ def key_of(record: DivergenceRecord) -> ApKey:
     """The key of a record: records of one key measure the same quantity."""
     parts = (params_of(record), record.measure_params, record.draws or {}, record.evaluated or {})
     named = (record.dist, record.measure or "unknown", record.estimator or "unknown")
-    return _one(ApKey(*named, *(json.dumps(part, sort_keys=True) for part in parts)))
+    return _one(ApKey(*named, *(json.dumps(part, sort_keys=True) if part else "{}" for part in parts)))
 
 
 @functools.lru_cache(maxsize=1024)

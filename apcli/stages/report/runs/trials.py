@@ -119,8 +119,11 @@ def _trial(records: Sequence[DivergenceRecord], checkpoints: Mapping[str, Checkp
         notes.append(f"{name}: {what} and no pooled record (layer '*'), so no single AP for this file")
     values: dict[tuple[Key, int | None], float] = {}
     errors: dict[tuple[Key, int | None], float] = {}
+    performed: set[int | None] = set()  # the network of one epoch performs alike in all of its records
     for record in records:
-        known: list[tuple[Key, float | None]] = [*_performance(record)]
+        known: list[tuple[Key, float | None]] = [] if record.epoch in performed else [*_performance(record)]
+        if any(number is not None for _, number in known):
+            performed.add(record.epoch)
         if record.layer == chosen and record.filter is None:
             key = key_of(record)
             known += [(key, record.value), *_tv_bounds(key, record)]
