@@ -39,7 +39,8 @@ def described(path, sha256, lineage=None, **facts):
 TRAINED = {"epochs": 6, "batch_size": 128, "opt": "sgd", "lr": 0.1}
 TUNED = {"epochs": 3, "batch_size": 128, "opt": "sgd", "lr": 0.01, "dense": "of the file"}
 SIZES = {"conv": 800, "fc": 100}  # of the layers of a described network
-MODEL = {"name": "resnet20", "source": "apcli", "num_classes": 10, "input_size": [3, 32, 32], "last": "fc.weight"}
+MODEL = {"name": "resnet20", "source": "apcli", "num_classes": 10, "input_size": [3, 32, 32], "last": "fc.weight",
+         "mean": [0.4914, 0.4822, 0.4465], "std": [0.2470, 0.2435, 0.2616]}  # fmt: skip
 
 
 def with_files(records, *, tuned=TUNED, layers=("fc",), part=None, **facts):
@@ -65,6 +66,12 @@ def with_files(records, *, tuned=TUNED, layers=("fc",), part=None, **facts):
         known = {"tensors": _tensors(layers), "kept": 1000 - sum(p.zeros for p in promises.values()), **facts}
         made[r.pruned.sha256] = described(r.pruned.path, r.pruned.sha256, lineage.to_json(), **known)
     return [*records, *made.values()]
+
+
+def relineaged(records, change):
+    """The records, with the lineages of files as ``change``, a function of a file's record, makes them."""
+    files = (isinstance(r, CheckpointRecord) for r in records)
+    return [replace(r, lineage=change(r)) if is_file else r for r, is_file in zip(records, files, strict=True)]
 
 
 def _tensors(pruned):

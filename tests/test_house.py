@@ -49,7 +49,7 @@ training.optim
 training
 networks
 projections
-stages.outputs stages.inherited_masks stages.zero_layers
+stages.outputs stages.trained_names stages.inherited_masks stages.zero_layers
 stages.training_runs
 stages stages.prune stages.divergence stages.describe stages.report stages.export
 api

@@ -56,7 +56,7 @@ class NamedModel:
     @property
     def option(self) -> str | None:
         """The value of ``--model`` that names it; None for a user's, whose path is not known."""
-        return None if self.source == "user" else _said(self.source, self.name)
+        return None if self.source == "user" else said(self.source, self.name)
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ class ModelOptions:
             return
         theirs = (str(known.get("source")), known["name"])
         if look_up(self.model) != theirs:
-            raise UsageError(f"--model is {self.model!r} but {source.label} is {_said(*theirs)!r}: leave --model out")
+            raise UsageError(f"--model is {self.model!r} but {source.label} is {said(*theirs)!r}: leave --model out")
 
     def known_spec(self, source: Checkpoint) -> ModelSpec | None:
         """The network that the lineage of ``source`` describes; None if it does not, or only names one.
@@ -124,7 +124,7 @@ class ModelOptions:
         return overridden(spec, self.inputs, source.label)
 
 
-def _said(source: str, name: str) -> str:
+def said(source: str, name: str) -> str:
     """A model of a table as ``--model`` names it."""
     return f"{source}:{name}" if source in ("torchvision", "timm") else name
 

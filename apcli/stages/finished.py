@@ -4,7 +4,6 @@ What cannot be known that way is left to the stage itself, which loads both and 
 """
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
 
 from apcli.checkpoints import reading, traces
@@ -21,17 +20,10 @@ from apcli.models.named import described
 from apcli.models.spec import code_of, resolve
 from apcli.stages.outputs import Outputs
 from apcli.stages.trained_names import train_stems
-from apcli.training.recipe import Recipe, recipe_of
+from apcli.training.recipe import Cpu, Recipe, recipe_of
 
 _ACCELERATORS = (Path("/dev/nvidiactl"), Path("/dev/kfd"))  # of CUDA, and of ROCm, which torch calls cuda too
 _AS_THEY_ARE = InputConfig()
-
-
-@dataclass(frozen=True)
-class Cpu:
-    """The only device of a machine, as a recipe sees it."""
-
-    type: str = "cpu"
 
 
 def trained(config: TrainConfig, outputs: Outputs) -> list[Path] | None:

@@ -91,6 +91,13 @@ class Typed(Protocol):
         """``cpu`` or ``cuda``."""
 
 
+@dataclass(frozen=True)
+class Cpu:
+    """The only device of a machine, as a recipe sees it."""
+
+    type: str = "cpu"
+
+
 def recipe_of(config: LoopConfig, spec: ModelSpec, dataset: Augmented, device: Typed) -> Recipe:
     """Fill in the defaults that depend on the model, the data and the device.
 

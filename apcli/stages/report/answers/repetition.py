@@ -1,13 +1,26 @@
-"""How to repeat what a group shows: the settings of the stages, the seeds and the versions."""
+"""How to repeat what a group shows: the commands, the settings of the stages, the seeds, the versions and the files."""
 
 import json
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from apcli import __version__
+from apcli.stages.report.answers.commands import commands_of
+from apcli.stages.report.answers.making import Made, made_of
 from apcli.stages.report.runs.experiment import Group, Report
+from apcli.stages.report.runs.trials import file_name
 
-MANY = 4  # values of a setting that are listed
+MANY = 6  # values of a setting that are listed
+_WORDS = {
+    "lr": "learning rate",
+    "batch_size": "batch size",
+    "opt": "optimiser",
+    "sched": "learning-rate schedule",
+    "augment": "augmentation",
+    "amp": "bfloat16 where safe",
+}
+_SHOWN = {"epochs", "sparsity", "seed", "weight_decay", "amp"}  # even if they are 0 or off
+_HIDDEN = {"dense", "code", "other", "rewind_to", "teacher", "cuda_graph"}  # hashes, and what the commands say better
 
 
 @dataclass(frozen=True)
@@ -24,10 +37,12 @@ class Repetition:
 
     Attributes:
         commands: that made the files, in order; none if they are not known.
-        settings: of each stage.
+        settings: of each stage; those that are off are left out.
         versions: of programs, as (name, version).
-        device: that the files were made on; None: not known.
+        device: that the files were timed on; None: not known. Lineages do not hold that of the training.
         seeds: of the trainings.
+        dense_files: as (name, SHA-256).
+        unknown: the number of pruned files whose making is not known.
     """
 
     commands: tuple[str, ...]
@@ -35,29 +50,58 @@ class Repetition:
     versions: tuple[tuple[str, str], ...]
     device: str | None
     seeds: tuple[int, ...]
+    dense_files: tuple[tuple[str, str], ...] = ()
+    unknown: int = 0
 
 
 def repetition(report: Report, group: Group) -> Repetition:
     """What the records and the lineages of the files at hand say."""
-    trials = [trial for run in group.runs for trial in run.trials]
-    lineages = [t.checkpoint.lineage for t in trials if t.checkpoint is not None and t.checkpoint.lineage is not None]
-    found: dict[str, dict[str, list[str]]] = {}
-    for stage in (stage for lineage in lineages for stage in lineage.get("settings") or ()):
-        for name, value in stage.items():
-            values = found.setdefault(str(stage.get("stage")), {}).setdefault(name, [])
-            values += [_text(value)] if _text(value) not in values else []
-    settings = tuple(
-        StageSettings(stage, tuple((name, _listed(values)) for name, values in members.items() if name != "stage"))
+    made = made_of(group)
+    known = [one for one in made if one.lineage.is_known]
+    versions = dict.fromkeys(one.lineage.apcli for one in known if one.lineage.apcli)
+    timings = [one.trial.checkpoint.latency for one in made if one.trial.checkpoint and one.trial.checkpoint.latency]
+    devices = dict.fromkeys(timing.device_name or timing.device for timing in timings)
+    dense = {one.trial.dense.sha256: file_name(one.trial.dense) for one in made if one.trial.dense.sha256}
+    return Repetition(
+        commands=commands_of(group),
+        settings=_settings(known),
+        versions=tuple(("apcli", version) for version in versions) or (("apcli (this report)", __version__),),
+        device=", ".join(devices) or None,
+        seeds=tuple(sorted({one.trial.seed for one in made if one.trial.seed is not None})),
+        dense_files=tuple((name, sha256) for sha256, name in dense.items()),
+        unknown=len(made) - len(known),
+    )
+
+
+def _settings(made: Sequence[Made]) -> tuple[StageSettings, ...]:
+    """The settings of the stages, in the order in which the stages came."""
+    found: dict[str, dict[str, dict[str, None]]] = {}
+    for stage, name, value in (each for one in made for each in _each(one)):
+        found.setdefault(stage, {}).setdefault(name, {})[value] = None
+    return tuple(
+        StageSettings(stage, tuple((name, _listed(list(values))) for name, values in members.items()))
         for stage, members in found.items()
     )
-    versions = dict.fromkeys(("apcli", str(lineage.get("apcli"))) for lineage in lineages)
-    seeds = sorted({trial.seed for trial in trials if trial.seed is not None})
-    return Repetition((), settings, tuple(versions) or (("apcli (this report)", __version__),), None, tuple(seeds))
 
 
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value)
+def _each(one: Made) -> Iterator[tuple[str, str, str]]:
+    """The settings of the stages that made a file, as (stage, name, value)."""
+    for stage in one.lineage.settings:
+        name = stage.stage or "unknown stage"
+        for key, value in stage.options.items():
+            if key not in _HIDDEN and value is not None and (value or key in _SHOWN):
+                yield name, _WORDS.get(key, key.replace("_", " ")), _text(value)
+        if name == one.lineage.stage and one.images and one.tuned:
+            yield name, "training images", f"{one.images:,}"
+    if one.dense.stage == "train":
+        yield "train", "seed", str(one.dense.seed or 0)
 
 
-def _listed(values: list[str]) -> str:
+def _text(value: object) -> str:
+    if value is False:
+        return "no"
+    return "yes" if value is True else value if isinstance(value, str) else json.dumps(value)
+
+
+def _listed(values: Sequence[str]) -> str:
     return ", ".join(values[:MANY]) + (f" and {len(values) - MANY} more" if len(values) > MANY else "")
