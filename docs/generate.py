@@ -81,8 +81,8 @@ checkpoints and records identify it by its file's SHA-256. It is called with
 RECORDS_INTRO = """
 What the stages print as JSON Lines: one object per line, the fields in this order. A number that is not known, or is
 infinite, is null. A reader leaves out fields that it does not know, and takes an absent one for its default. Objects of
-a list have a table of their own, below. The columns of `report --format csv` are the fields of `divergence`, those of an
-object spread over several columns.
+a list have a table of their own, below. The columns of `report --format csv` are the fields of `divergence`, those of
+an object spread over several columns.
 """
 
 CLI_INTRO = """

@@ -64,15 +64,14 @@ def name_of(block: Block) -> str:
 
 def words_of(text: str) -> Iterator[list[str]]:
     """The commands of a shell script, each a list of words, without redirections and comments."""
-    branches = re.sub(r"[<>]\((.*?)\)", r"; \1;", text.replace("\\\n", " "))  # bash's process substitution
-    for line in branches.splitlines():
+    for line in text.replace("\\\n", " ").splitlines():
         lexer = shlex.shlex(line, posix=True, punctuation_chars="|;&<>")
         lexer.whitespace_split = True
         command: list[str] = []
         skip = False
         for word in lexer:
             if set(word) <= set("|;&"):
-                yield from [command] if command else []
+                yield command
                 command = []
             elif set(word) <= set("<>"):
                 skip = True

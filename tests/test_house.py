@@ -54,7 +54,7 @@ stages.training_runs
 stages stages.prune stages.divergence stages.describe stages.report stages.export
 api
 cli.layout
-cli.options cli.streams
+cli.options cli.streams cli.texts
 cli.results
 cli
 cli.main

@@ -29,7 +29,6 @@ from apcli.configs.training import FinetuneConfig, TrainConfig
 from apcli.configs.values import config_of, text
 from apcli.errors import UsageError
 from apcli.progress import Progress
-from apcli.registry.tables import split_list
 
 if TYPE_CHECKING:
     from apcli.checkpoints.checkpoint import Checkpoint
@@ -191,7 +190,7 @@ def report(
     Args:
         records: from ``divergence``, or a file of them as ``apcli divergence --json`` prints them.
         output: the page, default ``report.html``.
-        format: of html, md, csv; default: by the ending of ``output``.
+        format: of html, md, csv, json; default: by the ending of ``output``.
         figures: a folder for each figure as SVG, PNG and PDF.
 
     Raises:
@@ -202,32 +201,9 @@ def report(
     >>> page.name
     'page.html'
     """
-    from apcli.stages.report import files
-
     if output == "-":
         raise UsageError("--output - is for the command line: apcli.report_html gives the page as text")
-    stem, ending = report_stem(output)
-    chosen = [ending] if format is None else split_list(text("--format", format), "format")
-    folder = None if figures is None else Path(text("--figures", figures))
-    files.check(chosen, stem, overwrite, folder)
-    given = list(_records_in(records))
-    if folder is None and not overwrite and (there := files.are_there(given, chosen, stem)):
-        return there
-    from apcli.stages.report import writing  # loads what draws
-
-    return writing.make(given, chosen, stem, overwrite, runs.file_describer(Progress()), folder)
-
-
-def report_stem(output: File | None) -> tuple[Path, str]:
-    """The path of a report's files without their endings, and the format that ``output`` names."""
-    from apcli.stages.report.files import FORMATS
-
-    place = "report.html" if output is None else text("--output", output)
-    path = Path(place)
-    if path.is_dir() or place.endswith("/"):
-        path = path / "report.html"
-    ending = path.suffix.removeprefix(".")
-    return path.with_suffix("") if ending in FORMATS else path, ending or "html"
+    return runs.report(_records_in(records), output, format, figures, overwrite)
 
 
 def report_html(records: "File | Iterable[Record]") -> str:
@@ -236,21 +212,20 @@ def report_html(records: "File | Iterable[Record]") -> str:
     >>> apcli.report_html(apcli.divergence(tuned, level="network"))[:15]
     '<!DOCTYPE html>'
     """
-    from apcli.stages.report import writing
-
-    return writing.html(_records_in(records), runs.file_describer(Progress()))
+    return runs.report_html(_records_in(records))
 
 
-def _records_in(given: "File | Iterable[Record]") -> "Iterable[Record]":
+def _records_in(given: "File | Iterable[Record]") -> "Iterator[Record]":
     from apcli.records import lines
 
     if not isinstance(given, str | os.PathLike):
-        return given
+        yield from given
+        return
     path = Path(given)
     if not path.is_file():
         raise UsageError(f"no file {path}: expected JSON Lines from `apcli divergence --json`")
     with path.open(encoding="utf-8", errors="replace") as file:
-        return list(lines.load(file, str(path)))
+        yield from lines.load(file, str(path))
 
 
 # ---- describe

@@ -13,20 +13,24 @@ from typing import TYPE_CHECKING, Any
 from apcli.configs.describe import CostsConfig
 from apcli.configs.divergence import DivergenceConfig
 from apcli.configs.export import ExportConfig
+from apcli.configs.keywords import File, Names
 from apcli.configs.prune import PruneConfig
 from apcli.configs.training import FinetuneConfig, TrainConfig
-from apcli.configs.values import Config, config_of
+from apcli.configs.values import Config, config_of, text
 from apcli.progress import Progress, Tell
+from apcli.registry.tables import split_list
 
 if TYPE_CHECKING:
     from apcli.checkpoints.checkpoint import Checkpoint
     from apcli.records.checkpoint import CheckpointRecord
     from apcli.records.divergence import DivergenceRecord
+    from apcli.records.json_objects import Record
     from apcli.stages.describe.costs import NetworkCosts
     from apcli.stages.export.places import Places
     from apcli.stages.outputs import Outputs
     from apcli.stages.prune.dry_run import Planned
     from apcli.stages.prune.network import NetworkScores
+    from apcli.stages.report.runs.experiment import Report
 
 
 def begun(kind: type[Config], keywords: Mapping[str, Any], given: Any) -> "tuple[Config, list[Checkpoint]]":
@@ -169,6 +173,59 @@ def export(config: ExportConfig, sources: "Iterable[Checkpoint]", places: "Place
     exporter = Exporter(config, places, tell)
     for source in sources:
         yield from exporter.export(source)
+
+
+def report(
+    records: "Iterable[Record]",
+    output: File | None,
+    formats: Names | None,
+    figures: File | None,
+    overwrite: bool,
+    show: "Callable[[Report], None] | None" = None,
+) -> list[Path]:
+    """Write the report of records in each format; returns the files. Nothing is drawn if all of them are there.
+
+    Args:
+        output: the page; None: ``report.html``.
+        formats: None: the one that ``output`` ends in.
+        figures: the folder of the figures' files; None: none.
+        show: shows the report before the files are written, also one that is there.
+    """
+    from apcli.stages.report import files
+
+    stem, ending = report_stem(output)
+    chosen = [ending] if formats is None else split_list(text("--format", formats), "format")
+    folder = None if figures is None else Path(text("--figures", figures))
+    files.check(chosen, stem, overwrite, folder)
+    given = list(records)
+    if folder is None and not overwrite and (there := files.are_there(given, chosen, stem)):
+        if show is not None:
+            from apcli.stages.report.runs.experiment import build
+
+            show(build(given, file_describer(Progress())))
+        return there
+    from apcli.stages.report import writing  # loads what draws
+
+    return writing.make(given, chosen, stem, overwrite, file_describer(Progress()), folder, show)
+
+
+def report_html(records: "Iterable[Record]", show: "Callable[[Report], None] | None" = None) -> str:
+    """The page of the report of records as text; ``show`` as in ``report``."""
+    from apcli.stages.report import writing
+
+    return writing.html(records, file_describer(Progress()), show)
+
+
+def report_stem(output: File | None) -> tuple[Path, str]:
+    """The path of a report's files without their endings, and the format that ``output`` names."""
+    from apcli.stages.report.files import FORMATS
+
+    place = "report.html" if output is None else text("--output", output)
+    path = Path(place)
+    if path.is_dir() or place.endswith("/"):
+        path = path / "report.html"
+    ending = path.suffix.removeprefix(".")
+    return path.with_suffix("") if ending in FORMATS else path, ending or "html"
 
 
 def describe(config: CostsConfig, sources: "Iterable[Checkpoint]", tell: Progress) -> "Iterator[CheckpointRecord]":

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from apcli.api import functions, runs
+from apcli.api import runs
 from apcli.cli.options import shared
 from apcli.cli.options.expanded import Groups, Options, with_options
 from apcli.cli.options.network import INPUTS
@@ -19,6 +19,7 @@ from apcli.errors import ApcliError, UsageError, VerificationError
 if TYPE_CHECKING:
     from apcli.records.checkpoint import CheckpointRecord
     from apcli.records.json_objects import Record
+    from apcli.stages.report.runs.experiment import Report
 
 log = logging.getLogger("apcli")
 
@@ -55,7 +56,9 @@ Output = Annotated[
 ]
 Formats = Annotated[
     str | None,
-    typer.Option("--format", rich_help_panel="Output", metavar="LIST", help="html, md, csv; default: by --output"),
+    typer.Option(
+        "--format", rich_help_panel="Output", metavar="LIST", help="html, md, csv, json; default: by --output"
+    ),
 ]
 Figures = Annotated[
     str | None,
@@ -67,10 +70,7 @@ Figures = Annotated[
 def report(
     inputs: Annotated[
         list[str] | None,
-        typer.Argument(
-            metavar="[RECORDS|CHECKPOINT]...",
-            help="records or checkpoints; none or -: standard input, records unless --json or the like is given",
-        ),
+        typer.Argument(metavar="[RECORDS|CHECKPOINT]...", help="records or checkpoints; none or -: records on stdin"),
     ] = None,
     output: Output = None,
     formats: Formats = None,
@@ -104,7 +104,6 @@ def report(
     \b
       apcli divergence *.finetuned.safetensors | apcli report -o report.html --figures figures/
       apcli report model.safetensors
-      apcli prune model.safetensors --sparsity 0.5,0.9 | apcli report --json
       apcli report *.safetensors --no-details
       apcli report --verify *.safetensors
       apcli report resnet50.safetensors --model torchvision:resnet50 --latency --batch-size 32
@@ -112,8 +111,7 @@ def report(
     terminal.start("report", quiet)
     arguments = stdin.given_for_report(inputs)
     config = config_of(CostsConfig, options)
-    option = _of_checkpoints(as_json, verify, details, options)
-    if any(map(stdin.is_checkpoint, arguments)) or (option and all(map(stdin.is_stream, arguments))):
+    if any(stdin.is_checkpoint(argument) for argument in arguments):
         if output is not None or formats is not None or figures is not None or overwrite:
             options_of_records = "--output, --format, --figures and --overwrite"
             raise UsageError(f"{options_of_records} go with records: checkpoints are described on stdout")
@@ -124,16 +122,16 @@ def report(
         else:
             _describe(arguments, config, as_json, details)
         return
-    if option:
-        raise UsageError(f"{option} goes with checkpoints: records make a page, or what --format says")
+    if verify:
+        raise UsageError("--verify goes with checkpoints: none is given")
+    if as_json:
+        raise UsageError("--json goes with checkpoints: records make a page, or --format csv")
+    if details is not None:
+        raise UsageError("--details and --no-details go with checkpoints: records make a page")
+    for keyword, default in defaults_of(CostsConfig).items():
+        if options.get(keyword, default) != default:
+            raise UsageError(f"{option_of(keyword)} goes with checkpoints: records make a page")
     _report(arguments, output, formats, figures, overwrite)
-
-
-def _of_checkpoints(as_json: bool, verify: bool, details: bool | None, options: Options) -> str | None:
-    """The first given option that only checkpoints have: on a pipe it says what comes."""
-    given = {"--json": as_json, "--verify": verify, "--details": details is True, "--no-details": details is False}
-    given |= {option_of(key): options.get(key, usual) != usual for key, usual in defaults_of(CostsConfig).items()}
-    return next((option for option, is_given in given.items() if is_given), None)
 
 
 def _report(
@@ -150,11 +148,12 @@ def _report(
         raise UsageError("--output - prints one HTML page: --figures needs a file name for it")
     records: list[Record] = []
     reading = _reading(arguments, records)
+    show = _show if terminal.shows() else None
     try:
         if output == "-":
-            stdout.emit_line(functions.report_html(reading))
+            stdout.emit_line(runs.report_html(reading, show))
             return
-        for path in functions.report(reading, output=output, format=formats, figures=figures, overwrite=overwrite):
+        for path in runs.report(reading, output, formats, figures, overwrite, show):
             stdout.emit_path(path)
     except Exception as error:
         if not records or "-" not in (arguments or ["-"]):
@@ -178,17 +177,23 @@ def _reading(arguments: list[str], records: "list[Record]") -> "Iterator[Record]
     tell(f"drawing the report of {len(records):,} records")
 
 
+def _show(report: "Report") -> None:
+    from apcli.cli.texts.report import lines_of_report
+
+    terminal.show(lambda width: lines_of_report(report, width))
+
+
 def _keep(records: "list[Record]", output: str | None) -> Path:
     from apcli.stages.report import files
 
-    stem, _ = functions.report_stem(None if output == "-" else output)
+    stem, _ = runs.report_stem(None if output == "-" else output)
     return files.keep(records, stem)
 
 
 def _describe(arguments: list[str], config: CostsConfig, as_json: bool, details: bool | None) -> None:
     """Print JSON Lines or a description as each checkpoint is read; of several, a table when all are, or one stops."""
-    from apcli.cli.checkpoint_table import to_grid
-    from apcli.cli.checkpoint_text import to_text
+    from apcli.cli.texts.checkpoint import to_text
+    from apcli.cli.texts.checkpoints import to_grid
     from apcli.records import lines
 
     tell = terminal.progress(stdin.count(arguments))

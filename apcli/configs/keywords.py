@@ -29,7 +29,6 @@ class DataKeywords(TypedDict, total=False):
     download: bool
     workers: int
     cache: str
-    exif_orientation: bool | None
 
 
 class InputKeywords(TypedDict, total=False):

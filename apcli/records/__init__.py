@@ -28,5 +28,11 @@ KINDS = Table(
             "what a file is, what it costs, and how it was made",
             "apcli report CHECKPOINT --json",
         ),
+        Row(
+            "report",
+            "apcli.records.report:ReportRecord",
+            "everything that a report says, for programs",
+            "apcli report RECORDS --format json",
+        ),
     ),
 )

@@ -19,7 +19,7 @@ from apcli.configs import keywords
 FUNCTIONS = ("train", "prune", "plan", "finetune", "divergence", "report", "report_html", "describe", "export", "load")
 # A command's parameters that a function has under another name, or has no use for.
 SAID = {"inputs": "records", "formats": "format"}
-OF_THE_COMMAND_LINE = {"context", "verify", "quiet", "as_json", "dry_run"}
+OF_THE_COMMAND_LINE = {"context", "verify", "quiet", "as_json", "dry_run", "details"}
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from apcli.checkpoints import reading, verification
 from apcli.checkpoints.lineage import VERSION, Lineage
 from apcli.checkpoints.network_layers import KINDS, LayerWeight, NetworkLayers
 from apcli.checkpoints.promises import Link, Promise, Settings
-from apcli.cli.checkpoint_text import to_text
+from apcli.cli.texts.checkpoint import to_text
 from apcli.configs.divergence import DivergenceConfig
 from apcli.configs.prune import PruneConfig
 from apcli.errors import ApcliError
@@ -109,22 +109,6 @@ def test_the_same_run():
 )
 def test_another_run(change):
     assert not trained().made_as(replace(trained(), **change))
-
-
-@pytest.mark.parametrize("more", [{"part": 100}, {"exif_orientation": True}, {"of_a_later_apcli": 1}])
-def test_other_images_of_one_name_are_another_run_either_way(more):
-    """A model's description may know more, as its last layer; a part of a set's images is not the set."""
-    whole = replace(trained(), data={"name": "digits", "classes": 10, "images": [1442, 355]})
-    part = replace(whole, data={**whole.data, **more})
-    ((key, value),) = more.items()
-    assert part.difference(whole) == f"data {key} {str(value).lower()} → not recorded"
-    assert whole.difference(part) == f"data {key} not recorded → {str(value).lower()}"
-
-
-@pytest.mark.parametrize("data", [{"name": "digits", "part": -1}, {"name": "digits", "exif_orientation": "yes"}, {}])
-def test_data_of_another_shape_are_refused(data):
-    with pytest.raises(ApcliError, match="no valid 'data'"):
-        Lineage.from_json({**trained().to_json(), "data": data}, "f")
 
 
 def test_which_setting_differs_is_said():

@@ -11,7 +11,7 @@ from short_trainings import quiet, trained, tuned
 
 import apcli
 from apcli.checkpoints.reading import read
-from apcli.cli.checkpoint_text import to_text
+from apcli.cli.texts.checkpoint import to_text
 from apcli.configs.prune import PruneConfig
 from apcli.configs.shared import DataConfig
 from apcli.configs.training import FinetuneConfig, LoopConfig, ModelConfig, TrainConfig

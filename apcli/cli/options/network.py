@@ -17,7 +17,6 @@ DATA = {
     "download": shared.Download,
     "workers": shared.Workers,
     "cache": shared.Cache,
-    "exif_orientation": shared.ExifOrientation,
 }
 
 

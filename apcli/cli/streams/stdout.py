@@ -10,11 +10,9 @@ from typing import TextIO
 from apcli.cli.layout.tables import Grid, lines_of
 from apcli.cli.streams.incoming import CHUNK
 from apcli.cli.streams.standard import current
-from apcli.cli.streams.terminal import aside, columns_of, is_first, printable
+from apcli.cli.streams.terminal import aside, columns_of, in_its_characters, is_first, printable
 from apcli.errors import UsageError
 from apcli.words import in_one_line
-
-_IN_ASCII = {"─": "-", "…": "~"}  # what a table draws, and what stands for it where the terminal cannot show that
 
 
 class ClosedPipe(BaseException):
@@ -83,12 +81,9 @@ def columns() -> int | None:
 
 
 def emit_text(text: str) -> None:
-    """Print lines that are laid out for ``columns``; a terminal that cannot draw a rule or a gap gets them in ASCII."""
+    """Print lines that are laid out for ``columns``."""
     product = _product()
-    for mark, plain in _IN_ASCII.items():
-        if product.isatty() and not mark.encode(product.encoding, "ignore"):
-            text = text.replace(mark, plain)
-    emit_line(text)
+    emit_line(in_its_characters(text, product) if product.isatty() else text)
 
 
 def emit_table(grid: Grid) -> None:

@@ -3,11 +3,12 @@
 import logging
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext, redirect_stdout
 from dataclasses import replace
 from typing import TextIO
 
+from apcli.cli.layout.sparklines import BARS
 from apcli.cli.layout.text import wrapped
 from apcli.cli.streams import live
 from apcli.cli.streams.live import Line, takes_a_line
@@ -15,6 +16,8 @@ from apcli.cli.streams.standard import current
 from apcli.progress import Progress, Status
 from apcli.words import in_one_line
 
+# What tables draw, and what stands for it where the terminal cannot show that.
+_IN_ASCII = {"─": "-", "…": "~", "·": " ", "→": ">", **dict(zip(BARS, "_.-:=+*#", strict=True))}
 _HANG = 2  # columns by which the lines of a message that follow its first are indented
 
 
@@ -99,6 +102,33 @@ def columns_of(stream: TextIO) -> int:
 def in_its_width(sentence: str, stream: TextIO) -> str:
     """A message as ``stream`` gets it: a terminal in lines that end between words, anything else in one."""
     return "\n".join(wrapped(sentence, columns_of(stream), _HANG)) if stream.isatty() else sentence
+
+
+def in_its_characters(text: str, terminal: TextIO) -> str:
+    """The text with ASCII for rules, gaps and bars that ``terminal`` cannot draw."""
+    for mark, plain in _IN_ASCII.items():
+        if not mark.encode(terminal.encoding, "ignore"):
+            text = text.replace(mark, plain)
+    return text
+
+
+def shows() -> bool:
+    """Whether somebody reads stderr on a terminal, and has not asked for errors alone."""
+    stderr = current().stderr
+    return is_first() and stderr is not None and stderr.isatty() and logging.getLogger("apcli").level < logging.ERROR
+
+
+def show(lines_in: Callable[[int], Iterable[str]]) -> None:
+    """Print lines for a person on stderr, if ``shows``.
+
+    Args:
+        lines_in: gives them, for the number of columns that the terminal has.
+    """
+    stderr = current().stderr
+    if stderr is not None and shows():
+        text = printable("\n".join(lines_in(columns_of(stderr))))
+        with aside():
+            print(in_its_characters(text, stderr), file=stderr, flush=True)
 
 
 def say_error(sentence: str) -> None:

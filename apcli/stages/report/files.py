@@ -13,7 +13,7 @@ from apcli.stages.report.inputs import CARRIERS, NO_REPORT, is_carrier, is_made
 
 log = logging.getLogger("apcli")
 
-FORMATS = ("html", "md", "csv")
+FORMATS = ("html", "md", "csv", "json")
 _OF_FIGURES = ("svg", "png", "pdf")
 
 

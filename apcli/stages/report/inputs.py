@@ -15,10 +15,11 @@ from apcli.records.divergence import DivergenceRecord
 from apcli.records.json_objects import Record, columns_of
 from apcli.words import count
 
-CARRIERS = ("html", "md", "csv")
+CARRIERS = ("html", "md", "csv", "json")
+MARK = "apcli-records"
 NO_REPORT = "is not known to be a report of apcli"
 _BYTES = 6  # of a digest: eight characters of base64
-_MARK = re.compile(rb'apcli-records(?:" content="|: )(\S+ )([A-Za-z0-9+/]*)')
+_MARK = re.compile(rb'%b(?:" content="|: )(\S+ )([A-Za-z0-9+/]*)' % MARK.encode())
 
 
 def mark_of(records: Iterable[Record]) -> str:

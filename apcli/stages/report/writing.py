@@ -15,6 +15,7 @@ from apcli.stages.report.inputs import CARRIERS, objection
 from apcli.stages.report.page.document import page
 from apcli.stages.report.runs.experiment import Report, build
 from apcli.stages.report.tables.csv_files import order_csv, to_csv
+from apcli.stages.report.tables.json_files import to_json
 from apcli.stages.report.tables.markdown import to_markdown
 
 log = logging.getLogger("apcli")
@@ -27,21 +28,23 @@ def make(
     overwrite: bool = False,
     describe: Callable[[Path], CheckpointRecord] | None = None,
     figures: Path | None = None,
+    show: Callable[[Report], None] | None = None,
 ) -> list[Path]:
-    """Write the report as ``<stem>.html``, ``.md``, ``.csv``, and each figure as SVG, PNG and PDF to a folder.
+    """Write the report as ``<stem>.html``, ``.md``, ``.csv``, ``.json``; each figure as SVG, PNG and PDF to a folder.
 
     The format ``csv`` also writes ``.order.csv``, Kendall's tau, if there is anything to compare.
 
     Each file appears whole or not at all; every name is checked before the first is written. An existing file with the
     same bytes is kept; a report whose records are a part of this one's is replaced, with its figures. ``describe``
     describes the compared files; None: they are not looked for. ``figures`` is the folder; None: no files of figures.
+    ``show`` shows the report before anything is drawn.
 
     Raises:
         UsageError: a format is unknown, or another file exists and ``overwrite`` is off.
         ApcliError: there is no record, or the system refuses to write.
     """
     check(formats, stem, overwrite, figures)
-    report = build(records, describe)
+    report = _built(records, describe, show)
     drawn = pictures(report) if "html" in formats or figures is not None else Pictures((), ())
     outputs = {named(stem, end): content for end, content in _contents(report, formats, drawn)}
     outputs |= {figures / name: content for name, content in _figures(drawn)} if figures is not None else {}
@@ -75,16 +78,31 @@ def _check_replaced(
         raise in_the_way(differing[0], "differs", "--output or --figures")
 
 
-def html(records: Iterable[Record], describe: Callable[[Path], CheckpointRecord] | None = None) -> str:
+def html(
+    records: Iterable[Record],
+    describe: Callable[[Path], CheckpointRecord] | None = None,
+    show: Callable[[Report], None] | None = None,
+) -> str:
     """The whole page as text."""
-    report = build(records, describe)
+    report = _built(records, describe, show)
     return page(report, pictures(report))
+
+
+def _built(
+    records: Iterable[Record],
+    describe: Callable[[Path], CheckpointRecord] | None,
+    show: Callable[[Report], None] | None,
+) -> Report:
+    report = build(records, describe)
+    if show is not None:
+        show(report)
+    return report
 
 
 def _contents(report: Report, formats: Sequence[str], drawn: Pictures) -> Iterator[tuple[str, bytes]]:
     """Yield the ending of each file's name, and the file's bytes."""
     for form in formats:
-        write: dict[str, Callable[[Report], str]] = {"md": to_markdown, "csv": to_csv}
+        write: dict[str, Callable[[Report], str]] = {"md": to_markdown, "csv": to_csv, "json": to_json}
         text = page(report, drawn) if form == "html" else write[form](report)
         yield form, text.encode()
         order = order_csv(report) if form == "csv" else ""

@@ -13,7 +13,7 @@ from torch import Tensor
 from apcli.checkpoints import reading
 from apcli.checkpoints.checkpoint import Checkpoint
 from apcli.checkpoints.lineage import Lineage
-from apcli.cli.checkpoint_text import to_text
+from apcli.cli.texts.checkpoint import to_text
 from apcli.configs.describe import CostsConfig
 from apcli.errors import ApcliError, UsageError
 from apcli.models.build import build

@@ -9,7 +9,7 @@ from marked import slow_but
 
 import apcli
 from apcli.checkpoints.reading import read
-from apcli.cli.checkpoint_text import to_text
+from apcli.cli.texts.checkpoint import to_text
 from apcli.data.image_spec import ImageSpec
 from apcli.models.build import build
 from apcli.models.spec import resolve

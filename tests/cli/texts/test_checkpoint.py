@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from apcli.checkpoints.lineage import Lineage
-from apcli.cli.checkpoint_text import to_text
+from apcli.cli.texts.checkpoint import to_text
 from apcli.records.checkpoint import CheckpointRecord, DenseLatency, LatencyFacts, MacsFacts, TensorFacts
 
 LONG = "encoder.layers.encoder_layer_{}.self_attention.in_proj_weight"

@@ -8,8 +8,8 @@ from studies import described
 
 from apcli.checkpoints.lineage import Lineage
 from apcli.checkpoints.promises import Promise
-from apcli.cli.checkpoint_table import to_grid
 from apcli.cli.layout.tables import lines_of
+from apcli.cli.texts.checkpoints import to_grid
 from apcli.records.checkpoint import CheckpointRecord, LatencyFacts, MacsFacts
 
 

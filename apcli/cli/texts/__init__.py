@@ -1,0 +1,1 @@
+"""What a person reads of records on a terminal: text laid out in its columns."""
