@@ -9,6 +9,7 @@ import pytest
 import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
+from short_trainings import quiet
 
 from apcli.checkpoints.checkpoint import Checkpoint
 from apcli.checkpoints.files.headers import KEY
@@ -20,7 +21,6 @@ from apcli.errors import ApcliError, UsageError
 from apcli.models.build import build
 from apcli.models.spec import ModelSpec
 from apcli.networks import Networks, noise_for, running
-from apcli.progress import Progress
 from apcli.stages.describe.description import describe
 from apcli.stages.finetune import Finetuner
 from apcli.stages.outputs import Outputs
@@ -33,9 +33,6 @@ from torch import nn
 def net(num_classes=10):
     return nn.Sequential(nn.Flatten(), nn.Linear(16, 32), nn.Tanh(), nn.Linear(32, num_classes))
 """
-
-
-quiet = Progress()  # nobody watches
 
 
 def write_classes(folder: Path, levels: dict[str, int]) -> Path:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
+from short_trainings import quiet
 
 from apcli.api import runs
 from apcli.checkpoints.checkpoint import Checkpoint
@@ -16,13 +17,9 @@ from apcli.configs.describe import CostsConfig
 from apcli.configs.divergence import DivergenceConfig
 from apcli.configs.prune import PruneConfig
 from apcli.errors import UsageError, VerificationError
-from apcli.progress import Progress
 from apcli.stages.outputs import Outputs
 
 HALF = PruneConfig((0.5,))
-
-
-quiet = Progress()  # nobody watches
 
 
 @pytest.fixture

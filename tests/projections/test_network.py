@@ -8,6 +8,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
+from short_trainings import quiet
 
 from apcli.checkpoints import traces
 from apcli.checkpoints.reading import read
@@ -17,7 +18,6 @@ from apcli.configs.shared import DataConfig
 from apcli.configs.training import FinetuneConfig, LoopConfig, ModelConfig, TrainConfig
 from apcli.data.datasets import load
 from apcli.errors import UsageError
-from apcli.progress import Progress
 from apcli.projections.network import DataProjections
 from apcli.records.divergence import DivergenceRecord
 from apcli.stages.divergence.choices import needs_data
@@ -26,8 +26,6 @@ from apcli.stages.finetune import Finetuner
 from apcli.stages.outputs import Outputs
 from apcli.stages.prune.stage import prune
 from apcli.stages.train import train
-
-quiet = Progress()  # nobody watches
 
 
 def measured(dense: Path, pruned: Path, dist: str, **options: Any) -> list[DivergenceRecord]:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from short_trainings import quiet
 
 from apcli.checkpoints import traces
 from apcli.checkpoints.checkpoint import Checkpoint
@@ -23,7 +24,6 @@ from apcli.data.datasets import load
 from apcli.errors import ApcliError, UsageError, VerificationError
 from apcli.models.build import build
 from apcli.models.spec import ModelSpec
-from apcli.progress import Progress
 from apcli.stages.finetune import Finetuner
 from apcli.stages.outputs import Outputs
 from apcli.stages.prune.stage import prune
@@ -49,9 +49,6 @@ class Tied(nn.Module):
 def tied(**options):
     return Tied()
 """
-
-
-quiet = Progress()  # nobody watches
 
 
 @pytest.fixture(scope="module")

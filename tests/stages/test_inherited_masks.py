@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from short_trainings import quiet
 
 from apcli.checkpoints.checkpoint import Checkpoint
 from apcli.checkpoints.files.headers import KEY
@@ -16,7 +17,6 @@ from apcli.checkpoints.reading import read
 from apcli.checkpoints.state_dicts import entries_of
 from apcli.configs.prune import PruneConfig
 from apcli.configs.training import FinetuneConfig, LoopConfig, ModelConfig, TrainConfig
-from apcli.progress import Progress
 from apcli.stages.finetune import Finetuner
 from apcli.stages.inherited_masks import promises_of
 from apcli.stages.outputs import Outputs
@@ -30,9 +30,6 @@ def net(num_classes=10):
     return nn.Sequential(nn.Flatten(), nn.Linear(64, 32), nn.BatchNorm1d(32), nn.ReLU(), nn.Linear(32, num_classes))
 """
 LAYERS = ("1.weight", "4.weight")
-
-
-quiet = Progress()  # nobody watches
 
 
 def checkpoint(lineage: Lineage, **tensors: torch.Tensor) -> Checkpoint:

@@ -8,6 +8,7 @@ import pytest
 import torch
 from marked import slow_but
 from safetensors.torch import load_file, save_file
+from short_trainings import quiet
 
 from apcli.checkpoints.network_layers import LINEAR
 from apcli.checkpoints.reading import read
@@ -16,7 +17,6 @@ from apcli.configs.training import FinetuneConfig, LoopConfig, ModelConfig, Trai
 from apcli.criteria import METHODS
 from apcli.errors import UsageError, VerificationError
 from apcli.probes.costs import macs
-from apcli.progress import Progress
 from apcli.stages.describe.costs import with_macs
 from apcli.stages.describe.description import describe
 from apcli.stages.finetune import Finetuner
@@ -80,9 +80,6 @@ STORED = {
     "spectral": "1.parametrizations.weight.original",
     "masked": "1.weight_orig",
 }
-
-
-quiet = Progress()  # nobody watches
 
 
 @pytest.fixture(scope="module")

@@ -28,22 +28,6 @@ from apcli.stages.outputs import Outputs
 from apcli.stages.prune.stage import prune
 from apcli.training.loop import Training
 
-
-@pytest.fixture(scope="module")
-def dense(tmp_path_factory):
-    return trained(tmp_path_factory.mktemp("dense"), lr=0.05)
-
-
-@pytest.fixture(scope="module")
-def pruned(dense, tmp_path_factory):
-    (path,) = prune(read(dense), PruneConfig((0.5,), layers="fc4,fc5"), Outputs(tmp_path_factory.mktemp("pruned")))
-    return path
-
-
-def weights(path: Path) -> dict[str, torch.Tensor]:
-    return load_file(path)
-
-
 # An option that changes the result, and what the lineage then says; the rest is in the test below.
 CHANGES = {
     "epochs": 1, "batch_size": 200, "opt": "adam", "lr": 0.02, "momentum": 0.5, "weight_decay": 0.01, "clip_grad": 0.1,
@@ -56,7 +40,7 @@ CHANGES = {
 @pytest.mark.parametrize("option", CHANGES)
 def test_each_option_changes_the_weights_and_is_in_the_lineage(dense, tmp_path, option):
     path = trained(tmp_path, **{"lr": 0.05, option: CHANGES[option]})
-    before, after = weights(dense), weights(path)
+    before, after = load_file(dense), load_file(path)
     assert not any(torch.equal(before[name], after[name]) for name in before if name.endswith("weight"))
     (settings,) = read(path).lineage.settings
     assert settings.options[option] == CHANGES[option]
@@ -134,7 +118,7 @@ def test_patience_stops_and_keeps_the_best_weights(tmp_path, monkeypatch):
     lineage = read(path).lineage
     assert [entry["validation"]["loss"] for entry in lineage.history] == [3.0, 1.0, 2.0, 2.0]
     assert lineage.metrics["validation"]["loss"] == 1.0
-    assert torch.equal(weights(path)["fc4.weight"], kept[1])
+    assert torch.equal(load_file(path)["fc4.weight"], kept[1])
 
 
 class Backward(TorchDispatchMode):

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from marked import slow
+from short_trainings import quiet
 
 from apcli.checkpoints import traces
 from apcli.checkpoints.promises import Json
@@ -15,7 +16,6 @@ from apcli.checkpoints.reading import read
 from apcli.configs.prune import PruneConfig
 from apcli.configs.training import FinetuneConfig, LoopConfig, ModelConfig, TrainConfig
 from apcli.errors import UsageError
-from apcli.progress import Progress
 from apcli.stages.finetune import Finetuner
 from apcli.stages.outputs import Outputs
 from apcli.stages.prune.stage import prune
@@ -73,9 +73,6 @@ def pruned(net: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     (dense,) = train(config, Outputs(folder), quiet)
     (path,) = prune(read(dense), PruneConfig((0.3,)), Outputs(folder))
     return Path(path)
-
-
-quiet = Progress()  # nobody watches
 
 
 def loop(**options: Any) -> LoopConfig:

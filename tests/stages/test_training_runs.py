@@ -12,7 +12,6 @@ from torch.nn.functional import kl_div
 from apcli.checkpoints.checkpoint import Checkpoint
 from apcli.checkpoints.lineage import Lineage
 from apcli.checkpoints.reading import read
-from apcli.configs.prune import PruneConfig
 from apcli.configs.training import FinetuneConfig, LoopConfig
 from apcli.data.datasets import load
 from apcli.errors import ApcliError, UsageError
@@ -20,24 +19,8 @@ from apcli.models.build import build
 from apcli.models.spec import ModelSpec
 from apcli.stages.finetune import Finetuner
 from apcli.stages.outputs import Outputs
-from apcli.stages.prune.stage import prune
 from apcli.stages.training_runs import check_outputs, teacher_of
 from apcli.training.loop import Training
-
-
-@pytest.fixture(scope="module")
-def dense(tmp_path_factory):
-    return trained(tmp_path_factory.mktemp("dense"), lr=0.05)
-
-
-@pytest.fixture(scope="module")
-def pruned(dense, tmp_path_factory):
-    (path,) = prune(read(dense), PruneConfig((0.5,), layers="fc4,fc5"), Outputs(tmp_path_factory.mktemp("pruned")))
-    return path
-
-
-def weights(path: Path) -> dict[str, torch.Tensor]:
-    return load_file(path)
 
 
 @pytest.mark.slow
@@ -45,14 +28,14 @@ def test_a_teacher_pulls_the_network_towards_it(dense, pruned, tmp_path):
     alone = tuned(pruned, tmp_path / "alone", lr=0.01)
     taught = tuned(pruned, tmp_path / "taught", lr=0.01, teacher="dense", distill=1.0)
     by_name = tuned(pruned, tmp_path / "file", lr=0.01, teacher=str(dense), distill=1.0)
-    assert weights(by_name).keys() == weights(taught).keys()
-    assert all(torch.equal(weights(by_name)[name], tensor) for name, tensor in weights(taught).items())
+    assert load_file(by_name).keys() == load_file(taught).keys()
+    assert all(torch.equal(load_file(by_name)[name], tensor) for name, tensor in load_file(taught).items())
     images = load("digits", Path()).test.images.float().div(255)
 
     def logits(path: Path) -> torch.Tensor:
         spec = ModelSpec.from_json(read(path).lineage.model)
         network = build(spec).eval()
-        network.load_state_dict(weights(path))
+        network.load_state_dict(load_file(path))
         with torch.no_grad():
             return network((images - spec.mean[0]) / spec.std[0]).log_softmax(1)
 
@@ -93,7 +76,7 @@ def test_what_is_left_of_a_lost_run(dense, pruned, tmp_path, monkeypatch, growin
     with pytest.raises(ApcliError, match=words + r"after epoch 1 are kept in .*\.last-good\.safetensors$"):
         _ = tuner.finetune(read(pruned)) if growing else trained(tmp_path, epochs=3)
     (path,) = tmp_path.iterdir()
-    kept = weights(path)
+    kept = load_file(path)
     assert all(torch.equal(kept[name], tensor) for name, tensor in good.items())
     lineage = read(path).lineage
     assert [entry["epoch"] for entry in lineage.history] == ([0, 1] if growing else [1])
@@ -101,8 +84,8 @@ def test_what_is_left_of_a_lost_run(dense, pruned, tmp_path, monkeypatch, growin
     if growing:
         monkeypatch.setattr(Training, "_step", step)
         assert {t: promise.zeros for t, promise in lineage.pruned.items()} == zeros_of(kept)
-        assert sum(zeros_of(kept).values()) > sum(zeros_of(weights(pruned)).values())
-        on = weights(tuned(path, tmp_path / "on", epochs=1))
+        assert sum(zeros_of(kept).values()) > sum(zeros_of(load_file(pruned)).values())
+        on = load_file(tuned(path, tmp_path / "on", epochs=1))
         assert all((on[tensor][kept[tensor] == 0] == 0).all() for tensor in zeros_of(kept))
 
 

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 from safetensors.torch import load_file, save_file
+from short_trainings import quiet
 
 from apcli.checkpoints.reading import read
 from apcli.configs.prune import PruneConfig
 from apcli.configs.training import FinetuneConfig, LoopConfig, ModelConfig, TrainConfig
 from apcli.errors import UsageError
-from apcli.progress import Progress
 from apcli.stages.finetune import Finetuner
 from apcli.stages.outputs import Outputs
 from apcli.stages.prune.stage import prune
@@ -23,9 +23,6 @@ def net(num_classes=10):
     nn.init.zeros_(layers[3].weight)
     return layers
 """
-
-
-quiet = Progress()  # nobody watches
 
 
 def loop(epochs: int) -> LoopConfig:

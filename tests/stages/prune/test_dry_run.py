@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import save_file
+from short_trainings import quiet
 
 from apcli.checkpoints.layers import prunable
 from apcli.checkpoints.lineage import Lineage
@@ -17,16 +18,12 @@ from apcli.data.image_spec import ImageSpec
 from apcli.errors import UsageError
 from apcli.models.build import build
 from apcli.models.spec import ModelSpec, resolve
-from apcli.progress import Progress
 from apcli.stages.outputs import Outputs
 from apcli.stages.prune.dry_run import Planned, dry_run
 from apcli.stages.prune.network import NetworkScores
 from apcli.stages.prune.stage import prune
 
 SHAPES = {"conv.weight": (8, 4, 3, 3), "fc1.weight": (30, 40), "fc2.weight": (10, 30)}
-
-
-quiet = Progress()  # nobody watches
 
 
 @pytest.fixture

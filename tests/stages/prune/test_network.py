@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file
+from short_trainings import quiet
 
 from apcli.allocations import SCOPES
 from apcli.allocations.allocate import allocate
@@ -23,7 +24,6 @@ from apcli.criteria import METHODS
 from apcli.errors import UsageError
 from apcli.models.build import build
 from apcli.models.spec import ModelSpec
-from apcli.progress import Progress
 from apcli.stages.describe.costs import NetworkCosts
 from apcli.stages.describe.description import describe
 from apcli.stages.outputs import Outputs
@@ -37,9 +37,6 @@ SCORING = [name for name in OF_NETWORK if "reconstruction" not in METHODS.row(na
 SPECS = {"synflow": "synflow:iterations=3"}
 FEW = {"images": 32, "batch_size": 16, "device": "cpu"}
 LAYERS = "fc3,fc4,fc5"
-
-
-quiet = Progress()  # nobody watches
 
 
 def made(folder: Path, model: str) -> Path:

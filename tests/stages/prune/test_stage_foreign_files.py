@@ -9,6 +9,7 @@ import pytest
 import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
+from short_trainings import quiet
 
 from apcli.checkpoints.checkpoint import Checkpoint
 from apcli.checkpoints.files.entries import Entry
@@ -20,7 +21,6 @@ from apcli.configs.training import FinetuneConfig, LoopConfig, ModelConfig, Trai
 from apcli.data.image_spec import ImageSpec
 from apcli.models.build import build
 from apcli.models.spec import resolve
-from apcli.progress import Progress
 from apcli.stages.describe.description import describe
 from apcli.stages.finetune import Finetuner
 from apcli.stages.outputs import Outputs
@@ -29,9 +29,6 @@ from apcli.stages.prune.stage import prune
 from apcli.stages.train import train
 
 THEIRS = {"ss_network_dim": "4", "author": "someone", "format": "mlx"}
-
-
-quiet = Progress()  # nobody watches
 
 
 def run(source: Path, folder: Path, network: Any = None, **options: Any) -> Path:

@@ -8,6 +8,7 @@ from marked import slow_but
 from prunings import SHAPES, run, zeros
 from safetensors.torch import load_file, save_file
 from scipy import stats
+from short_trainings import quiet
 
 from apcli.checkpoints.lineage import Lineage
 from apcli.checkpoints.reading import read
@@ -22,16 +23,12 @@ from apcli.errors import UsageError
 from apcli.models.build import build
 from apcli.models.spec import resolve
 from apcli.networks import Networks
-from apcli.progress import Progress
 from apcli.stages.divergence.stage import Divergences
 from apcli.stages.finetune import Finetuner
 from apcli.stages.outputs import Outputs
 from apcli.stages.prune.network import NetworkScores
 from apcli.stages.prune.requests import check
 from apcli.stages.prune.stage import prune
-
-quiet = Progress()  # nobody watches
-
 
 # How much
 

@@ -6,16 +6,12 @@ import numpy as np
 import pytest
 import torch
 from mpmath import mp
-from oracles import line_integral
+from one_weight import ORDERS, SCALES, Family
 from scipy import stats
 
-from apcli.theory.distributions.cauchy import diverges, kl, log_ratios, renyi, tv, variance, w2
-from apcli.theory.measures import NoExactForm, NotDefined
-
-SCALES = [(1.0, 1.0), (0.7, 1.9), (2.0, 0.3)]
-ORDERS = [1e-6, 0.1, 0.3, 0.499, 0.5, 0.500001, 0.7, 0.999999, 1.000001, 1.2, 1.5, 1.6, 2.0, 5.5, 40.0]
-SHIFTS = [0.0, 1e-9, 1e-4, 0.1, 0.2, 0.3, 0.6, 0.7, 1.0, 5.0, 40.0, 1e4, 1e9, 1e20, 1e100]
-REACH = 35  # of the integrals: 1 / sinh 35 is nothing
+from apcli.theory.distributions import cauchy
+from apcli.theory.distributions.cauchy import diverges, renyi, variance, w2
+from apcli.theory.measures import NotDefined
 
 
 def log_density(scale):
@@ -30,70 +26,39 @@ def exact(alpha: float, x: float, scales: tuple[float, float]) -> float:
         return float(mp.log1p(y2) if alpha == 1 else mp.log(mp.hyp2f1(1 - alpha, alpha, 1, -y2)) / (alpha - 1))
 
 
+CAUCHY = Family(cauchy, log_density, exact, reach=35, like=stats.cauchy)  # 1 / sinh 35 is nothing
+
+
 @pytest.mark.parametrize("scales", SCALES)
 @pytest.mark.parametrize("x", [0.0, 0.2, 1.3, 6.0])
 def test_against_integrals_of_the_densities(scales, x):
-    p, q = (log_density(scale) for scale in scales)
-    divergence = line_integral(lambda p, q: math.exp(p) * (p - q), p, q, x, REACH)
-    assert kl(np.array([x]), *scales)[0] == pytest.approx(divergence, rel=1e-9, abs=1e-11)
-    for alpha in (0.2, 0.5, 0.8, 1.1):
-        whole = line_integral(lambda p, q: math.exp(alpha * p + (1 - alpha) * q), p, q, x, REACH)  # noqa: B023
-        found = renyi(np.array([x]), alpha, *scales)[0]
-        assert found == pytest.approx(math.log(whole) / (alpha - 1), rel=1e-8, abs=1e-10), alpha
-
-
-def check_digits(scales, orders):
-    x = np.array(SHIFTS)
-    with np.errstate(over="ignore"):
-        assert kl(x, *scales) == pytest.approx([exact(1, s, scales) for s in SHIFTS], rel=2e-14)
-        for alpha in orders:
-            expected = [exact(alpha, s, scales) for s in SHIFTS]
-            assert renyi(x, alpha, *scales) == pytest.approx(expected, rel=3e-13, abs=1e-30), alpha
+    CAUCHY.assert_integrals(x, scales)
 
 
 def test_every_digit_of_some_orders():
-    check_digits((0.7, 1.9), [0.3, 1.2])
+    CAUCHY.assert_digits((0.7, 1.9), [0.3, 1.2])
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("scales", [*SCALES, (1.0, 1 + 1e-9), (1e-3, 1.0), (30.0, 1e-2)])
 def test_every_digit_from_small_to_large_shifts(scales):
-    check_digits(scales, ORDERS)
+    CAUCHY.assert_digits(scales, ORDERS)
 
 
 @pytest.mark.filterwarnings("error")
 def test_nothing_overflows():
-    """Shifts at the end of what a float holds."""
-    x = np.array([1e160, 1e250, 1e300])
-    for found in (kl(x, 1.0, 2.0), *(renyi(x, alpha, 1.0, 2.0) for alpha in (0.01, 0.3, 0.5, 0.7, 2.0, 30.0))):
-        assert np.all(np.isfinite(found))
-        assert np.all(np.diff(found) > 0)
-    assert kl(x, 1.0, 2.0)[-1] == pytest.approx(math.log(1e300**0.5 / 8**0.5) * 2 + math.log(1e300), rel=1e-12)
+    CAUCHY.assert_overflow(math.log(1e300**0.5 / 8**0.5) * 2 + math.log(1e300))
 
 
 @pytest.mark.parametrize("scales", SCALES)
 def test_laws_of_divergences(scales):
-    x = np.linspace(0, 6, 50)
-    forth, back = kl(x, *scales), kl(x, *scales[::-1])
-    assert forth.min() >= 0
-    assert (forth[0] == 0) == (scales[0] == scales[1])
-    assert np.all(np.diff(forth) > 0)
-    assert back == pytest.approx(forth, rel=1e-13)
-    orders = [renyi(x, alpha, *scales) for alpha in (0.2, 0.5, 0.8)] + [forth, renyi(x, 1.05, *scales)]
-    assert np.all(np.diff(orders, axis=0) >= 0)  # Renyi never falls with its order, and is KL at 1
-    for alpha in (0.2, 0.5, 0.8):  # skew symmetry
-        turned = alpha / (1 - alpha) * renyi(x, 1 - alpha, *scales[::-1])
-        assert renyi(x, alpha, *scales) == pytest.approx(turned, rel=1e-12)
+    CAUCHY.assert_laws(scales, symmetric=True)
 
 
 @pytest.mark.parametrize("x", [0.0, 1e-9, 0.4, 3.0, 700.0])
 @pytest.mark.parametrize("scale", [0.6, 1.0])
 def test_total_variation(x, scale):
-    """The densities cross half-way: TV is what lies between their cumulative distributions there."""
-    between = stats.cauchy(0, scale).cdf(x / 2) - stats.cauchy(x, scale).cdf(x / 2)
-    assert tv(x, scale, scale) == pytest.approx(between, rel=1e-7, abs=1e-16)
-    with pytest.raises(NoExactForm, match="of different scales"):
-        tv(x, scale, 2.0)
+    CAUCHY.assert_total_variation(x, scale)
 
 
 @pytest.mark.parametrize(
@@ -122,12 +87,7 @@ def test_wasserstein_is_the_shift_where_the_scales_are_one():
 
 
 def test_log_ratios_are_those_of_the_densities_at_antithetic_points():
-    difference = torch.tensor([0.5, 2.0, 0.0], dtype=torch.float64)
-    first, second = log_ratios(difference, 1.5, 20_000, torch.Generator().manual_seed(0))
-    expected = kl(difference.numpy(), 1.0, 1.5).sum()
-    for ratios in (first, second):
-        assert abs(float(ratios.mean()) - expected) < 4 * float(ratios.std()) / 20_000**0.5
-    (alone,), (partner,) = log_ratios(difference[:1], 1.5, 1, torch.Generator().manual_seed(0))
-    point = float(torch.empty(1, 1, dtype=torch.float64).cauchy_(generator=torch.Generator().manual_seed(0)))
-    for ratio, x in ((alone, point), (partner, -point)):
-        assert float(ratio) == pytest.approx(log_density(1.0)(x) - log_density(1.5)(x + 0.5), rel=1e-13)
+    def drawn(generator):
+        return float(torch.empty(1, 1, dtype=torch.float64).cauchy_(generator=generator))
+
+    CAUCHY.assert_log_ratios(drawn)
