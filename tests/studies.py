@@ -10,6 +10,7 @@ from apcli.figures.canvas.colors import looks
 from apcli.figures.canvas.marks import Area, Dots, Drawing, Line, Words
 from apcli.figures.study import Curve, Network, Point, Series, Study
 from apcli.records.checkpoint import CheckpointRecord, TensorFacts
+from apcli.stages.report.evidence.section import Section
 from apcli.stages.report.runs.experiment import build
 
 VOID = {"meta", "br", "link", "img", "input", "hr"}
@@ -178,3 +179,8 @@ def areas(drawing):
 def rows(drawing):
     """The numbers behind a drawing, a dict for each row."""
     return [dict(zip(drawing.columns, row, strict=True)) for row in zip(*drawing.columns.values(), strict=True)]
+
+
+def one_sentence(report, group):
+    """A section that no table of ours lists."""
+    return Section((f"{len(group.runs)} runs",))

@@ -135,7 +135,8 @@ def _fields_of(kind: Any) -> tuple[Field, ...]:
 
 def columns_of(record: JsonObject) -> dict[str, object]:
     """The record as a row of a CSV file: objects spread over columns, free mappings as ``key=value``, null as None."""
-    return dict(_columns(type(record), record, ""))
+    kind: Any = type(record)  # mypy does not see that a class has a hash
+    return {name: _cell(record, path, is_mapping) for name, path, is_mapping in _columns(kind)}
 
 
 def documented(kind: type[JsonObject]) -> Iterator[tuple[str, str, str]]:
@@ -181,15 +182,25 @@ def _json(value: object) -> object:
     return value.to_json() if isinstance(value, JsonObject) else value
 
 
-def _columns(kind: type[JsonObject], value: JsonObject | None, prefix: str) -> Iterator[tuple[str, object]]:
+@functools.cache
+def _columns(kind: Any, prefix: str = "", path: tuple[str, ...] = ()) -> tuple[tuple[str, tuple[str, ...], bool], ...]:
+    """The columns of a kind of object: their names, the members that lead to them, and whether they are mappings."""
+    columns: list[tuple[str, tuple[str, ...], bool]] = []
     for field in fields_of(kind):
-        member = None if value is None else getattr(value, field.name)
+        place = (*path, field.name)
         if field.nested and not field.is_list:
-            yield from _columns(field.nested, member, prefix + field.prefix)
-        elif issubclass(field.of, Mapping):
-            yield prefix + field.name, " ".join(f"{key}={part}" for key, part in (member or {}).items())
+            nested: Any = field.nested
+            columns += _columns(nested, prefix + field.prefix, place)
         else:
-            yield prefix + field.name, member
+            columns.append((prefix + field.name, place, issubclass(field.of, Mapping)))
+    return tuple(columns)
+
+
+def _cell(record: JsonObject, path: tuple[str, ...], is_mapping: bool) -> object:
+    value: Any = record
+    for name in path:
+        value = None if value is None else getattr(value, name)
+    return " ".join(f"{key}={part}" for key, part in (value or {}).items()) if is_mapping else value
 
 
 def _members(kind: type[JsonObject]) -> str:

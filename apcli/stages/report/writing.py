@@ -14,9 +14,11 @@ from apcli.stages.report.files import check, in_the_way, named
 from apcli.stages.report.inputs import CARRIERS, objection
 from apcli.stages.report.page.document import page
 from apcli.stages.report.runs.experiment import Report, build
+from apcli.stages.report.sections import unshown
 from apcli.stages.report.tables.csv_files import order_csv, to_csv
 from apcli.stages.report.tables.json_files import to_json
 from apcli.stages.report.tables.markdown import to_markdown
+from apcli.words import count
 
 log = logging.getLogger("apcli")
 
@@ -93,7 +95,10 @@ def _built(
     describe: Callable[[Path], CheckpointRecord] | None,
     show: Callable[[Report], None] | None,
 ) -> Report:
+    """The report, shown; kinds of record that it has no place for are told."""
     report = build(records, describe)
+    for kind, number in unshown(report.given).items():
+        log.warning("%s of kind %s left out: the report has no section for that kind", count(number, "record"), kind)
     if show is not None:
         show(report)
     return report

@@ -10,6 +10,7 @@ import pytest
 from studies import variant
 
 from apcli.errors import ApcliError, UsageError
+from apcli.records.json_objects import OtherRecord
 from apcli.stages.report.writing import html, make
 
 
@@ -122,3 +123,8 @@ def test_figure_names_never_leave_the_folder(make_grid, tmp_path):
     figures = [path for path in paths if path.suffix == ".svg"]
     assert all(path.parent == tmp_path / "f" for path in figures)
     assert len({path.name.lower() for path in figures}) == len(figures) > 3
+
+
+def test_records_of_another_kind_are_told_in_one_line(small, tmp_path, caplog):
+    make([OtherRecord({"kind": "bound"}), *small, OtherRecord({"kind": "bound"})], ["csv"], tmp_path / "r")
+    assert caplog.messages == ["2 records of kind bound left out: the report has no section for that kind"]

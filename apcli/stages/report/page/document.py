@@ -1,76 +1,114 @@
 """The report as one self-contained HTML page: the data for the template ``page.html.j2``."""
 
+import base64
+import functools
+import hashlib
 import re
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
+from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+from markupsafe import Markup, escape
 
 from apcli import __version__
-from apcli.figures import FIGURES
 from apcli.figures.canvas.colors import DARK, LIGHT, variables
-from apcli.stages.report.answers.verdict import caveats, verdict
-from apcli.stages.report.comparisons.ranking import sentences
-from apcli.stages.report.comparisons.summary import Comparisons, comparisons_of
+from apcli.records.json_objects import columns_of
+from apcli.stages.report.answers.answer import Answer, answers
+from apcli.stages.report.answers.checklist import Check, checklist
+from apcli.stages.report.answers.done import done
+from apcli.stages.report.answers.repetition import Repetition, repetition
+from apcli.stages.report.answers.verdict import caveats
 from apcli.stages.report.drawing.pictures import Picture, Pictures
+from apcli.stages.report.evidence.files import files_table
+from apcli.stages.report.evidence.section import Section
 from apcli.stages.report.inputs import mark_of
-from apcli.stages.report.page.tiles import Tile, facts, tiles
+from apcli.stages.report.page.embedded import packed
+from apcli.stages.report.page.grids import Grid, grid
 from apcli.stages.report.runs.experiment import Group, Report
-from apcli.stages.report.runs.quantities import ApKey, ApMeasure
-from apcli.stages.report.runs.trials import Trial, file_name
-from apcli.stages.report.tables import text_tables
-from apcli.stages.report.tables.text_tables import TextTable
+from apcli.stages.report.sections import SECTIONS, SectionRow, kind_of, sections_of, unshown
+from apcli.stages.report.terms import FirstUse, Term
 from apcli.words import count
 
-LONG, WIDE = 8, 50  # rows of a table that is shown unfolded; letters of a cell that is not wrapped
-NUMBER = re.compile(r"[−-]?[\d.]+(e-?\d+)?( ± [\d.]+(e-?\d+)?)?( \(s\.e\. [\d.]+(e-?\d+)?\))?|–")
 _HERE = "apcli.stages.report.page"
+PICTURES, CHECKS = 2, 3  # of a section, and of the checklist, that are not folded
+OVERVIEW = "overview"  # the section of pictures that stand before the evidence
+RECORDS = "records"  # the key of the table of all divergence records
 
 
 @dataclass(frozen=True)
-class PageTable:
-    """A table on the page, folded if it has more than ``most`` rows."""
+class PageSection:
+    """A section of evidence, with the terms that stand in it for the first time."""
 
-    text: TextTable
-    most: int | None = None
-
-    @property
-    def folded(self) -> bool:
-        return self.most is not None and len(self.text.rows) > self.most
-
-    @property
-    def numeric(self) -> list[bool]:
-        """For each column, whether all cells are numbers."""
-        return [all(NUMBER.fullmatch(row[index]) for row in self.text.rows) for index in range(len(self.text.head))]
-
-
-@dataclass(frozen=True)
-class Section:
-    """A heading with sentences, pictures and tables below it."""
-
+    anchor: str
     title: str
-    sentences: Sequence[str] = ()
-    pictures: Sequence[Picture] = ()
-    tables: Sequence[PageTable] = ()
+    question: str
+    sentences: Sequence[str]
+    terms: Sequence[Term]
+    pictures: Sequence[Picture]
+    tables: Sequence[Grid]
+    details: Sequence[Grid]
 
 
 @dataclass(frozen=True)
-class GroupPart:
-    """The part of the page about one group."""
+class Part:
+    """The part of the page about one group; ``prefix`` makes its anchors unique."""
 
+    prefix: str
     title: str
-    facts: str
-    tiles: Sequence[Tile]
-    verdict: Sequence[str]
+    done: str
+    answers: Sequence[Answer]
+    terms: Sequence[Term]
+    overview: Sequence[Picture]
+    overview_terms: Sequence[Term]
+    checks: Sequence[Check]
     notes: Sequence[str]
-    sections: Sequence[Section]
-    left_out: Sequence[str]
+    sections: Sequence[PageSection]
+    missing: Sequence[str]
+    caveats: Sequence[str]
+    repetition: Repetition
+
+    @property
+    def anchors(self) -> set[str]:
+        """Where an answer may point to."""
+        return {section.anchor for section in self.sections}
+
+    @property
+    def tables(self) -> list[Grid]:
+        return [table for section in self.sections for table in (*section.tables, *section.details)]
 
 
-def page(report: Report, drawn: Pictures) -> str:
+def page(report: Report, pictures: Pictures) -> str:
     """Render the page of a report with its pictures."""
+    used, several = FirstUse(), len(report.groups) > 1
+    parts = [
+        _part(report, group, pictures, f"study-{number}-" if several else "", used)
+        for number, group in enumerate(report.groups, 1)
+    ]
+    listed, script = grid(files_table(report)), _file("page.js")
+    tables = [*(table for part in parts for table in part.tables), listed]
+    return _template().render(
+        title=report.title,
+        inputs=mark_of(report.given),
+        policy=_policy(script),
+        style=Markup(_style()),
+        script=Markup(script),
+        parts=parts,
+        files=listed,
+        kinds=Counter(kind_of(record) for record in report.given),
+        unshown=unshown(report.given),
+        definitions=used.given,
+        numbers=Markup(packed(dict(_numbers(report, tables, pictures.drawn)))),
+        made=f"Made by apcli {__version__} from {count(len(report.given), 'record')}.",
+        count=count,
+        most_pictures=PICTURES,
+        most_checks=CHECKS,
+    )
+
+
+def _template() -> Template:
     environment = Environment(
         loader=PackageLoader(_HERE, ""),
         autoescape=True,
@@ -78,100 +116,90 @@ def page(report: Report, drawn: Pictures) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    return environment.get_template("page.html.j2").render(
-        title=report.title,
-        inputs=mark_of(report.given),
-        style=_trusted(_colors() + files(_HERE).joinpath("page.css").read_text(encoding="utf-8")),
-        parts=[_part(group, drawn) for group in report.groups],
-        settings=PageTable(_settings(report)),
-        files=PageTable(_files(report)),
-        caveats=caveats(report.groups),
-        made=_made(report),
-        count=count,
-        trusted=_trusted,
-        wide=WIDE,
-    )
+    environment.filters["prose"] = prose
+    return environment.get_template("page.html.j2")
 
 
-def _colors() -> str:
-    """The colours of figures, which the page's own style sheet may override."""
-    light, dark = variables(LIGHT), variables(DARK)
-    return f":root {{ {light} }}\n@media (prefers-color-scheme: dark) {{ :root {{ {dark} }} }}\n"
+def prose(text: str) -> Markup:
+    """A sentence as HTML: escaped, with what stands in backticks as code."""
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))
 
 
-def _trusted(text: str) -> Markup:
-    """Mark text as safe HTML: our style sheet, and pictures, whose text is escaped."""
-    return Markup(text)
+def _file(name: str) -> str:
+    return files(_HERE).joinpath(name).read_text(encoding="utf-8")
 
 
-def _part(group: Group, drawn: Pictures) -> GroupPart:
-    compared = comparisons_of(group)
-    agreements = compared.agreements
-    sections = [Section("Runs", tables=[PageTable(table) for table in text_tables.runs_tables(group)])]
-    beside = _beside(group, compared)
-    for row in FIGURES:
-        pictures = [p for p in drawn.drawn if p.row is row and p.group is group]
-        words, tables = beside.get(row.name, ((), ()))
-        if pictures or tables:
-            sections.append(Section(row.title, words, pictures, tables))
-    for title, table, most in (
-        ("Pairs that break the order", text_tables.broken_table(group, agreements), LONG),
-        (text_tables.BOUNDS, text_tables.bounds_table(group), 0),
-    ):
-        if table.rows:
-            sections.append(Section(title, tables=[PageTable(table, most)]))
-    return GroupPart(
+def _style() -> str:
+    """The style sheet, with the colours of figures."""
+    names = {"/* LIGHT */": variables(LIGHT), "/* DARK */": variables(DARK)}
+    return functools.reduce(lambda text, item: text.replace(*item), names.items(), _file("page.css"))
+
+
+def _policy(script: str) -> str:
+    """What a browser may do with the page: apply its styles and run its one script; nothing is loaded, nothing sent."""
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    nothing = "default-src 'none'; base-uri 'none'; form-action 'none'"
+    return f"{nothing}; style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
+
+
+def _part(report: Report, group: Group, pictures: Pictures, prefix: str, used: FirstUse) -> Part:
+    """The part about one group. Terms are given in the order in which the page shows what uses them."""
+    drawn = [picture for picture in pictures.drawn if picture.group is group]
+    cards = answers(report, group)
+    card_terms = used.of(text for card in cards for text in (card.question, card.sentence, card.number, card.sureness))
+    overview = [picture for picture in drawn if picture.section == OVERVIEW]
+    overview_terms = used.of(picture.caption for picture in overview)
+    return Part(
+        prefix,
         group.title,
-        facts(group),
-        tiles(group, agreements),
-        verdict(group, agreements),
+        done(report, group).removeprefix(f"{group.title} · "),
+        cards,
+        card_terms,
+        overview,
+        overview_terms,
+        checklist(report, group),
         group.notes,
-        sections,
-        [figure.line for figure in drawn.missing if figure.group is group],
+        list(_sections(report, group, drawn, prefix, used)),
+        [missing.line for missing in pictures.missing if missing.group is group],
+        caveats([group]),
+        repetition(report, group),
     )
 
 
-def _beside(group: Group, compared: Comparisons) -> dict[str, tuple[Sequence[str], Sequence[PageTable]]]:
-    """The sentences and tables beside a figure, by the figure's name."""
-    accuracy, made = text_tables.accuracy_table(group), compared.rankings
-    beside: dict[str, tuple[Sequence[str], Sequence[PageTable]]] = {}
-    if accuracy.rows:
-        beside["accuracy"] = (), [PageTable(accuracy)]
-    if made:
-        beside["ranking"] = sentences(group, made), [PageTable(text_tables.ranking_table(group, made), LONG)]
-    if compared.agreements:
-        beside["against-pd"] = (), [PageTable(text_tables.order_table(group, compared.agreements), 3 * LONG)]
-    return beside
+def _sections(
+    report: Report, group: Group, drawn: Sequence[Picture], prefix: str, used: FirstUse
+) -> Iterator[PageSection]:
+    """The sections for which there are sentences, tables or pictures."""
+    made = {row.name: section for row, section in sections_of(report, group)}
+    for row in SECTIONS:
+        if row.name in made or any(picture.section == row.name for picture in drawn):
+            yield _section(row, made.get(row.name, Section()), drawn, prefix, used)
 
 
-def _settings(report: Report) -> TextTable:
-    measures: dict[ApKey, ApMeasure] = {m.key: m for group in report.groups for m in group.measures}
-    head = ["measure", "distribution", "parameters", "divergence", "estimator", "measured on"]
-    return TextTable("Measures and their settings.", head, [[m.label, *m.settings] for m in measures.values()])
+def _section(row: SectionRow, made: Section, drawn: Sequence[Picture], prefix: str, used: FirstUse) -> PageSection:
+    pictures = [picture for picture in drawn if picture.section == row.name]
+    tables, details = ([grid(table, prefix) for table in listed] for listed in (made.tables, made.details))
+    texts = [row.title, row.summary, *made.sentences, *(picture.caption for picture in pictures)]
+    texts += [text for shown in tables for text in shown.texts]
+    return PageSection(
+        f"{prefix}{row.name}",
+        row.title,
+        row.summary,
+        made.sentences,
+        used.of(texts),
+        pictures,
+        tables,
+        [*details],
+    )
 
 
-def _files(report: Report) -> TextTable:
-    trials = [(run, trial) for group in report.groups for run in group.runs for trial in run.trials]
-    listed = {
-        (
-            side,
-            file_name(file),
-            (file.sha256 or "unknown")[:12],
-            run.name if side == "pruned" else "",
-            _seed(trial),
-        )
-        for run, trial in trials
-        for side, file in (("dense", trial.dense), ("pruned", trial.pruned))
-        if file.path
-    }
-    caption, head = "Files, with the first 12 digits of their SHA-256.", ["role", "file", "SHA-256", "run", "seed"]
-    return TextTable(caption, head, [list(row) for row in sorted(listed)])
-
-
-def _seed(trial: Trial) -> str:
-    return "" if trial.seed is None else str(trial.seed)
-
-
-def _made(report: Report) -> str:
-    versions = sorted({str(record.version) for record in report.records})
-    return f"Made by apcli {__version__} from {count(len(report.records), 'record')} (format {', '.join(versions)})."
+def _numbers(
+    report: Report, tables: Sequence[Grid], drawn: Sequence[Picture]
+) -> Iterator[tuple[str, Iterable[tuple[str, Sequence[Any]]]]]:
+    """The numbers behind every table and picture, and the records, by the key of each."""
+    for shown in tables:
+        yield shown.key, [pair for column in shown.table.columns for pair in column.numbers()]
+    for picture in drawn:
+        yield f"figure-{picture.name}", picture.drawing.columns.items()
+    rows = [columns_of(record) for record in report.records]
+    yield RECORDS, [(name, [row[name] for row in rows]) for name in rows[0]]

@@ -5,7 +5,6 @@ seeds alone; a *group* consists of the runs of one model on one data set, and on
 number that is not known is None everywhere, and never counts as zero.
 """
 
-import logging
 import statistics
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -19,14 +18,12 @@ from apcli.errors import ApcliError
 from apcli.records import POOLED
 from apcli.records.checkpoint import CheckpointRecord
 from apcli.records.divergence import DivergenceRecord
-from apcli.records.json_objects import OtherRecord, Record
+from apcli.records.json_objects import Record
 from apcli.stages.report.runs.checkpoints_at_hand import with_files_at_hand
 from apcli.stages.report.runs.labels import is_control, label_of, qualified
 from apcli.stages.report.runs.quantities import PD_LOSS, ApKey, ApMeasure, BoundKey, Key, Quantity, measures_of
 from apcli.stages.report.runs.trials import Trial, trials_of
 from apcli.words import count, few
-
-log = logging.getLogger("apcli")
 
 ASKED = 0.01  # a share that differs by more from what was asked for stands where it is, as that of channels does
 
@@ -142,14 +139,12 @@ class Report:
         records: the divergence records.
         given: the records of all kinds.
         checkpoints: by SHA-256, what files are, where it is known.
-        others: the numbers of records of kinds that no section shows.
     """
 
     groups: tuple[Group, ...]
     records: tuple[DivergenceRecord, ...]
     given: tuple[Record, ...]
     checkpoints: Mapping[str, CheckpointRecord] = field(default_factory=dict)
-    others: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def title(self) -> str:
@@ -160,7 +155,7 @@ def build(records: Iterable[Record], describe: Callable[[Path], CheckpointRecord
     """Group divergence records into runs; a repeated record counts once.
 
     Args:
-        records: of all kinds; those that no section shows are counted in ``Report.others``.
+        records: of all kinds.
         describe: describes the compared files that no checkpoint record describes; None: they are not looked for.
 
     Raises:
@@ -169,9 +164,6 @@ def build(records: Iterable[Record], describe: Callable[[Path], CheckpointRecord
     given = tuple(records)
     kept = [record for record in given if isinstance(record, DivergenceRecord)]
     described = [record for record in given if isinstance(record, CheckpointRecord)]
-    others = Counter(_kind(record) for record in given if not isinstance(record, DivergenceRecord | CheckpointRecord))
-    for kind, number in others.items():
-        log.warning("%s of kind %s left out: the report has no section for that kind", count(number, "record"), kind)
     if not kept:
         raise ApcliError("no divergence record to report on: expected JSON Lines from 'apcli divergence'")
     known = with_files_at_hand(kept, described, describe)
@@ -179,11 +171,7 @@ def build(records: Iterable[Record], describe: Callable[[Path], CheckpointRecord
     for record in kept:
         groups.setdefault((record.model, record.data), []).append(record)
     made = tuple(_group(model, data, members, known) for (model, data), members in groups.items())
-    return Report(made, tuple(kept), given, known, others)
-
-
-def _kind(record: Record) -> str:
-    return str(record.members["kind"]) if isinstance(record, OtherRecord) else record.kind
+    return Report(made, tuple(kept), given, known)
 
 
 def stat(values: Iterable[float | None], errors: Iterable[float | None] = ()) -> Stat | None:

@@ -9,9 +9,7 @@ from studies import dots, lines, only_group, words
 from apcli.figures.accuracy import accuracy
 from apcli.figures.canvas.colors import looks
 from apcli.records.divergence import Metrics
-from apcli.stages.report.drawing.pictures import Pictures
 from apcli.stages.report.drawing.studies import study_of
-from apcli.stages.report.page.document import page
 from apcli.stages.report.runs.accuracies import compared, dense_accuracy, states
 from apcli.stages.report.runs.experiment import build
 from apcli.stages.report.tables.markdown import to_markdown
@@ -46,7 +44,6 @@ def test_the_table_says_both_moments_and_who_is_highest(records):
     dense = statistics.fmean({r.dense.sha256: r.metrics.dense.test.accuracy for r in records}.values())
     assert f"just pruned → after fine-tuning; dense {dense:.2f} %" in table.caption
     assert "### Accuracy over sparsity" in to_markdown(build(records))
-    assert f"dense {dense:.2f} %" in page(build(records), Pictures((), ()))
 
 
 def study(records):
@@ -81,7 +78,7 @@ def test_nothing_is_shown_without_a_comparison(make_grid):
     unknown = [replace(r, metrics=Metrics()) for r in make_grid(seeds=(0,), epochs=0)]
     assert compared(only_group(unknown)) == []
     for records in (one, unknown):
-        assert "Accuracy over sparsity" not in page(build(records), Pictures((), ())) + to_markdown(build(records))
+        assert "Accuracy over sparsity" not in to_markdown(build(records))
 
 
 def test_a_dense_network_counts_once_and_a_gap_is_a_gap(make_grid):

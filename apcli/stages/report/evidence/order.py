@@ -1,0 +1,154 @@
+"""Whether a divergence predicts the loss: rank agreement of the runs, the best measure, and what breaks the order."""
+
+from collections.abc import Sequence
+
+from apcli.stages.report.comparisons.agreement import Agreement
+from apcli.stages.report.comparisons.broken_pairs import BrokenPair
+from apcli.stages.report.comparisons.contrast import Contrast
+from apcli.stages.report.comparisons.ranking import MeasureRanking
+from apcli.stages.report.comparisons.summary import comparisons_of
+from apcli.stages.report.evidence.section import Section, exactly
+from apcli.stages.report.runs.experiment import Group, Report
+from apcli.stages.report.runs.moments import moment_name
+from apcli.stages.report.tables.columns import Column, ReportTable, table_of
+from apcli.words import join
+
+TAU = "rank agreement τ"
+AMONG = {"all": "all runs", "same sparsity": "runs at one sparsity"}
+
+
+def order(report: Report, group: Group) -> Section | None:
+    """The section; None if fewer than two runs have both a measure and PD."""
+    compared = comparisons_of(group)
+    if not compared.agreements:
+        return None
+    details = (
+        _ranking(group, compared.rankings),
+        _agreements("order-parts", "Rank agreement, also at a sparsity and of a method", group, compared.agreements),
+        _agreements("order-epochs", "Rank agreement at every epoch of fine-tuning", group, compared.by_epoch),
+        _broken(group, compared.agreements),
+        _contrasts(group, compared.contrasts),
+    )
+    return Section((), (_overall(group, compared.agreements),), tuple(table for table in details if len(table)))
+
+
+def _overall(group: Group, agreements: Sequence[Agreement]) -> ReportTable:
+    """A row for each measure, among all runs and at one sparsity; a column for each moment and PD."""
+    known = {(a.over, a.measure, a.moment, a.target): a for a in agreements if a.over in AMONG}
+    rows = list(dict.fromkeys((over, measure) for over in AMONG for (among, measure, *_) in known if among == over))
+    has_interval = any(a.interval for a in known.values())
+    beside = "95 % interval" if has_interval else "of single networks"
+    columns = [
+        Column("among", tuple(AMONG[over] for over, _ in rows)),
+        Column("measure", tuple(measure.label for _, measure in rows)),
+    ]
+    for moment, target in dict.fromkeys((moment, target) for _, _, moment, target in known):
+        found = [known.get((*row, moment, target)) for row in rows]
+        pairs = tuple(None if a is None else a.interval if has_interval else a.range for a in found)
+        taus = tuple(None if a is None else a.tau for a in found)
+        name, heading = f"PD in {target.words} [{beside}]", f"τ, {moment_name(group, moment)}"
+        columns.append(Column(name, taus, heading, interval=pairs, decimals=2))
+    networks = [known[row].networks for row in known]
+    columns.append(Column("dense networks", (max(map(len, networks)),) * len(rows)))
+    caption = (
+        "Kendall’s τ-b between a measure and PD, over the pairs of runs of one dense network, of all networks; in "
+        "brackets " + ("its interval." if has_interval else "the lowest and the highest τ of a single dense network.")
+    )
+    return table_of("order", "Rank agreement of the runs", columns, caption, keys=2)
+
+
+def _agreements(name: str, title: str, group: Group, listed: Sequence[Agreement]) -> ReportTable:
+    interval, ranges = tuple(a.interval for a in listed), [a.range or (None, None) for a in listed]
+    columns = [
+        Column("measure", tuple(a.measure.label for a in listed)),
+        Column("against PD in", tuple(a.target.words for a in listed)),
+        Column("when", tuple(moment_name(group, a.moment) for a in listed)),
+        Column("among", tuple(_among(a) for a in listed)),
+        Column("τ", tuple(a.tau for a in listed), TAU, interval=interval if any(interval) else (), decimals=2),
+        Column("lowest network", tuple(low for low, _ in ranges), TAU, decimals=2),
+        Column("highest network", tuple(high for _, high in ranges), TAU, decimals=2),
+        Column("agree", tuple(a.agree for a in listed), "pairs of runs"),
+        Column("of", tuple(a.pairs for a in listed), "pairs of runs"),
+        Column("tied", tuple(a.tied for a in listed), "pairs of runs", further=True),
+        Column("dense networks", tuple(len(a.networks) for a in listed)),
+        Column("runs", tuple(a.cells for a in listed), further=True),
+    ]
+    caption = "Kendall’s τ-b between a measure and PD, over the pairs of runs of one dense network, of all networks."
+    return table_of(name, title, columns, caption, keys=4)
+
+
+def _among(agreement: Agreement) -> str:
+    if agreement.sparsity is not None:
+        return f"sparsity {agreement.sparsity:g}"
+    return agreement.method or AMONG[agreement.over]
+
+
+def _ranking(group: Group, made: Sequence[MeasureRanking]) -> ReportTable:
+    listed = [(ranking, place) for ranking in made for place in ranking.places]
+    below = tuple(place.below for _, place in listed)
+    columns = [
+        Column("measure", tuple(place.names for _, place in listed)),
+        Column("against PD in", tuple(ranking.target.words for ranking, _ in listed)),
+        Column("when", tuple(moment_name(group, ranking.moment) for ranking, _ in listed)),
+        Column("τ", tuple(place.agreement.tau for _, place in listed), TAU, decimals=2),
+        Column(
+            "below the best",
+            tuple(None if place is ranking.best else place.difference for ranking, place in listed),
+            TAU,
+            interval=below if any(below) else (),
+            decimals=2,
+        ),
+        Column("which is", tuple("the best" if p is ranking.best else p.verdict for ranking, p in listed)),
+        Column("agree", tuple(place.pairs[0] for _, place in listed), "pairs at one sparsity"),
+        Column("of", tuple(place.pairs[1] for _, place in listed), "pairs at one sparsity"),
+    ]
+    caption = "By their rank agreement over all runs, the best first; measures with the same order share a row."
+    return table_of("ranking", "Ranking of the measures", columns, caption, keys=3)
+
+
+def _broken(group: Group, agreements: Sequence[Agreement]) -> ReportTable:
+    """Each pair once, with all measures that break its order."""
+    pairs: dict[tuple[str, ...], tuple[BrokenPair, list[str]]] = {}
+    for a in agreements:
+        for pair in a.broken if a.over == "all" else ():
+            key = (str(a.moment), a.target.words, pair.low.name, pair.high.name)
+            pairs.setdefault(key, (pair, []))[1].append(a.measure.label)
+    listed = list(pairs.values())
+    differences = [pair.difference for pair, _ in listed]
+    columns = [
+        Column("smaller divergence, larger PD", tuple(pair.low.name for pair, _ in listed)),
+        Column("larger divergence, smaller PD", tuple(pair.high.name for pair, _ in listed)),
+        Column("by", tuple(join(labels) for _, labels in listed)),
+        Column("PD in", tuple(pair.target.words for pair, _ in listed)),
+        Column("when", tuple(moment_name(group, pair.moment) for pair, _ in listed)),
+        Column(
+            "of the pair",
+            tuple(None if d is None else d.mean for d in differences),
+            "difference of PD",
+            "nats",
+            spread=tuple(None if d is None else d.sd for d in differences),
+        ),
+        Column("within one sd", tuple(_yes(pair.within_spread) for pair, _ in listed)),
+        Column("AP3 beyond the threshold", tuple(_yes(pair.explained) for pair, _ in listed)),
+    ]
+    caption = "Pairs of runs that a measure and PD put in opposite orders, by their means."
+    return table_of("broken-pairs", "Pairs that break the order", columns, caption, keys=2)
+
+
+def _contrasts(group: Group, listed: Sequence[Contrast]) -> ReportTable:
+    columns = [
+        Column("method", tuple(c.first.method for c in listed)),
+        Column("compared with", tuple(c.second.method for c in listed)),
+        exactly("sparsity", [c.sparsity for c in listed]),
+        Column("when", tuple(moment_name(group, c.moment) for c in listed)),
+        Column("measure", tuple(c.measure.label for c in listed)),
+        Column("difference", tuple(c.value for c in listed), unit="sd"),
+        Column("n", tuple(min(c.n) for c in listed)),
+        Column("of", tuple(c.unit for c in listed)),
+    ]
+    caption = "By how many pooled standard deviations a measure separates two methods at one sparsity."
+    return table_of("contrast", "Contrast of two methods", columns, caption, keys=5)
+
+
+def _yes(value: bool | None) -> str | None:
+    return None if value is None else "yes" if value else "no"
