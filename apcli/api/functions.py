@@ -190,7 +190,7 @@ def report(
     Args:
         records: from ``divergence``, or a file of them as ``apcli divergence --json`` prints them.
         output: the page, default ``report.html``.
-        format: of html, md, csv, json; default: by the ending of ``output``.
+        format: of html, md, csv, json, tex; default: by the ending of ``output``.
         figures: a folder for each figure as SVG, PNG and PDF.
 
     Raises:

@@ -218,7 +218,7 @@ def report_html(records: "Iterable[Record]", show: "Callable[[Report], None] | N
 
 def report_stem(output: File | None) -> tuple[Path, str]:
     """The path of a report's files without their endings, and the format that ``output`` names."""
-    from apcli.stages.report.files import FORMATS
+    from apcli.stages.report.inputs import FORMATS
 
     place = "report.html" if output is None else text("--output", output)
     path = Path(place)

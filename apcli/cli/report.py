@@ -57,7 +57,7 @@ Output = Annotated[
 Formats = Annotated[
     str | None,
     typer.Option(
-        "--format", rich_help_panel="Output", metavar="LIST", help="html, md, csv, json; default: by --output"
+        "--format", rich_help_panel="Output", metavar="LIST", help="html, md, csv, json, tex; default: by --output"
     ),
 ]
 Figures = Annotated[

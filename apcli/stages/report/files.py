@@ -9,11 +9,10 @@ from apcli.checkpoints.files.staging import staged
 from apcli.errors import ApcliError, UsageError
 from apcli.records import lines
 from apcli.records.json_objects import Record
-from apcli.stages.report.inputs import CARRIERS, NO_REPORT, is_carrier, is_made
+from apcli.stages.report.inputs import FORMATS, NO_REPORT, is_carrier, is_made
 
 log = logging.getLogger("apcli")
 
-FORMATS = ("html", "md", "csv", "json")
 _OF_FIGURES = ("svg", "png", "pdf")
 
 
@@ -32,14 +31,14 @@ def check(formats: Sequence[str], stem: Path, overwrite: bool = False, figures: 
         if form not in FORMATS:
             raise UsageError(f"unknown format {form!r}: known are {', '.join(FORMATS)}")
         path = named(stem, form)
-        if not overwrite and form in CARRIERS and path.is_file() and not is_carrier(form, path.read_bytes()):
+        if not overwrite and path.is_file() and not is_carrier(form, path.read_bytes()):
             raise in_the_way(path, NO_REPORT)
 
 
 def are_there(records: Sequence[Record], formats: Sequence[str], stem: Path) -> list[Path]:
     """The files of the report, if all of them are there, of the same records and by this version; otherwise none.
 
-    Only the page and the Markdown file say so.
+    A CSV file does not say so.
     """
     paths = [named(stem, form) for form in formats]
     if not all(path.is_file() and is_made(path.read_bytes(), records) for path in paths):

@@ -1,6 +1,6 @@
 """The records that a report was made from: each format carries them, so that a grown report replaces the smaller one.
 
-The page and the Markdown file carry a digest of every record; the CSV file has the records themselves.
+The CSV file has the records themselves; the other formats carry a digest of every record.
 """
 
 import base64
@@ -15,7 +15,7 @@ from apcli.records.divergence import DivergenceRecord
 from apcli.records.json_objects import Record, columns_of
 from apcli.words import count
 
-CARRIERS = ("html", "md", "csv", "json")
+FORMATS = ("html", "md", "csv", "json", "tex")
 MARK = "apcli-records"
 NO_REPORT = "is not known to be a report of apcli"
 _BYTES = 6  # of a digest: eight characters of base64

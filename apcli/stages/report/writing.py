@@ -11,12 +11,13 @@ from apcli.records.checkpoint import CheckpointRecord
 from apcli.records.json_objects import Record
 from apcli.stages.report.drawing.pictures import Pictures, pictures
 from apcli.stages.report.files import check, in_the_way, named
-from apcli.stages.report.inputs import CARRIERS, objection
+from apcli.stages.report.inputs import objection
 from apcli.stages.report.page.document import page
 from apcli.stages.report.runs.experiment import Report, build
 from apcli.stages.report.sections import unshown
 from apcli.stages.report.tables.csv_files import order_csv, to_csv
 from apcli.stages.report.tables.json_files import to_json
+from apcli.stages.report.tables.latex import to_tex
 from apcli.stages.report.tables.markdown import to_markdown
 from apcli.words import count
 
@@ -32,7 +33,7 @@ def make(
     figures: Path | None = None,
     show: Callable[[Report], None] | None = None,
 ) -> list[Path]:
-    """Write the report as ``<stem>.html``, ``.md``, ``.csv``, ``.json``; each figure as SVG, PNG and PDF to a folder.
+    """Write the report as ``<stem>.html``, ``.md``, ``.csv``, ``.json``, ``.tex``, and figures as SVG, PNG and PDF.
 
     The format ``csv`` also writes ``.order.csv``, Kendall's tau, if there is anything to compare.
 
@@ -53,7 +54,7 @@ def make(
     there = {path: path.read_bytes() for path in outputs if path.is_file()}
     differing = [path for path in outputs if path.exists() and there.get(path) != outputs[path]]
     if not overwrite:
-        _check_replaced([named(stem, form) for form in formats if form in CARRIERS], there, outputs, differing)
+        _check_replaced([named(stem, form) for form in formats], there, outputs, differing)
     for path, content in outputs.items():
         if path in there and path not in differing:
             log.info("%s is already there, the same: kept", path)
@@ -107,7 +108,7 @@ def _built(
 def _contents(report: Report, formats: Sequence[str], drawn: Pictures) -> Iterator[tuple[str, bytes]]:
     """Yield the ending of each file's name, and the file's bytes."""
     for form in formats:
-        write: dict[str, Callable[[Report], str]] = {"md": to_markdown, "csv": to_csv, "json": to_json}
+        write: dict[str, Callable[[Report], str]] = {"md": to_markdown, "csv": to_csv, "json": to_json, "tex": to_tex}
         text = page(report, drawn) if form == "html" else write[form](report)
         yield form, text.encode()
         order = order_csv(report) if form == "csv" else ""

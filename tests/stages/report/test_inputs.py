@@ -4,10 +4,11 @@ import base64
 from dataclasses import replace
 
 from apcli import __version__
-from apcli.stages.report.inputs import CARRIERS, is_carrier, is_made, mark_of, objection
+from apcli.stages.report.inputs import FORMATS, is_carrier, is_made, mark_of, objection
 from apcli.stages.report.runs.experiment import build
 from apcli.stages.report.tables.csv_files import to_csv
 from apcli.stages.report.tables.json_files import to_json
+from apcli.stages.report.tables.latex import to_tex
 from apcli.stages.report.tables.markdown import to_markdown
 
 
@@ -24,14 +25,14 @@ def test_a_record_is_known_by_its_files_bytes_and_its_value(small):
 
 
 def test_a_part_of_the_records_is_replaced_and_nothing_else(small):
-    for form, written in (("md", to_markdown), ("csv", to_csv), ("json", to_json)):
+    for form, written in (("md", to_markdown), ("csv", to_csv), ("json", to_json), ("tex", to_tex)):
         whole, part = (written(build(records)).encode() for records in (small, small[: len(small) // 2]))
         assert objection(form, part, whole) == objection(form, whole, whole) == ""
         assert objection(form, whole, part) == f"has {len(small) - len(small) // 2} records that the new report lacks"
 
 
 def test_what_anyone_else_wrote_is_no_report(small):
-    for form in CARRIERS:
+    for form in FORMATS:
         for content in (b"", b"mine", b"a,b\n1,2\n"):
             assert not is_carrier(form, content)
             assert objection(form, content, content) == "is not known to be a report of apcli"
