@@ -53,6 +53,16 @@ FIGURES = Table(
             section="accuracy",
         ),
         FigureRow(
+            "cost",
+            "apcli.figures.cost:cost",
+            "Final top-1 on the test split against what the network costs; a line leads through a method’s sparsities. "
+            "Multiply-adds are counted for weights that are not zero, whether or not a machine gains from them.",
+            "Blalock et al. 2020, arXiv:2003.03033, section 7",
+            title="Accuracy against cost",
+            spread="Bars reach from the lowest network to the highest.",
+            section="cost",
+        ),
+        FigureRow(
             "by-sparsity",
             "apcli.figures.by_epoch:by_sparsity",
             "{}: each measure over the epochs of fine-tuning, one line for each sparsity.",
@@ -73,6 +83,14 @@ FIGURES = Table(
             spread=_OVER_EPOCHS,
             section="epochs",
             numbers="2–16",
+        ),
+        FigureRow(
+            "training",
+            "apcli.figures.training:training",
+            "Means over networks, by epoch of fine-tuning; the training split is dashed.",
+            _PAPER,
+            title="Fine-tuning curves",
+            section="epochs",
         ),
         FigureRow(
             "over-sparsity",
@@ -107,6 +125,32 @@ FIGURES = Table(
             "Kendall 1945, doi:10.1093/biomet/33.3.239; Efron 1979, doi:10.1214/aos/1176344552",
             title="Which projection orders PD best",
             section="order",
+        ),
+        FigureRow(
+            "layers",
+            "apcli.figures.layers:layers",
+            "A row for each layer, a column for each run, by sparsity below a method’s sign; means over networks. "
+            "Divergences are coloured by their logarithm.",
+            _PAPER,
+            title="Layer by layer",
+            section="layers",
+        ),
+        FigureRow(
+            "single-layers",
+            "apcli.figures.layers:single_layers",
+            "Each layer was pruned alone: its share of the sum over these layers, of PD and of each divergence.",
+            "sensitivity of single layers, as in Li et al. 2017, arXiv:1608.08710, section 3.2",
+            title="Which layer does the harm",
+            section="layers",
+        ),
+        FigureRow(
+            "weights",
+            "apcli.figures.weights:weights",
+            "One network of each method at its highest sparsity, logarithmic axis; weights that are exactly zero are a "
+            "bar of their own. Of large networks, every k-th weight is counted.",
+            "Han et al. 2015, arXiv:1506.02626, figure 8",
+            title="Weights before and after",
+            section="layers",
         ),
     ),
 )

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 
 from apcli.figures.canvas.colors import Look, shade
 from apcli.figures.canvas.marks import Drawing, Missing, Value, columns_of
-from apcli.figures.canvas.panels import Box, Head, Key, Panel, Sheet
-from apcli.figures.canvas.scales import linear, logarithmic
+from apcli.figures.canvas.panels import Box, Head, Key, Sheet
+from apcli.figures.canvas.scales import linear
 from apcli.figures.canvas.words import listed
-from apcli.figures.study import CELLS, Point, Series, Study
+from apcli.figures.quantities import placed, quantity_panel
+from apcli.figures.study import CELLS, Series, Study
 
 _ABREAST, _HEIGHT = 3, 120.0
 _SIGNS = ("o", "s", "^", "D", "v", "<")
@@ -45,12 +46,13 @@ def by_method(study: Study, sparsity: float) -> Drawing:
     return _over_epochs(lines, f"Sparsity {sparsity:g}: every method")
 
 
-def _over_epochs(lines: Sequence[_Line], title: str) -> Drawing:
+def _over_epochs(given: Sequence[_Line], title: str) -> Drawing:
+    lines = [line for line in given if any(line.series.points)]
     if len({epoch for line in lines for epoch in line.series.epochs}) < 2:
         raise Missing("fewer than two epochs of fine-tuning are known")
     quantities = list(dict.fromkeys((line.series.measure, line.series.unit) for line in lines))
     sheet = Sheet()
-    looks = {line.name: line.look for line in lines if line.series.epochs}
+    looks = {line.name: line.look for line in lines}
     sheet.legend([Key.of(name, look) for name, look in looks.items()])
     boxes = sheet.rows([Head(*quantity) for quantity in quantities], _ABREAST, _HEIGHT)
     lost = 0
@@ -63,27 +65,20 @@ def _over_epochs(lines: Sequence[_Line], title: str) -> Drawing:
 
 
 def _panel(sheet: Sheet, box: Box, lines: Sequence[_Line]) -> int:
-    """Draw one quantity; returns how many means have no place on a logarithmic axis."""
-    epochs = [epoch for line in lines for epoch in line.series.epochs]
-    known = [point for line in lines for point in line.series.points if point is not None and point.mean > 0]
-    ends = [end for point in known for end in (point.low, point.high) if end > 0]
-    panel = Panel(sheet, box, linear(epochs, whole=True), logarithmic(ends), "epoch")
-    lost = 0
+    """Draw one quantity; returns how many means have no place on its axis."""
+    kind = lines[0].series.kind
+    known = [point for line in lines for point in line.series.points if point is not None]
+    epochs = linear([epoch for line in lines for epoch in line.series.epochs], whole=True)
+    panel = quantity_panel(sheet, box, epochs, kind, known, "epoch")
     for line in lines:
-        xs, points = line.series.epochs, [_positive(point) for point in line.series.points]
-        lost += sum(point is not None for point in line.series.points) - sum(point is not None for point in points)
-        spread = [
-            (x, point.low, point.high) for x, point in zip(xs, points, strict=True) if point and point.low < point.high
-        ]
-        panel.band(spread, line.look.color)
+        xs, points = line.series.epochs, [placed(kind, point) for point in line.series.points]
+        panel.band(
+            [(x, p.low, p.high) for x, p in zip(xs, points, strict=True) if p and p.low < p.high], line.look.color
+        )
         means = [None if point is None else point.mean for point in points]
         panel.line(xs, means, line.look.color, dash=line.look.dash, name=line.name)
         panel.dots(xs, means, line.look, name=line.name)
-    return lost
-
-
-def _positive(point: Point | None) -> Point | None:
-    return point if point is not None and point.mean > 0 else None
+    return sum(placed(kind, point) is None for point in known)
 
 
 def _rows(lines: Sequence[_Line]) -> Iterator[Sequence[Value]]:

@@ -3,9 +3,10 @@
 from collections.abc import Iterator, Sequence
 
 from apcli.figures.canvas.marks import Drawing, Missing, Value, columns_of
-from apcli.figures.canvas.panels import Box, Head, Key, Panel, Sheet
-from apcli.figures.canvas.scales import logarithmic, of_sparsities
+from apcli.figures.canvas.panels import Box, Head, Key, Sheet
+from apcli.figures.canvas.scales import of_sparsities
 from apcli.figures.canvas.words import listed
+from apcli.figures.quantities import placed, quantity_panel
 from apcli.figures.study import CELLS, Series, Study
 
 _ABREAST, _HEIGHT = 3, 120.0
@@ -34,18 +35,18 @@ def over_sparsity(study: Study) -> Drawing:
 
 
 def _panel(sheet: Sheet, box: Box, members: Sequence[Series], study: Study) -> int:
-    """Draw one quantity; returns how many means have no place on a logarithmic axis."""
-    finals = [(s.method, s.sparsity or 0.0, s.final) for s in members if s.final is not None]
-    shown = [(method, x, point) for method, x, point in finals if point.mean > 0]
-    y = logarithmic([end for _, _, point in shown for end in (point.low, point.high) if end > 0])
-    panel = Panel(sheet, box, of_sparsities(study.sparsities), y, "sparsity")
-    for method in dict.fromkeys(method for method, _, _ in shown):
-        look, own = study.looks[method], [(x, point) for name, x, point in shown if name == method]
+    """Draw one quantity; returns how many means have no place on its axis."""
+    kind, known = members[0].kind, [s.final for s in members if s.final is not None]
+    panel = quantity_panel(sheet, box, of_sparsities(study.sparsities), kind, known, "sparsity")
+    for method in dict.fromkeys(s.method for s in members):
+        look = study.looks[method]
+        finals = [(s.sparsity or 0.0, placed(kind, s.final)) for s in members if s.method == method]
+        own = [(x, point) for x, point in finals if point is not None]
         panel.bars([(x, point.low, point.high) for x, point in own if point.low < point.high], look.color)
         xs, means = [x for x, _ in own], [point.mean for _, point in own]
         panel.line(xs, means, look.color, dash=look.dash, name=method)
         panel.dots(xs, means, look, name=method)
-    return len(finals) - len(shown)
+    return sum(placed(kind, point) is None for point in known)
 
 
 def _rows(members: Sequence[Series]) -> Iterator[Sequence[Value]]:

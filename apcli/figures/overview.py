@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 from apcli.figures.accuracy import columns, sparsities_of
 from apcli.figures.canvas.marks import Drawing
-from apcli.figures.canvas.panels import WIDTH, Box, Head, Key, Panel, Sheet
+from apcli.figures.canvas.panels import ROW, WIDTH, Box, Head, Key, Panel, Sheet
 from apcli.figures.canvas.planes import are_distinct, plane
 from apcli.figures.canvas.scales import linear, of_sparsities
-from apcli.figures.canvas.words import listed, width_of
+from apcli.figures.canvas.words import listed, width_of, wrapped
 from apcli.figures.study import Study
 
 _NAMES = 150.0  # pixels at the ends of lines, at most
@@ -26,18 +26,19 @@ def overview(study: Study) -> Drawing:
     measure, target = _pair(study)
     paths = study.paths(measure[0], target[0])
     beside = are_distinct(paths)
+    curves = study.accuracies[states[-1]]
+    named = sum(ROW * len(wrapped(curve.method, _NAMES - 14)) for curve in curves) <= _HEIGHT
     sheet = Sheet()
     keys = [Key(states[0], "soft", "o", "dashed", hollow=True)] if len(states) > 1 else []
-    keys.append(Key(states[-1], "soft", "o"))
-    sheet.legend(keys + ([] if study.dense_accuracy is None else [Key("dense network", "soft", width=1.2)]))
-    curves = study.accuracies[states[-1]]
-    aside = min(max(width_of(curve.method) for curve in curves) + 20, _NAMES)
+    keys += [Key(states[-1], "soft", "o")]
+    keys += [Key("dense network", "soft", width=1.2)] if study.dense_accuracy is not None else []
+    sheet.legend(keys + [Key.of(curve.method, study.looks[curve.method]) for curve in curves if not named])
+    aside = min(max(width_of(curve.method) for curve in curves) + 20, _NAMES) if named else 0.0
     heads = [Head("Accuracy", "test, %")] + [Head(*target)] * beside
     cells = [(WIDTH * 0.6, aside), (WIDTH * 0.4, 0.0)] if beside else [(WIDTH, aside)]
     boxes = sheet.row(heads, cells, _HEIGHT)
-    _accuracies(sheet, boxes[0], study, sparsities).ends(
-        [([*curve.points.values()][-1].mean, curve.method, study.looks[curve.method].color) for curve in curves], aside
-    )
+    panel = _accuracies(sheet, boxes[0], study, sparsities)
+    panel.ends([(*curve.end, curve.method, study.looks[curve.method].color) for curve in curves if named], aside)
     if beside:
         sheet.lost(plane(sheet, boxes[1], paths, f"{measure[0]}, {measure[1]}"))
     about = f"Test accuracy over sparsity for {listed(study.methods)}."

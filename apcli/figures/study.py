@@ -1,7 +1,7 @@
 """The numbers that figures draw, free of files and records. A number that is not known is None."""
 
 import statistics
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -9,7 +9,7 @@ from apcli.figures.canvas.colors import Look
 from apcli.figures.canvas.planes import Path
 
 CELLS = ("mean", "sd", "lowest", "highest", "networks")  # of a point, in a table
-Kind = Literal["ap2", "ap3", "pd", "network"]
+Kind = Literal["ap2", "ap3", "pd", "change", "network"]
 
 
 @dataclass(frozen=True)
@@ -17,6 +17,12 @@ class Point:
     """The values of one or several networks."""
 
     values: tuple[float, ...]
+
+    @classmethod
+    def of(cls, values: Iterable[float | None]) -> "Point | None":
+        """The known values; None if there is none."""
+        known = tuple(value for value in values if value is not None)
+        return cls(known) if known else None
 
     @property
     def mean(self) -> float:
@@ -41,7 +47,8 @@ class Point:
 class Series:
     """One quantity of one run: a point per traced epoch (none if not traced) and the final one.
 
-    ``kind`` is ``ap2``, ``ap3`` or ``pd``, or ``network`` for a loss or an accuracy; ``unit`` labels the value axis.
+    ``kind`` is ``ap2``, ``ap3`` or ``pd``; ``change`` for an accuracy less the dense network's, which has the sign that
+    PD lacks; ``network`` for a loss or an accuracy. ``unit`` labels the value axis.
     """
 
     method: str
@@ -72,10 +79,16 @@ class Network:
 
 @dataclass(frozen=True)
 class Curve:
-    """Test accuracy in percent by sparsity, ascending."""
+    """Test accuracy in percent by sparsity, ascending; one at least."""
 
     method: str
     points: Mapping[float, Point]
+
+    @property
+    def end(self) -> tuple[float, float]:
+        """The highest sparsity and the mean there."""
+        sparsity = max(self.points)
+        return sparsity, self.points[sparsity].mean
 
 
 @dataclass(frozen=True)
@@ -110,7 +123,7 @@ class LayerValues:
 
 @dataclass(frozen=True)
 class Weights:
-    """The weights of one network before and after: by state, the share of all weights in each bin, and of zeros.
+    """The weights of one network, dense and later: by state, the share of all weights in each bin, and of zeros.
 
     ``edges`` has one number more than there are bins; a weight that is exactly zero is in no bin.
     """
@@ -120,6 +133,15 @@ class Weights:
     name: str
     edges: tuple[float, ...]
     states: Mapping[str, tuple[tuple[float, ...], float]]
+
+    @property
+    def title(self) -> str:
+        return self.method if self.sparsity is None else f"{self.method} at {self.sparsity:g}"
+
+    @property
+    def zeros(self) -> float:
+        """Of the last state."""
+        return [share for _, share in self.states.values()][-1]
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,19 @@ from studies import accuracies, drawn_study
 
 from apcli.figures import FIGURES
 from apcli.figures.canvas.marks import Missing
-from apcli.figures.study import PlottedEstimate, Study
+from apcli.figures.study import Cost, LayerValues, PlottedEstimate, Point, Series, Study, Weights
 
 SECTIONS = {"overview", "trust", "accuracy", "cost", "divergence", "epochs", "order", "layers"}
+POINTS = (Point((1.0,)), Point((2.0,)))
+CURVES = ("test loss", "test accuracy")
 FULL = drawn_study(
-    rankings={"PD": {name: PlottedEstimate(0.9, (0.5, 1.0)) for name in ("AP2", "AP3")}}, **accuracies(2)
+    training=tuple(Series("lowest", 0.3, name, "", "network", (0, 1), POINTS, None) for name in CURVES),
+    costs=tuple(Cost("lowest", s, Point((90.0,)), {"parameters": Point((1 / (1 - s),))}) for s in (0.1, 0.5)),
+    rankings={"PD": {name: PlottedEstimate(0.9, (0.5, 1.0)) for name in ("AP2", "AP3")}},
+    layers=tuple(LayerValues("lowest", 0.3, layer, {"AP2": 1.0}) for layer in ("conv1", "fc")),
+    single_layers=tuple(LayerValues("lowest", 0.3, layer, {"share of PD": 0.5}) for layer in ("conv1", "fc")),
+    weights=(Weights("lowest", 0.3, "a", (-1.0, 0.0, 1.0), {"dense": ((0.5, 0.5), 0.0), "pruned": ((0.5, 0.2), 0.3)}),),
+    **accuracies(2),
 )
 
 

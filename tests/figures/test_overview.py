@@ -3,9 +3,10 @@
 import pytest
 from studies import METHODS, accuracies, dots, drawn_study, lines, words
 
-from apcli.figures.canvas.marks import Missing
+from apcli.figures.canvas.colors import looks
+from apcli.figures.canvas.marks import Missing, Words
 from apcli.figures.overview import overview
-from apcli.figures.study import PlottedEstimate
+from apcli.figures.study import Curve, PlottedEstimate, Point, Study
 
 RANKINGS = {"PD": {"AP2": PlottedEstimate(0.5, None), "AP3 gaussian": PlottedEstimate(0.9, None, best=True)}}
 
@@ -34,3 +35,12 @@ def test_without_pd_the_accuracies_stand_alone():
 def test_without_accuracies_there_is_no_overview():
     with pytest.raises(Missing):
         overview(drawn_study())
+
+
+def test_more_names_than_there_is_room_for_are_in_the_legend():
+    names = [f"method {number}" for number in range(30)]
+    curves = tuple(Curve(name, {0.1: Point((90.0,)), 0.5: Point((80.0,))}) for name in names)
+    drawing = overview(Study(looks(names, []), accuracies={"pruned": curves}))
+    assert set(names) <= set(words(drawing))
+    first = next(mark for mark in drawing.marks if isinstance(mark, Words) and mark.text == "method 0")
+    assert first.place[1] < 60, "in the legend, above the axes"

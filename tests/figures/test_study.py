@@ -15,6 +15,8 @@ def test_methods_sparsities_and_measures_are_those_of_the_series():
 def test_a_point_has_the_range_of_its_networks():
     assert Point((1.0, 4.0)).cells == (2.5, pytest.approx(4.5**0.5), 1.0, 4.0, 2)
     assert Point((3.0,)).cells == (3.0, None, 3.0, 3.0, 1)
+    assert Point.of([None, 1.0, 4.0]) == Point((1.0, 4.0))
+    assert Point.of([None]) is None
 
 
 def test_the_first_point_is_that_of_epoch_0():

@@ -14,7 +14,7 @@ from apcli.figures.canvas.words import shortened, width_of, wrapped
 
 WIDTH = 660.0  # pixels: 6.9 inches, a column of the page
 ROW = 16.0  # of text
-_SCALE, _BELOW = 46.0, 42.0  # beside a panel for its numbers, and below for numbers and name
+_SCALE, _MARGIN, _BELOW = 46.0, 16.0, 42.0  # beside a panel, and below for numbers and name
 
 
 @dataclass(frozen=True)
@@ -53,10 +53,16 @@ class Box:
 
 @dataclass(frozen=True)
 class Head:
-    """The title of a panel, and below it the unit of its vertical axis."""
+    """The title of a panel, and below it the unit of its vertical axis, or whatever else it says, in lines."""
 
     title: str
     unit: str = ""
+
+    def lines(self, width: float) -> list[tuple[str, bool]]:
+        """Each line, and whether it is of the title."""
+        return [(line, True) for line in wrapped(self.title, width)] + [
+            (line, False) for line in self.unit.splitlines()
+        ]
 
 
 class Sheet:
@@ -103,17 +109,15 @@ class Sheet:
 
         A cell is (width, of which free at the right of the axes).
         """
-        titles = [wrapped(head.title, width - 10) for head, (width, _) in zip(heads, cells, strict=True)]
-        lines = max(len(title) for title in titles)
-        top = self.bottom + ROW * (lines + any(head.unit for head in heads)) + 6
+        texts = [head.lines(width - 10) for head, (width, _) in zip(heads, cells, strict=True)]
+        lines = max(len(text) for text in texts)
+        top = self.bottom + ROW * lines + 6
         boxes = []
-        for head, title, (width, aside) in zip(heads, titles, cells, strict=True):
-            for number, line in enumerate([*title, head.unit]):
-                place = left + 4, self.bottom + ROW * (number + lines - len(title) + 0.5)
-                bold = number < len(title)
-                if line:
-                    self.marks.append(Words(place, line, "ink" if bold else "soft", bold=bold))
-            boxes.append(Box(left + _SCALE, top, width - _SCALE - 10 - aside, height))
+        for text, (width, aside) in zip(texts, cells, strict=True):
+            for number, (line, of_title) in enumerate(text, lines - len(text)):
+                place = left + 4, self.bottom + ROW * (number + 0.5)
+                self.marks.append(Words(place, line, "ink" if of_title else "soft", bold=of_title))
+            boxes.append(Box(left + _SCALE, top, width - _SCALE - _MARGIN - aside, height))
             left += width
         self.bottom = top + height + _BELOW
         return boxes
@@ -149,7 +153,7 @@ class Panel:
         for value, text in reversed(self.x.ticks):
             place, half = self._right(value), width_of(text) / 2
             self.marks.append(Line([(place, self.box.bottom), (place, self.box.bottom + 4)], "soft", 0.8))
-            if place + half + 5 <= taken:
+            if place + half + 3 <= taken:
                 self.marks.append(Words((place, self.box.bottom + 13), text, "soft", "middle"))
                 taken = place - half
 
@@ -177,16 +181,16 @@ class Panel:
             if len(part) > 1:
                 self.marks.append(Line([self.at(*point) for point in part], color, width, dash, name))
 
-    def band(self, spread: Sequence[tuple[float, float, float]], color: str) -> None:
+    def band(self, spread: Sequence[tuple[float, float, float]], color: str, opacity: float = 0.16) -> None:
         """An area through (x, low, high)."""
         if len(spread) > 1:
             below = [self.at(x, low) for x, low, _ in spread]
-            self.marks.append(Area([*below, *(self.at(x, high) for x, _, high in reversed(spread))], color, 0.16))
+            self.marks.append(Area([*below, *(self.at(x, high) for x, _, high in reversed(spread))], color, opacity))
 
-    def bars(self, bars: Iterable[tuple[float, float, float]], color: str) -> None:
+    def bars(self, bars: Iterable[tuple[float, float, float]], color: str, width: float = 1.2) -> None:
         """Vertical bars: (x, low, high)."""
         for x, low, high in bars:
-            self.marks.append(Line([self.at(x, low), self.at(x, high)], color, 1.2))
+            self.marks.append(Line([self.at(x, low), self.at(x, high)], color, width))
 
     def dots(
         self, xs: Sequence[float], ys: Sequence[float | None], look: Look, *, hollow: bool = False, name: str = ""
@@ -201,12 +205,13 @@ class Panel:
         ends = [(self.box.left, self._down(y)), (self.box.right, self._down(y))]
         self.marks.append(Line(ends, "soft", 1.2, dash, name))
 
-    def ends(self, labels: Iterable[tuple[float, str, str]], width: float) -> None:
-        """Names at the right of the axes, at heights of values and apart from each other: (value, name, colour)."""
-        wanted = sorted((self._down(value), wrapped(name, width - 14), color) for value, name, color in labels)
-        heights = _apart([(height, ROW * len(lines)) for height, lines, _ in wanted], self.box.bottom + 8)
-        for (aim, lines, color), height in zip(wanted, heights, strict=True):
-            self.marks.append(Line([(self.box.right, aim), (self.box.right + 10, height)], color, 1.0))
+    def ends(self, labels: Iterable[tuple[float, float, str, str]], width: float) -> None:
+        """Names at the right of the axes, near the heights of the ends of lines: (x, y, name, colour)."""
+        ends = [(*self.at(x, y), wrapped(name, width - 14), color) for x, y, name, color in labels]
+        ends.sort(key=lambda end: end[1])
+        heights = _apart([(aim, ROW * len(lines)) for _, aim, lines, _ in ends], self.box.bottom + 8)
+        for (end, aim, lines, color), height in zip(ends, heights, strict=True):
+            self.marks.append(Line([(end + 6, aim), (self.box.right + 10, height)], color, 0.8))
             for number, line in enumerate(lines):
                 place = self.box.right + 14, height + ROW * (number - (len(lines) - 1) / 2)
                 self.marks.append(Words(place, line))

@@ -59,7 +59,7 @@ def _artists(mark: Mark, places: Any) -> list[Any]:
     xs, ys = zip(*mark.places, strict=True)
     if isinstance(mark, Line):
         width, dash = mark.width * _POINT, _DASHES[mark.dash]
-        return [Line2D(xs, ys, color=color, linewidth=width, linestyle=dash, transform=places)]
+        return [Line2D(xs, ys, color=color, linewidth=width, linestyle=dash, solid_capstyle="butt", transform=places)]
     return [_signs(mark, xs, ys, color, places)]
 
 

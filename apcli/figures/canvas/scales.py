@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 _PAD = 0.06  # of an axis, beyond the outermost values
-_DECADES = 1.2  # a logarithmic axis that spans fewer has ticks at 1, 2 and 5
+_DECADES = 1.2  # a logarithmic axis that spans fewer has ticks between powers of ten
+_MANTISSAS = (1,), (1, 2, 5), (1, 1.5, 2, 3, 4, 5, 7)  # those of the first that gives three ticks
 
 
 def _same(value: float) -> float:
@@ -47,15 +48,15 @@ def logarithmic(values: Iterable[float], *, most: int = 5) -> Scale:
     low, high = _span([math.log10(value) for value in values], 0.5)
     pad = (high - low) * _PAD
     low, high = low - pad, high + pad
-    decades = [10.0**e for e in range(math.ceil(low), math.floor(high) + 1)]
-    if high - low < _DECADES:
-        within = [m * 10.0**e for e in range(math.floor(low), math.ceil(high)) for m in (1, 2, 5)]
-        decades = [value for value in within if low <= math.log10(value) <= high]
-    if len(decades) < 2:
-        ticks = _ticks(10**low, 10**high, _step((10**high - 10**low) / most))
-    else:
-        every = math.ceil(len(decades) / most) if high - low >= _DECADES else 1
-        ticks = tuple((value, text_of(value)) for value in decades[::-1][::every][::-1])
+    for mantissas in _MANTISSAS if high - low < _DECADES else _MANTISSAS[:1]:
+        within = [m * 10.0**e for e in range(math.floor(low), math.floor(high) + 1) for m in mantissas]
+        values_of_ticks = [value for value in within if low <= math.log10(value) <= high]
+        if len(values_of_ticks) > 2:
+            break
+    if len(values_of_ticks) < 2:
+        return Scale(10**low, 10**high, _ticks(10**low, 10**high, _step((10**high - 10**low) / most)), math.log10)
+    every = math.ceil(len(values_of_ticks) / most) if high - low >= _DECADES else 1
+    ticks = tuple((value, text_of(value)) for value in values_of_ticks[::-1][::every][::-1])
     return Scale(10**low, 10**high, ticks, math.log10)
 
 
@@ -70,10 +71,10 @@ def of_sparsities(sparsities: Sequence[float]) -> Scale:
     return Scale(1 - 10.0 ** -(low - pad), 1 - 10.0 ** -(high + pad), ticks, _density)
 
 
-def text_of(value: float) -> str:
-    """Up to four significant digits, without padding: 0.01, 1e-4, −2."""
+def text_of(value: float, digits: int = 4) -> str:
+    """Up to so many significant digits, without padding: 0.01, 1e-4, −2."""
     small = 0 < abs(value) < 0.9e-3
-    mantissa, e, exponent = (f"{value:.3e}" if small else f"{value:.4g}").partition("e")
+    mantissa, e, exponent = (f"{value:.{digits - 1}e}" if small else f"{value:.{digits}g}").partition("e")
     text = f"{mantissa.rstrip('0').rstrip('.')}e{int(exponent)}" if e else mantissa
     return f"−{text[1:]}" if value < 0 else text
 

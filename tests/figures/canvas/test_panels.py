@@ -72,7 +72,7 @@ def test_a_band_encloses_its_line():
 def test_names_at_the_ends_of_lines_do_not_cover_each_other():
     sheet = Sheet()
     panel(sheet).ends(
-        [(50.0, name, "ink") for name in ("b", "a long name of two lines", "c")] + [(0.0, "d", "ink")], 100
+        [(9.0, 50.0, name, "ink") for name in ("b", "a long name of two lines", "c")] + [(9.0, 0.0, "d", "ink")], 100
     )
     texts = sorted(mark.place[1] for mark in sheet.marks if isinstance(mark, Words) and mark.place[0] > 150)
     assert all(low + ROW <= high + 1e-6 for low, high in pairwise(texts))

@@ -5,13 +5,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from apcli.figures import FIGURES, FigureRow
-from apcli.figures.canvas.colors import looks
+from apcli.figures.canvas.colors import Look, looks
 from apcli.figures.canvas.marks import Drawing, Missing
 from apcli.figures.canvas.svg import element
 from apcli.figures.study import Study
+from apcli.stages.report.drawing.layers import pruned_each
 from apcli.stages.report.drawing.studies import study_of
 from apcli.stages.report.runs.experiment import Group, Report
-from apcli.stages.report.runs.labels import is_control
+from apcli.stages.report.runs.labels import is_control, label_of
+from apcli.words import few
 
 
 @dataclass(frozen=True)
@@ -56,10 +58,6 @@ class MissingPicture:
     def section(self) -> str:
         return self.row.section
 
-    @property
-    def line(self) -> str:
-        return f"No figure “{self.row.title}”: {self.reason}."
-
 
 @dataclass(frozen=True)
 class Pictures:
@@ -68,12 +66,18 @@ class Pictures:
     drawn: tuple[Picture, ...]
     missing: tuple[MissingPicture, ...]
 
+    def reasons(self, group: Group) -> list[str]:
+        """A line for each reason for which figures of a group are missing."""
+        titles: dict[str, list[str]] = {}
+        for figure in self.missing:
+            if figure.group is group:
+                titles.setdefault(figure.reason, []).append(f"“{figure.row.title}”")
+        return [f"No {few(names)}: {reason}." for reason, names in titles.items()]
+
 
 def pictures(report: Report) -> Pictures:
     """Draw all figures of a report; a method has the same look in all of them."""
-    methods = list(dict.fromkeys(method for group in report.groups for method in group.methods))
-    controls = [method for method in methods if is_control(method)]
-    styles = looks([method for method in methods if method not in controls], controls)
+    styles = looks_of(report)
     taken: set[str] = set()
     drawn: list[Picture] = []
     missing: list[MissingPicture] = []
@@ -92,8 +96,23 @@ def pictures(report: Report) -> Pictures:
                 name = _unique(_slug(f"{prefix}{row.name}{suffix}"), taken)
                 drawn.append(Picture(group, row, name, _caption(row, subject, several), drawing))
             if len(drawn) == before:
-                missing.append(MissingPicture(group, row, (*reasons, "no sparsity is known")[0]))
+                alone = ["every network was pruned in one layer alone"] if _is_by_layer(study) else []
+                missing.append(MissingPicture(group, row, (*alone, *reasons, "no sparsity is known")[0]))
     return Pictures(tuple(drawn), tuple(missing))
+
+
+def looks_of(report: Report) -> dict[str, Look]:
+    """The look of every method of a report; of networks that were pruned in one layer alone, without that layer."""
+    layered = {id(run) for group in report.groups for run in pruned_each(group)}
+    runs = sorted((run for group in report.groups for run in group.runs), key=lambda run: id(run) in layered)
+    short = [str(label_of(run.trials[0], with_layers=False)) for run in runs if id(run) in layered]
+    methods = [*dict.fromkeys((*(run.method for run in runs if id(run) not in layered), *short))]
+    controls = [method for method in methods if is_control(method)]
+    return looks([method for method in methods if method not in controls], controls)
+
+
+def _is_by_layer(study: Study) -> bool:
+    return bool(study.single_layers) and not study.series
 
 
 def _caption(row: FigureRow, subject: str | float | None, several: bool) -> str:

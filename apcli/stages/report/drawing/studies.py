@@ -1,30 +1,47 @@
 """The numbers of a group as a study, which figures draw."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from apcli.figures.canvas.colors import Look
 from apcli.figures.study import Curve, Kind, Network, PlottedEstimate, Point, Series, Study
 from apcli.stages.report.comparisons.agreement import Agreement
 from apcli.stages.report.comparisons.ranking import LOWER, MeasureRanking
 from apcli.stages.report.comparisons.summary import comparisons_of
+from apcli.stages.report.drawing.costs import costs_of
+from apcli.stages.report.drawing.histograms import weights_of
+from apcli.stages.report.drawing.layers import layers_of, pruned_each, single_layers_of
 from apcli.stages.report.runs import accuracies
 from apcli.stages.report.runs.experiment import Group, Run
 from apcli.stages.report.runs.moments import moment_name
-from apcli.stages.report.runs.quantities import ApMeasure, Quantity
-from apcli.stages.report.words import signed
+from apcli.stages.report.runs.quantities import ApKey, ApMeasure, Key, Quantity, ScoreKey
+from apcli.stages.report.runs.trials import Trial
+from apcli.stages.report.words import bracketed, signed
+from apcli.theory.statistics.performance import SPLITS
 
 
 def study_of(group: Group, looks: Mapping[str, Look]) -> Study:
-    """The numbers of a group; ``looks`` are those of the methods of the whole report."""
-    runs, compared = accuracies.compared(group), comparisons_of(group)
+    """The numbers of a group; ``looks`` are those of the methods of the whole report.
+
+    Networks that were pruned in one layer alone, as ``--layers each`` does, are shown by layer only.
+    """
+    single = pruned_each(group)
+    alone = {id(run) for run in single}
+    shown = replace(group, runs=tuple(run for run in group.runs if id(run) not in alone)) if single else group
+    runs, compared = accuracies.compared(shown), comparisons_of(shown)
     return Study(
         looks=looks,
-        series=tuple(_series(group)),
-        networks=tuple(network for run in group.runs for network in _networks(group, run)),
+        series=tuple(_series(shown)),
+        networks=tuple(network for run in shown.runs for network in _networks(shown, run)),
+        training=tuple(_training(shown)),
         accuracies=_accuracies(runs),
         dense_accuracy=accuracies.dense_accuracy(runs),
-        rankings=taus(group, compared.rankings),
+        costs=costs_of(runs),
+        rankings=taus(shown, compared.rankings),
         agreements=_words(compared.agreements),
+        layers=layers_of(shown),
+        single_layers=single_layers_of(group, single),
+        weights=weights_of(shown),
     )
 
 
@@ -44,12 +61,13 @@ def taus(group: Group, made: Sequence[MeasureRanking]) -> dict[str, dict[str, Pl
 
 
 def _words(agreements: Iterable[Agreement]) -> dict[tuple[str, str], str]:
-    """By measure and PD, tau over all runs just pruned and final."""
+    """By measure and PD, tau over all runs with its interval, a line for each moment."""
     taus: dict[tuple[str, str], list[str]] = {}
     for a in agreements:
         if a.over == "all" and a.tau is not None:
-            taus.setdefault((a.measure.label, a.target.label), []).append(f"{signed(a.tau)} {a.moment}")
-    return {pair: f"τ {', '.join(words)}" for pair, words in taus.items()}
+            words = ["τ", signed(a.tau), bracketed(a.interval), str(a.moment)]
+            taus.setdefault((a.measure.label, a.target.label), []).append(" ".join(filter(None, words)))
+    return {pair: "\n".join(lines) for pair, lines in taus.items()}
 
 
 def _kind(quantity: Quantity) -> Kind:
@@ -59,19 +77,43 @@ def _kind(quantity: Quantity) -> Kind:
 
 
 def _series(group: Group) -> Iterator[Series]:
-    """The series of every known measure of every run, in the report's order."""
+    """The series of every known measure of every run in the report's order, and the changes of accuracy."""
     for run in group.runs:
         for q in group.quantities:
-            traced = [trial.at(q.key, epoch) for trial in run.trials for epoch in run.epochs]
-            epochs = tuple(run.epochs) if any(value is not None for value in traced) else ()
-            points = tuple(_point(trial.at(q.key, epoch) for trial in run.trials) for epoch in epochs)
-            final = _point(trial.final(q.key) for trial in run.trials)
-            yield Series(run.method, run.sparsity, q.label, q.unit, _kind(q), epochs, points, final)
+            yield _one_series(run, q.label, q.unit, _kind(q), q.key)
+        for split in SPLITS:
+            keys = ScoreKey("pruned", split, "accuracy"), ScoreKey("dense", split, "accuracy")
+            changes = _one_series(run, f"Accuracy change, {split}", "percentage points", "change", *keys)
+            if changes.points or changes.final is not None:
+                yield changes
+
+
+def _one_series(run: Run, label: str, unit: str, kind: Kind, key: Key, less: Key | None = None) -> Series:
+    """The values of a key; those of each network less its final value of another key on request."""
+    points = tuple(Point.of(_value(trial, key, epoch, less) for trial in run.trials) for epoch in run.epochs)
+    epochs = tuple(run.epochs) if any(points) else ()
+    final = Point.of(_value(trial, key, trial.last(key), less) for trial in run.trials)
+    return Series(run.method, run.sparsity, label, unit, kind, epochs, points if epochs else (), final)
+
+
+def _value(trial: Trial, key: Key, epoch: int | None, less: Key | None) -> float | None:
+    value, other = trial.at(key, epoch), 0.0 if less is None else trial.final(less)
+    return None if value is None or other is None else value - other
+
+
+def _training(group: Group) -> Iterator[Series]:
+    """The losses and accuracies of the traced runs."""
+    for run in group.runs:
+        for what, unit in (("loss", "nats"), ("accuracy", "%")):
+            for split in SPLITS:
+                curve = _one_series(run, f"{split} {what}", unit, "network", ScoreKey("pruned", split, what))
+                if curve.points:
+                    yield curve
 
 
 def _networks(group: Group, run: Run) -> Iterator[Network]:
     for trial in run.trials:
-        epochs = tuple(sorted({epoch for _, epoch in trial.values if epoch is not None}))
+        epochs = tuple(sorted({e for key, e in trial.values if isinstance(key, ApKey) and e is not None}))
         values = {
             q.label: tuple(trial.at(q.key, epoch) for epoch in epochs) if epochs else (trial.final(q.key),)
             for q in group.quantities
@@ -85,15 +127,9 @@ def _accuracies(runs: Sequence[Run]) -> dict[str, tuple[Curve, ...]]:
     for state, title in accuracies.states(runs).items() if runs else ():
         points: dict[str, dict[float, Point]] = {}
         for run in sorted(runs, key=lambda run: run.sparsity or 0.0):
-            point = _point(trial.accuracy(state) for trial in run.trials)
+            point = Point.of(trial.accuracy(state) for trial in run.trials)
             if run.sparsity is not None and point is not None:
                 points.setdefault(run.method, {})[run.sparsity] = point
         order = [method for method in dict.fromkeys(run.method for run in runs) if method in points]
         panels[title] = tuple(Curve(method, points[method]) for method in order)
     return panels
-
-
-def _point(values: Iterable[float | None]) -> Point | None:
-    """The known values; None if there is none."""
-    known = tuple(value for value in values if value is not None)
-    return Point(known) if known else None

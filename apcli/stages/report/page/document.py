@@ -160,7 +160,7 @@ def _part(report: Report, group: Group, pictures: Pictures, prefix: str, used: F
         checklist(report, group),
         group.notes,
         list(_sections(report, group, drawn, prefix, used)),
-        [missing.line for missing in pictures.missing if missing.group is group],
+        pictures.reasons(group),
         caveats([group]),
         repetition(report, group),
     )

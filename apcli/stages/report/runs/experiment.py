@@ -190,7 +190,7 @@ def _group(
     notes: list[str] = []
     trials = trials_of(records, known, notes)
     named = [trial for trial in trials if trial.method is not None]
-    several_layers = len({trial.layers for trial in named}) > 1
+    several_layers = len({trial.subject for trial in named}) > 1
     alike: dict[tuple[Any, ...], list[Trial]] = {}
     for trial in trials:
         alike.setdefault((label_of(trial, several_layers), trial.requested), []).append(trial)

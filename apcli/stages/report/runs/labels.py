@@ -12,8 +12,8 @@ def label_of(trial: Trial, with_layers: bool) -> str | None:
     if trial.method is None:
         return None
     about = [] if trial.scope is None else [trial.scope]
-    if with_layers and trial.layers:
-        about.append(trial.layers[0] if len(trial.layers) == 1 else count(len(trial.layers), "layer"))
+    if with_layers and trial.subject:
+        about.append(trial.subject[0] if len(trial.subject) == 1 else count(len(trial.subject), "layer"))
     return f"{trial.method} ({', '.join(about)})" if about else trial.method
 
 

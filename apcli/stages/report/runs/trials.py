@@ -73,6 +73,17 @@ class Trial:
         return value
 
     @property
+    def alone(self) -> str | None:
+        """The layer in which alone weights are zero; None: in several, or in none."""
+        pruned = [layer for layer, values in self.by_layer.items() if values.actual]
+        return pruned[0] if len(pruned) == 1 else None
+
+    @property
+    def subject(self) -> tuple[str, ...]:
+        """The layers that a label may name: the one that was pruned alone, or all that were compared."""
+        return self.layers if self.alone is None else (self.alone,)
+
+    @property
     def accuracy_change(self) -> float | None:
         """The pruned network's test accuracy minus the dense one's, in percentage points."""
         pruned, dense = self.accuracy("pruned"), self.accuracy("dense")

@@ -4,6 +4,7 @@ from studies import only_group
 
 from apcli.figures.canvas.colors import looks
 from apcli.stages.report.drawing.studies import study_of
+from apcli.stages.report.runs.quantities import ScoreKey
 
 
 def studied(records):
@@ -13,15 +14,33 @@ def studied(records):
 
 def test_a_series_for_each_run_and_measure(small):
     group, study = studied(small)
-    assert len(study.series) == len(group.runs) * len(group.quantities)
-    for series in study.series:
+    measured = [series for series in study.series if series.kind != "change"]
+    assert len(measured) == len(group.runs) * len(group.quantities)
+    for series in measured:
         run = next(run for run in group.runs if (run.method, run.sparsity) == (series.method, series.sparsity))
         quantity = next(q for q in group.quantities if q.label == series.measure)
         assert series.epochs == (0, 1, 2)
         assert series.final.mean == run.final(quantity.key).mean
         assert series.points[1].mean == run.at(quantity.key, 1).mean
         assert len(series.points[1].values) == len(run.trials)
-    assert {series.kind for series in study.series} == {"ap2", "ap3", "pd"}
+    assert {series.kind for series in measured} == {"ap2", "ap3", "pd"}
+
+
+def test_changes_of_accuracy_have_a_sign(small):
+    group, study = studied(small)
+    changes = [s for s in study.series if s.measure == "Accuracy change, test"]
+    assert len(changes) == len(group.runs)
+    for series, run in zip(changes, group.runs, strict=True):
+        assert series.final.values == tuple(trial.accuracy_change for trial in run.trials)
+        assert series.points[2].values == series.final.values
+
+
+def test_training_curves_are_those_of_the_pruned_networks(small):
+    group, study = studied(small)
+    assert len(study.training) == 4 * len(group.runs)
+    curve = next(s for s in study.training if s.measure == "train loss")
+    trial = group.runs[0].trials[0]
+    assert curve.points[1].values[0] == trial.at(ScoreKey("pruned", "train", "loss"), 1)
 
 
 def test_a_network_for_each_trial(small):

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from studies import only_group
 
-from apcli.records.divergence import File
+from apcli.records.divergence import File, LayerSparsity
 from apcli.stages.report.runs.labels import is_control, label_of, qualified
 from apcli.stages.report.runs.trials import trials_of
 
@@ -22,6 +22,18 @@ def test_layers_are_named_where_they_differ(make_grid):
     last = [replace(r, pruned=File("last", f"1{r.pruned.sha256[1:]}")) for r in records if r.layer == "fc"]
     every = [replace(r, layer=layer) for r in records if r.layer == "fc" for layer in ("conv1", "fc", "*")]
     assert set(only_group([*every, *last]).methods) == {"lowest (layer, 2 layers)", "lowest (layer, fc)"}
+
+
+def test_a_layer_that_was_pruned_alone_is_named_whatever_was_compared(make_grid):
+    records = [
+        r for r in make_grid(seeds=(0,), epochs=0, sparsities=(0.5,)) if r.method == "lowest" and r.layer == "fc"
+    ]
+    made = []
+    for alone in ("conv1", "fc"):
+        for layer in ("conv1", "fc"):
+            share = LayerSparsity(0.5 if layer == alone else None, 0.5 if layer == alone else 0.0)
+            made += [replace(r, layer=layer, sparsity=share, pruned=File(alone, alone * 9)) for r in records]
+    assert set(only_group(made).methods) == {"lowest (layer, conv1)", "lowest (layer, fc)"}
 
 
 def test_a_qualified_label_stays_one_pair_of_brackets():
