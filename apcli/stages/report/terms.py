@@ -36,7 +36,7 @@ TERMS = (
     Term(
         "control",
         r"\bcontrols?\b|\brandom",
-        "a method that removes at random; one that is not better than it is chance",
+        "a method that removes at random: what every other method has to beat",
     ),
     Term(
         "not distinguishable",

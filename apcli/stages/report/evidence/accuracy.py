@@ -65,22 +65,22 @@ def _methods(group: Group, moment: str) -> ReportTable:
         Column("method", tuple(c.first.method for c in compared)),
         Column("compared with", tuple(c.second.method for c in compared)),
         Column(
-            "more test accuracy, 95 % interval",
+            "difference [95 % interval]",
             tuple(c.difference for c in compared),
-            "difference",
+            "test accuracy",
             "pp",
             interval=tuple(c.interval for c in compared) if any(c.interval for c in compared) else (),
             decimals=2,
         ),
+        Column("least that shows", tuple(c.detectable for c in compared), "test accuracy", "pp", decimals=2),
         Column("the method is", tuple(VERDICTS.get(c.verdict, c.verdict) for c in compared)),
         Column("p (Holm)", tuple(c.p for c in compared), decimals=3, floor=0.001),
-        Column("that would show", tuple(c.detectable for c in compared), "difference", "pp", decimals=2),
         Column("pairs of", tuple(count(c.n, c.unit) for c in compared)),
     ]
     caption = (
-        "Paired on the same dense network and seed; p is of Student’s paired t test, adjusted by Holm for all "
-        "comparisons of this table. A true difference as large as the one “that would show” is found by as many pairs "
-        "with probability 0.8."
+        "The accuracy of a method minus that of the one that it is compared with, paired on the same dense network "
+        "and seed; p is of Student’s paired t test, adjusted by Holm for all comparisons of this table. As many pairs "
+        "find the “least that shows” with probability 0.8."
     )
     name = "methods" if moment == FINAL else "methods-just-pruned"
     return table_of(name, f"Methods at one sparsity, {moment_name(group, moment)}", columns, caption, keys=3)

@@ -37,7 +37,7 @@ def _overall(group: Group, agreements: Sequence[Agreement]) -> ReportTable:
     known = {(a.over, a.measure, a.moment, a.target): a for a in agreements if a.over in AMONG}
     rows = list(dict.fromkeys((over, measure) for over in AMONG for (among, measure, *_) in known if among == over))
     has_interval = any(a.interval for a in known.values())
-    beside = "95 % interval" if has_interval else "of single networks"
+    beside = "95 % interval" if has_interval else "of single networks"
     columns = [
         Column("among", tuple(AMONG[over] for over, _ in rows)),
         Column("measure", tuple(measure.label for _, measure in rows)),

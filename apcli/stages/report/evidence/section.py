@@ -55,12 +55,16 @@ def means(
 ) -> Column:  # fmt: skip
     """A column of the runs' means, with their sd over dense networks, or over the seeds of the only one.
 
-    There is one decimal more if an sd would be zero without it.
+    There is one decimal more if an sd would be zero without it; sds that all would be zero with it are left out.
     """
     found = [estimate_of(run, value) for run in runs]
     spread = tuple(None if estimate is None else estimate.sd for estimate in found)
-    if decimals is not None and any(sd and sd < 0.5 * 10**-decimals for sd in spread):
-        decimals += 1
+    if decimals is not None:
+        last = 0.5 * 10**-decimals
+        if all(not sd or sd < last / 10 for sd in spread):
+            spread = ()
+        elif any(sd and sd < last for sd in spread):
+            decimals += 1
     return Column(
         name,
         tuple(None if estimate is None else estimate.mean for estimate in found),

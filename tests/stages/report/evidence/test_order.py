@@ -21,7 +21,7 @@ def test_agreements_of_all_runs_are_shown(small, make_grid):
     final = [a.tau for a in listed if (a.moment, a.target.words) == ("final", "test loss")]
     assert found["τ, after fine-tuning, PD in test loss [of single networks]"] == tuple(final)
     (table,) = section(make_grid(seeds=(0, 1, 2, 3, 4), epochs=0, sparsities=(0.1, 0.5))).tables
-    column = next(c for c in table.columns if c.name == "PD in test loss [95 % interval]")
+    column = next(c for c in table.columns if c.name == "PD in test loss [95 % interval]")
     assert all(low <= tau <= high for tau, (low, high) in zip(column.cells, column.interval, strict=True))
 
 

@@ -27,6 +27,8 @@ def test_means_are_over_dense_networks(small):
     assert (column.cells[0], column.spread[0]) == (statistics.fmean(values), statistics.stdev(values))
     close = means("close", group.runs, lambda trial: 90 + 0.01 * trial.seed, decimals=1)
     assert close.texts()[0].whole == "90.00 ± 0.01", "as many decimals as an sd needs"
+    tiny = means("tiny", group.runs, lambda trial: 90 + 1e-4 * trial.seed, decimals=1)
+    assert (tiny.texts()[0].whole, tiny.spread) == ("90.0", ())
     assert means("same", group.runs, lambda trial: 1.0).spread == (), "no spread is shown where there is none"
 
 
