@@ -5,12 +5,11 @@ from collections.abc import Iterator, Sequence
 from apcli.cli.layout.sparklines import sparkline
 from apcli.cli.layout.tables import Column, Grid, lines_of
 from apcli.cli.layout.text import cells, fact_lines, wrapped
-from apcli.stages.report.answers.answer import answers
+from apcli.stages.report.answers.answers import answers
 from apcli.stages.report.answers.checklist import checklist
 from apcli.stages.report.answers.done import done
 from apcli.stages.report.comparisons.agreement import Agreement
 from apcli.stages.report.runs.experiment import Group, Report
-from apcli.stages.report.runs.quantities import Quantity
 from apcli.stages.report.tables.overview import AccuracyTable, Following, MethodAccuracy, accuracy_tables, following
 from apcli.stages.report.words import UNKNOWN, bracketed, signed
 from apcli.words import count, few, join
@@ -81,7 +80,7 @@ def agreement_grid(rows: Sequence[Following]) -> Grid:
         ]
         for row in ordered
     ]
-    title = f"Rank agreement (Kendall’s τ) of each divergence with the {_difference(rows[0].target)} (PD)"
+    title = f"Rank agreement (Kendall’s τ) of each divergence with the {rows[0].target.spoken} (PD)"
     return Grid(columns, lines, title, "\n".join(_reading(rows)))
 
 
@@ -118,11 +117,6 @@ def _replicates(table: AccuracyTable) -> str:
 
 def _of(n: int, unit: str) -> str:
     return f"that of one {unit}" if n == 1 else f"the mean of {n} {unit}s"
-
-
-def _difference(pd: Quantity) -> str:
-    split, what = pd.words.split()
-    return f"{what} difference on {'training' if split == 'train' else split} images"
 
 
 def _reading(rows: Sequence[Following]) -> Iterator[str]:

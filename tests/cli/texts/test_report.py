@@ -11,7 +11,7 @@ from apcli.cli.layout.sparklines import BARS
 from apcli.cli.layout.text import cells
 from apcli.cli.texts.report import accuracy_grid, agreement_grid, lines_of_report
 from apcli.records import lines
-from apcli.stages.report.answers.answer import answers
+from apcli.stages.report.answers.answers import answers
 from apcli.stages.report.answers.done import done
 from apcli.stages.report.runs.experiment import build
 from apcli.stages.report.tables.overview import accuracy_tables, following

@@ -16,7 +16,8 @@ from markupsafe import Markup, escape
 from apcli import __version__
 from apcli.figures.canvas.colors import DARK, LIGHT, variables
 from apcli.records.json_objects import columns_of
-from apcli.stages.report.answers.answer import Answer, answers
+from apcli.stages.report.answers.answer import Answer
+from apcli.stages.report.answers.answers import answers
 from apcli.stages.report.answers.checklist import Check, checklist
 from apcli.stages.report.answers.done import done
 from apcli.stages.report.answers.repetition import Repetition, repetition

@@ -72,6 +72,12 @@ class Quantity:
         """The label without AP or PD: ``test loss``."""
         return self.label.removeprefix("PD, ")
 
+    @property
+    def spoken(self) -> str:
+        """A PD for a reader who does not know the term: ``loss difference on test images``."""
+        split, what = self.words.split()
+        return f"{what} difference on {'training' if split == 'train' else split} images"
+
 
 @dataclass(frozen=True)
 class ApMeasure(Quantity):

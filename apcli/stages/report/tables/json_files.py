@@ -25,7 +25,7 @@ from apcli.records.report import (
     TrialFacts,
     WithinNetworksFacts,
 )
-from apcli.stages.report.answers.answer import answers
+from apcli.stages.report.answers.answers import answers
 from apcli.stages.report.answers.checklist import checklist
 from apcli.stages.report.answers.done import done
 from apcli.stages.report.answers.repetition import repetition

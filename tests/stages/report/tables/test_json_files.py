@@ -8,7 +8,7 @@ from studies import described, only_group
 
 from apcli.records import lines
 from apcli.records.json_objects import OtherRecord
-from apcli.stages.report.answers.answer import answers
+from apcli.stages.report.answers.answers import answers
 from apcli.stages.report.answers.checklist import checklist
 from apcli.stages.report.comparisons.summary import comparisons_of
 from apcli.stages.report.inputs import is_made

@@ -1,0 +1,166 @@
+"""The answer to whether a divergence predicts the loss: among networks just pruned, and through fine-tuning."""
+
+import math
+from collections.abc import Iterator, Sequence
+
+from apcli.stages.report.answers.answer import MEASURE_IT, Answer
+from apcli.stages.report.comparisons.agreement import Agreement, Over
+from apcli.stages.report.comparisons.over_epochs import WithinNetworks
+from apcli.stages.report.comparisons.ranking import LOWER, UNRESOLVED, MeasureRanking, RankingPlace
+from apcli.stages.report.comparisons.summary import Comparisons, comparisons_of
+from apcli.stages.report.runs.experiment import Group
+from apcli.stages.report.runs.moments import FINAL, JUST_PRUNED, Moment, moment_name
+from apcli.stages.report.runs.quantities import PD_LOSS, ApMeasure, Quantity
+from apcli.stages.report.words import UNKNOWN, bracketed, signed
+from apcli.theory.statistics import clusters
+from apcli.words import count, few
+
+QUESTION, ANCHOR = "Does a divergence predict the loss?", "order"
+CLOSE, LOOSE = 0.7, 0.3  # the least τ of what follows PD closely, and loosely
+FEW = 4  # runs at one sparsity: so many random orders are few
+_NAME = "rank agreement (Kendall’s τ)"
+_VERBS = {"follows": "follow", "runs": "run", "agrees": "agree", "is": "are", "goes": "go"}
+
+
+def on_prediction(group: Group) -> Answer:
+    """How far each measure follows PD: over the runs just pruned and fine-tuned, and over the epochs of one network."""
+    compared = comparisons_of(group)
+    known = {a.target for a in compared.agreements if a.over == "all" and a.tau is not None}
+    known |= {one.target for one in compared.within_networks}
+    target = next((pd for pd in PD_LOSS if pd in known), None)
+    if target is None:
+        why, remedy = _why_not(group)
+        return Answer(QUESTION, f"Not known: {why}.", UNKNOWN, remedy, ANCHOR)
+    moments = [moment for moment in (JUST_PRUNED, FINAL) if _overall(compared, target, moment)]
+    within = [one for one in compared.within_networks if one.target == target]
+    sentences = [_across(group, compared, target, moment, first=moment == moments[0]) for moment in moments]
+    sentences += [_within(within, first=not moments)] if within else []
+    best = _best(compared, target, moments[0]) if moments else None
+    tau = max((one.mean for one in within), key=abs) if best is None else best.tau or 0.0
+    return Answer(QUESTION, " ".join(sentences), f"τ {signed(tau)}", _sureness(best, compared, within), ANCHOR)
+
+
+def _why_not(group: Group) -> tuple[str, str]:
+    """Why nothing can be compared, and what to do about it."""
+    if len(group.runs) < 2:
+        return "there is one run, and an order needs two", "Prune by another method, or at another sparsity."
+    if not any(run.final(pd.key) for run in group.runs for pd in PD_LOSS):
+        return "no loss difference (PD) is recorded for these files", MEASURE_IT
+    lacking = "no dense network has two runs whose divergences and loss differences (PD) are known, and differ"
+    return lacking, "Prune one dense network by several methods, or at several sparsities."
+
+
+def _overall(compared: Comparisons, target: Quantity, moment: Moment) -> list[Agreement]:
+    about = (a for a in compared.agreements if (a.target, a.moment, a.over) == (target, moment, "all"))
+    return [a for a in about if a.tau is not None]
+
+
+def _ranking(compared: Comparisons, target: Quantity, moment: Moment) -> MeasureRanking | None:
+    return next((one for one in compared.rankings if (one.target, one.moment) == (target, moment)), None)
+
+
+def _best(compared: Comparisons, target: Quantity, moment: Moment) -> Agreement:
+    ranking = _ranking(compared, target, moment)
+    return ranking.best.agreement if ranking else _overall(compared, target, moment)[0]
+
+
+def _across(group: Group, compared: Comparisons, target: Quantity, moment: Moment, *, first: bool) -> str:
+    """A sentence on the agreement over the runs of each dense network; ``first``: the terms are said in full."""
+    ranking, best = _ranking(compared, target, moment), _best(compared, target, moment)
+    measures = ranking.best.measures if ranking else [a.measure for a in _overall(compared, target, moment)]
+    when = moment_name(group, moment)
+    name, with_ = (_NAME, f"the {target.spoken} (PD)") if first else ("τ", "it")
+    among = f" among {count(best.cells, 'run')}" if first else ""
+    text = f"{when[0].upper()}{when[1:]}, {_grade(best.tau or 0.0)}: {few(_labels(measures))} "
+    agrees = f"{_verb('agrees', measures)}{' best' if ranking else ''}"
+    text += f"{agrees} with {with_}, {name} {best.words}{among}"
+    fixed = _same_sparsity(compared, best)
+    text += f", and {fixed.words} at one sparsity" if fixed and fixed.tau is not None else ""
+    return "; ".join([text, *_others(ranking)]) + "."
+
+
+def _grade(tau: float) -> str:
+    if tau > LOOSE:
+        return "closely" if tau > CLOSE else "loosely"
+    return "hardly" if tau > -LOOSE else "the other way round"
+
+
+def _same_sparsity(compared: Comparisons, best: Agreement) -> Agreement | None:
+    over: Over = "same sparsity"
+    return next((a for a in compared.agreements if a.over == over and a.about == best.about), None)
+
+
+def _others(ranking: MeasureRanking | None) -> Iterator[str]:
+    """Clauses on the measures that are not the best, by whether that is more than chance."""
+    for verdict, words in ((UNRESOLVED, "not distinguishable from it"), (LOWER, "lower")):
+        places = [place for place in ranking.places[1:] if place.verdict == verdict] if ranking else []
+        measures = [measure for place in places for measure in place.measures]
+        if measures:
+            yield f"{few(_labels(measures))}, {_taus(places)}, {_verb('is', measures)} {words}"
+    unknown = [place for place in ranking.places[1:] if place.below is None] if ranking else []
+    if unknown:
+        yield f"then {few(_labels([m for place in unknown for m in place.measures]))}, {_taus(unknown)}"
+
+
+def _taus(places: Sequence[RankingPlace]) -> str:
+    return _range([place.agreement.tau or 0.0 for place in places])
+
+
+def _range(values: Sequence[float]) -> str:
+    low, high = signed(min(values)), signed(max(values))
+    return low if low == high else f"{low} to {high}"
+
+
+def _within(within: Sequence[WithinNetworks], *, first: bool) -> str:
+    """A sentence on the agreement over the epochs of one pruned network; ``first``: the terms are said in full."""
+    it, tau = (f"the {within[0].target.spoken} (PD)", f"mean {_NAME}") if first else ("it", "mean τ")
+    clauses = []
+    for verb, words in (("follows", it), ("runs", f"against {it}"), ("goes", "neither way")):
+        members = sorted((one for one in within if _direction(one) == verb), key=lambda one: -abs(one.mean))
+        if members:
+            measures = [one.measure for one in members]
+            clauses.append(f"{few(_labels(measures))} {_verb(verb, measures)} {words}, {tau} {_means(members)}")
+    none = "" if any(_direction(one) == "follows" for one in within) else f"none follows {it}; "
+    return f"Through fine-tuning, over the epochs of one pruned network: {none}{'; '.join(clauses)}."
+
+
+def _direction(one: WithinNetworks) -> str:
+    """Whether a measure follows PD or runs against it; by its mean alone if there is no interval."""
+    low, high = one.interval or (one.mean - LOOSE, one.mean + LOOSE)
+    return "follows" if low > 0 else "runs" if high < 0 else "goes"
+
+
+def _means(members: Sequence[WithinNetworks]) -> str:
+    text = _range([one.mean for one in members])
+    first = members[0]
+    if any(one.mean != first.mean for one in members):
+        return text
+    if first.interval:
+        return f"{text} {bracketed(first.interval)}"
+    return f"{text} (single ones {_range(first.taus)})" if first.low < first.high else text
+
+
+def _sureness(best: Agreement | None, compared: Comparisons, within: Sequence[WithinNetworks]) -> str:
+    number, interval = (len(best.networks), best.interval) if best else (within[0].networks, within[0].interval)
+    networks = count(number, "dense network")
+    if interval:
+        parts = [f"95 % intervals, from {networks} resampled with all of their runs"]
+    else:
+        parts = [f"No interval: {networks}, and it needs {clusters.LEAST}"]
+    if within:
+        low, high = within[0].epochs
+        steps = f"{high}" if low == high else f"{low} to {high}"
+        parts.append(f"Through fine-tuning: {count(within[0].n, 'pruned network')} at {steps} epochs, from 0 on")
+    fixed = [a.cells for a in compared.agreements if best and a.over == "sparsity" and a.about == best.about]
+    if fixed and min(fixed) <= FEW:
+        chance = f"one random order in {math.factorial(min(fixed))} agrees fully"
+        parts.append(f"Of {count(min(fixed), 'run')} at one sparsity, {chance}")
+    return ". ".join(parts) + "."
+
+
+def _labels(measures: Sequence[ApMeasure]) -> list[str]:
+    return [measure.label for measure in measures]
+
+
+def _verb(singular: str, measures: Sequence[ApMeasure]) -> str:
+    return singular if len(measures) == 1 else _VERBS[singular]

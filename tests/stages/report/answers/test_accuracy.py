@@ -1,0 +1,129 @@
+"""Which method keeps the accuracy: the numbers are those of the records, and the words those of the statistics."""
+
+import statistics
+from dataclasses import replace
+
+import pytest
+from scipy import stats
+from studies import only_group
+
+from apcli.records.divergence import Metrics
+from apcli.stages.report.answers.accuracy import contests, on_accuracy
+
+LOWEST = "which removes the weights of lowest magnitude,"
+
+
+def accuracies(records, sparsity):
+    """Final test accuracies by method, in the order of the dense networks."""
+    found = {}
+    for r in records:
+        if (r.sparsity.requested, r.epoch, r.dist, r.layer) == (sparsity, None, "ap2", "*"):
+            found.setdefault(r.method, []).append(r.metrics.pruned.test.accuracy)
+    return found
+
+
+def set_accuracies(records, of):
+    """The records, with the final test accuracy that ``of`` gives for a record; None: as it is."""
+    made = []
+    for r in records:
+        value = of(r)
+        score = replace(r.metrics.pruned.test, accuracy=value) if value is not None else r.metrics.pruned.test
+        made.append(replace(r, metrics=replace(r.metrics, pruned=replace(r.metrics.pruned, test=score))))
+    return made
+
+
+def test_the_best_at_the_highest_sparsity(small):
+    answer = on_accuracy(only_group(small))
+    found = {method: statistics.fmean(values) for method, values in accuracies(small, 0.5).items()}
+    assert answer.number == f"{found['lowest']:.1f} %"
+    assert answer.sentence == (
+        f"At 50 % sparsity, lowest (layer), {LOWEST} keeps {found['lowest']:.1f} of 91.3 % test accuracy after "
+        f"fine-tuning. Behind it: random (layer) {found['random']:.1f} % and highest (layer) {found['highest']:.1f} %. "
+        "At 10 % it leads."
+    )
+    assert answer.sureness == "Mean of 2 dense networks. 2 dense networks are too few to tell methods apart."
+
+
+def test_what_is_sure_and_what_is_not(make_grid):
+    grid = make_grid(seeds=(0, 1, 2, 3, 4), epochs=0, sparsities=(0.1,))
+    base = {"lowest": 90.0, "random": 89.0, "highest": 70.0}
+    wobble = {"lowest": 0.1, "random": 2.0, "highest": -0.3}
+    records = set_accuracies(grid, lambda r: base[r.method] + wobble[r.method] * (-1) ** r.seed)
+    answer = on_accuracy(only_group(records))
+    assert "Behind it: random (layer) 89.4 % (not distinguishable) and highest (layer) 69.9 %." in answer.sentence
+    (nearest, _) = only_contest(records).rivals
+    found = accuracies(records, 0.1)
+    test = stats.ttest_rel(found["lowest"], found["random"])
+    low, high = test.confidence_interval()
+    assert (nearest.lead, nearest.interval) == (pytest.approx(0.62), pytest.approx((low, high)))
+    assert f"random (layer) (0.6 points ahead [{low:.1f}, {high:.1f}], p = ".replace("-", "−") in answer.sureness
+    assert "better than highest (layer) (20.1 points ahead [" in answer.sureness
+    assert "adjusted for 3 comparisons (Holm)" in answer.sureness
+    assert "Without the adjustment, 5 pairs find a difference from about " in answer.sureness
+
+
+def only_contest(records):
+    (contest,) = contests(only_group(records))
+    return contest
+
+
+@pytest.mark.parametrize("names", [("lowest", "highest"), ("highest", "lowest")])
+def test_a_lead_has_one_sign_whoever_comes_first(make_grid, names):
+    ordered = sorted(make_grid(seeds=(0, 1, 2), epochs=0, sparsities=(0.1,)), key=lambda r: r.method != names[0])
+    kept = [r for r in ordered if r.method in names]
+    records = set_accuracies(kept, lambda r: 90.0 + 0.1 * r.seed**2 if r.method == "lowest" else 70.0)
+    (rival,) = only_contest(records).rivals
+    assert (rival.run.trials[0].method, rival.verdict) == ("highest", "better")
+    assert rival.lead == pytest.approx(20 + 0.5 / 3)
+    assert rival.interval[0] < rival.lead < rival.interval[1]
+
+
+def test_another_best_at_another_sparsity(small):
+    swapped = set_accuracies(small, lambda r: 99.0 if (r.method, r.sparsity.requested) == ("random", 0.1) else None)
+    assert on_accuracy(only_group(swapped)).sentence.endswith(" At 10 % random (layer) leads.")
+
+
+def test_one_network_and_one_seed_have_no_interval(small):
+    one = on_accuracy(only_group([r for r in small if r.seed == 0]))
+    assert one.sureness == "One dense network, one seed: no interval, and differences cannot be told from chance."
+    alone = on_accuracy(
+        only_group([r for r in small if (r.seed, r.method, r.sparsity.requested) == (0, "lowest", 0.5)])
+    )
+    assert alone.sureness == "One dense network, one seed: no interval."
+    assert "Behind" not in alone.sentence
+
+
+def test_seeds_of_one_network_are_named_so(make_grid):
+    grid = make_grid(seeds=(0,), epochs=0, sparsities=(0.1,))
+    again = [replace(r, mask_seed=seed, pruned=replace(r.pruned, sha256=f"{seed}{r.pruned.sha256[1:]}"))
+             for r in grid for seed in (1, 2)]  # fmt: skip
+    assert on_accuracy(only_group(again)).sureness.startswith("Mean of 2 seeds of one dense network. ")
+
+
+def test_methods_of_other_networks_are_not_compared(make_grid):
+    grid = make_grid(seeds=(0, 1, 2, 3), epochs=0, sparsities=(0.1,))
+    apart = [r for r in grid if (r.method == "lowest") == (r.seed < 2)]
+    assert on_accuracy(only_group(apart)).sureness == (
+        "Mean of 2 dense networks. Not compared, because of other dense networks or seeds: random (layer) and highest "
+        "(layer)."
+    )
+
+
+def test_the_sparsity_where_methods_meet(small):
+    further = [r for r in small if r.method == "lowest" or r.sparsity.requested == 0.1]
+    assert on_accuracy(only_group(further)).sentence.startswith("At 10 % sparsity, lowest (layer), ")
+
+
+def test_without_fine_tuning_and_without_accuracy(make_grid):
+    untuned = make_grid(seeds=(0,), epochs=0, sparsities=(0.1,))
+    assert "% test accuracy. Behind it" in on_accuracy(only_group(untuned)).sentence
+    unknown = on_accuracy(only_group([replace(r, metrics=Metrics()) for r in untuned]))
+    assert (unknown.number, unknown.sentence[:9]) == ("–", "Not known")
+    assert "apcli finetune --epochs 0" in unknown.sureness
+
+
+def test_many_rivals_are_counted(make_grid):
+    grid = make_grid(seeds=(0,), epochs=0, sparsities=(0.1,))
+    many = [replace(r, method=f"m{i}", pruned=replace(r.pruned, sha256=f"{i}{r.pruned.sha256[1:]}"))
+            for r in grid if r.method == "lowest" for i in range(9)]  # fmt: skip
+    assert " and 5 others." in on_accuracy(only_group(many)).sentence
