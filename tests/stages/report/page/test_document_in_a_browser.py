@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import browser as browsers
 import pytest
+from studies import described
 
 from apcli.stages.report.runs.experiment import build
 from apcli.stages.report.tables.csv_files import to_csv
@@ -57,11 +58,14 @@ def written(make_grid, tmp_path_factory):
     """A page of two models, one of them with very long names, and its records. AP2 spans several powers of ten."""
     records = make_grid(seeds=(0, 1), epochs=2, sparsities=(0.1, 0.5))
     records = [replace(r, value=1000 * r.value) if r.dist == "ap2" else r for r in records]
+    records += [replace(r, layer="conv1") for r in records if r.layer == "fc"]
+    files = {(r.pruned.path, r.pruned.sha256): round(1000 * (1 - r.sparsity.requested)) for r in records}
+    checkpoints = [described(*file, kept=kept) for file, kept in files.items()]
     long = "a-very-long-name-without-a-single-place-to-break-it-" * 3
-    names = {"fc": long, "*": "*"}
+    names = {"fc": long, "conv1": "conv1", "*": "*"}
     others = [replace(r, model=long, method=f"{r.method}{long}", layer=names[r.layer]) for r in records]
     path = tmp_path_factory.mktemp("page") / "report.html"
-    path.write_text(html([*records, *others]), encoding="utf-8")
+    path.write_text(html([*records, *others, *checkpoints]), encoding="utf-8")
     return path, [*records, *others]
 
 
