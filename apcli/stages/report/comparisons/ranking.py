@@ -1,15 +1,14 @@
 """Rank the measures by Kendall's tau over all runs, and test which differences are resolved."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from apcli.stages.report.comparisons.agreement import Agreement
-from apcli.stages.report.runs.experiment import Group
-from apcli.stages.report.runs.moments import FINAL, JUST_PRUNED, moment_name
+from apcli.stages.report.runs.moments import FINAL, JUST_PRUNED
 from apcli.stages.report.runs.quantities import ApMeasure, Quantity
-from apcli.words import count, few, join
+from apcli.words import join
 
 LOWER, UNRESOLVED, UNKNOWN = "lower", "not distinguishable", "too few dense networks"
 
@@ -72,39 +71,6 @@ def rankings(agreements: Sequence[Agreement]) -> list[MeasureRanking]:
                 places = tuple(_place(best, members, there) for members in alike.values())
                 made.append(MeasureRanking(target, moment, places))
     return made
-
-
-def sentences(group: Group, made: Iterable[MeasureRanking]) -> list[str]:
-    """Sentences that name the best measure, and the others that are not distinguishable from it."""
-    lines = []
-    for ranking in made:
-        when = moment_name(group, ranking.moment)
-        best, others = ranking.best, ranking.places[1:]
-        verb = "orders" if len(best.measures) == 1 else "order"
-        named = few([measure.label for measure in best.measures])
-        start = f"{when[0].upper()}{when[1:]}, {named} {verb} PD in {ranking.target.words} best"
-        lines.append(f"{start} (τ = {best.agreement.words}); {_rest(others, len(best.agreement.networks))}.")
-    if any(place.below for ranking in made for place in ranking.places):
-        lines.append(
-            "Two measures are not distinguishable where the 95 % bootstrap interval of the difference of their τ, over "
-            "the same resampled dense networks, holds 0. The best was picked from the same runs and the comparisons "
-            "are several, so take a difference that is only just resolved as a hint."
-        )
-    return lines
-
-
-def _rest(others: Sequence[RankingPlace], networks: int) -> str:
-    if others[0].below is None:
-        are = "is" if networks == 1 else "are"
-        return f"{count(networks, 'dense network')} {are} too few to say which differences are more than chance"
-    parts = []
-    for verdict in (UNRESOLVED, LOWER):
-        labels = [m.label for place in others if place.verdict == verdict for m in place.measures]
-        named = few(labels)
-        if labels:
-            verb = "is" if len(labels) == 1 else "are"
-            parts.append(f"{named} {verb} {'not distinguishable from it' if verdict == UNRESOLVED else 'lower'}")
-    return "; ".join(parts)
 
 
 def _known(a: Agreement) -> tuple[tuple[str, str], ...]:

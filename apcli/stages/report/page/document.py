@@ -18,10 +18,10 @@ from apcli.figures.canvas.colors import DARK, LIGHT, variables
 from apcli.records.json_objects import columns_of
 from apcli.stages.report.answers.answer import Answer
 from apcli.stages.report.answers.answers import answers
+from apcli.stages.report.answers.caveats import caveats
 from apcli.stages.report.answers.checklist import Check, checklist
 from apcli.stages.report.answers.done import done
 from apcli.stages.report.answers.repetition import Repetition, repetition
-from apcli.stages.report.answers.verdict import caveats
 from apcli.stages.report.drawing.pictures import Picture, Pictures
 from apcli.stages.report.evidence.files import files_table
 from apcli.stages.report.evidence.section import Section
