@@ -181,6 +181,7 @@ def report(
     output: File | None = None,
     format: Names | None = None,
     figures: File | None = None,
+    scale: str = "measured",
     overwrite: bool = False,
 ) -> list[Path]:
     """Draw divergence records as one self-contained page or in other formats; returns the written files.
@@ -192,9 +193,10 @@ def report(
         output: the page, default ``report.html``.
         format: of html, md, csv, json, tex; default: by the ending of ``output``.
         figures: a folder for each figure as SVG, PNG and PDF.
+        scale: of AP3 in figures: measured, or published: one σ for all, 1/σ² = 3.8 / largest AP2.
 
     Raises:
-        UsageError: an unknown format, or another file is in the way.
+        UsageError: an unknown format or scale, or another file is in the way.
         ApcliError: there is no record, or one is malformed.
 
     >>> [page] = apcli.report(apcli.divergence(tuned, level="network"), output="page.html")
@@ -203,16 +205,19 @@ def report(
     """
     if output == "-":
         raise UsageError("--output - is for the command line: apcli.report_html gives the page as text")
-    return runs.report(_records_in(records), output, format, figures, overwrite)
+    return runs.report(_records_in(records), output, format, figures, scale, overwrite)
 
 
-def report_html(records: "File | Iterable[Record]") -> str:
+def report_html(records: "File | Iterable[Record]", *, scale: str = "measured") -> str:
     """The page of ``report`` as text: for a notebook, or a server.
+
+    Args:
+        scale: as in ``report``.
 
     >>> apcli.report_html(apcli.divergence(tuned, level="network"))[:15]
     '<!DOCTYPE html>'
     """
-    return runs.report_html(_records_in(records))
+    return runs.report_html(_records_in(records), scale)
 
 
 def _records_in(given: "File | Iterable[Record]") -> "Iterator[Record]":

@@ -180,6 +180,7 @@ def report(
     output: File | None,
     formats: Names | None,
     figures: File | None,
+    scale: str,
     overwrite: bool,
     show: "Callable[[Report], None] | None" = None,
 ) -> list[Path]:
@@ -189,6 +190,7 @@ def report(
         output: the page; None: ``report.html``.
         formats: None: the one that ``output`` ends in.
         figures: the folder of the figures' files; None: none.
+        scale: of AP3 in figures, ``measured`` or ``published``.
         show: shows the report before the files are written, also one that is there.
     """
     from apcli.stages.report import files
@@ -196,9 +198,9 @@ def report(
     stem, ending = report_stem(output)
     chosen = [ending] if formats is None else split_list(text("--format", formats), "format")
     folder = None if figures is None else Path(text("--figures", figures))
-    files.check(chosen, stem, overwrite, folder)
+    files.check(chosen, stem, overwrite, folder, scale)
     given = list(records)
-    if folder is None and not overwrite and (there := files.are_there(given, chosen, stem)):
+    if folder is None and not overwrite and (there := files.are_there(given, chosen, stem, scale)):
         if show is not None:
             from apcli.stages.report.runs.experiment import build
 
@@ -206,14 +208,14 @@ def report(
         return there
     from apcli.stages.report import writing  # loads what draws
 
-    return writing.make(given, chosen, stem, overwrite, file_describer(Progress()), folder, show)
+    return writing.make(given, chosen, stem, overwrite, file_describer(Progress()), folder, show, scale)
 
 
-def report_html(records: "Iterable[Record]", show: "Callable[[Report], None] | None" = None) -> str:
-    """The page of the report of records as text; ``show`` as in ``report``."""
+def report_html(records: "Iterable[Record]", scale: str, show: "Callable[[Report], None] | None" = None) -> str:
+    """The page of the report of records as text; ``scale`` and ``show`` as in ``report``."""
     from apcli.stages.report import writing
 
-    return writing.html(records, file_describer(Progress()), show)
+    return writing.html(records, file_describer(Progress()), show, scale)
 
 
 def report_stem(output: File | None) -> tuple[Path, str]:

@@ -65,6 +65,16 @@ Figures = Annotated[
     typer.Option("--figures", rich_help_panel="Output", metavar="DIR", help="also each figure as SVG, PNG and PDF"),
 ]
 
+Scale = Annotated[
+    str,
+    typer.Option(
+        "--scale",
+        rich_help_panel="Output",
+        metavar="measured|published",
+        help="of AP3 in figures; published: one variance for all, the largest AP2 / 3.8",
+    ),
+]
+
 
 @with_options(OPTIONS, CostsConfig)
 def report(
@@ -75,6 +85,7 @@ def report(
     output: Output = None,
     formats: Formats = None,
     figures: Figures = None,
+    scale: Scale = "measured",
     overwrite: shared.Overwrite = False,
     as_json: Annotated[
         bool, typer.Option("--json", rich_help_panel="Output", help="describe checkpoints as JSON Lines")
@@ -112,8 +123,8 @@ def report(
     arguments = stdin.given_for_report(inputs)
     config = config_of(CostsConfig, options)
     if any(stdin.is_checkpoint(argument) for argument in arguments):
-        if output is not None or formats is not None or figures is not None or overwrite:
-            options_of_records = "--output, --format, --figures and --overwrite"
+        if overwrite or (output, formats, figures, scale) != (None, None, None, "measured"):
+            options_of_records = "--output, --format, --figures, --scale and --overwrite"
             raise UsageError(f"{options_of_records} go with records: checkpoints are described on stdout")
         if details is not None and (as_json or verify):
             raise UsageError("--details and --no-details go with neither --json, which has all of them, nor --verify")
@@ -131,11 +142,11 @@ def report(
     for keyword, default in defaults_of(CostsConfig).items():
         if options.get(keyword, default) != default:
             raise UsageError(f"{option_of(keyword)} goes with checkpoints: records make a page")
-    _report(arguments, output, formats, figures, overwrite)
+    _report(arguments, output, formats, figures, scale, overwrite)
 
 
 def _report(
-    arguments: list[str], output: str | None, formats: str | None, figures: str | None, overwrite: bool
+    arguments: list[str], output: str | None, formats: str | None, figures: str | None, scale: str, overwrite: bool
 ) -> None:
     """Draw the report. What can be refused is refused before the records are read; later, none from a pipe is lost.
 
@@ -151,9 +162,9 @@ def _report(
     show = _show if terminal.shows() else None
     try:
         if output == "-":
-            stdout.emit_line(runs.report_html(reading, show))
+            stdout.emit_line(runs.report_html(reading, scale, show))
             return
-        for path in runs.report(reading, output, formats, figures, overwrite, show):
+        for path in runs.report(reading, output, formats, figures, scale, overwrite, show):
             stdout.emit_path(path)
     except Exception as error:
         if not records or "-" not in (arguments or ["-"]):

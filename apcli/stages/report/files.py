@@ -9,20 +9,27 @@ from apcli.checkpoints.files.staging import staged
 from apcli.errors import ApcliError, UsageError
 from apcli.records import lines
 from apcli.records.json_objects import Record
-from apcli.stages.report.inputs import FORMATS, NO_REPORT, is_carrier, is_made
+from apcli.stages.report.inputs import FORMATS, MEASURED, NO_REPORT, SCALES, is_carrier, is_made
 
 log = logging.getLogger("apcli")
 
 _OF_FIGURES = ("svg", "png", "pdf")
 
 
-def check(formats: Sequence[str], stem: Path, overwrite: bool = False, figures: Path | None = None) -> None:
+def check(
+    formats: Sequence[str],
+    stem: Path,
+    overwrite: bool = False,
+    figures: Path | None = None,
+    scale: str = MEASURED,
+) -> None:
     """Refuse what can be refused before the records are there.
 
     Raises:
-        UsageError: a format is unknown, ``figures`` is a file, or a file that is no report has a report's name and
-            ``overwrite`` is off.
+        UsageError: a format or the scale is unknown, ``figures`` is a file, or a file that is no report has a report's
+            name and ``overwrite`` is off.
     """
+    check_scale(scale)
     if figures is not None and figures.exists() and not figures.is_dir():
         raise UsageError(f"--figures {figures} is a file: expected a folder")
     for form in formats:
@@ -35,13 +42,19 @@ def check(formats: Sequence[str], stem: Path, overwrite: bool = False, figures: 
             raise in_the_way(path, NO_REPORT)
 
 
-def are_there(records: Sequence[Record], formats: Sequence[str], stem: Path) -> list[Path]:
+def check_scale(scale: str) -> None:
+    """Raise UsageError unless the scale of figures is known."""
+    if scale not in SCALES:
+        raise UsageError(f"unknown scale {scale!r}: known are {', '.join(SCALES)}")
+
+
+def are_there(records: Sequence[Record], formats: Sequence[str], stem: Path, scale: str = MEASURED) -> list[Path]:
     """The files of the report, if all of them are there, of the same records and by this version; otherwise none.
 
-    A CSV file does not say so.
+    A CSV file does not say so, and of a scale that is unusual only the page does.
     """
     paths = [named(stem, form) for form in formats]
-    if not all(path.is_file() and is_made(path.read_bytes(), records) for path in paths):
+    if not all(path.is_file() and is_made(path.read_bytes(), records, scale) for path in paths):
         return []
     for path in paths:
         log.info("%s is already there, the same: kept", path)

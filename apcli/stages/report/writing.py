@@ -10,8 +10,8 @@ from apcli.figures.canvas.svg import svg
 from apcli.records.checkpoint import CheckpointRecord
 from apcli.records.json_objects import Record
 from apcli.stages.report.drawing.pictures import Pictures, pictures
-from apcli.stages.report.files import check, in_the_way, named
-from apcli.stages.report.inputs import objection
+from apcli.stages.report.files import check, check_scale, in_the_way, named
+from apcli.stages.report.inputs import MEASURED, objection
 from apcli.stages.report.page.document import page
 from apcli.stages.report.runs.experiment import Report, build
 from apcli.stages.report.sections import unshown
@@ -32,6 +32,7 @@ def make(
     describe: Callable[[Path], CheckpointRecord] | None = None,
     figures: Path | None = None,
     show: Callable[[Report], None] | None = None,
+    scale: str = MEASURED,
 ) -> list[Path]:
     """Write the report as ``<stem>.html``, ``.md``, ``.csv``, ``.json``, ``.tex``, and figures as SVG, PNG and PDF.
 
@@ -40,15 +41,16 @@ def make(
     Each file appears whole or not at all; every name is checked before the first is written. An existing file with the
     same bytes is kept; a report whose records are a part of this one's is replaced, with its figures. ``describe``
     describes the compared files; None: they are not looked for. ``figures`` is the folder; None: no files of figures.
-    ``show`` shows the report before anything is drawn.
+    ``show`` shows the report before anything is drawn. ``scale`` is that of AP3 in figures, one of ``SCALES``.
 
     Raises:
-        UsageError: a format is unknown, or another file exists and ``overwrite`` is off.
+        UsageError: a format or the scale is unknown, no record can be shown on the published scale, or another file
+            exists and ``overwrite`` is off.
         ApcliError: there is no record, or the system refuses to write.
     """
-    check(formats, stem, overwrite, figures)
+    check(formats, stem, overwrite, figures, scale)
     report = _built(records, describe, show)
-    drawn = pictures(report) if "html" in formats or figures is not None else Pictures((), ())
+    drawn = pictures(report, scale) if "html" in formats or figures is not None else Pictures((), ())
     outputs = {named(stem, end): content for end, content in _contents(report, formats, drawn)}
     outputs |= {figures / name: content for name, content in _figures(drawn)} if figures is not None else {}
     there = {path: path.read_bytes() for path in outputs if path.is_file()}
@@ -85,10 +87,17 @@ def html(
     records: Iterable[Record],
     describe: Callable[[Path], CheckpointRecord] | None = None,
     show: Callable[[Report], None] | None = None,
+    scale: str = MEASURED,
 ) -> str:
-    """The whole page as text."""
+    """The whole page as text; ``scale`` is that of AP3 in figures, one of ``SCALES``.
+
+    Raises:
+        UsageError: the scale is unknown, or no record can be shown on it.
+        ApcliError: there is no record.
+    """
+    check_scale(scale)
     report = _built(records, describe, show)
-    return page(report, pictures(report))
+    return page(report, pictures(report, scale))
 
 
 def _built(

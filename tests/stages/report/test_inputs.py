@@ -45,3 +45,5 @@ def test_the_report_of_the_same_records_is_known_by_its_mark(small):
     assert not is_made(content, small[1:])
     assert not is_made(content.replace(__version__.encode(), b"0.1.0"), small)
     assert not is_made(b"mine", small)
+    assert not is_made(content, small, "published")
+    assert is_made(content.replace(mark_of(small).encode(), mark_of(small, "published").encode()), small, "published")

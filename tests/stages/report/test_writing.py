@@ -128,3 +128,18 @@ def test_figure_names_never_leave_the_folder(make_grid, tmp_path):
 def test_records_of_another_kind_are_told_in_one_line(small, tmp_path, caplog):
     make([OtherRecord({"kind": "bound"}), *small, OtherRecord({"kind": "bound"})], ["csv"], tmp_path / "r")
     assert caplog.messages == ["2 records of kind bound left out: the report has no section for that kind"]
+
+
+@pytest.mark.slow
+def test_the_published_scale_is_in_figures_only_and_told_apart(small, tmp_path):
+    make(small, ["html", "md"], tmp_path / "r", scale="published")
+    page, text = ((tmp_path / f"r.{form}").read_text(encoding="utf-8") for form in ("html", "md"))
+    assert "(published scale, σ² = " in page
+    assert "1/σ² = 3.8 / largest AP2" in page
+    assert "published scale" not in text
+    make(small, ["html"], tmp_path / "r")
+    assert "published scale" not in (tmp_path / "r.html").read_text(encoding="utf-8")
+    with pytest.raises(UsageError, match="unknown scale 'paper': known are measured, published"):
+        make(small, ["html"], tmp_path / "r", scale="paper")
+    with pytest.raises(UsageError, match="unknown scale"):
+        html(small, scale="paper")

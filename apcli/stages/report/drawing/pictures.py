@@ -10,7 +10,9 @@ from apcli.figures.canvas.marks import Drawing, Missing
 from apcli.figures.canvas.svg import element
 from apcli.figures.study import Study
 from apcli.stages.report.drawing.layers import pruned_each
+from apcli.stages.report.drawing.published import SCALED, on_published_scale
 from apcli.stages.report.drawing.studies import study_of
+from apcli.stages.report.inputs import MEASURED, PUBLISHED
 from apcli.stages.report.runs.experiment import Group, Report
 from apcli.stages.report.runs.labels import is_control, label_of
 from apcli.words import few
@@ -61,10 +63,11 @@ class MissingPicture:
 
 @dataclass(frozen=True)
 class Pictures:
-    """All figures of a report, in the order of their table, group by group."""
+    """All figures of a report, in the order of their table, group by group; ``scale`` is one of ``SCALES``."""
 
     drawn: tuple[Picture, ...]
     missing: tuple[MissingPicture, ...]
+    scale: str = MEASURED
 
     def reasons(self, group: Group) -> list[str]:
         """A line for each reason for which figures of a group are missing."""
@@ -75,15 +78,20 @@ class Pictures:
         return [f"No {few(names)}: {reason}." for reason, names in titles.items()]
 
 
-def pictures(report: Report) -> Pictures:
-    """Draw all figures of a report; a method has the same look in all of them."""
+def pictures(report: Report, scale: str = MEASURED) -> Pictures:
+    """Draw all figures of a report; a method has the same look in all of them.
+
+    Raises:
+        UsageError: the scale is ``PUBLISHED`` and a group has no quantity for it.
+    """
     styles = looks_of(report)
     taken: set[str] = set()
     drawn: list[Picture] = []
     missing: list[MissingPicture] = []
     for group in report.groups:
         prefix = f"{group.title}." if len(report.groups) > 1 else ""
-        study, several = study_of(group, styles), any(len(run.trials) > 1 for run in group.runs)
+        shown = on_published_scale(group) if scale == PUBLISHED else group
+        study, several = study_of(shown, styles), any(len(run.trials) > 1 for run in group.runs)
         for row in FIGURES:
             reasons, before = [], len(drawn)
             for subject in _subjects(row, study):
@@ -94,11 +102,11 @@ def pictures(report: Report) -> Pictures:
                     continue
                 suffix = "" if subject is None else f".{_text(subject)}"
                 name = _unique(_slug(f"{prefix}{row.name}{suffix}"), taken)
-                drawn.append(Picture(group, row, name, _caption(row, subject, several), drawing))
+                drawn.append(Picture(group, row, name, _caption(row, subject, several, scale), drawing))
             if len(drawn) == before:
                 alone = ["every network was pruned in one layer alone"] if _is_by_layer(study) else []
                 missing.append(MissingPicture(group, row, (*alone, *reasons, "no sparsity is known")[0]))
-    return Pictures(tuple(drawn), tuple(missing))
+    return Pictures(tuple(drawn), tuple(missing), scale)
 
 
 def looks_of(report: Report) -> dict[str, Look]:
@@ -115,9 +123,10 @@ def _is_by_layer(study: Study) -> bool:
     return bool(study.single_layers) and not study.series
 
 
-def _caption(row: FigureRow, subject: str | float | None, several: bool) -> str:
+def _caption(row: FigureRow, subject: str | float | None, several: bool, scale: str) -> str:
     sentences = [row.summary if subject is None else row.summary.format(_text(subject))]
     sentences += [row.spread] if several and row.spread else []
+    sentences += [SCALED] if scale == PUBLISHED and row.numbers else []
     sentences += [f"It corresponds to Figures {row.numbers} of arXiv:2403.00155."] if "–" in row.numbers else []
     sentences += [f"It corresponds to Figure {row.numbers} of arXiv:2403.00155."] if row.numbers.isdecimal() else []
     return " ".join(sentences)
