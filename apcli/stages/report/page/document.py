@@ -117,8 +117,13 @@ def _template() -> Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["prose"] = prose
+    environment.filters |= {"prose": prose, "sentences": sentences}
     return environment.get_template("page.html.j2")
+
+
+def sentences(text: str) -> list[str]:
+    """The sentences of a text; at least one, which may be empty."""
+    return re.split(r"(?<=\.) (?=[A-Z])", text)
 
 
 def prose(text: str) -> Markup:
