@@ -31,7 +31,7 @@ from apcli.stages.report.answers.options import (
 from apcli.stages.report.runs.experiment import Group
 from apcli.stages.trained_names import train_stems
 
-FILES, RECORDS = "files.txt", "records.jsonl"  # where lines that are run apart leave what they print
+DENSE, FILES, RECORDS = "dense.txt", "files.txt", "records.jsonl"  # where lines leave what they print for others
 _AMOUNTS = ("sparsity", "compression")
 _LIKE, _MASK = "random-same-layers", "mask"
 
@@ -63,10 +63,13 @@ def commands_of(group: Group) -> tuple[str, ...]:
     lines = _lines(made, paths)
     if not lines:
         return ()
-    pipes = [_pipe(line) for line in sorted(lines, key=lambda line: bool(line.others))]
+    trained, trainings = _trainings(made, paths)
+    ordered = sorted(lines, key=lambda line: bool(line.others))
+    pipes = [_pipe(line, trained) for line in ordered]
+    if any(_takes(line, trained) for line in ordered):
+        trainings = _collected(trainings, DENSE)
     layers = ("--layers", "all") if any(set(one.trial.layers) > set(one.pruned) for one in made) else ()
     measuring = [_text(["apcli", "divergence", *words, *layers]) for words in of_measuring(group.measures)]
-    trainings = tuple(_trainings(made, paths))
     if len(measuring) > 1:
         measured = _collected([f"{command} < {FILES}" for command in measuring], RECORDS)
         return (*trainings, *_collected(pipes, FILES), *measured, f"apcli report {RECORDS}")
@@ -100,8 +103,11 @@ def _beside(file: str | None, path: str) -> str:
     return posixpath.normpath(posixpath.join(posixpath.dirname(file or ""), path))
 
 
-def _trainings(made: Iterable[Made], paths: Paths) -> Iterator[str]:
-    """One command for each dense file, or for several with the usual names that differ in their seeds alone."""
+def _trainings(made: Iterable[Made], paths: Paths) -> tuple[frozenset[str], list[str]]:
+    """The dense files whose training is known, and their commands.
+
+    There is one for each, or for several with the usual names that differ in their seeds alone.
+    """
     dense = {one.trial.dense.sha256: one for one in made if one.dense.stage == "train" and one.trial.dense.sha256}
     ordered = sorted(
         dense.items(), key=lambda item: bool(item[1].dense.parent and item[1].dense.parent.sha256 in dense)
@@ -111,16 +117,23 @@ def _trainings(made: Iterable[Made], paths: Paths) -> Iterator[str]:
         words = (*of_training(one.dense, one.dense.last_settings.options, paths), *_weights(one.dense, paths))
         files = alike.setdefault((_network(one.dense), words), [])
         files.append((one.dense.seed or 0, file_of(sha256, paths)))
-    for (network, words), files in alike.items():
-        folders = {posixpath.dirname(path) for _, path in files}
-        named = [posixpath.basename(path) for _, path in files] == _usual_names(network, words, [s for s, _ in files])
-        if named and len(folders) == 1:
-            place = _output(folders.pop())
-            seeds = _seeds([seed for seed, _ in files if len(files) > 1 or seed])
-            yield _text(["apcli", "train", network, *words, *seeds, *place])
-            continue
-        for seed, path in files:
-            yield _text(["apcli", "train", network, *words, *_seeds([seed] if seed else []), *_output(path)])
+    commands = [
+        _text(["apcli", "train", network, *words, *end])
+        for (network, words), files in alike.items()
+        for end in _named(network, words, files)
+    ]
+    return frozenset(path for files in alike.values() for _, path in files), commands
+
+
+def _named(network: str, words: Words, files: Sequence[tuple[int, str]]) -> Iterator[Words]:
+    """Seeds and output of the commands that make these files: of one, if their names are the usual ones."""
+    seeds = [seed for seed, _ in files]
+    folders = {posixpath.dirname(path) for _, path in files}
+    if len(folders) == 1 and [posixpath.basename(path) for _, path in files] == _usual_names(network, words, seeds):
+        yield (*_seeds(seeds if seeds != [0] else []), *_output(folders.pop()))
+        return
+    for seed, path in files:
+        yield (*_seeds([seed] if seed else []), *_output(path))
 
 
 def _usual_names(network: str, words: Words, seeds: Sequence[int]) -> list[str]:
@@ -246,14 +259,21 @@ def _lists(line: Line) -> Iterator[str]:
     yield from _seeds(line.seeds)
 
 
-def _pipe(line: Line) -> str:
+def _takes(line: Line, trained: frozenset[str]) -> bool:
+    """Whether the line takes all of several trained files, and so their list."""
+    return len(trained) > 1 and trained == set(line.sources)
+
+
+def _pipe(line: Line, trained: frozenset[str]) -> str:
     """The line as the shell takes it."""
     several = sum(words[1] == "prune" for words in line.stages) > 1
+    listed = _takes(line, trained)
     commands: list[str] = []
     for words in line.stages:
-        inputs = () if commands else line.sources
+        inputs = () if commands or listed else line.sources
         lists = _lists(line) if words[1] == "prune" and not several else ()
-        commands.append(_text([*words[:2], *inputs, *lists, *words[2:]]))
+        given = f" < {DENSE}" if listed and not commands else ""
+        commands.append(_text([*words[:2], *inputs, *lists, *words[2:]]) + given)
     return " | ".join(commands)
 
 

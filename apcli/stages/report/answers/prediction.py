@@ -6,12 +6,13 @@ from collections.abc import Iterator, Sequence
 from apcli.stages.report.answers.answer import MEASURE_IT, Answer
 from apcli.stages.report.comparisons.agreement import Agreement, Over
 from apcli.stages.report.comparisons.over_epochs import WithinNetworks
-from apcli.stages.report.comparisons.ranking import LOWER, UNRESOLVED, MeasureRanking, RankingPlace
+from apcli.stages.report.comparisons.ranking import LOWER, UNKNOWN, UNRESOLVED, MeasureRanking, RankingPlace
 from apcli.stages.report.comparisons.summary import Comparisons, comparisons_of
 from apcli.stages.report.runs.experiment import Group
 from apcli.stages.report.runs.moments import FINAL, JUST_PRUNED, Moment, moment_name
 from apcli.stages.report.runs.quantities import PD_LOSS, ApMeasure, Quantity
-from apcli.stages.report.words import UNKNOWN, bracketed, signed
+from apcli.stages.report.words import UNKNOWN as NO_NUMBER
+from apcli.stages.report.words import bracketed, signed
 from apcli.theory.statistics import clusters
 from apcli.words import count, few
 
@@ -30,7 +31,7 @@ def on_prediction(group: Group) -> Answer:
     target = next((pd for pd in PD_LOSS if pd in known), None)
     if target is None:
         why, remedy = _why_not(group)
-        return Answer(QUESTION, f"Not known: {why}.", UNKNOWN, remedy, ANCHOR)
+        return Answer(QUESTION, f"Not known: {why}.", NO_NUMBER, remedy, ANCHOR)
     moments = [moment for moment in (JUST_PRUNED, FINAL) if _overall(compared, target, moment)]
     within = [one for one in compared.within_networks if one.target == target]
     sentences = [_across(group, compared, target, moment, first=moment == moments[0]) for moment in moments]
@@ -69,14 +70,16 @@ def _across(group: Group, compared: Comparisons, target: Quantity, moment: Momen
     ranking, best = _ranking(compared, target, moment), _best(compared, target, moment)
     measures = ranking.best.measures if ranking else [a.measure for a in _overall(compared, target, moment)]
     when = moment_name(group, moment)
-    name, with_ = (_NAME, f"the {target.spoken} (PD)") if first else ("τ", "it")
-    among = f" among {count(best.cells, 'run')}" if first else ""
-    text = f"{when[0].upper()}{when[1:]}, {_grade(best.tau or 0.0)}: {few(_labels(measures))} "
-    agrees = f"{_verb('agrees', measures)}{' best' if ranking else ''}"
-    text += f"{agrees} with {with_}, {name} {best.words}{among}"
+    start = f"{when[0].upper()}{when[1:]}, {_grade(best.tau or 0.0)}: {few(_labels(measures))}"
+    if first:
+        agrees = f"{_verb('agrees', measures)}{' best' if ranking else ''}"
+        start += f" {agrees} with the {target.spoken} (PD)"
+    start += f", {_NAME if first else 'τ'}"
+    text = f"{start} {best.words}" + (f" among {count(best.cells, 'run')}" if first else "")
     fixed = _same_sparsity(compared, best)
-    text += f", and {fixed.words} at one sparsity" if fixed and fixed.tau is not None else ""
-    return "; ".join([text, *_others(ranking)]) + "."
+    text += f", at one sparsity {fixed.words}" if fixed and fixed.tau is not None else ""
+    others = "; ".join(_others(ranking))
+    return f"{text} ({others})." if others else f"{text}."
 
 
 def _grade(tau: float) -> str:
@@ -92,14 +95,11 @@ def _same_sparsity(compared: Comparisons, best: Agreement) -> Agreement | None:
 
 def _others(ranking: MeasureRanking | None) -> Iterator[str]:
     """Clauses on the measures that are not the best, by whether that is more than chance."""
-    for verdict, words in ((UNRESOLVED, "not distinguishable from it"), (LOWER, "lower")):
+    for verdict, words in ((UNRESOLVED, "not distinguishable"), (LOWER, "lower"), (UNKNOWN, "then")):
         places = [place for place in ranking.places[1:] if place.verdict == verdict] if ranking else []
         measures = [measure for place in places for measure in place.measures]
         if measures:
-            yield f"{few(_labels(measures))}, {_taus(places)}, {_verb('is', measures)} {words}"
-    unknown = [place for place in ranking.places[1:] if place.below is None] if ranking else []
-    if unknown:
-        yield f"then {few(_labels([m for place in unknown for m in place.measures]))}, {_taus(unknown)}"
+            yield f"{words}: {few(_labels(measures))}, {_taus(places)}"
 
 
 def _taus(places: Sequence[RankingPlace]) -> str:
@@ -113,15 +113,16 @@ def _range(values: Sequence[float]) -> str:
 
 def _within(within: Sequence[WithinNetworks], *, first: bool) -> str:
     """A sentence on the agreement over the epochs of one pruned network; ``first``: the terms are said in full."""
-    it, tau = (f"the {within[0].target.spoken} (PD)", f"mean {_NAME}") if first else ("it", "mean τ")
-    clauses = []
+    it, tau = (f"the {within[0].target.spoken} (PD)", _NAME) if first else ("it", "τ")
+    clauses: list[str] = []
     for verb, words in (("follows", it), ("runs", f"against {it}"), ("goes", "neither way")):
         members = sorted((one for one in within if _direction(one) == verb), key=lambda one: -abs(one.mean))
         if members:
             measures = [one.measure for one in members]
-            clauses.append(f"{few(_labels(measures))} {_verb(verb, measures)} {words}, {tau} {_means(members)}")
-    none = "" if any(_direction(one) == "follows" for one in within) else f"none follows {it}; "
-    return f"Through fine-tuning, over the epochs of one pruned network: {none}{'; '.join(clauses)}."
+            mean = "" if clauses else f"mean {tau} "
+            clauses.append(f"{few(_labels(measures))} {_verb(verb, measures)} {words}, {mean}{_means(members)}")
+    none = "" if any(_direction(one) == "follows" for one in within) else f"none follows {it}: "
+    return f"Through fine-tuning (over the epochs of one pruned network), {none}{'; '.join(clauses)}."
 
 
 def _direction(one: WithinNetworks) -> str:

@@ -20,6 +20,7 @@ _WORDS = {
     "amp": "bfloat16 where safe",
 }
 _SHOWN = {"epochs", "sparsity", "seed", "weight_decay", "amp"}  # even if they are 0 or off
+_USUAL = {"decay": "all", "eval_every": 1, "update": "all", "trace": "auto"}  # left out: as the command has them
 _HIDDEN = {"dense", "code", "other", "rewind_to", "teacher", "cuda_graph"}  # hashes, and what the commands say better
 
 
@@ -89,7 +90,8 @@ def _each(one: Made) -> Iterator[tuple[str, str, str]]:
     for stage in one.lineage.settings:
         name = stage.stage or "unknown stage"
         for key, value in stage.options.items():
-            if key not in _HIDDEN and value is not None and (value or key in _SHOWN):
+            is_off = value is None or (not value and key not in _SHOWN)
+            if not is_off and key not in _HIDDEN and _USUAL.get(key) != value:
                 yield name, _WORDS.get(key, key.replace("_", " ")), _text(value)
         if name == one.lineage.stage and one.images and one.tuned:
             yield name, "training images", f"{one.images:,}"
@@ -100,6 +102,8 @@ def _each(one: Made) -> Iterator[tuple[str, str, str]]:
 def _text(value: object) -> str:
     if value is False:
         return "no"
+    if isinstance(value, float):
+        return f"{value:g}"
     return "yes" if value is True else value if isinstance(value, str) else json.dumps(value)
 
 

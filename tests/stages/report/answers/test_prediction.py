@@ -31,9 +31,9 @@ def test_a_small_study_in_words(small):
     assert answer.number == f"τ {tau}"
     assert answer.sentence == (
         f"Right after pruning, closely: {ALL} agree with the loss difference on test images (PD), rank agreement "
-        f"(Kendall’s τ) {tau} among 6 runs, and 1.00 at one sparsity. After fine-tuning, closely: {ALL} agree with it, "
-        f"τ {signed(agreement(group, 'final').tau)}, and 1.00 at one sparsity. Through fine-tuning, over the epochs of "
-        f"one pruned network: {ALL} follow it, mean τ 1.00."
+        f"(Kendall’s τ) {tau} among 6 runs, at one sparsity 1.00. After fine-tuning, closely: {ALL}, τ "
+        f"{signed(agreement(group, 'final').tau)}, at one sparsity 1.00. Through fine-tuning (over the epochs of one "
+        f"pruned network), {ALL} follow it, mean τ 1.00."
     )
     assert answer.sureness == (
         "No interval: 2 dense networks, and it needs 5. Through fine-tuning: 12 pruned networks at 3 epochs, from 0 "
@@ -68,16 +68,16 @@ def test_grades(make_grid, value, words):
 def test_a_measure_that_grows_while_pd_falls_runs_against_it(small):
     grows = [replace(r, value=1 + (r.epoch or 0)) if r.dist == "ap2" else r for r in small]
     sentence = on_prediction(only_group(grows)).sentence
-    assert "AP3 gaussian and AP3 student-t follow it, mean τ 1.00; AP2 runs against it, mean τ −1.00." in sentence
+    assert "), AP3 gaussian and AP3 student-t follow it, mean τ 1.00; AP2 runs against it, −1.00." in sentence
     alone = on_prediction(only_group(variant(grows, "ap2")))
     assert alone.sentence == (
-        "Through fine-tuning, over the epochs of one pruned network: none follows the loss difference on test images "
-        "(PD); AP2 runs against the loss difference on test images (PD), mean rank agreement (Kendall’s τ) −1.00."
+        "Through fine-tuning (over the epochs of one pruned network), none follows the loss difference on test images "
+        "(PD): AP2 runs against the loss difference on test images (PD), mean rank agreement (Kendall’s τ) −1.00."
     ), "just pruned, and at the end, it is the same for all"
     assert (alone.number, alone.sureness[:32]) == ("τ −1.00", "No interval: 2 dense networks, a")
     both = [replace(r, value=1 + (r.epoch or 0)) if r.method == "lowest" else r for r in variant(small, "ap2")]
     neither = on_prediction(only_group([r for r in both if r.method != "highest"])).sentence
-    assert ": none follows it; AP2 goes neither way, mean τ 0.00 (single ones −1.00 to 1.00)." in neither
+    assert "), none follows it: AP2 goes neither way, mean τ 0.00 (single ones −1.00 to 1.00)." in neither
 
 
 def test_measures_that_differ_are_told_apart_or_not(make_grid):
@@ -87,12 +87,10 @@ def test_measures_that_differ_are_told_apart_or_not(make_grid):
             only_group([*variant(grid, "ap2"), *with_values(variant(grid, "gaussian"), value)])
         ).sentence
 
-    assert "; AP3 gaussian, −" in sentence(lambda r: -r.value)
-    assert ", is lower." in sentence(lambda r: -r.value)
+    assert " (lower: AP3 gaussian, −" in sentence(lambda r: -r.value)
     now_and_then = sentence(lambda r: r.value * (5 if (r.method, r.seed) == ("lowest", 0) else 1))
-    assert "AP3 gaussian, 0." in now_and_then
-    assert "is not distinguishable from it." in now_and_then
-    assert "; then AP3 gaussian, −0." in sentence(lambda r: -r.value, seeds=(0,)), "too few dense networks"
+    assert " (not distinguishable: AP3 gaussian, 0." in now_and_then
+    assert " (then: AP3 gaussian, −0." in sentence(lambda r: -r.value, seeds=(0,)), "too few dense networks"
 
 
 def test_many_measures_stay_short(twelve_measures):

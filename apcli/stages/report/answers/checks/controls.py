@@ -27,9 +27,14 @@ def random_same_layers(evidence: Evidence) -> Found:
     controlled = {method: _controlled(evidence, runs) for method, runs in evidence.methods.items()}
     without = [method for method, sparsities in controlled.items() if not sparsities]
     if without:
-        return False, f"no such control of {few(without)}: see `--method random-same-layers --like FILE`"
+        return False, f"no such control of {few(without)}: see {join(list(dict.fromkeys(map(_remedy, without))))}"
     at = [f"{method} at {few([percent(s) for s in sparsities])}" for method, sparsities in controlled.items()]
     return True, f"of {few(at)}"
+
+
+def _remedy(method: str) -> str:
+    of_filters = method.endswith("(filter)")
+    return "`--structure filter --method random`" if of_filters else "`--method random-same-layers --like FILE`"
 
 
 def _controlled(evidence: Evidence, runs: Sequence[Run]) -> list[float]:

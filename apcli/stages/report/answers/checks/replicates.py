@@ -1,10 +1,11 @@
 """Checks of what the spread of the numbers rests on."""
 
 from apcli.stages.report.answers.checks.evidence import Evidence, Found
+from apcli.theory.statistics import clusters, means
 from apcli.words import count, few
 
-SEEDS = 3  # the fewest for an interval
-CLUSTERS = 5  # dense networks: fewer give no interval
+SEEDS = means.LEAST  # the fewest for an interval
+CLUSTERS = clusters.LEAST  # dense networks: fewer give no interval
 
 
 def seeds(evidence: Evidence) -> Found:

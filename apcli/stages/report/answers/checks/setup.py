@@ -81,9 +81,8 @@ def versions(evidence: Evidence) -> Found:
     timings = [trial.checkpoint.latency for trial in evidence.trials if trial.checkpoint]
     devices = sorted({timing.device_name or timing.device for timing in timings if timing})
     made = f"made by apcli {few(found)}" if found else "the version that made the files is not known"
-    timed = (
-        f"timed on {few(devices)}" if devices else "the device is in no record: `apcli report --latency` measures it"
-    )
+    unknown = "the device is in no record: `apcli report FILE --latency --json` makes one"
+    timed = f"timed on {few(devices)}" if devices else unknown
     return bool(found and devices), f"{made}; {timed}"
 
 
