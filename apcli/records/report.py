@@ -42,8 +42,10 @@ class RepetitionFacts(JsonObject):
     commands: Annotated[tuple[str, ...], "in their order; empty: not known"]
     stages: Annotated[tuple[StageFacts, ...], "their settings"]
     versions: Annotated[Mapping[str, str], "of programs"]
-    device: Annotated[str | None, "that the files were made on"]
+    device: Annotated[str | None, "that the files were timed on"]
     seeds: Annotated[tuple[int, ...], "of the trainings"]
+    dense_files: Annotated[Mapping[str, str], "SHA-256 by name"]
+    unknown: Annotated[int, "number of pruned files whose making is not known"]
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,10 @@ from apcli.stages.report.comparisons.agreement import Agreement
 from apcli.stages.report.runs.experiment import Group, Report
 from apcli.stages.report.tables.overview import AccuracyTable, Following, MethodAccuracy, accuracy_tables, following
 from apcli.stages.report.words import UNKNOWN, bracketed, signed
-from apcli.words import count, few, join
+from apcli.words import count, join
 
 _INDENT = 2
+_OPEN = 3  # points of the checklist that are shown
 
 
 def lines_of_report(report: Report, width: int | None) -> Iterator[str]:
@@ -22,7 +23,7 @@ def lines_of_report(report: Report, width: int | None) -> Iterator[str]:
     for group in report.groups:
         yield from [*wrapped(done(report, group), width, _INDENT), ""]
         yield from _answers(report, group, width)
-        yield from [*wrapped(_open(report, group), width, _INDENT), ""]
+        yield from _open(report, group, width)
         for table in accuracy_tables(group)[-1:]:
             yield from [*lines_of(accuracy_grid(table), width), ""]
         rows = following(group)
@@ -93,13 +94,17 @@ def _answers(report: Report, group: Group, width: int | None) -> Iterator[str]:
         yield from [*fact_lines(facts, size, width, _INDENT), ""]
 
 
-def _open(report: Report, group: Group) -> str:
-    """The open points of the checklist, in one sentence."""
+def _open(report: Report, group: Group, width: int | None) -> Iterator[str]:
+    """The first open points of the checklist with their reasons, and the number of all."""
     checks = checklist(report, group)
-    missing = [check.item for check in checks if not check.passed]
-    if not missing:
-        return f"All {len(checks)} points of the checklist are met."
-    return f"Open of {count(len(checks), 'point')} of the checklist: {few(missing)}."
+    missing = [check for check in checks if not check.passed]
+    points = count(len(checks), "point")
+    yield from wrapped(f"Before you trust it: {len(missing)} of {points} of the checklist are open", width, _INDENT)
+    for check in missing[:_OPEN]:
+        yield from wrapped(f"  {check.item}: {check.reason}", width, 2 * _INDENT)
+    if len(missing) > _OPEN:
+        yield from wrapped(f"  and {len(missing) - _OPEN} more", width, 2 * _INDENT)
+    yield ""
 
 
 def _curve(row: MethodAccuracy, over: str) -> Sequence[float | None]:

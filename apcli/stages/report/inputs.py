@@ -12,7 +12,8 @@ from apcli import __version__
 from apcli.records import lines
 from apcli.records.checkpoint import CheckpointRecord
 from apcli.records.divergence import DivergenceRecord
-from apcli.records.json_objects import Record, columns_of
+from apcli.records.json_objects import Record
+from apcli.stages.report.tables.record_rows import row_of
 from apcli.words import count
 
 FORMATS = ("html", "md", "csv", "json", "tex")
@@ -52,7 +53,7 @@ def _digest(record: Record) -> bytes:
 def is_carrier(form: str, content: bytes) -> bool:
     """Whether the content of a file is that of a report that carries its records in this way."""
     if form == "csv":
-        return content.splitlines()[:1] == [",".join(columns_of(DivergenceRecord(layer="", dist=""))).encode()]
+        return content.splitlines()[:1] == [",".join(row_of(DivergenceRecord(layer="", dist=""))).encode()]
     return _MARK.search(content) is not None
 
 

@@ -12,6 +12,7 @@ from apcli.cli.layout.text import cells
 from apcli.cli.texts.report import accuracy_grid, agreement_grid, lines_of_report
 from apcli.records import lines
 from apcli.stages.report.answers.answers import answers
+from apcli.stages.report.answers.checklist import checklist
 from apcli.stages.report.answers.done import done
 from apcli.stages.report.runs.experiment import build
 from apcli.stages.report.tables.overview import accuracy_tables, following
@@ -30,7 +31,12 @@ def test_it_says_what_the_page_says() -> None:
     assert text.startswith(done(report, group))
     for answer in answers(report, group):
         assert f"{answer.question} {answer.number} {answer.sentence} {answer.sureness}".strip() in text
-    assert " points of the checklist: " in text
+    checks = checklist(report, group)
+    missing = [check for check in checks if not check.passed]
+    assert f"Before you trust it: {len(missing)} of {len(checks)} points of the checklist are open" in text
+    assert [f"{words_of(check.item)}: {words_of(check.reason)}" in text for check in missing] == [
+        place < 3 for place in range(len(missing))
+    ]
 
 
 def test_a_row_for_each_method_with_a_bar_for_each_sparsity() -> None:

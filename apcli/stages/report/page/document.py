@@ -15,7 +15,6 @@ from markupsafe import Markup, escape
 
 from apcli import __version__
 from apcli.figures.canvas.colors import DARK, LIGHT, variables
-from apcli.records.json_objects import columns_of
 from apcli.stages.report.answers.answer import Answer
 from apcli.stages.report.answers.answers import answers
 from apcli.stages.report.answers.caveats import caveats
@@ -30,6 +29,7 @@ from apcli.stages.report.page.embedded import packed
 from apcli.stages.report.page.grids import Grid, grid
 from apcli.stages.report.runs.experiment import Group, Report
 from apcli.stages.report.sections import SECTIONS, SectionRow, kind_of, sections_of, unshown
+from apcli.stages.report.tables.record_rows import row_of
 from apcli.stages.report.terms import FirstUse, Term
 from apcli.words import count
 
@@ -207,5 +207,5 @@ def _numbers(
         yield shown.key, [pair for column in shown.table.columns for pair in column.numbers()]
     for picture in drawn:
         yield f"figure-{picture.name}", picture.drawing.columns.items()
-    rows = [columns_of(record) for record in report.records]
+    rows = [row_of(record) for record in report.records]
     yield RECORDS, [(name, [row[name] for row in rows]) for name in rows[0]]

@@ -5,14 +5,14 @@ import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from apcli.records.json_objects import columns_of
 from apcli.stages.report.comparisons.summary import comparisons_of
 from apcli.stages.report.runs.experiment import Report
+from apcli.stages.report.tables.record_rows import row_of
 
 
 def to_csv(report: Report) -> str:
     """A line per record (run × seed × epoch × layer × measure) with every field in full precision; empty if unknown."""
-    return _csv([columns_of(record) for record in report.records])
+    return _csv([row_of(record) for record in report.records])
 
 
 def order_csv(report: Report) -> str:

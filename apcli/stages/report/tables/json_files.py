@@ -6,7 +6,7 @@ from functools import partial
 from itertools import product
 
 from apcli.records import lines
-from apcli.records.json_objects import OtherRecord, Record, fields_of
+from apcli.records.json_objects import fields_of
 from apcli.records.report import (
     AgreementFacts,
     AnswerFacts,
@@ -40,6 +40,7 @@ from apcli.stages.report.runs.experiment import Group, Report, Run
 from apcli.stages.report.runs.moments import moments, value_at
 from apcli.stages.report.runs.quantities import ApMeasure, BoundKey, Key, ScoreKey
 from apcli.stages.report.runs.trials import Trial
+from apcli.stages.report.sections import kind_of
 from apcli.theory.statistics.performance import SPLITS
 
 _WITHIN = {field.name for field in fields_of(WithinNetworksFacts)}
@@ -51,14 +52,10 @@ def to_json(report: Report) -> str:
     """One line of JSON; a number that is not known is null."""
     record = ReportRecord(
         inputs=f"{MARK}: {mark_of(report.given)}",
-        records=Counter(map(_kind, report.given)),
+        records=Counter(map(kind_of, report.given)),
         groups=tuple(_group(report, group) for group in report.groups),
     )
     return f"{lines.dump(record.to_json())}\n"
-
-
-def _kind(record: Record) -> str:
-    return str(record.members["kind"]) if isinstance(record, OtherRecord) else record.kind
 
 
 def _group(report: Report, group: Group) -> GroupFacts:
@@ -83,7 +80,15 @@ def _group(report: Report, group: Group) -> GroupFacts:
 def _repetition(report: Report, group: Group) -> RepetitionFacts:
     known = repetition(report, group)
     stages = tuple(StageFacts(settings.stage, dict(settings.values)) for settings in known.settings)
-    return RepetitionFacts(known.commands, stages, dict(known.versions), known.device, known.seeds)
+    return RepetitionFacts(
+        known.commands,
+        stages,
+        dict(known.versions),
+        known.device,
+        known.seeds,
+        dict(known.dense_files),
+        known.unknown,
+    )
 
 
 def _named(group: Group) -> Names:
