@@ -200,10 +200,10 @@ def test_layers_that_do_match_can_be_named(shell: Any, a: Path, plain: Tensors) 
         ("nan", ("--sparsity is nan", "[0, 1)")),
         ("inf", ("--sparsity is inf", "[0, 1)")),
         ("abc", ("--sparsity is 'abc'", "numbers")),
-        ("30%", ("--sparsity is '30%'", "numbers")),
-        ("0.3,", ("--sparsity", "empty")),
-        ("''", ("--sparsity", "empty")),
-        ("0,3", ("--sparsity is 3", "[0, 1)")),
+        ("30%", ("--sparsity is '30%'", "numbers", "give 0.3")),
+        ("0.3,", ("--sparsity is '0.3,'", "numbers", "give 0.3")),
+        ("''", ("--sparsity is ''", "numbers")),
+        ("0,3", ("--sparsity is '0,3'", "numbers", "give 0.3")),
     ],
 )
 def test_a_sparsity_that_is_none(shell: Any, a: Path, sparsity: str, words: tuple[str, ...]) -> None:
@@ -221,7 +221,7 @@ def test_a_sparsity_that_is_none(shell: Any, a: Path, sparsity: str, words: tupl
         ("prune a --sparsity 0.3 --method lowest,smallest", ("unknown method 'smallest'", "lowest, highest, random")),
         ("prune a --sparsity 0.3 --method lowest:share=3", ("lowest", "no parameter 'share'")),
         ("prune a --sparsity 0.3 --scope galaxy", ("unknown scope 'galaxy'", "layer, global")),
-        ("prune a --sparsity 0.3 --seed one", ("--seed", "one", "integer")),
+        ("prune a --sparsity 0.3 --seed one", ("--seed is 'one'", "whole number")),
         ("prune a --sparsity 0.3 --seed -1", ("--seed is -1",)),
         ("prune a --sparsity 0.3 --seeds 0,x", ("--seeds is '0,x'", "0,1,2")),
         ("prune a --sparsity 0.3 --seeds 1,1", ("--seeds is 1,1", "once")),

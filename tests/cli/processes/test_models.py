@@ -36,7 +36,7 @@ def test_a_users_own_network_goes_through_every_stage(shell: Any, net: str) -> N
     assert (shell.tensors(tuned)["3.weight"] == 0).sum() == 80
     assert "my" not in Path(shell.lineage(tuned)["model"]["name"]).parts  # a file names no path to code
     pruned = tuned.replace(".finetuned", "")
-    shell.refuses(f"finetune {pruned} --epochs 1 -o new", 2, "net.py:build", "--model path/to/file.py:function")
+    shell.refuses(f"finetune {pruned} --epochs 1 -o new", 2, "net.py:build", "--model FILE.py:function")
 
 
 def test_a_users_own_network_that_fails(shell: Any, net: str, monkeypatch: pytest.MonkeyPatch) -> None:
