@@ -9,7 +9,7 @@ from apcli.figures.canvas.panels import Box, Head, Key, Sheet
 from apcli.figures.canvas.scales import linear
 from apcli.figures.canvas.words import listed
 from apcli.figures.quantities import placed, quantity_panel
-from apcli.figures.study import CELLS, Series, Study
+from apcli.figures.study import CELLS, Series, Study, at_sparsity
 
 _ABREAST, _HEIGHT = 3, 120.0
 _SIGNS = ("o", "s", "^", "D", "v", "<")
@@ -26,16 +26,18 @@ def by_sparsity(study: Study, method: str) -> Drawing:
     """One method: a line for each sparsity, darker where it is higher.
 
     Raises:
-        Missing: fewer than two epochs are known.
+        Missing: fewer than two epochs, or no sparsity, are known.
     """
     members = [s for s in study.series if s.method == method]
+    if len(study.methods) > 1 and all(s.sparsity is None for s in members):
+        raise Missing("no sparsity is known")
     sparsities = sorted({s.sparsity for s in members if s.sparsity is not None})
-    lines = [_Line(_name(s.sparsity), _look(sparsities, s.sparsity), s) for s in members]
+    lines = [_Line(at_sparsity(s.sparsity), _look(sparsities, s.sparsity), s) for s in members]
     return _over_epochs(lines, f"{method}: every sparsity")
 
 
-def by_method(study: Study, sparsity: float) -> Drawing:
-    """One sparsity: a line for each method.
+def by_method(study: Study, sparsity: float | None) -> Drawing:
+    """One sparsity, or those that are not known: a line for each method.
 
     Raises:
         Missing: fewer than two epochs, or two methods, are known.
@@ -43,7 +45,7 @@ def by_method(study: Study, sparsity: float) -> Drawing:
     lines = [_Line(s.method, study.looks[s.method], s) for s in study.series if s.sparsity == sparsity]
     if len({line.name for line in lines}) < 2:
         raise Missing("no two methods stand at the same sparsity")
-    return _over_epochs(lines, f"Sparsity {sparsity:g}: every method")
+    return _over_epochs(lines, f"{at_sparsity(sparsity).capitalize()}: every method")
 
 
 def _over_epochs(given: Sequence[_Line], title: str) -> Drawing:
@@ -87,10 +89,6 @@ def _rows(lines: Sequence[_Line]) -> Iterator[Sequence[Value]]:
         for epoch, point in zip(s.epochs, s.points, strict=True):
             if point is not None:
                 yield s.method, s.sparsity, s.measure, s.unit, epoch, *point.cells
-
-
-def _name(sparsity: float | None) -> str:
-    return "sparsity unknown" if sparsity is None else f"sparsity {sparsity:g}"
 
 
 def _look(sparsities: Sequence[float], sparsity: float | None) -> Look:

@@ -12,6 +12,11 @@ CELLS = ("mean", "sd", "lowest", "highest", "networks")  # of a point, in a tabl
 Kind = Literal["ap2", "ap3", "pd", "change", "network"]
 
 
+def at_sparsity(sparsity: float | None) -> str:
+    """A sparsity as a label."""
+    return "sparsity unknown" if sparsity is None else f"sparsity {sparsity:g}"
+
+
 @dataclass(frozen=True)
 class Point:
     """The values of one or several networks."""
@@ -179,6 +184,13 @@ class Study:
     def sparsities(self) -> list[float]:
         """The known sparsities, ascending."""
         return sorted({s.sparsity for s in self.series if s.sparsity is not None})
+
+    @property
+    def places(self) -> list[float | None]:
+        """The sparsities, and None if some run's is not known."""
+        given = (*self.series, *self.training)
+        known = sorted({s.sparsity for s in given if s.sparsity is not None})
+        return [*known, *([None] if any(s.sparsity is None for s in given) else [])]
 
     def measures(self, *kinds: str) -> list[tuple[str, str]]:
         """The quantities of some kinds, with their units, in order of appearance."""

@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Sequence
 
 from apcli.figures.canvas.marks import Dash, Drawing, Missing, Value, columns_of
-from apcli.figures.canvas.panels import Head, Key, Panel, Sheet
+from apcli.figures.canvas.panels import WIDTH, Head, Key, Panel, Sheet
 from apcli.figures.canvas.scales import linear
 from apcli.figures.canvas.words import listed
-from apcli.figures.study import CELLS, Series, Study
+from apcli.figures.study import CELLS, Series, Study, at_sparsity
 
 _ABREAST, _HEIGHT = 4, 100.0
 _SPLITS: dict[str, Dash] = {"test": "solid", "train": "dashed"}
@@ -17,10 +17,9 @@ def training(study: Study) -> Drawing:
     """Means over networks; the test split solid (dotted for controls), the training split dashed.
 
     Raises:
-        Missing: fewer than two epochs, or no sparsity, are known.
+        Missing: fewer than two epochs are known.
     """
-    curves = [s for s in study.training if s.sparsity is not None]
-    sparsities = sorted({s.sparsity for s in curves if s.sparsity is not None})
+    curves, sparsities = study.training, study.places
     epochs = sorted({epoch for s in curves for epoch in s.epochs})
     if len(epochs) < 2:
         raise Missing("losses and accuracies are known at fewer than two epochs of fine-tuning")
@@ -34,8 +33,9 @@ def training(study: Study) -> Drawing:
         for what, unit in _UNITS.items():
             members = [s for s in curves if s.measure.endswith(what)]
             y = linear([point.mean for s in members for point in s.points if point], most=4)
-            heads = [Head(f"Sparsity {sparsity:g}", unit) for sparsity in part]
-            for sparsity, box in zip(part, sheet.rows(heads, _ABREAST, _HEIGHT), strict=True):
+            heads = [Head(at_sparsity(sparsity).capitalize(), unit) for sparsity in part]
+            cells = [(WIDTH / min(max(len(sparsities), 2), _ABREAST), 0.0)] * len(part)
+            for sparsity, box in zip(part, sheet.row(heads, cells, _HEIGHT), strict=True):
                 _lines(Panel(sheet, box, x, y, "epoch"), [s for s in members if s.sparsity == sparsity], study)
     about = f"Loss and accuracy by epoch of fine-tuning, for {listed(methods)}."
     names = ("method", "sparsity", "quantity", "unit", "epoch", *CELLS)

@@ -1,5 +1,7 @@
 """Measures over epochs: a line each, bands over networks, gaps on the logarithmic axis."""
 
+from dataclasses import replace
+
 import pytest
 from studies import LOOKS, METHODS, areas, dots, drawn_study, lines, rows, words
 
@@ -59,3 +61,22 @@ def test_a_method_alone_at_its_sparsity_is_shown_by_the_other_figure():
     alone = Study(LOOKS, tuple(s for s in alone.series if (s.method, s.sparsity) != ("random", 0.8)))
     with pytest.raises(Missing, match="no two methods"):
         by_method(alone, 0.8)
+
+
+def test_files_of_unknown_sparsity_are_lines_of_one_figure():
+    unknown = tuple(replace(s, sparsity=None) for s in drawn_study().series if s.sparsity == 0.3)
+    study = Study(LOOKS, unknown)
+    assert study.places == [None]
+    drawing = by_method(study, None)
+    assert drawing.title == "Sparsity unknown: every method"
+    assert len(lines(drawing, "lowest")) == 3
+    with pytest.raises(Missing, match="no sparsity is known"):
+        by_sparsity(study, "lowest")
+
+
+def test_many_epochs_have_few_signs():
+    drawing = by_method(drawn_study(epochs=tuple(range(31))), 0.3)
+    assert [len(line.places) for line in lines(drawing, "lowest")] == [31] * 3
+    signs = dots(drawing, "lowest")[0].places
+    assert 6 < len(signs) <= 12
+    assert signs[-1] == lines(drawing, "lowest")[0].places[-1]

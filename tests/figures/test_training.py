@@ -3,7 +3,7 @@
 import pytest
 from studies import LOOKS, lines, rows, words
 
-from apcli.figures.canvas.marks import Missing
+from apcli.figures.canvas.marks import Missing, Words
 from apcli.figures.study import Point, Series, Study
 from apcli.figures.training import training
 
@@ -36,3 +36,11 @@ def test_loss_and_accuracy_of_each_sparsity():
 def test_one_epoch_is_no_figure():
     with pytest.raises(Missing, match="fewer than two epochs"):
         training(curves(epochs=(0,)))
+
+
+def test_a_last_row_of_one_sparsity_is_as_wide_as_the_others():
+    heads = {mark.text: mark.place for mark in training(curves()).marks if isinstance(mark, Words) and mark.bold}
+    assert heads["Sparsity 0.9"][0] == heads["Sparsity 0.1"][0]
+    assert heads["Sparsity 0.9"][1] > heads["Sparsity 0.1"][1]
+    widths = {line.places[-1][0] - line.places[0][0] for line in lines(training(curves()), "lowest")}
+    assert max(widths) < 165

@@ -76,7 +76,7 @@ SHAPES: dict[str, tuple[Place, ...]] = {  # outlines of radius 1, by matplotlib'
     "v": ((0.0, 1.2), (1.15, -0.9), (-1.15, -0.9)),
     "<": ((-1.2, 0.0), (0.9, -1.15), (0.9, 1.15)),
 }
-_CORNERS = ((-0.5, -1.4), (0.5, -1.4), (0.5, -0.5))  # of a quarter of a cross
+_CORNERS = ((-0.42, -1.2), (0.42, -1.2), (0.42, -0.42))  # of a quarter of a cross
 _CROSS = tuple(corner for turn in range(4) for corner in (_turned(x, y, turn * 90) for x, y in _CORNERS))
 CONTROL_SHAPES = {"X": tuple(_turned(x, y, 45) for x, y in _CROSS), "P": _CROSS}
 

@@ -14,6 +14,7 @@ from apcli.figures.canvas.words import shortened, width_of, wrapped
 
 WIDTH = 660.0  # pixels: 6.9 inches, a column of the page
 ROW = 16.0  # of text
+_SIGNS = 12  # on a line, at most
 _SCALE, _MARGIN, _BELOW = 46.0, 16.0, 42.0  # beside a panel, and below for numbers and name
 
 
@@ -76,10 +77,13 @@ class Sheet:
         """Entries in as many rows as they need."""
         if not keys:
             return
+        names = [shortened(key.name) for key in keys]
+        widths = [30 + width_of(name) + 18 for name in names]
+        columns = math.floor(WIDTH / max(widths))
+        if sum(widths) > 2 * WIDTH and columns > 1:  # easier to read than many ragged rows
+            widths = [WIDTH / columns] * len(keys)
         left, middle = 0.0, self.bottom + ROW / 2
-        for key in keys:
-            name = shortened(key.name)
-            width = 30 + width_of(name) + 18
+        for key, name, width in zip(keys, names, widths, strict=True):
             if left > 0 and left + width - 18 > WIDTH:
                 left, middle = 0.0, middle + ROW + 2
             if key.dash:
@@ -195,8 +199,9 @@ class Panel:
     def dots(
         self, xs: Sequence[float], ys: Sequence[float | None], look: Look, *, hollow: bool = False, name: str = ""
     ) -> None:
-        """A method's sign at each known point."""
+        """A method's sign at each known point, or at every k-th and the last of many."""
         places = [self.at(x, y) for x, y in zip(xs, ys, strict=True) if y is not None]
+        places = places[::-1][:: math.ceil(len(places) / _SIGNS)][::-1] if places else []
         if places:
             self.marks.append(Dots(places, look.color, look.shape, hollow=hollow, name=name))
 

@@ -5,8 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 _PAD = 0.06  # of an axis, beyond the outermost values
-_DECADES = 1.2  # a logarithmic axis that spans fewer has ticks between powers of ten
-_MANTISSAS = (1,), (1, 2, 5), (1, 1.5, 2, 3, 4, 5, 7)  # those of the first that gives three ticks
+_MANTISSAS = (1,), (1, 3), (1, 2, 5), (1, 1.5, 2, 3, 4, 5, 7)  # of ticks: the first that give three
 
 
 def _same(value: float) -> float:
@@ -48,15 +47,15 @@ def logarithmic(values: Iterable[float], *, most: int = 5) -> Scale:
     low, high = _span([math.log10(value) for value in values], 0.5)
     pad = (high - low) * _PAD
     low, high = low - pad, high + pad
-    for mantissas in _MANTISSAS if high - low < _DECADES else _MANTISSAS[:1]:
+    for mantissas in _MANTISSAS:
         within = [m * 10.0**e for e in range(math.floor(low), math.floor(high) + 1) for m in mantissas]
-        values_of_ticks = [value for value in within if low <= math.log10(value) <= high]
-        if len(values_of_ticks) > 2:
+        chosen = [value for value in within if low <= math.log10(value) <= high]
+        if len(chosen) > 2:
             break
-    if len(values_of_ticks) < 2:
-        return Scale(10**low, 10**high, _ticks(10**low, 10**high, _step((10**high - 10**low) / most)), math.log10)
-    every = math.ceil(len(values_of_ticks) / most) if high - low >= _DECADES else 1
-    ticks = tuple((value, text_of(value)) for value in values_of_ticks[::-1][::every][::-1])
+    every = math.ceil(len(chosen) / (most + 1))
+    ticks = tuple((value, text_of(value)) for value in chosen[::-1][::every][::-1])
+    if len(ticks) < 2:
+        ticks = _ticks(10**low, 10**high, _step((10**high - 10**low) / most))
     return Scale(10**low, 10**high, ticks, math.log10)
 
 

@@ -96,12 +96,11 @@ def pictures(report: Report, scale: str = MEASURED) -> Pictures:
             reasons, before = [], len(drawn)
             for subject in _subjects(row, study):
                 try:
-                    drawing = row.load()(study) if subject is None else row.load()(study, subject)
+                    drawing = row.load()(study, *subject)
                 except Missing as reason:
                     reasons.append(str(reason))
                     continue
-                suffix = "" if subject is None else f".{_text(subject)}"
-                name = _unique(_slug(f"{prefix}{row.name}{suffix}"), taken)
+                name = _unique(_slug(".".join([f"{prefix}{row.name}", *map(_text, subject)])), taken)
                 drawn.append(Picture(group, row, name, _caption(row, subject, several, scale), drawing))
             if len(drawn) == before:
                 alone = ["every network was pruned in one layer alone"] if _is_by_layer(study) else []
@@ -123,8 +122,8 @@ def _is_by_layer(study: Study) -> bool:
     return bool(study.single_layers) and not study.series
 
 
-def _caption(row: FigureRow, subject: str | float | None, several: bool, scale: str) -> str:
-    sentences = [row.summary if subject is None else row.summary.format(_text(subject))]
+def _caption(row: FigureRow, subject: Sequence[str | float | None], several: bool, scale: str) -> str:
+    sentences = [row.summary.format(*map(_text, subject)) if subject else row.summary]
     sentences += [row.spread] if several and row.spread else []
     sentences += [SCALED] if scale == PUBLISHED and row.numbers else []
     sentences += [f"It corresponds to Figures {row.numbers} of arXiv:2403.00155."] if "–" in row.numbers else []
@@ -132,15 +131,15 @@ def _caption(row: FigureRow, subject: str | float | None, several: bool, scale: 
     return " ".join(sentences)
 
 
-def _subjects(row: FigureRow, study: Study) -> Sequence[str | float | None]:
-    """The methods or sparsities to draw a figure for; None for all together."""
+def _subjects(row: FigureRow, study: Study) -> Sequence[tuple[str | float | None, ...]]:
+    """The methods or sparsities to draw a figure for; none for all together."""
     if row.per is None:
-        return [None]
-    return study.methods if row.per == "method" else study.sparsities
+        return [()]
+    return [(subject,) for subject in (study.methods if row.per == "method" else study.places)]
 
 
-def _text(subject: str | float) -> str:
-    return subject if isinstance(subject, str) else f"{subject:g}"
+def _text(subject: str | float | None) -> str:
+    return subject if isinstance(subject, str) else "unknown" if subject is None else f"{subject:g}"
 
 
 def _unique(stem: str, taken: set[str]) -> str:

@@ -35,7 +35,7 @@ def on_published_scale(group: Group) -> Group:
     if largest <= 0:
         return group
     of_ap2 = 2 * float(gaussian.params.get("scale", 1.0)) ** 2 if gaussian else 1.0
-    label = f"AP3 gaussian (published scale, σ² = {text_of(of_ap2 * largest / _RATIO)})"
+    label = f"AP3 gaussian (published scale, σ² = {text_of(of_ap2 * largest / _RATIO, 3)})"
     key = replace(source.key, dist="gaussian", measure=PLAIN)
     made = ApMeasure(key, label, "nats", replace(source.record, dist="gaussian", measure=PLAIN))
     shown = {source: [made] if gaussian else [source, made]}

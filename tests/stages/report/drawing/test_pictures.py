@@ -6,7 +6,7 @@ import pytest
 from studies import variant
 
 from apcli.figures import FIGURES, FigureRow
-from apcli.records.divergence import PerformanceDifference
+from apcli.records.divergence import LayerSparsity, PerformanceDifference
 from apcli.stages.report.drawing.pictures import pictures
 from apcli.stages.report.page.document import page
 from apcli.stages.report.runs.experiment import build
@@ -87,3 +87,13 @@ def test_an_element_is_no_file_and_has_its_own_identifiers(small):
         assert picture.element.startswith("<svg viewBox")
         assert f'id="{picture.name}-title"' in picture.element
         assert "#" not in picture.element.replace("&#", "")
+
+
+def test_files_without_a_lineage_share_a_figure(make_grid):
+    grid = make_grid(seeds=(0,), epochs=2, sparsities=(0.3,))
+    made = pictures(build([replace(r, method=None, sparsity=LayerSparsity()) for r in grid]))
+    names = [picture.name for picture in made.drawn]
+    assert "by-method.unknown" in names
+    assert not any(name.startswith("by-sparsity") for name in names)
+    (picture,) = (picture for picture in made.drawn if picture.name == "by-method.unknown")
+    assert picture.caption.startswith("Sparsity unknown: each measure")

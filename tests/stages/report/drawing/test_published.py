@@ -29,7 +29,7 @@ def test_one_sigma_is_set_by_the_largest_ap2_of_all_networks_and_epochs(small):
     variance = max(ap2.values()) / 3.8
     assert shown == {at: pytest.approx(value / (2 * variance)) for at, value in ap2.items()}
     assert max(shown.values()) == pytest.approx(1.9)
-    assert measure.label == f"{LABEL}{variance:.4g})"
+    assert measure.label == f"{LABEL}{variance:.3g})"
     assert measure.unit == "nats"
     assert [m.label for m in on_published_scale(group).measures] == ["AP2", measure.label, "AP3 student-t"]
     assert values(on_published_scale(group), "student-t") == values(group, "student-t")
