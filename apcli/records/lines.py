@@ -15,7 +15,10 @@ def dump(members: Mapping[str, Any]) -> str:
 
     Bytes of a file's name that are no UTF-8, which no JSON text can hold, are escaped: ``\\udcff``.
     """
-    return _text(_clean(members))
+    try:
+        return _text(members)
+    except ValueError:
+        return _text(_cleaned(members))
 
 
 def load(lines: Iterable[str], where: str) -> Iterator[Record]:
@@ -55,7 +58,7 @@ def _text(members: Mapping[str, Any]) -> str:
 
 
 def _clean(members: Mapping[str, Any]) -> Any:
-    """The members as ``dump`` writes them; most need no change, which takes a fraction of the time to see."""
+    """The members as ``dump`` writes them; most need no change, and to see that takes a fraction of the time."""
     try:
         _text(members)
     except ValueError:

@@ -4,6 +4,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from grids import made_once
+
+import apcli
+from apcli.stages.report.inputs import FORMATS
 
 
 def test_a_report_in_the_way(shell: Any, a: Path) -> None:
@@ -76,3 +80,21 @@ def test_what_was_described_before_an_error_is_shown(shell: Any, a: Path) -> Non
 def test_details_are_those_of_checkpoints(shell: Any, a: Path, command: str) -> None:
     (shell.folder / "records.jsonl").write_text('{"kind": "divergence", "version": 1}\n')
     shell.refuses(command, 2, "--details and --no-details go with")
+
+
+def test_help_and_docstring_list_every_format(shell: Any) -> None:
+    listed = ", ".join(FORMATS)
+    assert f"--format LIST  {listed};" in " ".join(shell("report --help").out.split()).replace("LIST ", "LIST  ")
+    assert f"of {listed}; default" in (apcli.report.__doc__ or "")
+
+
+def test_every_format_of_the_same_records_from_python(shell: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(shell.folder)
+    records = made_once(epochs=0, seeds=(0,))
+    written = apcli.report(records, output="r", format=["md", "csv", "json", "tex"])
+    assert [path.name for path in written] == ["r.md", "r.csv", "r.order.csv", "r.json", "r.tex"]
+    before = shell.snapshot()
+    assert apcli.report(records[:9] + records, output="r", format=["md", "json", "tex"])  # the same, in another order
+    assert shell.snapshot() == before
+    with pytest.raises(apcli.UsageError, match=r"r\.json exists and has \d+ records that the new report lacks"):
+        apcli.report(records[:9], output="r", format="json")

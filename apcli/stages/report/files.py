@@ -9,7 +9,7 @@ from apcli.checkpoints.files.staging import staged
 from apcli.errors import ApcliError, UsageError
 from apcli.records import lines
 from apcli.records.json_objects import Record
-from apcli.stages.report.inputs import FORMATS, MEASURED, NO_REPORT, SCALES, is_carrier, is_made
+from apcli.stages.report.inputs import FORMATS, MEASURED, NO_REPORT, SCALES, digests_of, is_carrier, is_made
 
 log = logging.getLogger("apcli")
 
@@ -54,7 +54,10 @@ def are_there(records: Sequence[Record], formats: Sequence[str], stem: Path, sca
     A CSV file does not say so, and of a scale that is unusual only the page does.
     """
     paths = [named(stem, form) for form in formats]
-    if not all(path.is_file() and is_made(path.read_bytes(), records, scale) for path in paths):
+    if not all(path.is_file() for path in paths):
+        return []
+    digests = digests_of(records)
+    if not all(is_made(path.read_bytes(), digests, scale) for path in paths):
         return []
     for path in paths:
         log.info("%s is already there, the same: kept", path)

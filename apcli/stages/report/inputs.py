@@ -24,19 +24,20 @@ _BYTES = 6  # of a digest: eight characters of base64
 _MARK = re.compile(rb'%b(?:" content="|: )(\S+ )([A-Za-z0-9+/]*)' % MARK.encode())
 
 
-def mark_of(records: Iterable[Record], scale: str = MEASURED) -> str:
-    """The version of apcli, the scale if it is unusual, and the digests of the records in base64, sorted.
-
-    A record's files are told by their SHA-256, wherever they lie.
-    """
-    digests = base64.b64encode(b"".join(sorted({_digest(record) for record in records})))
-    return f"{__version__}{'' if scale == MEASURED else f',{scale}'} {digests.decode()}"
+def digests_of(records: Iterable[Record]) -> str:
+    """The digests of the records in base64, sorted. A record's files are told by their SHA-256, wherever they lie."""
+    return base64.b64encode(b"".join(sorted({_digest(record) for record in records}))).decode()
 
 
-def is_made(content: bytes, records: Iterable[Record], scale: str = MEASURED) -> bool:
+def mark_of(digests: str, scale: str = MEASURED) -> str:
+    """The version of apcli, the scale if it is unusual, and the digests of a report's records."""
+    return f"{__version__}{'' if scale == MEASURED else f',{scale}'} {digests}"
+
+
+def is_made(content: bytes, digests: str, scale: str = MEASURED) -> bool:
     """Whether the content of a file is the report of these records on that scale, by this version of apcli."""
     found = _MARK.search(content)
-    return found is not None and b"".join(found.groups()).decode() == mark_of(records, scale)
+    return found is not None and b"".join(found.groups()).decode() == mark_of(digests, scale)
 
 
 def _digest(record: Record) -> bytes:

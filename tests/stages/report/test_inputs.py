@@ -4,7 +4,7 @@ import base64
 from dataclasses import replace
 
 from apcli import __version__
-from apcli.stages.report.inputs import FORMATS, is_carrier, is_made, mark_of, objection
+from apcli.stages.report.inputs import FORMATS, digests_of, is_carrier, is_made, mark_of, objection
 from apcli.stages.report.runs.experiment import build
 from apcli.stages.report.tables.csv_files import to_csv
 from apcli.stages.report.tables.json_files import to_json
@@ -15,13 +15,13 @@ from apcli.stages.report.tables.markdown import to_markdown
 def test_a_record_is_known_by_its_files_bytes_and_its_value(small):
     first, *others = small
     moved = replace(first, dense=replace(first.dense, path="elsewhere/dense.safetensors"))
-    digests = mark_of([first])
-    version, text = digests.split(" ")
-    assert (version, len(base64.b64decode(text))) == (__version__, 6)
-    assert mark_of([moved, first]) == digests
-    assert mark_of([replace(first, value=first.value + 1)]) != digests
-    assert mark_of([replace(first, pruned=replace(first.pruned, sha256="0" * 64))]) != digests
-    assert mark_of(small) == mark_of([*reversed(others), first])
+    digests = digests_of([first])
+    assert len(base64.b64decode(digests)) == 6
+    assert digests_of([moved, first]) == digests
+    assert digests_of([replace(first, value=first.value + 1)]) != digests
+    assert digests_of([replace(first, pruned=replace(first.pruned, sha256="0" * 64))]) != digests
+    assert digests_of(small) == digests_of([*reversed(others), first])
+    assert mark_of(digests) == f"{__version__} {digests}"
 
 
 def test_a_part_of_the_records_is_replaced_and_nothing_else(small):
@@ -40,10 +40,12 @@ def test_what_anyone_else_wrote_is_no_report(small):
 
 
 def test_the_report_of_the_same_records_is_known_by_its_mark(small):
-    content = to_markdown(build(small)).encode()
-    assert is_made(content, build(small).records)
-    assert not is_made(content, small[1:])
-    assert not is_made(content.replace(__version__.encode(), b"0.1.0"), small)
-    assert not is_made(b"mine", small)
-    assert not is_made(content, small, "published")
-    assert is_made(content.replace(mark_of(small).encode(), mark_of(small, "published").encode()), small, "published")
+    content, digests = to_markdown(build(small)).encode(), digests_of(small)
+    assert is_made(content, digests)
+    assert is_made(content, build(small).digests)
+    assert not is_made(content, digests_of(small[1:]))
+    assert not is_made(content.replace(__version__.encode(), b"0.1.0"), digests)
+    assert not is_made(b"mine", digests)
+    assert not is_made(content, digests, "published")
+    published = content.replace(mark_of(digests).encode(), mark_of(digests, "published").encode())
+    assert is_made(published, digests, "published")

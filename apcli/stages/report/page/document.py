@@ -92,7 +92,7 @@ def page(report: Report, pictures: Pictures) -> str:
     tables = [*(table for part in parts for table in part.tables), listed]
     return _template().render(
         title=report.title,
-        inputs=mark_of(report.given, pictures.scale),
+        inputs=mark_of(report.digests, pictures.scale),
         policy=_policy(script),
         style=Markup(_style()),
         script=Markup(script),

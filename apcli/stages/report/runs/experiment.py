@@ -19,6 +19,7 @@ from apcli.records import POOLED
 from apcli.records.checkpoint import CheckpointRecord
 from apcli.records.divergence import DivergenceRecord
 from apcli.records.json_objects import Record
+from apcli.stages.report.inputs import digests_of
 from apcli.stages.report.runs.checkpoints_at_hand import with_files_at_hand
 from apcli.stages.report.runs.labels import is_control, label_of, qualified
 from apcli.stages.report.runs.quantities import PD_LOSS, ApKey, ApMeasure, BoundKey, Key, Quantity, measures_of
@@ -149,6 +150,11 @@ class Report:
     @property
     def title(self) -> str:
         return " · ".join(group.title for group in self.groups)
+
+    @cached_property
+    def digests(self) -> str:
+        """The digests of the given records, by which a report is told from others."""
+        return digests_of(self.given)
 
 
 def build(records: Iterable[Record], describe: Callable[[Path], CheckpointRecord] | None = None) -> Report:

@@ -51,7 +51,7 @@ Names = Mapping[Key, QuantityFacts]
 def to_json(report: Report) -> str:
     """One line of JSON; a number that is not known is null."""
     record = ReportRecord(
-        inputs=f"{MARK}: {mark_of(report.given)}",
+        inputs=f"{MARK}: {mark_of(report.digests)}",
         records=Counter(map(kind_of, report.given)),
         groups=tuple(_group(report, group) for group in report.groups),
     )

@@ -42,7 +42,7 @@ def to_tex(report: Report) -> str:
         rows = following(group)
         if rows:
             parts.append(_agreement(group, rows, f"{label}-agreement"))
-    return "\n\n".join([*parts, f"\\endinput\n% {MARK}: {mark_of(report.given)}"]) + "\n"
+    return "\n\n".join([*parts, f"\\endinput\n% {MARK}: {mark_of(report.digests)}"]) + "\n"
 
 
 def escaped(text: str) -> str:

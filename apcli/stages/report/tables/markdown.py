@@ -42,7 +42,7 @@ def to_markdown(report: Report) -> str:
         parts.append(f"No section shows {kinds}: this version of apcli does not know them.")
     used.of(parts)
     parts += ["## Definitions", _listed(f"**{_plain(term.name)}**: {_plain(term.meaning)}." for term in used.given)]
-    parts.append(f"<!-- {MARK}: {mark_of(report.given)} -->")
+    parts.append(f"<!-- {MARK}: {mark_of(report.digests)} -->")
     return "\n\n".join(parts) + "\n"
 
 

@@ -11,7 +11,7 @@ from apcli.records.json_objects import OtherRecord
 from apcli.stages.report.answers.answers import answers
 from apcli.stages.report.answers.checklist import checklist
 from apcli.stages.report.comparisons.summary import comparisons_of
-from apcli.stages.report.inputs import is_made
+from apcli.stages.report.inputs import digests_of, is_made
 from apcli.stages.report.runs.experiment import build
 from apcli.stages.report.tables.json_files import to_json
 
@@ -26,7 +26,7 @@ def test_the_object_is_a_record_that_can_be_read_back(small):
     (record,) = lines.load([text], "report.json")
     assert f"{lines.dump(record.to_json())}\n" == text
     assert list(json.loads(text)) == ["kind", "version", "inputs", "records", "groups"]
-    assert is_made(text.encode(), small)
+    assert is_made(text.encode(), digests_of(small))
 
 
 def test_every_value_of_every_record_is_there(small):
