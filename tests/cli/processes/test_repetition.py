@@ -5,7 +5,7 @@ import pytest
 from apcli.api import runs
 from apcli.progress import Progress
 from apcli.records import lines
-from apcli.stages.report.answers.commands import commands_of
+from apcli.stages.report.answers.rebuilt.commands import commands_of
 from apcli.stages.report.runs.experiment import build
 
 pytestmark = pytest.mark.slow  # several trainings, twice

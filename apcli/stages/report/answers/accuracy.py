@@ -1,13 +1,10 @@
 """The answer to the first question: which method keeps the accuracy, at which sparsity, and by how much."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
 
 from apcli.criteria import FILTER_METHODS, METHODS
 from apcli.stages.report.answers.answer import MEASURE_IT, Answer
-from apcli.stages.report.comparisons.estimates import Estimate, estimate_of
-from apcli.stages.report.comparisons.methods import Verdict
+from apcli.stages.report.answers.contests import Contest, Rival, contests
 from apcli.stages.report.comparisons.summary import comparisons_of
 from apcli.stages.report.runs import accuracies
 from apcli.stages.report.runs.experiment import Group, Run
@@ -18,54 +15,6 @@ from apcli.words import count, few, join
 QUESTION, ANCHOR = "Which method keeps the accuracy?", "accuracy"
 NAMED = 3  # other methods that are named
 _SMALL = 0.001  # a p that is said to be below
-_OPPOSITE: dict[str, Verdict] = {"better": "worse", "worse": "better"}
-
-
-@dataclass(frozen=True)
-class Rival:
-    """Another run at the same sparsity.
-
-    Attributes:
-        verdict: on the best run, compared with this one.
-        lead: of the best run, in percentage points, with its interval; None: not paired.
-    """
-
-    run: Run
-    accuracy: float
-    verdict: Verdict | Literal["unpaired"] = "unpaired"
-    lead: float | None = None
-    interval: tuple[float, float] | None = None
-    p: float | None = None
-    detectable: float | None = None
-
-    @property
-    def difference(self) -> str:
-        """The lead with its interval, in words."""
-        return "" if self.lead is None else f"{points(self.lead)} ahead{interval_of(self.interval)}"
-
-
-@dataclass(frozen=True)
-class Contest:
-    """The runs at one sparsity: the one with the highest mean accuracy, and its rivals, the nearest first."""
-
-    sparsity: float | None
-    best: Run
-    estimate: Estimate
-    rivals: tuple[Rival, ...]
-
-    def of(self, verdict: str) -> list[Rival]:
-        """The rivals of one verdict on the best."""
-        return [rival for rival in self.rivals if rival.verdict == verdict]
-
-
-def contests(group: Group) -> list[Contest]:
-    """The runs of each sparsity at which several are, the highest first; of each sparsity, if there is none such."""
-    known = [run for run in group.runs if run.accuracy("pruned")]
-    by_sparsity: dict[float | None, list[Run]] = {}
-    for run in sorted(known, key=lambda run: -1.0 if run.sparsity is None else run.sparsity, reverse=True):
-        by_sparsity.setdefault(run.sparsity, []).append(run)
-    held = {s: runs for s, runs in by_sparsity.items() if s is not None and len(runs) > 1}
-    return [_contest(group, s, runs) for s, runs in (held or by_sparsity).items()]
 
 
 def on_accuracy(group: Group) -> Answer:
@@ -74,31 +23,12 @@ def on_accuracy(group: Group) -> Answer:
     if not held:
         missing = "Not known: the records hold no test accuracy of the pruned networks."
         return Answer(QUESTION, missing, UNKNOWN, MEASURE_IT, ANCHOR)
-    first, others = held[0], held[1:]
-    sentence = " ".join(filter(None, [_sentence(first), _elsewhere(first, others)]))
+    first = held[0]
+    sparser = [one for one in held[1:] if one.layers == first.layers]
+    parts = {one.layers: one for one in reversed(held) if one.layers != first.layers}
+    sentences = [_sentence(first), _elsewhere(first, sparser), *map(_of_part, parts.values())]
+    sentence = " ".join(filter(None, sentences))
     return Answer(QUESTION, sentence, f"{first.estimate.mean:.1f} %", _sureness(group, first), ANCHOR)
-
-
-def _contest(group: Group, sparsity: float | None, runs: Sequence[Run]) -> Contest:
-    estimates = {run.name: estimate for run in runs if (estimate := estimate_of(run, lambda t: t.accuracy("pruned")))}
-    best, *rest = sorted(runs, key=lambda run: -estimates[run.name].mean)
-    rivals = tuple(_rival(group, best, run, estimates[run.name].mean) for run in rest)
-    return Contest(sparsity, best, estimates[best.name], rivals)
-
-
-def _rival(group: Group, best: Run, run: Run, accuracy: float) -> Rival:
-    names = {best.name, run.name}
-    one = next(
-        (c for c in comparisons_of(group).methods if c.moment == FINAL and {c.first.name, c.second.name} == names), None
-    )
-    if one is None:
-        return Rival(run, accuracy)
-    interval, verdict = one.interval, one.verdict
-    if one.first is run:
-        verdict = _OPPOSITE.get(verdict, verdict)
-        interval = None if interval is None else (-interval[1], -interval[0])
-    lead = one.difference if one.first is best else -one.difference
-    return Rival(run, accuracy, verdict, lead, interval, one.p, one.detectable)
 
 
 def _sentence(held: Contest) -> str:
@@ -134,12 +64,23 @@ def _elsewhere(first: Contest, others: Sequence[Contest]) -> str:
     return f"{text[0].upper()}{text[1:]}." if text else ""
 
 
+def _of_part(held: Contest) -> str:
+    """A sentence on another part of the network, at the highest sparsity."""
+    what = few(held.layers) if len(held.layers) < NAMED else count(len(held.layers), "layer")
+    at = "" if held.sparsity is None else f" at {percent(held.sparsity)}"
+    lead = f" ({held.estimate.mean:.1f} %)" if held.rivals else ""
+    verb = "was" if len(held.layers) == 1 else "were"
+    return f"Where {what} alone {verb} pruned,{at} {held.best.method}{lead} {_standing(held)}."
+
+
 def _standing(held: Contest) -> str:
     """How the best run of a sparsity stands to its rivals."""
+    if not held.rivals:
+        return f"keeps {held.estimate.mean:.1f} %"
     level = [rival.run.method for rival in held.of("not distinguishable")]
     if level:
         return f"leads, not distinguishable from {few(level)}"
-    return "is better than the others" if len(held.of("better")) == len(held.rivals) > 0 else "leads"
+    return "is better than the others" if len(held.of("better")) == len(held.rivals) else "leads"
 
 
 def _sureness(group: Group, held: Contest) -> str:

@@ -4,8 +4,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from apcli.records.checkpoint import CheckpointRecord, LatencyFacts
-from apcli.stages.report.answers.accuracy import contests
 from apcli.stages.report.answers.answer import Answer
+from apcli.stages.report.answers.contests import contests
 from apcli.stages.report.answers.making import Made, made_of
 from apcli.stages.report.runs.experiment import Group, Run
 from apcli.stages.report.words import UNKNOWN, percent

@@ -73,6 +73,12 @@ def _made(group: Group) -> Iterator[Made]:
             yield Made(run, trial, lineage_of(trial.checkpoint), lineage_of(trial.dense_checkpoint))
 
 
+def layers_of(run: Run) -> tuple[str, ...]:
+    """The layers that were pruned in a run's first file."""
+    trial = run.trials[0]
+    return Made(run, trial, lineage_of(trial.checkpoint), Lineage.EMPTY).pruned
+
+
 def lineage_of(described: CheckpointRecord | None) -> Lineage:
     """The lineage of a described file; ``Lineage.EMPTY`` if there is none that this apcli can read."""
     if described is None or described.lineage is None:

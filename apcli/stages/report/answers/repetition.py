@@ -5,8 +5,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from apcli import __version__
-from apcli.stages.report.answers.commands import commands_of
 from apcli.stages.report.answers.making import Made, made_of
+from apcli.stages.report.answers.rebuilt.commands import commands_of
 from apcli.stages.report.runs.experiment import Group, Report
 from apcli.stages.report.runs.trials import file_name
 

@@ -8,7 +8,8 @@ from scipy import stats
 from studies import only_group
 
 from apcli.records.divergence import Metrics
-from apcli.stages.report.answers.accuracy import contests, on_accuracy
+from apcli.stages.report.answers.accuracy import on_accuracy
+from apcli.stages.report.answers.contests import contests
 
 LOWEST = "which removes the weights of lowest magnitude,"
 
@@ -120,6 +121,22 @@ def test_without_fine_tuning_and_without_accuracy(make_grid):
     unknown = on_accuracy(only_group([replace(r, metrics=Metrics()) for r in untuned]))
     assert (unknown.number, unknown.sentence[:9]) == ("–", "Not known")
     assert "apcli finetune --epochs 0" in unknown.sureness
+
+
+def test_sparsities_without_a_rival_have_their_accuracy(small):
+    alone = on_accuracy(only_group([r for r in small if r.method == "lowest"]))
+    assert alone.sentence.startswith(f"At 50 % sparsity, lowest (layer), {LOWEST} keeps 91.3 of 91.3 % test accuracy")
+    assert alone.sentence.endswith(" after fine-tuning. At 10 % it keeps 91.5 %.")
+
+
+def test_the_last_layer_alone_is_another_study(small):
+    whole = [replace(r, layer="conv" if r.layer == "fc" else r.layer) for r in small]
+    both = [*small, *(replace(r, layer=layer, pruned=replace(r.pruned, sha256=r.pruned.sha256[::-1]))
+                      for r in whole for layer in {r.layer, "fc" if r.layer != "*" else "*"})]  # fmt: skip
+    sentence = on_accuracy(only_group(both)).sentence
+    assert sentence.startswith("At 50 % sparsity, lowest (layer, 2 layers), which ")
+    assert sentence.endswith(" Where fc alone was pruned, at 50 % lowest (layer, fc) (91.3 %) leads.")
+    assert sentence.count("2 layers") == 3, "each method, in the network"
 
 
 def test_many_rivals_are_counted(make_grid):

@@ -10,7 +10,7 @@ from apcli.configs.values import config_of
 from apcli.data import DATASETS
 from apcli.data.image_spec import ImageSpec
 from apcli.models.spec import ModelSpec, resolve
-from apcli.stages.report.answers import options
+from apcli.stages.report.answers.rebuilt import options
 from apcli.stages.report.runs.quantities import measures_of
 from apcli.training.recipe import Cpu, recipe_of
 

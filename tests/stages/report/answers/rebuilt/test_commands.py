@@ -12,7 +12,7 @@ from pages import COMMANDS
 from studies import TUNED, only_group, relineaged, variant, with_files
 
 from apcli.records.checkpoint import CheckpointRecord
-from apcli.stages.report.answers.commands import commands_of
+from apcli.stages.report.answers.rebuilt.commands import commands_of
 
 DENSE = ["out/resnet20.seed0.safetensors", "out/resnet20.seed1.safetensors"]
 TRAIN = "apcli train resnet20 --data cifar10 --epochs 6 --input-size 32"

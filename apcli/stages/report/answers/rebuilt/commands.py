@@ -18,7 +18,7 @@ from apcli.configs.training import ModelConfig, TrainConfig
 from apcli.errors import ApcliError
 from apcli.models.named import said
 from apcli.stages.report.answers.making import Made, made_of
-from apcli.stages.report.answers.options import (
+from apcli.stages.report.answers.rebuilt.options import (
     Paths,
     Words,
     file_of,

@@ -1,0 +1,111 @@
+"""Contests: the runs at one sparsity, the best of them, and what the others are compared with it."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from apcli.stages.report.answers.making import layers_of
+from apcli.stages.report.comparisons.estimates import Estimate, estimate_of
+from apcli.stages.report.comparisons.methods import Verdict
+from apcli.stages.report.comparisons.summary import comparisons_of
+from apcli.stages.report.runs.experiment import Group, Run
+from apcli.stages.report.runs.moments import FINAL
+from apcli.stages.report.words import interval_of, points
+
+ALIKE = 0.5  # runs of one contest have more than this share of their pruned layers in common
+_OPPOSITE: dict[str, Verdict] = {"better": "worse", "worse": "better"}
+
+
+@dataclass(frozen=True)
+class Rival:
+    """Another run at the same sparsity.
+
+    Attributes:
+        verdict: on the best run, compared with this one.
+        lead: of the best run, in percentage points, with its interval; None: not paired.
+    """
+
+    run: Run
+    accuracy: float
+    verdict: Verdict | Literal["unpaired"] = "unpaired"
+    lead: float | None = None
+    interval: tuple[float, float] | None = None
+    p: float | None = None
+    detectable: float | None = None
+
+    @property
+    def difference(self) -> str:
+        """The lead with its interval, in words."""
+        return "" if self.lead is None else f"{points(self.lead)} ahead{interval_of(self.interval)}"
+
+
+@dataclass(frozen=True)
+class Contest:
+    """The runs at one sparsity: the one with the highest mean accuracy, and its rivals, the nearest first.
+
+    ``layers`` are those that were pruned in the first run of all contests of this part of the network.
+    """
+
+    layers: tuple[str, ...]
+    sparsity: float | None
+    best: Run
+    estimate: Estimate
+    rivals: tuple[Rival, ...]
+
+    def of(self, verdict: str) -> list[Rival]:
+        """The rivals of one verdict on the best."""
+        return [rival for rival in self.rivals if rival.verdict == verdict]
+
+
+def contests(group: Group) -> list[Contest]:
+    """The contests: first those of the largest part of the network, and the highest sparsity.
+
+    Runs whose pruned layers are mostly others are not compared: a sparsity of the last layer is none of the network.
+    Of each part they are the sparsities at which several runs are or, if there is none such, all of them.
+    """
+    known = [run for run in group.runs if run.accuracy("pruned")]
+    parts: list[tuple[tuple[str, ...], list[Run]]] = []
+    for run in known:
+        own = layers_of(run)
+        runs = next((runs for layers, runs in parts if _are_alike(layers, own)), None)
+        if runs is None:
+            parts.append((own, [run]))
+        else:
+            runs.append(run)
+    parts.sort(key=lambda part: -len(part[0]))
+    return [contest for layers, runs in parts for contest in _of_part(group, layers, runs)]
+
+
+def _are_alike(some: Iterable[str], others: Iterable[str]) -> bool:
+    union = {*some, *others}
+    return not union or len(set(some) & set(others)) > ALIKE * len(union)
+
+
+def _of_part(group: Group, layers: tuple[str, ...], members: Sequence[Run]) -> list[Contest]:
+    by_sparsity: dict[float | None, list[Run]] = {}
+    for run in sorted(members, key=lambda run: -1.0 if run.sparsity is None else run.sparsity, reverse=True):
+        by_sparsity.setdefault(run.sparsity, []).append(run)
+    shared = {s: runs for s, runs in by_sparsity.items() if s is not None and len(runs) > 1}
+    return [_contest(group, layers, s, runs) for s, runs in (shared or by_sparsity).items()]
+
+
+def _contest(group: Group, layers: tuple[str, ...], sparsity: float | None, runs: Sequence[Run]) -> Contest:
+    estimates = {run.name: estimate for run in runs if (estimate := estimate_of(run, lambda t: t.accuracy("pruned")))}
+    best, *rest = sorted(runs, key=lambda run: -estimates[run.name].mean)
+    rivals = tuple(_rival(group, best, run, estimates[run.name].mean) for run in rest)
+    return Contest(layers, sparsity, best, estimates[best.name], rivals)
+
+
+def _rival(group: Group, best: Run, run: Run, accuracy: float) -> Rival:
+    names = {best.name, run.name}
+    one = next(
+        (c for c in comparisons_of(group).methods if c.moment == FINAL and {c.first.name, c.second.name} == names), None
+    )
+    if one is None:
+        return Rival(run, accuracy)
+    interval, verdict = one.interval, one.verdict
+    if one.first is run:
+        verdict = _OPPOSITE.get(verdict, verdict)
+        interval = None if interval is None else (-interval[1], -interval[0])
+    lead = one.difference if one.first is best else -one.difference
+    return Rival(run, accuracy, verdict, lead, interval, one.p, one.detectable)

@@ -1,0 +1,1 @@
+"""Command lines, rebuilt from the lineages of the files that they made."""
