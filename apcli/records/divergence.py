@@ -86,7 +86,7 @@ class DivergenceRecord(Record):
 
     model: Annotated[str | None, "name of the network"] = None
     data: Annotated[str | None, "name of the data set that it was trained on"] = None
-    seed: Annotated[int | None, "of the training"] = None
+    seed: Annotated[int | None, "of the fine-tuning; otherwise of the training"] = None
     dense: Annotated[File, "the dense file"] = File()
     pruned: Annotated[File, "the pruned file"] = File()
     method: Annotated[str | None, "pruning method"] = None

@@ -7,7 +7,8 @@ from typing import Any
 
 from apcli.checkpoints.checkpoint import Checkpoint
 from apcli.checkpoints.layers import Layer
-from apcli.checkpoints.lineage import MetricsBySplit
+from apcli.checkpoints.lineage import Lineage, MetricsBySplit
+from apcli.checkpoints.promises import is_count
 from apcli.projections.weights import Distribution
 from apcli.records.divergence import (
     DivergenceRecord,
@@ -68,7 +69,7 @@ def record_of(
     return DivergenceRecord(
         model=lineage.model_name,
         data=lineage.data_name,
-        seed=lineage.seed,
+        seed=_seed(lineage),
         dense=_file(compared.dense),
         pruned=_file(compared.pruned),
         method=pruning.method,
@@ -92,6 +93,12 @@ def record_of(
         pd=PerformanceDifference.from_json(performance.difference(metrics["dense"], metrics["pruned"])),
         metrics=compared.metrics,
     )
+
+
+def _seed(lineage: Lineage) -> int | None:
+    """The seed of the last fine-tuning, so that several of one file are told apart; otherwise that of the training."""
+    tuned = [settings.options.get("seed") for settings in lineage.settings if settings.stage == "finetune"]
+    return tuned[-1] if tuned and is_count(tuned[-1]) else lineage.seed
 
 
 def pruning_of(pruned: Checkpoint, zeros: Mapping[Layer, int]) -> Pruning:

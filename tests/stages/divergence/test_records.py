@@ -1,5 +1,6 @@
 """What a record says beside its number: how the layers were pruned, and how the networks perform."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -104,6 +105,21 @@ def test_a_record_has_the_choice_the_files_and_the_difference():
     assert record.pd.test.loss == 3
     number = record_of(compared, DISTRIBUTIONS.parse("ap2"), None, 7, Value(float("inf")))
     assert (number.measure, number.measure_params, number.std_error) == ("ap2", {}, None)
+
+
+def test_seeds_of_fine_tuning_tell_files_of_one_network_apart():
+    def seed(*stages: tuple[str, dict[str, Any]]) -> int | None:
+        lineage = replace(TRAINED, seed=7)
+        for stage, settings in stages:
+            lineage = lineage.then(stage, settings)
+        dense, tuned = checkpoint(name="dense"), checkpoint(lineage)
+        for each in (dense, tuned):
+            each.__dict__["sha256"] = "0" * 64
+        compared = Compared(dense, tuned, pruning(a=LOWEST), "a", None, None, Metrics())
+        return record_of(compared, DISTRIBUTIONS.parse("ap2"), None, 7, Value(0.5)).seed
+
+    assert seed() == seed(("prune", {"seed": 1})) == seed(("finetune", {})) == 7
+    assert seed(("prune", {}), ("finetune", {"seed": 2}), ("finetune", {"seed": 3})) == 3
 
 
 def test_bounds_on_total_variation():

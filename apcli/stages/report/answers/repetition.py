@@ -41,7 +41,7 @@ class Repetition:
         settings: of each stage; those that are off are left out.
         versions: of programs, as (name, version).
         device: that the files were timed on; None: not known. Lineages do not hold that of the training.
-        seeds: of the trainings.
+        seeds: of the dense networks' trainings; of the fine-tunings where they are not known.
         dense_files: as (name, SHA-256).
         unknown: the number of pruned files whose making is not known.
     """
@@ -68,10 +68,15 @@ def repetition(report: Report, group: Group) -> Repetition:
         settings=_settings(known),
         versions=tuple(("apcli", version) for version in versions) or (("apcli (this report)", __version__),),
         device=", ".join(devices) or None,
-        seeds=tuple(sorted({one.trial.seed for one in made if one.trial.seed is not None})),
+        seeds=tuple(sorted({seed for one in made if (seed := _seed(one)) is not None})),
         dense_files=tuple((name, sha256) for sha256, name in dense.items()),
         unknown=len(made) - len(known),
     )
+
+
+def _seed(one: Made) -> int | None:
+    """The seed of the dense network's training; if that is not known, the record's."""
+    return one.dense.seed if one.dense.is_known else one.trial.seed
 
 
 def _settings(made: Sequence[Made]) -> tuple[StageSettings, ...]:

@@ -58,5 +58,11 @@ def test_without_files_the_seeds_are_known(make_grid):
     assert found.dense_files == (("resnet20.seed0.safetensors", f"{0:064x}"),)
 
 
+def test_seeds_are_those_of_the_dense_networks(small):
+    files = with_files(small)
+    tuned = [replace(r, seed=5) if r.kind == "divergence" else r for r in files]
+    assert repeated(tuned).seeds == (0, 1)
+
+
 def test_the_device_is_that_of_timings(honest):
     assert repeated(honest).device == "cpu"

@@ -215,10 +215,21 @@ def _line(one: Made, paths: Paths) -> tuple[Line, int | None]:
             if len(prunings) > 1:
                 options = (*_chosen(stage.options, paths), *options)
         words.append(("apcli", str(stage.stage), *options, *(unknown if not words else ())))
+    for place, folder in _folders(one, len(stages), source, paths).items():
+        words[place] += ("--output", folder or ".")
     line = Line(tuple(words), (source,))
     if len(prunings) != 1:
         return line, None
     return _with_choice(line, prunings[0].options, paths), prunings[0].options.get("seed")
+
+
+def _folders(one: Made, stages: int, source: str, paths: Paths) -> dict[int, str]:
+    """By a stage's place, the folder of its results if it is not that of its input; known of the last two stages."""
+    link = one.lineage.parent
+    parent = paths.get(link.sha256, source) if link and stages > 1 else source
+    made = [(source, parent), (parent, one.trial.pruned.path or parent)][-stages:]
+    folders = [(posixpath.dirname(before), posixpath.dirname(after)) for before, after in made]
+    return {stages - len(made) + k: after for k, (before, after) in enumerate(folders) if after != before}
 
 
 def _after_training(one: Made) -> list[Settings]:

@@ -6,6 +6,7 @@
 import re
 import shlex
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from pages import COMMANDS
@@ -93,6 +94,24 @@ def test_a_seed_of_fine_tuning_is_said(small):
         return {**file.lineage, "settings": stages}
 
     assert f"{TUNE} --seed 9 | " in commands_of(only_group(relineaged(with_files(small), again)))[-1]
+
+
+def test_several_seeds_of_fine_tuning_have_folders_of_their_own(small):
+    def moved(r, seed):
+        path = r.pruned.path.replace("out/", f"out/s{seed}/") if seed else r.pruned.path
+        return replace(r, seed=seed, pruned=replace(r.pruned, path=path, sha256=f"{seed}{r.pruned.sha256[1:]}"))
+
+    tuned = [moved(r, seed) for r in small if r.seed == 0 for seed in (0, 3)]
+    files = with_files(tuned)
+
+    def of_the_dense_seed(file):
+        name = Path(file.path).name.replace(".finetuned", "")
+        parent = {"path": f"../{name}" if "/s3/" in file.path else name, "sha256": name}
+        return {**file.lineage, "seed": 0, "parent": None if file.lineage["stage"] == "train" else parent}
+
+    *_, first, second, _ = commands_of(only_group(relineaged(files, of_the_dense_seed)))
+    assert first.endswith(f"--sparsity 0.1,0.5 | {TUNE} > files.txt")
+    assert second.endswith(f"--sparsity 0.1,0.5 | {TUNE} --seed 3 --output out/s3 >> files.txt")
 
 
 def test_controls_come_after_the_files_whose_zeros_they_count(small):
