@@ -11,7 +11,7 @@ from apcli.stages.report.answers.done import done
 from apcli.stages.report.comparisons.agreement import Agreement
 from apcli.stages.report.runs.experiment import Group, Report
 from apcli.stages.report.tables.overview import AccuracyTable, Following, MethodAccuracy, accuracy_tables, following
-from apcli.stages.report.words import UNKNOWN, bracketed, signed
+from apcli.stages.report.words import UNKNOWN, bracketed, sentences, signed
 from apcli.words import count, join
 
 _INDENT = 2
@@ -86,11 +86,13 @@ def agreement_grid(rows: Sequence[Following]) -> Grid:
 
 
 def _answers(report: Report, group: Group, width: int | None) -> Iterator[str]:
+    """Each question with its number and sentences, and the first one on how sure it is: the page has the others."""
     listed = answers(report, group)
     size = max((cells(answer.number) for answer in listed), default=0) + 2
     for answer in listed:
         yield from wrapped(answer.question, width, _INDENT)
-        facts = [(answer.number, answer.sentence), *([("", answer.sureness)] if answer.sureness else [])]
+        said = [*sentences(answer.sentence), *filter(None, sentences(answer.sureness)[:1])]
+        facts = [("" if place else answer.number, sentence) for place, sentence in enumerate(said)]
         yield from [*fact_lines(facts, size, width, _INDENT), ""]
 
 

@@ -1,6 +1,13 @@
-"""Numbers as text, for sentences and tables."""
+"""Numbers as text, for sentences and tables; and the sentences of a text."""
+
+import re
 
 UNKNOWN = "–"
+
+
+def sentences(text: str) -> list[str]:
+    """The sentences of a text; at least one, which may be empty."""
+    return re.split(r"(?<=\.) (?=[A-Z])", text)
 
 
 def signed(value: float) -> str:

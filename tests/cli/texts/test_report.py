@@ -16,6 +16,7 @@ from apcli.stages.report.answers.checklist import checklist
 from apcli.stages.report.answers.done import done
 from apcli.stages.report.runs.experiment import build
 from apcli.stages.report.tables.overview import accuracy_tables, following
+from apcli.stages.report.words import sentences
 
 SMALL: dict[str, Any] = {"seeds": (0, 1), "epochs": 2, "sparsities": (0.1, 0.5)}
 
@@ -30,7 +31,7 @@ def test_it_says_what_the_page_says() -> None:
     text = words_of("\n".join(lines_of_report(report, 80)))
     assert text.startswith(done(report, group))
     for answer in answers(report, group):
-        assert f"{answer.question} {answer.number} {answer.sentence} {answer.sureness}".strip() in text
+        assert f"{answer.question} {answer.number} {answer.sentence} {sentences(answer.sureness)[0]}".strip() in text
     checks = checklist(report, group)
     missing = [check for check in checks if not check.passed]
     assert f"Before you trust it: {len(missing)} of {len(checks)} points of the checklist are open" in text

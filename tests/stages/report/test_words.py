@@ -1,6 +1,6 @@
 """Numbers in words."""
 
-from apcli.stages.report.words import bracketed, percent, signed
+from apcli.stages.report.words import bracketed, percent, sentences, signed
 
 
 def test_shares_in_percent():
@@ -10,3 +10,8 @@ def test_shares_in_percent():
 def test_numbers_have_a_proper_minus():
     assert [signed(number) for number in (0.5, -0.126)] == ["0.50", "−0.13"]
     assert [bracketed(interval) for interval in ((-1.0, 0.25), None)] == ["[−1.00, 0.25]", ""]
+
+
+def test_a_text_has_its_sentences():
+    assert sentences("At 0.5 it is. Then, see a.b it was.") == ["At 0.5 it is.", "Then, see a.b it was."]
+    assert sentences("") == [""]

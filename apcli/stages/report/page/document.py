@@ -31,6 +31,7 @@ from apcli.stages.report.runs.experiment import Group, Report
 from apcli.stages.report.sections import SECTIONS, SectionRow, kind_of, sections_of, unshown
 from apcli.stages.report.tables.record_rows import row_of
 from apcli.stages.report.terms import FirstUse, Term
+from apcli.stages.report.words import sentences
 from apcli.words import count
 
 _HERE = "apcli.stages.report.page"
@@ -119,11 +120,6 @@ def _template() -> Template:
     )
     environment.filters |= {"prose": prose, "sentences": sentences}
     return environment.get_template("page.html.j2")
-
-
-def sentences(text: str) -> list[str]:
-    """The sentences of a text; at least one, which may be empty."""
-    return re.split(r"(?<=\.) (?=[A-Z])", text)
 
 
 def prose(text: str) -> Markup:

@@ -12,7 +12,7 @@ from studies import outline, variant
 from apcli.records.divergence import DivergenceRecord, File
 from apcli.records.json_objects import OtherRecord
 from apcli.stages.report.drawing.pictures import Pictures
-from apcli.stages.report.page.document import page, prose, sentences
+from apcli.stages.report.page.document import page, prose
 from apcli.stages.report.runs.experiment import build
 from apcli.stages.report.terms import TERMS
 from apcli.stages.report.writing import html
@@ -114,7 +114,5 @@ def test_two_models_make_two_parts(make_grid):
     assert ids <= set(found.ids)
 
 
-def test_sentences_stand_apart_and_code_is_code():
-    assert sentences("At 0.5 it is. Then, see a.b it was.") == ["At 0.5 it is.", "Then, see a.b it was."]
-    assert sentences("") == [""]
+def test_code_is_code():
     assert prose("<b> `apcli report` & `x`") == "&lt;b&gt; <code>apcli report</code> &amp; <code>x</code>"
