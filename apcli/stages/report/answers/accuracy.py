@@ -89,7 +89,8 @@ def _sureness(group: Group, held: Contest) -> str:
         alone = "One dense network, one seed: no interval"
         return f"{alone}, and differences cannot be told from chance." if held.rivals else f"{alone}."
     of = f"Mean of {count(n, unit)}{' of one dense network' if unit == 'seed' else ''}"
-    parts = [of + interval_of(held.estimate.interval, ", 95 % interval ")]
+    few_pairs = ", too few to tell methods apart" if held.of("too few") else ""
+    parts = [of + interval_of(held.estimate.interval, ", 95 % interval ") + few_pairs]
     level, better = held.of("not distinguishable"), held.of("better")
     family = sum(one.moment == FINAL and one.p is not None for one in comparisons_of(group).methods)
     if level or better:
@@ -99,8 +100,6 @@ def _sureness(group: Group, held: Contest) -> str:
     if level and level[0].detectable is not None:
         least = points(level[0].detectable)
         parts.append(f"Without the adjustment, {count(n, 'pair')} find a difference from about {least} on")
-    if held.of("too few"):
-        parts.append(f"{count(n, unit)} are too few to tell methods apart")
     if unpaired := [rival.run.method for rival in held.of("unpaired")]:
         parts.append(f"Not compared, because of other dense networks or seeds: {few(unpaired)}")
     return ". ".join(parts) + "."

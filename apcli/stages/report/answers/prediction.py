@@ -78,8 +78,7 @@ def _across(group: Group, compared: Comparisons, target: Quantity, moment: Momen
     text = f"{start} {best.words}" + (f" among {count(best.cells, 'run')}" if first else "")
     fixed = _same_sparsity(compared, best)
     text += f", at one sparsity {fixed.words}" if fixed and fixed.tau is not None else ""
-    others = "; ".join(_others(ranking))
-    return f"{text} ({others})." if others else f"{text}."
+    return "; ".join([text, *_others(ranking)]) + "."
 
 
 def _grade(tau: float) -> str:
@@ -95,11 +94,11 @@ def _same_sparsity(compared: Comparisons, best: Agreement) -> Agreement | None:
 
 def _others(ranking: MeasureRanking | None) -> Iterator[str]:
     """Clauses on the measures that are not the best, by whether that is more than chance."""
-    for verdict, words in ((UNRESOLVED, "not distinguishable"), (LOWER, "lower"), (UNKNOWN, "then")):
+    for verdict, words in ((UNRESOLVED, "not distinguishable from it:"), (LOWER, "lower:"), (UNKNOWN, "then")):
         places = [place for place in ranking.places[1:] if place.verdict == verdict] if ranking else []
         measures = [measure for place in places for measure in place.measures]
         if measures:
-            yield f"{words}: {few(_labels(measures))}, {_taus(places)}"
+            yield f"{words} {few(_labels(measures))}, {_taus(places)}"
 
 
 def _taus(places: Sequence[RankingPlace]) -> str:

@@ -42,7 +42,7 @@ def test_the_best_at_the_highest_sparsity(small):
         f"fine-tuning. Behind it: random (layer) {found['random']:.1f} % and highest (layer) {found['highest']:.1f} %. "
         "At 10 % it leads."
     )
-    assert answer.sureness == "Mean of 2 dense networks. 2 dense networks are too few to tell methods apart."
+    assert answer.sureness == "Mean of 2 dense networks, too few to tell methods apart."
 
 
 def test_what_is_sure_and_what_is_not(make_grid):
@@ -98,7 +98,7 @@ def test_seeds_of_one_network_are_named_so(make_grid):
     grid = make_grid(seeds=(0,), epochs=0, sparsities=(0.1,))
     again = [replace(r, mask_seed=seed, pruned=replace(r.pruned, sha256=f"{seed}{r.pruned.sha256[1:]}"))
              for r in grid for seed in (1, 2)]  # fmt: skip
-    assert on_accuracy(only_group(again)).sureness.startswith("Mean of 2 seeds of one dense network. ")
+    assert on_accuracy(only_group(again)).sureness.startswith("Mean of 2 seeds of one dense network, too few ")
 
 
 def test_methods_of_other_networks_are_not_compared(make_grid):

@@ -87,10 +87,10 @@ def test_measures_that_differ_are_told_apart_or_not(make_grid):
             only_group([*variant(grid, "ap2"), *with_values(variant(grid, "gaussian"), value)])
         ).sentence
 
-    assert " (lower: AP3 gaussian, −" in sentence(lambda r: -r.value)
+    assert "; lower: AP3 gaussian, −" in sentence(lambda r: -r.value)
     now_and_then = sentence(lambda r: r.value * (5 if (r.method, r.seed) == ("lowest", 0) else 1))
-    assert " (not distinguishable: AP3 gaussian, 0." in now_and_then
-    assert " (then: AP3 gaussian, −0." in sentence(lambda r: -r.value, seeds=(0,)), "too few dense networks"
+    assert "; not distinguishable from it: AP3 gaussian, 0." in now_and_then
+    assert "; then AP3 gaussian, −0." in sentence(lambda r: -r.value, seeds=(0,)), "too few dense networks"
 
 
 def test_many_measures_stay_short(twelve_measures):

@@ -14,7 +14,8 @@ def seeds(evidence: Evidence) -> Found:
     networks = {trial.network for trial in evidence.trials}
     listed = f": {few(list(map(str, found)))}" if found else ""
     each = ", one for each dense network" if 1 < len(found) == len(networks) else ""
-    return len(found) >= SEEDS, count(len(found), "seed") + listed + each
+    passed = len(found) >= SEEDS
+    return passed, count(len(found), "seed") + listed + each + ("" if passed else f"; {SEEDS} give an interval")
 
 
 def networks(evidence: Evidence) -> Found:

@@ -68,7 +68,7 @@ def commands_of(group: Group) -> tuple[str, ...]:
     pipes = [_pipe(line, trained) for line in ordered]
     if any(_takes(line, trained) for line in ordered):
         trainings = _collected(trainings, DENSE)
-    layers = ("--layers", "all") if any(set(one.trial.layers) > set(one.pruned) for one in made) else ()
+    layers = _compared(made)
     measuring = [_text(["apcli", "divergence", *words, *layers]) for words in of_measuring(group.measures)]
     if len(measuring) > 1:
         measured = _collected([f"{command} < {FILES}" for command in measuring], RECORDS)
@@ -76,6 +76,13 @@ def commands_of(group: Group) -> tuple[str, ...]:
     if len(pipes) > 1:
         return (*trainings, *_collected(pipes, FILES), f"{measuring[0]} < {FILES} | apcli report")
     return (*trainings, f"{pipes[0]} | {measuring[0]} | apcli report")
+
+
+def _compared(made: Sequence[Made]) -> Words:
+    """The options about the compared layers, unless these are the pruned ones, by themselves and together."""
+    if not any(one.trial.layers for one in made):
+        return "--level", "network"
+    return ("--layers", "all") if any(set(one.trial.layers) > set(one.pruned) for one in made) else ()
 
 
 def _collected(commands: Sequence[str], place: str) -> list[str]:

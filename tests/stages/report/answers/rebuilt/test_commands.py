@@ -204,3 +204,5 @@ def test_each_way_of_measuring_is_a_line(small):
     )
     conv = [replace(r, layer="conv") if r.layer == "fc" else r for r in small]
     assert commands([*small, *conv])[-1].endswith("student-t --layers all | apcli report"), "more than was pruned"
+    pooled = [r for r in small if r.layer == "*"]
+    assert commands(pooled)[-1].endswith("student-t --level network | apcli report")
