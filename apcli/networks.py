@@ -1,10 +1,11 @@
 """The network and the data of a checkpoint: from the command line, otherwise from the lineage."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -14,9 +15,9 @@ from apcli.checkpoints.checkpoint import Checkpoint
 from apcli.checkpoints.state_dicts import load_outline, load_tensors
 from apcli.configs.shared import DEFAULT_DATA, DataConfig, InputConfig
 from apcli.data.batches import batches
-from apcli.data.datasets import Dataset, Samples, load, recorded_name
+from apcli.data.datasets import Dataset, Samples, load
 from apcli.data.image_spec import ImageSpec
-from apcli.data.recorded import folder_among
+from apcli.data.recorded import folder_among, recorded_name
 from apcli.errors import ApcliError, UsageError
 from apcli.models import MODELS
 from apcli.models.build import build, last_layer
@@ -63,7 +64,7 @@ class Networks:
         self.images = images
         self._sentences: dict[ModelSpec, str] = {}  # for each network, what it takes and the source of each value
         self._logged: set[str] = set()
-        self._datasets: dict[tuple[str, int, int], Dataset] = {}
+        self._datasets: dict[tuple[str, int, int, bool], Dataset] = {}
         self._outlines: dict[tuple[ModelSpec, str | None, float | None], nn.Module] = {}
 
     def spec_and_data(self, source: Checkpoint) -> tuple[ModelSpec, Dataset]:
@@ -231,7 +232,7 @@ class Networks:
 
     def _data_of(self, source: Checkpoint) -> Dataset:
         name = self.data.name or source.lineage.data_name or DEFAULT_DATA
-        part = self._images(name, source)
+        part, turned = self._images(name, source), self._is_turned(name, source)
         if self.data.name is None and name.startswith("folder:"):
             places = (Path(), Path(self.data.data_dir), source.home)
             name = folder_among(places, source.lineage.data or {}) or ""
@@ -242,17 +243,27 @@ class Networks:
             )
         spec = self.options.known_spec(source)
         size = self.options.inputs_for(source).input_size or (spec.input_size[1] if spec else 0)
-        return self._dataset(name, size, part)
+        return self._dataset(name, size, part, turned)
 
     def _images(self, name: str, source: Checkpoint) -> int:
         """The number of training images to use of the data ``name``; 0: all."""
         if self.images is not None:
             return self.images
-        theirs = source.lineage.data or {}
-        return theirs.get("part", 0) if theirs and theirs["name"] == recorded_name(name) else 0
+        part: int = self._recorded(name, source).get("part", 0)
+        return part
 
-    def _dataset(self, name: str, size: int, images: int) -> Dataset:
-        key = (name, size, images)
+    def _is_turned(self, name: str, source: Checkpoint) -> bool:
+        """Whether the images of the data ``name`` are turned as their EXIF orientation says."""
+        given = self.data.exif_orientation
+        return self._recorded(name, source).get("exif_orientation", False) if given is None else given
+
+    def _recorded(self, name: str, source: Checkpoint) -> Mapping[str, Any]:
+        """What the lineage says of the data ``name``."""
+        theirs = source.lineage.data
+        return theirs if theirs is not None and theirs["name"] == recorded_name(name) else {}
+
+    def _dataset(self, name: str, size: int, images: int, turned: bool) -> Dataset:
+        key = (name, size, images, turned)
         if key not in self._datasets:
             self.tell(f"loading {name}")
             data = self.data
@@ -264,6 +275,7 @@ class Networks:
                 workers=data.workers,
                 cache=data.cache,
                 images=images,
+                exif_orientation=turned,
             )
             self._datasets[key] = loaded.to(self.device)
         return self._datasets[key]

@@ -1,6 +1,7 @@
 """A checkpoint meets data: its outputs keep their classes, whatever the folders of the data are called and hold."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -109,6 +110,23 @@ def test_a_part_of_a_folder_is_known_by_the_folder_s_name_and_other_folders_are_
     assert read(again).lineage.data == read(base).lineage.data
     other = evaluated(place, base, write_classes(tmp_path / "other", LEVELS), tmp_path)
     assert "part" not in read(other).lineage.data
+
+
+def test_turned_images_stay_turned_until_another_word(place, base, tmp_path):
+    """What a network was trained on, its later stages look at, too; other data have no part in it."""
+    folder = DataConfig(f"folder:{place / 'first'}", workers=1, exif_orientation=True)
+    model = ModelConfig(f"{place / 'net.py'}:net", input_size=4)
+    config = TrainConfig(model, folder, LoopConfig(epochs=0, device="cpu"))
+    (path,) = train(config, Outputs(tmp_path), quiet)
+    assert read(path).lineage.data == {**read(base).lineage.data, "exif_orientation": True}
+    with pytest.raises(UsageError, match=r"made with other settings \(data exif_orientation true → not recorded"):
+        list(train(replace(config, data=replace(folder, exif_orientation=None)), Outputs(tmp_path), quiet))
+    for given, found in ((None, True), (True, True), (False, False)):
+        data = DataConfig(f"folder:{place / 'first'}", workers=1, exif_orientation=given)
+        networks = Networks(data, model.name, torch.device("cpu"), quiet)
+        assert networks.spec_and_data(read(path))[1].exif_orientation == found
+    plain = Networks(DataConfig(folder.name, workers=1), model.name, torch.device("cpu"), quiet)
+    assert not plain.spec_and_data(read(base))[1].exif_orientation
 
 
 def test_a_class_without_an_output_is_refused_and_can_be_learnt(place, base, tmp_path, caplog):

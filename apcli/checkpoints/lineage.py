@@ -213,7 +213,7 @@ Lineage.EMPTY = Lineage()
 
 def first_difference(own: Json, wanted: Json) -> str:
     """The first of the ``wanted`` members of an identity that differs, in words; empty if there is none."""
-    words = {"settings": _of_settings, "parent": _of_parents}
+    words = {"settings": _of_settings, "parent": _of_parents, "data": _of_data}
     found = (words.get(key, difference)(own.get(key), value, key) for key, value in wanted.items())
     return next(filter(None, found), "")
 
@@ -227,6 +227,11 @@ def _of_settings(own: Any, wanted: Any, name: str) -> str:
         if first := difference(old, new, exactly=True):
             return first if number == len(own) else f"{stages[0][number - 1]}’s {first}"
     return ""
+
+
+def _of_data(own: Any, wanted: Any, name: str) -> str:
+    """Exactly: a part of a set's images, or turned ones, are other images."""
+    return difference(own, wanted, name, exactly=True)
 
 
 def _of_parents(own: Any, wanted: Any, name: str) -> str:
@@ -289,7 +294,10 @@ def _is_named(value: object) -> bool:
 
 
 def _is_data(value: object) -> bool:
-    return _is_named(value) and (not isinstance(value, dict) or is_count(value.get("part", 0)))
+    if not isinstance(value, dict):
+        return _is_named(value)
+    turned = value.get("exif_orientation", False)
+    return _is_named(value) and is_count(value.get("part", 0)) and isinstance(turned, bool)
 
 
 def _list_of(read_one: Callable[[Any], Any]) -> Callable[[Any], tuple[Any, ...]]:

@@ -29,6 +29,7 @@ class DataKeywords(TypedDict, total=False):
     download: bool
     workers: int
     cache: str
+    exif_orientation: bool | None
 
 
 class InputKeywords(TypedDict, total=False):

@@ -46,7 +46,8 @@ def check_seeds(seeds: tuple[int, ...]) -> None:
 class DataConfig:
     """The source of the images. ``name`` None: the data that the checkpoint was trained on, otherwise digits.
 
-    ``cache``: whether decoded images are cached in memory.
+    ``cache``: whether decoded images are cached in memory. ``exif_orientation``: whether images of a folder are turned
+    as their EXIF orientation says; None: as those that the checkpoint was trained on, otherwise not.
     """
 
     name: str | None = None
@@ -54,6 +55,7 @@ class DataConfig:
     download: bool = False
     workers: int = 2
     cache: str = "auto"
+    exif_orientation: bool | None = None
 
     def __post_init__(self) -> None:
         require(self.workers >= 1, "--workers", self.workers, "at least 1")
@@ -62,8 +64,9 @@ class DataConfig:
     @property
     def options(self) -> list[str]:
         """The names of the options that are given, without the folder, which the environment may name too."""
-        named = {"--data": "name", "--download": "download", "--workers": "workers", "--cache": "cache"}
-        return [option for option, name in named.items() if getattr(self, name) != getattr(DataConfig, name)]
+        names = ("name", "download", "workers", "cache", "exif_orientation")
+        given = [name for name in names if getattr(self, name) != getattr(DataConfig, name)]
+        return ["--data" if name == "name" else f"--{name.replace('_', '-')}" for name in given]
 
 
 @dataclass(frozen=True, kw_only=True)

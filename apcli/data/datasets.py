@@ -14,7 +14,7 @@ from torch import Generator, Tensor
 from apcli.data import DATASETS, FOLDER, Contents, DatasetRow
 from apcli.data.class_names import names_of, places_of
 from apcli.data.image_spec import ImageSpec
-from apcli.data.images import are_grey, arrays, fingerprint, labels_of, squares, too_large
+from apcli.data.images import are_grey, arrays, fingerprint, labels_of, squares, too_large, warn_of_turned
 from apcli.data.parts import Subset, balanced
 from apcli.data.sources import torchvision_splits
 from apcli.data.streaming import Streamed, placed
@@ -104,7 +104,8 @@ class Dataset:
     ``mean`` and ``std`` are per channel, of images scaled to [0, 1]; ``augment`` is a comma list of
     ``AUGMENTATIONS`` specs. ``name`` parses to the same set again, except for a folder, whose path it leaves out.
     ``names`` are the class names by number; empty if they are unknown. ``whole`` is the number of training images that
-    the train split, or what it was before ``hold_out``, is a part of; None: it has all.
+    the train split, or what it was before ``hold_out``, is a part of; None: it has all. ``exif_orientation``: whether
+    images were turned as that says.
     """
 
     name: str
@@ -118,6 +119,7 @@ class Dataset:
     fingerprint: str | None = None
     names: tuple[str, ...] = ()
     whole: int | None = None
+    exif_orientation: bool = False
 
     @property
     def images(self) -> ImageSpec:
@@ -189,12 +191,14 @@ class Dataset:
         """The lineage's entry: name, number of classes and images and, for an image folder, a fingerprint of its files.
 
         A folder's name alone does not identify its images, which may change between two runs. ``part`` is the number of
-        training images, if not all are used.
+        training images, if not all are used; ``exif_orientation`` is there if it was applied.
         """
         contents = Contents(self.shape, self.classes, (self.whole or len(self.train), len(self.test)))
         entry = contents.described(self.name)
         if self.whole is not None:
             entry["part"] = len(self.train)
+        if self.exif_orientation:
+            entry["exif_orientation"] = True
         return entry if self.fingerprint is None else {**entry, "sha256": self.fingerprint}
 
     def to(self, device: torch.device | str) -> "Dataset":
@@ -211,6 +215,7 @@ def load(
     workers: int = 4,
     cache: str = "auto",
     images: int = 0,
+    exif_orientation: bool = False,
 ) -> Dataset:
     """Read a data set into memory, or note where its image files are.
 
@@ -225,9 +230,10 @@ def load(
         cache: where decoded images are cached: ``memory``, ``none`` (files are decoded each time they are used), or
             ``auto``: in memory if they fit. The numbers are the same.
         images: number of training images, see ``parts.balanced``; others are not decoded. 0: all.
+        exif_orientation: turn the images of a folder as their EXIF orientation says.
 
     Raises:
-        UsageError: an unknown name, data that is missing, or too few images for their number.
+        UsageError: an unknown name, data that is missing, too few images for their number, or nothing to turn.
         ApcliError: data that cannot be fetched or read, or that does not fit into memory.
     """
     if size is not None and size < 1:
@@ -236,9 +242,13 @@ def load(
         raise UsageError(f"workers is {workers}: expected 1 or more")
     kind, _, path = name.partition(":")
     if kind == FOLDER.name:
-        label, sources = FOLDER.load()(path)
+        label, sources = FOLDER.load()(path, exif_orientation)
         found = _decoded(label, sources, size or FOLDER.size, workers, cache, images)
-        return replace(_dataset(label, found, FOLDER, sources[0]), fingerprint=fingerprint(sources))
+        warn_of_turned(label, sources, decoded=isinstance(found.train, Split))
+        dataset = _dataset(label, found, FOLDER, sources[0])
+        return replace(dataset, fingerprint=fingerprint(sources), exif_orientation=exif_orientation)
+    if exif_orientation:
+        raise UsageError(f"--exif-orientation turns images of folder:PATH, and the data are {name}: leave it out")
     choice = DATASETS.parse(name)
     row = choice.row
     assert isinstance(row, DatasetRow)
@@ -252,18 +262,6 @@ def load(
     else:
         found = _decoded(choice.spec, sources, size or row.size, workers, cache, images)
     return _dataset(choice.spec, found, row, sources[0])
-
-
-def recorded_name(name: str) -> str:
-    """The name that a lineage gives to the data of this ``--data``: without a folder's path.
-
-    Raises:
-        UsageError: an unknown name.
-    """
-    kind, _, path = name.partition(":")
-    if kind == FOLDER.name:
-        return f"{kind}:{Path(path).expanduser().resolve().name}"
-    return DATASETS.parse(name).spec
 
 
 def digits() -> tuple[Split, Split]:

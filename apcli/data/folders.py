@@ -2,12 +2,13 @@
 
 import logging
 import os
+import struct
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
+from PIL import ExifTags, Image, ImageOps
 from torchvision.datasets import ImageFolder, INaturalist
 
 from apcli.data.sources import in_words
@@ -20,10 +21,13 @@ log = logging.getLogger("apcli")
 _OTHER_IMAGES = {".gif", ".jp2", ".j2k", ".jpx", ".heic", ".heif", ".avif", ".jxl", ".svg", ".dng"}
 
 
-def folder(path: str) -> tuple[str, tuple[ImageFolder, ImageFolder]]:
+def folder(path: str, exif_orientation: bool = False) -> "tuple[str, tuple[ClassFolders, ClassFolders]]":
     """The name (``folder:`` and the folder's own name) and the two splits of a folder of class folders.
 
     The second split is val/, or test/ if there is no val/ (ImageNet's test/ has no classes).
+
+    Args:
+        exif_orientation: turn images as their EXIF orientation says, which torchvision does not.
 
     Raises:
         UsageError: no such folder, or it lacks a split.
@@ -39,7 +43,7 @@ def folder(path: str) -> tuple[str, tuple[ImageFolder, ImageFolder]]:
                 f"folder:{path} lacks a train or a val (or test) folder: expected one folder per class in each"
             )
     try:
-        train, test = (_Classes(part, loader=_open) for part in (root / "train", held_out))
+        train, test = (ClassFolders(part, exif_orientation) for part in (root / "train", held_out))
     except OSError as error:
         raise ApcliError(f"folder:{path}: {in_words(error)}: expected image files in every class") from error
     if train.classes != test.classes:
@@ -58,7 +62,7 @@ def folder(path: str) -> tuple[str, tuple[ImageFolder, ImageFolder]]:
     return f"folder:{root.name}", (train, test)
 
 
-def _log_skipped(path: str, *splits: "_Classes") -> None:
+def _log_skipped(path: str, *splits: "ClassFolders") -> None:
     """Say how many files were skipped: an image less is a number that differs."""
     counts = sum((split.skipped for split in splits), Counter())
     hidden = counts.pop("hidden", 0)
@@ -76,16 +80,31 @@ def inaturalist(root: Path, version: str, **options: Any) -> INaturalist:
     return dataset
 
 
-class _Classes(ImageFolder):
+class ClassFolders(ImageFolder):
     """torchvision's ImageFolder, visiting each real folder once: links may point anywhere, also back to a parent.
 
     Attributes:
         repeated: the links to folders that were skipped.
         skipped: how many images of other formats were skipped, by ending, and files and folders that are ``hidden``.
+        turned: the files that were opened so far whose EXIF orientation was not applied.
     """
 
     repeated: list[Path]
     skipped: Counter[str]
+
+    def __init__(self, root: Path, exif_orientation: bool) -> None:
+        self.exif_orientation = exif_orientation
+        self.turned: set[str] = set()
+        super().__init__(root, loader=self._opened)
+
+    def _opened(self, path: str) -> Image.Image:
+        image = Image.open(path)
+        if not 2 <= _orientation(image) <= 8:  # 1 is upright
+            return image
+        if self.exif_orientation:
+            return ImageOps.exif_transpose(image)
+        self.turned.add(path)
+        return image
 
     def find_classes(self, directory: str | Path) -> tuple[list[str], dict[str, int]]:
         """The class folders by name, without links to their own parent or to another class."""
@@ -146,5 +165,12 @@ class _Classes(ImageFolder):
         return True
 
 
-def _open(path: str) -> Image.Image:
-    return Image.open(path)
+def _orientation(image: Image.Image) -> int:
+    """The EXIF orientation of an opened image, 1 to 8; 0 if it has none that can be read without decoding it."""
+    if image.format == "PNG" and "exif" not in image.info:  # Pillow would decode it to look behind the pixels
+        return 0
+    try:
+        found = image.getexif().get(ExifTags.Base.Orientation, 0)
+    except (OSError, SyntaxError, ValueError, TypeError, LookupError, EOFError, struct.error):  # a damaged header
+        return 0
+    return found if isinstance(found, int) else 0

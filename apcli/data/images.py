@@ -1,5 +1,6 @@
 """Convert torchvision's objects to one uint8 tensor of images and one int64 tensor of labels."""
 
+import contextlib
 import hashlib
 import logging
 import os
@@ -14,11 +15,13 @@ from torch import Tensor
 
 from apcli.data.parts import Subset
 from apcli.errors import ApcliError
+from apcli.words import count
 
 GREY_MODES = {"1", "L", "LA"}
 MEMORY_SHARE = 0.8
 CHUNK = 64
 READ_WHOLE = 2**30  # bytes
+_LOOKED_AT = 256  # images of a split, where they are not all decoded
 
 log = logging.getLogger("apcli")
 
@@ -159,6 +162,24 @@ def _place(source: ImageSource, index: int) -> str:
 def _unreadable(source: ImageSource, index: int, error: Exception) -> ApcliError:
     why = " ".join(str(error).split())
     return ApcliError(f"could not decode {_place(source, index)}: {why}: replace the file or remove it")
+
+
+def warn_of_turned(label: str, folders: tuple[Any, Any], *, decoded: bool) -> None:
+    """Say that images have an EXIF orientation that was not applied: torchvision does not either, people often mean it.
+
+    Args:
+        decoded: whether all images were; otherwise some are opened here, and more than are counted may have one.
+    """
+    for split in () if decoded else folders:
+        for index in range(0, len(split), max(1, len(split) // _LOOKED_AT)):
+            with contextlib.suppress(OSError):
+                split[index][0].close()
+    number = sum(len(split.turned) for split in folders)
+    if number:
+        log.warning(
+            "%s: %s%s have an EXIF orientation, which is not applied: --exif-orientation turns them",
+            *(label, "" if decoded else "at least ", count(number, "image")),
+        )
 
 
 def fingerprint(folders: tuple[Any, Any]) -> str:

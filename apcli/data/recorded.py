@@ -1,10 +1,10 @@
-"""Find the image folder that a lineage describes: by its name, and by the fingerprint of its files."""
+"""The data that a lineage describes: their name, and the image folder of that name and fingerprint."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from apcli.data import FOLDER
+from apcli.data import DATASETS, FOLDER
 from apcli.data.images import fingerprint
 from apcli.errors import ApcliError
 
@@ -28,3 +28,15 @@ def folder_among(places: Iterable[Path], described: Mapping[str, Any]) -> str | 
         if fingerprint(sources) == described.get("sha256"):
             return f"{FOLDER.name}:{path}"
     return None
+
+
+def recorded_name(name: str) -> str:
+    """The name that a lineage gives to the data of this ``--data``: without a folder's path.
+
+    Raises:
+        UsageError: an unknown name.
+    """
+    kind, _, path = name.partition(":")
+    if kind == FOLDER.name:
+        return f"{kind}:{Path(path).expanduser().resolve().name}"
+    return DATASETS.parse(name).spec

@@ -37,7 +37,8 @@ def trained(config: TrainConfig, outputs: Outputs) -> list[Path] | None:
     """
     loop = config.loop
     outputs.expect(len(config.each) * len(config.seeds))
-    if config.weights is not None or config.model.pretrained or loop.images or not _is_told(loop, outputs):
+    turned = config.data.exif_orientation  # of files
+    if config.weights is not None or config.model.pretrained or loop.images or turned or not _is_told(loop, outputs):
         return None
     if any(one.model.name not in MODELS for one in config.each):
         return None
@@ -77,7 +78,8 @@ def train_settings(config: TrainConfig, recipe: Recipe, teacher_sha256: str | No
 def can_tell(config: FinetuneConfig, outputs: Outputs) -> bool:
     """Whether the options say, together with a checkpoint, which file the stage would make."""
     plain = config.model is None and config.sparsity is None and config.inputs == _AS_THEY_ARE
-    return plain and config.data.name is None and config.loop.images is None and _is_told(config.loop, outputs)
+    same_data = config.data.name is None and config.data.exif_orientation is None and config.loop.images is None
+    return plain and same_data and _is_told(config.loop, outputs)
 
 
 def _is_told(loop: LoopConfig, outputs: Outputs) -> bool:

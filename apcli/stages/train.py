@@ -229,6 +229,7 @@ def _data_and_spec(config: TrainConfig, given: _Given) -> tuple[Dataset, ModelSp
         workers=data.workers,
         cache=data.cache,
         images=config.loop.images or 0,
+        exif_orientation=data.exif_orientation or False,
     )
     classes = model.num_classes
     if dataset.names and given.lineage.classes:

@@ -111,6 +111,22 @@ def test_another_run(change):
     assert not trained().made_as(replace(trained(), **change))
 
 
+@pytest.mark.parametrize("more", [{"part": 100}, {"exif_orientation": True}, {"of_a_later_apcli": 1}])
+def test_other_images_of_one_name_are_another_run_either_way(more):
+    """A model's description may know more, as its last layer; a part of a set's images is not the set."""
+    whole = replace(trained(), data={"name": "digits", "classes": 10, "images": [1442, 355]})
+    part = replace(whole, data={**whole.data, **more})
+    ((key, value),) = more.items()
+    assert part.difference(whole) == f"data {key} {str(value).lower()} → not recorded"
+    assert whole.difference(part) == f"data {key} not recorded → {str(value).lower()}"
+
+
+@pytest.mark.parametrize("data", [{"name": "digits", "part": -1}, {"name": "digits", "exif_orientation": "yes"}, {}])
+def test_data_of_another_shape_are_refused(data):
+    with pytest.raises(ApcliError, match="no valid 'data'"):
+        Lineage.from_json({**trained().to_json(), "data": data}, "f")
+
+
 def test_which_setting_differs_is_said():
     """The first stage that has another comes before model, data and files, which follow from it."""
     first = trained().then("prune", {"sparsity": 0.5, "layers": {"fc": 0.1}}, parent=BASE)

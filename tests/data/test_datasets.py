@@ -10,7 +10,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 from apcli.data import DATASETS, FOLDER, Contents, DatasetRow
 from apcli.data.augmentations import AUGMENTATIONS
-from apcli.data.datasets import DIGITS, Split, channel_statistics, load, recorded_name
+from apcli.data.datasets import DIGITS, Split, channel_statistics, load
 from apcli.data.image_spec import ImageSpec
 from apcli.errors import UsageError
 
@@ -98,17 +98,9 @@ def test_a_part_has_some_of_the_training_images_and_says_so(digits):
     assert "part" not in digits.description
 
 
-@pytest.mark.parametrize(
-    ("given", "recorded"),
-    [
-        ("digits", "digits"),
-        ("emnist:split=balanced", "emnist"),
-        ("emnist:split=letters", "emnist:split=letters"),
-        ("folder:some/where/pets/", "folder:pets"),
-    ],
-)
-def test_what_a_lineage_calls_the_data(given, recorded):
-    assert recorded_name(given) == recorded
+def test_only_images_of_a_folder_are_turned():
+    with pytest.raises(UsageError, match="--exif-orientation turns images of folder:PATH, and the data are digits"):
+        load("digits", Path("nowhere"), exif_orientation=True)
 
 
 def test_to_moves_both_splits(digits):

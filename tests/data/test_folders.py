@@ -6,7 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from marked import slow
+from PIL import ExifTags, Image, ImageOps
+from torchvision.datasets import ImageFolder
 
 from apcli.data.datasets import load
 from apcli.errors import ApcliError, UsageError
@@ -116,3 +118,86 @@ def test_what_is_hidden_or_of_another_format_is_skipped_with_a_word(picture_fold
     assert torch.equal(data.train.images, plain.train.images)
     assert "skipped 2 .gif and 1 .jp2 images" in caplog.text
     assert "skipped 3 hidden files and folders" in caplog.text
+
+
+# ---- EXIF orientation
+
+# How an upright image is stored for each orientation: the inverse of what a viewer does.
+STORED = {
+    1: None,
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_90,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_270,
+}
+
+
+def save_turned(upright: Image.Image, path: Path, orientation: int) -> None:
+    how, exif = STORED[orientation], Image.Exif()
+    exif[ExifTags.Base.Orientation] = orientation
+    (upright if how is None else upright.transpose(how)).save(path, exif=exif)
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> tuple[Path, np.ndarray]:
+    """Below train/cat one image in each of the eight orientations, of which seven are turned; and it, 12x8."""
+    pixels = np.random.default_rng(0).integers(0, 256, (12, 8, 3), dtype=np.uint8)
+    root = tmp_path / "photos"
+    for place in ("train/cat", "train/dog", "val/cat", "val/dog"):
+        (root / place).mkdir(parents=True)
+        Image.fromarray(pixels).save(root / place / "9.png")
+    for orientation in STORED:
+        save_turned(Image.fromarray(pixels), root / "train" / "cat" / f"{orientation}.png", orientation)
+    with Image.open(root / "val" / "dog" / "9.png") as image:
+        return root, np.asarray(ImageOps.fit(image, (8, 8), Image.Resampling.BILINEAR))
+
+
+@pytest.mark.parametrize("cache", ["memory", slow("none")])
+def test_images_are_turned_where_that_is_asked_for(photos, caplog, cache):
+    root, expected = photos
+    data = load(f"folder:{root}", Path("nowhere"), size=8, cache=cache, workers=1, exif_orientation=True)
+    assert data.description["exif_orientation"] is True
+    for images, _ in data.train.read([torch.arange(len(data.train))]):
+        assert len(images) == 10
+        assert all(np.array_equal(image.permute(1, 2, 0).numpy(), expected) for image in images)
+    assert "EXIF" not in caplog.text
+
+
+@pytest.mark.parametrize(("cache", "words"), [("memory", ": 7 images have"), ("none", ": at least 7 images have")])
+def test_else_they_are_as_torchvision_reads_them_and_that_is_said_once(photos, caplog, cache, words):
+    root, _ = photos
+    data = load(f"folder:{root}", Path("nowhere"), size=8, cache=cache, workers=1)
+    assert "exif_orientation" not in data.description
+    assert caplog.text.count("EXIF orientation, which is not applied: --exif-orientation turns them") == 1
+    assert f"folder:photos{words} an EXIF orientation" in caplog.text
+    sample, _ = ImageFolder(str(root / "train"))[5]
+    stored = np.asarray(ImageOps.fit(sample, (8, 8), Image.Resampling.BILINEAR))
+    ((images, _),) = data.train.read([torch.tensor([5])])
+    assert np.array_equal(images[0].permute(1, 2, 0).numpy(), stored)
+
+
+def test_the_turn_is_pillows_of_a_photograph(photos):
+    root, _ = photos
+    with Image.open(root / "val" / "dog" / "9.png") as image:
+        save_turned(image, root / "val" / "dog" / "8.jpg", 6)
+    with Image.open(root / "val" / "dog" / "8.jpg") as image:
+        expected = np.asarray(ImageOps.fit(ImageOps.exif_transpose(image), (8, 8), Image.Resampling.BILINEAR))
+    data = load(f"folder:{root}", Path("nowhere"), size=8, exif_orientation=True)
+    assert np.array_equal(data.test.images[1].permute(1, 2, 0).numpy(), expected)
+
+
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF data")
+def test_an_exif_header_that_is_damaged_turns_nothing(photos, caplog):
+    root, expected = photos
+    for path in (root / "train" / "cat").iterdir():
+        path.unlink()
+    for name, exif in {"a": b"Exif\0\0MM\0*\xff\xff\xff\xff", "b": b"nothing", "c": b"Exif\0\0"}.items():
+        with Image.open(root / "val" / "dog" / "9.png") as image:
+            image.save(root / "train" / "cat" / f"{name}.png", exif=exif)
+    for turning in (False, True):
+        data = load(f"folder:{root}", Path("nowhere"), size=8, exif_orientation=turning)
+        assert all(np.array_equal(image.permute(1, 2, 0).numpy(), expected) for image in data.train.images)
+    assert "EXIF" not in caplog.text

@@ -1,4 +1,4 @@
-"""An image folder is found again by its name and its files."""
+"""What a lineage calls the data, and an image folder that is found again by its name and its files."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from apcli.data.datasets import load
-from apcli.data.recorded import folder_among
+from apcli.data.recorded import folder_among, recorded_name
 
 
 @pytest.fixture
@@ -35,3 +35,16 @@ def test_the_folder_is_found_by_its_name_and_files(images, tmp_path):
 def test_a_name_that_leads_elsewhere_is_not_followed(images, tmp_path, name):
     described = load(f"folder:{images}", tmp_path, size=4, workers=1).description
     assert folder_among([tmp_path / "here", tmp_path], described | {"name": name}) is None
+
+
+@pytest.mark.parametrize(
+    ("given", "recorded"),
+    [
+        ("digits", "digits"),
+        ("emnist:split=balanced", "emnist"),
+        ("emnist:split=letters", "emnist:split=letters"),
+        ("folder:some/where/pets/", "folder:pets"),
+    ],
+)
+def test_what_a_lineage_calls_the_data(given, recorded):
+    assert recorded_name(given) == recorded

@@ -17,6 +17,7 @@ DATA = {
     "download": shared.Download,
     "workers": shared.Workers,
     "cache": shared.Cache,
+    "exif_orientation": shared.ExifOrientation,
 }
 
 

@@ -124,6 +124,13 @@ Cache = Annotated[
     str,
     typer.Option("--cache", metavar="auto|memory|none", help="where to cache decoded images"),
 ]
+ExifOrientation = Annotated[
+    bool | None,
+    typer.Option(
+        "--exif-orientation/--no-exif-orientation",
+        help="turn a folder's images as their EXIF orientation says; default: as in training, else not",
+    ),
+]
 BatchSize = Annotated[int, typer.Option("--batch-size", "-b", metavar="N", help="images at a time")]
 Device = Annotated[str, typer.Option("--device", metavar="NAME", help="auto, cpu, cuda or cuda:N")]
 Seed = Annotated[int | None, typer.Option("--seed", metavar="N", help="seed of all random draws")]

@@ -132,7 +132,8 @@ def _model(model: Json, classes: Sequence[str]) -> _Facts:
 
 def _data_in_words(data: Json) -> str:
     part = f", {data['part']:,} of its training images" if data.get("part") else ""
-    return f"{data['name']}{part}"
+    turned = ", turned by their EXIF orientation" if data.get("exif_orientation") else ""
+    return f"{data['name']}{part}{turned}"
 
 
 def _layers(tensors: Sequence[TensorFacts]) -> Grid:

@@ -203,6 +203,7 @@ def _settings(task: Task, request: Request, other: Checkpoint | None) -> Json:
             "split": config.split,
             "images": config.images,
             "batch_size": config.batch_size,
+            "exif_orientation": config.data.exif_orientation,
         }
     return {**settings, **{key: value for key, value in more.items() if value is not None}}
 
