@@ -64,14 +64,15 @@ def name_of(block: Block) -> str:
 
 def words_of(text: str) -> Iterator[list[str]]:
     """The commands of a shell script, each a list of words, without redirections and comments."""
-    for line in text.replace("\\\n", " ").splitlines():
+    branches = re.sub(r"[<>]\((.*?)\)", r"; \1;", text.replace("\\\n", " "))  # bash's process substitution
+    for line in branches.splitlines():
         lexer = shlex.shlex(line, posix=True, punctuation_chars="|;&<>")
         lexer.whitespace_split = True
         command: list[str] = []
         skip = False
         for word in lexer:
             if set(word) <= set("|;&"):
-                yield command
+                yield from [command] if command else []
                 command = []
             elif set(word) <= set("<>"):
                 skip = True

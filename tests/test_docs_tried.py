@@ -71,7 +71,8 @@ def tried(words: list[str], folder: Path) -> tuple[int, str]:
         first_of_pair = name == "divergence" and len(inputs) == 2 and place == 0
         kind = FOREIGN if "--model" in options else DENSE if first_of_pair else usual
         shutil.copy(folder / kind, Path(folder / file).with_suffix(".safetensors"))
-    piped = (folder / "records.jsonl").read_bytes() if name == "report" else usual.encode()
+    takes_records = name == "report" and "--json" not in options
+    piped = (folder / "records.jsonl").read_bytes() if takes_records else usual.encode()
     out, err = TextIOWrapper(BytesIO(), "utf-8"), TextIOWrapper(BytesIO(), "utf-8")
     with Streams(TextIOWrapper(BytesIO(piped)), out, err) as streams:
         try:

@@ -80,7 +80,10 @@ Scale = Annotated[
 def report(
     inputs: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[RECORDS|CHECKPOINT]...", help="records or checkpoints; none or -: records on stdin"),
+        typer.Argument(
+            metavar="[RECORDS|CHECKPOINT]...",
+            help="records or checkpoints; none or -: standard input, records unless --json or the like is given",
+        ),
     ] = None,
     output: Output = None,
     formats: Formats = None,
@@ -115,6 +118,7 @@ def report(
     \b
       apcli divergence *.finetuned.safetensors | apcli report -o report.html --figures figures/
       apcli report model.safetensors
+      apcli prune model.safetensors --sparsity 0.5,0.9 | apcli report --json
       apcli report *.safetensors --no-details
       apcli report --verify *.safetensors
       apcli report resnet50.safetensors --model torchvision:resnet50 --latency --batch-size 32
@@ -122,7 +126,8 @@ def report(
     terminal.start("report", quiet)
     arguments = stdin.given_for_report(inputs)
     config = config_of(CostsConfig, options)
-    if any(stdin.is_checkpoint(argument) for argument in arguments):
+    option = _of_checkpoints(as_json, verify, details, options)
+    if any(map(stdin.is_checkpoint, arguments)) or (option and all(map(stdin.is_stream, arguments))):
         if overwrite or (output, formats, figures, scale) != (None, None, None, "measured"):
             options_of_records = "--output, --format, --figures, --scale and --overwrite"
             raise UsageError(f"{options_of_records} go with records: checkpoints are described on stdout")
@@ -133,16 +138,16 @@ def report(
         else:
             _describe(arguments, config, as_json, details)
         return
-    if verify:
-        raise UsageError("--verify goes with checkpoints: none is given")
-    if as_json:
-        raise UsageError("--json goes with checkpoints: records make a page, or --format csv")
-    if details is not None:
-        raise UsageError("--details and --no-details go with checkpoints: records make a page")
-    for keyword, default in defaults_of(CostsConfig).items():
-        if options.get(keyword, default) != default:
-            raise UsageError(f"{option_of(keyword)} goes with checkpoints: records make a page")
+    if option:
+        raise UsageError(f"{option} goes with checkpoints: records make a page, or what --format says")
     _report(arguments, output, formats, figures, scale, overwrite)
+
+
+def _of_checkpoints(as_json: bool, verify: bool, details: bool | None, options: Options) -> str | None:
+    """The first given option that only checkpoints have: on a pipe it says what comes."""
+    given = {"--json": as_json, "--verify": verify, "--details": details is True, "--no-details": details is False}
+    given |= {option_of(key): options.get(key, usual) != usual for key, usual in defaults_of(CostsConfig).items()}
+    return next((option for option, is_given in given.items() if is_given), None)
 
 
 def _report(

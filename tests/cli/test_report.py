@@ -74,11 +74,8 @@ def test_what_was_described_before_an_error_is_shown(shell: Any, a: Path) -> Non
     assert "half.safetensors" in result.err
 
 
-@pytest.mark.parametrize(
-    "command", ["report a --details --json", "report a --no-details --verify", "report records.jsonl --details"]
-)
-def test_details_are_those_of_checkpoints(shell: Any, a: Path, command: str) -> None:
-    (shell.folder / "records.jsonl").write_text('{"kind": "divergence", "version": 1}\n')
+@pytest.mark.parametrize("command", ["report a --details --json", "report a --no-details --verify"])
+def test_details_are_those_of_text(shell: Any, a: Path, command: str) -> None:
     shell.refuses(command, 2, "--details and --no-details go with")
 
 
@@ -98,3 +95,27 @@ def test_every_format_of_the_same_records_from_python(shell: Any, monkeypatch: p
     assert shell.snapshot() == before
     with pytest.raises(apcli.UsageError, match=r"r\.json exists and has \d+ records that the new report lacks"):
         apcli.report(records[:9], output="r", format="json")
+
+
+OF_CHECKPOINTS = ("--json", "--verify", "--details", "--no-details")
+
+
+@pytest.mark.parametrize("option", OF_CHECKPOINTS)
+def test_records_do_not_go_with_options_of_checkpoints(shell: Any, a: Path, option: str) -> None:
+    record = '{"kind": "divergence", "version": 1}\n'
+    (shell.folder / "records.jsonl").write_text(record)
+    shell.refuses(f"report records.jsonl {option}", 2, f"{option} goes with checkpoints")
+    shell.refuses(f"report {option}", 2, "standard input holds records", stdin=record.encode())
+    shell.refuses(f"report {option}", 2, "standard input is empty", stdin=b"")
+
+
+@pytest.mark.parametrize("option", OF_CHECKPOINTS)
+def test_checkpoints_are_described_from_a_pipe(shell: Any, a: Path, option: str) -> None:
+    """Their paths or bytes, with an option that says so; what is printed is that of the same files as arguments."""
+    paths = shell("prune a --sparsity 0.2,0.4").raw
+    wanted = shell(f"report a.lowest-0.2 a.lowest-0.4 {option}")
+    for dash in ("", "-"):
+        assert shell(f"report {option} {dash}", paths) == wanted
+    assert wanted.code == 0
+    assert shell("report --json", a.read_bytes()).records[0]["sha256"] == shell("report a --json").records[0]["sha256"]
+    shell.refuses(f"report {option} -o page.html", 2, "--output", "go with records", stdin=paths)

@@ -85,8 +85,13 @@ def checkpoints_in(arguments: list[str], key: str | None = None) -> "Iterator[Ch
 
 def count(arguments: list[str]) -> int | None:
     """How many checkpoints are given; None where standard input brings them."""
-    is_open = not arguments or "-" in arguments or any(Path(argument).is_fifo() for argument in arguments)
+    is_open = not arguments or any(map(is_stream, arguments))
     return None if is_open else len(arguments)
+
+
+def is_stream(argument: str) -> bool:
+    """Whether an argument is standard input or a named pipe, whose contents no file's name tells."""
+    return argument == "-" or Path(argument).is_fifo()
 
 
 def is_checkpoint(argument: str) -> bool:
@@ -123,7 +128,7 @@ def _checkpoints_on(
             continue
         line = os.fsdecode(stream.line()).rstrip("\r\n")
         if line.lstrip().startswith("{"):
-            raise UsageError(f"{where} holds records where a checkpoint was expected: records go to `apcli report`")
+            raise UsageError(f"{where} holds records where a checkpoint was expected: `apcli report` draws them")
         if line.strip():
             yield reading.named(line, key)
             is_empty = False

@@ -9,6 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from apcli.records.json_objects import Record
+from apcli.records.lines import load
+from apcli.stages.report.runs.experiment import build
+
+
+def read(path: Path) -> list[Record]:
+    return list(load(path.read_text().splitlines(), path.name))
+
 
 @pytest.mark.slow
 def test_any_file_name_flows(shell: Any, plain: dict[str, np.ndarray]) -> None:
@@ -52,6 +60,20 @@ def test_records_leave_as_soon_as_they_are_known(shell: Any, a: Path) -> None:
         process.stdin.close()
         process.stdout.read()
         assert process.wait(30) == 0
+
+
+@pytest.mark.slow
+def test_tee_feeds_two_record_stages_and_the_report_joins_them(shell: Any, a: Path) -> None:
+    """Both files are whole when the pipeline ends, and the records say what the files did that are gone by then."""
+    result = shell.bash(
+        "apcli prune a --sparsity 0.3,0.8 | tee >(sleep 2; apcli report --json - > checkpoints.jsonl; :)"
+        " | apcli divergence --dist ap2 > divergence.jsonl; rm *.safetensors"
+    )
+    assert (result.code, result.out) == (0, "")
+    records = [record for name in ("checkpoints", "divergence") for record in read(shell.folder / f"{name}.jsonl")]
+    (group,) = build(records).groups
+    assert sorted(run.trials[0].checkpoint.sparsity for run in group.runs) == pytest.approx([0.3, 0.8], abs=1e-3)
+    assert shell("report checkpoints.jsonl divergence.jsonl").lines == ["report.html"]
 
 
 @pytest.mark.slow
