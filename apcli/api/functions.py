@@ -25,6 +25,7 @@ from apcli.configs.keywords import (
     with_keywords,
 )
 from apcli.configs.prune import PruneConfig
+from apcli.configs.report import ReportConfig
 from apcli.configs.training import FinetuneConfig, TrainConfig
 from apcli.configs.values import config_of, text
 from apcli.errors import UsageError
@@ -205,7 +206,8 @@ def report(
     """
     if output == "-":
         raise UsageError("--output - is for the command line: apcli.report_html gives the page as text")
-    return runs.report(_records_in(records), output, format, figures, scale, overwrite)
+    config = ReportConfig.of(output, format, figures, scale, overwrite)
+    return runs.report(_records_in(records), config, Progress())
 
 
 def report_html(records: "File | Iterable[Record]", *, scale: str = "measured") -> str:
@@ -217,7 +219,7 @@ def report_html(records: "File | Iterable[Record]", *, scale: str = "measured") 
     >>> apcli.report_html(apcli.divergence(tuned, level="network"))[:15]
     '<!DOCTYPE html>'
     """
-    return runs.report_html(_records_in(records), scale)
+    return runs.report_html(_records_in(records), scale, Progress())
 
 
 def _records_in(given: "File | Iterable[Record]") -> "Iterator[Record]":

@@ -13,12 +13,11 @@ from typing import TYPE_CHECKING, Any
 from apcli.configs.describe import CostsConfig
 from apcli.configs.divergence import DivergenceConfig
 from apcli.configs.export import ExportConfig
-from apcli.configs.keywords import File, Names
 from apcli.configs.prune import PruneConfig
+from apcli.configs.report import ReportConfig
 from apcli.configs.training import FinetuneConfig, TrainConfig
-from apcli.configs.values import Config, config_of, text
+from apcli.configs.values import Config, config_of
 from apcli.progress import Progress, Tell
-from apcli.registry.tables import split_list
 
 if TYPE_CHECKING:
     from apcli.checkpoints.checkpoint import Checkpoint
@@ -176,58 +175,36 @@ def export(config: ExportConfig, sources: "Iterable[Checkpoint]", places: "Place
 
 
 def report(
-    records: "Iterable[Record]",
-    output: File | None,
-    formats: Names | None,
-    figures: File | None,
-    scale: str,
-    overwrite: bool,
-    show: "Callable[[Report], None] | None" = None,
+    records: "Iterable[Record]", config: ReportConfig, tell: Progress, show: "Callable[[Report], None] | None" = None
 ) -> list[Path]:
     """Write the report of records in each format; returns the files. Nothing is drawn if all of them are there.
 
     Args:
-        output: the page; None: ``report.html``.
-        formats: None: the one that ``output`` ends in.
-        figures: the folder of the figures' files; None: none.
-        scale: of AP3 in figures, ``measured`` or ``published``.
         show: shows the report before the files are written, also one that is there.
     """
     from apcli.stages.report import files
 
-    stem, ending = report_stem(output)
-    chosen = [ending] if formats is None else split_list(text("--format", formats), "format")
-    folder = None if figures is None else Path(text("--figures", figures))
-    files.check(chosen, stem, overwrite, folder, scale)
+    files.check(config)
     given = list(records)
-    if folder is None and not overwrite and (there := files.are_there(given, chosen, stem, scale)):
+    if there := files.are_there(given, config):
         if show is not None:
             from apcli.stages.report.runs.experiment import build
 
-            show(build(given, file_describer(Progress())))
+            show(build(given, file_describer(tell)))
         return there
     from apcli.stages.report import writing  # loads what draws
 
-    return writing.make(given, chosen, stem, overwrite, file_describer(Progress()), folder, show, scale)
+    return writing.make(given, config, file_describer(tell), show, tell)
 
 
-def report_html(records: "Iterable[Record]", scale: str, show: "Callable[[Report], None] | None" = None) -> str:
-    """The page of the report of records as text; ``scale`` and ``show`` as in ``report``."""
+def report_html(
+    records: "Iterable[Record]", scale: str, tell: Progress, show: "Callable[[Report], None] | None" = None
+) -> str:
+    """The page of the report of records as text; ``scale`` as in ``ReportConfig``, ``show`` as in ``report``."""
     from apcli.stages.report import writing
 
-    return writing.html(records, file_describer(Progress()), show, scale)
-
-
-def report_stem(output: File | None) -> tuple[Path, str]:
-    """The path of a report's files without their endings, and the format that ``output`` names."""
-    from apcli.stages.report.inputs import FORMATS
-
-    place = "report.html" if output is None else text("--output", output)
-    path = Path(place)
-    if path.is_dir() or place.endswith("/"):
-        path = path / "report.html"
-    ending = path.suffix.removeprefix(".")
-    return path.with_suffix("") if ending in FORMATS else path, ending or "html"
+    config = ReportConfig(scale=scale)
+    return writing.html(records, file_describer(tell), show, config.scale)
 
 
 def describe(config: CostsConfig, sources: "Iterable[Checkpoint]", tell: Progress) -> "Iterator[CheckpointRecord]":

@@ -13,8 +13,10 @@ from apcli.cli.options.expanded import Groups, Options, with_options
 from apcli.cli.options.network import INPUTS
 from apcli.cli.streams import stdin, stdout, terminal
 from apcli.configs.describe import CostsConfig
+from apcli.configs.report import ReportConfig, stem_of
 from apcli.configs.values import config_of, defaults_of, option_of
 from apcli.errors import ApcliError, UsageError, VerificationError
+from apcli.progress import Progress
 
 if TYPE_CHECKING:
     from apcli.records.checkpoint import CheckpointRecord
@@ -163,13 +165,15 @@ def _report(
     if output == "-" and figures is not None:
         raise UsageError("--output - prints one HTML page: --figures needs a file name for it")
     records: list[Record] = []
-    reading = _reading(arguments, records)
+    tell = terminal.progress()
+    reading = _reading(arguments, records, tell)
     show = _show if terminal.shows() else None
     try:
         if output == "-":
-            stdout.emit_line(runs.report_html(reading, scale, show))
+            stdout.emit_line(runs.report_html(reading, scale, tell, show))
             return
-        for path in runs.report(reading, output, formats, figures, scale, overwrite, show):
+        config = ReportConfig.of(output, formats, figures, scale, overwrite)
+        for path in runs.report(reading, config, tell, show):
             stdout.emit_path(path)
     except Exception as error:
         if not records or "-" not in (arguments or ["-"]):
@@ -183,14 +187,13 @@ def _report(
         raise kind(f"{sentence}; the {len(records):,} records are kept in {kept}: give that file") from error
 
 
-def _reading(arguments: list[str], records: "list[Record]") -> "Iterator[Record]":
+def _reading(arguments: list[str], records: "list[Record]", tell: Progress) -> "Iterator[Record]":
     """Yield the given records, and add each to ``records``."""
-    tell = terminal.progress()
     tell("reading records")
     for record in stdin.records_in(arguments):
         records.append(record)
         yield record
-    tell(f"drawing the report of {len(records):,} records")
+    tell(f"comparing {len(records):,} records")
 
 
 def _show(report: "Report") -> None:
@@ -202,7 +205,7 @@ def _show(report: "Report") -> None:
 def _keep(records: "list[Record]", output: str | None) -> Path:
     from apcli.stages.report import files
 
-    stem, _ = runs.report_stem(None if output == "-" else output)
+    stem, _ = stem_of(None if output == "-" else output)
     return files.keep(records, stem)
 
 

@@ -7,7 +7,7 @@ import pytest
 from grids import made_once
 
 import apcli
-from apcli.stages.report.inputs import FORMATS
+from apcli.configs.report import FORMATS
 
 
 def test_a_report_in_the_way(shell: Any, a: Path) -> None:

@@ -6,58 +6,38 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from apcli.checkpoints.files.staging import staged
+from apcli.configs.report import ReportConfig
 from apcli.errors import ApcliError, UsageError
 from apcli.records import lines
 from apcli.records.json_objects import Record
-from apcli.stages.report.inputs import FORMATS, MEASURED, NO_REPORT, SCALES, digests_of, is_carrier, is_made
+from apcli.stages.report.inputs import NO_REPORT, digests_of, is_carrier, is_made
 
 log = logging.getLogger("apcli")
 
-_OF_FIGURES = ("svg", "png", "pdf")
 
-
-def check(
-    formats: Sequence[str],
-    stem: Path,
-    overwrite: bool = False,
-    figures: Path | None = None,
-    scale: str = MEASURED,
-) -> None:
+def check(config: ReportConfig) -> None:
     """Refuse what can be refused before the records are there.
 
     Raises:
-        UsageError: a format or the scale is unknown, ``figures`` is a file, or a file that is no report has a report's
-            name and ``overwrite`` is off.
+        UsageError: a file that is no report has a report's name and ``overwrite`` is off.
     """
-    check_scale(scale)
-    if figures is not None and figures.exists() and not figures.is_dir():
-        raise UsageError(f"--figures {figures} is a file: expected a folder")
-    for form in formats:
-        if form in _OF_FIGURES:
-            raise UsageError(f"--format {form}: figures are no report: --figures DIR writes them as SVG, PNG and PDF")
-        if form not in FORMATS:
-            raise UsageError(f"unknown format {form!r}: known are {', '.join(FORMATS)}")
-        path = named(stem, form)
-        if not overwrite and path.is_file() and not is_carrier(form, path.read_bytes()):
+    for form in config.formats:
+        path = named(config.stem, form)
+        if not config.overwrite and path.is_file() and not is_carrier(form, path.read_bytes()):
             raise in_the_way(path, NO_REPORT)
 
 
-def check_scale(scale: str) -> None:
-    """Raise UsageError unless the scale of figures is known."""
-    if scale not in SCALES:
-        raise UsageError(f"unknown scale {scale!r}: known are {', '.join(SCALES)}")
-
-
-def are_there(records: Sequence[Record], formats: Sequence[str], stem: Path, scale: str = MEASURED) -> list[Path]:
+def are_there(records: Sequence[Record], config: ReportConfig) -> list[Path]:
     """The files of the report, if all of them are there, of the same records and by this version; otherwise none.
 
-    A CSV file does not say so, and of a scale that is unusual only the page does.
+    None are looked for if figures are to be written, or files to be replaced. A CSV file does not say so, and of a
+    scale that is unusual only the page does.
     """
-    paths = [named(stem, form) for form in formats]
-    if not all(path.is_file() for path in paths):
+    paths = [named(config.stem, form) for form in config.formats]
+    if config.figures is not None or config.overwrite or not all(path.is_file() for path in paths):
         return []
     digests = digests_of(records)
-    if not all(is_made(path.read_bytes(), digests, scale) for path in paths):
+    if not all(is_made(path.read_bytes(), digests, config.scale) for path in paths):
         return []
     for path in paths:
         log.info("%s is already there, the same: kept", path)

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable
 
 from apcli import __version__
+from apcli.configs.report import MEASURED
 from apcli.records import lines
 from apcli.records.checkpoint import CheckpointRecord
 from apcli.records.divergence import DivergenceRecord
@@ -16,9 +17,7 @@ from apcli.records.json_objects import Record
 from apcli.stages.report.tables.record_rows import row_of
 from apcli.words import count
 
-FORMATS = ("html", "md", "csv", "json", "tex")
 MARK = "apcli-records"
-MEASURED, PUBLISHED = SCALES = "measured", "published"  # of AP3 in figures, see drawing/published.py
 NO_REPORT = "is not known to be a report of apcli"
 _BYTES = 6  # of a digest: eight characters of base64
 _MARK = re.compile(rb'%b(?:" content="|: )(\S+ )([A-Za-z0-9+/]*)' % MARK.encode())

@@ -5,13 +5,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from apcli.checkpoints.files.staging import staged
+from apcli.configs.report import MEASURED, ReportConfig
 from apcli.figures.canvas.prints import pdf, png
 from apcli.figures.canvas.svg import svg
+from apcli.progress import Tell
 from apcli.records.checkpoint import CheckpointRecord
 from apcli.records.json_objects import Record
 from apcli.stages.report.drawing.pictures import Pictures, pictures
-from apcli.stages.report.files import check, check_scale, in_the_way, named
-from apcli.stages.report.inputs import MEASURED, objection
+from apcli.stages.report.files import check, in_the_way, named
+from apcli.stages.report.inputs import objection
 from apcli.stages.report.page.document import page
 from apcli.stages.report.runs.experiment import Report, build
 from apcli.stages.report.sections import unshown
@@ -26,37 +28,39 @@ log = logging.getLogger("apcli")
 
 def make(
     records: Iterable[Record],
-    formats: Sequence[str],
-    stem: Path,
-    overwrite: bool = False,
+    config: ReportConfig,
     describe: Callable[[Path], CheckpointRecord] | None = None,
-    figures: Path | None = None,
     show: Callable[[Report], None] | None = None,
-    scale: str = MEASURED,
+    tell: Tell | None = None,
 ) -> list[Path]:
     """Write the report as ``<stem>.html``, ``.md``, ``.csv``, ``.json``, ``.tex``, and figures as SVG, PNG and PDF.
 
     The format ``csv`` also writes ``.order.csv``, Kendall's tau, if there is anything to compare.
 
     Each file appears whole or not at all; every name is checked before the first is written. An existing file with the
-    same bytes is kept; a report whose records are a part of this one's is replaced, with its figures. ``describe``
-    describes the compared files; None: they are not looked for. ``figures`` is the folder; None: no files of figures.
-    ``show`` shows the report before anything is drawn. ``scale`` is that of AP3 in figures, one of ``SCALES``.
+    same bytes is kept; a report whose records are a part of this one's is replaced, with its figures.
+
+    Args:
+        describe: describes the compared files; None: they are not looked for.
+        show: shows the report before anything is drawn.
 
     Raises:
-        UsageError: a format or the scale is unknown, no record can be shown on the published scale, or another file
-            exists and ``overwrite`` is off.
+        UsageError: no record can be shown on the published scale, or another file exists and ``overwrite`` is off.
         ApcliError: there is no record, or the system refuses to write.
     """
-    check(formats, stem, overwrite, figures, scale)
+    check(config)
+    formats, figures, overwrite = config.formats, config.figures, config.overwrite
     report = _built(records, describe, show)
-    drawn = pictures(report, scale) if "html" in formats or figures is not None else Pictures((), ())
-    outputs = {named(stem, end): content for end, content in _contents(report, formats, drawn)}
+    if tell is not None:
+        tell("drawing the report")
+    needed = "html" in formats or figures is not None
+    drawn = pictures(report, config.scale) if needed else Pictures((), ())
+    outputs = {named(config.stem, end): content for end, content in _contents(report, formats, drawn)}
     outputs |= {figures / name: content for name, content in _figures(drawn)} if figures is not None else {}
     there = {path: path.read_bytes() for path in outputs if path.is_file()}
     differing = [path for path in outputs if path.exists() and there.get(path) != outputs[path]]
     if not overwrite:
-        _check_replaced([named(stem, form) for form in formats], there, outputs, differing)
+        _check_replaced([named(config.stem, form) for form in formats], there, outputs, differing)
     for path, content in outputs.items():
         if path in there and path not in differing:
             log.info("%s is already there, the same: kept", path)
@@ -92,10 +96,9 @@ def html(
     """The whole page as text; ``scale`` is that of AP3 in figures, one of ``SCALES``.
 
     Raises:
-        UsageError: the scale is unknown, or no record can be shown on it.
+        UsageError: no record can be shown on the scale.
         ApcliError: there is no record.
     """
-    check_scale(scale)
     report = _built(records, describe, show)
     return page(report, pictures(report, scale))
 

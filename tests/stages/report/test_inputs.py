@@ -4,7 +4,8 @@ import base64
 from dataclasses import replace
 
 from apcli import __version__
-from apcli.stages.report.inputs import FORMATS, digests_of, is_carrier, is_made, mark_of, objection
+from apcli.configs.report import FORMATS
+from apcli.stages.report.inputs import digests_of, is_carrier, is_made, mark_of, objection
 from apcli.stages.report.runs.experiment import build
 from apcli.stages.report.tables.csv_files import to_csv
 from apcli.stages.report.tables.json_files import to_json

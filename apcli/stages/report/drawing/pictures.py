@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from apcli.configs.report import MEASURED, PUBLISHED
 from apcli.figures import FIGURES, FigureRow
 from apcli.figures.canvas.colors import Look, looks
 from apcli.figures.canvas.marks import Drawing, Missing
@@ -12,7 +13,6 @@ from apcli.figures.study import Study
 from apcli.stages.report.drawing.layers import pruned_each
 from apcli.stages.report.drawing.published import SCALED, on_published_scale
 from apcli.stages.report.drawing.studies import study_of
-from apcli.stages.report.inputs import MEASURED, PUBLISHED
 from apcli.stages.report.runs.experiment import Group, Report
 from apcli.stages.report.runs.labels import is_control, label_of
 from apcli.words import few
