@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Which projection of the weights orders the performance difference (PD) best, right after pruning?
 # Two seeds of a ResNet-20 on handwritten digits, three methods, four sparsities, all layers; the report ranks the
-# projections by Kendall's tau with a bootstrap interval. About three minutes on two cores.
+# projections by Kendall's tau (five dense networks or more would give it an interval). About three minutes on two cores.
 # usage: which-projection.sh [FOLDER]; a second run resumes from the files already there.
 set -euo pipefail
 mkdir -p "${1:-which-projection}" && cd "${1:-which-projection}"

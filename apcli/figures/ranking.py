@@ -28,7 +28,7 @@ def ranking(study: Study) -> Drawing:
     sheet.legend(
         [
             Key("the best", _BEST.color, "o", None),
-            Key("not distinguishable from it, or too few runs to say", _OTHER.color, "o", None),
+            Key("not distinguishable from it, or too few dense networks to say", _OTHER.color, "o", None),
             Key("lower", _OTHER.color, "o", None, hollow=True),
         ]
     )
