@@ -107,19 +107,22 @@ def _checked_networks(
 def finetune(
     config: FinetuneConfig, sources: "Iterable[Checkpoint]", outputs: "Outputs", tell: Progress
 ) -> Iterator[Path]:
-    """Fine-tune checkpoints as they arrive; yields each file's path.
+    """Fine-tune checkpoints as they arrive, with each seed; yields each file's path.
 
     PyTorch is loaded for the first of them whose result is not there yet.
     """
     from apcli.stages import finished
 
+    seeds = config.seeds or (None,)
+    outputs.expect(len(seeds))
+    tell.expect(len(seeds))
     with ExitStack() as stack:
         finetune = None if finished.can_tell(config, outputs) else _finetuning(config, outputs, tell, stack)
-        for source in sources:
-            path = None if finetune else finished.finetuned(source, config, outputs)
+        for source, seed in ((source, seed) for source in sources for seed in seeds):
+            path = None if finetune else finished.finetuned(source, config, outputs, seed)
             if path is None:
                 finetune = finetune or _finetuning(config, outputs, tell, stack)
-                path = finetune(source)
+                path = finetune(source, seed)
             else:
                 tell.finished(made=False)
             yield path
@@ -127,7 +130,7 @@ def finetune(
 
 def _finetuning(
     config: FinetuneConfig, outputs: "Outputs", tell: Progress, stack: ExitStack
-) -> "Callable[[Checkpoint], Path]":
+) -> "Callable[[Checkpoint, int | None], Path]":
     from apcli.stages.finetune import Finetuner
     from apcli.training.processes import joined
 

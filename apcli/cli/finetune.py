@@ -59,7 +59,7 @@ OPTIONS: Groups = {
         "exclude": shared.Exclude,
     },
     **LOOP,
-    "Seeds": {"seed": shared.Seed},
+    "Seeds": {"seed": shared.Seed, "seeds": shared.Seeds},
 }
 
 

@@ -111,6 +111,7 @@ class FinetuneKeywords(DataKeywords, InputKeywords, LoopKeywords, total=False):
     exclude: Names | None
     recalibrate_bn: bool
     seed: int | None
+    seeds: WholeNumbers | None
 
 
 class PruneKeywords(DataKeywords, InputKeywords, total=False):

@@ -173,7 +173,7 @@ class TrainConfig:
 
 @dataclass(frozen=True)
 class FinetuneConfig:
-    """``apcli finetune``. ``seed`` None: the checkpoint's own, otherwise 0.
+    """``apcli finetune``. ``seeds`` None: the checkpoint's own, otherwise 0.
 
     ``sparsity`` None: no zeros are added, and the options from ``schedule`` to ``exclude`` have no effect.
     ``schedule`` None: ``cubic``.
@@ -186,7 +186,7 @@ class FinetuneConfig:
     weights_key: str | None = None
     update: str = "all"
     trace: str = "auto"
-    seed: int | None = None
+    seeds: tuple[int, ...] | None = None
     recalibrate_bn: bool = False
     sparsity: float | None = None
     schedule: str | None = None
@@ -208,4 +208,4 @@ class FinetuneConfig:
             require(self.loop.patience is None, "--patience", self.loop.patience, "none if --sparsity adds zeros")
             require(self.loop.keep != "best", "--keep", "best", "last if --sparsity adds zeros")
         require(self.update in ("all", "pruned"), "--update", repr(self.update), "all or pruned")
-        check_seeds(() if self.seed is None else (self.seed,))
+        check_seeds(self.seeds or ())

@@ -29,7 +29,7 @@ from apcli.errors import UsageError
 from apcli.models.build import last_layer
 from apcli.networks import Networks
 from apcli.progress import Progress
-from apcli.stages.finished import settings_of
+from apcli.stages.finished import settings_of, trial_of
 from apcli.stages.inherited_masks import promises_of
 from apcli.stages.outputs import Outputs
 from apcli.stages.training_runs import Runs, TrainingRun, check_outputs, teacher_of
@@ -73,8 +73,11 @@ class Finetuner:
             known = ", ".join(IN_TRAINING)
             raise UsageError(f"--method {self.method.name} is not one that prunes while training: expected {known}")
 
-    def finetune(self, source: Checkpoint) -> Path:
+    def finetune(self, source: Checkpoint, seed: int | None = None) -> Path:
         """Fine-tune one checkpoint, write it and its trace, and return its path.
+
+        Args:
+            seed: None: the checkpoint's own.
 
         Raises:
             UsageError: the network or its data is not known, or another file is in the way.
@@ -93,8 +96,8 @@ class Finetuner:
         recipe = recipe_of(config.loop, spec, dataset, self.device)
         teacher, teacher_sha256 = teacher_of(config, self.networks, spec, whole.names, dense)
         own_seed = source.lineage.seed or 0
-        seed = own_seed if config.seed is None else config.seed
-        path = self.outputs.place(self._stem(source), source)
+        path = self.outputs.place(f"{self._stem(source)}{trial_of(config, seed)}", source)
+        seed = own_seed if seed is None else seed
         home = self.outputs.home_of(path)
         settings = {
             **recipe.settings(),

@@ -97,8 +97,11 @@ def _is_made_as(path: Path, wanted: Lineage) -> bool:
         return False
 
 
-def finetuned(source: Checkpoint, config: FinetuneConfig, outputs: Outputs) -> Path | None:
+def finetuned(source: Checkpoint, config: FinetuneConfig, outputs: Outputs, seed: int | None = None) -> Path | None:
     """The result of fine-tuning ``source``, if it is there with its trace; None: it is not, or that cannot be told.
+
+    Args:
+        seed: None: the checkpoint's own.
 
     Raises:
         UsageError: the options do not go together.
@@ -110,7 +113,7 @@ def finetuned(source: Checkpoint, config: FinetuneConfig, outputs: Outputs) -> P
         return None
     if known.data_name.startswith(f"{FOLDER.name}:"):  # its images may have changed
         return None
-    path = outputs.place(f"{source.stem}.finetuned", source)
+    path = outputs.place(f"{source.stem}.finetuned{trial_of(config, seed)}", source)
     trace = traces.path_beside(path)
     if not path.is_file() or trace.exists() == (config.trace == "none"):
         return None
@@ -121,7 +124,7 @@ def finetuned(source: Checkpoint, config: FinetuneConfig, outputs: Outputs) -> P
         return None
     own_seed = known.seed or 0
     recipe = recipe_of(config.loop, spec, DATASETS.parse(known.data_name).row, Cpu())
-    seed = own_seed if config.seed is None else config.seed
+    seed = own_seed if seed is None else seed
     settings = {**recipe.settings(), **settings_of(config), "seed": seed, "dense": dense, "teacher": None}
     parent = source.link(outputs.home_of(path))
     wanted = known.then("finetune", settings, model=spec.to_json(), seed=own_seed, parent=parent)
@@ -129,6 +132,11 @@ def finetuned(source: Checkpoint, config: FinetuneConfig, outputs: Outputs) -> P
     if not all(found.made_as(one) for found, one in zip(there, lineages, strict=True)):
         return None
     return path if outputs.has(path, wanted) else None
+
+
+def trial_of(config: FinetuneConfig, seed: int | None) -> str:
+    """The part of a result's name that tells the seeds of one command apart."""
+    return f".seed{seed}" if len(config.seeds or ()) > 1 else ""
 
 
 def settings_of(config: FinetuneConfig) -> Json:

@@ -35,7 +35,7 @@ from apcli.errors import UsageError
         (TrainConfig, {"model": ModelConfig("fc5"), "rename": ("a=b",)}, "--rename"),
         (TrainConfig, {"model": ModelConfig("vgg16", pretrained=True), "weights": "w.pt"}, "--pretrained"),
         (FinetuneConfig, {"update": "some"}, "--update"),
-        (FinetuneConfig, {"seed": -1}, "--seed"),
+        (FinetuneConfig, {"seeds": (-1,)}, "--seed"),
         (LoopConfig, {"decay": "none"}, "--decay"),
         (LoopConfig, {"patience": 0}, "--patience"),
         (LoopConfig, {"ema": 1.0}, "--ema"),

@@ -66,7 +66,9 @@ def pruned(dense: Path, tmp_path: Path) -> Path:
 
 def run(source: Path, outputs: Outputs | None = None, *, loop: dict[str, Any] | None = None, **options: Any) -> Path:
     how = LoopConfig(**{"epochs": 1, "batch_size": BATCH, "lr": 0.01, "device": "cpu", **(loop or {})})
-    return Finetuner(FinetuneConfig(loop=how, **options), outputs or Outputs(), quiet).finetune(read(source))
+    config = FinetuneConfig(loop=how, **options)
+    (seed,) = config.seeds or (None,)
+    return Finetuner(config, outputs or Outputs(), quiet).finetune(read(source), seed)
 
 
 def scores(path: Path) -> dict[str, Any]:
@@ -151,7 +153,7 @@ def test_without_an_epoch_there_is_one_accuracy(pruned, caplog):
 
 
 def test_lineage(dense, pruned):
-    path = run(pruned, loop={"epochs": 0}, seed=5)
+    path = run(pruned, loop={"epochs": 0}, seeds=(5,))
     lineage, parent = read(path).lineage, read(pruned).lineage
     assert [step.stage for step in lineage.settings] == ["train", "prune", "finetune"]
     assert lineage.settings[-1].options["seed"] == 5
@@ -326,7 +328,7 @@ def test_gradual_pruning_that_cannot_be(pruned, options, words):
 def test_same_bytes_twice_and_the_seed_matters(pruned, tmp_path):
     first = run(pruned, Outputs(tmp_path / "a"))
     again = run(pruned, Outputs(tmp_path / "b"))
-    other = run(pruned, Outputs(tmp_path / "c"), seed=1)
+    other = run(pruned, Outputs(tmp_path / "c"), seeds=(1,))
     assert first.read_bytes() == again.read_bytes()
     assert traces.path_beside(first).read_bytes() == traces.path_beside(again).read_bytes()
     assert not torch.equal(load_file(first)["fc4.weight"], load_file(other)["fc4.weight"])
@@ -349,7 +351,7 @@ def test_a_second_run_keeps(pruned):
     assert path.stat().st_mtime_ns == stamp
     for other, difference in (
         ({"loop": {"lr": 0.02}}, "lr .* → 0.02"),
-        ({"seed": 1}, "seed .* → 1"),
+        ({"seeds": (1,)}, "seed .* → 1"),
         ({"update": "pruned"}, "update all → pruned"),
     ):
         with pytest.raises(UsageError, match=rf"exists and was made with other settings \({difference}\)"):

@@ -74,7 +74,6 @@ def test_it_is_told_without_torch(pruned):
     [
         {"loop": replace(LOOP, lr=0.5)},
         {"loop": replace(LOOP, epochs=1)},
-        {"seed": 5},
         {"update": "pruned"},
         {"trace": "none"},
         {"recalibrate_bn": True},
@@ -82,6 +81,19 @@ def test_it_is_told_without_torch(pruned):
 )
 def test_a_result_of_other_settings_is_left_to_the_stage(pruned, change):
     assert finetuned(read(pruned), replace(CONFIG, **change), Outputs()) is None
+
+
+def test_each_seed_has_a_file_of_its_own_and_its_own_batches(pruned):
+    config = replace(CONFIG, loop=replace(LOOP, epochs=1), seeds=(0, 1))
+    wanted = [pruned.with_name(f"{pruned.stem}.finetuned.seed{seed}.safetensors") for seed in (0, 1)]
+    assert list(runs.finetune(config, [read(pruned)], Outputs(), Progress())) == wanted
+    first, second = map(read, wanted)
+    assert first.sha256 != second.sha256
+    assert [file.lineage.last_settings.options["seed"] for file in (first, second)] == [0, 1]
+    assert [finetuned(read(pruned), config, Outputs(), seed) for seed in (0, 1)] == wanted
+    assert finetuned(read(pruned), CONFIG, Outputs(), 5) is None, "one seed is not in the name"
+    with pytest.raises(UsageError, match="one file but several"):
+        next(runs.finetune(config, [read(pruned)], Outputs(pruned.with_name("x.safetensors")), Progress()))
 
 
 def test_what_is_missing_or_of_another_source_is_left_to_the_stage(pruned):
