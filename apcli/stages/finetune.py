@@ -74,10 +74,7 @@ class Finetuner:
             raise UsageError(f"--method {self.method.name} is not one that prunes while training: expected {known}")
 
     def finetune(self, source: Checkpoint, seed: int | None = None) -> Path:
-        """Fine-tune one checkpoint, write it and its trace, and return its path.
-
-        Args:
-            seed: None: the checkpoint's own.
+        """Fine-tune one checkpoint with a seed (None: its own), write it and its trace, and return its path.
 
         Raises:
             UsageError: the network or its data is not known, or another file is in the way.
