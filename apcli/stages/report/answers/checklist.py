@@ -27,7 +27,7 @@ CHECKS: tuple[tuple[str, Callable[[Evidence], Found]], ...] = (
     ("mean and sample standard deviation of every point", replicates.spread),
     ("all methods start from the same dense files", setup.same_start),
     ("all methods are fine-tuned alike", setup.equal_budgets),
-    ("random control, all layers together", controls.random_overall),
+    ("random control, within the same scope as the method", controls.random_of_scope),
     ("random control, as many weights of each layer as the method", controls.random_same_layers),
     ("magnitude control", controls.magnitude),
     ("evaluated on test images", numbers.on_test_images),

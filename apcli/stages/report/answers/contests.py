@@ -10,7 +10,7 @@ from apcli.stages.report.comparisons.methods import Verdict
 from apcli.stages.report.comparisons.summary import comparisons_of
 from apcli.stages.report.runs.experiment import Group, Run
 from apcli.stages.report.runs.moments import FINAL
-from apcli.stages.report.words import interval_of, points
+from apcli.stages.report.words import interval_of, percent, points
 
 ALIKE = 0.5  # runs of one contest have more than this share of their pruned layers in common
 _OPPOSITE: dict[str, Verdict] = {"better": "worse", "worse": "better"}
@@ -55,6 +55,14 @@ class Contest:
     def of(self, verdict: str) -> list[Rival]:
         """The rivals of one verdict on the best."""
         return [rival for rival in self.rivals if rival.verdict == verdict]
+
+
+def asked(run: Run) -> str:
+    """Where a run stands: ``80 % sparsity``; ``75 % of weights, 50 % of channels`` if other than what was asked for."""
+    if run.requested is None or run.sparsity in (None, run.requested):
+        return f"{percent(run.sparsity or 0.0)} sparsity"
+    of = "of channels" if run.trials[0].scope == "filter" else "asked for"
+    return f"{percent(run.sparsity)} of weights, {percent(run.requested)} {of}"
 
 
 def contests(group: Group) -> list[Contest]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from apcli.records.checkpoint import CheckpointRecord, LatencyFacts
 from apcli.stages.report.answers.answer import Answer
-from apcli.stages.report.answers.contests import contests
+from apcli.stages.report.answers.contests import asked, contests
 from apcli.stages.report.answers.making import Made, made_of
 from apcli.stages.report.runs.experiment import Group, Run
 from apcli.stages.report.words import UNKNOWN, percent
@@ -72,7 +72,7 @@ def _little(made: Sequence[Made], files: Sequence[Pruned]) -> Answer:
 def _parameters(run: Run, files: Sequence[Pruned]) -> str:
     """Parameters and multiply-adds of a run, compared with the dense network's."""
     first = files[0].file
-    at = "" if run.sparsity is None else f"At {percent(run.sparsity)} sparsity, "
+    at = "" if run.sparsity is None else f"At {asked(run)}, "
     kept = sum(one.file.kept for one in files) / len(files)
     fewer = _times([one.file.compression for one in files])
     text = f"{at}{run.method} leaves {kept:,.0f} of {first.parameters:,} parameters"

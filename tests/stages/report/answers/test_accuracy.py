@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 from scipy import stats
-from studies import only_group
+from studies import only_group, with_files
 
 from apcli.records.divergence import Metrics
 from apcli.stages.report.answers.accuracy import on_accuracy
@@ -40,7 +40,7 @@ def test_the_best_at_the_highest_sparsity(small):
     assert answer.sentence == (
         f"At 50 % sparsity, lowest (layer), {LOWEST} keeps {found['lowest']:.1f} of 91.3 % test accuracy after "
         f"fine-tuning. Behind it: random (layer) {found['random']:.1f} % and highest (layer) {found['highest']:.1f} %. "
-        "At 10 % it leads."
+        "At 10 % it has the highest mean."
     )
     assert answer.sureness == "Mean of 2 dense networks, too few to tell methods apart."
 
@@ -81,7 +81,7 @@ def test_a_lead_has_one_sign_whoever_comes_first(make_grid, names):
 
 def test_another_best_at_another_sparsity(small):
     swapped = set_accuracies(small, lambda r: 99.0 if (r.method, r.sparsity.requested) == ("random", 0.1) else None)
-    assert on_accuracy(only_group(swapped)).sentence.endswith(" At 10 % random (layer) leads.")
+    assert on_accuracy(only_group(swapped)).sentence.endswith(" At 10 % random (layer) has the highest mean.")
 
 
 def test_one_network_and_one_seed_have_no_interval(small):
@@ -126,7 +126,7 @@ def test_without_fine_tuning_and_without_accuracy(make_grid):
 def test_sparsities_without_a_rival_have_their_accuracy(small):
     alone = on_accuracy(only_group([r for r in small if r.method == "lowest"]))
     assert alone.sentence.startswith(f"At 50 % sparsity, lowest (layer), {LOWEST} keeps 91.3 of 91.3 % test accuracy")
-    assert alone.sentence.endswith(" after fine-tuning. At 10 % it keeps 91.5 %.")
+    assert alone.sentence.endswith(" after fine-tuning. At 10 % it has 91.5 %.")
 
 
 def test_the_last_layer_alone_is_another_study(small):
@@ -135,7 +135,7 @@ def test_the_last_layer_alone_is_another_study(small):
                       for r in whole for layer in {r.layer, "fc" if r.layer != "*" else "*"})]  # fmt: skip
     sentence = on_accuracy(only_group(both)).sentence
     assert sentence.startswith("At 50 % sparsity, lowest (layer, 2 layers), which ")
-    assert sentence.endswith(" Where fc alone was pruned, at 50 % lowest (layer, fc) (91.3 %) leads.")
+    assert sentence.endswith(" Where fc alone was pruned, at 50 % lowest (layer, fc) (91.3 %) has the highest mean.")
     assert sentence.count("2 layers") == 3, "each method, in the network"
 
 
@@ -144,3 +144,47 @@ def test_many_rivals_are_counted(make_grid):
     many = [replace(r, method=f"m{i}", pruned=replace(r.pruned, sha256=f"{i}{r.pruned.sha256[1:]}"))
             for r in grid if r.method == "lowest" for i in range(9)]  # fmt: skip
     assert " and 5 others." in on_accuracy(only_group(many)).sentence
+
+
+def test_a_pruned_network_that_is_better_than_the_dense_one(small):
+    better = only_group(set_accuracies(small, lambda r: 99.0 if r.method == "lowest" else None))
+    sentence = on_accuracy(better).sentence
+    assert f"{LOWEST} has 99.0 % test accuracy after fine-tuning, the dense networks 91.3 %." in sentence
+
+
+def test_an_interval_of_accuracies_stays_within_them(make_grid):
+    grid = make_grid(seeds=(0, 1, 2), epochs=0, sparsities=(0.1,))
+    high = set_accuracies(grid, lambda r: (99.0, 99.9, 90.0)[r.seed] if r.method == "lowest" else 10.0)
+    low, top = stats.t.interval(0.95, 2, statistics.fmean([99.0, 99.9, 90.0]), stats.sem([99.0, 99.9, 90.0]))
+    assert top > 100
+    assert f"95 % interval [{low:.1f}, 100.0]" in on_accuracy(only_group(high)).sureness
+    near_none = set_accuracies(grid, lambda r: (1.0, 0.1, 9.0)[r.seed])
+    assert "95 % interval [0.0, " in on_accuracy(only_group(near_none)).sureness
+
+
+def test_methods_at_chance_level_are_said_to_be(small):
+    def sentence(**means):
+        return on_accuracy(only_group(with_files(set_accuracies(small, lambda r: means[r.method])))).sentence
+
+    all_at_chance = sentence(lowest=12.0, random=10.0, highest=9.0)
+    assert "All are at chance level (10 %): their order is noise." in all_at_chance
+    assert all_at_chance.endswith("At 10 % it is no better than chance (10 %), as are the others.")
+    two = sentence(lowest=80.0, random=10.0, highest=9.0)
+    assert "random (layer) and highest (layer) are at chance level (10 %): their order is noise." in two
+    assert "highest (layer) is at chance level (10 %)." in sentence(lowest=80.0, random=70.0, highest=9.0)
+    assert "chance" not in sentence(lowest=80.0, random=70.0, highest=60.0)
+
+
+def test_filters_say_what_was_asked_for(small):
+    channels = [replace(r, scope="filter", sparsity=replace(r.sparsity, actual=1.5 * r.sparsity.requested))
+                for r in small]  # fmt: skip
+    sentence = on_accuracy(only_group(channels)).sentence
+    assert sentence.startswith("At 75 % of weights, 50 % of channels, lowest (filter)")
+    assert sentence.endswith(" At 15 % of weights, 10 % of channels it has the highest mean.")
+
+
+def test_no_method_leads_that_cannot_be_told_apart(make_grid):
+    grid = make_grid(seeds=(0, 1, 2), epochs=0, sparsities=(0.1, 0.5))
+    wobble = {"lowest": 0.1, "random": 2.0, "highest": -0.3}
+    sentence = on_accuracy(only_group(set_accuracies(grid, lambda r: 80 + wobble[r.method] * (-1) ** r.seed))).sentence
+    assert " has the highest mean, not distinguishable from " in sentence

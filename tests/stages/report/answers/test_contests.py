@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from studies import only_group
 
-from apcli.stages.report.answers.contests import contests
+from apcli.stages.report.answers.contests import asked, contests
 
 
 def told(records):
@@ -37,3 +37,12 @@ def test_parts_of_the_network_are_apart(small):
 
 def test_without_accuracy_there_is_none(small):
     assert contests(only_group([replace(r, metrics=replace(r.metrics, pruned=None)) for r in small])) == []
+
+
+def test_where_a_run_stands_beside_what_was_asked_for(small):
+    half = only_group(small).runs[1]
+    assert asked(half) == "50 % sparsity"
+    assert asked(replace(half, sparsity=0.75)) == "75 % of weights, 50 % asked for"
+    channels = tuple(replace(trial, scope="filter") for trial in half.trials)
+    assert asked(replace(half, sparsity=0.75, trials=channels)) == "75 % of weights, 50 % of channels"
+    assert asked(replace(half, trials=channels)) == "50 % sparsity"

@@ -12,12 +12,17 @@ MAGNITUDE = ("lowest", "l1", "l2")  # of weights, and of filters
 _SAME_LAYERS = "random-same-layers of "
 
 
-def random_overall(evidence: Evidence) -> Found:
-    """Whether weights were also removed at random from all layers together."""
-    found = [one.run.method for one in evidence.made if _is_random(one.trial) and _together(evidence, one.trial)]
-    if found:
-        return True, join(list(dict.fromkeys(found)))
-    return False, "no `--method random --scope global`: whether a method beats chance is not known"
+def random_of_scope(evidence: Evidence) -> Found:
+    """Whether weights were also removed at random within the scope of each method: over a network, or of each layer."""
+    if not evidence.methods:
+        return False, "no method other than at random is known"
+    at_random = {_scope(evidence, one.trial): one.run.method for one in evidence.made if _is_random(one.trial)}
+    scopes = dict.fromkeys(_scope(evidence, runs[0].trials[0]) for runs in evidence.methods.values())
+    without = [scope for scope in scopes if scope not in at_random]
+    if without:
+        missing = join([_like(scope) for scope in without])
+        return False, f"no {missing}: whether a method beats chance is not known"
+    return True, join([at_random[scope] for scope in scopes])
 
 
 def random_same_layers(evidence: Evidence) -> Found:
@@ -64,9 +69,15 @@ def _is_random(trial: Trial) -> bool:
     return _base(trial) == "random"
 
 
-def _together(evidence: Evidence, trial: Trial) -> bool:
-    """Whether weights of all layers are ranked together, as those of a single layer are."""
-    return trial.scope == "global" or len(_layers(evidence, trial)) == 1
+def _scope(evidence: Evidence, trial: Trial) -> str:
+    """The scope within which weights are ranked; in a single layer the scopes that rank weights are the same."""
+    alone = trial.scope != "filter" and len(_layers(evidence, trial)) == 1
+    return "layer" if alone else trial.scope or "unknown"
+
+
+def _like(scope: str) -> str:
+    """The options that make the control of a scope."""
+    return "`--structure filter --method random`" if scope == "filter" else f"`--method random --scope {scope}`"
 
 
 def _layers(evidence: Evidence, trial: Trial) -> tuple[str, ...]:

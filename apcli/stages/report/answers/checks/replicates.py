@@ -14,15 +14,15 @@ def seeds(evidence: Evidence) -> Found:
     networks = {trial.network for trial in evidence.trials}
     listed = f": {few(list(map(str, found)))}" if found else ""
     each = ", one for each dense network" if 1 < len(found) == len(networks) else ""
-    passed = len(found) >= SEEDS
-    return passed, count(len(found), "seed") + listed + each + ("" if passed else f"; {SEEDS} give an interval")
+    text = count(len(found), "seed") + listed + each
+    return (True, text) if len(found) >= SEEDS else (False, f"only {text} ({SEEDS} are usual, and give an interval)")
 
 
 def networks(evidence: Evidence) -> Found:
     """Whether there are enough dense networks for an interval of a rank agreement."""
     found = {trial.network for trial in evidence.trials}
-    passed = len(found) >= CLUSTERS
-    return passed, count(len(found), "dense network") + ("" if passed else f"; with {CLUSTERS} there are intervals")
+    text = count(len(found), "dense network")
+    return (True, text) if len(found) >= CLUSTERS else (False, f"only {text} (with {CLUSTERS} there are intervals)")
 
 
 def spread(evidence: Evidence) -> Found:

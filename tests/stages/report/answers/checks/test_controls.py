@@ -22,11 +22,27 @@ def changed(records, name, /, **changes):
     return [replace(r, **changes) if r.method == name else r for r in records]
 
 
-def test_random_overall(small):
-    everywhere = changed(small, "random", scope="global")
-    assert controls.random_overall(evidence(everywhere, layers=OF_TWO)) == (True, "random (global)")
-    assert not controls.random_overall(evidence(small, layers=OF_TWO))[0], "each layer loses the same share"
-    assert controls.random_overall(evidence(small, layers=("fc",))) == (True, "random (layer)"), "a single layer"
+def test_a_control_is_of_the_scope_of_the_methods(small):
+    assert controls.random_of_scope(evidence(small, layers=OF_TWO)) == (True, "random (layer)")
+    overall = [replace(r, scope="global") for r in small]
+    assert controls.random_of_scope(evidence(overall, layers=OF_TWO)) == (True, "random (global)")
+    channels = [replace(r, scope="filter", method="l1" if r.method == "lowest" else r.method) for r in small]
+    assert controls.random_of_scope(evidence(channels, layers=OF_TWO)) == (True, "random (filter)")
+
+
+@pytest.mark.parametrize(
+    ("scope", "options"),
+    [("global", "--method random --scope global"), ("filter", "--structure filter --method random")],
+)
+def test_a_control_of_another_scope_is_not_enough(small, scope, options):
+    apart = changed(small, "lowest", scope=scope)
+    reason = f"no `{options}`: whether a method beats chance is not known"
+    assert controls.random_of_scope(evidence(apart, layers=OF_TWO)) == (False, reason)
+
+
+def test_weights_of_a_single_layer_have_one_scope(small):
+    apart = changed(small, "lowest", scope="global")
+    assert controls.random_of_scope(evidence(apart, layers=("fc",))) == (True, "random (layer)")
 
 
 def test_random_of_the_same_layers(small):
@@ -50,7 +66,8 @@ def test_random_like_another_file(small, of, missing):
 
 def test_random_without_anything_to_compare(small):
     alone = [r for r in small if r.method == "random"]
-    assert controls.random_same_layers(evidence(alone)) == (False, "no method other than at random is known")
+    for look in (controls.random_same_layers, controls.random_of_scope):
+        assert look(evidence(alone)) == (False, "no method other than at random is known")
 
 
 def test_magnitude(small):

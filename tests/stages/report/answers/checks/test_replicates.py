@@ -16,15 +16,18 @@ def test_seeds(make_grid):
     grid = {"epochs": 0, "sparsities": (0.1,)}
     many, two = (evidence(make_grid(seeds=seeds, **grid)) for seeds in ((0, 1, 2, 3, 4), (0, 7)))
     assert replicates.seeds(many) == (True, "5 seeds: 0, 1, 2 and 2 others, one for each dense network")
-    assert replicates.seeds(two) == (False, "2 seeds: 0 and 7, one for each dense network; 3 give an interval")
+    assert replicates.seeds(two) == (
+        False,
+        "only 2 seeds: 0 and 7, one for each dense network (3 are usual, and give an interval)",
+    )
     unknown = [replace(r, seed=None) for r in make_grid(seeds=(0,), **grid)]
-    assert replicates.seeds(evidence(unknown)) == (False, "0 seeds; 3 give an interval")
+    assert replicates.seeds(evidence(unknown)) == (False, "only 0 seeds (3 are usual, and give an interval)")
 
 
 def test_networks(make_grid):
     five, two = (evidence(make_grid(seeds=seeds, epochs=0, sparsities=(0.1,))) for seeds in ((0, 1, 2, 3, 4), (0, 7)))
     assert replicates.networks(five) == (True, "5 dense networks")
-    assert replicates.networks(two) == (False, "2 dense networks; with 5 there are intervals")
+    assert replicates.networks(two) == (False, "only 2 dense networks (with 5 there are intervals)")
 
 
 def test_spread(small):
