@@ -9,7 +9,7 @@ help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*  ## /make \1\t/p' Makefile | expand -t 18
 
 demo: install  ## run a whole experiment on real data, into demo/
-	bash examples/quickstart.sh demo
+	bash examples/01-quickstart.sh demo
 
 test: install lint  ## lint, then all tests but the long ones
 	$(BIN)/python -m pytest -n 2

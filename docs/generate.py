@@ -81,7 +81,7 @@ checkpoints and records identify it by its file's SHA-256. It is called with
 * `divergence --dist`: `shift`, what two distributions differ by (`apcli.theory.distributions.shifts`); it returns a
   `Pair` (`apcli.theory.measures`).
 
-[examples/own_criterion.py](../examples/own_criterion.py) is a criterion in ten lines.
+[examples/02-own-criterion.py](../examples/02-own-criterion.py) has a criterion in three lines.
 """
 
 RECORDS_INTRO = """

@@ -11,7 +11,12 @@ import typer
 from apcli.cli.main import app_of
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [
+    ROOT / "README.md",
+    ROOT / "CONTRIBUTING.md",
+    *sorted((ROOT / "docs").glob("*.md")),
+    *sorted((ROOT / "examples").rglob("*.md")),
+]
 COMMANDS = typer.main.get_command(app_of()).commands
 MARK = re.compile(r"<!-- (test|test after: .+|test: reads a file|not run: .+|output) -->")
 
@@ -29,7 +34,7 @@ class Block:
 
     @property
     def name(self) -> str:
-        return f"{self.page.name}:{self.line}"
+        return f"{self.page.relative_to(ROOT)}:{self.line}"
 
 
 def blocks_of(page: Path) -> Iterator[Block]:
@@ -64,7 +69,8 @@ def name_of(block: Block) -> str:
 
 def words_of(text: str) -> Iterator[list[str]]:
     """The commands of a shell script, each a list of words, without redirections and comments."""
-    branches = re.sub(r"[<>]\((.*?)\)", r"; \1;", text.replace("\\\n", " "))  # bash's process substitution
+    joined = re.sub(r"(?<=\s)\d(?=[<>])", "", text.replace("\\\n", " "))  # the stream's number, as in 2> log
+    branches = re.sub(r"[<>]\((.*?)\)", r"; \1;", joined)  # bash's process substitution
     for line in branches.splitlines():
         lexer = shlex.shlex(line, posix=True, punctuation_chars="|;&<>")
         lexer.whitespace_split = True

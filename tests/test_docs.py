@@ -10,9 +10,7 @@ Before each fenced ``sh`` or ``python`` block stands one mark:
   commands.
 """
 
-import os
 import re
-import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -21,9 +19,9 @@ import pytest
 from pages import BLOCKS, CODE, COMMANDS, PAGES, ROOT, RUN, SHELL, Block, name_of, words_of
 
 README_BYTES = 6 * 1024
-FOREIGN_OPTIONS = {"--nproc-per-node", "--extra-index-url"}  # torchrun's and pip's
+FOREIGN_OPTIONS = {"--nproc-per-node", "--extra-index-url", "--config", "--resources", "--unlock"}  # of other programs
 OF_THE_SYSTEM = {"tee", ":"}
-PROGRAMS = {"pip", "uv", "uvx", "source", "git"}  # taken as they are: such blocks are not run
+PROGRAMS = {"pip", "uv", "uvx", "source", "git", "snakemake"}  # taken as they are: such blocks are not run
 
 
 def test_fences_and_marks_are_all_found() -> None:
@@ -49,7 +47,8 @@ def test_most_of_the_pages_run() -> None:
 
 
 def test_words_are_found() -> None:
-    text = "apcli train a \\\n  | apcli prune - > 'b c'  # why\nmake d && apcli report - < e | tee >(apcli env > f; :)"
+    text = "apcli train a \\\n  | apcli prune - > 'b c'  # why\nmake d && apcli report - < e 2> f"
+    text += " | tee >(apcli env > g; :)"
     assert list(words_of(text)) == [
         ["apcli", "train", "a"],
         ["apcli", "prune", "-"],
@@ -84,26 +83,14 @@ def test_python_compiles(block: Block) -> None:
     assert compile(block.text, block.name, "exec").co_code
 
 
-@pytest.fixture(scope="module")
-def path(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """PATH with the console script, or without an installed one, with a script that does the same."""
-    script = Path(sys.executable).with_name("apcli")
-    if not script.is_file():
-        script = tmp_path_factory.mktemp("bin") / "apcli"
-        command = f"PYTHONPATH={shlex.quote(str(ROOT))} exec {shlex.quote(sys.executable)} -m apcli"
-        script.write_text(f'#!/bin/sh\n{command} "$@"\n')
-        script.chmod(0o755)
-    return f"{script.parent}{os.pathsep}{os.environ['PATH']}"
-
-
 @pytest.mark.long
 @pytest.mark.parametrize("block", RUN, ids=name_of)
-def test_the_block_runs_and_prints_what_it_says(block: Block, path: str, tmp_path: Path) -> None:
+def test_the_block_runs_and_prints_what_it_says(block: Block, environment: dict[str, str], tmp_path: Path) -> None:
     def run(*words: str) -> str:
         done = subprocess.run(
             words,
             cwd=tmp_path,
-            env={**os.environ, "PATH": path, "OMP_NUM_THREADS": "1"},  # the tests run side by side
+            env=environment,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

@@ -230,20 +230,6 @@ def screen() -> Iterator[tuple[int, TextIO]]:
 
 
 @pytest.fixture(scope="session")
-def binaries(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of the console script; without an installed one, of a script that does the same."""
-    script = Path(sys.executable).with_name("apcli")
-    if script.is_file():
-        return script.parent
-    script = tmp_path_factory.mktemp("bin") / "apcli"
-    root = shlex.quote(str(Path(__file__).parents[2]))
-    command = f'PYTHONPATH={root}"${{PYTHONPATH:+:$PYTHONPATH}}" exec {shlex.quote(sys.executable)} -m apcli "$@"'
-    script.write_text(f"#!/bin/sh\n{command}\n")
-    script.chmod(0o755)
-    return script.parent
-
-
-@pytest.fixture(scope="session")
 def open_shell(tmp_path_factory: pytest.TempPathFactory, binaries: Path) -> Callable[[Path], Shell]:
     return lambda folder: Shell(folder, binaries, tmp_path_factory.mktemp("tmp"))
 
