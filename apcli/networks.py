@@ -80,7 +80,9 @@ class Networks:
         spec = known or self._spec_on(dataset.images, source, guess)
         dataset = dataset.for_outputs(source.lineage.classes, source.label)
         self._check_outputs(spec, dataset, source)
-        self._sentences[spec] = input_sentence(spec, self.options.inputs_for(source), by_file=known is not None)
+        self._sentences[spec] = input_sentence(
+            spec, self.options.inputs, self.options.remembered(source), by_file=known is not None
+        )
         return spec, dataset
 
     def spec_of_weights(self, source: Checkpoint) -> ModelSpec:
@@ -142,7 +144,9 @@ class Networks:
             raise UsageError(f"{source.label}: {name} takes images of many sizes: give --input-size N")
         spec = self.with_outputs_of(source, for_its_channels(spec, self.options.model))
         if published:
-            self._sentences[spec] = input_sentence(spec, inputs, by_file=False, pretrained=True)
+            self._sentences[spec] = input_sentence(
+                spec, self.options.inputs, self.options.remembered(source), by_file=False, pretrained=True
+            )
         return spec
 
     def _spec_on(self, images: ImageSpec, source: Checkpoint, guess: ModelSpec | None) -> ModelSpec:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+KEPT = "%s is already there, made the same way: kept"  # of a result that needs no work; a terminal gets one for all
 _PAUSE = 0.2  # seconds between two lines
 
 

@@ -230,7 +230,8 @@ def _records_in(given: "File | Iterable[Record]") -> "Iterator[Record]":
         return
     path = Path(given)
     if not path.is_file():
-        raise UsageError(f"no file {path}: expected JSON Lines from `apcli divergence --json`")
+        what = f"{path} is a folder" if path.is_dir() else f"no file {path}"
+        raise UsageError(f"{what}: expected JSON Lines from `apcli divergence --json`")
     with path.open(encoding="utf-8", errors="replace") as file:
         yield from lines.load(file, str(path))
 

@@ -78,7 +78,7 @@ def divergence(
     """
     from apcli.records import lines
 
-    terminal.start("divergence", quiet)
+    terminal.start("divergence", quiet, writes=False)
     arguments = stdin.given(checkpoints)
     config = config_of(DivergenceConfig, options)
     is_pair = len(arguments) == 2 and dense is None

@@ -148,7 +148,7 @@ def prune(
       apcli prune model.safetensors --layers each --sparsity 0.5,0.9
       apcli prune model.safetensors --structure filter --sparsity 0.5 --compact
     """
-    terminal.start("prune", quiet)
+    terminal.start("prune", quiet, writes=not dry_run)
     arguments = stdin.given(checkpoints)
     if as_json and not dry_run:
         raise UsageError("--json goes with --dry-run: the paths of files are printed as they are")
@@ -171,16 +171,9 @@ def _emit_plans(plans: "Iterator[Planned]", as_json: bool, by_layer: bool) -> No
         return
     rows = []
     for planned in plans:
-        goes, size = str(planned.removed), str(planned.size)
+        goes, size = f"{planned.removed:,}", f"{planned.size:,}"
         rows.append([planned.path, planned.state, goes, size, planned.unit])
         for x in planned.shares if by_layer else ():
-            goes = str(x.least) if x.least == x.most else f"{x.least} to {x.most}"
-            rows.append([f"  {x.name}", "", goes, str(x.size), ""])
-    columns = (
-        Column("file", "name"),
-        Column("state", "word"),
-        Column("goes"),
-        Column("of"),
-        Column("", "word", rank=1),
-    )
-    stdout.emit_table(Grid(columns, rows, "dry run: nothing is written"))
+            goes = f"{x.least:,}" if x.least == x.most else f"{x.least:,} to {x.most:,}"
+            rows.append([f"  {x.name}", "", goes, f"{x.size:,}", ""])
+    stdout.emit_table(Grid(_PLANNED, rows, "dry run: nothing is written"))

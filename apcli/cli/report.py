@@ -125,7 +125,7 @@ def report(
       apcli report --verify *.safetensors
       apcli report resnet50.safetensors --model torchvision:resnet50 --latency --batch-size 32
     """
-    terminal.start("report", quiet)
+    terminal.start("report", quiet, writes=False)
     arguments = stdin.given_for_report(inputs)
     config = config_of(CostsConfig, options)
     option = _of_checkpoints(as_json, verify, details, options)

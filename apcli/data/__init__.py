@@ -4,6 +4,7 @@ Rows only: ``datasets`` reads a set into memory, ``batches`` feeds it to a model
 because a path follows its name.
 """
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -67,6 +68,11 @@ def _torchvision(name: str, target: str, summary: str, source: str, files: str, 
 def _like_mnist(name: str, target: str, summary: str, source: str, **settings: object) -> DatasetRow:
     settings = {"splits": _FLAG, "size": None, "augment": "crop", **settings}
     return _torchvision(name, target, summary, source, target, **settings)
+
+
+def _folder_meant(name: str) -> str:
+    """The hint for a folder that is given as if it were a data set's name."""
+    return f"the folder of that name is given as folder:{name}; " if os.path.isdir(name) else ""
 
 
 DATASETS = Table(
@@ -302,6 +308,7 @@ DATASETS = Table(
             splits=({"version": "2021_train_mini"}, {"version": "2021_valid"}),
         ),
     ),
+    meant=_folder_meant,
 )
 
 FOLDER = DatasetRow(

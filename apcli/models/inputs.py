@@ -43,16 +43,24 @@ def _failing(network: nn.Module, spec: ModelSpec) -> str:
     return ""
 
 
-def input_sentence(spec: ModelSpec, given: InputConfig, *, by_file: bool, pretrained: bool = False) -> str:
+def input_sentence(
+    spec: ModelSpec, given: InputConfig, remembered: InputConfig, *, by_file: bool, pretrained: bool = False
+) -> str:
     """Describe the network's input in a sentence: each value and the option, file, library or data set it comes from.
 
     Args:
+        given: the command's options.
+        remembered: the options of an earlier command that the file remembers.
         by_file: whether the file records the values that no option gives.
     """
     library = spec.source if spec.source in ("torchvision", "timm") else "the data"
-    size = "--input-size" if given.input_size else "the file" if by_file else library
-    other = "the file" if by_file else "its published weights" if pretrained else "the data"
-    scaling = dict.fromkeys(["--mean" if given.mean else other, "--std" if given.std else other])
+
+    def by(option: str, key: str, other: str) -> str:
+        return option if getattr(given, key) else "the file" if by_file or getattr(remembered, key) else other
+
+    size = by("--input-size", "input_size", library)
+    other = "its published weights" if pretrained else "the data"
+    scaling = dict.fromkeys([by("--mean", "mean", other), by("--std", "std", other)])
     mean, std = (", ".join(f"{value:g}" for value in values) for values in (spec.mean, spec.std))
     return (
         f"{spec.name} takes images of {'x'.join(map(str, spec.input_size))} (by {size}), normalised by mean {mean} and "

@@ -91,8 +91,12 @@ class ModelOptions:
 
     def inputs_for(self, source: Checkpoint) -> InputConfig:
         """The options about a network's input and output: the command's, and those that an earlier stage remembers."""
+        return self.inputs.or_of(self.remembered(source))
+
+    def remembered(self, source: Checkpoint) -> InputConfig:
+        """The options about a network's input and output that the file of an earlier stage remembers."""
         before = NamedModel.from_json(source.lineage.model)
-        return self.inputs if before is None else self.inputs.or_of(before.given)
+        return InputConfig() if before is None else before.given
 
     def resolved(
         self, source: Checkpoint, images: ImageSpec, classes: int | None = None, *, pretrained: bool = False

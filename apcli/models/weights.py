@@ -1,6 +1,7 @@
 """Weights from other programs: rename a file's tensors, and load them strictly."""
 
 import logging
+import re
 from collections.abc import Mapping, Sequence
 
 import torch
@@ -16,6 +17,7 @@ from apcli.words import count, few
 
 log = logging.getLogger("apcli")
 
+_POSITIONS = re.compile(r"pos_emb|position|relative|rel_pos")  # in names of tensors whose shape is of the images' size
 _COUNTER = ".num_batches_tracked"  # absent from files older than PyTorch 0.4.1; the model's own is kept
 
 
@@ -55,7 +57,9 @@ def load_weights_(model: nn.Module, weights: Mapping[str, Tensor], rename: Seque
         ]
         parts += [f"with another shape of {few(shapes)}"] if shapes else []
         hint = _suggestion({name: wanted[name] for name in missing}, {name: given[name].shape for name in unexpected})
-        hint = hint or "give the model, and --num-classes, that it was made for"
+        by_size = not missing and not unexpected and all(map(_POSITIONS.search, different))
+        options = "--input-size" if by_size else "model, and --num-classes,"
+        hint = hint or f"give the {options} that it was made for"
         raise ApcliError(f"{source} does not fit the model: {'; '.join(parts)}; {hint}")
     # load_state_dict reads versions from the state dict's metadata. Plain tensors have none: use the model's own.
     state = model.state_dict()

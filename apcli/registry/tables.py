@@ -125,11 +125,19 @@ class Table(Generic[AnyRow]):
 
     Args:
         own: the requirements on a user's own ``path/to/file.py:function``; None: the family has no such functions.
+        meant: says what an unknown name may stand for; "" if it does not know.
     """
 
-    def __init__(self, kind: str, rows: tuple[AnyRow, ...], own: Own | None = None) -> None:
+    def __init__(
+        self,
+        kind: str,
+        rows: tuple[AnyRow, ...],
+        own: Own | None = None,
+        meant: Callable[[str], str] = lambda name: "",
+    ) -> None:
         self.kind = kind
         self.own = own
+        self._meant = meant
         self._rows = {row.name: row for row in rows}
         if len(self._rows) != len(rows):
             raise ValueError(f"two rows of the {kind} table have the same name")
@@ -177,6 +185,7 @@ class Table(Generic[AnyRow]):
             for row in self:
                 if name.lower().replace("_", "-") in row.synonyms:
                     hint = f"here it is {row.name!r}; "
+            hint = self._meant(name) or hint
             more = f", or your own as {outside.FORM}" if self.own else ""
             raise UsageError(f"unknown {self.kind} {name!r}: {hint}known are {', '.join(self._rows)}{more}")
         return self._rows[name]

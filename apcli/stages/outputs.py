@@ -10,6 +10,7 @@ from apcli.checkpoints.checkpoint import SUFFIX, Checkpoint
 from apcli.checkpoints.files import kinds, shards
 from apcli.checkpoints.lineage import Lineage
 from apcli.errors import ApcliError, UsageError
+from apcli.progress import KEPT
 
 log = logging.getLogger("apcli")
 
@@ -91,7 +92,7 @@ class Outputs:
         if checkpoint is not None and not why:
             verification.verify_zeros(checkpoint)
             if say:
-                log.info("%s is already there, made the same way: kept", path)
+                log.info(KEPT, path)
             return True
         if made_by_this_run:
             raise UsageError(f"{path} would be written twice, from different inputs: give each its own --output")

@@ -213,7 +213,7 @@ def _holding(model: nn.Module, run: TrainingRun) -> Masking:
 def _inputs_of(spec: ModelSpec, config: TrainConfig, given: _Given) -> str:
     """A sentence about the network's input and where each value comes from."""
     by_file = given.spec(config.model.name) is not None
-    return input_sentence(spec, config.model, by_file=by_file, pretrained=config.model.pretrained)
+    return input_sentence(spec, config.model, InputConfig(), by_file=by_file, pretrained=config.model.pretrained)
 
 
 def _data_and_spec(config: TrainConfig, given: _Given) -> tuple[Dataset, ModelSpec]:

@@ -247,3 +247,8 @@ def test_a_file_that_is_not_there_is_told_before_any_keyword(
     with pytest.raises(apcli.UsageError) as caught:
         function(dense, **wrong)
     assert "no file" not in str(caught.value)
+
+
+def test_a_folder_of_records_is_called_a_folder(tmp_path: Path) -> None:
+    with pytest.raises(apcli.UsageError, match="is a folder: expected JSON Lines"):
+        apcli.report(tmp_path, output=tmp_path / "r.html")

@@ -127,6 +127,14 @@ def test_unreadable_paths(tmp_path):
             read(path)
 
 
+def test_a_text_called_as_a_pytorch_file_is_neither_kind(tmp_path):
+    (tmp_path / "notes.pth").write_text("some notes on the runs of this week")
+    with pytest.raises(
+        ApcliError, match=r"notes\.pth is neither a PyTorch file nor a complete safetensors file \(header"
+    ):
+        read(tmp_path / "notes.pth")
+
+
 def test_find_takes_the_suffix_or_leaves_it(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "runs").mkdir()

@@ -37,8 +37,8 @@ def made(shell: Any, command: str) -> str:
 def test_how_much_is_said_in_both_ways(shell, a):
     result = shell("prune a --sparsity 0.5")
     assert result.lines == ["a.lowest-0.5.safetensors"]
-    assert "of 1572 weights in 3 layers are zero (sparsity 0.5)" in result.err
-    assert "of the model's 1602 parameters" in result.err
+    assert "of 1,572 weights in 3 layers are zero (sparsity 0.5)" in result.err
+    assert "of the model's 1,602 parameters" in result.err
 
 
 def test_compression_and_single_layers(shell, a):

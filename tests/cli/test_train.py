@@ -51,6 +51,12 @@ def test_an_unknown_data_set(shell: Any) -> None:
     shell.refuses("train fc5 --data digitz --epochs 1", 2, "unknown data set 'digitz'", "digits", "cifar10")
 
 
+def test_a_folder_given_as_a_data_set_is_named_as_one(shell: Any) -> None:
+    (shell.folder / "pics").mkdir()
+    shell.refuses("train fc5 --data pics --epochs 1", 2, "is given as folder:pics; known are digits")
+    shell.refuses("train fc5 --data ./pics --epochs 1", 2, "is given as folder:./pics;")
+
+
 def test_missing_data_says_what_brings_it(shell: Any) -> None:
     shell.refuses("train fc5 --data cifar10 --data-dir nowhere", 2, "cifar10", "nowhere", "--download")
 

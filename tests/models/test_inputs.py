@@ -55,7 +55,19 @@ def test_three_numbers_say_three_channels(file):
         ({"mean": (0.5,), "std": (0.25,), "input_size": 8}, {"by_file": True}, "(by --input-size), normalised by"),
         ({"mean": (0.5,), "std": (0.25,)}, {"by_file": True}, "std 0.25 (by --mean and --std)"),
         ({}, {"by_file": False, "pretrained": True}, "std 0.25 (by its published weights)"),
+        (
+            {},
+            {"by_file": False, "before": {"input_size": 8}},
+            "1x8x8 (by the file), normalised by mean 0.5 and std 0.25 (by the data)",
+        ),
+        (
+            {},
+            {"by_file": False, "before": {"mean": (0.5,)}},
+            "(by the data), normalised by mean 0.5 and std 0.25 (by the file and the data)",
+        ),
+        ({"input_size": 8}, {"by_file": False, "before": {"input_size": 9}}, "1x8x8 (by --input-size)"),
     ],
 )
 def test_every_source_is_named(given, how, words):
-    assert words in input_sentence(GREY, InputConfig(**given), **how)
+    before = InputConfig(**how.pop("before", {}))
+    assert words in input_sentence(GREY, InputConfig(**given), before, **how)

@@ -117,6 +117,27 @@ def test_other_shapes_are_named_with_both_and_no_rename_is_suggested():
     assert "\n" not in message
 
 
+@pytest.mark.parametrize(
+    ("name", "also", "hint"),
+    [
+        ("pos_embed", (), "give the --input-size that it was made for"),
+        ("layers.0.attn.relative_position_bias_table", (), "give the --input-size that it was made for"),
+        ("pos_embed", ("fc.weight",), "give the model, and --num-classes, that it was made for"),
+    ],
+)
+def test_where_only_positions_differ_the_size_of_images_is_to_be_given(name, also, hint):
+    model = small()
+    *path, last = name.split(".")
+    place = model
+    for part in path:
+        place.add_module(part, nn.Module())
+        place = getattr(place, part)
+    place.register_buffer(last, torch.zeros(1, 17, 4))
+    weights = model.state_dict() | {name: torch.zeros(1, 5, 4)} | {other: torch.zeros(3, 3) for other in also}
+    with pytest.raises(ApcliError, match=f"; {hint}$"):
+        load_weights_(model, weights, [], "x.pt")
+
+
 def test_files_older_than_batch_counters_load():
     source, model = small(), small()
     weights = {n: t for n, t in source.state_dict().items() if not n.endswith("num_batches_tracked")}

@@ -18,6 +18,7 @@ from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
+from apcli.checkpoints.files import kinds
 from apcli.checkpoints.files.entries import Entry, Mapped, on_all_cores
 from apcli.errors import ApcliError, UsageError
 
@@ -50,14 +51,14 @@ def opened(path: Path, label: str) -> tuple[Mapping[str, Any], dict[str, Entry]]
                 raise UsageError(
                     f"{label} holds records where a checkpoint was expected: give records to `apcli report`"
                 ) from None
-            raise _not_whole(label, reason) from None
+            raise _not_whole(path, label, reason) from None
     mapping = Mapped(path)
     (length,) = struct.unpack("<Q", bytes(mapping.bytes[:8]))
     header = json.loads(bytes(mapping.bytes[8 : 8 + length]))
     metadata = header.pop("__metadata__", None) or {}
     data = mapping.bytes[8 + length :]
     if unknown_type:
-        _check(header, metadata, data.size, label)
+        _check(header, metadata, data.size, path, label)
     entries = {}
     for name, info in sorted(header.items(), key=lambda item: item[1]["data_offsets"]):
         start, end = info["data_offsets"]
@@ -74,12 +75,13 @@ def _holds_records(path: Path) -> bool:
         return False
 
 
-def _not_whole(label: str, reason: str) -> ApcliError:
+def _not_whole(path: Path, label: str, reason: str) -> ApcliError:
     expected = "expected a file that safetensors or torch.load reads"
-    return ApcliError(f"{label} is not a complete safetensors file ({reason}): {expected}")
+    kind = "neither a PyTorch file nor" if path.name.endswith(kinds.PICKLED) else "not"
+    return ApcliError(f"{label} is {kind} a complete safetensors file ({reason}): {expected}")
 
 
-def _check(tensors: Mapping[str, Any], metadata: Mapping[str, str], size: int, label: str) -> None:
+def _check(tensors: Mapping[str, Any], metadata: Mapping[str, str], size: int, path: Path, label: str) -> None:
     """Repeat the library's checks on a file with a newer type, which the installed version does not know.
 
     Tensors of such a type are only copied, never interpreted.
@@ -102,7 +104,7 @@ def _check(tensors: Mapping[str, Any], metadata: Mapping[str, str], size: int, l
         if end != size:
             raise ValueError("the tensors do not fill it")
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise _not_whole(label, str(error)) from None
+        raise _not_whole(path, label, str(error)) from None
 
 
 def write_file(

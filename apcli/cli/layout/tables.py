@@ -55,7 +55,8 @@ def lines_of(grid: Grid, width: int | None) -> list[str]:
         body = [*head, *([rule] if width is not None else []), *rows]
     title = [*wrapped(grid.title, width), ""] if grid.title else []
     gone = [] if widths is None else [grid.columns[i].title for i in _told(grid) if i not in widths]
-    notes = [*grid.caption.splitlines(), *([f"no room for: {', '.join(gone)}"] if gone else [])]
+    missed = ", ".join(filter(None, gone))  # a column without a title is not named
+    notes = [*grid.caption.splitlines(), *([f"no room for: {missed}"] if missed else [])]
     below = [line for note in notes for line in wrapped(note, width, _indent(note) + _STEP)]
     return [*title, *body, *([""] if below and width is not None else []), *below]
 

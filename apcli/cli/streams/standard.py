@@ -25,6 +25,8 @@ class Streams:
 
     Attributes:
         stage: the command's name.
+        writes: whether the stage leaves files that the next run keeps.
+        kept: what is still to be said on a terminal about files that were there already.
         line: the stage's live line, if stderr is a terminal.
         progress: how far the stage is.
     """
@@ -34,6 +36,8 @@ class Streams:
     stderr: TextIO | None
     undo: ExitStack = field(default_factory=ExitStack)
     stage: str = ""
+    writes: bool = True
+    kept: list[str] = field(default_factory=list)
     line: Line | None = None
     progress: Progress | None = None
 

@@ -239,6 +239,8 @@ def _lines_of(argument: str) -> Iterator[tuple[Iterable[bytes], str]]:
 
 
 def _check_records(path: Path) -> None:
+    if path.is_dir():
+        raise UsageError(f"{path} is a folder: expected JSON Lines from `apcli divergence --json`, or a checkpoint")
     if not path.is_file() and not path.is_fifo():
         raise UsageError(f"no file {path}: expected JSON Lines from `apcli divergence --json`, or a checkpoint")
 

@@ -13,8 +13,8 @@ from apcli.cli.layout.text import wrapped
 from apcli.cli.streams import live
 from apcli.cli.streams.live import Line, takes_a_line
 from apcli.cli.streams.standard import current
-from apcli.progress import Progress, Status
-from apcli.words import in_one_line
+from apcli.progress import KEPT, Progress, Status
+from apcli.words import count, in_one_line
 
 # What tables draw, and what stands for it where the terminal cannot show that.
 _IN_ASCII = {"─": "-", "…": "~", "·": " ", "→": ">", **dict(zip(BARS, "_.-:=+*#", strict=True))}
@@ -31,13 +31,14 @@ def is_first() -> bool:
     return is_alone() or os.environ.get("RANK") == "0"
 
 
-def start(stage: str, quiet: bool) -> None:
+def start(stage: str, quiet: bool, *, writes: bool = True) -> None:
     """Send messages to stderr: only errors if ``quiet``, or in any but the first of several processes.
 
     On a terminal the live line shows at once that the stage is starting: its libraries take a second or more to load.
 
     Args:
         stage: the command's name.
+        writes: whether it leaves files that the next run keeps.
     """
     quiet = quiet or not is_first()
     streams = current()
@@ -54,7 +55,7 @@ def start(stage: str, quiet: bool) -> None:
     undo.enter_context(redirect_stdout(aside))
     undo.callback(setattr, warnings, "showwarning", warnings.showwarning)
     warnings.showwarning = lambda message, *where, **more: log.warning("%s", message)  # messages of other libraries
-    streams.stage = stage
+    streams.stage, streams.writes = stage, writes
     if stderr is not None and not quiet and takes_a_line(stderr):
         streams.line = Line(stderr, stage)
         undo.callback(streams.line.close)
@@ -69,12 +70,15 @@ def _set_log(handlers: list[logging.Handler], level: int, propagate: bool) -> No
 
 
 class _Handler(logging.StreamHandler[TextIO]):
-    """Writes messages above the live line."""
+    """Writes messages above the live line; those about files that are there already become one, see ``close``."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        line = current().line
+        streams = current()
+        line = streams.line
         if line is None:
             super().emit(record)
+        elif record.msg == KEPT:
+            streams.kept.append(self.format(record))
         else:
             line.write(self.format(record) + self.terminator)
 
@@ -147,7 +151,8 @@ def say_end(word: str) -> None:
         return
     total = (progress and progress.total) or 0
     where = f" after {progress.done} of {total}" if progress is not None and total > 1 else ""
-    _say(f"{streams.stage} {word}{where}: finished files are kept, run the same command again to resume")
+    more = ": finished files are kept, run the same command again to resume" if streams.writes else ""
+    _say(f"{streams.stage} {word if where else word.rstrip(',')}{where}{more}")
 
 
 def _say(sentence: str) -> None:
@@ -167,9 +172,15 @@ def aside() -> Iterator[None]:
 
 
 def close() -> None:
-    """Clear the live line for good: the stage has ended."""
-    line = current().line
+    """Clear the live line for good: the stage has ended. How many files were there already is said now."""
+    streams = current()
+    line, kept = streams.line, streams.kept
     if line is not None:
+        if len(kept) > 1:
+            logging.getLogger("apcli").info("%s are already there, made the same way: kept", count(len(kept), "file"))
+        elif kept:
+            line.write(f"{kept[0]}\n")
+        kept.clear()
         line.close()
 
 

@@ -1,6 +1,7 @@
 """The description of a checkpoint as text for a person."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from apcli.checkpoints.promises import Json
 from apcli.cli.layout.tables import Column, Grid, lines_of
@@ -34,7 +35,8 @@ def to_text(facts: CheckpointRecord, width: int | None = None) -> str:
         width: columns of the terminal; None: lines as long as they need to be.
     """
     said = [(about, in_one_line(text)) for part in (_size, _lineage, _counts, _costs) for about, text in part(facts)]
-    table = lines_of(_layers(facts.tensors), None if width is None else width - _INDENT)
+    grid = _layers(facts.tensors, compact=bool(lineage_of(facts).kept))
+    table = lines_of(grid, None if width is None else width - _INDENT)
     return "\n".join(
         [
             *wrapped(in_one_line(facts.path), width, _INDENT),
@@ -136,8 +138,11 @@ def _data_in_words(data: Json) -> str:
     return f"{data['name']}{part}{turned}"
 
 
-def _layers(tensors: Sequence[TensorFacts]) -> Grid:
-    """The layers, with MACs if they are known; below them, how many tensors are none, and why."""
+def _layers(tensors: Sequence[TensorFacts], compact: bool) -> Grid:
+    """The layers, with MACs if they are known; below them, how many tensors are none, and why.
+
+    The shapes of a ``compact`` file say what went, as its zeros do not: they are the last optional column to go.
+    """
     layers = [tensor for tensor in tensors if tensor.layer is not None]
     others = [tensor for tensor in tensors if tensor.layer is None]
     rows = []
@@ -149,7 +154,8 @@ def _layers(tensors: Sequence[TensorFacts]) -> Grid:
         rows.append([in_one_line(layer.layer or "-"), layer.dtype, shape, size, zeros, nonzero, sparsity, *macs])
     known = len(_COLUMNS) if any(layer.macs is not None for layer in layers) else -2
     notes = [f"and {count(len(others), 'tensor')} not prunable, {sum(t.size for t in others):,} numbers"]
-    return Grid(_COLUMNS[:known], [row[:known] for row in rows], caption="\n".join([*notes, *_left(others)]))
+    columns = [replace(c, rank=1) if compact and c.title == "shape" else c for c in _COLUMNS[:known]]
+    return Grid(columns, [row[:known] for row in rows], caption="\n".join([*notes, *_left(others)]))
 
 
 def _left(others: Sequence[TensorFacts]) -> list[str]:

@@ -25,18 +25,18 @@ class _Fact:
 
 
 _FACTS = (
-    _Fact(Column("method", "name", rank=4), lambda facts, lineage: _of_promises(lineage, "method")),
-    _Fact(Column("scope", "name", rank=9), lambda facts, lineage: _of_promises(lineage, "scope")),
-    _Fact(Column("parameters kept", rank=1), lambda facts, lineage: f"{facts.kept:,}"),
+    _Fact(Column("method", "name", rank=1), lambda facts, lineage: _of_promises(lineage, "method")),
+    _Fact(Column("scope", "name", rank=2), lambda facts, lineage: _of_promises(lineage, "scope")),
+    _Fact(Column("parameters kept", rank=3), lambda facts, lineage: f"{facts.kept:,}"),
     _Fact(Column("sparsity"), lambda facts, lineage: _number(facts.sparsity, ".4f")),
     _Fact(Column("test accuracy %"), lambda facts, lineage: _accuracy(lineage, "test")),
-    _Fact(Column("train accuracy %", rank=6), lambda facts, lineage: _accuracy(lineage, "train")),
-    _Fact(Column("MACs", rank=5), lambda facts, lineage: None if facts.macs is None else f"{facts.macs.dense:,}"),
+    _Fact(Column("train accuracy %", rank=7), lambda facts, lineage: _accuracy(lineage, "train")),
+    _Fact(Column("MACs", rank=6), lambda facts, lineage: None if facts.macs is None else f"{facts.macs.dense:,}"),
     _Fact(
-        Column("nonzero MACs", rank=2), lambda facts, lineage: None if facts.macs is None else f"{facts.macs.nonzero:,}"
+        Column("nonzero MACs", rank=4), lambda facts, lineage: None if facts.macs is None else f"{facts.macs.nonzero:,}"
     ),
-    _Fact(Column("latency ms", rank=3), lambda facts, lineage: _number(_milliseconds(facts), ".4g")),
-    _Fact(Column("bytes", rank=7), lambda facts, lineage: f"{facts.bytes:,}"),
+    _Fact(Column("latency ms", rank=5), lambda facts, lineage: _number(_milliseconds(facts), ".4g")),
+    _Fact(Column("bytes", rank=8), lambda facts, lineage: f"{facts.bytes:,}"),
 )
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from apcli.checkpoints.checkpoint import Checkpoint
 from apcli.checkpoints.files.staging import staged
 from apcli.errors import UsageError
+from apcli.progress import KEPT
 from apcli.stages.export import FORMATS, FormatRow
 
 log = logging.getLogger("apcli")
@@ -82,7 +83,7 @@ class Places:
         files = {place.parent / file.relative_to(folder): file for file in made}
         there = [path for path in files if path.exists()]
         if len(there) == len(files) and all(filecmp.cmp(path, file, shallow=False) for path, file in files.items()):
-            log.info("%s is already there, made the same way: kept", place)
+            log.info(KEPT, place)
             return False
         if there and not self.overwrite:
             raise UsageError(

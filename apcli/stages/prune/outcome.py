@@ -123,12 +123,12 @@ def tell(label: str, promises: Mapping[str, Promise], entries: Mapping[str, Entr
     zeros = sum(p.zeros for p in promises.values())
     size = sum(p.size for p in promises.values())
     if not zeros and any(p.requested for p in promises.values()):
-        log.warning("%s: no weight is removed: of %d weights, the requested share rounds to none", label, size)
+        log.warning("%s: no weight is removed: of %s weights, the requested share rounds to none", label, f"{size:,}")
     model = sizes(counted(source, entries), weights_of(source) | promises.keys())
     log.info(
-        "%s: %d of %d weights in %s are zero (sparsity %.6g); of the model's %d parameters %d are kept "
+        "%s: %s of %s weights in %s are zero (sparsity %.6g); of the model's %s parameters %s are kept "
         "(sparsity %.6g, compression %s)",
-        *(label, zeros, size, count(len(promises), "layer"), zeros / max(1, size)),
-        *(model.parameters, model.kept, model.sparsity or 0),
+        *(label, f"{zeros:,}", f"{size:,}", count(len(promises), "layer"), zeros / max(1, size)),
+        *(f"{model.parameters:,}", f"{model.kept:,}", model.sparsity or 0),
         "infinite" if model.compression is None else f"{model.compression:.4g}",
     )

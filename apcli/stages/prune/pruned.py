@@ -52,7 +52,7 @@ def pruned(task: Task, plan: Plan, network: "ScoredNetwork | None") -> Pruned:
     if amounts is None:
         assert network is not None
         result = network.filters(task.layers, plan.request)
-        log.info("%s: %d of %d channels are removed", source.label, *result.channels)
+        log.info("%s: %s of %s channels are removed", source.label, *(f"{n:,}" for n in result.channels))
         return Pruned(result.entries, dict.fromkeys(result.pruned), result.pruned, result.kept or {}, {})
     layers = [layer for layer in task.layers if layer.name in amounts.asked]
     asked = {name: amounts.asked[x.name] for x in layers for name in task.names_of(x.tensor)}

@@ -115,5 +115,10 @@ def test_columns_without_a_value_go_first_and_are_not_missed() -> None:
     assert not any("no room" in line for line in lines_of(made, 30))
 
 
+def test_a_column_without_a_title_is_not_missed() -> None:
+    made = Grid([Column("file", "name"), Column("goes"), Column("", "word", rank=1)], [["a", "1,234", "channels"]])
+    assert lines_of(made, 12)[-1].split() == ["a", "1,234"]
+
+
 def test_an_empty_table() -> None:
     assert lines_of(Grid([Column("layer", "name"), Column("zeros", rank=1)], [], "t"), 20)[0] == "t"

@@ -233,6 +233,12 @@ def test_a_file_that_is_not_there_is_told_before_any_option(shell: Any, a: Path,
     assert "no file" not in shell(f"{command} a.safetensors {wrong}").err, "it is about the option, or fine"
 
 
+@pytest.mark.parametrize("command", WRONG)
+def test_a_folder_is_called_one(shell: Any, command: str) -> None:
+    (shell.folder / "empty").mkdir()
+    shell.refuses(f"{command} empty", 2, "error: empty is a folder: expected ")
+
+
 @pytest.mark.parametrize("command", [name for name in WRONG if name != "report"])
 def test_so_is_a_keyboard_where_a_pipe_is_expected(shell: Any, command: str) -> None:
     result = shell(f"{command} {WRONG[command]}", terminal="stdin")

@@ -46,7 +46,7 @@ def test_a_dry_run_is_a_table_on_a_terminal(shell: Any, a: Path, quiet: str) -> 
     result = shell(f"prune a --sparsity 0.5 --scope global --dry-run{quiet}", terminal="stdout")
     assert result.code == 0
     assert shell.snapshot() == before
-    for word in ("nothing is written", "a.lowest-0.5.safetensors", "to be written", "786", "1572", "weights"):
+    for word in ("nothing is written", "a.lowest-0.5.safetensors", "to be written", "786", "1,572", "weights"):
         assert word in result.out
     assert ("fc1" in result.out) == (not quiet)
 
@@ -64,8 +64,8 @@ def long(shell: Any) -> Path:
 
 COMMANDS = [
     ("report long", ["3,000", "1,000", "2,000", "0.3333", "12,000"]),
-    ("prune long --sparsity 0.5,0.625 --dry-run", ["6000", "7500", "1500", "1875", "3000"]),
-    ("prune long --sparsity 0.5 --scope global --dry-run", ["6000", "3000"]),
+    ("prune long --sparsity 0.5,0.625 --dry-run", ["6,000", "7,500", "1,500", "1,875", "3,000"]),
+    ("prune long --sparsity 0.5 --scope global --dry-run", ["6,000", "3,000"]),
     ("divergence long long --dist ap2", ["3000"]),
     ("list", ["--data", "--sched"]),
     ("list methods", ["lowest", "random"]),

@@ -13,6 +13,7 @@ import pytest
 
 from apcli.cli.streams import standard, terminal
 from apcli.cli.streams.standard import Streams
+from apcli.progress import KEPT
 
 
 @pytest.fixture
@@ -59,7 +60,7 @@ def test_a_terminal_gets_lines_that_end_between_words(shell: Any, a: Path) -> No
             assert more
             assert all(line.startswith("  ") for line in more)
             assert max(map(len, result.complaints)) <= columns
-        assert "472 of 1572" in " ".join(done.err.split())
+        assert "472 of 1,572" in " ".join(done.err.split())
     assert len(shell("prune a --sparsity 2", COLUMNS="20").complaints) == 1
 
 
@@ -115,6 +116,35 @@ def test_an_end_says_how_far_the_stage_is(said: Any, done: int, words: str | Non
     assert said() == ("" if words is None else f"apcli: prune interrupted{rest}"), "nothing is missing when all is done"
 
 
+@pytest.mark.parametrize(("inputs", "where"), [(1, "closed"), (3, "closed, after 0 of 3")])
+def test_a_stage_that_writes_no_file_keeps_none(said: Any, inputs: int, where: str) -> None:
+    terminal.start("divergence", quiet=False, writes=False)
+    terminal.progress(inputs)
+    terminal.say_end("stopped, as standard output was closed,")
+    assert said() == f"apcli: divergence stopped, as standard output was {where}\n"
+
+
+@pytest.mark.parametrize(
+    ("files", "words"),
+    [(1, "x0 is already there, made the same way: kept"), (3, "3 files are already there, made the same way: kept")],
+)
+def test_files_that_are_there_are_said_in_one_line_on_a_terminal(screen: Any, files: int, words: str) -> None:
+    master, stream = screen
+    with Streams(None, None, stream) as streams:
+        standard.begin(streams)
+        terminal.start("prune", quiet=False)
+        for i in range(files):
+            logging.getLogger("apcli").info(KEPT, f"x{i}")
+        assert len(streams.kept) == files
+        terminal.close()
+        terminal.close()
+    text = ""
+    while "kept" not in text:
+        text += os.read(master, 1 << 16).decode()
+    assert text.count("kept") == 1
+    assert f"apcli: {words}" in text
+
+
 def test_what_a_file_is_called_cannot_command_the_terminal(said: Any, screen: Any) -> None:
     master, stream = screen
     with Streams(None, None, stream) as streams:
@@ -149,4 +179,4 @@ def test_a_name_that_the_messages_cannot_show_is_escaped(shell: Any, plain: dict
     assert r"no such layer in gr\xf6\xdfe \u0416.safetensors" in result.err
     done = shell("prune 'größe Ж' --sparsity 0.5", encoding="ascii")
     assert done.code == 0
-    assert r"\u0416.lowest-0.5.safetensors: 600 of 1200 weights" in done.err
+    assert r"\u0416.lowest-0.5.safetensors: 600 of 1,200 weights" in done.err

@@ -110,6 +110,16 @@ def test_a_compact_file_is_not_called_dense() -> None:
     assert "(compact: removed channels are not in the file)" in to_text(facts(lineage=compact.to_json()))
 
 
+def test_the_shapes_of_a_compact_file_are_the_last_column_to_go() -> None:
+    compact = Lineage.EMPTY.then("prune", {}, kept={"fc.weight": {"0": "0-1"}}).to_json()
+    tensors = (layer(LONG, (64, 32, 3, 3), 0, macs=1_000_000),)
+    for width in range(60, 100):
+        gone = to_text(facts(tensors, lineage=compact), width).partition("no room for")[2]
+        assert "shape" not in gone or "nonzero," in gone
+    assert "shape" in to_text(facts(tensors), 80).partition("no room for")[2]
+    assert "shape" not in to_text(facts(tensors, lineage=compact), 80).partition("no room for")[2]
+
+
 def test_macs_have_columns_where_they_are_known() -> None:
     known = (layer("conv", (1, 2, 2, 2), 4, 1_000_000), *SMALL[1:])
     text = to_text(facts(known, macs=MACS, macs_reason=None))

@@ -93,6 +93,17 @@ def test_a_reason_cannot_command_the_terminal() -> None:
     assert to_grid(files).caption == r"MACs of 2 files not counted: \x1b[2J"
 
 
+def test_how_a_file_was_pruned_and_its_accuracy_stay_longest() -> None:
+    named = [replace(one, latency=timed(2.5 + i), bytes=4100 + i) for i, one in enumerate(study())]
+    for width in range(60, 121):
+        lines = " ".join(lines_of(to_grid(named), width))
+        head, _, gone = lines.partition("no room for: ")
+        assert "method" in head
+        assert "scope" not in gone or {"MACs", "bytes", "latency"} & set(head.split()) == set()
+        assert "sparsity" not in gone
+        assert "test accuracy" not in gone
+
+
 @pytest.mark.parametrize("width", range(20, 121))
 def test_it_fits_and_no_number_is_broken(width: int) -> None:
     names = [f"resnet20-cifar10.seed{seed}.{method}-0.8.finetuned" for seed in range(5) for method in ("lowest", "l1")]

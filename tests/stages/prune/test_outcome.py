@@ -100,7 +100,7 @@ def test_both_sparsities_are_said(source, caplog):
     entries = {**found.entries, "fc2.weight": entry(np.zeros((10, 30)))}
     tell("net", {"fc2.weight": Promise(300, 300)}, entries, found)
     assert caplog.messages == [
-        "net: 300 of 300 weights in 1 layer are zero (sparsity 1); of the model's 1818 parameters 1518 are kept "
+        "net: 300 of 300 weights in 1 layer are zero (sparsity 1); of the model's 1,818 parameters 1,518 are kept "
         "(sparsity 0.165017, compression 1.198)"
     ]
 
@@ -142,7 +142,7 @@ def test_what_is_left_of_a_compact_network_is_said(tmp_path, caplog, macs, words
 
 def test_a_share_that_rounds_to_no_weight_is_said(source, caplog):
     run(source, 0.0001)
-    assert "no weight is removed: of 1788 weights, the requested share rounds to none" in caplog.text
+    assert "no weight is removed: of 1,788 weights, the requested share rounds to none" in caplog.text
     caplog.clear()
     run(source, 0.0)
     assert "no weight is removed" not in caplog.text, "none were asked for"
