@@ -32,7 +32,8 @@ def described(path, sha256, lineage=None, **facts):
     return CheckpointRecord(**{
         "path": path, "sha256": sha256, "bytes": 4100, "dense_bytes": 4000, "numbers": 1000, "parameters": 1000,
         "kept": kept, "model_sparsity": 1 - kept / 1000, "model_density": kept / 1000, "compression": 1000 / kept,
-        "prunable": 900, "prunable_nonzero": kept - 100, "sparsity": (1000 - kept) / 900, "density": (kept - 100) / 900,
+        "prunable": 900, "prunable_nonzero": kept - 100, "dense_parameters": 1000,
+        "sparsity": (1000 - kept) / 900, "density": (kept - 100) / 900,
         "macs": None, "macs_reason": "no network", "latency": None, "lineage": lineage, "tensors": (), **facts,
     })  # fmt: skip
 

@@ -7,6 +7,7 @@ from typing import Literal
 
 from apcli.figures.canvas.colors import Look
 from apcli.figures.canvas.planes import Path
+from apcli.theory.statistics.means import sample_sd
 
 CELLS = ("mean", "sd", "lowest", "highest", "networks")  # of a point, in a table
 Kind = Literal["ap2", "ap3", "pd", "change", "network"]
@@ -44,7 +45,7 @@ class Point:
     @property
     def cells(self) -> tuple[float | None, ...]:
         """What ``CELLS`` names."""
-        sd = statistics.stdev(self.values) if len(self.values) > 1 else None
+        sd = sample_sd(self.values) if len(self.values) > 1 else None
         return self.mean, sd, self.low, self.high, len(self.values)
 
 

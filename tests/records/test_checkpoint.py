@@ -8,7 +8,10 @@ from apcli.checkpoints.lineage import Lineage
 from apcli.records import lines
 from apcli.records.checkpoint import CheckpointRecord, MacsFacts, TensorFacts
 
-SIZES = ("bytes", "dense_bytes", "numbers", "parameters", "kept", "model_sparsity", "model_density", "compression")
+SIZES = (
+    *("bytes", "dense_bytes", "numbers", "parameters", "dense_parameters", "kept"),
+    *("model_sparsity", "model_density", "compression"),
+)
 PRUNABLE = ("prunable", "prunable_nonzero", "sparsity", "density")
 
 

@@ -55,12 +55,13 @@ def _size(facts: CheckpointRecord) -> _Facts:
 
 
 def _counts(facts: CheckpointRecord) -> _Facts:
-    form = ""
-    if facts.compression is not None:
-        compact = lineage_of(facts).kept
-        means = "compact: removed channels are not in the file"
-        means = means if compact else "the file is dense: zeros take their place"
-        form = f", compression {facts.compression:.4g}x ({means})"
+    form = "" if facts.compression is None else f", compression {facts.compression:.4g}x"
+    if lineage_of(facts).kept:
+        dense = facts.dense_parameters
+        beside = "the dense file is not at hand" if dense is None else f"the dense file has {dense:,}"
+        form += f" (compact: removed channels are not in the file; {beside})"
+    elif form:
+        form += " (the file is dense: zeros take their place)"
     for about, size, left, word, sparsity, density, more in (
         ("parameters", facts.parameters, facts.kept, "kept", facts.model_sparsity, facts.model_density, form),
         ("prunable", facts.prunable, facts.prunable_nonzero, "nonzero", facts.sparsity, facts.density, ""),

@@ -4,7 +4,7 @@ from apcli.checkpoints.checkpoint import Checkpoint
 from apcli.checkpoints.layers import census
 from apcli.checkpoints.lineage import Lineage
 from apcli.checkpoints.reading import dense_ancestor
-from apcli.checkpoints.sizes import counted, sizes, weights_of
+from apcli.checkpoints.sizes import Sizes, counted, sizes, weights_of
 from apcli.configs.describe import CostsConfig
 from apcli.errors import ApcliError, UsageError
 from apcli.models.named import without_code, without_name
@@ -26,6 +26,8 @@ def describe(checkpoint: Checkpoint, config: CostsConfig = _DEFAULT) -> Checkpoi
         raise UsageError(reason)
     tensors = _tensors(checkpoint)
     whole = sizes(counted(checkpoint, checkpoint.entries), weights_of(checkpoint))
+    dense = _dense(checkpoint)
+    dense_parameters = _dense_parameters(checkpoint, whole, dense)
     layers = [tensor for tensor in tensors if tensor.layer is not None]
     prunable = sum(layer.size for layer in layers)
     prunable_nonzero = sum(layer.nonzero or 0 for layer in layers)
@@ -33,13 +35,14 @@ def describe(checkpoint: Checkpoint, config: CostsConfig = _DEFAULT) -> Checkpoi
         path=checkpoint.label,
         sha256=checkpoint.sha256,
         bytes=checkpoint.file_bytes,
-        dense_bytes=_dense_bytes(checkpoint),
+        dense_bytes=None if dense is None else dense.file_bytes,
         numbers=sum(tensor.size for tensor in tensors),
         parameters=whole.parameters,
+        dense_parameters=dense_parameters,
         kept=whole.kept,
         model_sparsity=whole.sparsity,
         model_density=None if whole.sparsity is None else whole.kept / whole.parameters,
-        compression=whole.compression,
+        compression=dense_parameters / whole.kept if dense_parameters is not None and whole.kept else None,
         prunable=prunable,
         prunable_nonzero=prunable_nonzero,
         sparsity=(prunable - prunable_nonzero) / prunable if prunable else None,
@@ -97,11 +100,18 @@ def _tensors(checkpoint: Checkpoint) -> tuple[TensorFacts, ...]:
     return tuple(facts)
 
 
-def _dense_bytes(checkpoint: Checkpoint) -> int | None:
-    dense = checkpoint
-    if checkpoint.lineage.dense is not None:
-        try:
-            dense = dense_ancestor(checkpoint)
-        except ApcliError:
-            return None
-    return dense.file_bytes
+def _dense(checkpoint: Checkpoint) -> Checkpoint | None:
+    """The file that the checkpoint came from, itself if it came from none; None: not at hand."""
+    if checkpoint.lineage.dense is None:
+        return checkpoint
+    try:
+        return dense_ancestor(checkpoint)
+    except ApcliError:
+        return None
+
+
+def _dense_parameters(checkpoint: Checkpoint, own: Sizes, dense: Checkpoint | None) -> int | None:
+    """The number of the dense model's parameters; zeros remove none, so only a compact file has fewer."""
+    if not checkpoint.lineage.kept:
+        return own.parameters
+    return None if dense is None else sizes(counted(dense, dense.entries), ()).parameters

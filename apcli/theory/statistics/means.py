@@ -76,7 +76,12 @@ def differ(values: Sequence[float]) -> bool:
 
 
 def sample_sd(values: Sequence[float]) -> float:
-    """The standard deviation with n − 1 below, of two values or more (twenty times as fast as ``statistics.stdev``)."""
+    """The standard deviation with n − 1 below, of two values or more; 0 if they are equal up to rounding.
+
+    It is twenty times as fast as ``statistics.stdev``.
+    """
+    if not differ(values):
+        return 0.0
     mean = statistics.fmean(values)
     return math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1))
 

@@ -49,6 +49,7 @@ def facts(tensors: tuple[TensorFacts, ...] = SMALL, **changes: Any) -> Checkpoin
         dense_bytes=46_807_448,
         numbers=33,
         parameters=33,
+        dense_parameters=33,
         kept=25,
         model_sparsity=8 / 33,
         model_density=25 / 33,
@@ -107,7 +108,12 @@ def test_a_compact_file_is_not_called_dense() -> None:
     plain = Lineage.EMPTY.then("train", {})
     compact = Lineage.EMPTY.then("prune", {}, kept={"fc.weight": {"0": "0-1"}})
     assert "(the file is dense: zeros take their place)" in to_text(facts(lineage=plain.to_json()))
-    assert "(compact: removed channels are not in the file)" in to_text(facts(lineage=compact.to_json()))
+    known = to_text(facts(lineage=compact.to_json(), dense_parameters=100, compression=4.0))
+    means = "(compact: removed channels are not in the file; the dense file has 100)"
+    assert f"density 0.757576, compression 4x {means}" in known
+    alone = to_text(facts(lineage=compact.to_json(), dense_parameters=None, compression=None))
+    means = "(compact: removed channels are not in the file; the dense file is not at hand)"
+    assert f"density 0.757576 {means}" in alone
 
 
 def test_the_shapes_of_a_compact_file_are_the_last_column_to_go() -> None:

@@ -97,6 +97,20 @@ def test_bytes_beside_those_of_the_dense_file(tmp_path):
     assert describe(pruned).dense_bytes is None
 
 
+def test_a_compact_file_is_compressed_by_the_channels_it_lost(tmp_path):
+    dense, pruned = dense_and_pruned(tmp_path)
+    assert (describe(dense).dense_parameters, describe(pruned).dense_parameters) == (216, 216)
+    known = {"kept": {"fc.weight": {"1": "1"}}, "dense": dense.link(tmp_path)}
+    lineage = Lineage.EMPTY.then("prune", {}, pruned={}, **known)
+    compact = saved(tmp_path / "compact.safetensors", {"fc.weight": torch.ones(3, 27)}, lineage)
+    found = describe(compact)
+    assert (found.parameters, found.kept, found.dense_parameters, found.compression) == (81, 81, 216, 216 / 81)
+    dense.path.unlink()
+    found = describe(compact)
+    assert (found.parameters, found.dense_parameters, found.compression) == (81, None, None)
+    assert describe(pruned).compression == 2, "a file with zeros has all parameters of the dense one"
+
+
 REASONS = [
     ({"name": "x", "stage": "train", "model": None}, None, "give --model NAME"),
     (

@@ -92,3 +92,8 @@ def test_contrast_is_the_difference_over_the_pooled_sd():
     assert contrast([1.0], second) is None
     assert contrast([1.0, 1.0], [2.0, 2.0]) is None
     assert contrast([1.0, 1.0], [2.0, 3.0]) is not None
+
+
+def test_a_spread_of_rounding_is_none():
+    assert sample_sd([0.1 + 0.2, 0.3, 0.3]) == sample_sd([17.5, 17.5 * (1 + 1e-15)]) == 0.0
+    assert sample_sd([1.0, 1.0 + 1e-6]) == pytest.approx(1e-6 / math.sqrt(2), rel=1e-9)

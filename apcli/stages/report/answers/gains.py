@@ -8,6 +8,7 @@ from apcli.stages.report.answers.answer import Answer
 from apcli.stages.report.answers.contests import asked, contests
 from apcli.stages.report.answers.making import Made, made_of
 from apcli.stages.report.runs.experiment import Group, Run
+from apcli.stages.report.runs.trials import Trial
 from apcli.stages.report.words import UNKNOWN, percent
 from apcli.words import count, few
 
@@ -18,23 +19,30 @@ _SMALLER = 1.05  # times: a file that is smaller by less is as large
 
 @dataclass(frozen=True)
 class Pruned:
-    """A described file, and the names of the layers that were pruned in it."""
+    """A trial, its described file, and the names of the layers that were pruned in it."""
 
+    trial: Trial
     file: CheckpointRecord
     layers: tuple[str, ...]
 
     @property
+    def whole(self) -> CheckpointRecord:
+        """The file that holds the pruned layers in full: a compact one has lost a part, so its dense file if known."""
+        dense = self.trial.dense_checkpoint
+        return dense if dense is not None and dense.parameters != self.file.parameters else self.file
+
+    @property
     def share(self) -> float:
         """The share of the parameters that lie in the pruned layers."""
-        return sum(t.size for t in self.file.tensors if t.layer in self.layers) / max(1, self.file.parameters)
+        return sum(t.size for t in self.whole.tensors if t.layer in self.layers) / max(1, self.whole.parameters)
 
     @property
     def macs_share(self) -> float | None:
         """The share of the dense network's multiply-adds that lie in the pruned layers; None: not known."""
-        of_layers = [t.macs for t in self.file.tensors if t.layer in self.layers]
-        if self.file.macs is None or not self.file.macs.dense_file or None in of_layers:
+        of_layers, macs = [t.macs for t in self.whole.tensors if t.layer in self.layers], self.whole.macs
+        if macs is None or not macs.dense_file or None in of_layers:
             return None
-        return sum(macs or 0 for macs in of_layers) / self.file.macs.dense_file
+        return sum(each or 0 for each in of_layers) / macs.dense_file
 
 
 def on_gains(group: Group) -> Answer:
@@ -45,10 +53,11 @@ def on_gains(group: Group) -> Answer:
         remedy = "Run the report where the files are, or give it what `apcli report FILE --json` prints of them too."
         return Answer(QUESTION, "Not known: none of the files is at hand.", UNKNOWN, remedy, ANCHOR)
     run = described[0]
-    files = [Pruned(one.trial.checkpoint, one.pruned) for one in made if one.run is run and one.trial.checkpoint]
+    its = [one for one in made if one.run is run]
+    files = [Pruned(one.trial, one.trial.checkpoint, one.pruned) for one in its if one.trial.checkpoint]
     if files[0].share <= LITTLE:
         return _little(made, files)
-    number = _times([one.file.compression for one in files])
+    number = _times([one.trial.compression for one in files])
     sentence = " ".join([_parameters(run, files), *_form([one.file for one in files])])
     return Answer(QUESTION, sentence, f"{number} ×" if number else UNKNOWN, _sureness(files), ANCHOR)
 
@@ -71,11 +80,11 @@ def _little(made: Sequence[Made], files: Sequence[Pruned]) -> Answer:
 
 def _parameters(run: Run, files: Sequence[Pruned]) -> str:
     """Parameters and multiply-adds of a run, compared with the dense network's."""
-    first = files[0].file
+    dense = files[0].trial.dense_parameters
     at = "" if run.sparsity is None else f"At {asked(run)}, "
     kept = sum(one.file.kept for one in files) / len(files)
-    fewer = _times([one.file.compression for one in files])
-    text = f"{at}{run.method} leaves {kept:,.0f} of {first.parameters:,} parameters"
+    fewer = _times([one.trial.compression for one in files])
+    text = f"{at}{run.method} leaves {kept:,.0f}{'' if dense is None else f' of {dense:,}'} parameters"
     text += f" ({fewer} times fewer)" if fewer else ""
     faster = _times([one.file.macs.theoretical_speedup if one.file.macs else None for one in files])
     if faster:
@@ -99,7 +108,7 @@ def _form(files: Sequence[CheckpointRecord]) -> Iterator[str]:
 
 
 def _sureness(files: Sequence[Pruned]) -> str:
-    compressions = {_times([one.file.compression]) for one in files} - {""}
+    compressions = {_times([one.trial.compression]) for one in files} - {""}
     alike = "" if len(compressions) < 2 else f", {min(compressions, key=float)} to {max(compressions, key=float)} times"
     text = f"Counted in {count(len(files), 'file')}{alike}"
     timed = next((one.file.latency for one in files if one.file.latency), None)

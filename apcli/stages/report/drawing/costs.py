@@ -22,10 +22,12 @@ def costs_of(runs: Sequence[Run]) -> tuple[Cost, ...]:
 
 def _cost(trial: Trial) -> dict[str, float]:
     """Ratios to the dense network, and times."""
-    pruned, dense = trial.checkpoint, trial.dense_checkpoint
+    pruned = trial.checkpoint
     if pruned is None:
         return {}
-    costs = {"parameters, dense ÷ kept": (dense or pruned).parameters / max(pruned.kept, 1)}
+    costs = {}
+    if trial.compression is not None:
+        costs["parameters, dense ÷ kept"] = trial.compression
     if pruned.macs is not None and pruned.macs.theoretical_speedup is not None:
         costs["multiply-adds, dense ÷ kept"] = pruned.macs.theoretical_speedup
     if pruned.dense_bytes is not None:

@@ -19,8 +19,8 @@ def cost(report: Report, group: Group) -> Section | None:
     runs = group.runs
     columns = [
         *named(runs),
-        means("left", runs, _of(_kept), group="parameters", unit="%", decimals=1),
-        means("compression", runs, _of(lambda c: c.compression), group="parameters", unit="×"),
+        means("left", runs, _kept, group="parameters", unit="%", decimals=1),
+        means("compression", runs, lambda trial: trial.compression, group="parameters", unit="×"),
         means("left", runs, _of(_macs), group="MACs", unit="%", decimals=1),
         means("fewer", runs, _of(_speedup), group="MACs", unit="×"),
         means("left", runs, _of(_bytes), group="bytes", unit="%", decimals=1),
@@ -61,8 +61,9 @@ def _of(fact: Fact) -> Callable[[Trial], float | None]:
     return lambda trial: None if trial.checkpoint is None else fact(trial.checkpoint)
 
 
-def _kept(file: CheckpointRecord) -> float | None:
-    return 100 * file.kept / file.parameters if file.parameters else None
+def _kept(trial: Trial) -> float | None:
+    dense = trial.dense_parameters
+    return 100 * trial.checkpoint.kept / dense if trial.checkpoint and dense else None
 
 
 def _macs(file: CheckpointRecord) -> float | None:

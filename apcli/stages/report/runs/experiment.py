@@ -24,6 +24,7 @@ from apcli.stages.report.runs.checkpoints_at_hand import with_files_at_hand
 from apcli.stages.report.runs.labels import is_control, label_of, qualified
 from apcli.stages.report.runs.quantities import PD_LOSS, ApKey, ApMeasure, BoundKey, Key, Quantity, measures_of
 from apcli.stages.report.runs.trials import Trial, trials_of
+from apcli.theory.statistics.means import sample_sd
 from apcli.words import count, few
 
 ASKED = 0.01  # a share that differs by more from what was asked for stands where it is, as that of channels does
@@ -187,7 +188,7 @@ def stat(values: Iterable[float | None], errors: Iterable[float | None] = ()) ->
         return None
     known = [value for value, _ in pairs]
     error = statistics.fmean(error or 0.0 for _, error in pairs) or None
-    return Stat(statistics.fmean(known), statistics.stdev(known) if len(known) > 1 else None, len(known), error)
+    return Stat(statistics.fmean(known), sample_sd(known) if len(known) > 1 else None, len(known), error)
 
 
 def _group(

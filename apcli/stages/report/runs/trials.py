@@ -73,6 +73,19 @@ class Trial:
         return value
 
     @property
+    def dense_parameters(self) -> int | None:
+        """The number of the dense network's parameters; None: not known."""
+        if self.dense_checkpoint is not None:
+            return self.dense_checkpoint.parameters
+        return None if self.checkpoint is None else self.checkpoint.dense_parameters
+
+    @property
+    def compression(self) -> float | None:
+        """The dense network's parameters divided by those that are left; None: not known, or none is left."""
+        dense, kept = self.dense_parameters, self.checkpoint.kept if self.checkpoint else 0
+        return dense / kept if dense is not None and kept else None
+
+    @property
     def alone(self) -> str | None:
         """The layer in which alone weights are zero; None: in several, or in none."""
         pruned = [layer for layer, values in self.by_layer.items() if values.actual]

@@ -32,7 +32,7 @@ class Column:
         cells: by row; None where a number is not known.
         group: the heading that neighbouring columns share.
         unit: of the numbers.
-        spread: by row, what stands behind ±, named ``spread_is``; empty if nothing does.
+        spread: by row, what stands behind ± unless it is 0, named ``spread_is``; empty if nothing does.
         interval: by row, an interval; empty if there is none.
         decimals: of all numbers; None: three significant digits.
         floor: of a smaller number it is said that it is smaller; None: no number is.
@@ -91,7 +91,7 @@ class Column:
         spread = self.spread[row] if self.spread else None
         pair = self.interval[row] if self.interval else None
         around = "" if pair is None else f"[{notation.text(pair[0])}, {notation.text(pair[1])}]"
-        return CellText(notation.text(cell), "" if spread is None else notation.spread(spread), around)
+        return CellText(notation.text(cell), notation.spread(spread) if spread else "", around)
 
 
 @dataclass(frozen=True)

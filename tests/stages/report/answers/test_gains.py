@@ -50,11 +50,22 @@ def test_a_smaller_file_and_time(small):
 
 def test_files_that_differ_have_their_range(small):
     files = with_files(small, layers=("conv", "fc"))
-    differing = [replace(f, compression=f.compression + 1) if f.kind == "checkpoint" and "seed1" in f.path else f
+    differing = [replace(f, kept=500) if f.kind == "checkpoint" and "seed1" in f.path else f
                  for f in files]  # fmt: skip
     answer = on_gains(only_group(differing))
-    assert answer.number == "2.32 ×"
-    assert answer.sureness.startswith("Counted in 2 files, 1.82 to 2.82 times; ")
+    assert answer.number == "1.91 ×"
+    assert answer.sureness.startswith("Counted in 2 files, 1.82 to 2 times; ")
+
+
+def test_a_compact_file_is_compared_with_the_dense_network(small):
+    answer = gains(small, parameters=400, kept=400, dense_parameters=1000)
+    assert "lowest (layer) leaves 400 of 1,000 parameters (2.5 times fewer)" in answer.sentence
+    assert answer.number == "2.5 ×"
+    unknown = [r for r in with_files(small, layers=("conv", "fc"), parameters=400, kept=400, dense_parameters=None)
+               if r.kind != "checkpoint" or r.lineage.get("pruned")]  # fmt: skip
+    answer = on_gains(only_group(unknown))
+    assert "leaves 400 parameters;" in answer.sentence, "the dense network's number is not known"
+    assert answer.number == "–"
 
 
 @pytest.mark.parametrize(("macs", "words"), [(8, " and 0.2 % of the multiply-adds"), (None, "")])

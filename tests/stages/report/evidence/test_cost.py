@@ -36,6 +36,14 @@ def test_costs_are_shares_of_the_dense_file(records):
     assert (numbers["time, median, ms"], numbers["time, faster, ×"]) == (250.0, 2.0)
 
 
+def test_parameters_of_a_compact_file_are_shares_of_the_dense_networks(records):
+    (table,) = section(records, parameters=250, dense_parameters=1000).tables
+    numbers = {heading: cells[0] for column in table.columns for heading, cells in column.numbers()}
+    assert (numbers["parameters, left, %"], numbers["parameters, compression, ×"]) == (25.0, 4.0)
+    (table,) = section(records, parameters=250, dense_parameters=None).tables
+    assert "parameters, compression, ×" not in {column.heading for column in table.columns}, "not known"
+
+
 def test_sentences_say_what_was_counted_and_measured(records):
     assert any("3×32×32" in line for line in section(records, macs=MACS).sentences)
     assert any("No time was measured" in line for line in section(records).sentences)

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+from studies import described
 
 from apcli.records.divergence import File, LayerSparsity
 from apcli.stages.report.runs.quantities import PD_LOSS, key_of
@@ -65,3 +66,16 @@ def test_replicates_differ_in_dense_network_seed_or_mask(make_grid):
 def test_a_file_is_named_by_the_last_part_of_its_path():
     assert file_name(File("a/b.safetensors")) == "b.safetensors"
     assert file_name(File()) == "unnamed file"
+
+
+def test_compression_is_by_the_dense_networks_parameters(lowest):
+    dense, pruned = lowest[0].dense.sha256, lowest[0].pruned.sha256
+    compact = described("compact", pruned, parameters=250, kept=200, dense_parameters=None)
+    (alone,) = trials_of(lowest, {pruned: compact}, [])
+    assert (alone.dense_parameters, alone.compression) == (None, None)
+    (known,) = trials_of(lowest, {pruned: compact, dense: described("dense", dense)}, [])
+    assert (known.dense_parameters, known.compression) == (1000, 5.0)
+    (said,) = trials_of(lowest, {pruned: replace(compact, dense_parameters=800)}, [])
+    assert (said.dense_parameters, said.compression) == (800, 4.0)
+    (empty,) = trials_of(lowest, {pruned: replace(compact, dense_parameters=800, kept=0)}, [])
+    assert empty.compression is None

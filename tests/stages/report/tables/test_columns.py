@@ -44,3 +44,8 @@ def test_words_are_no_numbers():
     assert SPREAD.is_number
     assert not Column("mixed", (1, "a")).is_number
     assert not Column("unknown", (None,)).is_number
+
+
+def test_a_spread_of_zero_is_not_shown():
+    column = Column("x", (0.175, 0.175), spread=(0.0, 0.01))
+    assert [text.whole for text in column.texts()] == ["0.175", "0.175 ± 0.010"]

@@ -13,10 +13,10 @@ def costs(evidence: Evidence) -> Found:
     """Whether compression and theoretical speed-up are known for every run."""
     runs = evidence.group.runs
     files = [[trial.checkpoint for trial in run.trials if trial.checkpoint] for run in runs]
-    compressed = [any(file.compression for file in each) for each in files]
+    compressed = [any(trial.compression for trial in run.trials) for run in runs]
     sped = [any(file.macs and file.macs.theoretical_speedup for file in each) for each in files]
     if all(compressed) and all(sped):
-        return True, "parameters / kept parameters, and multiply-adds of the dense network / those with kept weights"
+        return True, "parameters of the dense network / kept ones, and multiply-adds likewise"
     return False, f"compression is {known(runs, compressed)}, theoretical speed-up {known(runs, sped)}"
 
 
