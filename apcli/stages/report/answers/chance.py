@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from apcli.checkpoints.promises import is_count
-from apcli.stages.report.answers.making import lineage_of
 from apcli.stages.report.runs.experiment import Run
+from apcli.stages.report.runs.making import lineage_of
 
 NEAR = 3.0  # percentage points around chance in which accuracies are not told from it
 _SHARE = 0.5  # of the level itself, where that is less: 2 % of 100 classes is twice the chance

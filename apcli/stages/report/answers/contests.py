@@ -4,11 +4,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from apcli.stages.report.answers.making import layers_of
 from apcli.stages.report.comparisons.estimates import Estimate, estimate_of
 from apcli.stages.report.comparisons.methods import Verdict
 from apcli.stages.report.comparisons.summary import comparisons_of
 from apcli.stages.report.runs.experiment import Group, Run
+from apcli.stages.report.runs.making import layers_of
 from apcli.stages.report.runs.moments import FINAL
 from apcli.stages.report.words import interval_of, percent, points
 

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable, Sequence
 
-from apcli.stages.report.answers.making import Made, made_of
 from apcli.stages.report.runs.experiment import Group, Report
 from apcli.stages.report.runs.labels import label_of
+from apcli.stages.report.runs.making import Made, made_of
 from apcli.words import count, few, in_one_line
 
 NAMED = 3  # layers that are named

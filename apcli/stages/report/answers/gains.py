@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from apcli.records.checkpoint import CheckpointRecord, LatencyFacts
 from apcli.stages.report.answers.answer import Answer
 from apcli.stages.report.answers.contests import asked, contests
-from apcli.stages.report.answers.making import Made, made_of
 from apcli.stages.report.runs.experiment import Group, Run
+from apcli.stages.report.runs.making import Made, made_of
 from apcli.stages.report.runs.trials import Trial
 from apcli.stages.report.words import UNKNOWN, percent
 from apcli.words import count, few

@@ -3,11 +3,13 @@
 import math
 from collections.abc import Iterator, Sequence
 
+from apcli.stages.report.answers import pairs
 from apcli.stages.report.answers.answer import MEASURE_IT, Answer
 from apcli.stages.report.comparisons.agreement import Agreement, Over
 from apcli.stages.report.comparisons.over_epochs import WithinNetworks
 from apcli.stages.report.comparisons.ranking import LOWER, UNKNOWN, UNRESOLVED, MeasureRanking, RankingPlace
 from apcli.stages.report.comparisons.summary import Comparisons, comparisons_of
+from apcli.stages.report.comparisons.witnesses import one_witness, witnesses
 from apcli.stages.report.runs.experiment import Group
 from apcli.stages.report.runs.moments import FINAL, JUST_PRUNED, Moment, moment_name
 from apcli.stages.report.runs.quantities import PD_LOSS, ApMeasure, Quantity
@@ -20,7 +22,8 @@ QUESTION, ANCHOR = "Does a divergence predict the loss?", "order"
 CLOSE, LOOSE = 0.7, 0.3  # the least τ of what follows PD closely, and loosely
 FEW = 4  # runs at one sparsity: so many random orders are few
 _NAME = "rank agreement (Kendall’s τ)"
-_VERBS = {"follows": "follow", "runs": "run", "agrees": "agree", "is": "are", "goes": "go"}
+_MIXED, _REVERSED = "not consistent between networks", "the other way round"
+_VERBS = {"follows": "follow", "runs": "run", "orders": "order", "goes": "go"}
 
 
 def on_prediction(group: Group) -> Answer:
@@ -35,10 +38,20 @@ def on_prediction(group: Group) -> Answer:
     moments = [moment for moment in (JUST_PRUNED, FINAL) if _overall(compared, target, moment)]
     within = [one for one in compared.within_networks if one.target == target]
     sentences = [_across(group, compared, target, moment, first=moment == moments[0]) for moment in moments]
+    if moments:
+        there = [a for a in compared.agreements if (a.target, a.moment) == (target, moments[0])]
+        sentences.insert(1, pairs.at_the_sparsest(there))
     sentences += [_within(within, first=not moments)] if within else []
+    sentences.append(one_witness(group.measures))
     best = _best(compared, target, moments[0]) if moments else None
-    tau = max((one.mean for one in within), key=abs) if best is None else best.tau or 0.0
-    return Answer(QUESTION, " ".join(sentences), f"τ {signed(tau)}", _sureness(best, compared, within), ANCHOR)
+    sentence, sureness = " ".join(filter(None, sentences)), _sureness(best, compared, within)
+    return Answer(QUESTION, sentence, _number(best, within), sureness, ANCHOR)
+
+
+def _number(best: Agreement | None, within: Sequence[WithinNetworks]) -> str:
+    if best is None:
+        return f"τ {signed(max((one.mean for one in within), key=abs))}"
+    return NO_NUMBER if pairs.are_few(best) else f"τ {signed(best.tau or 0.0)}"
 
 
 def _why_not(group: Group) -> tuple[str, str]:
@@ -69,22 +82,38 @@ def _across(group: Group, compared: Comparisons, target: Quantity, moment: Momen
     """A sentence on the agreement over the runs of each dense network; ``first``: the terms are said in full."""
     ranking, best = _ranking(compared, target, moment), _best(compared, target, moment)
     measures = ranking.best.measures if ranking else [a.measure for a in _overall(compared, target, moment)]
-    when = moment_name(group, moment)
-    start = f"{when[0].upper()}{when[1:]}, {_grade(best.tau or 0.0)}: {few(_labels(measures))}"
+    name = moment_name(group, moment)
+    when, labels = f"{name[0].upper()}{name[1:]}", few(_labels(witnesses(measures)))
+    if pairs.are_few(best):
+        order = f"pairs of runs in the order of the {target.spoken} (PD)" if first else "such pairs"
+        return f"{when}, too few runs to say; {order}: {pairs.counted(_overall(compared, target, moment))}."
     if first:
-        agrees = f"{_verb('agrees', measures)}{' best' if ranking else ''}"
-        start += f" {agrees} with the {target.spoken} (PD)"
-    start += f", {_NAME if first else 'τ'}"
-    text = f"{start} {best.words}" + (f" among {count(best.cells, 'run')}" if first else "")
+        orders = f"{labels} {_verb('orders', witnesses(measures))} the runs {_manner(best, target)}"
+        of_all = ", best of the measures" if ranking else ""
+        text = f"{when}, {orders}{of_all}, {_NAME} {best.words} among {count(best.cells, 'run')}"
+    else:
+        text = f"{when}, {_grade(best)}: {labels}, τ {best.words}"
     fixed = _same_sparsity(compared, best)
-    text += f", at one sparsity {fixed.words}" if fixed and fixed.tau is not None else ""
+    text += f", at one sparsity {pairs.in_words(fixed)}" if fixed and fixed.tau is not None else ""
     return "; ".join([text, *_others(ranking)]) + "."
 
 
-def _grade(tau: float) -> str:
+def _manner(best: Agreement, target: Quantity) -> str:
+    """How a measure orders the runs, compared with PD."""
+    grade, does = _grade(best), f"the {target.spoken} (PD) does"
+    if grade == _MIXED:
+        return f"as {does} on some dense networks and the other way round on others ({_MIXED})"
+    return f"{grade} than {does}" if grade == _REVERSED else f"{grade} as {does}"
+
+
+def _grade(best: Agreement) -> str:
+    low, high = best.range or (0.0, 0.0)
+    if low < 0 < high:
+        return _MIXED
+    tau = best.tau or 0.0
     if tau > LOOSE:
         return "closely" if tau > CLOSE else "loosely"
-    return "hardly" if tau > -LOOSE else "the other way round"
+    return "hardly" if tau > -LOOSE else _REVERSED
 
 
 def _same_sparsity(compared: Comparisons, best: Agreement) -> Agreement | None:
@@ -96,7 +125,7 @@ def _others(ranking: MeasureRanking | None) -> Iterator[str]:
     """Clauses on the measures that are not the best, by whether that is more than chance."""
     for verdict, words in ((UNRESOLVED, "not distinguishable from it:"), (LOWER, "lower:"), (UNKNOWN, "then")):
         places = [place for place in ranking.places[1:] if place.verdict == verdict] if ranking else []
-        measures = [measure for place in places for measure in place.measures]
+        measures = witnesses([measure for place in places for measure in place.measures])
         if measures:
             yield f"{words} {few(_labels(measures))}, {_taus(places)}"
 
@@ -117,7 +146,7 @@ def _within(within: Sequence[WithinNetworks], *, first: bool) -> str:
     for verb, words in (("follows", it), ("runs", f"against {it}"), ("goes", "neither way")):
         members = sorted((one for one in within if _direction(one) == verb), key=lambda one: -abs(one.mean))
         if members:
-            measures = [one.measure for one in members]
+            measures = witnesses([one.measure for one in members])
             mean = "" if clauses else f"mean {tau} "
             clauses.append(f"{few(_labels(measures))} {_verb(verb, measures)} {words}, {mean}{_means(members)}")
     none = "" if any(_direction(one) == "follows" for one in within) else f"none follows {it}: "
@@ -147,6 +176,8 @@ def _sureness(best: Agreement | None, compared: Comparisons, within: Sequence[Wi
         parts = [f"95 % intervals, from {networks} resampled with all of their runs"]
     else:
         parts = [f"No interval: {networks}, and it needs {clusters.LEAST}"]
+    if best and pairs.are_few(best):
+        parts.insert(0, f"It takes {pairs.RUNS} runs of one dense network ({pairs.LEAST} pairs) to say")
     if within:
         low, high = within[0].epochs
         steps = f"{high}" if low == high else f"{low} to {high}"

@@ -5,9 +5,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from apcli import __version__
-from apcli.stages.report.answers.making import Made, made_of
 from apcli.stages.report.answers.rebuilt.commands import commands_of
 from apcli.stages.report.runs.experiment import Group, Report
+from apcli.stages.report.runs.making import Made, made_of
 from apcli.stages.report.runs.trials import file_name
 
 MANY = 6  # values of a setting that are listed

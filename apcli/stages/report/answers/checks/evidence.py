@@ -6,9 +6,9 @@ from functools import cached_property
 
 from apcli.checkpoints.promises import Settings
 from apcli.records.divergence import DivergenceRecord
-from apcli.stages.report.answers.making import Made, made_of
 from apcli.stages.report.runs.experiment import Group, Report, Run
 from apcli.stages.report.runs.labels import label_of
+from apcli.stages.report.runs.making import Made, made_of
 from apcli.stages.report.runs.trials import Trial
 
 Found = tuple[bool, str]  # whether a line holds, and the reason

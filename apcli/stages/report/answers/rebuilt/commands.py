@@ -17,7 +17,6 @@ from apcli.configs.shared import DataConfig
 from apcli.configs.training import ModelConfig, TrainConfig
 from apcli.errors import ApcliError
 from apcli.models.named import said
-from apcli.stages.report.answers.making import Made, made_of
 from apcli.stages.report.answers.rebuilt.options import (
     Paths,
     Words,
@@ -29,6 +28,7 @@ from apcli.stages.report.answers.rebuilt.options import (
     text_of,
 )
 from apcli.stages.report.runs.experiment import Group
+from apcli.stages.report.runs.making import Made, made_of
 from apcli.stages.trained_names import train_stems
 
 DENSE, FILES, RECORDS = "dense.txt", "files.txt", "records.jsonl"  # where lines leave what they print for others

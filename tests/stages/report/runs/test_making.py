@@ -5,7 +5,7 @@ from dataclasses import replace
 from studies import TUNED, only_group, with_files
 
 from apcli.checkpoints.lineage import Lineage
-from apcli.stages.report.answers.making import lineage_of, made_of
+from apcli.stages.report.runs.making import lineage_of, made_of
 
 
 def test_the_lineages_are_those_of_the_files(small):

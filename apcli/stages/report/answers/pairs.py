@@ -1,0 +1,65 @@
+"""Pairs of runs, counted where they are too few for a rank agreement, and at the highest sparsity."""
+
+from collections.abc import Sequence
+
+from apcli.stages.report.answers.chance import chance_level, is_chance
+from apcli.stages.report.comparisons.agreement import Agreement
+from apcli.stages.report.comparisons.witnesses import witnesses
+from apcli.stages.report.runs.experiment import Run
+from apcli.stages.report.runs.moments import JUST_PRUNED
+from apcli.stages.report.runs.quantities import ApMeasure
+from apcli.stages.report.words import percent
+from apcli.words import few
+
+RUNS = 5  # of one dense network: fewer are too few to say
+NAMED = 2  # measures with the same count that are named
+LEAST = RUNS * (RUNS - 1) // 2  # pairs of them
+
+
+def are_few(agreement: Agreement) -> bool:
+    """Whether the dense networks have fewer pairs of runs, on average, than a rank agreement can be read from."""
+    return agreement.pairs < LEAST * len(agreement.networks)
+
+
+def in_words(agreement: Agreement) -> str:
+    """Kendall's tau with its interval; the pairs that agree where they are few."""
+    return f"{agreement.agree} of {agreement.pairs} pairs" if are_few(agreement) else agreement.words
+
+
+def counted(agreements: Sequence[Agreement]) -> str:
+    """``AP2 2 of 3``: the pairs that agree, and all, of each measure; most of them first."""
+    alike: dict[tuple[int, int], list[ApMeasure]] = {}
+    for one in sorted(agreements, key=lambda one: -one.agree):
+        alike.setdefault((one.agree, one.pairs), []).append(one.measure)
+    return few([f"{few([measure.label for measure in witnesses(measures)], NAMED)} {agree} of {pairs}"
+                for (agree, pairs), measures in alike.items()])  # fmt: skip
+
+
+def at_the_sparsest(agreements: Sequence[Agreement]) -> str:
+    """A sentence on the pairs at the highest sparsity; empty if all runs are at one.
+
+    Args:
+        agreements: at one moment, with one PD.
+    """
+    there = [one for one in agreements if one.over == "sparsity" and one.sparsity is not None]
+    top = max((one.sparsity for one in there if one.sparsity is not None), default=None)
+    if top is None:
+        return ""
+    alone = [one for one in there if one.sparsity == top]
+    text = f"Agreement over all runs comes partly from sparsity: at {percent(top)} alone, pairs in the same order: "
+    return f"{text}{counted(alone)} (half by chance){_noise(alone[0])}."
+
+
+def _noise(agreement: Agreement) -> str:
+    """A clause on the runs that are at chance level; empty unless they are several."""
+    level = chance_level(agreement.runs)
+    at = [run.method for run in agreement.runs if is_chance(_accuracy(run, agreement), level)]
+    if level is None or len(at) < 2:
+        return ""
+    return f"; {few(at)} are at chance level ({level:.3g} %) there, and their order is noise"
+
+
+def _accuracy(run: Run, agreement: Agreement) -> float | None:
+    """A run's mean test accuracy at the moment of an agreement."""
+    known = run.accuracy("before" if agreement.moment == JUST_PRUNED else "pruned")
+    return known.mean if known else None
