@@ -67,9 +67,7 @@ def temporary_folder() -> Iterator[Path]:
     atexit.register(remove)
     lock = None
     try:
-        folder.mkdir(mode=0o700)
-        lock = os.open(folder, os.O_RDONLY)
-        _hold(lock)
+        lock = _claimed_folder(folder)
         yield folder
     finally:
         remove()
@@ -89,9 +87,25 @@ def _claimed(path: Path) -> tuple[Path, int]:
         os.close(lock)
 
 
+def _claimed_folder(folder: Path) -> int:
+    """Make a folder; returns a descriptor that holds its lock until it is closed."""
+    while True:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        try:
+            lock = os.open(folder, os.O_RDONLY)
+        except FileNotFoundError:  # another process removed it as left behind
+            continue
+        _hold(lock)
+        with suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(lock), os.stat(folder)):
+                return lock
+        os.close(lock)
+
+
 def _hold(lock: int) -> None:
+    """Wait for the lock of what was just made: another process may hold it for a moment, as left behind, and remove it."""
     with suppress(OSError):  # a file system without locks, where nothing is ever removed as left behind
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(lock, fcntl.LOCK_EX)
 
 
 def _remove_unheld(path: Path, remove: Callable[[Path], object]) -> None:

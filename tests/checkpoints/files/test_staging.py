@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -92,3 +93,19 @@ def test_a_folder_that_a_killed_process_left_goes_and_no_other(tmp_path, monkeyp
         (one / "a").write_bytes(b"1")
         assert leftovers(tmp_path) == sorted(["apcli-pipe-mine", one.name, two.name])
     assert leftovers(tmp_path) == ["apcli-pipe-mine"]
+
+
+def test_what_several_make_at_the_same_time_stays(tmp_path, monkeypatch):
+    """Each looks for leftovers of killed processes, and what another one has just made is none."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+
+    def make(number: int) -> None:
+        for turn in range(150):
+            with temporary_folder() as folder, staged(tmp_path / "product") as product:
+                for path in (folder / "a", product):
+                    path.write_text(f"{number} {turn}")
+                    assert path.read_text() == f"{number} {turn}"
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(make, range(4)))
+    assert [path.name for path in tmp_path.iterdir()] == ["product"]
