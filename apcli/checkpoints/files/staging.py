@@ -103,7 +103,7 @@ def _claimed_folder(folder: Path) -> int:
 
 
 def _hold(lock: int) -> None:
-    """Wait for the lock of what was just made: another process may hold it for a moment, as left behind, and remove it."""
+    """Wait for the lock of what was just made, which another process may hold for a moment, to remove what is left."""
     with suppress(OSError):  # a file system without locks, where nothing is ever removed as left behind
         fcntl.flock(lock, fcntl.LOCK_EX)
 
