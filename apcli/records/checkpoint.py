@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Annotated, Any, ClassVar
 
+from apcli.checkpoints.lineage import Lineage
 from apcli.records.json_objects import JsonObject, Record
 
 
@@ -94,3 +96,12 @@ class CheckpointRecord(Record):
     latency: Annotated[LatencyFacts | None, "time of a forward pass; null: not measured"]
     lineage: Annotated[Mapping[str, Any] | None, "how the file was made, as its header says; see checkpoint-format.md"]
     tensors: Annotated[tuple[TensorFacts, ...], "the file's tensors"]
+
+    @cached_property
+    def made(self) -> Lineage:
+        """The lineage, read; that of a file without one is empty.
+
+        Raises:
+            ApcliError: this apcli cannot read it.
+        """
+        return Lineage.from_json(self.lineage, self.path) if self.lineage else Lineage.EMPTY

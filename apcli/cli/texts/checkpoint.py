@@ -8,7 +8,6 @@ from apcli.cli.layout.tables import Column, Grid, lines_of
 from apcli.cli.layout.text import fact_lines, wrapped
 from apcli.models.named import NamedModel
 from apcli.records.checkpoint import CheckpointRecord, DenseLatency, LatencyFacts, TensorFacts
-from apcli.stages.describe.description import lineage_of
 from apcli.words import count, few, in_one_line
 
 _NAMES = 13  # columns of what a fact is about
@@ -35,7 +34,7 @@ def to_text(facts: CheckpointRecord, width: int | None = None) -> str:
         width: columns of the terminal; None: lines as long as they need to be.
     """
     said = [(about, in_one_line(text)) for part in (_size, _lineage, _counts, _costs) for about, text in part(facts)]
-    grid = _layers(facts.tensors, compact=bool(lineage_of(facts).kept))
+    grid = _layers(facts.tensors, compact=bool(facts.made.kept))
     table = lines_of(grid, None if width is None else width - _INDENT)
     return "\n".join(
         [
@@ -56,7 +55,7 @@ def _size(facts: CheckpointRecord) -> _Facts:
 
 def _counts(facts: CheckpointRecord) -> _Facts:
     form = "" if facts.compression is None else f", compression {facts.compression:.4g}x"
-    if lineage_of(facts).kept:
+    if facts.made.kept:
         dense = facts.dense_parameters
         beside = "the dense file is not at hand" if dense is None else f"the dense file has {dense:,}"
         form += f" (compact: removed channels are not in the file; {beside})"
@@ -100,7 +99,7 @@ def _times(latency: LatencyFacts | DenseLatency) -> str:
 
 
 def _lineage(facts: CheckpointRecord) -> _Facts:
-    lineage = lineage_of(facts)
+    lineage = facts.made
     if not lineage.is_known:
         yield "lineage", "none: a file that another program made"
         return

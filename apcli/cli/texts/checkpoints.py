@@ -8,7 +8,6 @@ from pathlib import PurePath
 from apcli.checkpoints.lineage import Lineage
 from apcli.cli.layout.tables import Column, Grid
 from apcli.records.checkpoint import CheckpointRecord
-from apcli.stages.describe.description import lineage_of
 from apcli.words import count, in_one_line, join
 
 _SUFFIX = ".safetensors"
@@ -46,7 +45,7 @@ def to_grid(descriptions: Sequence[CheckpointRecord]) -> Grid:
     Columns of which nothing is known are left out, and what says the same of all stands above. Traces of fine-tuning,
     which are no networks, are counted below, unless there is nothing else.
     """
-    known = [(facts, lineage_of(facts)) for facts in descriptions]
+    known = [(facts, facts.made) for facts in descriptions]
     networks = [pair for pair in known if pair[1].stage != "trace"] or known
     cells = [[fact.of(*pair) for pair in networks] for fact in _FACTS]
     told = [index for index, column in enumerate(cells) if any(cell is not None for cell in column)]

@@ -2,7 +2,6 @@
 
 from apcli.checkpoints.checkpoint import Checkpoint
 from apcli.checkpoints.layers import census
-from apcli.checkpoints.lineage import Lineage
 from apcli.checkpoints.reading import dense_ancestor
 from apcli.checkpoints.sizes import Sizes, counted, sizes, weights_of
 from apcli.configs.describe import CostsConfig
@@ -53,11 +52,6 @@ def describe(checkpoint: Checkpoint, config: CostsConfig = _DEFAULT) -> Checkpoi
         lineage=checkpoint.lineage.to_json() if checkpoint.lineage.is_known else None,
         tensors=tensors,
     )
-
-
-def lineage_of(record: CheckpointRecord) -> Lineage:
-    """The lineage of a record's file; that of a file without one is empty."""
-    return Lineage.from_json(record.lineage, record.path) if record.lineage else Lineage.EMPTY
 
 
 def _network_unknown(checkpoint: Checkpoint, model: str | None) -> str | None:

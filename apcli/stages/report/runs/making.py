@@ -81,9 +81,7 @@ def layers_of(run: Run) -> tuple[str, ...]:
 
 def lineage_of(described: CheckpointRecord | None) -> Lineage:
     """The lineage of a described file; ``Lineage.EMPTY`` if there is none that this apcli can read."""
-    if described is None or described.lineage is None:
-        return Lineage.EMPTY
     try:
-        return Lineage.from_json(described.lineage, described.path)
+        return Lineage.EMPTY if described is None else described.made
     except ApcliError:
         return Lineage.EMPTY
