@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help demo test test-fast test-long test-lowest test-wheel lint docs gpu-check install clean
+.PHONY: help demo test test-fast test-long test-lowest test-wheel lint docs gpu-check audit fuzz install clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*  ## /make \1\t/p' Makefile | expand -t 18
@@ -43,6 +43,22 @@ DEVICE ?= cuda
 gpu-check: install  ## what only a GPU can show, in ten minutes
 	$(BIN)/python examples/gpu_check.py --device $(DEVICE)
 
+audit: install  ## ask the advisory databases about the installed dependencies
+	.ci/audit $(BIN)/python
+
+# Coverage-guided, in an environment of its own. `make fuzz TARGET=records RUNS=1000`; findings are files called crash-*.
+TARGET ?= checkpoint
+RUNS ?= 1000000
+fuzz: install .venv-fuzz/installed  ## mutate files for the readers, until something breaks or RUNS are done
+	PYTHONPATH=$(CURDIR):$(CURDIR)/tests .venv-fuzz/bin/python tests/fuzz.py $(TARGET) -runs=$(RUNS)
+	PYTHONPATH=$(CURDIR):$(CURDIR)/tests .venv-fuzz/bin/python tests/fuzz.py $(TARGET) --coverage
+
+.venv-fuzz/installed: .venv/installed
+	$(PYTHON) -m venv --clear .venv-fuzz
+	$(BIN)/python -c 'import site; print(site.getsitepackages()[0])' > `.venv-fuzz/bin/python -c 'import site; print(site.getsitepackages()[0])'`/main.pth
+	.venv-fuzz/bin/python -m pip install --quiet --disable-pip-version-check atheris
+	touch $@
+
 docs: install  ## write the pages of docs/ that come from the code
 	$(BIN)/python docs/generate.py
 
@@ -55,4 +71,4 @@ install: .venv/installed  ## install apcli and its tools into .venv
 	touch $@
 
 clean:  ## remove the environments and the demo
-	rm -rf .venv .venv-lowest demo
+	rm -rf .venv .venv-lowest .venv-fuzz .fuzz demo

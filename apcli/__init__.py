@@ -8,7 +8,18 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from apcli.api.export import export, load
-    from apcli.api.functions import describe, divergence, finetune, plan, prune, report, report_html, train
+    from apcli.api.functions import (
+        behaviour,
+        bounds,
+        describe,
+        divergence,
+        finetune,
+        plan,
+        prune,
+        report,
+        report_html,
+        train,
+    )
     from apcli.checkpoints.checkpoint import Checkpoint
     from apcli.errors import ApcliError, UsageError, VerificationError
 
@@ -19,6 +30,8 @@ __all__ = [
     "UsageError",
     "VerificationError",
     "__version__",
+    "behaviour",
+    "bounds",
     "describe",
     "divergence",
     "export",
@@ -33,9 +46,10 @@ __all__ = [
 
 _HOMES = {
     **dict.fromkeys(
-        ("train", "prune", "plan", "finetune", "divergence", "report", "report_html", "describe"),
+        ("train", "prune", "plan", "finetune", "divergence", "bounds", "behaviour"),
         "apcli.api.functions",
     ),
+    **dict.fromkeys(("describe", "report", "report_html"), "apcli.api.functions"),
     **dict.fromkeys(("export", "load"), "apcli.api.export"),
     **dict.fromkeys(("ApcliError", "UsageError", "VerificationError"), "apcli.errors"),
     "Checkpoint": "apcli.checkpoints.checkpoint",

@@ -10,6 +10,12 @@ class ApcliError(Exception):
     exit_code = 1
 
 
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether memory ran out: the system's, a GPU's, or that of torch on a CPU, which has no class for it."""
+    of_a_cpu = isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
+    return of_a_cpu or isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
+
+
 class UsageError(ApcliError):
     """The command makes no sense (exit 2): an unknown name, a value out of range, nothing to read.
 

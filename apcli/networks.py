@@ -7,18 +7,21 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from apcli.channels.resize import fit_
+from apcli.channels.calls import resize_calls_
+from apcli.channels.resize import Kept, fit_
 from apcli.checkpoints.checkpoint import Checkpoint
+from apcli.checkpoints.files.kept_channels import parsed
 from apcli.checkpoints.state_dicts import load_outline, load_tensors
 from apcli.configs.shared import DEFAULT_DATA, DataConfig, InputConfig
 from apcli.data.batches import batches
 from apcli.data.datasets import Dataset, Samples, load
 from apcli.data.image_spec import ImageSpec
 from apcli.data.recorded import folder_among, recorded_name
-from apcli.errors import ApcliError, UsageError
+from apcli.errors import ApcliError, UsageError, is_out_of_memory
 from apcli.models import MODELS
 from apcli.models.build import build, last_layer
 from apcli.models.copies import emptied
@@ -30,7 +33,7 @@ from apcli.models.weights import load_weights_
 from apcli.probes.batch_size import images_at_once
 from apcli.probes.undisturbed import Batches, undisturbed
 from apcli.progress import Tell
-from apcli.words import few
+from apcli.words import by, few
 
 log = logging.getLogger("apcli")
 
@@ -221,7 +224,8 @@ class Networks:
 
     def _loaded(self, model: nn.Module, checkpoint: Checkpoint, tensors: dict[str, Tensor]) -> nn.Module:
         try:
-            fit_(model, _compact_shapes(model, checkpoint))
+            fit_(model, _kept_in(checkpoint, model))
+            resize_calls_(model, checkpoint.lineage.sizes)
         except ApcliError as error:
             raise ApcliError(f"{checkpoint.label}: {error}") from None
         load_weights_(model, tensors, (), checkpoint.label)
@@ -294,19 +298,27 @@ def with_last_layer(source: Checkpoint, tell: Tell) -> Checkpoint:
     return Networks(DataConfig(), None, torch.device("cpu"), tell).with_layers(source)
 
 
-def _compact_shapes(model: nn.Module, checkpoint: Checkpoint) -> dict[str, list[int]]:
-    """The shapes of a compact file: the file's along dimensions that lost channels, otherwise the model's.
+def _kept_in(checkpoint: Checkpoint, model: nn.Module) -> Kept:
+    """The channels of a compact file that are left, of tensors that the model has.
 
-    The strict loader reports other misfits, such as another number of classes.
+    The strict loader reports others, and other misfits, such as another number of classes.
+
+    Raises:
+        ApcliError: the lists do not fit the tensors.
     """
-    shapes = {}
+    kept: dict[str, dict[int, np.ndarray]] = {}
     state = model.state_dict()
-    for name, kept in checkpoint.lineage.kept.items():
-        entry, own = checkpoint.entries.get(name), state.get(name)
-        if entry is not None and own is not None and len(entry.shape) == own.dim():
-            sizes = zip(entry.shape, own.shape, strict=True)
-            shapes[name] = [given if str(dim) in kept else size for dim, (given, size) in enumerate(sizes)]
-    return shapes
+    for name, dims in checkpoint.lineage.kept.items():
+        shape = checkpoint.entries[name].shape if name in checkpoint.entries else ()
+        if name not in state or len(shape) != state[name].dim():
+            continue
+        for dim, text in dims.items():
+            try:
+                at = int(dim)
+                kept.setdefault(name, {})[at] = parsed(text, shape[at])
+            except (ValueError, IndexError) as error:
+                raise ApcliError(f"the kept channels of {name} are wrong ({error}): is the file damaged?") from None
+    return kept
 
 
 def noise_for(network: nn.Module, spec: ModelSpec, size: int, seed: int = 0) -> Tensor:
@@ -327,7 +339,9 @@ def running(label: str, spec: ModelSpec) -> Iterator[None]:
     except (ApcliError, MemoryError, torch.OutOfMemoryError):
         raise
     except Exception as error:
-        size = "x".join(map(str, spec.input_size))
+        if is_out_of_memory(error):
+            raise
+        size = by(spec.input_size)
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise ApcliError(
             f"{label}: its network fails on images of {size} ({reason}): try another --input-size"

@@ -56,11 +56,6 @@ class Progress:
         self._began = time.monotonic()
 
     @property
-    def is_watched(self) -> bool:
-        """Whether somebody sees what ``__call__`` is told."""
-        return self._show is not None
-
-    @property
     def done(self) -> int:
         """The number of results that are there."""
         return self._done

@@ -1,7 +1,7 @@
 """Lists, counts and differences in sentences: for messages, tables and the report (standard library only)."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 MANY = 4  # most things that a sentence lists
 _LONG = 40  # most characters of a value in a sentence
@@ -24,6 +24,11 @@ def count(number: int, noun: str) -> str:
     return f"{number} {noun if number == 1 else plural}"
 
 
+def by(shape: Iterable[int]) -> str:
+    """``64x3x7x7``: the extents of a shape."""
+    return "x".join(map(str, shape))
+
+
 def told_apart(names: Sequence[Sequence[str]]) -> list[str]:
     """A word for each of several things, of those that may name it, short ones first: as short as tells it apart."""
     chosen = [0] * len(names)
@@ -34,6 +39,11 @@ def told_apart(names: Sequence[Sequence[str]]) -> list[str]:
             return words
         for i in longer:
             chosen[i] += 1
+
+
+def shown(name: str) -> str:
+    """A name in a message, if it is long the beginning of it."""
+    return name if len(name) <= _LONG else f"{name[: _LONG - 1]}…"
 
 
 def in_one_line(text: str) -> str:
@@ -58,5 +68,4 @@ def difference(old: object, new: object, name: str = "", *, exactly: bool = Fals
 def _shown(value: object) -> str:
     if value is _ABSENT:
         return "not recorded"
-    text = value if isinstance(value, str) else "none" if value is None else json.dumps(value)
-    return text if len(text) <= _LONG else f"{text[: _LONG - 1]}…"
+    return shown(value if isinstance(value, str) else "none" if value is None else json.dumps(value))

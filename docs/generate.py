@@ -18,13 +18,17 @@ from apcli.cli.options.help import described, groups_of
 from apcli.criteria import FILTER_METHODS, METHODS
 from apcli.data import DATASETS
 from apcli.data.augmentations import AUGMENTATIONS
+from apcli.data.shifts import SHIFTS
 from apcli.figures import FIGURES, FigureRow
 from apcli.models import MODELS
 from apcli.projections import COVARIANCES, DISTRIBUTIONS
 from apcli.records import KINDS
 from apcli.records.json_objects import documented, listed_in
 from apcli.registry.tables import Row, Table
+from apcli.stages.bounds import THEORIES
 from apcli.stages.export import FORMATS
+from apcli.stages.limits import KINDS as KINDS_OF_LIMITS
+from apcli.stages.limits import LIMITS
 from apcli.theory import ESTIMATORS, MEASURES, MeasureRow
 from apcli.training.optim import OPTIMISERS, SCHEDULES
 
@@ -39,12 +43,15 @@ brackets are those of the figures of arXiv:2403.00155 that show the same.
 TABLES: list[tuple[str, Table, str]] = [
     ("Pruning methods (`prune --method`)", METHODS, ""),
     ("Methods for channels (`prune --method` with `--structure filter`)", FILTER_METHODS, ""),
+    ("Limits (`prune --sparsity`)", LIMITS, ""),
+    ("Kinds of limits (`kind=` of a limit)", KINDS_OF_LIMITS, ""),
     ("Scopes (`prune --scope`)", SCOPES, ""),
     ("Sparsity schedules (`finetune --schedule`)", SPARSITY_SCHEDULES, ""),
     ("Distributions (`divergence --dist`)", DISTRIBUTIONS, ""),
     ("Covariances (`cov=` of a distribution)", COVARIANCES, ""),
     ("Measures (`divergence --measure`)", MEASURES, ""),
     ("Estimators (`divergence --estimator`)", ESTIMATORS, ""),
+    ("Theories (`bounds --theory`)", THEORIES, ""),
     (
         "Models",
         MODELS,
@@ -59,6 +66,7 @@ TABLES: list[tuple[str, Table, str]] = [
         "class in `train/` and in `val/` (or `test/`).\n",
     ),
     ("Augmentations (`--augment`)", AUGMENTATIONS, ""),
+    ("Shifts (`behaviour --shift`)", SHIFTS, ""),
     ("Optimisers (`--opt`)", OPTIMISERS, ""),
     ("Learning-rate schedules (`--sched`)", SCHEDULES, ""),
     ("Figures (`report --figures`)", FIGURES, FIGURES_NOTE),

@@ -60,6 +60,8 @@ CASES: dict[str, dict[str, Any]] = {
     "random-resized-crop": {"augment": "random-resized-crop:scale=0.5,flip"},
     "policies and erasing": {"augment": "auto-augment,rand-augment,trivial-augment,random-erasing"},
     "pieces, layer decay": {"accumulate": 3, "layer_decay": 0.8},
+    "l1": {"l1": 1e-3, "ema": 0.99},
+    "l1 by its subgradient": {"l1": 1e-3, "l1_form": "subgradient", "opt": "adam", "lr": 0.001},
     "dropout": {"name": "torchvision:alexnet", "size": 64, "lr": 0.01},
     "one-cycle": {"sched": "one-cycle"},
 }

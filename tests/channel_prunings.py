@@ -1,10 +1,16 @@
 """Small networks whose channels are pruned, and what is left of them."""
 
+import copy
+
 import torch
 from torch import nn
 from torch.nn import functional as F
 
-from apcli.channels.groups import channel_groups
+from apcli.channels.calls import Compared, resize_calls_
+from apcli.channels.groups import channel_graph
+from apcli.channels.removal_check import gone_of, kept_of
+from apcli.channels.resize import fit_
+from apcli.channels.trace.tracing import places_of
 from apcli.checkpoints.layers import prunable
 from apcli.checkpoints.lineage import Lineage
 from apcli.checkpoints.reading import read
@@ -35,6 +41,33 @@ class Branches(nn.Module):
         return self.fc(F.adaptive_avg_pool2d(x, 4).flatten(1))
 
 
+class Misleading(nn.Module):
+    """What the graph cannot know: it computes with the number of channels that ``first`` and ``second`` make."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.second, self.third = nn.Conv2d(3, 3, 1), nn.Conv2d(3, 8, 1), nn.Conv2d(8, 8, 1)
+        self.fourth, self.fc = nn.Conv2d(8, 6, 1), nn.Linear(6, 5)
+
+    def forward(self, x):
+        x = self.first(x)
+        x = self.second(x / x.shape[1]).relu()
+        x = self.third(x * x.shape[1] ** -0.5).relu()
+        return self.fc(self.fourth(x).relu().mean((2, 3)))
+
+
+def without(model, graph, groups, removed, images):
+    """A copy of a network that lacks channels of these groups, with the sizes of its calls; what is kept, and sizes."""
+    gone = gone_of(groups, removed)
+    kept = {name: kept_of(model.state_dict()[name].shape, dims) for name, dims in gone.items()}
+    small = copy.deepcopy(model)
+    fit_(small, kept)
+    with torch.no_grad(), places_of(small) as place, Compared(graph.calls, graph.gone(gone), place) as compared:
+        small(images)
+    resize_calls_(small, compared.sizes)
+    return small, kept, compared.sizes
+
+
 def generic(model, seed=0):
     """Weights, scales and statistics drawn, none at a value of its own; the network is in evaluation mode."""
     torch.manual_seed(seed)
@@ -57,15 +90,16 @@ def saved(path, tensors, **lineage):
     return read(path)
 
 
-def pruner_of(tmp_path, model, size=16, layers=None, batches=None, exclude=None, **lineage):
+def pruner_of(tmp_path, model, size=16, layers=None, batches=None, exclude=None, through_norms=False, **lineage):
     source = saved(tmp_path / "source.safetensors", model.state_dict(), **lineage)
     chosen = [layer for layer in prunable(source) if layers is None or layer.name in layers]
-    return filter_pruner(source, model, spec_of(size), chosen, batches, exclude)
+    return filter_pruner(source, model, spec_of(size), chosen, batches, exclude, through_norms)
 
 
-def filter_pruner(source, model, spec, layers, batches=None, exclude=None):
-    groups = channel_groups(model, torch.zeros(1, *spec.input_size))
-    return FilterPruner(source, model, spec, candidates_of(source, groups, layers, exclude), batches)
+def filter_pruner(source, model, spec, layers, batches=None, exclude=None, through_norms=False):
+    graph = channel_graph(model, torch.zeros(1, *spec.input_size))
+    candidates = candidates_of(source, graph.groups, layers, exclude, through_norms=through_norms)
+    return FilterPruner(source, model, spec, graph, candidates, batches)
 
 
 def prune(pruner, method="l1", sparsity=0.5, scope="layer", seed=0, min_keep=1, compact=False, named=()):

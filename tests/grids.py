@@ -8,16 +8,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from apcli.records.divergence import (
-    Difference,
-    DivergenceRecord,
-    File,
-    LayerSparsity,
-    Metrics,
-    Performance,
-    PerformanceDifference,
-    Scores,
-)
+from apcli.records.divergence import Difference, DivergenceRecord, Metrics, Performance, PerformanceDifference, Scores
+from apcli.records.pair import File, LayerSparsity
 
 METHODS = {"lowest": 0.15, "random": 1.0, "highest": 2.6}
 DISTS: dict[str, dict[str, Any]] = {

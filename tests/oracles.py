@@ -1,12 +1,13 @@
 """The slow, obvious versions that the tests compare with."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 
 import mpmath
 import numpy as np
-from scipy import integrate, linalg, stats
+from scipy import integrate, linalg, special, stats
 
 from apcli.theory.distributions.shifts import Shift
 
@@ -231,3 +232,73 @@ def line_integral(
     ends = [-reach, 0.0, math.asinh(x), reach]
     parts = [part for part in pairwise(ends) if part[0] < part[1]]
     return math.fsum(integrate.quad(of, *part, epsabs=0, epsrel=1e-12, limit=400)[0] for part in parts)
+
+
+@dataclass(frozen=True)
+class SoftmaxRegression:
+    """Multinomial regression without bias, by the definitions: h float64 [N, J], classes y [N]; weights [K, J]."""
+
+    h: np.ndarray
+    y: np.ndarray
+
+    def logits(self, weights: np.ndarray) -> np.ndarray:
+        return self.h @ weights.T
+
+    def losses(self, weights: np.ndarray) -> np.ndarray:
+        """The cross-entropy of each sample, nats."""
+        return special.logsumexp(self.logits(weights), axis=1) - self.logits(weights)[np.arange(len(self.y)), self.y]
+
+    def risk(self, weights: np.ndarray) -> float:
+        return float(self.losses(weights).mean())
+
+    def gradient(self, weights: np.ndarray) -> np.ndarray:
+        """Of the risk, [K, J]."""
+        excess = special.softmax(self.logits(weights), axis=1) - np.eye(len(weights))[self.y]
+        return excess.T @ self.h / len(self.y)
+
+    def hessian(self, weights: np.ndarray) -> np.ndarray:
+        """Of the risk, [K J, K J]: the mean of (diag(p) - p p') (x) h h'."""
+        p = special.softmax(self.logits(weights), axis=1)
+        parts = [np.kron(np.diag(a) - np.outer(a, a), np.outer(b, b)) for a, b in zip(p, self.h, strict=True)]
+        return np.mean(parts, axis=0)
+
+    def margins(self, weights: np.ndarray) -> np.ndarray:
+        """z_y - the largest other logit, [N]."""
+        logits = self.logits(weights)
+        own = np.eye(logits.shape[1], dtype=bool)[self.y]
+        return logits[own] - np.where(own, -np.inf, logits).max(axis=1)
+
+    def accuracy(self, weights: np.ndarray) -> float:
+        return float(np.mean(self.logits(weights).argmax(axis=1) == self.y))
+
+    @property
+    def largest_moment(self) -> float:
+        """lambda_max(E h h')."""
+        return float(np.linalg.eigvalsh(self.h.T @ self.h / len(self.h)).max())
+
+
+_N = np.arange(12)
+REFERENCE = SoftmaxRegression(np.sin(1.3 * _N[:, None] + 0.7 * np.arange(4) + 0.2), _N % 3)
+REFERENCE_WEIGHTS = np.cos(0.9 * np.arange(3)[:, None] + 0.4 * np.arange(4))
+
+
+def smallest_removed(count: int) -> np.ndarray:
+    """``REFERENCE_WEIGHTS`` with as many of the smallest set to 0."""
+    pruned = REFERENCE_WEIGHTS.ravel().copy()
+    pruned[np.argsort(np.abs(pruned), kind="stable")[:count]] = 0
+    return pruned.reshape(REFERENCE_WEIGHTS.shape)
+
+
+def softmax_regressions(count: int, seed: int = 0) -> Iterator[tuple[SoftmaxRegression, np.ndarray, np.ndarray]]:
+    """Random problems of 3 classes, each with weights and a change of them, small or large."""
+    rng = np.random.default_rng(seed)
+    for _ in range(count):
+        samples, inputs = rng.integers(1, 20), rng.integers(1, 6)
+        problem = SoftmaxRegression(
+            rng.normal(size=(samples, inputs)) * rng.exponential(), rng.integers(3, size=samples)
+        )
+        weights = rng.normal(size=(3, inputs)) * 10 ** rng.uniform(-2, 1)
+        change = rng.normal(size=weights.shape) * 10 ** rng.uniform(-3, 1)
+        if rng.random() < 0.3:
+            change = -weights * (rng.random(weights.shape) < 0.5)  # pruned
+        yield problem, weights, change

@@ -5,11 +5,14 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 from apcli.checkpoints.lineage import Lineage
-from apcli.checkpoints.promises import Link, Promise
+from apcli.checkpoints.promises import Allocated, Link, Promise, Spent
 from apcli.figures.canvas.colors import looks
 from apcli.figures.canvas.marks import Area, Dots, Drawing, Line, Words
-from apcli.figures.study import Curve, Network, Point, Series, Study
+from apcli.figures.study import Curve, Network, PlottedBehaviour, Point, Series, Study
+from apcli.records.bound import AT_THE_LIMIT, KEPT, LOWER, PROVEN, Bound, BoundRecord, Constant, Spectrum
+from apcli.records.bound import Point as RisePoint
 from apcli.records.checkpoint import CheckpointRecord, TensorFacts
+from apcli.records.pair import File, LayerSparsity
 from apcli.stages.report.evidence.section import Section
 from apcli.stages.report.runs.experiment import build
 
@@ -36,6 +39,45 @@ def described(path, sha256, lineage=None, **facts):
         "sparsity": (1000 - kept) / 900, "density": (kept - 100) / 900,
         "macs": None, "macs_reason": "no network", "latency": None, "lineage": lineage, "tensors": (), **facts,
     })  # fmt: skip
+
+
+def bound_record(
+    statement="corollary",
+    value=2.0,
+    *,
+    layer="*",
+    file="a",
+    theory="ap3",
+    standing="published",
+    of="PD",
+    sparsity=0.5,
+    method="lowest",
+    **about,
+):
+    """A bound record of a small network on digits; ``about`` are further arguments of ``Bound.stated``."""
+    bound = Bound.stated(statement, "a paper, Lemma 7", standing, of, value, **{"measured": 1.0, **about})
+    return BoundRecord(
+        model="resnet20", data="cifar10", dense=File("dense", "d" * 8), pruned=File(f"{file}.safetensors", file * 8),
+        method=method, sparsity=LayerSparsity(sparsity, sparsity), layer=layer, theory=theory, bound=bound,
+    )  # fmt: skip
+
+
+def limit_records(file="a", dense="dense", **shares):
+    """What a theory of the limit says of a dense network: a published limit, and one-shot pruning as measured."""
+    kept = {"published limit": 0.25, "one-shot": 0.75} | shares
+    eps = Constant("eps", 0.02, 0.0)
+    about = {
+        "published limit": {
+            "side": LOWER, "constants": (eps, Constant(AT_THE_LIMIT, 1e-3, 0.0)),
+            "spectrum": Spectrum((1e-4, 2.0), (0.9, 0.1)),
+        },
+        "one-shot": {
+            "standing": PROVEN, "measured": None, "constants": (eps,),
+            "curve": (RisePoint(0.75, 1.0, 2.0), RisePoint(0.25, 0.02, 0.01)),
+        },
+    }  # fmt: skip
+    made = [bound_record(name, v, of=KEPT, theory="limit", file=file, **about[name]) for name, v in kept.items()]
+    return [replace(record, dense=File(f"{dense}.safetensors", dense)) for record in made]
 
 
 TRAINED = {"epochs": 6, "batch_size": 128, "opt": "sgd", "lr": 0.1}
@@ -74,6 +116,22 @@ def relineaged(records, change):
     """The records, with the lineages of files as ``change``, a function of a file's record, makes them."""
     files = (isinstance(r, CheckpointRecord) for r in records)
     return [replace(r, lineage=change(r)) if is_file else r for r, is_file in zip(records, files, strict=True)]
+
+
+def with_allocations(records, evidence=True):
+    """The records, and those of their files, whose lineages say how a budget of multiply-adds was shared.
+
+    Half of the layer conv and a quarter of fc are left; with ``evidence``, by nHSIC.
+    """
+    map_ = [[1.0, 0.5, 0.25, 0.1], [0.5, 1.0, 0.4, 0.6], [0.25, 0.4, 1.0, 0.0], [0.1, 0.6, 0.0, 1.0]]
+    found = {"images": 256, "importance": [1.0, 0.4], "residual": 1e-15,
+             "names": ["conv", "fc", "input", "labels"], "nhsic": map_}  # fmt: skip
+    spent = Spent("macs", 1000.0, 500.0, 498.0)
+    allocated = Allocated({"conv": (400, 800), "fc": (25, 100)}, spent, found if evidence else {})
+    files = with_files([replace(r, scope="filter, itpruner, macs budget") for r in records])
+    return relineaged(
+        files, lambda r: {**r.lineage, "allocation": allocated.to_json()} if r.lineage["pruned"] else r.lineage
+    )
 
 
 def _tensors(pruned):
@@ -121,6 +179,21 @@ def outline(page):
 METHODS, SPARSITIES = ("lowest", "random", "highest"), (0.1, 0.3, 0.8)
 MEASURES = (("AP2", "ap2"), ("AP3 gaussian", "ap3"), ("PD, test loss", "pd"))
 LOOKS = looks(["lowest", "highest"], ["random"])
+
+
+BEHAVED = tuple(
+    PlottedBehaviour(
+        "lowest",
+        sparsity,
+        {"cat": -5.0 * step**2, "dog": 2.0},
+        (0.02, 0.05 * step),
+        (0.01, 0.02 * step),
+        {"conv1": 1.0, "fc": 0.5 / step},
+        ((1.0, 0.5), (0.5, 1.0)),
+        ((1.0, 0.25 - 0.25 * step), (0.25 - 0.25 * step, 1.0)),
+    )
+    for step, sparsity in ((1, 0.1), (2, 0.3))
+)
 
 
 def drawn_study(epochs=(0, 1, 2), networks=2, zero_at=None, measures=MEASURES, **members):

@@ -141,7 +141,7 @@ def test_links_lead_somewhere(page: Path) -> None:
 def test_options_in_the_text_exist(page: Path) -> None:
     known = {name for command in COMMANDS.values() for p in command.params for name in (*p.opts, *p.secondary_opts)}
     code = " ".join(re.findall(r"`([^`]+)`", without_fences(page.read_text())))
-    named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", code))
+    named = set(re.findall(r"(?<![\w-])--[a-z][a-z0-9-]*", code))
     own = {"--version", "--help", "--install-completion", "--show-completion"}
     assert named <= known | own | FOREIGN_OPTIONS
 

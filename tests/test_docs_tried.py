@@ -4,11 +4,13 @@ A command goes on for real (its options, what they name, how they go with each o
 point where a network would be built or a report drawn; ``prune`` makes its ``--dry-run``.
 """
 
+import json
 import shutil
 from collections.abc import Iterator
 from io import BytesIO, TextIOWrapper
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,6 +22,7 @@ import apcli
 from apcli import published
 from apcli.cli.main import run
 from apcli.cli.streams.standard import Streams
+from apcli.records.latency_table import KIND, VERSION, LatencyTable, LayerLatency
 from apcli.records.lines import dump
 
 BEGINNINGS = (
@@ -45,10 +48,26 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     [dense] = apcli.train("resnet20", data="digits", epochs=0, output=folder / DENSE)
     [pruned] = apcli.prune(dense, sparsity=0.5, layers="last", output=folder / PRUNED)
     save_file(load_file(dense), folder / FOREIGN)
+    (folder / "times.json").write_text(json.dumps(times_of(load_file(dense)).to_json()))
     torch.save({"linear.weight": torch.ones(10, 64), "linear.bias": torch.ones(10)}, folder / "theirs.th")
     records = apcli.divergence(dense, pruned, dist="ap2", level="network")
     (folder / "records.jsonl").write_text("".join(f"{dump(record.to_json())}\n" for record in records))
     return folder
+
+
+def times_of(tensors: dict[str, np.ndarray]) -> LatencyTable:
+    """A table of layers that take a microsecond for each of their rows and columns."""
+    halves = [(r, c) for r in (1, 2) for c in (1, 2)]
+    layers = []
+    for name, tensor in tensors.items():
+        if tensor.ndim > 1:
+            sizes = [(max(1, tensor.shape[0] // r), max(1, tensor.shape[1] // c)) for r, c in halves]
+            rows, columns = zip(*sizes, strict=True)
+            seconds = tuple(1e-6 * r * c for r, c in sizes)
+            layers.append(LayerLatency(name, tuple(tensor.shape), rows, columns, seconds))
+    size = {"input_size": (3, 8, 8), "batch_size": 1, "runs": 2, "warmup": 0, "seconds": 0.0}
+    device: dict[str, Any] = {"device": "cpu", "device_name": None, "threads": 1, "model": "resnet20", **size}
+    return LatencyTable(kind=KIND, version=VERSION, layers=tuple(layers), **device)
 
 
 def colour_images(choice: object, data_dir: Path, download: bool) -> tuple[object, object]:

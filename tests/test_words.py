@@ -1,6 +1,6 @@
 """Lists and counts in sentences."""
 
-from apcli.words import count, difference, few, in_one_line, join, told_apart
+from apcli.words import by, count, difference, few, in_one_line, join, told_apart
 
 
 def test_lists_read_as_sentences():
@@ -39,3 +39,7 @@ def test_the_first_difference_is_said_from_old_to_new():
 
 def test_a_name_stays_in_its_line():
     assert in_one_line("größe\n\x1b[2J\u202e") == r"größe\n\x1b[2J\u202e"
+
+
+def test_a_shape_is_written_by_its_extents():
+    assert (by((64, 3, 7)), by([5]), by(())) == ("64x3x7", "5", "")

@@ -3,15 +3,15 @@
 A scope names an allocation: a function of units (the weights of layers, or the channels of groups), a budget, and a
 context with further facts, that returns the number of elements to remove from each unit (``allocations.allocate``).
 Rows that need ``scores`` ask the context for them, so their counts are unknown before the elements are ranked; rows
-that need ``rows``, ``extents`` or ``ends`` apply to single weights of layers, because channels have none of these. A
-user's own allocation is ``path/to/file.py:function``.
+that need ``activations`` have the network run on images; rows that need ``rows``, ``extents`` or ``ends`` apply to
+single weights of layers, because channels have none of these. A user's own allocation is ``path/to/file.py:function``.
 
 A sparsity schedule is a function of the number of optimiser steps, the initial and the final sparsity. It returns the
 sparsity to reach before each step with an update, steps counted from 0. ``begin`` and ``end`` are shares of all steps;
 ``every`` is the number of steps from one update to the next.
 """
 
-from apcli.registry.ranges import ANYTHING, ONE_OR_MORE, SHARE
+from apcli.registry.ranges import ANYTHING, ONE_OR_MORE, SHARE, Words
 from apcli.registry.tables import Call, Own, Row, Table
 
 SCOPES = Table(
@@ -56,8 +56,32 @@ SCOPES = Table(
             {"first": "auto", "last": "auto"},
             ranges={"first": ANYTHING, "last": ANYTHING},
         ),
+        Row(
+            "itpruner",
+            "apcli.allocations.itpruner:itpruner",
+            "layers that the others depend on little (nHSIC) keep more, by a convex program; made for --budget",
+            "Zheng et al. 2025, IJCV 133:5455, arXiv:2108.08532, its program replaced",
+            ("activations",),
+            {
+                "estimator": "debiased",
+                "kernel": "linear",
+                "spread": 3.0,
+                "weight": "cost",
+                "mode": "convex",
+                "step": 1,
+            },
+            ranges={
+                "estimator": Words(("debiased", "biased")),
+                "kernel": Words(("linear", "rbf")),
+                "spread": ONE_OR_MORE,
+                "weight": Words(("cost", "one")),
+                "mode": Words(("convex", "released")),
+                "step": ONE_OR_MORE,
+            },
+            synonyms=("nhsic", "hsic", "cka", "information"),
+        ),
     ),
-    Own({"": Call(("units", "budget", "context"), ("scores",))}),
+    Own({"": Call(("units", "budget", "context"), ("scores", "activations"))}),
 )
 
 SPARSITY_SCHEDULES = Table(

@@ -4,7 +4,9 @@ import logging
 from collections.abc import Mapping, Sequence
 from numbers import Integral
 
-from apcli.allocations.budgets import Budget
+import numpy as np
+
+from apcli.allocations.budgets import Allowance, Budget
 from apcli.allocations.units import Context, Counts, Unit
 from apcli.errors import UsageError
 from apcli.registry.tables import Choice, Row
@@ -34,15 +36,21 @@ def allocate(scope: Choice[Row], units: Sequence[Unit], budget: Budget, context:
 
 
 def _check_spent(scope: Choice, units: Sequence[Unit], budget: Budget, counts: Mapping[str, int]) -> None:
-    """Raise UsageError if the counts miss the budget by more than each unit's rounding.
+    """Raise UsageError if the counts miss the budget by more than each unit's rounding, or a step of widths.
 
-    They may be lower if the units cannot lose more.
+    They may be lower if the units cannot lose more. Where elements have costs of their own, fewer may be left.
     """
-    if len({tuple(unit.costs.items()) for unit in units}) != 1:  # shares of costs are not shares of elements then
+    wanted = budget.elements(units)
+    if isinstance(budget, Allowance) and wanted is None:
+        cost = budget.cost_left(units, counts)
+        each = budget.costs.by_width.slope(np.array(list(budget.costs.sizes.values()), float))
+        if cost > budget.left + each.sum():
+            raise UsageError(f"--scope {scope.spec}: {budget.missed(cost)}")
+    if wanted is None:
         return
-    given, wanted = sum(counts.values()), budget.share(units) * sum(unit.size for unit in units)
+    given, rounding = sum(counts.values()), max(len(units), int(scope.parameters.get("step", 1)))
     least = min(wanted, sum(unit.most for unit in units))
-    if not least - len(units) <= given <= wanted + len(units):
+    if not least - rounding <= given <= wanted + rounding:
         raise UsageError(f"--scope {scope.spec} removes {given} in all: expected {round(wanted)}, by the budget")
 
 

@@ -2,21 +2,30 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from fractions import Fraction
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
     import numpy as np
 
 
 class Resource(StrEnum):
-    """A resource that elements cost."""
+    """A resource that networks cost."""
 
-    PARAMETERS = "parameters"
+    PARAMETERS = "params"
     MACS = "macs"
-    SECONDS = "seconds"
+    LATENCY = "latency"
+
+    @property
+    def noun(self) -> str:
+        """Its name in a sentence."""
+        return {Resource.PARAMETERS: "parameters", Resource.MACS: "multiply-adds"}.get(self, "seconds")
+
+    def said(self, amount: float) -> str:
+        """An amount in a sentence."""
+        return f"{amount:.4g} {self.noun}" if self is Resource.LATENCY else f"{amount:,.0f} {self.noun}"
 
 
 Counts = dict[str, int]  # by unit: the number of elements to remove
@@ -31,19 +40,30 @@ class Unit:
         size: the number of elements.
         shape: the weight's extents; for channels, only their number.
         least: the number of elements to keep at least.
-        costs: the cost of each kept element, by resource.
     """
 
     name: str
     size: int
     shape: tuple[int, ...]
     least: int = 0
-    costs: Mapping[Resource, float] = field(default_factory=lambda: {Resource.PARAMETERS: 1})
 
     @property
     def most(self) -> int:
         """The most elements that can be removed."""
         return self.size - self.least
+
+
+@dataclass(frozen=True, eq=False)
+class Grams:
+    """Gram matrices X X' of what units make on N images, float64 [N, N], and of the images and labels themselves.
+
+    Attributes:
+        features: by unit, one matrix for each place where its elements are read.
+    """
+
+    features: Mapping[str, Sequence["np.ndarray"]]
+    images: "np.ndarray"
+    labels: "np.ndarray"
 
 
 def _unknown(what: str) -> Callable[..., NoReturn]:
@@ -53,7 +73,7 @@ def _unknown(what: str) -> Callable[..., NoReturn]:
     return refuse
 
 
-_NO_SCORES, _NO_ACTIVATIONS, _NO_COSTS = _unknown("scores"), _unknown("activations"), _unknown("costs")
+_NO_SCORES, _NO_GRAMS = _unknown("scores"), _unknown("activations")
 _NO_ENDS = _unknown("the first and the last layer")
 
 
@@ -64,15 +84,15 @@ class Context:
     Attributes:
         lowest: given a total, how many elements each unit loses if the lowest-scoring go and every unit keeps its
             ``least``.
-        activations: a unit's outputs by its name, float [images, features]; also ``input`` and ``labels``.
-        cost: cost of a network that keeps the given number of elements of each unit, where costs do not add up.
+        grams: what the units make on images.
+        note: takes what an allocation has found out beside its counts, JSON values by name, for the lineage.
         ends: the units that may be the network's ``first`` and its ``last``: one each if they are known.
     """
 
     lowest: Callable[[int], Counts] = _NO_SCORES
-    activations: Callable[[str], "np.ndarray"] = _NO_ACTIVATIONS
-    cost: Callable[[Mapping[str, int], Resource], float] = _NO_COSTS
+    grams: Callable[[], Grams] = _NO_GRAMS
     ends: Callable[[], Mapping[str, Sequence[str]]] = _NO_ENDS
+    note: Callable[[Mapping[str, Any]], None] = lambda found: None
 
 
 def least(size: int, min_keep: float) -> int:

@@ -11,9 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
 from apcli.api import runs
+from apcli.configs.behaviour import BehaviourConfig
+from apcli.configs.bounds import BoundsConfig
 from apcli.configs.describe import CostsConfig
 from apcli.configs.divergence import DivergenceConfig
 from apcli.configs.keywords import (
+    BehaviourKeywords,
+    BoundsKeywords,
     CostsKeywords,
     DivergenceKeywords,
     File,
@@ -33,6 +37,7 @@ from apcli.progress import Progress
 
 if TYPE_CHECKING:
     from apcli.checkpoints.checkpoint import Checkpoint
+    from apcli.records.bound import BoundRecord
     from apcli.records.checkpoint import CheckpointRecord
     from apcli.records.divergence import DivergenceRecord
     from apcli.records.json_objects import Record
@@ -164,13 +169,76 @@ def divergence(
     ...     print(record.layer, record.dist, record.value > 0)
     * gaussian True
     """
-    from apcli.stages.divergence.pairs import pairs_of
+    from apcli.stages.pairs.pairing import pairs_of
 
     config, sources = runs.begun(DivergenceConfig, keywords, checkpoints)
     reference = None if dense is None else text("--dense", dense)
     pairs = pairs_of(sources, reference, config.weights_key, pair=len(sources) == 2)
     measured = runs.divergence(config, pairs, Progress())
     return chain.from_iterable(records for _, _, records in measured)
+
+
+# ---- bounds
+
+
+@with_keywords(BoundsKeywords, BoundsConfig)
+def bounds(
+    *checkpoints: Files, dense: File | None = None, **keywords: Unpack[BoundsKeywords]
+) -> "Iterator[BoundRecord]":
+    """Compute what theorems say that pruning can cost, beside what was measured; yields records.
+
+    Args:
+        checkpoints: as for ``divergence``; for a theory about the dense file alone, files without a ``dense`` one and
+            not two are each a dense one.
+
+    Raises:
+        UsageError: a value makes no sense, or the dense file is missing; raised at once, before the first record.
+        ApcliError: the layers of the two files do not match, a weight is NaN or Inf, or a network fails.
+
+    >>> for record in apcli.bounds(dense, pruned[0]):
+    ...     if (record.layer, record.bound.statement) == ("*", "corollary 1 by Bretagnolle-Huber"):
+    ...         print(record.bound.quantity, record.bound.verdict)
+    AP2 holds
+    """
+    from apcli.stages.bounds import about_dense_alone
+    from apcli.stages.pairs.pairing import pairs_of
+
+    config, sources = runs.begun(BoundsConfig, keywords, checkpoints)
+    reference = None if dense is None else text("--dense", dense)
+    alone = about_dense_alone(config.theory)
+    pairs = pairs_of(sources, reference, config.weights_key, pair=len(sources) == 2, alone=alone)
+    return chain.from_iterable(records for _, _, records in runs.bounds(config, pairs, Progress()))
+
+
+# ---- behaviour
+
+
+@with_keywords(BehaviourKeywords, BehaviourConfig)
+def behaviour(
+    *checkpoints: Files, dense: File | None = None, **keywords: Unpack[BehaviourKeywords]
+) -> "Iterator[Record]":
+    """Compare what a pruned network and its dense one do with the same images; yields records.
+
+    Those about all pairs come last: of kinds ``exemplars`` and ``overlap``.
+
+    Args:
+        checkpoints: as for ``divergence``.
+
+    Raises:
+        UsageError: a value makes no sense, or the dense file is missing; raised at once, before the first record.
+        ApcliError: the layers of the two files do not match, or a network fails.
+
+    >>> for record in apcli.behaviour(dense, pruned[0]):
+    ...     print(record.predictions.flips.to_wrong > 0, record.calibration.images)
+    True 284
+    """
+    from apcli.stages.pairs.pairing import pairs_of
+
+    config, sources = runs.begun(BehaviourConfig, keywords, checkpoints)
+    reference = None if dense is None else text("--dense", dense)
+    pairs = pairs_of(sources, reference, config.weights_key, pair=len(sources) == 2)
+    compared, over_all = runs.behaviour(config, pairs, Progress())
+    return chain.from_iterable(chain((records for _, _, records in compared), (part() for part in [over_all])))
 
 
 # ---- report

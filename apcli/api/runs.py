@@ -10,6 +10,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from apcli.configs.behaviour import BehaviourConfig
+from apcli.configs.bounds import BoundsConfig
 from apcli.configs.describe import CostsConfig
 from apcli.configs.divergence import DivergenceConfig
 from apcli.configs.export import ExportConfig
@@ -21,9 +23,12 @@ from apcli.progress import Progress, Tell
 
 if TYPE_CHECKING:
     from apcli.checkpoints.checkpoint import Checkpoint
+    from apcli.records.behaviour import BehaviourRecord
+    from apcli.records.bound import BoundRecord
     from apcli.records.checkpoint import CheckpointRecord
     from apcli.records.divergence import DivergenceRecord
     from apcli.records.json_objects import Record
+    from apcli.stages.bounds.networks import Pairs as NetworkPairs
     from apcli.stages.describe.costs import NetworkCosts
     from apcli.stages.export.places import Places
     from apcli.stages.outputs import Outputs
@@ -157,7 +162,47 @@ def divergence(
     return ((before, after, divergences.records(before, _with_last(after, config, tell))) for before, after in pairs)
 
 
-def _with_last(pruned: "Checkpoint", config: DivergenceConfig, tell: Progress) -> "Checkpoint":
+def bounds(
+    config: BoundsConfig, pairs: "Iterable[tuple[Checkpoint, Checkpoint]]", tell: Progress
+) -> "Iterator[tuple[Checkpoint, Checkpoint, Iterator[BoundRecord]]]":
+    """Bound pairs, dense and pruned, as they arrive; yields each pair with an iterator of its records.
+
+    Raises:
+        UsageError: the request makes no sense; raised at once, before anything is read.
+    """
+    from apcli.stages.bounds.stage import Bounds
+
+    @cache
+    def networks() -> "NetworkPairs":
+        from apcli.stages.bounds.networks import Pairs  # imports torch
+
+        return Pairs(config, tell)
+
+    stage = Bounds(config, networks, tell)
+    return ((before, after, stage.records(before, _with_last(after, config, tell))) for before, after in pairs)
+
+
+def behaviour(
+    config: BehaviourConfig, pairs: "Iterable[tuple[Checkpoint, Checkpoint]]", tell: Progress
+) -> "tuple[Iterator[tuple[Checkpoint, Checkpoint, Iterator[BehaviourRecord]]], Callable[[], Iterator[Record]]]":
+    """Compare what pairs of networks do, as the pairs arrive.
+
+    Returns:
+        Each pair with an iterator of its records, and a function that gives those about all pairs, to be called last.
+
+    Raises:
+        UsageError: the request makes no sense; raised at once, before anything is read.
+    """
+    from apcli.stages.behaviour.stage import Behaviours
+
+    stage = Behaviours(config, tell)
+    compared = ((before, after, stage.records(before, _with_last(after, config, tell))) for before, after in pairs)
+    return compared, stage.over_all
+
+
+def _with_last(
+    pruned: "Checkpoint", config: DivergenceConfig | BoundsConfig | BehaviourConfig, tell: Progress
+) -> "Checkpoint":
     """The checkpoint with its network's layers, if ``last`` is asked for and only the network knows it."""
     from apcli.checkpoints.layers import last_is_missing
 

@@ -1,13 +1,11 @@
 """Flows of channels from the layer that makes them to the layers that read them, in the order of execution."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from torch import Tensor, nn
 
-from apcli.channels.graph import is_depthwise, is_weighing, obstacle, onwards_from
-from apcli.channels.groups import TensorsOf, traced
+from apcli.channels.graph import graph_of
 
 
 @dataclass(frozen=True)
@@ -37,29 +35,8 @@ def flows(model: nn.Module, example: Tensor) -> list[Flow]:
     Raises:
         ApcliError: the network does not run on ``example``, or cannot be traced.
     """
-    network, graph = traced(model, example)
-    tensors = TensorsOf(network)
     found_flows = []
-    for module in network.modules():
-        if module not in graph.module2node or obstacle(graph.module2node[module])[1]:
-            continue
-        for maker, maker_dim in _weights(tensors, module, reads=False):
-            size = tensors.state[maker].shape[maker_dim]
-            for (node, _), indices in onwards_from(graph, module, size).items():
-                for reader, reader_dim in _weights(tensors, node.module, reads=True):
-                    entries = tensors.state[reader].shape[reader_dim]
-                    pairs = sorted((i.root_idx, i.idx) for i in indices if i.idx < entries)
-                    made, read = np.array(pairs, np.int64).reshape(-1, 2).T
-                    found_flows.append(Flow(maker, maker_dim, made, reader, reader_dim, read))
+    for (maker, maker_dim, reader, reader_dim), pairs in graph_of(model, example).traced.flows.items():
+        made, read = np.array(sorted(pairs), np.int64).reshape(-1, 2).T
+        found_flows.append(Flow(maker, maker_dim, made, reader, reader_dim, read))
     return found_flows
-
-
-def _weights(tensors: TensorsOf, module: nn.Module, *, reads: bool) -> Iterator[tuple[str, int]]:
-    """Yield a module's weight and the dimension of its outputs or, if ``reads``, inputs; no grouped convolution's."""
-    is_grouped = getattr(module, "groups", 1) > 1
-    if not is_weighing(module) or (is_grouped and not is_depthwise(module)):
-        return
-    outputs, inputs = (0, 0) if is_grouped else tensors.dims(module)
-    for name in tensors.own(module):
-        if name.endswith("weight"):
-            yield name, inputs if reads else outputs

@@ -5,20 +5,18 @@ entry, and that other layers read (columns). Layers whose outputs are summed sha
 together.
 """
 
-import itertools
 from collections import defaultdict
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor, nn
 
-from apcli.channels.graph import Node, Reached, graph_of, is_depthwise, obstacle, reached_from
+from apcli.channels.calls import Call
+from apcli.channels.graph import Graph, graph_of
+from apcli.channels.trace.atoms import NOTHING, OUTSIDE, Reason
 from apcli.checkpoints.layers import layer_name
-from apcli.errors import ApcliError
-from apcli.models.copies import emptied, holds_numbers
 
 
 @dataclass(frozen=True)
@@ -28,6 +26,23 @@ class Part:
     tensor: str  # as in the state dict
     dim: int
     positions: np.ndarray  # int64 [channels, k]; k > 1 after a map of k pixels was flattened
+
+
+@dataclass(frozen=True)
+class Mixing:
+    """A group's channels along one dimension of a product of two activations, as in attention.
+
+    Attributes:
+        product: the number of the product; in another group it is the same one.
+        entries: of each channel, of ``size`` along ``dim``.
+        multiply_adds: of the product for one image, with all channels.
+    """
+
+    product: int
+    dim: int
+    entries: int
+    size: int
+    multiply_adds: int
 
 
 @dataclass(frozen=True)
@@ -41,6 +56,8 @@ class ChannelGroup:
         consumers: weights whose columns read them.
         others: further entries of each channel: biases, norms' scales, shifts and statistics, depthwise weights.
         fixed: the reason why no channel can be removed; empty if the graph shows none.
+        mixings: where the channels are in products of two activations.
+        of_norm: whether the only reason is that a norm takes its statistics over them.
     """
 
     name: str
@@ -49,6 +66,8 @@ class ChannelGroup:
     consumers: tuple[Part, ...]
     others: tuple[Part, ...]
     fixed: str = ""
+    of_norm: bool = False
+    mixings: tuple[Mixing, ...] = ()
 
     @property
     def parts(self) -> tuple[Part, ...]:
@@ -64,160 +83,119 @@ def channel_groups(model: nn.Module, example: Tensor) -> list[ChannelGroup]:
         example: images [B, ...] as the model takes them; only their shape matters.
 
     Raises:
-        ApcliError: the network does not run on ``example``, or cannot be traced.
+        ApcliError: the network does not run on ``example``.
     """
-    network, graph = traced(model, example)
-    tensors = TensorsOf(network)
-    covered: dict[str, set[int]] = defaultdict(set)  # by weight, the rows that are in a group
-    groups: list[ChannelGroup] = []
-    for name, module in network.named_modules():
-        weight = f"{name}.weight" if name else "weight"
-        if module in graph.module2node and tensors.makes_channels(module):
-            size = module.weight.shape[tensors.dims(module)[0]]
-            roots = [row for row in range(size) if row not in covered[weight]]
-            for group in _groups_of(layer_name(weight), roots, reached_from(graph, module, roots), tensors):
-                groups.append(group)
-                for part in group.producers:
-                    covered[part.tensor].update(part.positions.ravel().tolist())
-    return groups
+    return channel_graph(model, example).groups
 
 
-def traced(model: nn.Module, example: Tensor) -> tuple[nn.Module, Any]:
-    """A copy of the network and its graph, traced with shapes alone if its code allows that, otherwise with zeros."""
-    try:
-        network = _learning(emptied(model, "meta").to("meta"))
-        with torch.device("meta"):  # also what the network makes itself
-            return network, graph_of(network, torch.empty(example.shape))
-    except ApcliError:
-        network = _learning(emptied(model, "cpu").cpu())
-        for tensor in (*network.parameters(), *network.buffers()):
-            if holds_numbers(tensor):
-                tensor.detach().zero_()
-        return network, graph_of(network, torch.zeros(example.shape))
+def channel_graph(model: nn.Module, example: Tensor) -> "ChannelGraph":
+    """The groups of ``channel_groups``, with what is known of the network's calls."""
+    return ChannelGraph(graph_of(model, example), _other_names(model))
 
 
-def _learning(model: nn.Module) -> nn.Module:
-    """Set single precision, evaluation mode and gradients for every parameter, from which the graph is built."""
-    model.float().eval()
-    for parameter in model.parameters():
-        if parameter.is_floating_point():
-            parameter.requires_grad_(True)
-    return model
+def _other_names(model: nn.Module) -> dict[str, list[str]]:
+    """The further names of tensors that have several, by the first one in the state dict."""
+    names: dict[int, list[str]] = defaultdict(list)
+    for name, tensor in model.state_dict(keep_vars=True).items():
+        names[id(tensor)].append(name)
+    return {first: others for first, *others in names.values() if others}
 
 
-_Place = tuple[str, str, int]  # a field of ChannelGroup, a tensor, a dimension
+class ChannelGraph:
+    """The channels of a network, by the tensors that they lie in.
 
+    Attributes:
+        groups: as ``channel_groups`` returns them.
+        calls: the calls of the network's code that state how many channels there are.
+        norms: the operations that take statistics over channels: the name, and which one of it.
+    """
 
-class TensorsOf:
-    """The entries of each module in a model's state dict."""
+    def __init__(self, graph: Graph, other_names: Mapping[str, Sequence[str]]) -> None:
+        self.graph = graph.traced
+        self.norms = frozenset(self.graph.norms)
+        self.other_names = other_names
+        self.classes = self.graph.atoms.classes()
+        self.starts = np.array(self.graph.starts)
+        first, end = self.starts[0], self.starts[-1]
+        self.order = first + np.argsort(self.classes.of[first:end], kind="stable")  # the state's atoms by class
+        self.sorted = self.classes.of[self.order]
+        self.owner = np.searchsorted(self.starts, self.order, side="right") - 1
+        self.mixings = self._mixings()
+        self.calls = [self._of_channels(call) for call in graph.calls]
+        self.groups = self._all()
 
-    def __init__(self, model: nn.Module) -> None:
-        self.model = model
-        self.state = model.state_dict()
-        self.order = {name: number for number, name in enumerate(self.state)}
-        self.names = {module: name for name, module in model.named_modules()}
-        uses: dict[int, list[str]] = defaultdict(list)
-        for name, parameter in model.named_parameters(remove_duplicate=False):
-            uses[id(parameter)].append(name)
-        self.tied = {name for names in uses.values() if len(names) > 1 for name in names}
+    def _mixings(self) -> dict[int, list[Mixing]]:
+        """Where each class is in products of two activations; the network was traced with two images."""
+        found: dict[int, list[Mixing]] = defaultdict(list)
+        for number, product in enumerate(self.graph.products):
+            for dim, (axis, size) in enumerate(zip(product.axes, product.sizes, strict=True)):
+                ids = np.array([], int) if axis is None else axis.ids[axis.ids != NOTHING]
+                labels, counts = np.unique(self.classes.of[ids], return_counts=True)
+                for label, entries in zip(labels.tolist(), counts.tolist(), strict=True):
+                    if label not in self.classes.reasons:
+                        found[label].append(Mixing(number, dim, entries, size, product.multiply_adds // 2))
+        return found
 
-    @staticmethod
-    def makes_channels(module: nn.Module) -> bool:
-        plain = isinstance(module, nn.modules.conv._ConvNd) and not is_depthwise(module)
-        return plain or isinstance(module, nn.Linear)
+    def _of_channels(self, call: Call) -> Call:
+        """The call without its numbers of images, tokens or pixels."""
+        reasons = self.classes.reasons
 
-    @staticmethod
-    def dims(module: nn.Module) -> tuple[int, int]:
-        """The dimensions of a weight's outputs and inputs."""
-        return (1, 0) if getattr(module, "transposed", False) else (0, 1)
+        def stays(ids: np.ndarray) -> bool:
+            return all(OUTSIDE in reasons.get(label, ()) for label in np.unique(self.classes.of[ids]).tolist())
 
-    def own(self, module: nn.Module) -> list[str]:
-        """The module's own non-scalar parameters and buffers, by their names in the state dict."""
-        prefix = f"{self.names[module]}." if self.names[module] else ""
-        tensors = itertools.chain(module.named_parameters(recurse=False), module.named_buffers(recurse=False))
-        return [prefix + name for name, tensor in tensors if tensor.dim() and prefix + name in self.state]
+        return replace(call, counted=tuple(None if ids is None or stays(ids) else ids for ids in call.counted))
 
-    def parts(self, node: Node, reads: bool) -> list[_Place]:
-        """Role, tensor and dimension of a node's entries for each channel; ``reads``: the channels are its inputs."""
-        module = node.module
-        if isinstance(module, nn.Parameter) or module not in self.names:
-            return []
-        own = self.own(module)
-        if self.makes_channels(module):
-            outputs, inputs = self.dims(module)
-            weights = [name for name in own if name.endswith("weight")]
-            if reads:  # a grouped convolution numbers its columns within groups
-                return [("consumers", name, inputs) for name in weights if getattr(module, "groups", 1) == 1]
-            return [("producers", name, outputs) for name in weights] + [
-                ("others", name, 0) for name in own if name not in weights
-            ]
-        if isinstance(module, nn.PReLU) and module.num_parameters == 1:
-            return []
-        known = (nn.modules.conv._ConvNd, nn.modules.batchnorm._NormBase, nn.PReLU, nn.GroupNorm)
-        is_vector_norm = isinstance(module, nn.LayerNorm) and len(module.normalized_shape) == 1
-        return [("others", name, 0) for name in own] if is_vector_norm or isinstance(module, known) else []
+    def gone(self, positions: Mapping[str, Mapping[int, np.ndarray]]) -> np.ndarray:
+        """By atom, whether it is removed with these entries of the tensors, by dimension: bool [atoms]."""
+        numbers = {place: number for number, place in enumerate(self.graph.owners)}
+        removed = np.zeros(self.classes.of.max() + 1, bool)
+        for tensor, dims in positions.items():
+            for dim, indices in dims.items():
+                if (tensor, dim) in numbers:  # not of a further name
+                    removed[self.classes.of[self.starts[numbers[tensor, dim]] + indices]] = True
+        return removed[self.classes.of]
 
-    def problem(self, module: nn.Module) -> str:
-        """The reason why a module's tensors cannot lose channels; empty if they can."""
-        if module not in self.names:
-            return ""
-        weighs = isinstance(module, nn.Linear | nn.modules.conv._ConvNd)
-        if weighs and not any(name.endswith("weight") for name in self.own(module)):
-            return f"the weight of {self.names[module]} is computed from other tensors"
-        shared = [name for name in self.own(module) if name in self.tied]
-        return f"{shared[0]} has another name too" if shared else ""
+    def _all(self) -> list[ChannelGroup]:
+        """All groups; a class of entries is in the group of the first layer that makes some of them."""
+        done: set[int] = set()
+        groups: list[ChannelGroup] = []
+        for number, (tensor, dim) in enumerate(self.graph.owners):
+            if (tensor, dim) in self.graph.roles.made:
+                rows = self.classes.of[self.starts[number] : self.starts[number + 1]].tolist()
+                labels = [label for label in dict.fromkeys(rows) if label not in done]
+                done.update(labels)
+                groups += self._of(layer_name(tensor), labels, rows)
+        return groups
 
+    def _of(self, name: str, labels: Sequence[int], rows: Sequence[int]) -> Iterator[ChannelGroup]:
+        """Groups of the channels that lie in the same tensors; usually these are all channels of a layer."""
+        clusters: dict[Any, list[int]] = defaultdict(list)
+        for label in labels:
+            span = self._span(label)
+            clusters[self.owner[span].tobytes(), self.classes.reasons.get(label, ())].append(label)
+        for (_, reasons), members in clusters.items():
+            first, last = rows.index(members[0]), len(rows) - 1 - rows[::-1].index(members[-1])
+            own = name if len(clusters) == 1 else f"{name}[{first}-{last}]"
+            yield self._group(own, members, reasons)
 
-def _groups_of(name: str, roots: Iterable[int], reached: Reached, tensors: TensorsOf) -> list[ChannelGroup]:
-    """Group the channels that lie in the same tensors; usually these are all channels of a layer."""
-    places: dict[int, dict[_Place, list[int]]] = {root: defaultdict(list) for root in roots}
-    reasons: dict[int, dict[str, None]] = {root: {} for root in roots}
-    for (node, due), indices in reached.items():
-        reason = obstacle(node)[0] or tensors.problem(node.module)
-        reads = due.__name__ == "prune_in_channels"
-        entries = tensors.parts(node, reads)
-        for index, root in indices:
-            if reason:
-                reasons[root][reason] = None
-            for key in entries:
-                if index < tensors.state[key[1]].shape[key[2]]:
-                    places[root][key].append(index)
-    clusters: dict[Any, list[int]] = defaultdict(list)
-    for root in _distinct(places, reasons):
-        shape = frozenset((place, len(positions)) for place, positions in places[root].items())
-        clusters[shape, tuple(sorted(reasons[root]))].append(root)
-    groups = []
-    for (_, why), members in clusters.items():
-        label = name if len(clusters) == 1 else f"{name}[{members[0]}-{members[-1]}]"
-        producers, consumers, others = _parts_of([places[root] for root in members], tensors)
-        fixed = ", ".join(why) or ("" if consumers else "no layer reads them")
-        groups.append(ChannelGroup(label, len(members), producers, consumers, others, fixed))
-    return groups
+    def _span(self, label: int) -> slice:
+        return slice(*np.searchsorted(self.sorted, [label, label + 1]))
 
-
-def _distinct(places: dict[int, dict[_Place, list[int]]], reasons: dict[int, dict[str, None]]) -> list[int]:
-    """One row per channel: rows that coincide (in a sum with the same channels concatenated twice) are one channel."""
-    first: dict[tuple[_Place, int], int] = {}
-    distinct = []
-    for root, at in places.items():
-        entries = {(place, index) for place, positions in at.items() for index in positions}
-        met = {first[entry] for entry in entries if entry in first}
-        for other in met:
-            if {key: set(positions) for key, positions in at.items()} != {k: set(p) for k, p in places[other].items()}:
-                reasons[root][_IRREGULAR] = reasons[other][_IRREGULAR] = None
-        if not met or _IRREGULAR in reasons[root]:
-            distinct.append(root)
-            first |= {entry: root for entry in entries if entry not in first}
-    return distinct
-
-
-_IRREGULAR = "some of them are coupled and others not"
-
-
-def _parts_of(channels: list[dict[_Place, list[int]]], tensors: TensorsOf) -> tuple[tuple[Part, ...], ...]:
-    """Producers, consumers and other parts of channels that lie in the same tensors."""
-    parts: dict[str, list[Part]] = {"producers": [], "consumers": [], "others": []}
-    for role, tensor, dim in sorted(channels[0], key=lambda place: (tensors.order[place[1]], place[2])):
-        positions = np.array([sorted(channel[role, tensor, dim]) for channel in channels], np.int64)
-        parts[role].append(Part(tensor, dim, positions))
-    return tuple(map(tuple, parts.values()))
+    def _group(self, name: str, members: Sequence[int], reasons: Sequence[Reason]) -> ChannelGroup:
+        atoms = np.stack([self.order[self._span(label)] for label in members])
+        owner = self.owner[self._span(members[0])]
+        parts: dict[str, list[Part]] = {"producers": [], "consumers": [], "others": []}
+        roles = self.graph.roles
+        for number in np.unique(owner).tolist():
+            tensor, dim = self.graph.owners[number]
+            role = "producers" if (tensor, dim) in roles.made else "consumers"
+            role = role if (tensor, dim) in roles.made | roles.read else "others"
+            positions = atoms[:, owner == number] - self.starts[number]
+            parts[role].append(Part(tensor, dim, positions))
+            parts["others"] += [Part(other, dim, positions) for other in self.other_names.get(tensor, ())]
+        why = [reason.text for reason in reasons]
+        why += [] if why or parts["consumers"] else ["no layer reads them"]
+        of_norm = bool(reasons) and all(reason.of_norm for reason in reasons) and bool(parts["consumers"])
+        producers, consumers, others = (tuple(parts[role]) for role in ("producers", "consumers", "others"))
+        text, mixings = ", ".join(sorted(why)), tuple(self.mixings.get(members[0], ()))
+        return ChannelGroup(name, len(members), producers, consumers, others, text, of_norm, mixings)

@@ -3,7 +3,9 @@
 import math
 import zlib
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -13,8 +15,12 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.utils._pytree import tree_map
 
-from apcli.channels.groups import ChannelGroup
+from apcli.channels.calls import Compared, resize_calls_, state_as_built_
+from apcli.channels.groups import ChannelGraph, ChannelGroup
+from apcli.channels.norms import WithoutNorms
 from apcli.channels.resize import fit_
+from apcli.channels.trace.tracing import places_of
+from apcli.checkpoints.files.kept_channels import Sizes
 from apcli.errors import ApcliError
 from apcli.models.copies import copy_of, emptied, holds_numbers
 from apcli.probes.undisturbed import logits_of
@@ -45,20 +51,39 @@ def kept_of(shape: Sequence[int], gone: Gone) -> dict[int, np.ndarray]:
     return {dim: np.setdiff1d(np.arange(shape[dim]), indices) for dim, indices in gone.items() if len(indices)}
 
 
+Norms = Collection[tuple[str, int]]  # operations that take statistics over channels
+Changes = Mapping[str, Callable[[Tensor], Tensor]]  # of tensors, by name
+
+
+@dataclass(frozen=True)
+class _Compared:
+    """The largest difference of logits over the largest logit, and the sizes that the smaller network's code needs."""
+
+    difference: float
+    sizes: Sizes
+
+
 class RemovalCheck:
     """A copy of a network with random weights, which reveal every difference; initial zeros and ones would hide some.
 
-    Weights are drawn again for each operation that uses them, so that only one is in memory at a time.
+    Weights are drawn again for each operation that uses them, so that only one is in memory at a time. Norms that take
+    their statistics over the channels are replaced (``channels.norms``): with them, no smaller network is the same.
 
     Args:
         network: only its structure is used; an outline will do.
         input_size: channels, height and width of its images.
+        graph: of the network's channels.
+
+    Attributes:
+        sizes: what the calls of the network's code need after the last removal that agreed.
 
     Raises:
         ApcliError: the network does not run on random images.
     """
 
-    def __init__(self, network: nn.Module, input_size: Sequence[int]) -> None:
+    def __init__(self, network: nn.Module, input_size: Sequence[int], graph: ChannelGraph) -> None:
+        self.graph = graph
+        self.sizes: Sizes = {}
         device = next((p.device for p in network.parameters() if not p.is_meta), torch.device("cpu"))
         images = torch.randn(2, *input_size, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
         error: Exception | None = None
@@ -67,7 +92,8 @@ class RemovalCheck:
             self.model = emptied(network, "meta").to(dtype).eval()
             state = self.model.state_dict(keep_vars=True)
             names = {id(tensor): name for name, tensor in reversed(state.items()) if holds_numbers(tensor)}
-            self.shapes = {name: tuple(state[name].shape) for name in sorted(names.values())}  # one name of each tensor
+            self.extents = {name: tuple(tensor.shape) for name, tensor in state.items()}
+            self.shapes = {name: self.extents[name] for name in sorted(names.values())}  # one name of each tensor
             try:
                 self._logits(self.model, {})
                 break
@@ -96,35 +122,77 @@ class RemovalCheck:
         return self._agreeing(self._agreeing(good, groups[:half], removed), groups[half:], removed)
 
     def _agree(self, groups: Sequence[ChannelGroup], removed: Removed) -> bool:
+        norms = self.graph.norms if any(group.of_norm for group in groups) else ()
+        found = self._compared(groups, removed, norms)
+        if found is None or not found.difference <= self.tolerance:
+            return False
+        self.sizes = found.sizes
+        return True
+
+    def difference(
+        self, groups: Sequence[ChannelGroup], removed: Removed, own: Callable[[str], Tensor]
+    ) -> float | None:
+        """By how much the logits of noise differ without the channels: at most, over the largest logit.
+
+        None: the network does not run without the channels.
+
+        Args:
+            own: the network's own tensors, by name.
+        """
+        found = self._compared(groups, removed, (), own)
+        return None if found is None else found.difference
+
+    def _compared(
+        self,
+        groups: Sequence[ChannelGroup],
+        removed: Removed,
+        norms: Norms,
+        own: Callable[[str], Tensor] | None = None,
+    ) -> _Compared | None:
+        """Run the network with zeros for the channels, and one that lacks them; None: it does not run."""
         gone = gone_of(groups, removed)
-        stay = {name: kept_of(self.shapes[name], dims) for name, dims in gone.items()}
+        stay = {name: kept_of(self.extents[name], dims) for name, dims in gone.items()}
         # The second network shares the tensors; only those that shrink are replaced.
         shared = {id(tensor): tensor for tensor in (*self.model.parameters(), *self.model.buffers())}
         compact = copy_of(self.model, shared)
+        smaller: Changes = {name: partial(_compacted, stay=dims) for name, dims in stay.items()}
+        masked: Changes = {name: partial(_masked, gone=dims) for name, dims in gone.items()}
         try:
-            fit_(compact, {name: _narrowed(self.shapes[name], dims) for name, dims in stay.items()})
-            actual = self._logits(compact, {name: partial(_compacted, stay=dims) for name, dims in stay.items()})
-            expected = self._logits(self.model, {name: partial(_masked, gone=dims) for name, dims in gone.items()})
+            fit_(compact, stay)
+            state_as_built_(compact)
+            with places_of(compact) as place, Compared(self.graph.calls, self.graph.gone(gone), place) as compared:
+                actual = self._logits(compact, smaller, norms, own)
+            if compared.sizes:
+                resize_calls_(compact, compared.sizes)
+                actual = self._logits(compact, smaller, norms, own)
+            expected = self._logits(self.model, masked, norms, own)
         except torch.OutOfMemoryError:
             raise
         except _MISFITS:
-            return False
+            return None
         if actual.shape != expected.shape:
-            return False
-        return bool((actual - expected).abs().max() <= self.tolerance * expected.abs().max())
+            return None
+        least = torch.finfo(expected.dtype).tiny  # where all logits are zero
+        difference = (actual - expected).abs().max() / expected.abs().max().clamp_min(least)
+        return _Compared(float(difference), compared.sizes)
 
-    def _logits(self, model: nn.Module, changes: Mapping[str, Callable[[Tensor], Tensor]]) -> Tensor:
-        own = model.state_dict()
+    def _logits(
+        self, model: nn.Module, changes: Changes, norms: Norms = (), own: Callable[[str], Tensor] | None = None
+    ) -> Tensor:
+        shapes = model.state_dict()
         late: dict[str, Tensor] = {
-            name: _Late(own[name].shape, self.images, self._maker(name, changes.get(name))) for name in self.shapes
+            name: _Late(shapes[name].shape, self.images, self._maker(name, changes.get(name), own))
+            for name in self.shapes
         }
-        with torch.no_grad():
+        with torch.no_grad(), WithoutNorms(norms) if norms else nullcontext():
             return logits_of(functional_call(model, late, (self.images,)))
 
-    def _maker(self, name: str, change: Callable[[Tensor], Tensor] | None) -> Callable[[], Tensor]:
+    def _maker(
+        self, name: str, change: Callable[[Tensor], Tensor] | None, own: Callable[[str], Tensor] | None
+    ) -> Callable[[], Tensor]:
         def make() -> Tensor:
-            drawn = _drawn(name, self.shapes[name]).to(self.images)
-            return drawn if change is None else change(drawn)
+            tensor = (_drawn(name, self.shapes[name]) if own is None else own(name)).to(self.images)
+            return tensor if change is None else change(tensor)
 
         return make
 
@@ -176,7 +244,3 @@ def _compacted(tensor: Tensor, stay: Mapping[int, np.ndarray]) -> Tensor:
     for dim, indices in stay.items():
         tensor = tensor.index_select(dim, torch.from_numpy(indices).to(tensor.device))
     return tensor
-
-
-def _narrowed(shape: Sequence[int], stay: Mapping[int, np.ndarray]) -> list[int]:
-    return [len(stay[dim]) if dim in stay else size for dim, size in enumerate(shape)]

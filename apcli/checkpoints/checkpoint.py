@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from apcli import published
-from apcli.checkpoints.files import kinds, safetensors_files, shards
+from apcli.checkpoints.files import kinds, shards
 from apcli.checkpoints.files.entries import Entry
+from apcli.checkpoints.files.open_files import OpenFile
 from apcli.checkpoints.lineage import Lineage
 from apcli.checkpoints.network_layers import NetworkLayers
 from apcli.checkpoints.promises import Json, Link
@@ -30,7 +31,8 @@ class Checkpoint:
     could name. ``shards`` are the files of a sharded checkpoint with the model's tensors in each; a single file has
     none. ``metadata`` is that of each file, including an index, whoever wrote it. ``built_layers`` lists the layers of
     the network itself, if it was built. ``key`` is the member of a training checkpoint that ``--weights-key`` chose.
-    ``published`` is the name of published weights, whose file lies in a library's cache.
+    ``published`` is the name of published weights, whose file lies in a library's cache. ``opened`` are the files
+    as they were opened: what takes their place later is another file.
     """
 
     path: Path
@@ -43,6 +45,7 @@ class Checkpoint:
     built_layers: NetworkLayers | None = None
     key: str | None = None
     published: str | None = None
+    opened: Mapping[Path, OpenFile] = field(default_factory=dict)
 
     @property
     def network_layers(self) -> NetworkLayers | None:
@@ -61,7 +64,19 @@ class Checkpoint:
 
     @cached_property
     def sha256(self) -> str:
-        return sha256_of(self.path)
+        """That of the file that was opened; for an index, that of its own and its shards' digits, concatenated.
+
+        Raises:
+            ApcliError: a file has changed since.
+        """
+        files = self.opened or {self.path: OpenFile(self.path, self.label)}
+        own, *others = (file.sha256() for file in files.values())
+        return hashlib.sha256("".join([own, *others]).encode()).hexdigest() if shards.is_index(self.path) else own
+
+    def check_unchanged(self) -> None:
+        """Raise ApcliError if another program has written into a file since it was opened."""
+        for file in self.opened.values():
+            file.check_unchanged()
 
     @property
     def label(self) -> str:
@@ -120,12 +135,3 @@ def not_finite(label: str, tensor: str, count: int) -> ApcliError:
 def relative(path: Path, home: Path) -> str:
     # Keep the name: a symbolic link to an index may lead to a file without its suffix.
     return Path(os.path.relpath(path.parent.resolve() / path.name, home.resolve())).as_posix()
-
-
-def sha256_of(path: Path) -> str:
-    """The file's SHA-256; for an index, that of its own and its shards' hexadecimal SHA-256, concatenated."""
-    own = safetensors_files.sha256_of(path)
-    if not shards.is_index(path):
-        return own
-    sums = [sha256_of(path.with_name(name)) for name in shards.read(path).files]
-    return hashlib.sha256("".join([own, *sums]).encode()).hexdigest()

@@ -13,7 +13,19 @@ from typing import Any, ClassVar
 from apcli import __version__
 from apcli.checkpoints.files.headers import KEY
 from apcli.checkpoints.network_layers import NetworkLayers
-from apcli.checkpoints.promises import Json, Link, Promise, Settings, SplitMetrics, is_count, is_number, others
+from apcli.checkpoints.promises import (
+    Allocated,
+    Json,
+    Link,
+    Promise,
+    Settings,
+    SplitMetrics,
+    is_count,
+    is_epoch,
+    is_metrics,
+    is_number,
+    others,
+)
 from apcli.errors import ApcliError
 from apcli.words import difference, join
 
@@ -21,7 +33,10 @@ VERSION = 1
 PENDING = "?" * 64  # a parent's SHA-256 that is still being computed
 _IDENTITY = ("stage", "settings", "model", "data", "seed", "parent")
 # What files of an earlier apcli do not have.
-_LATER: dict[str, Any] = {"apcli": None, "classes": None, "layers": None, "kept": {}, "storage": {}}
+_LATER: dict[str, Any] = {
+    **dict.fromkeys(["apcli", "classes", "layers", "norm_difference", "allocation"]),
+    **{"kept": {}, "sizes": {}, "storage": {}},
+}
 
 MetricsBySplit = Mapping[str, SplitMetrics | None]  # by split; None where a split is not known
 
@@ -46,6 +61,10 @@ class Lineage:
         dense_metrics: the dense ancestor's, on the same data.
         pruned: by tensor.
         kept: of a compact file, the channels of each tensor that are left (``kept_channels``).
+        sizes: of a compact file, the sizes that the network's code states and that are others now (``channels.calls``).
+        norm_difference: of a compact file whose norms take their statistics over fewer channels than the dense ones: by
+            how much its logits differ from those of the masked file, at most, over the largest; None: of others.
+        allocation: how the amount of the last pruning was shared, if by a budget or by evidence.
         storage: dtype and shape of packed tensors (``files.bitmask``).
         parent: the file that this one was made from.
         unknown: the keys of a later apcli, kept as they are.
@@ -66,7 +85,10 @@ class Lineage:
     dense_metrics: MetricsBySplit = field(default_factory=dict)
     pruned: Mapping[str, Promise] = field(default_factory=dict)
     kept: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    sizes: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    norm_difference: float | None = None
     storage: Mapping[str, Json] = field(default_factory=dict)
+    allocation: Allocated | None = None
     parent: Link | None = None
     unknown: Json = field(default_factory=dict)
 
@@ -126,23 +148,15 @@ class Lineage:
         What ``changes`` (fields) does not name is inherited; history, metrics and storage never are, because they
         belong to other weights.
         """
-        made = Lineage(
-            stage=stage,
-            model=self.model,
-            data=self.data,
-            classes=self.classes,
-            seed=self.seed,
-            layers=self.layers,
-            dense=self.dense,
-            settings=(*self.settings, Settings(stage, options)),
-            pruned=self.pruned,
-            kept=self.kept,
-        )
+        settings = (*self.settings, Settings(stage, options))
+        own: dict[str, Any] = {"version": VERSION, "apcli": __version__, "stage": stage, "settings": settings}
+        nothing: dict[str, Any] = {"history": (), "metrics": {}, "dense_metrics": {}, "storage": {}, "unknown": {}}
+        made = replace(self, **own, **nothing, parent=None)
         return Lineage.from_text(replace(made, **changes).to_text(), stage)  # tuples are lists, as they will be read
 
     def of_trace(self) -> "Lineage":
         """The lineage of the trace beside the file."""
-        return replace(self, stage="trace", layers=None, pruned={}, history=())
+        return replace(self, stage="trace", layers=None, pruned={}, history=(), allocation=None)
 
     def to_json(self) -> Json:
         """Plain JSON values; ``from_json`` reads them back."""
@@ -162,8 +176,11 @@ class Lineage:
             "dense_metrics": self.dense_metrics,
             "pruned": {tensor: promise.to_json() for tensor, promise in self.pruned.items()},
             "kept": self.kept,
+            **({"sizes": self.sizes} if self.sizes else {}),
+            **({} if self.norm_difference is None else {"norm_difference": self.norm_difference}),
             "storage": self.storage,
             "parent": None if self.parent is None else self.parent.to_json(),
+            **({} if self.allocation is None else {"allocation": self.allocation.to_json()}),
             **self.unknown,
         }
 
@@ -255,25 +272,8 @@ def _checked(fits: Callable[[Any], bool]) -> Callable[[Any], Any]:
     return read
 
 
-def _is_metrics(value: object) -> bool:
-    """Per split, an object of numbers; ``loss`` and ``accuracy`` are always there, null where not known."""
-    return isinstance(value, dict) and all(
-        split is None
-        or (
-            isinstance(split, dict)
-            and {"loss", "accuracy"} <= split.keys()
-            and all(number is None or is_number(number) for number in split.values())
-        )
-        for split in (value.get("train"), value.get("test"))
-    )
-
-
-def _is_epoch(value: object) -> bool:
-    return isinstance(value, dict) and is_count(value.get("epoch")) and _is_metrics(value)
-
-
 def _is_kept(value: object) -> bool:
-    """Text by tensor and dimension, whose indices are checked when they are used."""
+    """Text by tensor and dimension, or by module and call, which is checked when it is used."""
     return isinstance(value, dict) and all(
         isinstance(dims, dict) and all(isinstance(text, str) for text in dims.values()) for dims in value.values()
     )
@@ -337,11 +337,14 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "layers": _optional(NetworkLayers.from_json),
     "dense": _optional(Link.from_json),
     "settings": _list_of(Settings.from_json),
-    "history": _list_of(_checked(_is_epoch)),
-    "metrics": _checked(_is_metrics),
-    "dense_metrics": _checked(_is_metrics),
+    "history": _list_of(_checked(is_epoch)),
+    "metrics": _checked(is_metrics),
+    "dense_metrics": _checked(is_metrics),
     "pruned": _pruned,
     "kept": _checked(_is_kept),
+    "sizes": _checked(_is_kept),
+    "norm_difference": _checked(lambda value: value is None or is_number(value)),
     "storage": _checked(_is_storage),
+    "allocation": _optional(Allocated.from_json),
     "parent": _optional(Link.from_json),
 }

@@ -65,6 +65,68 @@ class Promise:
 
 
 @dataclass(frozen=True)
+class Spent:
+    """A budget: what the dense network costs in a resource, what was to be left of it, and what is."""
+
+    resource: str
+    dense: float
+    left: float
+    got: float
+
+
+@dataclass(frozen=True)
+class Allocated:
+    """How the amount was shared among layers, or among groups of channels.
+
+    Attributes:
+        widths: by unit, the elements that it keeps, and those that it had.
+        budget: None: a share of the elements was asked for.
+        evidence: what the allocation found out beside the widths, by its own names.
+    """
+
+    widths: Mapping[str, tuple[int, int]]
+    budget: Spent | None = None
+    evidence: Json = field(default_factory=dict)
+
+    def to_json(self) -> Json:
+        """Plain JSON values; ``from_json`` reads them back."""
+        widths = {name: list(pair) for name, pair in self.widths.items()}
+        return {"widths": widths, "budget": self.budget and vars(self.budget), "evidence": self.evidence}
+
+    @classmethod
+    def from_json(cls, given: object) -> "Allocated":
+        """Read what ``to_json`` wrote, from a file that anyone may have made.
+
+        Raises:
+            ValueError: it is no such object.
+        """
+        budget = given.get("budget") if isinstance(given, dict) else None
+        if not (
+            isinstance(given, dict)
+            and isinstance(given.get("widths"), dict)
+            and all(
+                isinstance(pair, list) and len(pair) == 2 and all(map(is_count, pair))
+                for pair in given["widths"].values()
+            )
+            and isinstance(given.get("evidence"), dict)
+            and (budget is None or _is_spent(budget))
+        ):
+            raise ValueError(f"{given!r:.60} is no allocation: expected widths, a budget and evidence")
+        widths = {name: (kept, size) for name, (kept, size) in given["widths"].items()}
+        return cls(widths, budget and Spent(**budget), given["evidence"])
+
+
+def _is_spent(budget: object) -> bool:
+    numbers = ("dense", "left", "got")
+    return (
+        isinstance(budget, dict)
+        and budget.keys() == {"resource", *numbers}
+        and isinstance(budget["resource"], str)
+        and all(is_number(budget[key]) for key in numbers)
+    )
+
+
+@dataclass(frozen=True)
 class Link:
     """A lineage's link to another file.
 
@@ -145,3 +207,26 @@ def is_number(value: object) -> bool:
 def is_count(value: object) -> bool:
     """Whether a JSON value is a whole number, 0 or more."""
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def is_metrics(value: object) -> bool:
+    """Metrics of any split, or none."""
+    return isinstance(value, dict) and all(map(is_split, value.values()))
+
+
+def is_split(value: object) -> bool:
+    """Whether a JSON value is a split's metrics: numbers; ``loss`` and ``accuracy`` always, null where not known."""
+    return value is None or (
+        isinstance(value, dict)
+        and {"loss", "accuracy"} <= value.keys()
+        and all(number is None or is_number(number) for number in value.values())
+    )
+
+
+def is_epoch(value: object) -> bool:
+    """An epoch's number, metrics of some splits, and what a later apcli adds."""
+    return (
+        isinstance(value, dict)
+        and is_count(value.get("epoch"))
+        and all(is_split(value.get(split)) for split in ("train", "test", "validation", "running"))
+    )

@@ -11,6 +11,7 @@ from apcli import published
 from apcli.checkpoints.checkpoint import SUFFIX, Checkpoint
 from apcli.checkpoints.files import bitmask, headers, kinds, pickles, safetensors_files, shards
 from apcli.checkpoints.files.entries import Entry
+from apcli.checkpoints.files.open_files import OpenFile
 from apcli.checkpoints.lineage import Lineage
 from apcli.errors import ApcliError, UsageError, VerificationError
 
@@ -42,7 +43,7 @@ def find(name: str) -> Path:
 
 
 def read(path: Path, key: str | None = None, *, nameless: bool = False) -> Checkpoint:
-    """Open a safetensors file, all files of an index, or a PyTorch file; the tensors are memory-mapped, read-only.
+    """Open a safetensors file, all files of an index, or a PyTorch file; the tensors stay there until they are read.
 
     Args:
         key: the member of a PyTorch training checkpoint that holds the state dict; None: the usual one.
@@ -53,30 +54,29 @@ def read(path: Path, key: str | None = None, *, nameless: bool = False) -> Check
             malformed.
     """
     label = "standard input" if nameless else str(path)
+    file = OpenFile(path, label)
     kinds.refuse_foreign(path, label)
     if kinds.is_pickle(path):
-        entries = pickles.opened(path, label, key)
-        return Checkpoint(path, path.parent, entries, metadata={path: {}}, key=key)
+        entries = pickles.opened(path, label, key, file)
+        return Checkpoint(path, path.parent, entries, metadata={path: {}}, key=key, opened={path: file})
     if key is not None:
         log.info("%s holds one set of tensors: --weights-key %s is for PyTorch files", label, key)
-    metadata = {}
+    metadata, handles = {}, {path: file}
     if shards.is_index(path):
-        metadata[path], opened_files = _gathered(path)
+        metadata[path], opened_files = _gathered(path, handles)
     else:
-        opened_files = {path: safetensors_files.opened(path, label)}
+        opened_files = {path: safetensors_files.opened(path, label, file)}
     files = {}
-    for file, (own_metadata, entries) in opened_files.items():
-        metadata[file], files[file] = own_metadata, entries
+    for part, (own_metadata, entries) in opened_files.items():
+        metadata[part], files[part] = own_metadata, entries
     stored = {name: entry for entries in files.values() for name, entry in entries.items()}
     text = metadata[path].get(headers.KEY)
     lineage = Lineage.EMPTY if text is None else Lineage.from_text(str(text), label)
     there = bitmask.unpacked(stored, lineage.storage, label) if lineage.storage else stored
     placed = {file: [bitmask.tensor_of(name, lineage.storage) for name in entries] for file, entries in files.items()}
     own = placed if shards.is_index(path) else {}
-    checkpoint = Checkpoint(path, Path() if nameless else path.parent, there, lineage, nameless, own, metadata)
-    if nameless:
-        _ = checkpoint.sha256  # computed now: the temporary file that holds the bytes will be removed
-    return checkpoint
+    home = Path() if nameless else path.parent
+    return Checkpoint(path, home, there, lineage, nameless, own, metadata, opened=handles)
 
 
 def named(name: str, key: str | None = None, *, download: bool = True) -> Checkpoint:
@@ -137,18 +137,21 @@ def _each(given: Iterable[Any]) -> Iterator[str | Checkpoint]:
             raise UsageError(f"a checkpoint is {one!r}: expected a path, or a Checkpoint")
 
 
-def _gathered(path: Path) -> tuple[Mapping[str, Any], dict[Path, tuple[Mapping[str, Any], dict[str, Entry]]]]:
-    """An index's metadata, and the metadata and tensors of its files."""
+def _gathered(
+    path: Path, handles: dict[Path, OpenFile]
+) -> tuple[Mapping[str, Any], dict[Path, tuple[Mapping[str, Any], dict[str, Entry]]]]:
+    """An index's metadata, and the metadata and tensors of its files, which are added to ``handles``."""
     index = shards.read(path)
     files: dict[Path, tuple[Mapping[str, Any], dict[str, Entry]]] = {}
     for name, tensors in index.files.items():
         file = path.with_name(name)
         if not file.is_file():
             raise ApcliError(f"{path} lists the shard {name}, which is missing: put it beside the index")
+        handles[file] = OpenFile(file, str(file))
         if path.name.endswith(shards.OF_PICKLES):
-            files[file] = {}, pickles.opened(file, str(file))
+            files[file] = {}, pickles.opened(file, str(file), file=handles[file])
         else:
-            files[file] = safetensors_files.opened(file, str(file))
+            files[file] = safetensors_files.opened(file, str(file), handles[file])
         differing = sorted(files[file][1].keys() ^ set(tensors))
         if differing:
             where = "only the index has it there" if differing[0] in tensors else "only the file has it"

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from apcli.checkpoints.checkpoint import Checkpoint
-from apcli.checkpoints.files.entries import TORCH_TYPES, Entry
+from apcli.checkpoints.files.entries import TORCH_TYPES, Entry, Stored
 from apcli.errors import ApcliError
 
 _DTYPES: dict[torch.dtype, str] = {getattr(torch, name): dtype for name, dtype in TORCH_TYPES.items()}
@@ -17,9 +17,11 @@ def load_tensors(checkpoint: Checkpoint) -> dict[str, Tensor]:
     """Copies of the checkpoint's tensors on the CPU.
 
     Raises:
-        ApcliError: a tensor has a type that models do not hold.
+        ApcliError: a tensor has a type that models do not hold, or a file was changed while it was read.
     """
-    return {name: tensor_of(entry) for name, entry in checkpoint.entries.items()}
+    tensors = {name: tensor_of(entry) for name, entry in checkpoint.entries.items()}
+    checkpoint.check_unchanged()
+    return tensors
 
 
 def load_outline(checkpoint: Checkpoint) -> dict[str, Tensor]:
@@ -45,7 +47,8 @@ def tensor_of(entry: Entry) -> Tensor:
     if entry.dtype not in _DTYPES_BY_NAME:
         known = ", ".join(_DTYPES_BY_NAME)
         raise ApcliError(f"a tensor of the file has type {entry.dtype}: expected one of {known}")
-    return torch.from_numpy(entry.data.copy()).view(_DTYPES_BY_NAME[entry.dtype]).reshape(entry.shape)
+    data = entry.data if isinstance(entry, Stored) else entry.data.copy()
+    return torch.from_numpy(data).view(_DTYPES_BY_NAME[entry.dtype]).reshape(entry.shape)
 
 
 def entries_of(state_dict: Mapping[str, Tensor]) -> dict[str, Entry]:

@@ -1,7 +1,7 @@
 """Writing checkpoints atomically, and checking their promises."""
 
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ def write(
     *,
     packed: bool = False,
     like: Checkpoint | None = None,
+    streamed: bool = False,
     pending: Callable[[], str] | None = None,
 ) -> None:
     """Write a checkpoint completely or not at all, and check its promises before it gets its name.
@@ -33,11 +34,12 @@ def write(
         packed: store tensors as a bit mask and values where that is smaller, see ``files.bitmask``.
         like: the checkpoint that this one is made from: its metadata, except for the lineage, is kept, and the files of
             an index hold the same tensors as its files.
+        streamed: the tensors are read from ``like`` while they are written, so that it must not change meanwhile.
         pending: returns, after the tensors are written, the SHA-256 that the lineage has as ``PENDING``.
 
     Raises:
         VerificationError: a pruned layer has fewer zeros than promised.
-        ApcliError: the file cannot be written.
+        ApcliError: the file cannot be written, or ``like`` has changed.
     """
     stored = dict(entries)
     if packed:
@@ -49,28 +51,54 @@ def write(
         final = text if pending is None else text.replace(PENDING, pending())
         return headers.ordered(metadata) | {headers.KEY: final}
 
-    with ExitStack() as stack:
+    placed: list[Path] = []
+    with _together(path, placed), ExitStack() as stack:
         # Files get their names in reverse order: an index appears after all its files.
         temporary = stack.enter_context(staged(path))
         if like is None or not shards.is_index(path):
+            files: dict[Path, list[str]] = {}
             metadata = {} if like is None else headers.of_one_file(like.metadata)
             header = headers.ordered(metadata) | {headers.KEY: text}
             write_file(temporary, stored, header, lambda: with_lineage(metadata))
             _, written = opened(temporary, str(path))
         else:
-            groups = _groups(stored, lineage.storage, like)
-            files = dict(zip(shards.beside(path, len(groups)), groups.values(), strict=True))
-            written = {}
-            for (file, names), origin in zip(files.items(), groups, strict=True):
-                part = stack.enter_context(staged(file))
-                write_file(part, {name: stored[name] for name in names}, headers.ordered(like.metadata[origin]))
-                written |= opened(part, str(file))[1]
+            files, written = _write_shards(stack, path, stored, lineage, like)
             total = {"total_size": sum(entry.nbytes for entry in stored.values())}
             kept = headers.of_index(like.metadata[like.path], _numbers(like.entries) == _numbers(entries))
-            placed = {file.name: names for file, names in files.items()}
-            temporary.write_bytes(shards.dump(total | with_lineage(kept), placed))
+            listed = {file.name: names for file, names in files.items()}
+            temporary.write_bytes(shards.dump(total | with_lineage(kept), listed))
         there = bitmask.unpacked(written, lineage.storage, str(path))
         verify_zeros(Checkpoint(path, path.parent, there, lineage))
+        if streamed and like is not None:
+            like.check_unchanged()
+        if files:
+            path.unlink(missing_ok=True)  # of one that is overwritten: it must never list files of both
+            placed += files
+
+
+def _write_shards(
+    stack: ExitStack, index: Path, stored: Mapping[str, Entry], lineage: Lineage, like: Checkpoint
+) -> tuple[dict[Path, list[str]], dict[str, Entry]]:
+    """Write the files of an index, which get their names at the end of ``stack``: their tensors, and all as written."""
+    groups = _groups(stored, lineage.storage, like)
+    files = dict(zip(shards.beside(index, len(groups)), groups.values(), strict=True))
+    written: dict[str, Entry] = {}
+    for (file, names), origin in zip(files.items(), groups, strict=True):
+        part = stack.enter_context(staged(file))
+        write_file(part, {name: stored[name] for name in names}, headers.ordered(like.metadata[origin]))
+        written |= opened(part, str(file))[1]
+    return files, written
+
+
+@contextmanager
+def _together(index: Path, placed: Iterable[Path]) -> Iterator[None]:
+    """Remove the files that got their names for an index which did not: they would be in the way of the next run."""
+    try:
+        yield
+    except BaseException:
+        for file in placed if placed and not index.exists() else ():
+            file.unlink(missing_ok=True)
+        raise
 
 
 def _numbers(entries: Mapping[str, Entry]) -> int:

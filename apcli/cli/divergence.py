@@ -1,7 +1,6 @@
 """``apcli divergence``."""
 
 import math
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, TypeGuard
 
 from apcli.api import runs
@@ -10,10 +9,10 @@ from apcli.cli.options import shared
 from apcli.cli.options.expanded import Groups, Options, with_options
 from apcli.cli.options.help import INPUT
 from apcli.cli.options.network import DATA, INPUTS
+from apcli.cli.results import emit_records
 from apcli.cli.streams import stdin, stdout, terminal
 from apcli.configs.divergence import DivergenceConfig
 from apcli.configs.values import config_of
-from apcli.errors import UsageError
 from apcli.projections import DISTRIBUTIONS
 from apcli.projections.caveats import of_projection
 from apcli.theory import MEASURES
@@ -76,31 +75,16 @@ def divergence(
       apcli divergence a b --dist student-t:df=3 --measure js,tv --estimator mc
       apcli divergence a b --level filter,network --json
     """
-    from apcli.records import lines
-
     terminal.start("divergence", quiet, writes=False)
     arguments = stdin.given(checkpoints)
     config = config_of(DivergenceConfig, options)
-    is_pair = len(arguments) == 2 and dense is None
-    tell = terminal.progress(1 if is_pair else stdin.count(arguments))
-    for before, after, records in runs.divergence(config, _pairs(arguments, dense, config.weights_key), tell):
-        if stdout.wants_table(as_json):
-            _emit_table(f"{before.label} (dense) and {after.label}", list(records))
-        else:
-            for record in records:
-                stdout.emit_line(lines.dump(record.to_json()))
-        tell.finished()
+    tell = terminal.progress(stdin.count_pairs(arguments, dense))
+    pairs = stdin.pairs_in(arguments, dense, config.weights_key)
+    emit_records(runs.divergence(config, pairs, tell), as_json, _emit_table, tell)
 
 
-def _pairs(arguments: list[str], dense: str | None, key: str | None) -> "Iterator[tuple[Checkpoint, Checkpoint]]":
-    from apcli.stages.divergence.pairs import pairs_of
-
-    if arguments.count("-") == 2 and len(arguments) == 2 and dense is None:
-        raise UsageError("- is given twice: standard input can be one file of the pair")
-    return pairs_of(stdin.checkpoints_in(arguments, key), dense, key, pair=len(arguments) == 2)
-
-
-def _emit_table(title: str, records: "list[DivergenceRecord]") -> None:
+def _emit_table(dense: "Checkpoint", pruned: "Checkpoint", records: "list[DivergenceRecord]") -> None:
+    title = f"{dense.label} (dense) and {pruned.label}"
     rows = []
     for record in records:
         pd = record.pd.test

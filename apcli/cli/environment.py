@@ -18,7 +18,6 @@ _LIBRARIES = (
     "numpy",
     "scipy",
     "safetensors",
-    "torch-pruning",
     "typer",
     "rich",
     "jinja2",

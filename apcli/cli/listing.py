@@ -13,11 +13,14 @@ from apcli.cli.streams import stdout, terminal
 from apcli.criteria import FILTER_METHODS, METHODS
 from apcli.data import DATASETS
 from apcli.data.augmentations import AUGMENTATIONS
+from apcli.data.shifts import SHIFTS
 from apcli.errors import UsageError
 from apcli.models import MODELS
 from apcli.projections import COVARIANCES, DISTRIBUTIONS
 from apcli.registry.tables import Row, Table
+from apcli.stages.bounds import THEORIES
 from apcli.stages.export import FORMATS
+from apcli.stages.limits import KINDS, LIMITS
 from apcli.theory import ESTIMATORS, MEASURES
 from apcli.training.optim import OPTIMISERS, SCHEDULES
 
@@ -25,15 +28,19 @@ from apcli.training.optim import OPTIMISERS, SCHEDULES
 TABLES: dict[str, tuple[Table[Any], str]] = {
     "methods": (METHODS, "prune --method"),
     "filter-methods": (FILTER_METHODS, "prune --method, with --structure filter"),
+    "limits": (LIMITS, "prune --sparsity"),
+    "limit-kinds": (KINDS, "prune --sparsity limit:kind="),
     "scopes": (SCOPES, "prune --scope"),
     "sparsity-schedules": (SPARSITY_SCHEDULES, "finetune --schedule"),
     "distributions": (DISTRIBUTIONS, "divergence --dist"),
     "covariances": (COVARIANCES, "divergence --dist NAME:cov="),
     "measures": (MEASURES, "divergence --measure"),
     "estimators": (ESTIMATORS, "divergence --estimator"),
+    "theories": (THEORIES, "bounds --theory"),
     "models": (MODELS, "train MODEL, and --model"),
     "data": (DATASETS, "--data"),
     "augmentations": (AUGMENTATIONS, "--augment"),
+    "shifts": (SHIFTS, "behaviour --shift"),
     "optimisers": (OPTIMISERS, "--opt"),
     "schedules": (SCHEDULES, "--sched"),
     "formats": (FORMATS, "export --format"),

@@ -16,7 +16,7 @@ from apcli.cli.options.help import Command, Commands, short_help_of
 from apcli.cli.options.mistakes import usage_sentence
 from apcli.cli.streams import standard, stdin, stdout, terminal
 from apcli.cli.streams.standard import Streams
-from apcli.errors import ApcliError, UsageError
+from apcli.errors import ApcliError, UsageError, is_out_of_memory
 from apcli.registry.tables import imported
 
 COMMANDS = {
@@ -24,6 +24,8 @@ COMMANDS = {
     "prune": "apcli.cli.prune:prune",
     "finetune": "apcli.cli.finetune:finetune",
     "divergence": "apcli.cli.divergence:divergence",
+    "bounds": "apcli.cli.bounds:bounds",
+    "behaviour": "apcli.cli.behaviour:behaviour",
     "report": "apcli.cli.report:report",
     "export": "apcli.cli.export:export",
     "list": "apcli.cli.listing:list_",
@@ -203,7 +205,7 @@ def explain(error: Exception, arguments: list[str]) -> tuple[str, int]:
             typer.echo(error.format_message(), err=True)  # type: ignore[attr-defined]
             return "", 2
         return f"{usage_sentence(error, arguments, commands)} (see {_command_path(error)} --help)", 2
-    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+    if is_out_of_memory(error):
         return "out of memory: choose a smaller --batch-size, or another --device", 1
     if isinstance(error, OSError) and error.errno in _REMEDIES:
         where = "standard output" if error.filename is None else str(error.filename)

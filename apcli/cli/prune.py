@@ -15,7 +15,7 @@ from apcli.cli.options.expanded import Groups, Options, with_options
 from apcli.cli.options.help import INPUT
 from apcli.cli.options.network import DATA, INPUTS
 from apcli.cli.streams import stdin, stdout, terminal
-from apcli.configs.prune import PruneConfig
+from apcli.configs.prune import REMAINS, PruneConfig
 from apcli.configs.values import config_of
 from apcli.criteria import FILTER_METHODS, METHODS
 from apcli.errors import UsageError
@@ -30,11 +30,33 @@ OPTIONS: Groups = {
     INPUT: {"weights_key": shared.WeightsKey},
     "Amount": {
         "sparsity": Annotated[
-            str | None, typer.Option("--sparsity", metavar="LIST", help="removed share of the weights, each in [0, 1)")
+            str | None,
+            typer.Option(
+                "--sparsity",
+                metavar="LIST",
+                help="removed share of the weights, each in [0, 1); limit: as much as the loss on --data allows (see "
+                "apcli list limits)",
+            ),
         ],
         "compression": Annotated[
             str | None,
             typer.Option("--compression", metavar="LIST", help="instead of --sparsity: total / nonzero parameters"),
+        ],
+        "budget": Annotated[
+            str | None,
+            typer.Option(
+                "--budget",
+                metavar="LIST",
+                help=f"instead of --sparsity: {REMAINS}, as macs=0.5 or params=0.5; several: macs=0.3+0.5+0.7",
+            ),
+        ],
+        "latency_table": Annotated[
+            str | None,
+            typer.Option(
+                "--latency-table",
+                metavar="FILE",
+                help="the times by which --budget latency=S counts, from apcli report CHECKPOINT --latency-table FILE",
+            ),
         ],
         "layer_sparsity": Annotated[
             str | None,
@@ -79,8 +101,20 @@ OPTIONS: Groups = {
         "seeds": shared.Seeds,
     },
     "Form of the result": {
+        "adjust": Annotated[
+            bool,
+            typer.Option("--adjust", help="change the kept weights too, to the least loss on --data of second order"),
+        ],
         "compact": Annotated[
             bool, typer.Option("--compact", help="write a smaller network, without the removed channels")
+        ],
+        "through_norms": Annotated[
+            bool,
+            typer.Option(
+                "--through-norms",
+                help="remove channels that a LayerNorm or the like takes its statistics over, too: without them the "
+                "network computes otherwise, and it is said by how much",
+            ),
         ],
         "storage": Annotated[
             str, typer.Option("--storage", metavar="dense|bitmask", help="bitmask: smaller, but only apcli reads it")
@@ -107,11 +141,19 @@ OPTIONS: Groups = {
         ],
     },
     "Model (for methods that run it)": {"model": shared.Model, **INPUTS, "device": shared.Device},
-    "Data (for methods that look at it)": {
+    "Data (for methods, limits and adjustments that look at it)": {
         **DATA,
         "split": shared.Split,
         "images": shared.Images,
         "batch_size": shared.BatchSize,
+        "validation": Annotated[
+            float,
+            typer.Option(
+                "--validation",
+                metavar="SHARE",
+                help="of the training images, held out for --sparsity limit:eps=accuracy-1",
+            ),
+        ],
     },
 }
 
@@ -145,6 +187,7 @@ def prune(
     \b
       apcli prune model.safetensors --method highest --sparsity 0.3
       apcli prune model.safetensors --method taylor --scope global --sparsity 0.5,0.9 --data cifar10
+      apcli prune model.safetensors --sparsity limit --data cifar10
       apcli prune model.safetensors --layers each --sparsity 0.5,0.9
       apcli prune model.safetensors --structure filter --sparsity 0.5 --compact
     """
@@ -171,7 +214,8 @@ def _emit_plans(plans: "Iterator[Planned]", as_json: bool, by_layer: bool) -> No
         return
     rows = []
     for planned in plans:
-        goes, size = f"{planned.removed:,}", f"{planned.size:,}"
+        goes = "?" if planned.removed is None else f"{planned.removed:,}"
+        size = f"{planned.size:,}"
         rows.append([planned.path, planned.state, goes, size, planned.unit])
         for x in planned.shares if by_layer else ():
             goes = f"{x.least:,}" if x.least == x.most else f"{x.least:,} to {x.most:,}"

@@ -41,6 +41,14 @@ OPTIONS: Groups = {
         "latency": Annotated[
             bool, typer.Option("--latency", help="time the network and its dense file's on this machine")
         ],
+        "latency_table": Annotated[
+            str | None,
+            typer.Option(
+                "--latency-table",
+                metavar="FILE",
+                help="time every layer alone at several widths, for prune --budget latency, and write that to FILE",
+            ),
+        ],
         "dense": shared.Dense,
         "weights_key": shared.WeightsKey,
         "batch_size": shared.BatchSize,

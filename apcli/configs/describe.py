@@ -10,7 +10,7 @@ class CostsConfig:
     """``apcli report FILE.safetensors``. ``macs`` None: if the network is known.
 
     ``input_size`` is (side,) or (channels, height, width); None: the lineage's, otherwise the library's. ``dense``,
-    ``batch_size``, ``runs`` and ``device`` belong to ``latency``.
+    ``batch_size``, ``runs`` and ``device`` belong to ``latency``. ``latency_table`` is the file to write its layers to.
     """
 
     macs: bool | None = None
@@ -18,6 +18,7 @@ class CostsConfig:
     num_classes: int | None = None
     input_size: tuple[int, ...] | None = None
     latency: bool = False
+    latency_table: str | None = None
     dense: str | None = None
     weights_key: str | None = None
     batch_size: int = 1
@@ -35,21 +36,27 @@ class CostsConfig:
         require(self.batch_size >= 1, "--batch-size", self.batch_size, "at least 1")
         require(self.warmup >= 0, "--warmup", self.warmup, "0 or more")
         require(self.runs >= 2, "--runs", self.runs, "at least 2, for quartiles")
-        for option in () if self.latency else ("dense", "batch_size", "warmup", "runs", "device"):
+        timing = ("dense",) if self.times else ("dense", "batch_size", "warmup", "runs", "device")
+        for option in () if self.latency else timing:
             value = getattr(self, option)
             require(
                 value == getattr(type(self), option), f"--{option.replace('_', '-')}", value, "to go with --latency"
             )
-        for option in ("model", "num_classes", "input_size") if self.macs is False and not self.latency else ():
+        for option in ("model", "num_classes", "input_size") if self.macs is False and not self.times else ():
             value = getattr(self, option)
             require(value is None, f"--{option.replace('_', '-')}", value, "to go with --macs or --latency")
 
     @property
+    def times(self) -> bool:
+        """Whether the network, or its layers, are timed."""
+        return self.latency or self.latency_table is not None
+
+    @property
     def wants_network(self) -> bool:
         """Whether the network is built if it is known."""
-        return self.latency or self.macs is not False
+        return self.times or self.macs is not False
 
     @property
     def needs_network(self) -> bool:
         """Whether an unknown network is an error."""
-        return bool(self.latency or self.macs or self.model)
+        return bool(self.times or self.macs or self.model)

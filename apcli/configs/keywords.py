@@ -54,6 +54,8 @@ class LoopKeywords(TypedDict, total=False):
     decay: str
     clip_grad: float | None
     layer_decay: float | None
+    l1: float
+    l1_form: str
     accumulate: int
     sched: str
     min_lr: float | None
@@ -117,8 +119,10 @@ class FinetuneKeywords(DataKeywords, InputKeywords, LoopKeywords, total=False):
 class PruneKeywords(DataKeywords, InputKeywords, total=False):
     """``apcli prune``."""
 
-    sparsity: Numbers | None
+    sparsity: float | str | Iterable[float | str] | None
     compression: Numbers | None
+    budget: str | Mapping[str, Numbers] | None
+    latency_table: File | None
     method: Names | None
     scope: Names
     layers: Names
@@ -127,15 +131,18 @@ class PruneKeywords(DataKeywords, InputKeywords, total=False):
     min_keep: float
     structure: str
     compact: bool
+    through_norms: bool
     like: Files | None
     mask_from: Files | None
     rewind_to: File | None
+    adjust: bool
     weights_key: str | None
     storage: str
     model: str | None
     split: str
     images: int
     batch_size: int
+    validation: float
     device: str
     seed: int | None
     seeds: WholeNumbers | None
@@ -162,6 +169,39 @@ class DivergenceKeywords(DataKeywords, InputKeywords, total=False):
     device: str
 
 
+class BoundsKeywords(DataKeywords, InputKeywords, total=False):
+    """``apcli bounds``."""
+
+    theory: Names
+    layers: Names | None
+    exclude: Names | None
+    weights_key: str | None
+    model: str | None
+    split: str
+    images: int
+    batch_size: int
+    device: str
+    seed: int
+
+
+class BehaviourKeywords(DataKeywords, InputKeywords, total=False):
+    """``apcli behaviour``."""
+
+    layers: Names | None
+    exclude: Names | None
+    weights_key: str | None
+    model: str | None
+    split: str
+    images: int
+    validation: float
+    shift: Names | None
+    feature_images: int
+    batch_size: int
+    device: str
+    predictions: File | None
+    overwrite: bool
+
+
 class ExportKeywords(InputKeywords, total=False):
     """``apcli export``."""
 
@@ -179,6 +219,7 @@ class CostsKeywords(TypedDict, total=False):
     num_classes: int | None
     input_size: WholeNumbers | None
     latency: bool
+    latency_table: File | None
     dense: File | None
     weights_key: str | None
     batch_size: int

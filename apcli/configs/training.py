@@ -30,6 +30,8 @@ class LoopConfig:
     decay: str = "all"
     clip_grad: float | None = None
     layer_decay: float | None = None
+    l1: float = 0.0
+    l1_form: str = "proximal"
     accumulate: int = 1
     sched: str = "cosine"
     min_lr: float | None = None
@@ -71,6 +73,7 @@ class LoopConfig:
             "0 or more",
         )
         require(self.decay in ("all", "weights"), "--decay", repr(self.decay), "all or weights")
+        self._check_l1()
         require(
             self.log_interval is None or self.log_interval >= 0, "--log-interval", self.log_interval, "0 (none) or more"
         )
@@ -99,6 +102,13 @@ class LoopConfig:
         require(factor is None or 0 < factor <= 1, "--layer-decay", factor, "a factor in (0, 1], such as 0.75")
         require_share("--drop-path", share or 0.0, "a probability")
         require(rate is None or (math.isfinite(rate) and rate >= 0), "--min-lr", rate, "0 or more")
+
+    def _check_l1(self) -> None:
+        require(math.isfinite(self.l1) and self.l1 >= 0, "--l1", self.l1, "0 (none) or more, such as 5e-5")
+        forms = ("proximal", "subgradient")
+        require(self.l1_form in forms, "--l1-form", repr(self.l1_form), " or ".join(forms))
+        alone = not self.l1 and self.l1_form != type(self).l1_form
+        require(not alone, "--l1-form", self.l1_form, "to go with --l1")
 
     def _check_measurement(self) -> None:
         """Check what is measured, and that it is there to decide by."""

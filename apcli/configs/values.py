@@ -148,6 +148,18 @@ def _numbers(option: str, given: object) -> tuple[float, ...]:
     return _members(option, given, float, _number, "numbers")
 
 
+def _sparsities(option: str, given: object) -> tuple[float | str, ...]:
+    """Numbers, and limits such as ``limit:kind=quadratic``, whose numbers are found out on the network."""
+    listed = list(given) if isinstance(given, Iterable) and not isinstance(given, str) else given
+    members: list[Any] = listed.split(",") if isinstance(listed, str) else listed if isinstance(listed, list) else []
+    limits = [member for member in members if isinstance(member, str) and member.strip().partition(":")[0] == "limit"]
+    if not limits:
+        return _numbers(option, listed)
+    numbers = [member for member in members if member not in limits]
+    read = iter(_numbers(option, ",".join(numbers) if isinstance(listed, str) else numbers) if numbers else ())
+    return tuple(member.strip() if member in limits else next(read) for member in members)
+
+
 def _members(
     option: str, given: object, of_text: type, of_one: Callable[[str, Any], Any], noun: str
 ) -> tuple[Any, ...]:
@@ -171,7 +183,9 @@ def _members(
 def _pairs(
     option: str, given: str | Mapping[str, float] | Iterable[tuple[str, float]]
 ) -> tuple[tuple[str, float], ...]:
-    """Shares by layer: a mapping, pairs, or ``conv1=0.2,fc=0.8``."""
+    """Shares by layer: a mapping, pairs, or ``conv1=0.2,fc=0.8``; those of a budget as in ``macs=0.3+0.5``."""
+    if option == "--budget":
+        return _budgets(option, given)
     if not isinstance(given, str):
         shares = dict(given)
         return tuple((text(option, layer), _number(f"{option} {layer}", share)) for layer, share in shares.items())
@@ -183,6 +197,25 @@ def _pairs(
         except ValueError:
             expected = f"expected LAYER=SHARE, as in conv1=0.2,fc=0.8{hint(_pairs_meant(given))}"
             raise UsageError(f"{option} has {member!r}: {expected}") from None
+    return tuple(pairs)
+
+
+def _budgets(option: str, given: str | Mapping[str, Any] | Iterable[tuple[str, Any]]) -> tuple[tuple[str, float], ...]:
+    """Shares by resource, several of each: ``macs=0.3+0.5,params=0.5``, or a mapping to one or several."""
+    if not isinstance(given, str):
+        shares = {text(option, name): share for name, share in dict(given).items()}
+        several = {name: share if isinstance(share, Iterable) else [share] for name, share in shares.items()}
+        return tuple((name, _number(f"{option} {name}", one)) for name, members in several.items() for one in members)
+    pairs = []
+    for member in split_list(given, "resource"):
+        name, _, shares_of_it = member.partition("=")
+        for share in shares_of_it.split("+"):
+            try:
+                pairs.append((name.strip(), float(share)))
+            except ValueError:
+                meant = "" if "+" in given else _pairs_meant(given)
+                expected = f"expected RESOURCE=SHARE, as in macs=0.5 or macs=0.3+0.5+0.7{hint(meant)}"
+                raise UsageError(f"{option} has {member!r}: {expected}") from None
     return tuple(pairs)
 
 
@@ -208,6 +241,7 @@ _READERS: dict[Any, Callable[[str, Any], Any]] = {
     str: text,
     tuple[int, ...]: _wholes,
     tuple[float, ...]: _numbers,
+    tuple[float | str, ...]: _sparsities,
     tuple[str, ...]: _renames,
     tuple[tuple[str, float], ...]: _pairs,
 }

@@ -122,13 +122,16 @@ class ClassFolders(ImageFolder):
         """The files and their classes, in torchvision's order.
 
         Raises:
-            FileNotFoundError: a class has no image file.
+            FileNotFoundError: a class has no image file, or something else of such a name.
         """
         samples = []
         for name, number in class_to_idx.items():
             files = [path for path in self._files(Path(directory, name)) if self._is_image(path, extensions)]
             if not files:
                 raise FileNotFoundError(f"class {name!r} has no image file")
+            strange = next((path for path in files if not os.path.isfile(path)), None)
+            if strange is not None:  # a pipe would be waited for, and a device read without end
+                raise FileNotFoundError(f"{strange} is no file, or a link to none")
             samples += [(path, number) for path in files]
         return samples
 

@@ -21,6 +21,7 @@ GREY_MODES = {"1", "L", "LA"}
 MEMORY_SHARE = 0.8
 CHUNK = 64
 READ_WHOLE = 2**30  # bytes
+_MOST_PIXELS = 1 << 26  # of one image: a small file may claim any number, and each takes three bytes
 _LOOKED_AT = 256  # images of a split, where they are not all decoded
 
 log = logging.getLogger("apcli")
@@ -135,10 +136,13 @@ def _item(source: ImageSource, index: int) -> tuple[Image.Image, Any]:
 def _pixels(image: Image.Image, size: int, grey: bool, source: ImageSource, index: int) -> Tensor:
     if image.mode.startswith(("I", "F")):
         raise ApcliError(f"{_place(source, index)} has pixels of more than 8 bits: convert it to 8 bits")
+    if image.width * image.height > _MOST_PIXELS:
+        extents = f"{image.width}x{image.height}"
+        raise ApcliError(f"{_place(source, index)} has {extents} pixels: make it smaller, or remove it")
     try:
         with image:
             square = ImageOps.fit(image.convert("L" if grey else "RGB"), (size, size), Image.Resampling.BILINEAR)
-    except (OSError, ValueError, SyntaxError) as error:  # a broken PNG is a SyntaxError to Pillow
+    except Exception as error:  # Pillow raises almost anything on a broken file
         raise _unreadable(source, index, error) from error
     return torch.from_numpy(np.array(square)).reshape(size, size, -1).permute(2, 0, 1)
 
@@ -172,8 +176,8 @@ def warn_of_turned(label: str, folders: tuple[Any, Any], *, decoded: bool) -> No
     """
     for split in () if decoded else folders:
         for index in range(0, len(split), max(1, len(split) // _LOOKED_AT)):
-            with contextlib.suppress(OSError):
-                split[index][0].close()
+            with contextlib.suppress(ApcliError):  # whoever decodes it says what is wrong
+                _item(split, index)[0].close()
     number = sum(len(split.turned) for split in folders)
     if number:
         log.warning(

@@ -19,7 +19,7 @@ def layers(study: Study) -> Drawing:
     """
     if len({values.layer for values in study.layers}) < 2:
         raise Missing("no records of two layers: divergence --level both gives them")
-    return _maps(study, study.layers, "Layers", _LINEAR)
+    return maps(study, study.layers, "Layers", _LINEAR)
 
 
 def single_layers(study: Study) -> Drawing:
@@ -31,10 +31,14 @@ def single_layers(study: Study) -> Drawing:
     if not study.single_layers:
         raise Missing("no three layers were pruned, each alone: prune --layers each does so")
     quantities = list(dict.fromkeys(name for values in study.single_layers for name in values.values))
-    return _maps(study, study.single_layers, "Layers that were pruned alone", quantities)
+    return maps(study, study.single_layers, "Layers that were pruned alone", quantities)
 
 
-def _maps(study: Study, values: Sequence[LayerValues], title: str, linear: Sequence[str]) -> Drawing:
+def maps(study: Study, values: Sequence[LayerValues], title: str, linear: Sequence[str]) -> Drawing:
+    """Heat maps of all quantities, a row for each layer and a column for each run; others than ``linear`` by logarithm.
+
+    A value that is not known is no cell.
+    """
     rows = list(dict.fromkeys(value.layer for value in values))
     runs = list(dict.fromkeys((value.method, value.sparsity) for value in values))
     names = list(dict.fromkeys(name for value in values for name in value.values))

@@ -3,13 +3,14 @@
 from collections.abc import Mapping
 
 from apcli.figures.canvas.colors import Look
-from apcli.figures.canvas.marks import Drawing, Line, Missing, Words, columns_of
-from apcli.figures.canvas.panels import ROW, WIDTH, Head, Key, Panel, Sheet
-from apcli.figures.canvas.scales import Scale, linear, text_of
-from apcli.figures.canvas.words import listed, shortened, width_of
+from apcli.figures.canvas.marks import Drawing, Line, Missing, columns_of
+from apcli.figures.canvas.panels import Head, Key, Panel, Sheet
+from apcli.figures.canvas.rows import Rows
+from apcli.figures.canvas.scales import linear, text_of
+from apcli.figures.canvas.words import listed
 from apcli.figures.study import PlottedEstimate, Study
 
-_NAMES = 200.0  # pixels, at most
+_NAMES = 190.0  # pixels, at most
 _BEST, _OTHER = Look("method-2", "o"), Look("method-1", "o")
 
 
@@ -23,7 +24,7 @@ def ranking(study: Study) -> Drawing:
     names = list(dict.fromkeys(name for panel in panels.values() for name in panel))
     if not names:
         raise Missing("no two measures order the runs differently, or their τ is not known")
-    aside = min(max(width_of(name) for name in names) + 10, _NAMES)
+    listed_rows = Rows.of(names, _NAMES)
     sheet = Sheet()
     sheet.legend(
         [
@@ -32,20 +33,14 @@ def ranking(study: Study) -> Drawing:
             Key("lower", _OTHER.color, "o", None, hollow=True),
         ]
     )
-    places = {name: float(index) for index, name in enumerate(reversed(names))}
-    y = Scale(-0.6, len(names) - 0.4, ())
     ends = [e.interval or (e.value, e.value) for panel in panels.values() for e in panel.values()]
     x = linear([0.0, *(end for pair in ends for end in pair)], most=4)
-    each = (WIDTH - aside) / min(len(panels), 2)
-    for start in range(0, len(panels), 2):
-        part = list(panels.items())[start : start + 2]
-        heads = [Head(title) for title, _ in part]
-        boxes = sheet.row(heads, [(each, 0.0)] * len(part), len(names) * (ROW + 4), left=aside - 46)
-        for name, place in places.items():
-            height = boxes[0].bottom - y.place(place) * boxes[0].height
-            sheet.marks.append(Words((boxes[0].left - 8, height), shortened(name, aside), "ink", "end"))
-        for box, (_, panel) in zip(boxes, part, strict=True):
-            _panel(Panel(sheet, box, x, y, "Kendall’s τ"), panel, places)
+    titles, abreast = list(panels), min(len(panels), 2)
+    for start in range(0, len(titles), 2):
+        part = titles[start : start + 2]
+        drawn = listed_rows.panels(sheet, [Head(title) for title in part], x, "Kendall’s τ", abreast)
+        for title, panel in zip(part, drawn, strict=True):
+            _panel(panel, panels[title], listed_rows)
     rows = [
         (title, name, e.value, *(e.interval or (None, None)), "best" if e.best else "lower" if e.lower else "")
         for title, panel in panels.items()
@@ -56,10 +51,10 @@ def ranking(study: Study) -> Drawing:
     return sheet.drawing("Which projection orders PD best", about, columns)
 
 
-def _panel(panel: Panel, estimates: Mapping[str, PlottedEstimate], places: Mapping[str, float]) -> None:
+def _panel(panel: Panel, estimates: Mapping[str, PlottedEstimate], rows: Rows) -> None:
     panel.marks.append(Line([panel.at(0.0, panel.y.low), panel.at(0.0, panel.y.high)], "soft", 1.0))
     for name, estimate in estimates.items():
-        look, place = _BEST if estimate.best else _OTHER, places[name]
+        look, place = _BEST if estimate.best else _OTHER, rows.height(name)
         if estimate.interval:
             panel.line(estimate.interval, [place, place], look.color, name=name)
         panel.dots([estimate.value], [place], look, hollow=estimate.lower, name=f"{name}: τ {text_of(estimate.value)}")

@@ -128,6 +128,24 @@ class LayerValues:
 
 
 @dataclass(frozen=True)
+class Dependence:
+    """nHSIC between ``names``, in [-1, 1], by row and column; how it was measured is its ``title``."""
+
+    title: str
+    names: tuple[str, ...]
+    values: tuple[tuple[float, ...], ...]
+
+
+@dataclass(frozen=True)
+class DependenceByEpoch:
+    """nHSIC with a ``target`` through the fine-tuning of one network: by layer, epochs with values."""
+
+    title: str
+    target: str
+    curves: Mapping[str, tuple[tuple[int, float], ...]]
+
+
+@dataclass(frozen=True)
 class Weights:
     """The weights of one network, dense and later: by state, the share of all weights in each bin, and of zeros.
 
@@ -151,6 +169,85 @@ class Weights:
 
 
 @dataclass(frozen=True)
+class PlottedBound:
+    """A bound of one pruned file: ``slack`` is the bound over the measurement (of a lower bound, the inverse).
+
+    ``value`` is None where it is infinite.
+    """
+
+    statement: str
+    quantity: str
+    method: str
+    sparsity: float | None
+    value: float | None
+    measured: float | None
+    slack: float | None
+    verdict: str
+
+    @property
+    def name(self) -> str:
+        """Of the statement about this quantity."""
+        return f"{self.statement}, {self.quantity}"
+
+    @property
+    def about(self) -> str:
+        """The pruned file, by how it was pruned, and what became of the bound."""
+        at = "" if self.sparsity is None else f" at {self.sparsity:g}"
+        return f"{self.method}{at}: {self.verdict}"
+
+
+@dataclass(frozen=True)
+class LossPoint:
+    """The rise of the loss at a sparsity: measured, and by the curvature alone."""
+
+    sparsity: float
+    rise: float
+    second_order: float | None
+
+
+@dataclass(frozen=True)
+class PlottedLimit:
+    """The pruning limits of one dense network.
+
+    Attributes:
+        name: of the network.
+        limits: by statement, the sparsity up to which it allows to prune, ascending.
+        eps: the rise of the loss that is allowed.
+        points: the loss by sparsity, ascending, when the smallest weights go and the others stay.
+        eigenvalues: of the loss's curvature, each with the share of all eigenvalues that it stands for.
+        threshold: the eigenvalue from which on directions must be kept; None if it is not known.
+    """
+
+    name: str
+    limits: Mapping[str, float]
+    eps: float
+    points: tuple[LossPoint, ...]
+    eigenvalues: tuple[tuple[float, float], ...]
+    threshold: float | None
+
+
+@dataclass(frozen=True)
+class PlottedBehaviour:
+    """What the pruned networks of one method and sparsity do otherwise than dense ones: means over files.
+
+    Attributes:
+        classes: by class, the change of accuracy in percentage points.
+        ece: calibration error, dense and pruned; ``scaled_ece``: after temperature scaling. None: not known.
+        cka: by layer, in the order of the network, its likeness in the two networks.
+        dense_maps: nHSIC of each two layers in the dense network, and ``pruned_maps``; empty if it is not known.
+    """
+
+    method: str
+    sparsity: float | None
+    classes: Mapping[str, float]
+    ece: tuple[float, float] | None
+    scaled_ece: tuple[float, float] | None
+    cka: Mapping[str, float]
+    dense_maps: tuple[tuple[float, ...], ...] = ()
+    pruned_maps: tuple[tuple[float, ...], ...] = ()
+
+
+@dataclass(frozen=True)
 class Study:
     """The runs of one model on one data set.
 
@@ -159,8 +256,11 @@ class Study:
         series: every known measure of every run; ``training``: the losses and accuracies of the traced ones.
         accuracies: by the state of the networks, a curve for each method; ``dense_accuracy`` in percent.
         rankings: by what measures are ranked against, then by measure, Kendall's tau.
+        taus_by_epoch: the same at every epoch, by what is ranked and against what.
         agreements: by measure and PD, Kendall's tau as text for a panel.
         layers: of networks that were pruned in several layers; ``single_layers``: each pruned in that layer alone.
+        widths: of networks with a budget, by layer or channel group; ``dependences``: the maps of nHSIC;
+            ``dependence_by_epoch``: those with images and labels of traced networks.
     """
 
     looks: Mapping[str, Look] = field(default_factory=dict)
@@ -171,10 +271,17 @@ class Study:
     dense_accuracy: float | None = None
     costs: tuple[Cost, ...] = ()
     rankings: Mapping[str, Mapping[str, PlottedEstimate]] = field(default_factory=dict)
+    taus_by_epoch: Mapping[str, Mapping[str, tuple[tuple[int, PlottedEstimate], ...]]] = field(default_factory=dict)
     agreements: Mapping[tuple[str, str], str] = field(default_factory=dict)
     layers: tuple[LayerValues, ...] = ()
     single_layers: tuple[LayerValues, ...] = ()
     weights: tuple[Weights, ...] = ()
+    bounds: tuple[PlottedBound, ...] = ()
+    limits: tuple[PlottedLimit, ...] = ()
+    behaved: tuple[PlottedBehaviour, ...] = ()
+    widths: tuple[LayerValues, ...] = ()
+    dependences: tuple[Dependence, ...] = ()
+    dependence_by_epoch: tuple[DependenceByEpoch, ...] = ()
 
     @property
     def methods(self) -> list[str]:

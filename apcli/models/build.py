@@ -18,7 +18,7 @@ from apcli.models.named import without_code
 from apcli.models.spec import ModelSpec, check_pretrained, default_lr, resolve, users_file
 from apcli.models.weights import load_weights_
 from apcli.registry import outside
-from apcli.words import join
+from apcli.words import by, join
 
 __all__ = ["ModelSpec", "build", "default_lr", "last_layer", "load_weights_", "resolve"]
 
@@ -178,7 +178,7 @@ def _build_user(name: str, spec: ModelSpec) -> nn.Module:
         log.info("%s is wrapped in %s: its module is taken", name, type(model).__name__)
         model = model.module
     if any(isinstance(each, UninitializedParameter | UninitializedBuffer) for each in _tensors(model)):
-        log.info("%s has layers without sizes: an image of %s gives them", name, "x".join(map(str, spec.input_size)))
+        log.info("%s has layers without sizes: an image of %s gives them", name, by(spec.input_size))
         with torch.no_grad():
             model.eval()(torch.zeros(1, *spec.input_size))
         model.train()

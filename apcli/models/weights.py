@@ -13,7 +13,7 @@ from apcli.checkpoints.state_dicts import load_tensors
 from apcli.checkpoints.tensor_names import is_auxiliary
 from apcli.errors import ApcliError, UsageError
 from apcli.models.copies import emptied
-from apcli.words import count, few
+from apcli.words import by, count, few
 
 log = logging.getLogger("apcli")
 
@@ -171,4 +171,4 @@ def _common_prefix(names: list[str]) -> str:
 
 
 def _by(shape: torch.Size) -> str:
-    return "x".join(map(str, shape)) or "a number"
+    return by(shape) or "a number"

@@ -1,4 +1,4 @@
-"""Sums over a layer's inputs, and the metric of its outputs: how far a change of its weights moves them."""
+"""A layer's inputs and sums over them, and the metric of its outputs: how far a change of its weights moves them."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -97,7 +97,34 @@ class SecondMoment:
         return total.clamp_min(0) / self.count  # keeps NaN
 
 
-InputSums = TypeVar("InputSums", SquareSums, SecondMoment)
+class Inputs:
+    """A layer's inputs h themselves, samples and positions one after another, on the CPU.
+
+    ``groups`` and ``columns`` are G and J, as in ``SquareSums``.
+    """
+
+    def __init__(self, groups: int, columns: int, device: torch.device) -> None:
+        self.groups, self.columns = groups, columns
+        self.count = 0
+        self._parts: list[Tensor] = []
+
+    def add(self, rows: Tensor) -> None:
+        """Add inputs [G, n, J] of any floating dtype."""
+        self.count += rows.shape[1]
+        self._parts.append(rows.double().cpu().clone())  # the network may change its activations in place afterwards
+
+    @property
+    def rows(self) -> Tensor:
+        """All inputs, float64 [G, count, J]."""
+        return torch.cat(self._parts, dim=1)
+
+    @property
+    def squares(self) -> Tensor:
+        """The sums of h^2, float64 [G, J]."""
+        return torch.stack([part.square().sum(dim=1) for part in self._parts]).sum(dim=0)
+
+
+InputSums = TypeVar("InputSums", SquareSums, SecondMoment, Inputs)
 
 
 class ActivationMetric:
@@ -140,7 +167,7 @@ def activation(model: nn.Module, tensors: Sequence[str], batches: Batches) -> Ac
 
 
 def inputs(model: nn.Module, tensors: Sequence[str], batches: Batches, kind: type[InputSums]) -> dict[str, InputSums]:
-    """Sum the inputs h of each weight in a ``kind``, by name, in the order in which the network calls the layers.
+    """Gather the inputs h of each weight in a ``kind``, by name, in the order in which the network calls the layers.
 
     For a convolution, h is the patch under the kernel, at every position. This takes one pass over the data. A module
     that is called several times contributes the inputs of all calls, and so do all modules that share a weight.
@@ -152,7 +179,7 @@ def inputs(model: nn.Module, tensors: Sequence[str], batches: Batches, kind: typ
         UsageError: a tensor is no such weight, or the network uses it other than through its module.
         ApcliError: a layer's inputs hold NaN or Inf.
     """
-    modules, refused = _modules(model, tensors)
+    modules, refused = modules_of(model, tensors)
     sums: dict[str, InputSums] = {}
     with undisturbed(model), torch.no_grad(), ExitStack() as hooks:
         for name, module in modules.items():
@@ -164,14 +191,14 @@ def inputs(model: nn.Module, tensors: Sequence[str], batches: Batches, kind: typ
             for name in modules.keys() - sums.keys():
                 refused.setdefault(name, "is not called for the first batch: the network uses its weight directly")
             if refused:
-                raise _unsupported(refused, tensors)
+                raise unsupported(refused, tensors)
     for name, layer_sums in sums.items():
         if not bool(layer_sums.squares.isfinite().all()):
             raise ApcliError(f"layer {layer_name(name)} has NaN or Inf in its inputs: expected finite activations")
     return sums
 
 
-def _modules(model: nn.Module, tensors: Sequence[str]) -> tuple[dict[str, Any], dict[str, str]]:
+def modules_of(model: nn.Module, tensors: Sequence[str]) -> tuple[dict[str, Any], dict[str, str]]:
     """The module of each weight, and the reason of refusal for those without one."""
     modules, refused = {}, {}
     for name in tensors:
@@ -187,7 +214,8 @@ def _modules(model: nn.Module, tensors: Sequence[str]) -> tuple[dict[str, Any], 
     return modules, refused
 
 
-def _unsupported(refused: Mapping[str, str], tensors: Sequence[str]) -> UsageError:
+def unsupported(refused: Mapping[str, str], tensors: Sequence[str]) -> UsageError:
+    """The error about weights that are refused, by name with the reason."""
     layers = {layer_name(name): refused[name] for name in tensors if name in refused}
     first, problem = next(iter(layers.items()))
     return UsageError(

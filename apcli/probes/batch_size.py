@@ -1,11 +1,18 @@
 """The number of images per forward pass, where only speed depends on it."""
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
+
+from apcli.errors import is_out_of_memory
+
+log = logging.getLogger("apcli")
+
+T = TypeVar("T")
 
 # From 32 MiB on, malloc requests each tensor from the system and returns it, so every page faults in again; below that
 # it still shrinks and grows its heap. A quarter of that also fits into most last-level caches.
@@ -27,6 +34,22 @@ def images_at_once(run: Callable[[Tensor], Any], input_size: Sequence[int], devi
     with torch.no_grad(), _Largest() as largest:
         run(torch.zeros(2, *input_size))
     return min(most, max(_FEWEST, 2 * _BYTES // largest.bytes))
+
+
+def halved_if_needed(work: Callable[[int], T], batch_size: int) -> T:
+    """The result of ``work``, which no batch size changes, for this one or, if memory runs out, once for half of it.
+
+    That is said.
+    """
+    try:
+        return work(batch_size)
+    except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
+        if batch_size < 2 or not is_out_of_memory(error):
+            raise
+    half = batch_size // 2  # outside the handler, which holds on to the tensors of the failed one
+    torch.cuda.empty_cache()  # does nothing where there is no GPU in use
+    log.warning("memory ran out with %d images at a time: they are measured again, %d at a time", batch_size, half)
+    return work(half)
 
 
 class _Largest(TorchDispatchMode):

@@ -51,14 +51,14 @@ def macs(model: nn.Module, example: Tensor) -> Costs:
     """
     named = model.named_parameters(remove_duplicate=False)
     weights = {name: weight for name, weight in named if weight.dim() >= 2}
-    owners = {weight.untyped_storage().data_ptr(): name for name, weight in weights.items() if weight.numel()}
+    owners = {_storage(weight): name for name, weight in weights.items() if weight.numel()}
     counts = dict.fromkeys(weights, 0)
 
     def attributed(formula: Callable[..., int]) -> Callable[..., int]:
         def flops(*operands: Any, **options: Any) -> int:
             count = formula(*operands, **options)
             for operand in reversed(operands):  # a weight comes after its input
-                owner = owners.get(operand.untyped_storage().data_ptr()) if isinstance(operand, Tensor) else None
+                owner = owners.get(_storage(operand)) if isinstance(operand, Tensor) else None
                 if owner is not None:
                     counts[owner] += count // 2
                     break
@@ -74,6 +74,11 @@ def macs(model: nn.Module, example: Tensor) -> Costs:
     with undisturbed(model), torch.inference_mode(), _plain_kernels(), counter:
         functional_call(model, detached, (example[:1],))
     return Costs(counter.get_total_flops() // 2, counts)
+
+
+def _storage(tensor: Tensor) -> int:
+    """The identity of the storage that a tensor is a view of; without numbers, on ``meta``, all have the address 0."""
+    return tensor.untyped_storage()._cdata
 
 
 @contextmanager

@@ -4,7 +4,7 @@ import logging
 import math
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import torch
@@ -18,6 +18,29 @@ log = logging.getLogger("apcli")
 
 _BLOCK = 1 << 25  # elements of the gradients held at a time: 128 MiB in float32
 Weights = dict[str, Tensor]
+Result = TypeVar("Result")
+
+
+class EitherWay(Generic[Result]):
+    """A fast way to derivatives, and from the first network's operation that it does not support, a slow one.
+
+    The log names the slow one by ``named``. An error of the network itself comes again there.
+    """
+
+    def __init__(self, fast: Callable[..., Result], slow: Callable[..., Result], named: str) -> None:
+        self._way, self._slow, self._named = fast, slow, named
+
+    def __call__(self, *arguments: Any) -> Result:
+        try:
+            return self._way(*arguments)
+        except torch.OutOfMemoryError:
+            raise
+        except RuntimeError as error:
+            if self._way is self._slow:
+                raise
+            log.info("derivatives %s: %s", self._named, str(error).strip().partition("\n")[0])
+        self._way = self._slow  # and here the error's traceback no longer holds tensors in memory
+        return self._way(*arguments)
 
 
 class Fisher:
@@ -40,10 +63,10 @@ class GaussNewton:
 
     def __init__(self, model: nn.Module, tensors: Sequence[str], batches: Batches, damping: float) -> None:
         self.model = model
-        self.weights = _weights(model, tensors)
+        self.weights = weights_of(model, tensors)
         self.batches = batches
         self.damping = damping
-        self._derivative = _forwards
+        self._derivative = EitherWay(derivative_forwards, derivative_backwards, "by two backward passes")
 
     def squared(self, difference: Mapping[str, np.ndarray]) -> float:
         """E[variance under p of the logits' change J D] + damping |D|^2.
@@ -57,15 +80,11 @@ class GaussNewton:
         total, count = 0.0, 0
         with undisturbed(self.model):
             weights = {name: self.weights[name] for name in difference}
-            change = {name: _like(d / largest, weights[name]) for name, d in difference.items()}  # for float32
+            change = {
+                name: torch.as_tensor(d / largest).to(weights[name]) for name, d in difference.items()
+            }  # for float32
             for images, _ in self.batches():
-                derivatives = _attempt(
-                    self._derivative, self.model, weights, change, images, otherwise="by two backward passes"
-                )
-                if derivatives is None:  # an operation has no forward derivative; any other error comes again
-                    self._derivative = _backwards
-                    derivatives = self._derivative(self.model, weights, change, images)
-                logits, moved = derivatives
+                logits, moved = self._derivative(self.model, weights, change, images)
                 p, moved = logits.double().softmax(1), moved.double()
                 centred = moved - (p * moved).sum(1, keepdim=True)
                 total += float((p * centred.square()).sum())
@@ -98,18 +117,14 @@ def fisher(model: nn.Module, tensors: Sequence[str], batches: Batches, *, labels
     if labels not in ("model", "data"):
         raise ValueError(f"labels is {labels!r}: expected model (expectation over its own labels) or data")
     with undisturbed(model):
-        weights = _weights(model, tensors)
+        weights = weights_of(model, tensors)
         sums = {name: torch.zeros_like(weight, dtype=torch.float64) for name, weight in weights.items()}
-        squares, count = _together, 0
+        squares, count = EitherWay(_together, _one_by_one, "sample by sample"), 0
         for images, targets in batches():
             vectors = _vectors(model, images, None if labels == "model" else targets)
             step = max(1, _BLOCK // (min(vectors.shape[1], _vectors_at_once(weights)) * _size(weights)))
             for part in zip(images.split(step), vectors.split(step), strict=True):
-                squared = _attempt(squares, model, weights, *part, otherwise="sample by sample")
-                if squared is None:  # vmap cannot do it; any other error comes again
-                    squares = _one_by_one
-                    squared = squares(model, weights, *part)
-                for name, square in squared.items():
+                for name, square in squares(model, weights, *part).items():
                     sums[name] += square
             count += len(images)
     if not all(bool(total.isfinite().all()) for total in sums.values()):
@@ -132,24 +147,6 @@ def gauss_newton(model: nn.Module, tensors: Sequence[str], batches: Batches, *, 
     return GaussNewton(model, tensors, batches, damping)
 
 
-Result = TypeVar("Result")
-
-
-def _attempt(way: Callable[..., Result], *arguments: Any, otherwise: str) -> Result | None:
-    """The result of ``way``, or None if it does not support one of the network's operations.
-
-    The caller then goes another way, named ``otherwise`` in the log: outside this function, the error's traceback no
-    longer holds tensors in memory.
-    """
-    try:
-        return way(*arguments)
-    except torch.OutOfMemoryError:
-        raise
-    except RuntimeError as error:
-        log.info("derivatives %s: %s", otherwise, str(error).strip().partition("\n")[0])
-        return None
-
-
 def _vectors(model: nn.Module, images: Tensor, targets: Tensor | None) -> Tensor:
     """The vectors v of every sample whose (J' v)^2 sum to its Fisher information: [B, V, C], V classes or 1."""
     with torch.no_grad():
@@ -165,7 +162,7 @@ def _together(model: nn.Module, weights: Weights, images: Tensor, vectors: Tenso
     """Sum (J' v)^2 over samples and vectors, in float64: all samples, and as many vectors as fit, at once."""
 
     def of_one(image: Tensor, rows: Tensor) -> Weights:
-        pull = vjp(lambda chosen: _logits(model, chosen, image[None])[0], weights)[1]
+        pull = vjp(lambda chosen: logits_at(model, chosen, image[None])[0], weights)[1]
         total = {name: torch.zeros_like(weight) for name, weight in weights.items()}
         for some in rows.split(_vectors_at_once(weights)):
             (gradients,) = vmap(pull)(some)
@@ -183,7 +180,7 @@ def _one_by_one(model: nn.Module, weights: Weights, images: Tensor, vectors: Ten
     chosen = {name: weight.clone().requires_grad_() for name, weight in weights.items()}
     for image, rows in zip(images, vectors, strict=True):
         with torch.enable_grad():
-            logits = _logits(model, chosen, image[None])[0]
+            logits = logits_at(model, chosen, image[None])[0]
         for row in rows:
             gradients = torch.autograd.grad(
                 logits, tuple(chosen.values()), row, retain_graph=True, materialize_grads=True
@@ -193,19 +190,19 @@ def _one_by_one(model: nn.Module, weights: Weights, images: Tensor, vectors: Ten
     return total
 
 
-def _forwards(model: nn.Module, weights: Weights, change: Weights, images: Tensor) -> tuple[Tensor, Tensor]:
+def derivative_forwards(model: nn.Module, weights: Weights, change: Weights, images: Tensor) -> tuple[Tensor, Tensor]:
     """The logits [B, C] and their derivative along a change of the weights."""
     with torch.no_grad(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="`torch.jit")  # torch itself uses what it deprecates
-        pushed = jvp(lambda chosen: _logits(model, chosen, images), (weights,), (change,))
+        pushed = jvp(lambda chosen: logits_at(model, chosen, images), (weights,), (change,))
     return pushed[0], pushed[1]
 
 
-def _backwards(model: nn.Module, weights: Weights, change: Weights, images: Tensor) -> tuple[Tensor, Tensor]:
-    """The result of ``_forwards`` by two backward passes: J D is the derivative of (J' u)' D with respect to u."""
+def derivative_backwards(model: nn.Module, weights: Weights, change: Weights, images: Tensor) -> tuple[Tensor, Tensor]:
+    """The result of ``derivative_forwards`` by two backward passes: J D is the derivative of (J' u)' D to u."""
     chosen = {name: weight.clone().requires_grad_() for name, weight in weights.items()}
     with torch.enable_grad():
-        logits = _logits(model, chosen, images)
+        logits = logits_at(model, chosen, images)
         u = torch.zeros_like(logits, requires_grad=True)
         pulled = torch.autograd.grad(logits, tuple(chosen.values()), u, create_graph=True, materialize_grads=True)
         along = torch.stack(
@@ -214,18 +211,16 @@ def _backwards(model: nn.Module, weights: Weights, change: Weights, images: Tens
     return logits.detach(), torch.autograd.grad(along, u, materialize_grads=True)[0]
 
 
-def _logits(model: nn.Module, weights: Weights, images: Tensor) -> Tensor:
+def logits_at(model: nn.Module, weights: Weights, images: Tensor) -> Tensor:
+    """The logits [B, C] of the network with some weights replaced."""
     return logits_of(functional_call(model, weights, (images,)))
 
 
-def _weights(model: nn.Module, tensors: Sequence[str]) -> Weights:
+def weights_of(model: nn.Module, tensors: Sequence[str]) -> Weights:
+    """The network's tensors of these names, without their graph."""
     known: Weights = dict(model.named_parameters(remove_duplicate=False))
     known.update(model.named_buffers(remove_duplicate=False))
     return {name: known[name].detach() for name in tensors}
-
-
-def _like(array: np.ndarray, weight: Tensor) -> Tensor:
-    return torch.as_tensor(array).to(weight)
 
 
 def _size(weights: Weights) -> int:

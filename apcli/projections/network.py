@@ -17,6 +17,7 @@ from apcli.devices import device_of
 from apcli.errors import ApcliError, UsageError
 from apcli.models.spec import ModelSpec
 from apcli.networks import Networks, batches_of, forward_batches
+from apcli.probes.batch_size import halved_if_needed
 from apcli.probes.predictions import log_probabilities
 from apcli.probes.undisturbed import Metric
 from apcli.progress import Tell
@@ -106,7 +107,10 @@ class DenseNetwork:
         network = self.networks.network(self.spec, checkpoint)
         network.load_state_dict({name: tensor_of(entry) for name, entry in replaced.items()}, strict=False)
         try:
-            return log_probabilities(network, forward_batches(network, self.split, self.spec, self.batch_size))
+            return halved_if_needed(
+                lambda size: log_probabilities(network, forward_batches(network, self.split, self.spec, size)),
+                self.batch_size,
+            )
         except ApcliError as error:
             raise ApcliError(f"{checkpoint.label}: {error}") from None
 

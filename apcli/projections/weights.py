@@ -62,11 +62,6 @@ class Tensors:
         """
         return [self._run(entry, start, stop) for entry in (self.dense, self.pruned)]
 
-    def release(self, start: int, stop: int) -> None:
-        """Release the memory that holds these elements."""
-        for entry in (self.dense, self.pruned):
-            entry.release(start, stop)
-
     def rows(self, entry: Entry) -> Rows:
         """The layer's rows (output units) in one of the files, as a stream of blocks.
 
@@ -79,7 +74,6 @@ class Tensors:
             for start in range(0, entry.size, step):
                 stop = min(start + step, entry.size)
                 yield self._run(entry, start, stop).astype(np.float64).reshape(-1, self.columns)
-                entry.release(start, stop)
 
         return Rows(blocks, self.layer.shape[0], self.columns)
 
@@ -215,7 +209,6 @@ class WeightProjections:
             difference = dense.astype(np.float64)
             with np.errstate(over="ignore"):  # the distance is infinite in that case
                 difference -= pruned
-            t.release(start, stop)
             return [reduction.reduce(offset + start, difference) for reduction, offset in reductions]
 
         starts = range(0, t.layer.size, step)  # a single block needs no thread

@@ -29,6 +29,30 @@ KINDS = Table(
             "apcli report CHECKPOINT --json",
         ),
         Row(
+            "bound",
+            "apcli.records.bound:BoundRecord",
+            "what a theorem says of a pair of files, beside what was measured",
+            "apcli bounds",
+        ),
+        Row(
+            "behaviour",
+            "apcli.records.behaviour:BehaviourRecord",
+            "what the networks of a pair of files do with the same images",
+            "apcli behaviour",
+        ),
+        Row(
+            "exemplars",
+            "apcli.records.exemplars:ExemplarsRecord",
+            "the images that dense networks get right and most pruned ones of a sparsity get wrong",
+            "apcli behaviour",
+        ),
+        Row(
+            "overlap",
+            "apcli.records.overlap:OverlapRecord",
+            "how far two pruned files of one sparsity keep the same weights",
+            "apcli behaviour",
+        ),
+        Row(
             "report",
             "apcli.records.report:ReportRecord",
             "everything that a report says, for programs",

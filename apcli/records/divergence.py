@@ -5,24 +5,9 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar
 
 from apcli.records import name_of
-from apcli.records.json_objects import Columns, JsonObject, Record
+from apcli.records.json_objects import Columns, JsonObject
+from apcli.records.pair import PairRecord
 from apcli.registry.tables import Parameter
-
-
-@dataclass(frozen=True)
-class File(JsonObject):
-    """A checkpoint."""
-
-    path: Annotated[str | None, "as the command was given it"] = None
-    sha256: Annotated[str | None, "of its bytes"] = None
-
-
-@dataclass(frozen=True)
-class LayerSparsity(JsonObject):
-    """The share of weights set to zero, in [0, 1)."""
-
-    requested: Annotated[float | None, "as asked for; null where layers differ"] = None
-    actual: Annotated[float | None, "zeros counted in the file, over all weights"] = None
 
 
 @dataclass(frozen=True)
@@ -72,27 +57,18 @@ class TvBounds(JsonObject):
     """Bounds on the total variation of the two distributions: two from below, two from above."""
 
     lemma_1: Annotated[float | None, "lower bound from means and covariances"] = None
-    lemma_1_best: Annotated[float | None, "the same on the best line, for one covariance"] = None
+    lemma_1_best: Annotated[float | None, "the same on the best line"] = None
     pinsker: Annotated[float | None, "upper bound sqrt(KL / 2), at most 1"] = None
     bretagnolle_huber: Annotated[float | None, "upper bound sqrt(1 - exp(-KL))"] = None
 
 
 @dataclass(frozen=True, kw_only=True)
-class DivergenceRecord(Record):
+class DivergenceRecord(PairRecord):
     """One value of one measure, for a pair of files, a layer and an epoch. A number that is not known is None."""
 
     kind: ClassVar[str] = "divergence"
     version: ClassVar[int] = 1
 
-    model: Annotated[str | None, "name of the network"] = None
-    data: Annotated[str | None, "name of the data set that it was trained on"] = None
-    seed: Annotated[int | None, "of the fine-tuning; otherwise of the training"] = None
-    dense: Annotated[File, "the dense file"] = File()
-    pruned: Annotated[File, "the pruned file"] = File()
-    method: Annotated[str | None, "pruning method"] = None
-    scope: Annotated[str | None, "over what weights were ranked"] = None
-    mask_seed: Annotated[int | None, "of a random mask"] = None
-    sparsity: Annotated[LayerSparsity, "share of the compared weights that is zero"] = LayerSparsity()
     layer: Annotated[str, "name of the layer; `*` is all compared layers taken as one vector"]
     filter: Annotated[int | None, "index of the layer's output, from 0, if the record is of its filter alone"] = None
     dim: Annotated[int | None, "dimension of the distributions"] = None

@@ -5,6 +5,7 @@ A field is annotated ``Annotated[type, "what it means"]``. The type is ``str``, 
 """
 
 import functools
+import json
 import types
 from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, dataclass, fields, replace
@@ -134,7 +135,10 @@ def _fields_of(kind: Any) -> tuple[Field, ...]:
 
 
 def columns_of(record: JsonObject) -> dict[str, object]:
-    """The record as a row of a CSV file: objects spread over columns, free mappings as ``key=value``, null as None."""
+    """The record as a row of a CSV file: objects spread over columns, null as None.
+
+    Free mappings are ``key=value``, and lists JSON; an empty one is None.
+    """
     kind: Any = type(record)  # mypy does not see that a class has a hash
     return {name: _cell(record, path, is_mapping) for name, path, is_mapping in _columns(kind)}
 
@@ -200,6 +204,8 @@ def _cell(record: JsonObject, path: tuple[str, ...], is_mapping: bool) -> object
     value: Any = record
     for name in path:
         value = None if value is None else getattr(value, name)
+    if isinstance(value, tuple):
+        return json.dumps(_json(value), ensure_ascii=False) if value else None
     return " ".join(f"{key}={part}" for key, part in (value or {}).items()) if is_mapping else value
 
 

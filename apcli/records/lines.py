@@ -8,6 +8,7 @@ from typing import Any
 from apcli.errors import ApcliError, UsageError
 from apcli.records import KINDS
 from apcli.records.json_objects import OtherRecord, Record
+from apcli.words import shown
 
 
 def dump(members: Mapping[str, Any]) -> str:
@@ -36,7 +37,7 @@ def load(lines: Iterable[str], where: str) -> Iterator[Record]:
 def _record(line: str, where: str) -> Record:
     try:
         members = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         hint = "a checkpoint's path" if line.rstrip().endswith(".safetensors") else repr(line.strip()[:40])
         raise UsageError(f"{where} is {hint} where a record was expected: run `apcli divergence` first") from None
     if not isinstance(members, dict) or not isinstance(members.get("kind"), str):
@@ -45,16 +46,20 @@ def _record(line: str, where: str) -> Record:
         return OtherRecord(_clean(members))
     kind: Any = KINDS.row(members["kind"]).load()
     if members.get("version") != kind.version:
-        raise ApcliError(f"{where} is of version {members.get('version')}, expected {kind.version}: make it again")
+        version = shown(repr(members.get("version")))
+        raise ApcliError(f"{where} is of version {version}, expected {kind.version}: make it again")
     record: Record = kind.from_json(_clean(members), where)
     return record
 
 
 def _text(members: Mapping[str, Any]) -> str:
-    """The JSON text, of UTF-8; ValueError if it has none."""
+    """The JSON text, of UTF-8; ValueError if it has none.
+
+    What a terminal would obey or hide (C1 controls, marks of direction) is escaped, which JSON reads as the same.
+    """
     text = json.dumps(members, allow_nan=False, ensure_ascii=False)
     text.encode()
-    return text
+    return text if text.isprintable() else "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in text)
 
 
 def _clean(members: Mapping[str, Any]) -> Any:

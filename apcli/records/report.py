@@ -54,7 +54,9 @@ class QuantityFacts(JsonObject):
 
     name: Annotated[str, "by which values are found; unique in its group"]
     kind: Annotated[
-        str, "`ap`: AP2 or AP3; `pd`: performance difference; `dense`, `before` (fine-tuning), `pruned`: performance"
+        str,
+        "`ap`: AP2 or AP3; `pd`: performance difference; `dense`, `before` (fine-tuning), `pruned`: performance; "
+        "`behaviour`: of the pruned file beside the dense one",
     ]
     unit: Annotated[str, "of its values"]
     dist: Annotated[str | None, "distribution of AP"] = None
@@ -148,7 +150,7 @@ class AgreementFacts(JsonObject):
     """Kendall's tau-b between AP and PD over runs of one dense network."""
 
     measure: Annotated[str, "name of AP"]
-    target: Annotated[str, "name of PD"]
+    target: Annotated[str, "name of PD, or of a number of behaviour"]
     moment: Annotated[str, "`just pruned` or `final`"]
     over: Annotated[str, "`all` runs, those of one `sparsity` or `method`, or pairs at the `same sparsity`"]
     sparsity: Annotated[float | None, "of the runs, if it is one"]
@@ -207,7 +209,7 @@ class GroupFacts(JsonObject):
     quantities: Annotated[tuple[QuantityFacts, ...], "that have values"]
     runs: Annotated[tuple[RunFacts, ...], "methods at sparsities"]
     comparisons: Annotated[tuple[MethodComparisonFacts, ...], "of methods"]
-    agreements: Annotated[tuple[AgreementFacts, ...], "of AP and PD over runs"]
+    agreements: Annotated[tuple[AgreementFacts, ...], "of AP and PD, or behaviour, over runs"]
     within_networks: Annotated[tuple[WithinNetworksFacts, ...], "agreement of AP and PD over epochs"]
     contrasts: Annotated[tuple[ContrastFacts, ...], "of methods, by AP"]
 

@@ -42,6 +42,12 @@ class Numbers:
         below = number < self.most if self.under else number <= self.most
         return above and below and number not in self.but and (self.infinite or math.isfinite(number))
 
+    def check(self, **values: float) -> None:
+        """Raise ValueError unless all ``values``, by name, are allowed."""
+        for name, value in values.items():
+            if not self.admits(value):
+                raise ValueError(f"{name} is {value:g}: expected {self}")
+
     def __str__(self) -> str:
         if math.isinf(self.most):
             span = f"a number above {self.least:g}" if self.over else f"{self.least:g} or more"
@@ -66,6 +72,28 @@ class Words:
 
 
 @dataclass(frozen=True)
+class Rules:
+    """A word, or a word with a number after a -, as in rel-0.01.
+
+    Args:
+        alone: the words that need no number.
+        numbered: those that take one of ``each``.
+    """
+
+    alone: tuple[str, ...]
+    numbered: tuple[str, ...]
+    each: Numbers
+
+    def admits(self, value: Value) -> bool:
+        word, dash, number = str(value).partition("-")
+        return value in self.alone or (word in self.numbered and bool(dash) and self.each.admits(number))
+
+    def __str__(self) -> str:
+        forms = " or ".join((*self.alone, *(f"{word}-X" for word in self.numbered)))
+        return f"{forms}, with X {self.each}, as in {self.numbered[-1]}-0.01"
+
+
+@dataclass(frozen=True)
 class Sums:
     """Several numbers in one text, joined by +."""
 
@@ -81,6 +109,28 @@ class Sums:
 
 
 @dataclass(frozen=True)
+class Span:
+    """A whole number, or all from one to another, as in 1..5."""
+
+    each: Numbers
+    like: str
+
+    def admits(self, value: Value) -> bool:
+        ends = str(value).split("..")
+        fine = len(ends) < 3 and all(end.isdecimal() and self.each.admits(int(end)) for end in ends)
+        return fine and int(ends[0]) <= int(ends[-1])
+
+    def __str__(self) -> str:
+        return f"a whole number, or all between two as in {self.like}, each {self.each}"
+
+    @staticmethod
+    def numbers(text: str) -> range:
+        """The numbers of a text that is admitted."""
+        ends = text.split("..")
+        return range(int(ends[0]), int(ends[-1]) + 1)
+
+
+@dataclass(frozen=True)
 class Anything:
     """A name or a path, which is checked when it is looked up."""
 
@@ -93,7 +143,10 @@ class Anything:
 
 POSITIVE = Numbers(0, over=True)
 NOT_NEGATIVE = Numbers(0)
+UNBOUNDED = Numbers(0, infinite=True)  # 0 or more, and infinity
 ONE_OR_MORE = Numbers(1)
 SHARE = Numbers(0, 1)  # a share, both ends included
 INSIDE = Numbers(0, 1, over=True, under=True)  # a share, both ends excluded
+ERROR = Numbers(1e-100, 1, under=True)  # a probability of error, for which quantiles are still exact
+SPREAD = Numbers(1e-100, 1e100)  # a standard deviation, of which the square and its inverse are numbers
 ANYTHING = Anything()

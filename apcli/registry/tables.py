@@ -8,7 +8,7 @@ import difflib
 import importlib
 import inspect
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeVar
@@ -238,6 +238,12 @@ class Table(Generic[AnyRow]):
     def parse_list(self, specs: str) -> list[Choice[AnyRow]]:
         """Read a comma list of specs."""
         return [self.parse(spec) for spec in split_list(specs, self.kind)]
+
+    def check_distinct(self, choices: Sequence[Choice[AnyRow]]) -> None:
+        """Raise UsageError if two choices mean the same, as where each would give the same records."""
+        for choice in choices:
+            if choices.count(choice) > 1:
+                raise UsageError(f"{choice.spec} is named twice: expected each {self.kind} once")
 
 
 def _own_row(own: Own, place: outside.Place) -> Row:

@@ -58,9 +58,6 @@ class MagnitudeRanking:
             parts.append(self._made(whole, block)[low - block * BLOCK :])
         return np.concatenate(parts)
 
-    def release(self, start: int, stop: int) -> None:
-        self.entry.release(start, stop)
-
     def _made(self, magnitude: np.ndarray, block: int) -> np.ndarray:
         generator = np.random.Generator(np.random.SFC64([*self.seed, block]))
         ranks: np.ndarray = self.method(magnitude, generator)

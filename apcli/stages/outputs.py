@@ -2,12 +2,14 @@
 
 import glob
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from apcli.checkpoints import reading, verification
 from apcli.checkpoints.checkpoint import SUFFIX, Checkpoint
 from apcli.checkpoints.files import kinds, shards
+from apcli.checkpoints.files.staging import was_killed
 from apcli.checkpoints.lineage import Lineage
 from apcli.errors import ApcliError, UsageError
 from apcli.progress import KEPT
@@ -76,8 +78,11 @@ class Outputs:
         """The name of an output in messages."""
         return "standard output" if self.home else str(path)
 
-    def has(self, path: Path, wanted: Lineage, *, say: bool = True) -> bool:
+    def has(self, path: Path, wanted: Lineage | Callable[[], Lineage], *, say: bool = True) -> bool:
         """Whether ``path`` already is the result of the run that ``wanted`` describes (``Lineage.made_as``).
+
+        Args:
+            wanted: or a function that returns it, called if there is a file: another process may make one at any time.
 
         Raises:
             UsageError: another file has that name and ``overwrite`` is off.
@@ -88,7 +93,7 @@ class Outputs:
             self._check_shards(path)
         if not path.exists() or (self.overwrite and not made_by_this_run):
             return False
-        checkpoint, why = _made_otherwise(path, wanted)
+        checkpoint, why = _made_otherwise(path, wanted if isinstance(wanted, Lineage) else wanted())
         if checkpoint is not None and not why:
             verification.verify_zeros(checkpoint)
             if say:
@@ -111,10 +116,13 @@ class Outputs:
         return "to be overwritten" if path.exists() else "to be written"
 
     def _check_shards(self, index: Path) -> None:
-        """Raise UsageError if shard files that no index mentions would be overwritten."""
+        """Raise UsageError if shard files that no index mentions would be overwritten.
+
+        Those that a killed run left are its own.
+        """
         stem = index.name.removesuffix(shards.SUFFIX)
         stray = sorted(index.parent.glob(f"{glob.escape(stem)}-*-of-*{SUFFIX}")) if shards.is_index(index) else []
-        if stray and not self.overwrite:
+        if stray and not self.overwrite and not was_killed(index):
             raise UsageError(f"{stray[0]} has no index: --overwrite replaces it, --output names another place")
 
 

@@ -26,6 +26,7 @@ from apcli.training.forward import Forward
 from apcli.training.logs import Logs
 from apcli.training.loop import Diverged, Setup, Training
 from apcli.training.masking import Masking
+from apcli.training.optim.parameters import prunable
 from apcli.training.processes import Processes
 from apcli.training.recipe import Recipe
 from apcli.training.resume import Resume
@@ -109,7 +110,24 @@ class Runs:
             raise self._lost(error, training, run) from None
         finally:
             logs.close()
+        if run.recipe.l1 and self.processes.first:
+            self._count_zeros(training.evaluated.network, run)
         return training
+
+    def _count_zeros(self, network: nn.Module, run: TrainingRun) -> None:
+        """Say how many weights a training with an l1 penalty leaves at exactly zero, those of a mask included."""
+        weights = prunable(network).values()
+        zeros, size = sum(int((weight == 0).sum()) for weight in weights), sum(weight.numel() for weight in weights)
+        share = f"{100 * zeros / max(size, 1):.2f} %"
+        label = self.outputs.label(run.path)
+        log.info(
+            "%s: %s of %s weights (%s) are exactly zero, with --l1 %g",
+            label,
+            f"{zeros:,}",
+            f"{size:,}",
+            share,
+            run.recipe.l1,
+        )
 
     def _say(self, entry: Mapping[str, Any], run: TrainingRun) -> None:
         """Print an epoch's numbers: as often as was asked for, else where no line of progress shows them."""

@@ -10,7 +10,7 @@ from torch import Tensor
 from apcli.checkpoints.promises import SplitMetrics
 from apcli.data.batches import feed
 from apcli.data.datasets import Dataset, Samples
-from apcli.probes.batch_size import images_at_once
+from apcli.probes.batch_size import halved_if_needed, images_at_once
 from apcli.training.forward import Forward
 from apcli.training.processes import Processes
 
@@ -32,7 +32,11 @@ def evaluate(
     forward.network.eval()
     size = images_at_once(forward, forward.spec.input_size, forward.device, _SHARE * batch_size)
     wanted = {name: split for name, split in dataset.splits.items() if splits is None or name in splits}
-    return {name: _evaluate(forward, split, size, processes or Processes()) for name, split in wanted.items()}
+
+    def measured(split: Samples) -> SplitMetrics:
+        return halved_if_needed(lambda at_once: _evaluate(forward, split, at_once, processes or Processes()), size)
+
+    return {name: measured(split) for name, split in wanted.items()}
 
 
 @torch.no_grad()

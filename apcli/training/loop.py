@@ -26,6 +26,7 @@ from apcli.training.forward import Forward
 from apcli.training.interrupts import Interrupts, held_back
 from apcli.training.masking import Masking
 from apcli.training.optim.averages import Average
+from apcli.training.optim.l1 import L1Penalty
 from apcli.training.optim.losses import loss_of, mixing_of
 from apcli.training.optim.optimisers import load_, optimiser_of
 from apcli.training.optim.parameters import learn_, learns_in_part, parameters_of, training_mode_
@@ -119,6 +120,7 @@ class Training:
         if self._forward.device.type == "cuda" and recipe.cuda_graph and not self._captures:
             why = (recipe.obstacle or f"--opt {recipe.opt.name}") if whole_step else "training by several processes"
             log.info("%s cannot be captured in a CUDA graph: steps run uncaptured, which is slower", why)
+        self._penalty = L1Penalty(network, self._optimiser, recipe)
         self._rates = Rates(self._optimiser, recipe, self._batches)
         self._tally = Tally(spec.num_classes, self._forward.device)
         self._lost_at = torch.tensor([-1, 0], device=self._forward.device)  # first step whose loss is not finite; steps
@@ -181,14 +183,18 @@ class Training:
         self._optimiser.zero_grad()
         pieces = [whole.tensor_split(self._pieces) for whole in (images, targets, labels)]
         losses = [self._learn_from(*piece) for piece in zip(*pieces, strict=True)]
+        self._penalty.after_gradients()
         self.masking.after_gradients()
         if self.recipe.clip_grad is not None:
             clip_grad_norm_(self._parameters, self.recipe.clip_grad)
         self._optimiser.step()
+        self._penalty.after_step()
         self.masking.hold()
         if self._average is not None:
             self._average.update()
-            self.masking.hold(parameters_of(self._average.network))
+            averages = parameters_of(self._average.network)
+            self._penalty.hold(averages)
+            self.masking.hold(averages)
         self._note(torch.stack(losses).sum())
 
     def _learn_from(self, images: Tensor, targets: Tensor, labels: Tensor) -> Tensor:

@@ -19,7 +19,7 @@ log = logging.getLogger("apcli")
 class Recipe:
     """A ``LoopConfig`` with every default filled in: the lineage's record of an optimisation.
 
-    ``momentum`` is None if the optimiser has none or the schedule moves it.
+    ``momentum`` is None if the optimiser has none or the schedule moves it, ``l1_form`` without an l1 penalty.
     """
 
     epochs: int
@@ -31,6 +31,8 @@ class Recipe:
     decay: str
     clip_grad: float | None
     layer_decay: float | None
+    l1: float
+    l1_form: str | None
     accumulate: int
     sched: Choice[Row]
     warmup_epochs: float
@@ -71,6 +73,7 @@ class Recipe:
         """
         kept = "best" if self.patience else "last"
         as_before = {"keep": kept, "split": "train,test", "accumulate": 1, "layer_decay": None, "drop_path": None}
+        as_before |= {"l1": 0.0, "l1_form": None}
         words = {field.name: _in_words(getattr(self, field.name)) for field in fields(self)}
         return {name: word for name, word in words.items() if name not in as_before or word != as_before[name]}
 
@@ -125,6 +128,7 @@ def recipe_of(config: LoopConfig, spec: ModelSpec, dataset: Augmented, device: T
         "sched": sched,
         "augment": () if augment == "none" else tuple(AUGMENTATIONS.parse_list(augment)),
         "amp": device.type == "cuda" if config.amp is None else config.amp,
+        "l1_form": config.l1_form if config.l1 else None,
         "distill": config.distill if config.teacher else None,
         "temperature": config.temperature if config.teacher else None,
         "keep": config.keep or ("best" if config.patience else "last"),

@@ -1,6 +1,11 @@
-"""The state to resume a stopped run from: one file beside the result, removed when that is complete."""
+"""The state to resume a stopped run from, in a file beside the result, and the state before it, in case one is damaged.
+
+Both are removed when the result is complete.
+"""
 
 import json
+import logging
+import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
@@ -17,7 +22,10 @@ from apcli.checkpoints.promises import Json, others
 from apcli.data.streaming import ReaderLost
 from apcli.errors import UsageError
 
+log = logging.getLogger("apcli")
+
 RESUME_SUFFIX = ".resume.pt"
+_BEFORE = ".resume.before.pt"
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,48 +81,66 @@ class Resume:
         fresh: start again, ignoring a saved state.
 
     Attributes:
-        state: the saved state, on the CPU; None if there is none.
+        state: the saved state, on the CPU, or the one before it if that is damaged; None if there is none.
 
     Raises:
-        UsageError: the saved state belongs to another run, or cannot be read.
+        UsageError: the saved state belongs to another run, or neither can be read.
     """
 
     def __init__(self, path: Path | None, identity: Json, every: float = 0.0, *, fresh: bool = False) -> None:
         self.path = path and path.with_name(path.name.split(".safetensors")[0] + RESUME_SUFFIX)
         self.every = every
+        self._before = self.path and self.path.with_name(self.path.name.removesuffix(RESUME_SUFFIX) + _BEFORE)
         if self.path is not None:
             remove_stale(self.path)
         self._members = json.loads(json.dumps(identity))  # tuples are lists, as in what was saved
         self._identity = json.dumps(identity, sort_keys=True)
+        self._is_own = not fresh  # whether a file in the path's place is of this run
         self.state = None if fresh else self._saved()
 
     def _saved(self) -> State | None:
-        if self.path is None or not self.path.exists():
-            return None
-        try:
-            identity, state = _load(self.path)
-        except Exception as error:  # zipfile and torch raise almost anything on a broken file
-            raise UsageError(f"{self.path} cannot be read as a saved state: give --no-resume to start again") from error
+        there = [path for path in (self.path, self._before) if path is not None and path.exists()]
+        for path in there:
+            try:
+                identity, state = _load(path)
+            except Exception as error:  # zipfile and torch raise almost anything on a broken file
+                if path != there[-1]:
+                    continue
+                remedy = "give --no-resume to start again"
+                raise UsageError(f"{there[0]} cannot be read as a saved state: {remedy}") from error
+            if path != there[0]:
+                log.warning("%s is damaged: resuming from the state before it", there[0])
+                there[0].unlink()  # it would take the place of the state before it
+            return self._own(identity, state, path)
+        return None
+
+    def _own(self, identity: str, state: State, path: Path) -> State:
+        """The state, if it is of this run."""
         if identity != self._identity:
             first = first_difference(json.loads(identity), self._members)
             raise UsageError(
-                f"{self.path} belongs to a run with other settings{f' ({first})' if first else ''}: repeat its command "
+                f"{path} belongs to a run with other settings{f' ({first})' if first else ''}: repeat its command "
                 "to resume it, or give --no-resume to start again"
             )
         return state
 
     def save(self, state: State) -> None:
-        """Write the state, completely or not at all.
+        """Write the state, completely or not at all, and keep the one before it.
 
         Raises:
             ApcliError: the system refuses to write.
         """
-        if self.path is not None:
-            with staged(self.path) as new, new.open("wb") as file:
+        if self.path is None or self._before is None:
+            return
+        with staged(self.path) as new:
+            with new.open("wb") as file:
                 try:
                     torch.save({"recipe": self._identity, "state": state.to_saved()}, file)
                 except RuntimeError as error:  # torch wraps the system's error
                     raise error.__context__ or error from None
+            if self._is_own and self.path.is_file():
+                os.replace(self.path, self._before)
+        self._is_own = True
 
     @contextmanager
     def kept(self, save: Callable[[], None], *, alone: bool) -> Iterator[None]:
@@ -128,9 +154,10 @@ class Resume:
             raise ReaderLost(f"{error}; the state is saved in {self.path}: the same command resumes") from error
 
     def remove(self) -> None:
-        """Remove the saved state: the result is complete."""
-        if self.path is not None:
-            self.path.unlink(missing_ok=True)
+        """Remove the saved states: the result is complete."""
+        for path in (self.path, self._before):
+            if path is not None:
+                path.unlink(missing_ok=True)
 
 
 def _load(path: Path) -> tuple[str, State]:

@@ -1,20 +1,23 @@
 """One allocation for weights and for channels: what a row of the table, or a user's own function, has to give."""
 
+from typing import Any
+
 import pytest
 
 from apcli.allocations import SCOPES
 from apcli.allocations.allocate import allocate, leaving_least
 from apcli.allocations.budgets import Sparsity
-from apcli.allocations.units import Context, Unit
+from apcli.allocations.units import Context, Grams, Unit
 from apcli.errors import UsageError
 from apcli.registry.tables import Choice, Row
 
+LOUD: Any = Grams({"conv": 1, "fc": 2}, None, None)
 UNITS = [Unit("conv", 72, (8, 1, 3, 3)), Unit("fc", 30, (3, 10), least=5)]
 
 
 def of_a_user(units, budget, context, *, extra):
     """An allocation that looks at what the context holds: the unit that gives out most loses ``extra``."""
-    loudest = max(units, key=lambda unit: context.activations(unit.name))
+    loudest = max(units, key=lambda unit: context.grams().features[unit.name])
     return {unit.name: extra if unit is loudest else 0 for unit in units}
 
 
@@ -24,16 +27,14 @@ def choice(extra):
 
 def test_a_function_may_look_at_what_the_context_holds_and_nothing_else_is_made():
     asked = []
-    context = Context(
-        activations=lambda name: asked.append(name) or {"conv": 1, "fc": 2}[name]  # type: ignore[return-value]
-    )
+    context = Context(grams=lambda: asked.append("grams") or LOUD)
     assert allocate(choice(7), UNITS, Sparsity(7 / 102), context) == {"conv": 0, "fc": 7}
-    assert asked == ["conv", "fc"]
+    assert asked == ["grams", "grams"]
 
 
 @pytest.mark.parametrize("extra", [9, 4])
 def test_counts_that_miss_the_budget_by_more_than_rounding_are_refused(extra):
-    loud = Context(activations=len)
+    loud = Context(grams=lambda: LOUD)
     assert allocate(choice(extra), UNITS[1:], Sparsity((extra + 1) / 30), loud) == {"fc": extra}
     for other in (-2, 2):
         words = f"removes {extra} in all: expected {extra + other}, by the budget"
@@ -42,7 +43,7 @@ def test_counts_that_miss_the_budget_by_more_than_rounding_are_refused(extra):
 
 
 def test_fewer_go_where_the_least_has_to_stay():
-    assert allocate(choice(25), UNITS[1:], Sparsity(0.95), Context(activations=len)) == {"fc": 25}
+    assert allocate(choice(25), UNITS[1:], Sparsity(0.95), Context(grams=lambda: LOUD)) == {"fc": 25}
 
 
 def test_what_is_not_known_is_said():
@@ -55,7 +56,7 @@ def test_what_is_not_known_is_said():
 @pytest.mark.parametrize("extra", [-1, 31])
 def test_counts_that_are_none_are_refused(extra):
     with pytest.raises(UsageError, match=f"gives {extra} for fc: expected a number to 30"):
-        allocate(choice(extra), UNITS[1:], Sparsity(0.5), Context(activations=len))
+        allocate(choice(extra), UNITS[1:], Sparsity(0.5), Context(grams=lambda: LOUD))
 
 
 def test_the_least_stays_and_a_warning_says_so(caplog):

@@ -3,6 +3,7 @@
 import pytest
 
 from apcli.allocations.units import Context, Resource, Unit, least
+from apcli.configs.prune import RESOURCES
 
 
 def test_a_unit_can_lose_all_but_its_least():
@@ -11,16 +12,16 @@ def test_a_unit_can_lose_all_but_its_least():
     assert Unit("fc", 30, (5, 6), least=30).most == 0
 
 
-def test_elements_cost_one_parameter_each_unless_more_is_said():
-    assert Unit("fc", 30, (5, 6)).costs == {Resource.PARAMETERS: 1}
+def test_a_command_line_names_the_resources():
+    assert set(Resource) == set(RESOURCES)
+    assert all(resource.noun for resource in Resource)
 
 
 @pytest.mark.parametrize(
     ("what", "given", "words"),
     [
         ("lowest", (3,), "scores"),
-        ("activations", ("fc",), "activations"),
-        ("cost", ({"fc": 3}, Resource.MACS), "costs"),
+        ("grams", (), "activations"),
         ("ends", (), "the first and the last layer"),
     ],
 )

@@ -13,10 +13,11 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 import apcli
-from apcli.cli import divergence, export, finetune, prune, report, train
+from apcli.cli import behaviour, bounds, divergence, export, finetune, prune, report, train
 from apcli.configs import keywords
 
-FUNCTIONS = ("train", "prune", "plan", "finetune", "divergence", "report", "report_html", "describe", "export", "load")
+FUNCTIONS = ("train", "prune", "plan", "finetune", "divergence", "bounds", "behaviour", "report", "report_html")
+FUNCTIONS += ("describe", "export", "load")
 # A command's parameters that a function has under another name, or has no use for.
 SAID = {"inputs": "records", "formats": "format"}
 OF_THE_COMMAND_LINE = {"context", "verify", "quiet", "as_json", "dry_run", "details"}
@@ -75,6 +76,8 @@ def keywords_of(function: Callable[..., Any], renamed: dict[str, str]) -> dict[s
         (prune.prune, ["plan"]),
         (finetune.finetune, ["finetune"]),
         (divergence.divergence, ["divergence"]),
+        (bounds.bounds, ["bounds"]),
+        (behaviour.behaviour, ["behaviour"]),
         (report.report, ["report", "describe"]),
         (export.export, ["export"]),
     ],
@@ -97,6 +100,8 @@ def test_commands_and_functions_take_the_same(command, functions):
         ("plan", keywords.PruneKeywords),
         ("finetune", keywords.FinetuneKeywords),
         ("divergence", keywords.DivergenceKeywords),
+        ("bounds", keywords.BoundsKeywords),
+        ("behaviour", keywords.BehaviourKeywords),
         ("describe", keywords.CostsKeywords),
         ("export", keywords.ExportKeywords),
     ],

@@ -191,45 +191,87 @@ def tied():
 @pytest.mark.parametrize(
     ("model", "name", "reason"),
     [
-        (nn.Sequential(nn.Conv2d(3, 4, 1), nn.GroupNorm(2, 4), *head(4)), "0", "statistics"),
         (nn.Sequential(nn.Flatten(), nn.Linear(192, 4), nn.LayerNorm(4), nn.Linear(4, 5)), "1", "statistics"),
-        (nn.Sequential(nn.Conv2d(3, 4, 1), nn.Conv2d(4, 6, 1, groups=2), *head(6)), "0", "grouped"),
-        (nn.Sequential(nn.Conv2d(3, 4, 1), nn.Conv2d(4, 6, 1, groups=2), *head(6)), "1", "grouped"),
-        (nn.Sequential(nn.Conv2d(3, 4, 1), nn.Conv2d(4, 8, 1, groups=4), *head(8)), "0", "grouped"),
-        (Net(attended, qkv=nn.Linear(3, 24), proj=nn.Linear(8, 6), fc=nn.Linear(6, 5)), "qkv", "split"),
-        (Parametered(), "a", "parameter outside any layer"),
-        (nn.Sequential(nn.Conv2d(3, 4, 1), Standardised(4, 6, 1), *head(6)), "0", "a weight is computed from a param"),
+        (nn.Sequential(nn.Conv2d(3, 4, 1), nn.GroupNorm(1, 4), *head(4)), "0", "statistics"),
         (
-            Net(
-                lambda m, x: m.head((lambda y: y * y.softmax(1))(m.a(x))), a=nn.Conv2d(3, 4, 1), head=head(4)
-            ), "a", "a softmax weighs them",
+            Net(lambda m, x: m.head(m.a(x) / m.a(x).norm(dim=1, keepdim=True)), a=nn.Conv2d(3, 4, 1), head=head(4)),
+            *("a", "statistics"),
         ),
+        (nn.Sequential(nn.Conv2d(3, 4, 1), Standardised(4, 6, 1), *head(6)), "0", "a weight is standardised over them"),
         (
-            Net(selected, a=nn.Conv2d(3, 4, 1), b=nn.Conv2d(3, 4, 1), choose=nn.Conv2d(4, 8, 1), head=head(4)),
-            "choose", "regrouped",
+            Net(lambda m, x: m.head((lambda y: y * y.softmax(1))(m.a(x))), a=nn.Conv2d(3, 4, 1), head=head(4)),
+            *("a", "a softmax weighs them"),
         ),
-        (tied(), "0", "another name"),
-        (tied(), "2", "another name"),
         (nn.Sequential(nn.Conv2d(3, 4, 1), weight_norm(nn.Conv2d(4, 4, 1)), *head(4)), "0", "computed from"),
-        (Net(lambda m, x: m.head(sum(m.a(x).chunk(2, 1))), a=nn.Conv2d(3, 8, 1), head=head(4)), "a", "split"),
-        (Net(lambda m, x: m.head(m.a(x)[:, 2:6]), a=nn.Conv2d(3, 8, 1), head=head(4)), "a", "split"),
-        (Net(lambda m, x: m.head(F.pad(m.a(x), (0, 0, 0, 0, 1, 1))), a=nn.Conv2d(3, 4, 1), head=head(6)), "a", "pads"),
+        (Net(lambda m, x: m.head(m.a(x)[:, 2:6]), a=nn.Conv2d(3, 8, 1), head=head(4)), "a[2-5]", "split"),
+        (Net(lambda m, x: m.head(m.a(x) * m.a(x)[:, :1]), a=nn.Conv2d(3, 8, 1), head=head(8)), "a", "split"),
+        (Net(lambda m, x: m.head(m.a(x).roll(1, 1)), a=nn.Conv2d(3, 4, 1), head=head(4)), "a", "order matters"),
         (
-            Net(lambda m, x: m.head(m.a(x).unflatten(1, (2, 3)).mean(2)), a=nn.Conv2d(3, 6, 1), head=head(2)),
-            "a",
-            "regrouped",
+            Net(lambda m, x: m.head(m.a(x) * x.mean((2, 3)).repeat(1, 2)[..., None, None]), a=nn.Conv2d(3, 6, 1),
+                head=head(6)),
+            *("a", "numbers that no layer makes"),
         ),
         (
-            Net(lambda m, x: m.head(torch.cat([m.a(x), x], 1)), a=nn.Conv2d(3, 4, 1), head=head(7)),
-            "a",
-            "with a constant",
+            Net(lambda m, x: m.head(m.a(x).cumsum(1)), a=nn.Conv2d(3, 4, 1), head=head(4)),
+            *("a", "apcli does not follow cumsum in the network"),
         ),
         (Net(lambda m, x: (m.head(m.a(x)), m.a(x)), a=nn.Conv2d(3, 4, 1), head=head(4)), "a", "output"),
     ],
 )  # fmt: skip
 def test_channels_that_must_stay_say_why(model, name, reason):
     group = groups_of(model)[name]
-    assert any(word in group.fixed for word in reason.split("|"))
+    assert reason in group.fixed
+    assert group.of_norm == (reason in ("statistics", "a weight is standardised over them"))
+
+
+def slabs(count, width):
+    """Channel c has the entries from c width on."""
+    return [list(range(c * width, (c + 1) * width)) for c in range(count)]
+
+
+def strides(count, times):
+    """Channel c has each entry c + k count."""
+    return [[c + k * count for k in range(times)] for c in range(count)]
+
+
+@pytest.mark.parametrize(
+    ("model", "name", "tensor", "entries"),
+    [
+        (nn.Sequential(nn.Conv2d(3, 4, 1), nn.GroupNorm(2, 4), *head(4)), "0", "0.weight", slabs(2, 2)),
+        (nn.Sequential(nn.Conv2d(3, 6, 1), nn.Conv2d(6, 9, 1, groups=3), *head(9)), "0", "1.weight", slabs(3, 3)),
+        (nn.Sequential(nn.Conv2d(3, 8, 1), nn.Conv2d(8, 8, 1, groups=2), *head(8)), "1", "1.weight", strides(4, 2)),
+        (nn.Sequential(nn.Conv2d(3, 4, 1), nn.Conv2d(4, 8, 1, groups=4), *head(8)), "0", "1.weight", slabs(4, 2)),
+        (nn.Sequential(nn.Conv2d(3, 6, 1), nn.ConvTranspose2d(6, 9, 1, groups=3), *head(9)), "0", "1.weight",
+         slabs(3, 2)),
+        (Parametered(), "a", "gamma", own(4)),
+        (Net(attended, qkv=nn.Linear(3, 24), proj=nn.Linear(8, 6), fc=nn.Linear(6, 5)), "qkv", "proj.weight",
+         slabs(2, 4)),
+        (Net(lambda m, x: m.head(m.attend(*[m.up(x).flatten(2).mT] * 3, need_weights=False)[0].mT[..., None]),
+            up=nn.Conv2d(3, 6, 1), attend=nn.MultiheadAttention(6, 3, batch_first=True), head=head(6)),
+         "attend.in_proj_weight",
+         "attend.out_proj.weight", slabs(3, 2)),
+        (Net(selected, a=nn.Conv2d(3, 4, 1), b=nn.Conv2d(3, 4, 1), choose=nn.Conv2d(4, 8, 1), head=head(4)), "a",
+         "choose.weight", strides(4, 2)),
+        (Net(lambda m, x: m.head(sum(m.a(x).chunk(2, 1))), a=nn.Conv2d(3, 8, 1), head=head(4)), "a", "a.weight",
+         strides(4, 2)),
+        (Net(lambda m, x: m.head(F.pad(m.a(x), (0, 0, 0, 0, 1, 1))), a=nn.Conv2d(3, 4, 1), head=head(6)), "a",
+         "head.2.weight", [[1], [2], [3], [4]]),
+        (Net(lambda m, x: m.head(m.a(x).unflatten(1, (2, 3)).mean(2)), a=nn.Conv2d(3, 6, 1), head=head(2)), "a",
+         "a.weight", slabs(2, 3)),
+        (Net(lambda m, x: m.head(torch.cat([x, m.a(x)], 1)), a=nn.Conv2d(3, 4, 1), head=head(7)), "a",
+         "head.2.weight", [[3], [4], [5], [6]]),
+        (Net(lambda m, x: m.head(F.pixel_shuffle(m.a(x), 2)), a=nn.Conv2d(3, 8, 1), head=head(2)), "a", "a.weight",
+         slabs(2, 4)),
+        (Net(lambda m, x: m.head(F.channel_shuffle(m.a(x), 2)), a=nn.Conv2d(3, 6, 1), head=head(6)), "a", "a.weight",
+         strides(3, 2)),
+        (tied(), "0", "2.weight", own(4)),
+    ],
+)  # fmt: skip
+def test_channels_of_several_entries_go_together(model, name, tensor, entries):
+    group = groups_of(model)[name]
+    assert group.fixed == ""
+    found = [part.positions.tolist() for part in group.parts if part.tensor == tensor]
+    assert entries in found
 
 
 def test_spatial_padding_and_slices_fix_nothing():
@@ -241,17 +283,19 @@ def test_spatial_padding_and_slices_fix_nothing():
     assert groups_of(model)["a"].fixed == ""
 
 
-def test_option_a_shortcuts_leave_only_the_inner_channels():
-    groups = channel_groups(resnet20(10, (3, 32, 32)), torch.randn(1, 3, 32, 32))
-    free = [group for group in groups if not group.fixed]
-    assert [group.name for group in free] == [f"layer{s}.{b}.conv1" for s in (1, 2, 3) for b in range(3)]
-    for group in free:
-        assert places(group.producers).keys() == {(f"{group.name}.weight", 0)}
-        assert places(group.consumers).keys() == {(f"{group.name[:-1]}2.weight", 1)}
-    stream = next(group for group in groups if group.name == "conv1")
-    assert {part.tensor for part in stream.producers} == {
-        "conv1.weight", *(f"layer1.{b}.conv2.weight" for b in range(3))
-    }  # fmt: skip
+def test_padded_shortcuts_carry_the_stream_between_what_they_add():
+    """Option A: 16 channels become the middle ones of 32, and these of 64; their zeros go with the filters."""
+    found = groups_of(resnet20(10, (3, 32, 32)), (3, 32, 32))
+    assert [name for name, group in found.items() if group.fixed] == ["fc"]
+    inner = [f"layer{s}.{b}.conv1" for s in (1, 2, 3) for b in range(3)]
+    assert set(found) == {"conv1", "layer2.0.conv2", "layer3.0.conv2", "fc", *inner}
+    rows = places(found["conv1"].producers)
+    assert rows["layer1.2.conv2.weight", 0] == own(16)
+    assert rows["layer2.1.conv2.weight", 0] == [[8 + c] for c in range(16)]
+    assert rows["layer3.2.conv2.weight", 0] == [[24 + c] for c in range(16)]
+    added = places(found["layer2.0.conv2"].producers)
+    assert added["layer2.0.conv2.weight", 0] == [[c] for c in (*range(8), *range(24, 32))]
+    assert found["layer3.0.conv2"].size == 32
 
 
 def test_the_model_is_left_as_it_was():

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 import torch
-from channel_prunings import Branches
+from channel_prunings import Branches, Misleading
 from torch import nn
 
-from apcli.channels.groups import ChannelGroup, Part, channel_groups
+from apcli.channels.groups import ChannelGroup, Part, channel_graph
 from apcli.channels.removal_check import RemovalCheck, gone_of, kept_of
 from apcli.errors import ApcliError
 from apcli.models.copies import emptied
@@ -37,27 +37,47 @@ def halves(groups) -> dict[str, np.ndarray]:
 
 def failing(model: nn.Module, shape=(3, 8, 8)) -> list[str]:
     """The groups that the graph takes for free and that the check finds not to be."""
-    groups = [group for group in channel_groups(model, torch.zeros(1, *shape)) if not group.fixed]
-    return [group.name for group in RemovalCheck(model, shape).failing(groups, halves(groups))]
-
-
-class Misleading(nn.Module):
-    """What the graph cannot know: the images join ``first``, and ``second`` is averaged over its channels."""
-
-    def __init__(self):
-        super().__init__()
-        self.first, self.second, self.third = nn.Conv2d(3, 3, 1), nn.Conv2d(3, 8, 1), nn.Conv2d(8, 8, 1)
-        self.fourth, self.fc = nn.Conv2d(8, 6, 1), nn.Linear(6, 5)
-
-    def forward(self, x):
-        x = self.second(self.first(x) + x).relu()
-        x = self.third(x - x.mean(1, keepdim=True)).relu()
-        return self.fc(self.fourth(x).relu().mean((2, 3)))
+    graph = channel_graph(model, torch.zeros(1, *shape))
+    groups = [group for group in graph.groups if not group.fixed]
+    return [group.name for group in RemovalCheck(model, shape, graph).failing(groups, halves(groups))]
 
 
 def test_what_the_graph_has_wrong_is_found_and_no_more():
     assert failing(Misleading()) == ["first", "second"]
     assert failing(Branches(), (3, 16, 16)) == []
+
+
+def tied():
+    model = nn.Sequential(nn.Conv2d(3, 4, 1), nn.Conv2d(4, 4, 1), nn.Conv2d(4, 4, 1), nn.Flatten(), nn.Linear(256, 5))
+    model[2].weight = model[1].weight
+    return model
+
+
+class Recurrent(nn.Module):
+    """A layer that is told its width, of a kind of ``torch.nn``."""
+
+    def __init__(self, kind, **options):
+        super().__init__()
+        self.up, self.rnn = nn.Conv2d(3, 6, 1), getattr(nn, kind)(6, 4, 2, batch_first=True, **options)
+        self.fc = nn.Linear(8 if self.rnn.bidirectional else 4, 5)
+
+    def forward(self, x):
+        return self.fc(self.rnn(self.up(x).flatten(2).mT)[0].mean(1))
+
+
+@pytest.mark.parametrize(
+    ("model", "free"),
+    [
+        (tied(), 1),
+        (Recurrent("LSTM"), 2),
+        (Recurrent("GRU", bidirectional=True), 2),
+        (Recurrent("RNN", bias=False), 2),
+    ],
+)
+def test_tied_and_recurrent_layers_lose_channels(model, free):
+    graph = channel_graph(model, torch.zeros(1, 3, 8, 8))
+    assert len([group for group in graph.groups if not group.fixed]) == free
+    assert failing(model) == []
 
 
 def test_initial_zeros_hide_nothing_and_an_outline_will_do():
@@ -68,8 +88,9 @@ def test_initial_zeros_hide_nothing_and_an_outline_will_do():
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     assert failing(model) == ["first", "second"]
     assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
-    groups = [group for group in channel_groups(model, torch.zeros(1, 3, 8, 8)) if not group.fixed]
-    outline = RemovalCheck(emptied(model, "meta"), (3, 8, 8))
+    graph = channel_graph(model, torch.zeros(1, 3, 8, 8))
+    groups = [group for group in graph.groups if not group.fixed]
+    outline = RemovalCheck(emptied(model, "meta"), (3, 8, 8), graph)
     assert [group.name for group in outline.failing(groups, halves(groups))] == ["first", "second"]
 
 
@@ -86,12 +107,13 @@ class OwnNumbers(nn.Module):
 
 
 def test_a_network_of_single_precision_is_held_to_less():
-    assert RemovalCheck(Misleading(), (3, 8, 8)).tolerance == 1e-9
-    assert RemovalCheck(OwnNumbers(), (3, 8, 8)).tolerance == 1e-3
+    for model, tolerance in ((Misleading(), 1e-9), (OwnNumbers(), 1e-3)):
+        graph = channel_graph(model, torch.zeros(1, 3, 8, 8))
+        assert RemovalCheck(model, (3, 8, 8), graph).tolerance == tolerance
     assert failing(OwnNumbers()) == []
 
 
 def test_a_network_that_does_not_run_says_so():
     with pytest.raises(ApcliError, match=r"does not run on random images \(.*\): give --structure weight") as caught:
-        RemovalCheck(nn.Linear(7, 2), (3, 8, 8))
+        RemovalCheck(nn.Linear(7, 2), (3, 8, 8), channel_graph(nn.Linear(7, 2), torch.zeros(1, 7)))
     assert "\n" not in str(caught.value)

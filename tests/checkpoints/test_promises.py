@@ -1,8 +1,10 @@
 """Promises and links as JSON: read back, kept as a later apcli wrote them, and refused where they are none."""
 
+import json
+
 import pytest
 
-from apcli.checkpoints.promises import Link, Promise, is_count, is_number, others
+from apcli.checkpoints.promises import Allocated, Link, Promise, Spent, is_count, is_number, others
 
 WHOLE = Promise(3, 4, "lowest", "layer", seed=5, requested=0.5)
 
@@ -61,3 +63,29 @@ def test_numbers_and_counts_of_json():
     assert [is_number(value) for value in (1, 1.5, True, "1", None)] == [True, True, False, False, False]
     assert [is_count(value) for value in (0, 1, -1, 1.0, True)] == [True, True, False, False, False]
     assert others({"a": 1, "b": 2}, {"a"}) == {"b": 2}
+
+
+def test_an_allocation_is_read_as_it_was_written():
+    for budget in (None, Spent("macs", 100.0, 50.0, 49.5)):
+        allocation = Allocated({"conv": (3, 8)}, budget, {"images": 256})
+        assert Allocated.from_json(json.loads(json.dumps(allocation.to_json()))) == allocation
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"widths": {"conv": [3]}},
+        {"widths": {"conv": [3, -1]}},
+        {"widths": None},
+        {"evidence": []},
+        {"budget": {"resource": "macs", "dense": 1, "left": 1}},
+        {"budget": {"resource": "macs", "dense": "1", "left": 1, "got": 1}},
+        {"budget": [1]},
+    ],
+)
+def test_what_is_no_allocation_is_refused(changes):
+    given = {**Allocated({"conv": (3, 8)}).to_json(), **changes}
+    with pytest.raises(ValueError, match="is no allocation"):
+        Allocated.from_json(given)
+    with pytest.raises(ValueError, match="is no allocation"):
+        Allocated.from_json(3)

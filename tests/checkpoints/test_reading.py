@@ -123,14 +123,14 @@ def test_what_is_one_though_nothing_is_in_it(tmp_path, content):
 
 def test_unreadable_paths(tmp_path):
     for path in (tmp_path, tmp_path / "none.safetensors"):
-        with pytest.raises(ApcliError, match="not a complete safetensors file"):
+        with pytest.raises(ApcliError, match="cannot read"):
             read(path)
 
 
 def test_a_text_called_as_a_pytorch_file_is_neither_kind(tmp_path):
     (tmp_path / "notes.pth").write_text("some notes on the runs of this week")
     with pytest.raises(
-        ApcliError, match=r"notes\.pth is neither a PyTorch file nor a complete safetensors file \(header"
+        ApcliError, match=r"notes\.pth is neither a PyTorch file nor a complete safetensors file \(its header"
     ):
         read(tmp_path / "notes.pth")
 

@@ -14,7 +14,7 @@ def test_versions_devices_threads_and_caches(shell: Any) -> None:
     facts = {line[:16].strip(): line[16:] for line in result.lines}
     assert facts["apcli"] == __version__
     assert facts["torch"] == metadata.version("torch")
-    assert {"python", "system", "torchvision", "timm", "numpy", "threads", "data sets", "torch-pruning"} <= facts.keys()
+    assert {"python", "system", "torchvision", "timm", "numpy", "threads", "data sets"} <= facts.keys()
     assert any(name.startswith("cuda") for name in facts)
     assert "/some/where (not there)" in result.out
 

@@ -17,7 +17,7 @@ from apcli.cli.main import Signals, Stopped, app_of, explain, needed
 from apcli.errors import ApcliError, UsageError, VerificationError
 
 ROOT = Path(__file__).parents[2]
-COMMANDS = ("train", "prune", "finetune", "divergence", "report", "export")
+COMMANDS = ("train", "prune", "finetune", "divergence", "bounds", "behaviour", "report", "export")
 HEAVY = ("torch", "torchvision", "timm", "numpy", "scipy", "safetensors", "matplotlib", "rich", "pyro")
 WATCH = f"""
 import sys
@@ -52,7 +52,7 @@ def test_help_explains_the_command_and_every_option(shell: Any, command: str) ->
     assert result.out == shell(f"{command} --help").out
     assert f"apcli {command}" in result.out
     assert command in shell("--help").out
-    assert "--output" in result.out or command == "divergence"
+    assert "--output" in result.out or command in ("divergence", "bounds", "behaviour")
     assert "--quiet" in result.out
 
 

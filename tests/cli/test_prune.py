@@ -125,6 +125,12 @@ def test_every_stage_reads_a_packed_file(digits):
         ("--sparsity 0.5 --structure filter --method lamp", ("unknown filter method 'lamp'",)),
         ("--sparsity 0.5 --structure filter", ("a.safetensors does not say which network it is", "--model")),
         ("--sparsity 0.5 --method taylor", ("a.safetensors does not say which network it is", "--model")),
+        ("--sparsity 0.5,limit", ("a.safetensors does not say which network it is", "--model")),
+        (
+            "--sparsity limit:eps=accuracy-1 --model fc5",
+            ("limit:eps=accuracy-1 decides by the accuracy", "--validation"),
+        ),
+        ("--sparsity 0.5 --adjust", ("a.safetensors does not say which network it is", "--model")),
         ("--sparsity 0.5 --data digits", ("--data", "needs no network")),
         ("--sparsity 0.5 --model fc6", ("fc6",)),
         ("--sparsity 0.5 --device cpu", ("--device", "needs no network")),

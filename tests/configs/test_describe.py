@@ -15,6 +15,7 @@ from apcli.configs.describe import CostsConfig
         ({"latency": True, "runs": 1}, "--runs"),
         ({"runs": 60}, "--runs"),
         ({"dense": "a"}, "--dense"),
+        ({"latency_table": "t", "dense": "a"}, "--dense"),
         ({"device": "cpu"}, "--device"),
         ({"macs": False, "input_size": (32,)}, "--input-size"),
         ({"macs": False, "model": "fc5"}, "--model"),
@@ -37,6 +38,7 @@ def test_ends_of_the_ranges():
         ({"macs": True}, True, True),
         ({"macs": False}, False, False),
         ({"macs": False, "latency": True}, True, True),
+        ({"macs": False, "latency_table": "t"}, True, True),
         ({"model": "fc5"}, True, True),
     ],
 )

@@ -56,11 +56,40 @@ def test_a_list_is_a_list_or_text(given):
     assert config_of(PruneConfig, {"sparsity": given}).sparsity == (0.5, 0.75)
 
 
+@pytest.mark.parametrize(
+    "given",
+    [
+        "0.5, limit:eps=abs-0.1,0.75,limit",
+        [0.5, "limit:eps=abs-0.1", 0.75, "limit"],
+        iter([0.5, " limit:eps=abs-0.1", 0.75, "limit"]),
+    ],
+    ids=["text", "list", "iterator"],
+)
+def test_a_list_of_sparsities_has_numbers_and_limits(given):
+    assert config_of(PruneConfig, {"sparsity": given}).sparsity == (0.5, "limit:eps=abs-0.1", 0.75, "limit")
+    assert config_of(PruneConfig, {"sparsity": "limit"}).sparsity == ("limit",)
+    with pytest.raises(UsageError, match="--sparsity is 'half': expected numbers"):
+        config_of(PruneConfig, {"sparsity": "limit,half"})
+
+
 def test_shares_and_renames_are_mappings_pairs_or_text():
     for given in ("a=0.2, b=0.8", {"a": 0.2, "b": 0.8}, [("a", 0.2), ("b", 0.8)]):
         assert config_of(PruneConfig, {"layer_sparsity": given}).layer_sparsity == (("a", 0.2), ("b", 0.8))
     for given in ("a=b", {"a": "b"}, ["a=b"]):
         assert config_of(TrainConfig, {"model": "fc5", "weights": "w", "rename": given}).rename == ("a=b",)
+
+
+def test_a_budget_is_text_or_a_mapping_to_one_or_several():
+    for given in (
+        "macs=0.3+0.5, params=0.7",
+        {"macs": (0.3, 0.5), "params": 0.7},
+        [("macs", [0.3, 0.5]), ("params", 0.7)],
+    ):
+        assert config_of(PruneConfig, {"budget": given}).budget == (("macs", 0.3), ("macs", 0.5), ("params", 0.7))
+    for given, meant in (("macs", ""), ("macs=half", ""), ("macs=50%", ": give macs=0.5")):
+        with pytest.raises(UsageError, match=r"expected RESOURCE=SHARE, as in macs=0\.5 or macs=0\.3") as refused:
+            config_of(PruneConfig, {"budget": given})
+        assert str(refused.value).endswith(meant)
 
 
 def test_text_is_text_a_path_or_a_list_of_these():

@@ -9,7 +9,7 @@ from torch import nn
 
 from apcli.errors import ApcliError, UsageError
 from apcli.probes import activations
-from apcli.probes.activations import SecondMoment, SquareSums, activation, inputs
+from apcli.probes.activations import Inputs, SecondMoment, SquareSums, activation, inputs
 
 
 def supported(case):
@@ -218,3 +218,16 @@ def test_inputs_too_many_for_their_second_moment(monkeypatch):
     images = torch.randn(9, 6)
     with pytest.raises(UsageError, match="a layer's 6 inputs is too large: give fewer --images than that"):
         activation(nn.Sequential(nn.Linear(6, 2)), ["0.weight"], lambda: iter([(images, images)]))
+
+
+def test_the_inputs_themselves_have_the_sums(case):
+    names = supported(case)
+    rows, moments, squares = (
+        inputs(case.model, names, case.batches(), kind) for kind in (Inputs, SecondMoment, SquareSums)
+    )
+    for name in names:
+        h = rows[name].rows
+        assert h.dtype == torch.float64
+        assert h.shape[1] == rows[name].count == moments[name].count
+        assert torch.allclose(h.mT @ h / rows[name].count, moments[name].matrix, rtol=1e-12)
+        assert torch.allclose(rows[name].squares, squares[name].squares, rtol=1e-12)

@@ -5,7 +5,7 @@ import weakref
 import numpy as np
 import pytest
 import torch
-from odd_layers import Cube
+from odd_layers import Odd
 from torch import nn
 
 from apcli.errors import ApcliError
@@ -155,22 +155,6 @@ def test_half_of_it_is_the_second_order_change_of_the_predictions(case):
         away.append(abs(kl / (expected * step**2) - 1))
     assert away[2] < 3e-3
     assert away[2] < away[0] / 10
-
-
-class Odd(nn.Module):
-    """What the fast ways cannot do: a branch on the data, and a function whose derivative is written by hand."""
-
-    def __init__(self):
-        super().__init__()
-        self.fc = nn.Linear(6, 4)
-        self.last = nn.Linear(4, 3)
-        self.unused = nn.Linear(2, 2)
-
-    def forward(self, x):
-        out = Cube.apply(self.fc(x))
-        if x.shape[0] == 1 and float(x.detach().sum()) > 0:
-            out = out + 0.0
-        return self.last(out)
 
 
 def test_networks_that_the_fast_ways_cannot_do(made, unchanged):

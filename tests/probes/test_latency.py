@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from apcli.probes import latency as module
-from apcli.probes.latency import Latency, latency
+from apcli.probes.latency import Latency, latency, layer_latencies
 
 
 class Clock:
@@ -99,3 +99,40 @@ def test_real_networks_keep_their_values(case, unchanged):
     (found,) = latency([case.model], case.images, warmup=1, runs=4)
     assert 0 < found.low <= found.median <= found.high
     check()
+
+
+class Layers(nn.Module):
+    """A convolution, a depthwise one, and a linear layer that is called twice; one is not called."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 8, 3, padding=1)
+        self.depthwise = nn.Conv2d(8, 8, 3, groups=8, bias=False)
+        self.fc = nn.Linear(8, 8)
+        self.unused = nn.Linear(2, 2)
+
+    def forward(self, images: Tensor) -> Tensor:
+        rows = self.depthwise(self.conv(images)).mean(dim=(2, 3))
+        return self.fc(self.fc(rows))
+
+
+def test_layers_are_timed_alone_at_several_widths(monkeypatch):
+    """A clock that says how large what was timed is: what a layer takes is its weight's size."""
+
+    def timed(models, example, *, warmup, runs):
+        (model,) = models
+        assert (warmup, runs) == (1, 3)
+        with torch.inference_mode():
+            model(example)
+        seconds = float(model.weight.numel())
+        return [Latency(seconds, seconds, seconds, runs)]
+
+    monkeypatch.setattr(module, "latency", timed)
+    found = layer_latencies(Layers(), torch.zeros(2, 3, 6, 6), warmup=1, runs=3)
+    assert list(found) == ["conv.weight", "depthwise.weight", "fc.weight"]
+    conv, depthwise, fc = found.values()
+    assert sorted(zip(conv.rows, conv.columns, strict=True)) == [(r, c) for r in (2, 4, 6, 8) for c in (1, 2, 3)]
+    assert conv.seconds == tuple(9.0 * r * c for r, c in zip(conv.rows, conv.columns, strict=True))
+    assert (depthwise.rows, depthwise.columns) == ((2, 4, 6, 8), (1,) * 4)
+    assert depthwise.seconds == (18.0, 36.0, 54.0, 72.0)
+    assert fc.seconds == tuple(2.0 * r * c for r, c in zip(fc.rows, fc.columns, strict=True))

@@ -3,8 +3,9 @@
 from dataclasses import replace
 
 from apcli.records import lines
-from apcli.records.divergence import Difference, DivergenceRecord, File, LayerSparsity, PerformanceDifference, TvBounds
+from apcli.records.divergence import Difference, DivergenceRecord, PerformanceDifference, TvBounds
 from apcli.records.json_objects import columns_of
+from apcli.records.pair import File, LayerSparsity
 
 RECORD = DivergenceRecord(
     model="resnet20",

@@ -9,7 +9,20 @@ import pytest
 
 import apcli
 from apcli.errors import UsageError
-from apcli.registry.ranges import INSIDE, NOT_NEGATIVE, ONE_OR_MORE, POSITIVE, SHARE, Anything, Numbers, Sums, Words
+from apcli.registry.ranges import (
+    INSIDE,
+    NOT_NEGATIVE,
+    ONE_OR_MORE,
+    POSITIVE,
+    SHARE,
+    UNBOUNDED,
+    Anything,
+    Numbers,
+    Rules,
+    Span,
+    Sums,
+    Words,
+)
 from apcli.registry.tables import Row, Table
 
 TABLE = Table(
@@ -38,13 +51,24 @@ TABLE = Table(
     [
         (POSITIVE, [1e-300, 1, 1e300], [0, -0.0, -1, math.inf]),
         (NOT_NEGATIVE, [0, -0.0, 7], [-1e-300, math.inf, -math.inf, 10**400]),
+        (UNBOUNDED, [0, 7, math.inf], [-1e-300, -math.inf, math.nan]),
         (SHARE, [0, 0.5, 1], [-0.1, 1.0000001]),
         (INSIDE, [0.5], [0, 1]),
         (Numbers(0, over=True, but=(1,)), [0.5, 2], [0, 1]),
         (Numbers(0, over=True, infinite=True), [1, math.inf], [0, -math.inf]),
         (Numbers(-1, 1, words=("auto",)), ["auto", "0.5", "-1", 1], ["Auto", "", "1.5", "inf"]),
         (Words(("a", "b")), ["a", "b"], ["c", "", "A"]),
+        (
+            Span(Numbers(1, 5), "1..5"),
+            ["1", "2..4", "3..3", 5],
+            ["", "0", "4..2", "1..6", "1...3", "1..2..3", "²"],
+        ),
         (Sums(ONE_OR_MORE, "80+120"), ["1", "3+2"], ["0+1", "", "+", "3+", "1.5", "a", "-1", "3 4", "³"]),
+        (
+            Rules(("std",), ("std", "abs"), POSITIVE),
+            ["std", "std-64", "abs-1e-3"],
+            ["abs", "std-", "rel-1", "abs-0", "1"],
+        ),
         (Anything(), ["x", "nan"], []),
     ],
 )
@@ -105,7 +129,8 @@ def test_every_parameter_has_a_range_which_holds(table, row, key):
         wrong += [str(number) for number in allowed.but]
         wrong += [] if allowed.infinite else ["inf", "1e999"]
         wrong += ["-inf", f"{allowed.least if allowed.over else allowed.least - unit:.12g}"]
-        wrong += [f"{allowed.most if allowed.under else allowed.most + unit:.12g}"] if allowed.most < math.inf else []
+        above = max(allowed.most + unit, math.nextafter(allowed.most, math.inf))
+        wrong += [f"{allowed.most if allowed.under else above:.17g}"] if allowed.most < math.inf else []
     for text in wrong:
         with pytest.raises(UsageError) as caught:
             table.parse(f"{row.name}:{key}={text}")
@@ -118,3 +143,14 @@ def test_every_parameter_has_a_range_which_holds(table, row, key):
 @pytest.mark.parametrize("row", [row for table in dict.fromkeys(tables()) for row in table], ids=lambda row: row.name)
 def test_no_range_is_of_another_parameter(row):
     assert row.ranges.keys() == row.parameters.keys() - row.choices.keys()
+
+
+def test_values_are_checked_by_name():
+    NOT_NEGATIVE.check(length=0, width=2.5)
+    with pytest.raises(ValueError, match=r"^width is -1: expected 0 or more$"):
+        NOT_NEGATIVE.check(length=0, width=-1)
+
+
+def test_a_span_has_its_numbers():
+    assert list(Span.numbers("2..4")) == [2, 3, 4]
+    assert list(Span.numbers("3")) == [3]

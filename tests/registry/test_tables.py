@@ -116,5 +116,11 @@ def test_lists():
             split_list(text, "name")
 
 
+def test_choices_that_mean_the_same_can_be_refused():
+    with pytest.raises(UsageError, match=r"^typed:count=7 is named twice: expected each method once$"):
+        TABLE.check_distinct(TABLE.parse_list("typed:count=7,plain,typed:count=7:rate=0.5"))
+    TABLE.check_distinct(TABLE.parse_list("typed,typed:count=7"))
+
+
 def test_a_comma_may_be_a_part_of_a_name():
     assert split_list(r"a\,b, c", "layer") == ["a,b", "c"]

@@ -49,13 +49,31 @@ def test_each_option_changes_the_weights_and_is_in_the_lineage(dense, tmp_path, 
 def test_every_field_is_an_option_of_both_commands_and_none_is_untested():
     """What is no setting: where it runs, how often it looks or saves, and what is tested elsewhere by its effect."""
     elsewhere = {"decay", "teacher", "distill", "temperature", "patience", "eval_every", "compile", "cuda_graph"}
-    elsewhere |= {"images", "split", "keep", "accumulate", "drop_path", "min_lr"}
+    elsewhere |= {"images", "split", "keep", "accumulate", "drop_path", "min_lr", "l1", "l1_form"}
     elsewhere |= {"device", "deterministic", "checkpoint_every", "resume", "log_dir", "log_interval"}
     names = {field.name for field in fields(LoopConfig)}
     assert names == set(CHANGES) | elsewhere == {name for group in LOOP.values() for name in group} - {"eval_only"}
     for command, defaults in ((train_command, TrainConfig.loop), (finetune_command, FinetuneConfig.loop)):
         parameters = inspect.signature(command).parameters
         assert {name: parameters[name].default for name in names} == {name: getattr(defaults, name) for name in names}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("form", ["proximal", "subgradient"])
+def test_zeros_of_an_l1_penalty_are_counted_and_stay(tmp_path, caplog, form):
+    caplog.set_level("INFO", "apcli")
+    path = trained(tmp_path, l1=0.05, l1_form=form, ema=0.5)
+    entries = read(path).entries
+    zeros = sum(entry.zeros for entry in entries.values() if len(entry.shape) > 1)
+    size = sum(entry.size for entry in entries.values() if len(entry.shape) > 1)
+    words = f": {zeros:,} of {size:,} weights ({100 * zeros / size:.2f} %) are exactly zero, with --l1 0.05"
+    assert any(message.endswith(words) for message in caplog.messages)
+    assert (zeros > 0.1 * size) == (form == "proximal")
+    (settings,) = read(path).lineage.settings
+    assert (settings.options["l1"], settings.options["l1_form"]) == (0.05, form)
+    tuned_path = tuned(path, tmp_path / "tuned", l1=0.05)
+    for name, entry in read(tuned_path).entries.items():
+        assert entry.zeros >= entries[name].zeros, name
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import pytest
 
 from apcli.theory.covariances.families import ar1, diag, identity
 from apcli.theory.covariances.row_samples import Rows
+from apcli.theory.distributions import gaussian, student_t
 from apcli.theory.reductions import Distances, GroupMeans, dimension
 
 DRAW = np.random.default_rng(3)
@@ -60,6 +61,35 @@ def test_groups_run_through_layers_taken_as_one():
     stream(together, vector[:17], 5)
     stream(together, vector[17:], 5, offset=17)
     assert together.shift().length == pytest.approx(math.hypot(*means(vector, 6)), rel=1e-13)
+
+
+@pytest.mark.parametrize(
+    ("size", "order", "ap2", "length", "student", "groups"),
+    [
+        (2500, 1, 0.12270441555415, 0.013118893723109, 8.4428953431e-5, 100),
+        (2500, -1, 1.7402088488384, 0.050223738306065, 0.0012373946061287, 100),
+        (2530, 1, None, None, 8.4956613295e-5, 102),
+        (2530, -1, None, None, 0.0012424403033912, 102),
+    ],
+)
+def test_reference_values_of_groups(size, order, ap2, length, student, groups):
+    """30 % of w_i = 0.05 sin(i^1.3) are removed, the lowest or the highest, and 25 weights are a group."""
+    weights = 0.05 * np.sin(np.arange(size) ** 1.3)
+    gone = np.argsort(order * np.abs(weights))[: round(0.3 * size)]
+    difference = np.zeros(size)
+    difference[gone] = weights[gone]
+    reduction = GroupMeans(size, 100, 1.0, "same")
+    stream(reduction, difference, 100)
+    shift = reduction.shift()
+    assert shift.dim == groups == dimension(size, 100)
+    assert student_t.kl(shift.delta, 4, groups) == pytest.approx(student, rel=1e-9)
+    if ap2 is not None:
+        assert difference @ difference == pytest.approx(ap2, rel=1e-12)
+        assert shift.length == pytest.approx(length, rel=1e-12)
+    if (size, order) == (2500, 1):
+        assert gaussian.kl(math.sqrt(ap2)) == pytest.approx(0.061352207777076, rel=1e-12)
+        assert gaussian.kl(shift.delta) == pytest.approx(8.6052686259e-5, rel=1e-9), "as published"
+        assert gaussian.kl(shift.delta * math.sqrt(25)) == pytest.approx(0.002151317156478, rel=1e-12), "pushed forward"
 
 
 @pytest.mark.parametrize(

@@ -60,3 +60,28 @@ def test_auxiliary_outputs_are_left_out():
     inside = model.forward
     model.forward = lambda images: (inside(images), inside(images) * 0)
     assert evaluate(Forward(model, spec()), data(), 16) == plain
+
+
+def test_a_batch_that_memory_does_not_hold_is_halved_and_nothing_else_changes(caplog):
+    model, dataset = network(), data(train=50, test=37)
+    whole = evaluate(Forward(model, spec()), dataset, 16)
+    limited = Limited(model)
+    found = evaluate(Forward(limited, spec()), dataset, 16)
+    assert limited.refused == 1
+    assert "memory ran out" in caplog.text
+    for split, metrics in whole.items():
+        assert found[split] == pytest.approx(metrics, rel=1e-6)
+
+
+class Limited(nn.Module):
+    """A network whose first batch of more than 40 images takes more memory than there is."""
+
+    def __init__(self, inner: nn.Module) -> None:
+        super().__init__()
+        self.inner, self.refused = inner, 0
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        if len(images) > 40 and not self.refused:
+            self.refused += 1
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return self.inner(images)

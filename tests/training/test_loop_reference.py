@@ -1,4 +1,5 @@
-"""The whole loop against a plain one in float64: optimisers, schedules, clipping, masks, batch norm, averages."""
+"""The whole loop against a plain one in float64: optimisers, schedules, clipping, masks, batch norm, averages,
+l1 penalties."""
 
 import itertools
 import math
@@ -189,8 +190,16 @@ class Plain:
     """What a training loop of a few lines gives: the network, its average, and the average's losses."""
 
     def __init__(
-        self, opt: str, sched: str, rate: float, masks: dict[str, Tensor], clip: float = CLIP, **options: Any
+        self,
+        opt: str,
+        sched: str,
+        rate: float,
+        masks: dict[str, Tensor],
+        clip: float = CLIP,
+        l1: tuple[str, float] = ("none", 0.0),
+        **options: Any,
     ) -> None:
+        form, strength = l1
         dataset, self.losses = data(), []
         model, average = network().double(), network().double()
         states: dict[str, State] = {name: {} for name in parameters_of(model)}
@@ -203,7 +212,8 @@ class Plain:
                 now = rate * SCHEDULED[sched](epoch, t - 1, self.losses)
                 model.train()
                 model.zero_grad()
-                loss_of(model, dataset.train, rows).backward()
+                penalty = strength * sum(w.abs().sum() for w in model.parameters()) if form == "subgradient" else 0.0
+                (loss_of(model, dataset.train, rows) + penalty).backward()
                 gradients = {name: w.grad.clone() for name, w in parameters_of(model).items()}
                 for name, mask in masks.items():
                     gradients[name][mask] = 0.0
@@ -215,9 +225,14 @@ class Plain:
                 with torch.no_grad():
                     for (name, w), mine in zip(parameters_of(model).items(), average.parameters(), strict=True):
                         w.copy_(OPTIMISED[opt](w, shorter * gradients[name], states[name], now, t, **how))
+                        if form == "proximal" and w.dim() > 1:
+                            shift = now * strength / (1 - how.get("momentum", 0.0))
+                            w.copy_(w.sign() * (w.abs() - shift).clamp(min=0.0))
                         if name in masks:
                             w[masks[name]] = 0.0
                         mine.copy_(AVERAGE * mine + (1 - AVERAGE) * w)
+                        if form == "proximal" and w.dim() > 1:
+                            mine[w == 0] = 0.0
             measure_(average, dataset.train)
             self.losses.append(float(loss_of(average, dataset.train).detach()))
         self.network, self.average = model, average
@@ -280,3 +295,33 @@ def test_clipping_counts_no_removed_weight(recipe):
     }
     run = trained(recipe, masks, lr=0.1, sched="constant", momentum=MOMENTUM)
     same(run.network, Plain("sgd", "constant", 0.1, masks, momentum=MOMENTUM).network)
+
+
+L1 = [
+    ("sgd", "cosine"),
+    ("sgd:nesterov=1", "one-cycle:up=0.4:start=5:end=10"),
+    ("adamw", "linear"),
+    ("rmsprop", "constant"),
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("opt", "sched"), slow_but(L1, *L1[:2]))
+@pytest.mark.parametrize("form", ["proximal", "subgradient"])
+def test_an_l1_penalty_is_the_plain_one(recipe, form, opt, sched):
+    """By the rate and the momentum of each step; zeros of a mask stay, and losses are without the penalty."""
+    kind, masks = opt.partition(":")[0], removed(0.3)
+    strength = 0.05 if kind == "sgd" else 0.3
+    momentum = {"momentum": MOMENTUM} if kind in ("sgd", "rmsprop") else {}
+    given = momentum if not sched.startswith("one-cycle") else {}
+    run = trained(recipe, masks, opt=opt, sched=sched, lr=0.02, l1=strength, l1_form=form, **given)
+    nesterov = {"nesterov": True} if "nesterov" in opt else {}
+    plain = Plain(kind, sched, 0.02, masks, l1=(form, strength), **momentum, **nesterov)
+    same(run.network, plain.network)
+    same(run.evaluated.network, plain.average)
+    assert [entry["train"]["loss"] for entry in run.history] == pytest.approx(plain.losses, rel=1e-5)
+    for name, mask in masks.items():
+        weight, average = (of.get_parameter(name) for of in (run.network, run.evaluated.network))
+        assert torch.equal(weight == 0, plain.network.get_parameter(name) == 0)
+        assert torch.equal(average == 0, weight == 0)
+        assert bool((weight[~mask] == 0).any()) == (form == "proximal")

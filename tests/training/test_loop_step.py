@@ -164,6 +164,8 @@ def test_every_schedule(fake, sched):
         slow({"clip_grad": 1.0, "ema": 0.99, "decay": "weights", "weight_decay": 1e-4}),
         slow({"opt": "sgd:nesterov=1", "amp": False, "warmup_epochs": 1.0}),
         slow({"accumulate": 2, "layer_decay": 0.5}),
+        {"l1": 1e-3, "ema": 0.9, "layer_decay": 0.5},
+        slow({"l1": 1e-3, "l1_form": "subgradient", "opt": "adam"}),
         slow({"momentum": 0.0, "augment": "random-resized-crop:scale=0.5"}),
     ],
 )

@@ -181,10 +181,12 @@ def test_every_augmentation(tmp_path, name):
     [
         {"mixup": 0.3, "cutmix": 1.0, "label_smoothing": 0.1},
         slow({"accumulate": 3, "layer_decay": 0.5, "opt": "adam"}),
+        {"l1": 0.02, "ema": 0.5},
+        slow({"l1": 0.02, "l1_form": "subgradient", "accumulate": 2}),
         slow({"validation": 0.2, "patience": 1, "lr": 3.0, "epochs": 9}),
         slow({"validation": 0.2, "patience": 2, "sched": "plateau:patience=0", "eval_every": 2, "ema": 0.5}),
     ],
-    ids=["mixed", "pieces", "patience", "plateau"],
+    ids=["mixed", "pieces", "l1", "subgradient", "patience", "plateau"],
 )
 def test_what_else_has_a_state_or_draws(tmp_path, options):
     check_a_stop_at_every_step(Run(options), tmp_path)
@@ -410,6 +412,43 @@ def test_a_damaged_file_is_refused(tmp_path):
     (tmp_path / "t.resume.pt").mkdir()
     with pytest.raises(UsageError, match="cannot be read as a saved state"):
         Resume(tmp_path / "t.safetensors", {"lr": 0.1})
+
+
+@pytest.mark.parametrize("harm", [b"", b"PK", None], ids=["empty", "cut", "gone"])
+def test_a_damaged_file_gives_way_to_the_one_before(tmp_path, plain, caplog, harm):
+    """As after a crash of the system; and a process may be killed between the two names."""
+    run = Run({"ema": 0.7}, tmp_path / "t.safetensors", every=1 / 3)
+    with pytest.raises(Stop):
+        run.stopped(2 * BATCHES, in_steps=True, by=terminate)
+    state = tmp_path / "t.resume.pt"
+    before = (tmp_path / "t.resume.before.pt").read_bytes()
+    state.unlink() if harm is None else state.write_bytes(harm)
+    resume = run.begin().resume
+    assert ("is damaged: resuming from the state before it" in caplog.text) == (harm is not None)
+    assert (tmp_path / "t.resume.before.pt").read_bytes() == before
+    assert 0 < resume.state.done + BATCHES * len(resume.state.history) <= 2 * BATCHES
+    assert run.outcome() == plain
+    run.begin().resume.remove()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_of_two_damaged_files_the_newer_is_named(tmp_path):
+    for name in ("t.resume.pt", "t.resume.before.pt"):
+        (tmp_path / name).write_bytes(b"")
+    with pytest.raises(UsageError, match=r"t\.resume\.pt cannot be read as a saved state"):
+        Resume(tmp_path / "t.safetensors", {})
+
+
+def test_a_new_start_keeps_nothing_of_the_run_before(tmp_path):
+    run = Run({}, tmp_path / "t.safetensors", 1.0)
+    with pytest.raises(Stop):
+        run.stopped(2 * BATCHES, in_steps=True, by=terminate)
+    old = (tmp_path / "t.resume.pt").read_bytes()
+    fresh = Resume(run.path, {"lr": 7}, fresh=True)
+    fresh.save(State({}, 0, torch.zeros(4), [], {}, (math.inf, 0, None), None))
+    fresh.save(State({}, 1, torch.zeros(4), [], {}, (math.inf, 0, None), None))
+    assert old not in [path.read_bytes() for path in tmp_path.iterdir()]
+    assert Resume(run.path, {"lr": 7}).state.done == 1
 
 
 @pytest.fixture

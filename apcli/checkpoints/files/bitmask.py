@@ -76,26 +76,29 @@ def _packed(entry: Entry, kept: int) -> tuple[np.ndarray, np.ndarray]:
         there = bits[bits != 0]
         values[done : done + there.size] = there
         done += there.size
-        entry.release(start, stop)
     return mask, values
 
 
 def _unpacked(tensor: str, mask: Entry, values: Entry, about: Mapping[str, Any], label: str) -> Entry:
     dtype, shape = about["dtype"], tuple(about["shape"])
     size = math.prod(shape)
-    wrong = dtype not in FLOATS or mask.dtype != "U8" or mask.data.size != (size + 7) // 8
+    wrong = dtype not in FLOATS or mask.dtype != "U8" or mask.nbytes != (size + 7) // 8
     if wrong or values.dtype != dtype:
         raise ApcliError(f"{label}: the packed tensor {tensor} is damaged (its parts do not fit): make the file again")
     step = BLOCK // 8
-    counts = [int(np.bitwise_count(mask.data[at : at + step]).sum()) for at in range(0, mask.data.size, step)]
+
+    def part(index: int) -> np.ndarray:
+        return mask.bytes_of(index * step, min((index + 1) * step, mask.nbytes))
+
+    counts = [int(np.bitwise_count(part(index)).sum()) for index in range(-(-mask.nbytes // step))]
     before = np.concatenate([[0], np.cumsum(counts, dtype=np.int64)])
-    beyond = size % 8 and int(mask.data[-1]) & (0xFF >> size % 8)
+    beyond = size % 8 and int(mask.bytes_of(mask.nbytes - 1, mask.nbytes)[0]) & (0xFF >> size % 8)
     if before[-1] != values.size or beyond:
         raise ApcliError(f"{label}: the packed tensor {tensor} is damaged (its counts differ): make the file again")
 
     def block(index: int) -> np.ndarray:
         first = index * BLOCK
-        there = np.unpackbits(mask.data[index * step : (index + 1) * step], count=min(BLOCK, size - first)).view(bool)
+        there = np.unpackbits(part(index), count=min(BLOCK, size - first)).view(bool)
         bits = np.zeros(there.size, BITS[dtype])
         bits[there] = values.bits_of(int(before[index]), int(before[index + 1]))
         return bits

@@ -1,15 +1,15 @@
-"""One tensor of a safetensors file: dtype, shape, and bytes that are loaded as they are read."""
+"""One tensor of a checkpoint: dtype, shape, and bytes that are there, are read from a file, or are computed."""
 
-import mmap
 import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from apcli.checkpoints.files.open_files import OpenFile
 
 _THREADS = 8  # each holds a few blocks; more would only wait for memory
 BLOCK = 1 << 20  # elements that streaming code reads at a time: a few MB, which fit into the processor's cache
@@ -26,12 +26,11 @@ TORCH_TYPES = {
 
 @dataclass(frozen=True)
 class Entry:
-    """One tensor as stored in a file: safetensors dtype name, shape, and bytes."""
+    """One tensor: safetensors dtype name, shape, and bytes."""
 
     dtype: str
     shape: tuple[int, ...]
     data: np.ndarray  # uint8 [nbytes]
-    mapping: "Mapped | None" = field(default=None, repr=False, compare=False)  # if ``data`` is part of a file
 
     @property
     def size(self) -> int:
@@ -69,8 +68,7 @@ class Entry:
 
     def bits_of(self, start: int, stop: int) -> np.ndarray:
         """The elements of a floating-point tensor from ``start`` up to ``stop`` as unsigned integers."""
-        bits: np.ndarray = self.data.view(BITS[self.dtype])[start:stop]
-        return bits
+        return self.bytes_of(start, stop).view(BITS[self.dtype])
 
     def run(self, start: int, stop: int) -> np.ndarray:
         """The elements from ``start`` up to ``stop`` as floats, in one dimension (BF16 widened to float32)."""
@@ -82,11 +80,6 @@ class Entry:
             bits = bits.astype(np.uint32) << 16
         return bits.view(FLOATS[self.dtype])
 
-    def release(self, start: int, stop: int) -> None:
-        """Free the memory that holds these units of a file; they are loaded again if read again."""
-        if self.mapping is not None:
-            self.mapping.release(self.data[start * self.unit : stop * self.unit])
-
     def blocks(self) -> Iterator[tuple[int, int]]:
         """Yield the start and the stop of each block of units."""
         count = self.nbytes // self.unit
@@ -94,10 +87,9 @@ class Entry:
             yield start, min(start + BLOCK, count)
 
     def runs(self) -> Iterator[np.ndarray]:
-        """Yield all elements as floats, a block at a time, with no more of the file in memory."""
+        """Yield all elements as floats, a block at a time."""
         for start, stop in self.blocks():
             yield self.run(start, stop)
-            self.release(start, stop)
 
     def bytes_of(self, start: int, stop: int) -> np.ndarray:
         """The bytes of the units from ``start`` up to ``stop``, of any dtype."""
@@ -124,10 +116,7 @@ class Entry:
             return False
 
         def same(block: tuple[int, int]) -> bool:
-            equal = np.array_equal(self.run(*block) == 0, other.run(*block) == 0)
-            self.release(*block)
-            other.release(*block)
-            return equal
+            return np.array_equal(self.run(*block) == 0, other.run(*block) == 0)
 
         return all(on_all_cores(same, self.blocks()))
 
@@ -137,11 +126,36 @@ class Entry:
         """Count the elements for which ``of`` is nonzero; ``read`` chooses bits (default) or floats."""
 
         def count(block: tuple[int, int]) -> int:
-            number = int(np.count_nonzero(of((read or self.bits_of)(*block))))
-            self.release(*block)
-            return number
+            return int(np.count_nonzero(of((read or self.bits_of)(*block))))
 
         return sum(on_all_cores(count, self.blocks()))
+
+
+class Stored(Entry):
+    """A tensor in a file, of which every part is read when it is asked for, into memory of its own.
+
+    Args:
+        start, stop: where the tensor's bytes begin in the file, and where they end.
+    """
+
+    def __init__(self, dtype: str, shape: tuple[int, ...], file: OpenFile, start: int, stop: int) -> None:
+        _set(self, dtype=dtype, shape=shape, _file=file, _start=start, _stop=stop)
+
+    _file: OpenFile
+    _start: int
+    _stop: int
+
+    @property
+    def data(self) -> np.ndarray:
+        """All bytes at once."""
+        return self._file.read(self._start, self.nbytes)
+
+    @property
+    def nbytes(self) -> int:
+        return self._stop - self._start
+
+    def bytes_of(self, start: int, stop: int) -> np.ndarray:
+        return self._file.read(self._start + start * self.unit, (stop - start) * self.unit)
 
 
 class Derived(Entry):
@@ -149,20 +163,12 @@ class Derived(Entry):
 
     Args:
         bits_of: returns the elements from start up to stop as unsigned integers, for any block.
-        source: the entry that the blocks are computed from, released with them.
     """
 
-    def __init__(
-        self, dtype: str, shape: tuple[int, ...], bits_of: Callable[[int, int], np.ndarray], source: Entry | None = None
-    ) -> None:
-        object.__setattr__(self, "dtype", dtype)
-        object.__setattr__(self, "shape", shape)
-        object.__setattr__(self, "mapping", None)
-        object.__setattr__(self, "_make", bits_of)
-        object.__setattr__(self, "_source", source)
+    def __init__(self, dtype: str, shape: tuple[int, ...], bits_of: Callable[[int, int], np.ndarray]) -> None:
+        _set(self, dtype=dtype, shape=shape, _make=bits_of)
 
     _make: Callable[[int, int], np.ndarray]
-    _source: Entry | None
 
     @cached_property
     def data(self) -> np.ndarray:
@@ -182,26 +188,11 @@ class Derived(Entry):
     def bytes_of(self, start: int, stop: int) -> np.ndarray:
         return np.ascontiguousarray(self._make(start, stop)).view(np.uint8)
 
-    def release(self, start: int, stop: int) -> None:
-        if self._source is not None:
-            self._source.release(start, stop)
 
-
-class Mapped:
-    """A memory-mapped file: pages are loaded when they are read, and can be released again."""
-
-    def __init__(self, path: Path) -> None:
-        with path.open("rb") as file:
-            self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        self.bytes = np.frombuffer(self._map, np.uint8)
-
-    def release(self, part: np.ndarray) -> None:
-        """Release the whole pages inside ``part``, a view of ``bytes``; does nothing if the system cannot."""
-        offset = part.ctypes.data - self.bytes.ctypes.data
-        first = -(-offset // mmap.PAGESIZE) * mmap.PAGESIZE
-        length = (offset + part.nbytes) // mmap.PAGESIZE * mmap.PAGESIZE - first
-        if length > 0 and hasattr(mmap, "MADV_DONTNEED"):
-            self._map.madvise(mmap.MADV_DONTNEED, first, length)
+def _set(entry: Entry, **attributes: object) -> None:
+    """Give a frozen entry its attributes."""
+    for name, value in attributes.items():
+        object.__setattr__(entry, name, value)
 
 
 def on_all_cores(work: Callable[..., Any], tasks: Iterable[Any]) -> Iterator[Any]:

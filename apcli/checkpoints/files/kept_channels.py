@@ -2,7 +2,8 @@
 
 Under ``kept`` the lineage has, for each tensor that lost entries, the kept indices of the dense tensor, by dimension,
 as text: ``{"conv2.weight": {"0": "0-3,5", "1": "8-15"}}``. A compact file that is compacted again still refers to the
-dense tensors.
+dense tensors. Under ``sizes`` are the numbers of channels and heads that the network's code states and that are others
+now (``channels.calls``).
 """
 
 import re
@@ -12,8 +13,10 @@ import numpy as np
 
 from apcli.checkpoints.files.entries import Entry
 from apcli.errors import ApcliError
+from apcli.words import by
 
 KeptIndices = Mapping[str, Mapping[str, str]]  # by tensor and dimension
+Sizes = Mapping[str, Mapping[str, str]]  # by module and call
 
 _RUNS = re.compile(r"\d{1,15}(-\d{1,15})?(,\d{1,15}(-\d{1,15})?)*", re.ASCII)
 
@@ -65,7 +68,7 @@ def expanded(entry: Entry, kept: Mapping[str, str], shape: tuple[int, ...]) -> E
         if len(shape) != len(entry.shape) or not kept.keys() <= {str(dim) for dim in range(len(shape))}:
             raise ValueError("the dimensions differ")
     except ValueError as error:
-        sizes = " and ".join("x".join(map(str, size)) for size in (entry.shape, shape))
+        sizes = " and ".join(by(size) for size in (entry.shape, shape))
         raise ApcliError(
             f"a tensor's list of kept channels does not fit the shapes {sizes} ({error}): "
             "give the dense file that the compact one was made from"

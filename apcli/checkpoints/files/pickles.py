@@ -2,12 +2,15 @@
 
 ``torch.load`` with ``weights_only`` builds tensors, numbers, texts and containers. An object of any other class, such
 as the ``argparse.Namespace`` of a training script, becomes an empty stand-in that knows the class's name alone, so that
-the tensors beside it can be read. Tensors are memory-mapped. torch is imported when such a file is opened.
+the tensors beside it can be read. Tensors stay in the file until they are read, unless somebody compressed it. torch is
+imported when such a file is opened.
 """
 
 import logging
 import pickle
 import re
+import struct
+import sys
 import warnings
 import zipfile
 from collections.abc import Mapping
@@ -15,8 +18,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from apcli.checkpoints.files import kinds
-from apcli.checkpoints.files.entries import TORCH_TYPES, Entry
+from apcli.checkpoints.files.entries import TORCH_TYPES, Entry, Stored
+from apcli.checkpoints.files.open_files import OpenFile, unreadable
 from apcli.errors import ApcliError, UsageError
 from apcli.words import few
 
@@ -28,7 +31,10 @@ _MEMBERS = ("state_dict", "model_state_dict", "model_state", "model", "net", "ne
 _WRAPPERS = ("_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module")
 _PARALLEL = "module."  # the prefix of DataParallel, and of an averaged model,
 _AVERAGED = "n_averaged"  # which counts what it averages
-_MOST_CLASSES = 1000  # of one file, which are learnt one by one
+_MOST_CLASSES = 100  # of one file, which are learnt one by one
+_MOST_WRAPPERS = 16  # of a state dict, one in the other
+_MOST_UNPACKED = 100  # times the size of an archive: even zeros in nine weights of ten do not compress as far
+_MOST_REPEATED = 1 << 20  # bytes of a view that has more numbers than the file
 _REMEDY = "where it was made, save its state_dict()"
 
 
@@ -45,7 +51,7 @@ class _StandIn:
         pass
 
 
-def opened(path: Path, label: str, key: str | None = None) -> dict[str, Entry]:
+def opened(path: Path, label: str, key: str | None = None, file: OpenFile | None = None) -> dict[str, Entry]:
     """Open a file of ``torch.save``: the tensors of its state dict; ``label`` names it in messages.
 
     Wrappers (``{"state_dict": ..., "epoch": ...}``) and the prefixes of DataParallel and ``torch.compile`` are removed.
@@ -53,13 +59,21 @@ def opened(path: Path, label: str, key: str | None = None) -> dict[str, Entry]:
 
     Args:
         key: the member that holds the state dict; None: the usual ones, or the only one.
+        file: the file, if it is open already.
 
     Raises:
         UsageError: there is no such member, or several and ``key`` is None.
         ApcliError: the file cannot be read, or holds something else.
     """
-    tensors = _tensors(_loaded(path, label), key, label)
-    return {name: _entry(name, tensor, label) for name, tensor in without_prefixes(tensors).items()}
+    file = file or OpenFile(path, label)
+    places = _places(path, label)
+    try:
+        content = _loaded(path, label, "meta" if places else "cpu")
+    except ApcliError:
+        content = _loaded(path, label, "cpu")  # a sparse tensor has no outline
+    file.check_unchanged(path)  # torch has opened it once more
+    tensors = without_prefixes(_tensors(content, key, label))
+    return {name: _entry(name, tensor, label, file, places) for name, tensor in tensors.items()}
 
 
 def without_prefixes(tensors: Mapping[str, Any]) -> dict[str, Any]:
@@ -72,14 +86,18 @@ def without_prefixes(tensors: Mapping[str, Any]) -> dict[str, Any]:
         tensors = {name.removeprefix(_PARALLEL): tensor for name, tensor in inner.items()}
 
 
-def _loaded(path: Path, label: str) -> object:
-    """The content of a file, with stand-ins for the objects of unknown classes."""
+def _loaded(path: Path, label: str, device: str) -> object:
+    """The content of a file, with stand-ins for the objects of unknown classes.
+
+    Args:
+        device: ``cpu``, or ``meta`` for tensors without their numbers, which are not read.
+    """
     import torch
 
     try:
-        mapped, file = _can_be_mapped(path), path.open("rb")
+        file = path.open("rb")  # torch.load would leave a path that ends in .safetensors to safetensors
     except OSError as error:
-        raise ApcliError(f"{label}: cannot be read ({error.strerror or error})") from error
+        raise unreadable(label, error) from error
     stand_ins: dict[str, type] = {}
     with file, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of pickle protocols: the file loads, or the error says why not
@@ -87,7 +105,7 @@ def _loaded(path: Path, label: str) -> object:
             file.seek(0)
             try:
                 with torch.serialization.safe_globals([(kind, name) for name, kind in stand_ins.items()]):
-                    return torch.load(path if mapped else file, map_location="cpu", weights_only=True, mmap=mapped)
+                    return torch.load(file, map_location=device, weights_only=True, mmap=False)
             except Exception as error:  # a damaged pickle can raise anything
                 unknown = re.search(r"global: GLOBAL (\S+) was not an allowed", str(error))
                 name = "" if unknown is None else unknown[1] if "." in unknown[1] else f"builtins.{unknown[1]}"
@@ -96,15 +114,30 @@ def _loaded(path: Path, label: str) -> object:
                 stand_ins[name] = type(name, (_StandIn,), {})
 
 
-def _can_be_mapped(path: Path) -> bool:
-    """Whether the tensors' bytes stand in the file as they are: in a ZIP archive that nobody compressed afterwards.
+def _places(path: Path, label: str) -> dict[int, int]:
+    """The sizes of a ZIP archive's members by the places where their bytes begin, as they are.
 
-    torch.load leaves a path that ends in .safetensors to safetensors, so that it must be given the open file.
+    It is empty if the file is no archive, or its bytes have to be loaded: compressed, or of another byte order.
+
+    Raises:
+        ApcliError: the archive unpacks to a multiple of its size that no weights need.
     """
-    if path.name.endswith(kinds.NAMES[0]) or not zipfile.is_zipfile(path):
-        return False
-    with zipfile.ZipFile(path) as archive:
-        return all(member.compress_type == zipfile.ZIP_STORED for member in archive.infolist())
+    places = {}
+    try:
+        whole = path.stat().st_size
+        with zipfile.ZipFile(path) as archive, path.open("rb") as file:
+            members = archive.infolist()
+            if sum(member.file_size for member in members) > _MOST_UNPACKED * whole:
+                raise ApcliError(f"{label} unpacks to over {_MOST_UNPACKED} times its size; {_REMEDY}")
+            for member in members:
+                file.seek(member.header_offset + 26)
+                begin = file.tell() + 4 + sum(struct.unpack("<HH", file.read(4)))
+                places[begin] = member.file_size
+            as_they_are = all(member.compress_type == zipfile.ZIP_STORED for member in members)
+            orders = [archive.read(one) for one in members if one.filename.endswith("/byteorder")]
+    except (OSError, ValueError, LookupError, NotImplementedError, EOFError, struct.error, zipfile.BadZipFile):
+        return {}  # torch.load says what is wrong with it
+    return places if as_they_are and all(order.decode() == sys.byteorder for order in orders) else {}
 
 
 def _unreadable(error: Exception, label: str) -> ApcliError:
@@ -128,6 +161,8 @@ def _tensors(content: object, key: str | None, label: str) -> dict[str, Any]:
         name = _member(content, None if where else key, label)
         if name is None:
             break
+        if len(where) == _MOST_WRAPPERS:
+            raise ApcliError(f"{label} holds over {_MOST_WRAPPERS} dictionaries, one in the other; {_REMEDY}")
         beside |= {str(other): value for other, value in content.items() if other != name}
         where.append(name)
         content = content[name]
@@ -167,11 +202,17 @@ def _member(content: Mapping[Any, Any], key: str | None, label: str) -> str | No
 
 
 def _holds_weights(value: object) -> bool:
-    """Whether a member is a state dict, perhaps in a wrapper of its own; an optimiser's state is none."""
-    if not isinstance(value, Mapping) or not all(isinstance(name, str) for name in value):
-        return False
-    inner = (value[name] for name in _MEMBERS if isinstance(value.get(name), Mapping))
-    return any(map(_is_tensor, value.values())) or any(map(_holds_weights, inner))
+    """Whether a member is a state dict, perhaps in wrappers of its own; an optimiser's state is none."""
+    seen: dict[int, Mapping[Any, Any]] = {}  # a dictionary may hold itself, or another one many times
+    found = [value]
+    while found:
+        one = found.pop()
+        if isinstance(one, Mapping) and id(one) not in seen and all(isinstance(name, str) for name in one):
+            if any(map(_is_tensor, one.values())):
+                return True
+            seen[id(one)] = one
+            found += [one[name] for name in _MEMBERS if name in one]
+    return False
 
 
 def _say_what_is_passed_over(label: str, where: str, beside: Mapping[str, object]) -> None:
@@ -201,16 +242,31 @@ def _takes_code(what: str) -> ApcliError:
     return ApcliError(f"{what}, which takes code to load, and none is run: {_REMEDY}")
 
 
-def _entry(name: str, tensor: Any, label: str) -> Entry:
-    """A tensor's bytes, which stay in the file until they are read."""
+def _entry(name: str, tensor: Any, label: str, file: OpenFile, places: Mapping[int, int]) -> Entry:
+    """A tensor's bytes, which stay in the file until they are read if ``places`` has them."""
     import torch
 
     dtype = str(tensor.dtype).removeprefix("torch.")
     if dtype not in TORCH_TYPES:
         raise ApcliError(f"{label}: tensor {name} has type {dtype}: expected one of {', '.join(TORCH_TYPES)}")
-    if tensor.layout != torch.strided or tensor.is_meta:
+    begin = -1
+    if tensor.layout == torch.strided and tensor.is_meta:
+        begin = getattr(tensor.untyped_storage(), "_checkpoint_offset", -1)
+    if tensor.layout != torch.strided or (tensor.is_meta and begin not in places):
         raise ApcliError(f"{label}: tensor {name} is sparse, or has no numbers: expected a dense tensor; {_REMEDY}")
-    flat = tensor.detach().contiguous().reshape(-1)
-    data = flat.view(torch.uint8).numpy()
+    if tensor.nbytes > max(file.size, _MOST_REPEATED):
+        raise ApcliError(f"{label}: tensor {name} repeats its numbers beyond the file's size; {_REMEDY}")
+    shape = tuple(tensor.shape)
+    if tensor.is_meta:
+        extent = 1 + sum((size - 1) * stride for size, stride in zip(shape, tensor.stride(), strict=True))
+        first = tensor.storage_offset() * tensor.itemsize
+        stop = first + extent * tensor.itemsize if tensor.numel() else first
+        if stop > places[begin]:
+            raise ApcliError(f"{label}: tensor {name} is longer than its bytes: get the file again, or {_REMEDY}")
+        if tensor.is_contiguous():
+            return Stored(TORCH_TYPES[dtype], shape, file, begin + first, begin + stop)
+        read = torch.from_numpy(file.read(begin + first, stop - first)).view(tensor.dtype)
+        tensor = read.as_strided(shape, tensor.stride())
+    data = tensor.detach().contiguous().reshape(-1).view(torch.uint8).numpy()
     data.flags.writeable = False
-    return Entry(TORCH_TYPES[dtype], tuple(tensor.shape), data)
+    return Entry(TORCH_TYPES[dtype], shape, data)

@@ -1,26 +1,30 @@
-"""Safetensors files: opened as memory-mapped NumPy arrays, and written in a fixed byte order.
+"""Safetensors files: checked and opened to be read by parts, and written in a fixed byte order.
 
 The format is an eight-byte little-endian header length, a JSON header, then the tensors' bytes
-(huggingface/safetensors, ``README.md``, Format). The library checks files, but the header is parsed here to get the
-bits of any type (NumPy has no BF16) and to release memory block by block. Files are written here because the library's
-bytes are reproducible only with a single metadata key, and to write blocks in parallel.
+(huggingface/safetensors, ``README.md``, Format). Files are read here to get the bits of any type (NumPy has no BF16),
+a block at a time, and because the library maps them into memory, where a file that is shortened ends the process. They
+are written here because the library's bytes are reproducible only with a single metadata key, and to write blocks in
+parallel.
 """
 
-import hashlib
 import json
 import math
 import os
 import struct
-from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-from safetensors import SafetensorError, safe_open
+from typing import Any, TypeGuard
 
 from apcli.checkpoints.files import kinds
-from apcli.checkpoints.files.entries import Entry, Mapped, on_all_cores
+from apcli.checkpoints.files.entries import Entry, Stored, on_all_cores
+from apcli.checkpoints.files.open_files import OpenFile
 from apcli.errors import ApcliError, UsageError
+from apcli.words import by, shown
+
+_LONGEST = 100_000_000  # bytes of a header: the library's own limit
+_MOST_DIMENSIONS, _LARGEST = 64, 2**63 - 1  # of an array in NumPy
 
 # Bits per element of every type of the format, as of version 0.8 of the library.
 _WIDTHS = {
@@ -32,79 +36,143 @@ _WIDTHS = {
 }
 
 
-def opened(path: Path, label: str) -> tuple[Mapping[str, Any], dict[str, Entry]]:
+@dataclass(frozen=True)
+class Header:
+    """A file's metadata, its tensors in the order of their bytes, and how many bytes these are.
+
+    Each tensor has the name of its type, its shape, and where its bytes begin and end after the header.
+    """
+
+    metadata: Mapping[str, str]
+    tensors: Mapping[str, tuple[str, tuple[int, ...], int, int]]
+    nbytes: int
+
+
+def opened(path: Path, label: str, file: OpenFile | None = None) -> tuple[Mapping[str, Any], dict[str, Entry]]:
     """Open a file: its metadata, and its tensors in the file's order; ``label`` names it in messages.
+
+    Args:
+        file: it, if it is open already.
 
     Raises:
         UsageError: the file holds records.
         ApcliError: it is not a complete safetensors file.
     """
-    unknown_type = False
+    file = file or OpenFile(path, label)
     try:
-        with safe_open(str(path), framework="numpy"):  # the library checks lengths, offsets, overlaps and gaps
-            pass
-    except (SafetensorError, OSError) as error:
-        reason = str(error).removeprefix("Error while deserializing header: ")
-        unknown_type = "unknown variant" in reason
-        if not unknown_type:
-            if _holds_records(path):
-                raise UsageError(
-                    f"{label} holds records where a checkpoint was expected: give records to `apcli report`"
-                ) from None
-            raise _not_whole(path, label, reason) from None
-    mapping = Mapped(path)
-    (length,) = struct.unpack("<Q", bytes(mapping.bytes[:8]))
-    header = json.loads(bytes(mapping.bytes[8 : 8 + length]))
-    metadata = header.pop("__metadata__", None) or {}
-    data = mapping.bytes[8 + length :]
-    if unknown_type:
-        _check(header, metadata, data.size, path, label)
-    entries = {}
-    for name, info in sorted(header.items(), key=lambda item: item[1]["data_offsets"]):
-        start, end = info["data_offsets"]
-        entries[name] = Entry(info["dtype"], tuple(info["shape"]), data[start:end], mapping)
-    return metadata, entries
+        length = length_of(file.read(0, min(8, file.size)).tobytes())
+        if 8 + length > file.size:
+            raise ValueError(f"its header has {length} bytes, and the file {file.size}")
+        header = parsed(file.read(8, length).tobytes())
+        begin = 8 + length
+        if begin + header.nbytes != file.size:
+            raise ValueError(f"its tensors take {header.nbytes} bytes, and {file.size - begin} are there")
+    except ValueError as error:
+        if file.size >= 2 and file.read(0, 2).tobytes() == b'{"':
+            raise UsageError(
+                f"{label} holds records where a checkpoint was expected: give records to `apcli report`"
+            ) from None
+        kind = "neither a PyTorch file nor" if path.name.endswith(kinds.PICKLED) else "not"
+        raise ApcliError(
+            f"{label} is {kind} a complete safetensors file ({error}): expected a file that safetensors or torch.load "
+            "reads"
+        ) from None
+    entries: dict[str, Entry] = {
+        name: Stored(dtype, shape, file, begin + start, begin + stop)
+        for name, (dtype, shape, start, stop) in header.tensors.items()
+    }
+    return header.metadata, entries
 
 
-def _holds_records(path: Path) -> bool:
-    """Whether a file that does not load begins like JSON Lines."""
-    try:
-        with path.open("rb") as file:
-            return file.read(2) == b'{"'
-    except OSError:
-        return False
-
-
-def _not_whole(path: Path, label: str, reason: str) -> ApcliError:
-    expected = "expected a file that safetensors or torch.load reads"
-    kind = "neither a PyTorch file nor" if path.name.endswith(kinds.PICKLED) else "not"
-    return ApcliError(f"{label} is {kind} a complete safetensors file ({reason}): {expected}")
-
-
-def _check(tensors: Mapping[str, Any], metadata: Mapping[str, str], size: int, path: Path, label: str) -> None:
-    """Repeat the library's checks on a file with a newer type, which the installed version does not know.
-
-    Tensors of such a type are only copied, never interpreted.
+def length_of(head: bytes) -> int:
+    """The length of a header, which a file's first eight bytes give.
 
     Raises:
-        ApcliError: the file is not complete.
+        ValueError: they are fewer, or the length is beyond the library's own limit.
+    """
+    if len(head) < 8:
+        raise ValueError(f"it has {len(head)} bytes")
+    (length,) = struct.unpack("<Q", head)
+    if length > _LONGEST:
+        raise ValueError(f"its header would have {length} bytes")
+    return int(length)
+
+
+def parsed(text: bytes) -> Header:
+    """Read a header, from a file that anyone may have made, as strictly as the format is defined.
+
+    A type that is not known is one of a later version of the format: such tensors are copied, never interpreted.
+
+    Raises:
+        ValueError: it is none; the message is the reason.
     """
     try:
-        if not all(isinstance(text, str) for text in metadata.values()):
-            raise ValueError("metadata that is no text")
-        end = 0
-        for name, info in sorted(tensors.items(), key=lambda item: item[1]["data_offsets"]):
-            start, stop = info["data_offsets"]
-            shape, bits = info["shape"], _WIDTHS.get(info["dtype"])
-            if not all(type(number) is int and number >= 0 for number in (start, stop, *shape)) or stop < start:
-                raise ValueError(f"{name} has invalid numbers")
-            if start != end or (bits is not None and math.prod(shape) * bits != 8 * (stop - start)):
-                raise ValueError(f"{name} has offsets that do not match")
-            end = stop
-        if end != size:
-            raise ValueError("the tensors do not fill it")
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise _not_whole(path, label, str(error)) from None
+        members = json.loads(text.decode(), object_pairs_hook=_once, parse_constant=_refused)
+    except UnicodeDecodeError:
+        raise ValueError("its header is no UTF-8") from None
+    except RecursionError:
+        raise ValueError("its header is too deep") from None
+    except json.JSONDecodeError as error:
+        raise ValueError(f"its header is no JSON: {error}") from None
+    if not isinstance(members, dict):
+        raise ValueError("its header is no JSON object")
+    metadata = members.pop("__metadata__", None)
+    metadata = {} if metadata is None else metadata
+    if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
+        raise ValueError("its metadata are not texts by name")
+    _check_text([*members, *metadata, *metadata.values()])
+    tensors, end = {}, 0
+    for name, tensor in sorted(((name, _tensor(name, said)) for name, said in members.items()), key=_place):
+        _, _, start, stop = tensor
+        if start != end:
+            raise ValueError(f"tensor {shown(name)} begins at byte {start}, and the one before it ends at {end}")
+        tensors[name], end = tensor, stop
+    return Header(metadata, tensors, end)
+
+
+def _tensor(name: str, said: object) -> tuple[str, tuple[int, ...], int, int]:
+    """A tensor's type, shape and place, as a header says them."""
+    if not isinstance(said, dict):
+        raise ValueError(f"tensor {shown(name)} is no JSON object")
+    dtype, shape, place = said.get("dtype"), said.get("shape"), said.get("data_offsets")
+    if not isinstance(dtype, str) or not _are_counts(shape) or not _are_counts(place) or len(place) != 2:
+        raise ValueError(f"tensor {shown(name)} has no valid dtype, shape and data_offsets")
+    if len(shape) > _MOST_DIMENSIONS or math.prod(size for size in shape if size) > _LARGEST:
+        raise ValueError(f"tensor {shown(name)} has a shape that no array can have")
+    start, stop = place
+    bits = _WIDTHS.get(dtype)
+    if stop < start or (bits is not None and math.prod(shape) * bits != 8 * (stop - start)):
+        raise ValueError(f"tensor {shown(name)} of {by(shape) or 'one'} {shown(dtype)} has {stop - start} bytes")
+    return dtype, tuple(shape), start, stop
+
+
+def _place(named: tuple[str, tuple[str, tuple[int, ...], int, int]]) -> tuple[int, int]:
+    return named[1][2:]
+
+
+def _are_counts(value: object) -> TypeGuard[list[int]]:
+    return isinstance(value, list) and all(type(number) is int and 0 <= number <= _LARGEST for number in value)
+
+
+def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """The object of these members; the format forbids to name one twice, of which other readers take another one."""
+    members = dict(pairs)
+    if len(members) < len(pairs):
+        twice = next(name for name, count in Counter(name for name, _ in pairs).items() if count > 1)
+        raise ValueError(f"its header names {shown(twice)} twice")
+    return members
+
+
+def _refused(constant: str) -> None:
+    raise ValueError(f"its header holds {constant}, which is no JSON")
+
+
+def _check_text(texts: Iterable[str]) -> None:
+    """Raise ValueError if a text has no UTF-8, as a lone half of a surrogate pair."""
+    try:
+        "".join(texts).encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(f"its header holds {error.object[error.start]!a}, which is no text") from None
 
 
 def write_file(
@@ -148,20 +216,7 @@ def _write_blocks(file: int, begin: int, entries: Sequence[tuple[Entry, int]]) -
         while left:
             written = os.pwrite(file, left, at)
             left, at = left[written:], at + written
-        entry.release(start, stop)
 
     tasks = ((entry, place, start, stop) for entry, place in entries for start, stop in entry.blocks())
     for _ in on_all_cores(put, tasks):
         pass
-
-
-def sha256_of(path: Path) -> str:
-    """The file's SHA-256, cached while the file is unchanged, because many checkpoints share an ancestor."""
-    state = path.stat()
-    return _sha256(path.resolve(), state.st_ino, state.st_size, state.st_mtime_ns)
-
-
-@lru_cache
-def _sha256(path: Path, inode: int, size: int, modified: int) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

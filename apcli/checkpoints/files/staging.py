@@ -29,11 +29,11 @@ def staged(path: Path) -> Iterator[Path]:
     Raises:
         ApcliError: the system refuses to write (full disk, no permission).
     """
-    remove_stale(path)
     temporary, lock = None, None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary, lock = _claimed(path)
+        remove_stale(path)  # after the own one is there, so that a trace of the killed process always is
         yield temporary
         os.replace(temporary, path)
     except OSError as error:
@@ -49,8 +49,20 @@ def staged(path: Path) -> Iterator[Path]:
 
 def remove_stale(path: Path) -> None:
     """Remove files that killed processes left beside ``path``, but none that another process is writing."""
-    for part in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
-        _remove_unheld(part, os.unlink)
+    for part in _parts(path):
+        _use_unheld(part, os.unlink)
+
+
+def was_killed(path: Path) -> bool:
+    """Whether a process was killed that was writing the file, and none has written it since."""
+    found: list[Path] = []
+    for part in _parts(path):
+        _use_unheld(part, found.append)
+    return bool(found)
+
+
+def _parts(path: Path) -> Iterator[Path]:
+    return path.parent.glob(f".{glob.escape(path.name)}.*.part")
 
 
 @contextmanager
@@ -61,7 +73,7 @@ def temporary_folder() -> Iterator[Path]:
     """
     place = Path(tempfile.gettempdir())
     for left in place.glob(f"{_PREFIX}{'[0-9a-f]' * 16}"):
-        _remove_unheld(left, shutil.rmtree)
+        _use_unheld(left, shutil.rmtree)
     folder = place / f"{_PREFIX}{secrets.token_hex(8)}"
     remove = partial(shutil.rmtree, folder, ignore_errors=True)
     atexit.register(remove)
@@ -108,11 +120,11 @@ def _hold(lock: int) -> None:
         fcntl.flock(lock, fcntl.LOCK_EX)
 
 
-def _remove_unheld(path: Path, remove: Callable[[Path], object]) -> None:
+def _use_unheld(path: Path, use: Callable[[Path], object]) -> None:
     with suppress(OSError):  # locked, gone meanwhile, another user's, or on a file system without locks
         lock = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)  # NFS locks only writable files
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            remove(path)
+            use(path)
         finally:
             os.close(lock)

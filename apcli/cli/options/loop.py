@@ -94,6 +94,19 @@ LOOP = {
             metavar="X",
             help="of the learning rate, from each layer or block to the one before it; 0.75 is usual for transformers",
         ),
+        "l1": _option(
+            float,
+            "--l1",
+            metavar="LAMBDA",
+            help="add LAMBDA times the sum of |w| to the loss, which leaves exact zeros; 5e-5 is usual, 0 is off",
+        ),
+        "l1_form": _option(
+            str,
+            "--l1-form",
+            metavar="proximal|subgradient",
+            help="shrink the layers' weights after each step, which leaves exact zeros; or add LAMBDA sign(w) to the "
+            "gradients of all weights and biases, as arXiv:2306.05857",
+        ),
         "accumulate": _option(
             int, "--accumulate", metavar="N", help="compute each batch in N parts, which takes less memory"
         ),

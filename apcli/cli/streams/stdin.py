@@ -1,10 +1,8 @@
 """The inputs of a command: checkpoints and records, from arguments or stdin."""
 
-import json
 import os
 import select
 import stat
-import struct
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from io import BufferedReader
@@ -22,8 +20,6 @@ from apcli.errors import ApcliError, UsageError
 if TYPE_CHECKING:
     from apcli.checkpoints.checkpoint import Checkpoint
     from apcli.records.json_objects import Record
-
-_MAX_HEADER = 100_000_000  # the safetensors library's own limit
 
 
 def given(arguments: list[str] | None) -> list[str]:
@@ -83,10 +79,30 @@ def checkpoints_in(arguments: list[str], key: str | None = None) -> "Iterator[Ch
                 yield reading.named(argument, key)
 
 
+def pairs_in(
+    arguments: list[str], dense: str | None, key: str | None = None, *, alone: bool = False
+) -> "Iterator[tuple[Checkpoint, Checkpoint]]":
+    """Yield pairs, dense and pruned, of the checkpoints of ``checkpoints_in`` (see ``pairing.pairs_of``).
+
+    Raises:
+        UsageError: as there; or standard input is to be both files of a pair.
+    """
+    from apcli.stages.pairs.pairing import pairs_of
+
+    if arguments.count("-") == 2 and len(arguments) == 2 and dense is None:
+        raise UsageError("- is given twice: standard input can be one file of the pair")
+    return pairs_of(checkpoints_in(arguments, key), dense, key, pair=len(arguments) == 2, alone=alone)
+
+
 def count(arguments: list[str]) -> int | None:
     """How many checkpoints are given; None where standard input brings them."""
     is_open = not arguments or any(map(is_stream, arguments))
     return None if is_open else len(arguments)
+
+
+def count_pairs(arguments: list[str], dense: str | None) -> int | None:
+    """How many pairs ``pairs_in`` makes of the arguments; None where standard input brings them."""
+    return 1 if len(arguments) == 2 and dense is None else count(arguments)
 
 
 def is_stream(argument: str) -> bool:
@@ -183,16 +199,22 @@ def _piped(what: str, remedy: str) -> BufferedReader:
 @contextmanager
 def _spooled(stdin: Incoming, where: str) -> Iterator[Path]:
     """Copy one safetensors file, whose header gives its length, from the stream to a temporary file."""
+    from apcli.checkpoints.files import safetensors_files
+
     head = stdin.read(8)
-    (length,) = struct.unpack("<Q", head.ljust(8, b"\xff"))
-    if length > _MAX_HEADER:
-        raise ApcliError(f"{where} is neither checkpoint paths nor safetensors bytes: expected one of the two")
+    try:
+        length = safetensors_files.length_of(head)
+    except ValueError:
+        raise ApcliError(
+            f"{where} is neither checkpoint paths nor safetensors bytes: expected one of the two"
+        ) from None
     header = stdin.read(length)
     try:
-        tensors = [info for name, info in json.loads(header).items() if name != "__metadata__"]
-        left = max((int(info["data_offsets"][1]) for info in tensors), default=0)
-    except (ValueError, KeyError, TypeError, AttributeError, IndexError):
-        raise ApcliError(f"{where} is not a complete safetensors file: its header cannot be read") from None
+        left = safetensors_files.parsed(header).nbytes
+    except ValueError as error:
+        raise ApcliError(
+            f"{where} is not a complete safetensors file ({error}): did the stage before this one fail?"
+        ) from None
     with temporary_folder() as folder:
         path = folder / "stdin.safetensors"
         try:

@@ -18,6 +18,7 @@ from apcli.words import count, in_one_line
 
 # What tables draw, and what stands for it where the terminal cannot show that.
 _IN_ASCII = {"─": "-", "…": "~", "·": " ", "→": ">", **dict(zip(BARS, "_.-:=+*#", strict=True))}
+_LONGEST = 10_000  # characters of a message: two paths, as long as a system allows, and what is said of them
 _HANG = 2  # columns by which the lines of a message that follow its first are indented
 
 
@@ -89,7 +90,13 @@ class _Handler(logging.StreamHandler[TextIO]):
 class _Plain(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         prefix = "" if record.levelno == logging.INFO else f"{record.levelname.lower()}: "
-        return printable(f"apcli: {prefix}{' '.join(record.getMessage().split())}")
+        return printable(f"apcli: {prefix}{_in_one_breath(record.getMessage())}")
+
+
+def _in_one_breath(sentence: str) -> str:
+    """A message in one line, of a length that somebody reads: a name in a file may have a megabyte."""
+    line = " ".join(sentence.split())
+    return line if len(line) <= _LONGEST else f"{line[: _LONGEST // 2]} … {line[-_LONGEST // 2 :]}"
 
 
 def printable(text: str) -> str:
@@ -159,7 +166,7 @@ def _say(sentence: str) -> None:
     close()
     stderr = current().stderr
     if stderr is not None:
-        text = in_its_width(printable(f"apcli: {' '.join(sentence.split())}"), stderr)
+        text = in_its_width(printable(f"apcli: {_in_one_breath(sentence)}"), stderr)
         print(f"{live.erasing(stderr) if takes_a_line(stderr) else ''}{text}", file=stderr)
 
 

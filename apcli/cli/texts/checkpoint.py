@@ -3,12 +3,12 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from apcli.checkpoints.promises import Json
+from apcli.checkpoints.promises import Json, SplitMetrics
 from apcli.cli.layout.tables import Column, Grid, lines_of
 from apcli.cli.layout.text import fact_lines, wrapped
 from apcli.models.named import NamedModel
 from apcli.records.checkpoint import CheckpointRecord, DenseLatency, LatencyFacts, TensorFacts
-from apcli.words import count, few, in_one_line
+from apcli.words import by, count, few, in_one_line
 
 _NAMES = 13  # columns of what a fact is about
 _INDENT = 2
@@ -59,6 +59,8 @@ def _counts(facts: CheckpointRecord) -> _Facts:
         dense = facts.dense_parameters
         beside = "the dense file is not at hand" if dense is None else f"the dense file has {dense:,}"
         form += f" (compact: removed channels are not in the file; {beside})"
+        if (difference := facts.made.norm_difference) is not None:
+            form += f"; norms over fewer channels: its logits differ by up to {difference:.3g} of the largest"
     elif form:
         form += " (the file is dense: zeros take their place)"
     for about, size, left, word, sparsity, density, more in (
@@ -74,7 +76,7 @@ def _costs(facts: CheckpointRecord) -> _Facts:
     if facts.macs_reason is not None:
         yield "MACs", f"not counted: {facts.macs_reason}"
     if macs is not None:
-        size = "x".join(map(str, macs.input_size))
+        size = by(macs.input_size)
         speedup = "-" if macs.theoretical_speedup is None else f"{macs.theoretical_speedup:.4g}x"
         counts = f"{macs.dense:,} dense, {macs.nonzero:,} nonzero"
         if macs.dense_file != macs.dense:
@@ -113,7 +115,8 @@ def _lineage(facts: CheckpointRecord) -> _Facts:
         yield settings.stage or "?", ", ".join(listed)
     for split, scores in lineage.metrics.items():
         if scores:
-            yield f"{split} split", f"accuracy {scores['accuracy']:.2f} %, loss {scores['loss']:.5f} nats"
+            words = (_known(scores, "accuracy", ".2f", "%"), _known(scores, "loss", ".5f", "nats"))
+            yield f"{split} split", ", ".join(words)
     for name, link in (("parent", lineage.parent), ("dense", lineage.dense)):
         if link:
             yield name, f"{link.path or 'unnamed'} (sha256 {link.sha256[:12]}...)"
@@ -125,11 +128,21 @@ def _model(model: Json, classes: Sequence[str]) -> _Facts:
         given = [f"{key} {value}" for key, value in model["given"].items()]
         yield "model", f"{', '.join([origin, *given])}, as --model said"
         return
-    size = "x".join(map(str, model.get("input_size", [])))
+    size = _listed(model.get("input_size", []), "x")
     of = f" ({few(classes)})" if classes else ""
     yield "model", f"{origin}, {model.get('num_classes')} classes{of}, input {size}"
-    mean, std = (", ".join(map(str, model.get(key, []))) for key in ("mean", "std"))
+    mean, std = (_listed(model.get(key, []), ", ") for key in ("mean", "std"))
     yield "normalised", f"by mean {mean} and std {std}, of pixels in [0, 1]"
+
+
+def _known(scores: SplitMetrics, name: str, form: str, unit: str) -> str:
+    value = scores[name]
+    return f"{name} not known" if value is None else f"{name} {value:{form}} {unit}"
+
+
+def _listed(value: object, between: str) -> str:
+    """The members of a list of a lineage, which anyone may have made: another value as it is."""
+    return between.join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
 def _data_in_words(data: Json) -> str:

@@ -17,9 +17,9 @@ _MANY = 60  # rows
 
 @dataclass(frozen=True)
 class Column:
-    """A run: its method's sign stands above the column, and ``name`` below."""
+    """A run: its method's sign stands above the column, unless it has no look, and ``name`` below."""
 
-    look: Look
+    look: Look | None
     name: str
 
 
@@ -93,7 +93,7 @@ def _scale(place: Place, low: str, high: str) -> list[Mark]:
 def _about(columns: Sequence[Column], left: float, above: float, width: float, bottom: float) -> list[Mark]:
     """The signs above the columns, one in the middle of those of a method, and the names below."""
     marks: list[Mark] = []
-    for look in dict.fromkeys(column.look for column in columns):
+    for look in dict.fromkeys(column.look for column in columns if column.look is not None):
         members = [index for index, column in enumerate(columns) if column.look == look]
         middle = left + (members[0] + members[-1] + 1) / 2 * width
         marks.append(Dots([(middle, above)], look.color, look.shape))

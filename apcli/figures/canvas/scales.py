@@ -59,15 +59,16 @@ def logarithmic(values: Iterable[float], *, most: int = 5) -> Scale:
     return Scale(10**low, 10**high, ticks, math.log10)
 
 
-def of_sparsities(sparsities: Sequence[float]) -> Scale:
+def of_sparsities(sparsities: Sequence[float], ticks: Sequence[float] | None = None) -> Scale:
     """A scale by the logarithm of the compression 1 / (1 - sparsity), so that high sparsities do not crowd.
 
-    Its ticks are the sparsities. Source: Blalock et al. 2020, arXiv:2003.03033, section 7.
+    All are below 1; its ticks are the sparsities, unless others are given. Source: Blalock et al. 2020,
+    arXiv:2003.03033, section 7.
     """
     low, high = _span([_density(s) for s in sparsities], 0.05)
     pad = (high - low) * _PAD
-    ticks = tuple((s, text_of(s)) for s in sorted(set(sparsities)))
-    return Scale(1 - 10.0 ** -(low - pad), 1 - 10.0 ** -(high + pad), ticks, _density)
+    marked = tuple((s, text_of(s)) for s in sorted(set(sparsities if ticks is None else ticks)))
+    return Scale(1 - 10.0 ** -(low - pad), 1 - 10.0 ** -(high + pad), marked, _density)
 
 
 def text_of(value: float, digits: int = 4) -> str:

@@ -4,6 +4,8 @@ import json
 import logging
 from collections.abc import Hashable
 from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -19,9 +21,10 @@ from apcli.errors import ApcliError, UsageError
 from apcli.models.spec import ModelSpec, resolve
 from apcli.networks import ASSUMED_CLASSES, Networks, noise_for, running
 from apcli.probes.costs import Costs, macs
-from apcli.probes.latency import Latency, latency
+from apcli.probes.latency import Latency, latency, layer_latencies
 from apcli.progress import Tell
 from apcli.records.checkpoint import CheckpointRecord, DenseLatency, LatencyFacts, MacsFacts
+from apcli.records.latency_table import KIND, VERSION, LatencyTable, LayerLatency
 
 log = logging.getLogger("apcli")
 
@@ -41,7 +44,7 @@ class NetworkCosts:
     def __init__(self, config: CostsConfig, tell: Tell) -> None:
         self.config = config
         self.tell = tell
-        self.device = device_of(config.device, deterministic=False) if config.latency else torch.device("cpu")
+        self.device = device_of(config.device, deterministic=False) if config.times else torch.device("cpu")
         self._counts: dict[Hashable, tuple[Costs, int, ModelSpec]] = {}
         self.networks = Networks(
             DataConfig(), config.model, self.device, tell, InputConfig(num_classes=config.num_classes)
@@ -55,6 +58,8 @@ class NetworkCosts:
             ApcliError: the network cannot be built, does not fit the file, or does not run.
         """
         try:
+            if self.config.latency_table is not None:
+                self._table(self._network(checkpoint, None), Path(self.config.latency_table))
             if not self.config.latency:
                 return with_macs(description, *self._counted(checkpoint))
             own = self._network(checkpoint, None)
@@ -132,6 +137,42 @@ class NetworkCosts:
                 costs.append(macs(network.model, noise_for(network.model, network.spec, 1)))
         return costs[0], costs[-1].total
 
+    def _table(self, own: "_Network", path: Path) -> None:
+        """Time the network's layers, and write that to a file.
+
+        Raises:
+            UsageError: there is such a file.
+        """
+        if path.exists():
+            raise UsageError(f"{path} exists: remove it, or give --latency-table another name, of one checkpoint")
+        self.tell(f"timing the layers of {own.checkpoint.label}")
+        config = self.config
+        example = noise_for(own.model, own.spec, config.batch_size)
+        often: dict[str, Any] = {"warmup": config.warmup, "runs": config.runs}
+        with running(own.checkpoint.label, own.spec):
+            (whole,) = latency([own.model], example, **often)
+            timed = layer_latencies(own.model, example, **often)
+        shapes = {name: tuple(tensor.shape) for name, tensor in own.model.state_dict().items()}
+        layers = tuple(LayerLatency(name, shapes[name], **vars(layer)) for name, layer in timed.items())
+        table = LatencyTable(
+            kind=KIND,
+            version=VERSION,
+            model=own.spec.name,
+            input_size=tuple(own.spec.input_size),
+            batch_size=config.batch_size,
+            **self._where(),
+            **often,
+            seconds=whole.median,
+            layers=layers,
+        )
+        path.write_text(json.dumps(table.to_json()) + "\n")
+        log.info("%s: the times of %d layers of %s", path, len(layers), own.checkpoint.label)
+
+    def _where(self) -> dict[str, Any]:
+        """The device, as records name it."""
+        name = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else None
+        return {"device": str(self.device), "device_name": name, "threads": torch.get_num_threads()}
+
     def _latency(self, own: "_Network", dense: "_Network | None") -> LatencyFacts:
         self.tell(f"timing {own.checkpoint.label}")
         config = self.config
@@ -145,9 +186,7 @@ class NetworkCosts:
             warmup=config.warmup,
             batch_size=config.batch_size,
             input_size=tuple(own.spec.input_size),
-            device=str(self.device),
-            device_name=torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else None,
-            threads=torch.get_num_threads(),
+            **self._where(),
             dtype=str(example.dtype).removeprefix("torch."),
             dense=DenseLatency(dense.checkpoint.label, **_times(others[0])) if dense else None,
             speedup=others[0].median / taken.median if dense else None,
@@ -195,5 +234,5 @@ def _shapes(checkpoint: Checkpoint) -> dict[str, tuple[int, ...]]:
     return {name: entry.shape for name, entry in checkpoint.entries.items()}
 
 
-def _times(times: Latency) -> dict[str, float]:
+def _times(times: Latency) -> dict[str, Any]:
     return {"median": times.median, "low": times.low, "high": times.high}

@@ -63,10 +63,8 @@ def check_choices(
     if config.estimator != "exact" and undrawn:
         what = f"{undrawn[0]} is no average over draws"
         raise UsageError(f"--estimator {config.estimator}: {what}: use --estimator exact for it")
-    named: list[Choice[Any]] = [*choices, *measures]
-    for each in named:
-        if named.count(each) > 1:
-            raise UsageError(f"{each.spec} is named twice: expected each distribution and each measure once")
+    DISTRIBUTIONS.check_distinct(choices)
+    MEASURES.check_distinct(measures)
     for choice in choices:
         if FILTER in config.levels and is_on_data(choice):
             what = f"{choice.spec} is measured on the network, not on single filters"

@@ -51,10 +51,10 @@ def filters_of(t: Tensors) -> list[Tensors]:
 
 
 def rows_of(entry: Entry) -> list[Entry]:
-    """The rows of a tensor, parts of its bytes; of a tensor that is computed on access, of a copy of all."""
+    """The rows of a tensor, parts of all its bytes."""
     data = np.ascontiguousarray(entry.bits).view(np.uint8)
     shape = (1, *entry.shape[1:])
-    return [Entry(entry.dtype, shape, part, entry.mapping) for part in data.reshape(entry.shape[0], -1)]
+    return [Entry(entry.dtype, shape, part) for part in data.reshape(entry.shape[0], -1)]
 
 
 def _swapped(entry: Entry) -> Entry:

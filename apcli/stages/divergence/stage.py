@@ -4,17 +4,13 @@ import logging
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from apcli.checkpoints import traces
 from apcli.checkpoints.checkpoint import Checkpoint
 from apcli.checkpoints.files.entries import Entry
-from apcli.checkpoints.files.kept_channels import expanded
-from apcli.checkpoints.layers import Layer, prunable, select
 from apcli.checkpoints.verification import check_input
 from apcli.configs.divergence import FILTER, LAYER, NETWORK, DivergenceConfig
-from apcli.errors import ApcliError, UsageError, VerificationError
+from apcli.errors import UsageError
 from apcli.progress import Progress
 from apcli.projections import Form
 from apcli.projections.weights import Distribution, Tensors, WeightProjections, pair_of
@@ -23,7 +19,10 @@ from apcli.records.divergence import DivergenceRecord
 from apcli.registry.tables import Choice
 from apcli.stages.divergence.choices import check_choices, choices_of, is_on_data, what_is_defined
 from apcli.stages.divergence.filters import check_filters, filters_of, with_rows
-from apcli.stages.divergence.records import Compared, Pruning, Value, metrics_of, pruning_of, record_of, tv_bounds_of
+from apcli.stages.divergence.records import Compared, Value, record_of, tv_bounds_of
+from apcli.stages.pairs.epochs import epochs_of
+from apcli.stages.pairs.layers import compared_layers, in_dense_shape
+from apcli.stages.pairs.pruning import Place, Pruning, metrics_of, pruning_of, prunings_of
 from apcli.theory import ESTIMATORS, MEASURES, MeasureRow
 from apcli.theory.distributions.shifts import Shift
 from apcli.theory.measures import NoExactForm, Pair
@@ -32,8 +31,6 @@ if TYPE_CHECKING:  # it imports torch
     from apcli.projections.network import DataProjections, PairOnData
 
 log = logging.getLogger("apcli")
-
-Place = tuple[str, int | None]  # a layer's name, or ``POOLED``, and the number of its filter
 
 
 class Divergences:
@@ -76,22 +73,25 @@ class Divergences:
             UsageError: the dense file is pruned, a layer is unknown, or a distribution or measure does not suit.
             ApcliError: the two files' layers do not match, or a weight is NaN or Inf.
         """
-        if dense.lineage.pruned and not pruned.lineage.pruned:
-            raise UsageError(f"{dense.label} is pruned and {pruned.label} is not: give the dense file first")
+        layers = compared_layers(dense, pruned, self.config.layers, self.config.exclude)
         self.tell(f"comparing {pruned.label} with {dense.label}")
         hashes = self._threads.map(lambda checkpoint: checkpoint.sha256, (dense, pruned))
         check_input(pruned)
-        layers = compared_layers(dense, pruned, self.config)
         if FILTER in self.config.levels:
             check_filters(layers, self.choices)
         list(hashes)  # wait until both are computed
         on_data = None
         if self.on_data is not None:
             on_data = self.on_data.of(dense, pruned, [layer.tensor for layer in layers])
-        pruning = _prunings(pruned, layers)
-        for epoch, after in _steps(pruned, layers):
+        pruning = prunings_of(pruned, layers)
+        for epoch, after in epochs_of(pruned, layers):
             tensors = [
-                Tensors(layer, dense.entries[layer.tensor], _whole(pruned, layer, after), (dense.label, pruned.label))
+                Tensors(
+                    layer,
+                    dense.entries[layer.tensor],
+                    in_dense_shape(pruned, layer, after[layer.tensor]),
+                    (dense.label, pruned.label),
+                )
                 for layer in layers
                 if layer.tensor in after
             ]
@@ -121,7 +121,6 @@ class Divergences:
             self.tell(f"filters of {t.layer.name}")
             for spec, found in self.on_filters.of(filters_of(t), origin, whole=False).items():
                 projected[spec] |= {(t.layer.name, number): own for number, own in enumerate(found.values())}
-            t.release(0, t.layer.size)  # a filter may be less than a page
         return projected
 
     def _projected_on_data(
@@ -194,72 +193,6 @@ class Divergences:
             log.warning("%s of %s is %s for some layers: their records hold null", measure, choice.spec, what)
 
 
-def compared_layers(dense: Checkpoint, pruned: Checkpoint, config: DivergenceConfig) -> list[Layer]:
-    """The layers to compare, by ``--layers``; by default the pruned layers in the lineage, otherwise all.
-
-    A layer of a compact file gets its shape in the dense file.
-
-    Raises:
-        ApcliError: a layer is missing in one file or has another shape; the message names the first difference.
-    """
-    layers = select(pruned, config.layers or "all", config.exclude)
-    promised = pruned.lineage.pruned
-    if config.layers is None and promised:
-        layers = [layer for layer in layers if layer.tensor in promised]
-    elif config.layers is None and config.exclude is None:
-        for layer in prunable(dense):
-            if layer.tensor not in pruned.entries:
-                raise _mismatch(f"{dense.label} has {layer.name}, {pruned.label} does not")
-    if not layers:
-        raise UsageError(f"no layer of {pruned.label} is left to compare: choose other --layers and --exclude")
-    kept = pruned.lineage.kept
-    for number, layer in enumerate(layers):
-        entry = dense.entries.get(layer.tensor)
-        if entry is None:
-            raise _mismatch(f"{pruned.label} has {layer.name}, {dense.label} does not")
-        if layer.tensor in kept and entry.is_float and _smaller(layer.shape, entry.shape):
-            layers[number] = replace(layer, shape=entry.shape)
-        elif entry.shape != layer.shape or not entry.is_float:
-            shapes = f"{_size(entry.shape)} in {dense.label}, {_size(layer.shape)} in {pruned.label}"
-            hint = (
-                "; the rows that the smaller layer has kept are not known" if _smaller(layer.shape, entry.shape) else ""
-            )
-            raise _mismatch(f"{layer.name} is {shapes}{hint}")
-    return layers
-
-
-def _steps(pruned: Checkpoint, layers: Sequence[Layer]) -> list[tuple[int | None, Mapping[str, Entry]]]:
-    """The file's weights (epoch None), then those of each epoch in its trace.
-
-    Raises:
-        VerificationError: a traced tensor has another type or shape than its layer.
-        ApcliError: a traced weight is NaN or Inf.
-    """
-    file = {layer.tensor: pruned.entries[layer.tensor] for layer in layers}
-    steps: list[tuple[int | None, Mapping[str, Entry]]] = [(None, file)]
-    trace = traces.of(pruned)
-    if trace is not None:
-        shapes = {tensor: entry.shape for tensor, entry in file.items()}
-        trace.check_finite()
-        for epoch, names in traces.epochs(trace, shapes).items():
-            weights = {name: trace.entries[traces.tensor_name(name, epoch)] for name in names}
-            for name, entry in weights.items():
-                if entry.shape != shapes[name] or not entry.is_float:
-                    what = f"{traces.tensor_name(name, epoch)} as {entry.dtype} {_size(entry.shape)}"
-                    wanted = f"expected floats, {_size(shapes[name])}: fine-tune again, or remove it"
-                    raise VerificationError(f"{trace.label} holds {what}: {wanted}")
-            if weights:
-                steps.append((epoch, weights))
-    return steps
-
-
-def _prunings(pruned: Checkpoint, layers: Sequence[Layer]) -> dict[Place, Pruning]:
-    """How each layer was pruned, and all of them."""
-    zeros = {layer: _zeros(pruned.entries[layer.tensor], layer) for layer in layers}
-    by_layer = {layer.name: pruning_of(pruned, {layer: count}) for layer, count in zeros.items()}
-    return {(name, None): pruning for name, pruning in (by_layer | {POOLED: pruning_of(pruned, zeros)}).items()}
-
-
 def _filter_prunings(pruned: Checkpoint, tensors: Sequence[Tensors]) -> dict[Place, Pruning]:
     """How each filter was pruned; ``tensors`` are those of the file, with their outputs as rows."""
     return {
@@ -269,36 +202,8 @@ def _filter_prunings(pruned: Checkpoint, tensors: Sequence[Tensors]) -> dict[Pla
     }
 
 
-def _whole(pruned: Checkpoint, layer: Layer, after: Mapping[str, Entry]) -> Entry:
-    """A layer's tensor in the dense shape, with zeros for channels that a compact file lacks."""
-    entry = after[layer.tensor]
-    if entry.shape == layer.shape:
-        return entry
-    try:
-        return expanded(entry, pruned.lineage.kept[layer.tensor], layer.shape)
-    except ApcliError as error:
-        raise ApcliError(f"{pruned.label}: {layer.name}: {error}") from None
-
-
-def _zeros(entry: Entry, layer: Layer) -> int:
-    """The zeros of a layer's tensor in the dense shape."""
-    return entry.zeros + layer.size - entry.size
-
-
 def _only_pruned_learnt(pruned: Checkpoint, tensors: Sequence[Tensors]) -> bool:
     """Whether a trace gives the whole network of each epoch: fine-tuning changed traced layers alone."""
     how = pruned.lineage.last_settings.options
     alone = how.get("update") == "pruned" or how.get("epochs") == 0
     return alone and set(pruned.lineage.pruned) <= {t.layer.tensor for t in tensors}
-
-
-def _mismatch(difference: str) -> ApcliError:
-    return ApcliError(f"layers do not match: {difference}: give two files of one network, or name layers with --layers")
-
-
-def _smaller(shape: tuple[int, ...], dense: tuple[int, ...]) -> bool:
-    return len(shape) == len(dense) and all(own <= full for own, full in zip(shape, dense, strict=True))
-
-
-def _size(shape: tuple[int, ...]) -> str:
-    return "x".join(map(str, shape))

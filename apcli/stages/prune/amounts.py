@@ -2,21 +2,24 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any
 
 from apcli.allocations import SCOPES
 from apcli.allocations.allocate import allocate, leaving_least
-from apcli.allocations.budgets import Allowance, Budget, Sparsity
-from apcli.allocations.units import Context, Counts, Resource, Unit, least
+from apcli.allocations.budgets import Budget, Sparsity
+from apcli.allocations.units import Context, Counts, Unit, least
 from apcli.checkpoints.checkpoint import Checkpoint
 from apcli.checkpoints.layers import Layer, select
 from apcli.checkpoints.network_layers import CONVOLUTION, OWN
-from apcli.checkpoints.sizes import counted, sizes, weights_of
 from apcli.configs.prune import PruneConfig
-from apcli.errors import UsageError
 from apcli.registry.tables import Choice, Row
 from apcli.selection.ranked import Ranked
-from apcli.stages.prune.requests import Amount, ByLayer, Compression, Pattern, ZerosOf
+from apcli.stages.prune.budgets.of_weights import compression, remaining
+from apcli.stages.prune.requests import Amount, ByLayer, Compression, Pattern, Remaining, ZerosOf
+
+if TYPE_CHECKING:  # it imports torch
+    from apcli.stages.prune.measured.allocations import Measurements
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,7 @@ class Amounts:
         scope: the choice of the allocation that shares the budget among the other units.
         asked: by unit, the share that a record calls ``requested``.
         context: further facts that an allocation may use.
+        evidence: what the allocation has noted beside its last counts, for the lineage.
     """
 
     units: tuple[Unit, ...]
@@ -37,6 +41,7 @@ class Amounts:
     budget: Budget
     asked: Mapping[str, float]
     context: Context = field(default_factory=Context)
+    evidence: dict[str, Any] = field(default_factory=dict)
 
     @property
     def sharing(self) -> list[Unit]:
@@ -47,6 +52,11 @@ class Amounts:
     def need_scores(self) -> bool:
         """Whether the counts depend on how the elements are ranked."""
         return bool(self.sharing) and "scores" in self.scope.row.needs
+
+    @property
+    def need_more(self) -> bool:
+        """Whether the counts depend on what is measured or ranked later."""
+        return self.need_scores or (bool(self.sharing) and "activations" in self.scope.row.needs)
 
     @cached_property
     def known(self) -> Counts:
@@ -68,27 +78,31 @@ class Amounts:
         return self._counts(replace(self.context, lowest=lambda removed: ranked.lowest(self.sharing, removed)))
 
     def _counts(self, context: Context) -> Counts:
+        context = replace(context, note=self.evidence.update)
         shared = allocate(self.scope, self.sharing, self.budget, context) if self.sharing else {}
         return leaving_least(self.units, {**shared, **self.own})
 
     @property
-    def removed(self) -> int:
-        """The number of elements to remove in total."""
-        if not self.need_scores:
+    def removed(self) -> int | None:
+        """The number of elements to remove in total; None: it depends on what is measured or ranked later."""
+        if not self.need_more:
             return sum(self.known.values())
-        wanted = round(self.budget.share(self.units) * sum(unit.size for unit in self.units))
-        return min(wanted, sum(unit.most for unit in self.units))
+        wanted = self.budget.elements(self.units)
+        return None if wanted is None else min(round(wanted), sum(unit.most for unit in self.units))
 
     def bounds(self) -> dict[str, tuple[int, int]]:
         """The least and the greatest count of each unit; equal if the count is known."""
-        if not self.need_scores:
+        if not self.need_more:
             return {name: (count, count) for name, count in self.known.items()}
-        most = sum(unit.most for unit in self.units)
-        return {u.name: (max(0, self.removed - (most - u.most)), min(self.removed, u.most)) for u in self.units}
+        most, removed = sum(unit.most for unit in self.units), self.removed
+        if removed is None:
+            return {unit.name: (0, unit.most) for unit in self.units}
+        return {u.name: (max(0, removed - (most - u.most)), min(removed, u.most)) for u in self.units}
 
     def of(self, names: Collection[str]) -> "Amounts":
         """The amounts of some of the units alone."""
-        return replace(self, units=tuple(unit for unit in self.units if unit.name in names))
+        units = tuple(unit for unit in self.units if unit.name in names)
+        return replace(self, units=units, budget=self.budget.of({unit.name for unit in units}))
 
     def on_the_way(self, share: float) -> "Amounts":
         """The amounts after a share of the steps: sparsity 1 - (1 - s)^share (Tanaka et al. 2020, arXiv:2006.05467)."""
@@ -96,12 +110,18 @@ class Amounts:
 
 
 def amounts_of(
-    source: Checkpoint, layers: Sequence[Layer], amount: Amount, config: PruneConfig, other: Checkpoint | None = None
+    source: Checkpoint,
+    layers: Sequence[Layer],
+    amount: Amount,
+    config: PruneConfig,
+    other: Checkpoint | None = None,
+    measured: "Measurements | None" = None,
 ) -> Amounts:
     """The amounts of the layers' weights.
 
     Args:
         other: the file that a ``ZerosOf`` names.
+        measured: measures the network, for budgets and scopes that need it.
 
     Raises:
         UsageError: the layers cannot give what is asked for.
@@ -113,14 +133,20 @@ def amounts_of(
         layers = [layer for layer in layers if layer.name in own]
     units = tuple(Unit(x.name, x.size, x.shape, least(x.size, config.min_keep)) for x in layers)
     if isinstance(amount, Compression):
-        budget: Budget = Allowance(Resource.PARAMETERS, _left(source, layers, amount.ratio))
+        budget: Budget = compression(source, layers, amount.ratio)
+    elif isinstance(amount, Remaining):
+        budget = remaining(source, layers, amount, None if measured is None else measured.multiply_adds)
     else:
         budget = amount if isinstance(amount, Sparsity) else _total(units, own)
-    asked = {unit.name: budget.share(units) for unit in units}
+    share = round(1 - amount.left, 12) if isinstance(amount, Remaining) else budget.share(units)
+    asked = dict.fromkeys((unit.name for unit in units), share)
     if config.layer_sparsity:
         asked = {unit.name: own.get(unit.name, round(asked[unit.name] * unit.size)) / unit.size for unit in units}
     scope = SCOPES.parse(config.scope)
-    return Amounts(units, own, scope, budget, asked, Context(ends=lambda: _ends(source, layers)))
+    context = Context(ends=lambda: _ends(source, layers))
+    if measured is not None:
+        context = replace(context, grams=partial(measured.of_layers, layers))
+    return Amounts(units, own, scope, budget, asked, context)
 
 
 def _fixed(
@@ -155,25 +181,6 @@ def _by_layer(source: Checkpoint, layers: Sequence[Layer], config: PruneConfig) 
 
 def _total(units: Sequence[Unit], own: Counts) -> Sparsity:
     return Sparsity(sum(own.values()) / max(1, sum(unit.size for unit in units)))
-
-
-def _left(source: Checkpoint, layers: Sequence[Layer], compression: float) -> int:
-    """The number of weights of ``layers`` to keep for this compression of the whole model.
-
-    Raises:
-        UsageError: the layers cannot give that compression.
-    """
-    model = sizes(counted(source, source.entries), weights_of(source))
-    total, scope = model.parameters, sum(layer.size for layer in layers)
-    outside = model.removed - sum(source.entries[layer.tensor].zeros for layer in layers)
-    wanted = total - round(total / compression) - outside
-    if not 0 <= wanted < scope:
-        most = total / max(1, total - outside - scope + 1)
-        raise UsageError(
-            f"--compression {compression:g} cannot be reached: the chosen layers of {source.label} have {scope} of its "
-            f"{total} parameters, so at most {most:.4g}: choose less, or more layers"
-        )
-    return scope - wanted
 
 
 def _ends(source: Checkpoint, layers: Sequence[Layer]) -> dict[str, list[str]]:

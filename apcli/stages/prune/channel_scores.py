@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from apcli.channels.groups import ChannelGroup, Part
 from apcli.checkpoints.checkpoint import Checkpoint
-from apcli.checkpoints.files.entries import BITS
+from apcli.checkpoints.files.entries import Entry
 from apcli.criteria.filters import BLOCK, FilterWeights
 from apcli.errors import ApcliError, UsageError
 from apcli.models.copies import copy_of
@@ -72,11 +72,7 @@ class FilterScores:
                 "train the network further, or choose a method of the weights alone, such as l1"
             )
         scores = np.where(filters.any(), scores, np.finfo(np.float64).min)
-        scores = np.where(Filters(self.source, group.consumers).any(), scores, -np.inf)
-        for part in group.parts:
-            entry = self.source.entries[part.tensor]
-            entry.release(0, entry.size)
-        return scores
+        return np.where(Filters(self.source, group.consumers).any(), scores, -np.inf)
 
     def _scale(self, group: ChannelGroup) -> np.ndarray | None:
         """The |scale| of the channels' batch norms, averaged over norms; None if there is none."""
@@ -119,18 +115,31 @@ def _width(part: Part) -> int:
 
 def _values(source: Checkpoint, part: Part, rows: slice | np.ndarray) -> np.ndarray:
     """The elements of a tensor that belong to each of these channels: floats [channels, k]."""
-    entry = source.entries[part.tensor]
-    bits = np.moveaxis(entry.data.view(BITS[entry.dtype]).reshape(entry.shape), part.dim, 0)[part.positions[rows]]
-    return entry.floats_of(bits).reshape(len(bits), -1)
+    entry, positions = source.entries[part.tensor], part.positions[rows]
+    first, stop = 0, entry.shape[0]
+    if part.dim == 0 and positions.size:  # rows stand together in the file
+        first, stop = int(positions.min()), int(positions.max()) + 1
+        positions = positions - first
+    channels = np.moveaxis(_rows(entry, first, stop), part.dim, 0)[positions]
+    return channels.reshape(len(channels), -1)
 
 
 def _is_any(source: Checkpoint, part: Part) -> np.ndarray:
+    """Whether each channel has a nonzero element: bool [channels]."""
     entry = source.entries[part.tensor]
-    count = len(part.positions)
-    step = max(1, BLOCK // max(1, entry.size // count))
-    return np.concatenate(
-        [_values(source, part, slice(start, start + step)).any(axis=1) for start in range(0, count, step)]
-    )
+    rows = max(1, BLOCK * entry.shape[0] // max(1, entry.size))
+    found = np.zeros(entry.shape[part.dim], bool)
+    for start in range(0, entry.shape[0], rows):
+        block = np.moveaxis(_rows(entry, start, min(start + rows, entry.shape[0])), part.dim, 0)
+        place = slice(start, start + rows) if part.dim == 0 else slice(None)
+        found[place] |= block.reshape(len(block), -1).any(axis=1)
+    return found[part.positions].any(axis=1)
+
+
+def _rows(entry: Entry, start: int, stop: int) -> np.ndarray:
+    """The entries from ``start`` up to ``stop`` along the first dimension, as floats."""
+    across = entry.size // max(1, entry.shape[0])
+    return entry.run(start * across, stop * across).reshape(stop - start, *entry.shape[1:])
 
 
 def _by_channel(products: Tensor, part: Part) -> Tensor:

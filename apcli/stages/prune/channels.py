@@ -13,11 +13,13 @@ import numpy as np
 from torch import nn
 
 from apcli.allocations.units import Unit
-from apcli.channels.groups import ChannelGroup
+from apcli.channels.groups import ChannelGraph, ChannelGroup
 from apcli.channels.removal_check import Gone, RemovalCheck, Removed, gone_of, kept_of
 from apcli.checkpoints.checkpoint import Checkpoint
 from apcli.checkpoints.files.entries import Derived, Entry
-from apcli.checkpoints.files.kept_channels import KeptIndices, narrowed
+from apcli.checkpoints.files.kept_channels import KeptIndices, Sizes, narrowed
+from apcli.checkpoints.promises import Allocated
+from apcli.checkpoints.state_dicts import tensor_of
 from apcli.errors import UsageError, VerificationError
 from apcli.models.spec import ModelSpec
 from apcli.probes.undisturbed import Batches
@@ -25,6 +27,7 @@ from apcli.registry.tables import Choice, Row
 from apcli.selection.ranked import Ranked
 from apcli.selection.rankings import ChannelRanking
 from apcli.stages.prune.amounts import Amounts
+from apcli.stages.prune.budgets.allocated import allocated_of
 from apcli.stages.prune.channel_amounts import Candidates
 from apcli.stages.prune.channel_scores import FilterScores
 from apcli.words import few
@@ -41,13 +44,20 @@ class FilterResult:
         pruned: the weights with a part in the pruned groups, and the requested share of channels; None for weights in
             groups of different shares.
         kept: the ``kept`` of a compact file's lineage, see ``kept_channels``; None if no tensor became smaller.
+        sizes: those of a compact file's lineage, see ``channels.calls``.
         channels: the number of removed channels, and of all channels of the groups.
+        difference: of a compact file that lacks channels which a norm takes its statistics over: by how much its logits
+            differ from those of the masked one, at most, over the largest; None: it lacks no such channels.
+        allocated: how a budget was shared.
     """
 
     entries: dict[str, Entry]
     pruned: dict[str, float | None]
     kept: KeptIndices | None
+    sizes: Sizes
     channels: tuple[int, int]
+    difference: float | None
+    allocated: Allocated | None = None
 
 
 class FilterPruner:
@@ -55,6 +65,7 @@ class FilterPruner:
 
     Args:
         network: with the checkpoint's weights; without ``batches`` an outline suffices.
+        graph: of the network's channels.
         candidates: the groups to prune; groups that fail the numerical check keep their channels.
         batches: for methods that need data.
 
@@ -67,11 +78,12 @@ class FilterPruner:
         source: Checkpoint,
         network: nn.Module,
         spec: ModelSpec,
+        graph: ChannelGraph,
         candidates: Candidates,
         batches: Batches | None,
     ) -> None:
         self.source = source
-        self.check = RemovalCheck(network, spec.input_size)
+        self.check = RemovalCheck(network, spec.input_size, graph)
         draws = np.random.default_rng(0)
         halves = {g.name: np.sort(draws.permutation(g.size)[: g.size // 2]) for g in candidates.groups}
         self.candidates = replace(candidates, groups=tuple(self._agreeing(candidates.groups, halves)))
@@ -118,7 +130,23 @@ class FilterPruner:
                 "%s: no channel is removed: in every group the requested share rounds to none, or --min-keep keeps all",
                 self.source.label,
             )
-        return FilterResult(entries, self._pruned(groups, gone, amounts.asked), kept or None, channels)
+        pruned = self._pruned(groups, gone, amounts.asked)
+        sizes, difference = (self.check.sizes, self._difference(groups, removed)) if compact else ({}, None)
+        allocated = allocated_of(part, {name: len(channels) for name, channels in removed.items()})
+        return FilterResult(entries, pruned, kept or None, sizes, channels, difference, allocated)
+
+    def _difference(self, groups: Sequence[ChannelGroup], removed: Removed) -> float | None:
+        """By how much the compact network's logits differ because norms take their statistics over fewer channels."""
+        if not any(group.of_norm and len(removed[group.name]) for group in groups):
+            return None
+        difference = self.check.difference(groups, removed, lambda name: tensor_of(self.source.entries[name]))
+        if difference is not None:
+            log.warning(
+                "%s: norms take their statistics over fewer channels: the logits of noise differ by up to %.3g of the "
+                "largest from those of the masked file",
+                *(self.source.label, difference),
+            )
+        return difference
 
     def _pruned(
         self, groups: Sequence[ChannelGroup], gone: Mapping[str, Gone], share_of: Mapping[str, float]
@@ -192,7 +220,6 @@ def _without(entry: Entry, stay: Mapping[int, np.ndarray], compact: bool) -> Ent
         low, high = rows[first], rows[last - 1] + 1
         read = entry.bits_of(low * across, high * across).reshape(high - low, *entry.shape[1:])
         block = read[rows[first:last] - low]  # a copy
-        entry.release(low * across, high * across)
         for dim, indices in gone.items():
             if compact and dim > 0:
                 block = block.take(stay[dim], axis=dim)

@@ -10,9 +10,9 @@ from apcli.checkpoints.verification import check_input
 from apcli.configs.prune import PruneConfig
 from apcli.stages.outputs import Outputs
 from apcli.stages.prune.amounts import Amounts
-from apcli.stages.prune.plans import Plan, lineage_of, plans_of, tasks_of
+from apcli.stages.prune.plans import Plan, Task, lineage_of, plans_of, tasks_of
 from apcli.stages.prune.repack import only_repacks, repacked
-from apcli.stages.prune.requests import check
+from apcli.stages.prune.requests import Limit, check, counts_network
 
 if TYPE_CHECKING:  # it imports torch
     from apcli.stages.prune.network import NetworkScores
@@ -38,11 +38,13 @@ class Planned:
     Attributes:
         source: the input's name in messages.
         path: the file's name in messages.
-        state: ``to be written``, ``to be overwritten``, ``kept`` (it exists, made the same way), or ``in the way``
-            (another file has its name, so the run would stop).
+        state: ``to be written``, ``to be overwritten``, ``kept`` (it exists, made the same way), ``in the way``
+            (another file has its name, so the run would stop), or ``to be measured`` (a limit, which decides the amount
+            and completes the name).
         settings: the stage's settings in the lineage.
         unit: ``weights`` or ``channels``.
-        removed: the number to remove in total; zeros and unread channels that exist already may exceed it.
+        removed: the number to remove in total; zeros and unread channels that exist already may exceed it. None: the
+            scores decide, or a measurement.
         shares: by layer, or by channel group.
     """
 
@@ -51,7 +53,7 @@ class Planned:
     state: str
     settings: Json
     unit: str
-    removed: int
+    removed: int | None
     shares: tuple[Share, ...]
 
     @property
@@ -86,20 +88,29 @@ def dry_run(
         yield Planned(source.label, outputs.label(path), state, settings, "weights", 0, ())
         return
     network = None
-    if networks is not None and config.is_filter:
+    if networks is not None and (config.is_filter or counts_network(config)):
         network = networks.structure_of(source)
         source = network.source
     elif networks is not None:
         source = networks.as_built(source)
     tasks = tasks_of(source, config, network)
-    for task, plan in [(each, plan) for each in tasks for plan in plans_of(each, outputs)]:
+    for task, plan in [(each, plan) for each in tasks for plan in plans_of(each, outputs, network)]:
+        if isinstance(plan.request.amount, Limit):
+            yield _to_be_measured(source, task, plan, outputs)
+            continue
         state = outputs.state(plan.path, lineage_of(task, plan, outputs, source.sha256))
-        if network is not None:
+        if plan.amounts is None:
+            assert network is not None
             amounts, unit = network.amounts(task.layers, plan.request), "channels"
         else:
-            assert plan.amounts is not None
             amounts, unit = plan.amounts, "weights"
         yield _planned(source, plan, outputs, state, amounts, unit)
+
+
+def _to_be_measured(source: Checkpoint, task: Task, plan: Plan, outputs: Outputs) -> Planned:
+    shares = tuple(Share(layer.name, layer.size, 0, layer.size) for layer in task.layers)
+    label = outputs.label(plan.path)
+    return Planned(source.label, label, "to be measured", plan.settings, "weights", None, shares)
 
 
 def _planned(source: Checkpoint, plan: Plan, outputs: Outputs, state: str, amounts: Amounts, unit: str) -> Planned:

@@ -1,26 +1,27 @@
 """Use the network for pruning: score and reconstruct weights by running it, and remove its channels."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
-from apcli.channels.groups import channel_groups
+from apcli.channels.groups import ChannelGraph, channel_graph
 from apcli.checkpoints.checkpoint import Checkpoint
 from apcli.checkpoints.files.entries import Entry
 from apcli.checkpoints.layers import Layer
 from apcli.checkpoints.state_dicts import entry_of
 from apcli.configs.prune import PruneConfig
 from apcli.criteria.subject import Masks, Scores, Subject
-from apcli.data.datasets import Dataset, evenly
+from apcli.data.datasets import Dataset
 from apcli.devices import device_of
 from apcli.errors import ApcliError, UsageError
 from apcli.models.spec import ModelSpec
-from apcli.networks import Networks, batches_of
+from apcli.networks import Networks
 from apcli.probes.costs import macs
 from apcli.probes.undisturbed import Batches
 from apcli.progress import Tell
@@ -28,7 +29,11 @@ from apcli.registry.tables import Choice, Row
 from apcli.stages.prune.amounts import Amounts
 from apcli.stages.prune.channel_amounts import Candidates, amounts_of_channels, candidates_of
 from apcli.stages.prune.channels import FilterPruner, FilterResult
-from apcli.stages.prune.requests import Request, needs_data
+from apcli.stages.prune.measured.adjustment import adjusted
+from apcli.stages.prune.measured.allocations import Measurements
+from apcli.stages.prune.measured.images import OnImages
+from apcli.stages.prune.measured.limits import Masked, limited
+from apcli.stages.prune.requests import Request, needs_data, scores_network
 from apcli.words import few
 
 log = logging.getLogger("apcli")
@@ -58,14 +63,16 @@ class NetworkScores:
             ApcliError: the weights do not fit the network.
         """
         of_weights = not needs_data(self.config)
+        of_structure = of_weights and not scores_network(self.config)
         spec, dataset = (
             (self.networks.spec_of_weights(source), None) if of_weights else self.networks.spec_and_data(source)
         )
-        build = self.networks.outline if self.config.is_filter and of_weights else self.networks.network
+        build = self.networks.outline if of_structure else self.networks.network
         built = self.networks.as_built(
             source, spec, by_its_data=dataset is not None and self.config.data.name is not None
         )
-        return ScoredNetwork(built, build(spec, source), spec, dataset, self.config, self.tell)
+        held = None if dataset is None else dataset.hold_out(self.config.validation)
+        return ScoredNetwork(built, build(spec, source), spec, held, self.config, self.tell)
 
     def macs(self, spec: ModelSpec, checkpoint: Checkpoint) -> int | None:
         """The multiply-adds of the checkpoint's network for one image, by its structure alone.
@@ -101,7 +108,7 @@ class ScoredNetwork:
     Args:
         source: the checkpoint, with the layers of its network.
         model: the network with its weights, or an outline if ``filters`` needs no more.
-        dataset: None if no method needs data.
+        dataset: None if nothing needs data.
     """
 
     def __init__(
@@ -118,6 +125,8 @@ class ScoredNetwork:
         self.tell = tell
         self._scores: dict[tuple[str, ...], Scores] = {}  # by method and tensors
         self._filters: dict[tuple[str, ...], FilterPruner] = {}
+        self._images = OnImages(source, model, spec, dataset, config, tell)
+        self.measured = Measurements(source.label, model, spec, self._images.batches, tell)
 
     def scores(self, layers: Sequence[Layer], method: Choice[Row], choose: Callable[[Scores, float], Masks]) -> Scores:
         """Scores by tensor, larger = keep; cached across sparsities unless the criterion prunes in steps."""
@@ -147,14 +156,27 @@ class ScoredNetwork:
         dtypes = {name: tensor.dtype for name, tensor in self.model.state_dict().items()}
         return {name: entry_of(torch.from_numpy(w).to(dtypes[name])) for name, w in weights.items()}
 
+    def limited(self, layers: Sequence[Layer], request: Request, masked: Masked) -> Request:
+        """The request with the share of the weights that its limit removes, see ``measured.limits``."""
+        return limited(self._images, layers, request, masked)
+
+    def adjusted(self, layers: Sequence[Layer], masked: Mapping[str, Entry]) -> dict[str, Entry]:
+        """The tensors of pruned layers, the kept weights adjusted, see ``measured.adjustment``."""
+        return adjusted(self._images, layers, masked)
+
     def candidates(self, layers: Sequence[Layer]) -> Candidates:
         """The channel groups of these layers that can lose channels, by the network's graph alone.
 
         Raises:
             UsageError: there are none.
         """
-        groups = channel_groups(self.model, torch.zeros(1, *self.spec.input_size))
-        return candidates_of(self.source, groups, layers, self.config.exclude)
+        through = self.config.through_norms
+        return candidates_of(self.source, self.graph.groups, layers, self.config.exclude, through_norms=through)
+
+    @cached_property
+    def graph(self) -> ChannelGraph:
+        """The network's channels."""
+        return channel_graph(self.model, torch.zeros(1, *self.spec.input_size))
 
     def has_channels(self, layers: Sequence[Layer]) -> bool:
         """Whether some channel of these layers can be removed; says why not."""
@@ -170,7 +192,10 @@ class ScoredNetwork:
         Raises:
             UsageError: no channel can be removed, or layers that make the same channels have different shares.
         """
-        return amounts_of_channels(self.source, self.candidates(layers), request.amount, self._scoped(request))
+        return self._amounts(self.candidates(layers), request)
+
+    def _amounts(self, candidates: Candidates, request: Request) -> Amounts:
+        return amounts_of_channels(self.source, candidates, request.amount, self._scoped(request), self.measured)
 
     def filters(self, layers: Sequence[Layer], request: Request) -> FilterResult:
         """Remove channels of the checkpoint."""
@@ -178,9 +203,10 @@ class ScoredNetwork:
         key = (kind, *(layer.tensor for layer in layers))
         if key not in self._filters:
             batches = self._batches(method) if kind == "data" else None
-            self._filters[key] = FilterPruner(self.source, self.model, self.spec, self.candidates(layers), batches)
+            candidates = self.candidates(layers)
+            self._filters[key] = FilterPruner(self.source, self.model, self.spec, self.graph, candidates, batches)
         pruner = self._filters[key]
-        amounts = amounts_of_channels(self.source, pruner.candidates, request.amount, self._scoped(request))
+        amounts = self._amounts(pruner.candidates, request)
         return pruner.prune(method, amounts, request.seed or 0, self.config.compact)
 
     def _scoped(self, request: Request) -> PruneConfig:
@@ -196,9 +222,7 @@ class ScoredNetwork:
     def _batches(self, method: Choice[Row]) -> Batches:
         """The batches for a method; for one without data, a single image of zeros."""
         if "data" in method.row.needs:
-            assert self.dataset is not None
-            split = evenly(getattr(self.dataset, self.config.split), self.config.images)
-            return batches_of(split, self.spec, self.config.batch_size)
+            return self._images.batches()
         weight = next(self.model.parameters())
         image = torch.zeros(1, *self.spec.input_size, dtype=weight.dtype, device=weight.device)
         return lambda: iter([(image, torch.zeros(1, dtype=torch.int64, device=weight.device))])

@@ -14,9 +14,11 @@ from apcli.checkpoints.network_layers import WEIGHT_NORM
 from apcli.checkpoints.promises import Promise
 from apcli.checkpoints.reading import read
 from apcli.checkpoints.sizes import counted, sizes, weights_of
+from apcli.configs.prune import PruneConfig
 from apcli.errors import UsageError
 from apcli.stages.prune.plans import Plan, Task
 from apcli.stages.prune.pruned import Pruned
+from apcli.stages.prune.requests import Remaining, Request
 from apcli.words import count, few, join
 
 log = logging.getLogger("apcli")
@@ -54,8 +56,9 @@ def promises_of(task: Task, plan: Plan, made: Pruned) -> dict[str, Promise]:
         scope = _common(plan.other, "scope")
     if task.rewound is not None:
         method = f"{method} rewound"
-    config = task.config
-    structured = config.structure if config.structure != "weight" else scope
+    if task.config.adjust:
+        method = f"{method} adjusted"
+    over = _over(task.config, plan.request, scope)
     promises = {}
     for tensor, known in made.zeros.items():
         entry, name = made.entries[tensor], names.get(tensor, tensor)
@@ -66,8 +69,16 @@ def promises_of(task: Task, plan: Plan, made: Pruned) -> dict[str, Promise]:
             where = task.source.label if task.rewound is None else f"--rewind-to {task.rewound.label}"
             log.warning("%s: %s has more zeros than requested: they are kept", where, name)
         asked, seed = made.asked[tensor], plan.request.seed
-        promises[tensor] = Promise(zeros, entry.size, method, structured, seed, asked)
+        promises[tensor] = Promise(zeros, entry.size, method, over, seed, asked)
     return promises
+
+
+def _over(config: PruneConfig, request: Request, scope: str | None) -> str | None:
+    """What a promise says the elements were ranked over: scope or structure, and what the budget is of."""
+    if config.structure != "weight":
+        scope = config.structure if scope in (None, PruneConfig.scope) else f"{config.structure}, {scope}"
+    budget = f"{request.amount.resource} budget" if isinstance(request.amount, Remaining) else ""
+    return ", ".join(filter(None, (scope, budget))) or None
 
 
 def _common(other: Checkpoint, what: str) -> str | None:

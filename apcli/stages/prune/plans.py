@@ -2,7 +2,7 @@
 
 import re
 import zlib
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +11,7 @@ import numpy as np
 
 from apcli.allocations import SCOPES
 from apcli.allocations.budgets import Sparsity
+from apcli.allocations.units import Resource
 from apcli.checkpoints import reading
 from apcli.checkpoints.checkpoint import Checkpoint
 from apcli.checkpoints.layers import Layer, check_tied, every_layer, select
@@ -21,7 +22,17 @@ from apcli.errors import ApcliError
 from apcli.selection.layer_masks import fitting_pattern
 from apcli.stages.outputs import Outputs
 from apcli.stages.prune.amounts import Amounts, amounts_of
-from apcli.stages.prune.requests import Compression, Request, ZerosOf, requests_of
+from apcli.stages.prune.budgets.latency_tables import hash_of
+from apcli.stages.prune.requests import (
+    Amount,
+    Compression,
+    Limit,
+    Remaining,
+    Request,
+    ZerosOf,
+    requests_of,
+    takes_images,
+)
 from apcli.stages.zero_layers import check_masks_can_be_told
 
 if TYPE_CHECKING:  # it imports torch
@@ -114,7 +125,8 @@ class Plan:
     """A file to make.
 
     Attributes:
-        amounts: how many weights of each layer to remove; None for channels, whose groups need the network's graph.
+        amounts: how many weights of each layer to remove; None for channels, whose groups need the network's graph, and
+            for a limit that is not found out.
         other: the file whose zeros are copied or counted.
         path: the file's path.
         settings: the stage's settings in the lineage.
@@ -127,8 +139,17 @@ class Plan:
     settings: Json
 
 
-def plans_of(task: Task, outputs: Outputs) -> list[Plan]:
+def plans_of(
+    task: Task,
+    outputs: Outputs,
+    network: "ScoredNetwork | None" = None,
+    measured: Callable[[Task, Request], Request] | None = None,
+) -> list[Plan]:
     """The plans of a checkpoint, in the order in which their files are made.
+
+    Args:
+        network: for a budget of what it costs.
+        measured: finds out a request's limit; without it, limits stay unknown.
 
     Raises:
         UsageError: the layers cannot lose the requested amount, or a path is that of the input.
@@ -136,7 +157,10 @@ def plans_of(task: Task, outputs: Outputs) -> list[Plan]:
     """
     source, config = task.source, task.config
     plans = []
-    requests = list(requests_of(config, source.lineage.seed or 0))
+    requests = [
+        measured(task, request) if measured is not None and isinstance(request.amount, Limit) else request
+        for request in requests_of(config, source.lineage.seed or 0)
+    ]
     names = {r.amount.name for r in requests if isinstance(r.amount, ZerosOf)}
     own = _made_from(source, names, config.weights_key)
     for request in requests:
@@ -148,7 +172,12 @@ def plans_of(task: Task, outputs: Outputs) -> list[Plan]:
             tensors = [layer.tensor for layer in task.layers]
             other = same_network(request.amount.name, option, source, tensors, config.weights_key)
         scoped = replace(config, scope=request.scope)
-        amounts = None if config.is_filter else amounts_of(source, task.layers, request.amount, scoped, other)
+        amount = request.amount
+        if isinstance(amount, Limit) and amount.removed is not None:
+            amount = Sparsity(amount.removed)
+        unknown = config.is_filter or isinstance(amount, Limit)
+        facts = None if network is None else network.measured
+        amounts = None if unknown else amounts_of(source, task.layers, amount, scoped, other, facts)
         if amounts is not None:
             amounts.bounds()  # refuses an impossible amount before any file is written
         path = outputs.place(_stem(task, request, other), source)
@@ -183,22 +212,27 @@ def _settings(task: Task, request: Request, other: Checkpoint | None) -> Json:
         "scope": SCOPES.recorded(request.scope),
         "layers": config.layers,
         "exclude": config.exclude,
-        "sparsity": amount.removed if isinstance(amount, Sparsity) else None,
+        "sparsity": amount.removed if isinstance(amount, Sparsity | Limit) else None,
         "seed": request.seed,
     }
     more: dict[str, Any] = {
+        "limit": amount.rule.spec if isinstance(amount, Limit) else None,
         "compression": amount.ratio if isinstance(amount, Compression) else None,
+        "budget": {str(amount.resource): amount.left} if isinstance(amount, Remaining) else None,
+        "latency_table": _hash_of_table(config, amount),
         "layer_sparsity": dict(config.layer_sparsity) or None,
         "min_keep": config.min_keep or None,
         "structure": None if config.structure == "weight" else config.structure,
         "compact": config.compact or None,
         "other": other and other.sha256,
         "rewind_to": task.rewound and task.rewound.sha256,
+        "adjust": config.adjust or None,
         "weights_key": config.weights_key,
         "storage": None if config.storage == "dense" else config.storage,
     }
-    if request.needs("data"):
+    if takes_images(request, config):
         more |= {
+            "validation": config.validation or None,
             "data": config.data.name,
             "split": config.split,
             "images": config.images,
@@ -208,14 +242,25 @@ def _settings(task: Task, request: Request, other: Checkpoint | None) -> Json:
     return {**settings, **{key: value for key, value in more.items() if value is not None}}
 
 
+def _hash_of_table(config: PruneConfig, amount: Amount) -> str | None:
+    """The hash of the table that counts the amount; None: none does."""
+    timed = isinstance(amount, Remaining) and amount.resource is Resource.LATENCY
+    return hash_of(config.latency_table) if timed and config.latency_table is not None else None
+
+
 def _stem(task: Task, request: Request, other: Checkpoint | None) -> str:
     """The part of a file's name after the source's: method, scope, amount, structure, layers, seed."""
     config, amount = task.config, request.amount
     words = [request.method.words, *filter(None, [request.word])]
     if isinstance(amount, Sparsity):
         words.append(np.format_float_positional(amount.removed, trim="-"))
+    if isinstance(amount, Limit):
+        found = "*" if amount.removed is None else np.format_float_positional(round(amount.removed, 4), trim="-")
+        words += [amount.rule.words, found]
     if isinstance(amount, Compression):
         words.append(f"{np.format_float_positional(amount.ratio, trim='-')}x")
+    if isinstance(amount, Remaining):
+        words.append(f"{amount.resource}{np.format_float_positional(amount.left, trim='-')}")
     if config.layer_sparsity:
         words.append("by-layer")
     if config.structure != "weight":
@@ -226,7 +271,8 @@ def _stem(task: Task, request: Request, other: Checkpoint | None) -> str:
         parts.append(other.stem.removeprefix(f"{task.source.stem}."))
     if request.seed is not None and len(config.seeds or ()) > 1:
         parts.append(f"seed{request.seed}")
-    parts += [word for word, applies in (("rewound", task.rewound), ("compact", config.compact)) if applies]
+    forms = {"rewound": task.rewound, "adjusted": config.adjust, "compact": config.compact}
+    parts += [word for word, applies in forms.items() if applies]
     if config.storage != "dense":
         parts.append(config.storage)
     return ".".join(parts)

@@ -2,19 +2,23 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from apcli.allocations.budgets import Sparsity
 from apcli.checkpoints.files.entries import Derived, Entry
-from apcli.checkpoints.files.kept_channels import KeptIndices
+from apcli.checkpoints.files.kept_channels import KeptIndices, Sizes
 from apcli.checkpoints.layers import Layer
+from apcli.checkpoints.promises import Allocated
+from apcli.errors import UsageError
 from apcli.selection.layer_masks import Mask, by_counts, by_pattern
 from apcli.selection.ranked import Ranked
 from apcli.selection.rankings import MagnitudeRanking, ScoreRanking, common_dtype
-from apcli.stages.prune.amounts import Amounts
+from apcli.stages.prune.amounts import Amounts, amounts_of
+from apcli.stages.prune.budgets.allocated import allocated_of
 from apcli.stages.prune.plans import Plan, Task
 from apcli.stages.prune.requests import MASK, Request
 
@@ -35,7 +39,10 @@ class Pruned:
         zeros: by pruned tensor, its number of zeros; None: not counted yet.
         asked: by pruned tensor, the share that a record calls ``requested``; None: its parts have different shares.
         kept: the kept channels of a compact file.
+        sizes: the sizes that its network's code needs.
+        norm_difference: of its logits from those of the masked file, if norms take statistics over fewer channels.
         fixed: by tensor, the number of elements to remove, if it is known beforehand.
+        allocated: how a budget was shared.
     """
 
     entries: dict[str, Entry]
@@ -43,6 +50,9 @@ class Pruned:
     asked: Mapping[str, float | None]
     kept: KeptIndices
     fixed: Mapping[str, int]
+    sizes: Sizes = field(default_factory=dict)
+    norm_difference: float | None = None
+    allocated: Allocated | None = None
 
 
 def pruned(task: Task, plan: Plan, network: "ScoredNetwork | None") -> Pruned:
@@ -53,7 +63,9 @@ def pruned(task: Task, plan: Plan, network: "ScoredNetwork | None") -> Pruned:
         assert network is not None
         result = network.filters(task.layers, plan.request)
         log.info("%s: %s of %s channels are removed", source.label, *(f"{n:,}" for n in result.channels))
-        return Pruned(result.entries, dict.fromkeys(result.pruned), result.pruned, result.kept or {}, {})
+        zeros, kept = dict.fromkeys(result.pruned), result.kept or {}
+        stated = result.sizes, result.difference, result.allocated
+        return Pruned(result.entries, zeros, result.pruned, kept, {}, *stated)
     layers = [layer for layer in task.layers if layer.name in amounts.asked]
     asked = {name: amounts.asked[x.name] for x in layers for name in task.names_of(x.tensor)}
     if plan.request.needs("reconstruction"):
@@ -61,7 +73,8 @@ def pruned(task: Task, plan: Plan, network: "ScoredNetwork | None") -> Pruned:
         removed = {layer.tensor: amounts.known[layer.name] for layer in layers}
         weights = network.reconstructed(layers, plan.request.method, removed, task.config.pattern)
         named = {name: entry for tensor, entry in weights.items() for name in task.names_of(tensor)}
-        return Pruned({**source.entries, **named}, dict.fromkeys(weights), asked, kept, {})
+        allocated, zeros = allocated_of(amounts, amounts.known), dict.fromkeys(weights)
+        return Pruned({**source.entries, **named}, zeros, asked, kept, {}, source.lineage.sizes, None, allocated)
     if plan.request.method == MASK:
         assert plan.other is not None
         others, own = plan.other.entries, source.entries
@@ -70,7 +83,27 @@ def pruned(task: Task, plan: Plan, network: "ScoredNetwork | None") -> Pruned:
     counts = amounts.counts(ranked)
     masks = _masks(task, amounts, layers, ranked, counts)
     beforehand = not amounts.need_scores and plan.other is None
-    return _rewound(task, masks, asked, {x.tensor: counts[x.name] for x in layers if beforehand})
+    made = _rewound(task, masks, asked, {x.tensor: counts[x.name] for x in layers if beforehand})
+    return replace(made, allocated=None if plan.other is not None else allocated_of(amounts, counts))
+
+
+def tensors_at(task: Task, request: Request, network: "ScoredNetwork | None", share: float) -> dict[str, Entry] | None:
+    """The layers' tensors without this share of their weights; None if the scope cannot share so much out.
+
+    Raises:
+        UsageError: the scope cannot share out anything.
+    """
+    amount, scoped = Sparsity(share), replace(task.config, scope=request.scope)
+    measured = None if network is None else network.measured
+    amounts = amounts_of(task.source, task.layers, amount, scoped, measured=measured)
+    try:
+        amounts.bounds()
+    except UsageError:
+        if share == 0:
+            raise
+        return None
+    made = pruned(task, Plan(replace(request, amount=amount), amounts, None, task.source.home, {}), network)
+    return {layer.tensor: made.entries[layer.tensor] for layer in task.layers}
 
 
 def _rewound(
@@ -83,7 +116,7 @@ def _rewound(
     by_name = {name: mask for tensor, mask in {**held, **masks}.items() for name in task.names_of(tensor)}
     masked = {name: _masked(values[name], mask) for name, mask in by_name.items()}
     zeros = {x: None if task.rewound else mask.zeros for x, mask in masks.items()}
-    return Pruned({**values, **masked}, zeros, asked, source.lineage.kept, fixed)
+    return Pruned({**values, **masked}, zeros, asked, source.lineage.kept, fixed, source.lineage.sizes)
 
 
 def _ranked(task: Task, request: Request, amounts: Amounts, network: "ScoredNetwork | None") -> Ranked:
@@ -128,7 +161,7 @@ def _masked(values: Entry, mask: Mask) -> Entry:
         masked: np.ndarray = bits * (mask.kept(start, stop) | (bits == kind(1 << (8 * bits.itemsize - 1))))
         return masked
 
-    return Derived(values.dtype, values.shape, bits_of, values)
+    return Derived(values.dtype, values.shape, bits_of)
 
 
 def _where_not_zero(other: Entry, own: Entry) -> Mask:

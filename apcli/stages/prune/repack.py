@@ -30,7 +30,7 @@ def repack(source: Checkpoint, config: PruneConfig, outputs: Outputs) -> Path:
     """
     path, lineage = repacked(source, config, outputs)
     if not outputs.has(path, lineage):
-        write(path, source.entries, lineage, packed=config.packed, like=source)
+        write(path, source.entries, lineage, packed=config.packed, like=source, streamed=True)
         made, earlier = read(path), source.file_bytes
         after = made.file_bytes
         log.info("%s: %d bytes, %d before (%.4g of it)", outputs.label(path), after, earlier, after / earlier)

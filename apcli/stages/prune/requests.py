@@ -6,6 +6,7 @@ from itertools import product
 
 from apcli.allocations import SCOPES
 from apcli.allocations.budgets import Sparsity
+from apcli.allocations.units import Resource
 from apcli.checkpoints.checkpoint import Checkpoint
 from apcli.checkpoints.layers import last_is_missing
 from apcli.configs.prune import EACH, PruneConfig
@@ -13,6 +14,7 @@ from apcli.configs.values import option_of
 from apcli.criteria import FILTER_METHODS, METHODS
 from apcli.errors import UsageError
 from apcli.registry.tables import Choice, Row, Table, split_list
+from apcli.stages.limits import ACCURACY, KINDS, LIMITS
 from apcli.stages.outputs import Outputs
 
 
@@ -43,7 +45,28 @@ class ZerosOf:
     name: str
 
 
-Amount = Sparsity | Compression | Pattern | ByLayer | ZerosOf
+@dataclass(frozen=True)
+class Remaining:
+    """The share ``left`` of what the dense network costs."""
+
+    resource: Resource
+    left: float
+
+    @property
+    def option(self) -> str:
+        """As it is given, for messages."""
+        return f"--budget {self.resource}={self.left:g}"
+
+
+@dataclass(frozen=True)
+class Limit:
+    """The highest sparsity that a rule allows; ``removed`` is its share of the weights, None until it is found out."""
+
+    rule: Choice[Row]
+    removed: float | None = None
+
+
+Amount = Sparsity | Compression | Remaining | Pattern | ByLayer | ZerosOf | Limit
 
 # Why allocations with this need cannot share out channels.
 _OF_WEIGHTS = {
@@ -106,13 +129,35 @@ def _needs_last(config: PruneConfig, source: Checkpoint) -> bool:
 
 
 def runs_network(config: PruneConfig) -> bool:
-    """Whether weights or channels are chosen by means of the network."""
-    return config.is_filter or any(request.needs("network") for request in requests_of(config, 0))
+    """Whether weights or channels are chosen, or adjusted, by means of the network."""
+    return config.is_filter or scores_network(config) or counts_network(config)
+
+
+def scores_network(config: PruneConfig) -> bool:
+    """Whether single weights are chosen, shared out or adjusted by running the network."""
+    runs = any(request.needs("network") or is_measured(request, config) for request in requests_of(config, 0))
+    return runs and not config.is_filter
+
+
+def counts_network(config: PruneConfig) -> bool:
+    """Whether the budget is what the network costs, which its parameters alone do not tell."""
+    return any(name != Resource.PARAMETERS for name, _ in config.budget)
 
 
 def needs_data(config: PruneConfig) -> bool:
-    """Whether a method needs images."""
-    return any(request.needs("data") for request in requests_of(config, 0))
+    """Whether images are needed."""
+    return any(takes_images(request, config) for request in requests_of(config, 0))
+
+
+def takes_images(request: Request, config: PruneConfig) -> bool:
+    """Whether a result depends on images."""
+    return request.needs("data") or is_measured(request, config)
+
+
+def is_measured(request: Request, config: PruneConfig) -> bool:
+    """Whether a result depends on what the network does on images, whatever its method needs."""
+    by_scope = "activations" in SCOPES.parse(request.scope).row.needs
+    return config.adjust or by_scope or isinstance(request.amount, Limit)
 
 
 def requests_of(config: PruneConfig, own_seed: int) -> Iterator[Request]:
@@ -155,7 +200,9 @@ def _amounts_of(config: PruneConfig) -> list[Amount]:
         return [Pattern(*config.pattern)]
     if others := config.like or config.mask_from:
         return [ZerosOf(name) for name in split_list(others, "file")]
-    amounts: list[Amount] = [*map(Sparsity, config.sparsity), *map(Compression, config.compression)]
+    shares = (Limit(LIMITS.parse(one)) if isinstance(one, str) else Sparsity(one) for one in config.sparsity)
+    amounts: list[Amount] = [*shares, *map(Compression, config.compression)]
+    amounts += [Remaining(Resource(name), left) for name, left in config.budget]
     return amounts or [ByLayer()]
 
 
@@ -179,11 +226,42 @@ def _check_unused(config: PruneConfig) -> None:
     for option, what in given.items():
         if not needed[what]:
             raise UsageError(f"{option} is given, but {config.method or 'this'} needs no {what}: leave it out")
+    if config.validation and not any(by_accuracy(amount) for amount in _amounts_of(config)):
+        raise UsageError(
+            f"--validation is {config.validation:g}, but nothing is measured on these images: it goes with "
+            f"--sparsity limit:eps={ACCURACY}-1"
+        )
+
+
+def by_accuracy(amount: Amount) -> bool:
+    """Whether the images held out decide the amount."""
+    return isinstance(amount, Limit) and str(amount.rule.parameters["eps"]).startswith(ACCURACY)
+
+
+def _check_limit(rule: Choice[Row], request: Request, config: PruneConfig) -> None:
+    """Raise UsageError if a limit does not go with the other options."""
+    given = f"--sparsity {rule.spec}"
+    largest = "largest" in KINDS.row(str(rule.parameters["kind"])).needs
+    if config.is_filter or config.layer_sparsity or config.rewind_to or config.min_keep:
+        raise UsageError(
+            f"{given} finds out how many single weights go: leave --structure filter, --layer-sparsity, --rewind-to "
+            "and --min-keep out"
+        )
+    if largest and (request.method.spec, request.scope) != ("lowest", "global"):
+        raise UsageError(
+            f"{given} is about the largest weights of all layers: give --method lowest --scope global, or kind=oneshot"
+        )
+    if by_accuracy(request.amount) and largest:
+        raise UsageError(f"{given}: accuracy has no second order: give eps=std, or kind=oneshot")
+    if by_accuracy(request.amount) and not config.validation:
+        raise UsageError(f"{given} decides by the accuracy on images that are held out: give --validation SHARE")
 
 
 def _check(request: Request, config: PruneConfig) -> None:
     """Raise UsageError if a method does not go with the other options."""
     method = request.method
+    if isinstance(request.amount, Limit):
+        _check_limit(request.amount.rule, request, config)
     if method == MASK:
         return
     needs, scope = method.row.needs, SCOPES.parse(request.scope).row
@@ -192,8 +270,8 @@ def _check(request: Request, config: PruneConfig) -> None:
         raise UsageError(f"--method {method.name} learns in training which weights go: use {remedy}")
     if ("like" in needs) != bool(config.like):
         raise UsageError(f"--method {method.name} {'needs' if not config.like else 'does not go with'} --like FILE")
-    if "reconstruction" in needs and (config.rewind_to or config.min_keep):
-        raise UsageError(f"--method {method.name} makes new weights: leave --rewind-to and --min-keep out")
+    if "reconstruction" in needs and (config.rewind_to or config.min_keep or config.adjust):
+        raise UsageError(f"--method {method.name} makes new weights: leave --rewind-to, --min-keep and --adjust out")
     if "reconstruction" in needs and {"scores", "rows"} & {*scope.needs}:
         known = ", ".join(row.name for row in SCOPES if not {"scores", "rows"} & {*row.needs})
         raise UsageError(

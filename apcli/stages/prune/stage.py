@@ -19,9 +19,9 @@ from apcli.progress import Progress
 from apcli.stages.outputs import Outputs
 from apcli.stages.prune.outcome import check_lengths, promises_of, tell, tell_of_compact, tell_of_equals
 from apcli.stages.prune.plans import Plan, Task, lineage_of, plans_of, tasks_of
-from apcli.stages.prune.pruned import pruned
+from apcli.stages.prune.pruned import Pruned, pruned, tensors_at
 from apcli.stages.prune.repack import only_repacks, repack
-from apcli.stages.prune.requests import check, needs_network, runs_network
+from apcli.stages.prune.requests import Request, check, needs_network, runs_network
 
 if TYPE_CHECKING:  # it imports torch
     from apcli.stages.prune.network import NetworkScores, ScoredNetwork
@@ -66,7 +66,8 @@ def prune(
         hashed = hashing.submit(lambda: source.sha256)  # while the weights are ranked and written
         tasks = tasks_of(source, config, network)
         explanation = layers_sentence(source)
-        plans = [(task, plan) for task in tasks for plan in plans_of(task, outputs)]
+        measured = None if network is None else partial(_limited, network)
+        plans = [(task, plan) for task in tasks for plan in plans_of(task, outputs, network, measured)]
         progress.expect(len(plans))
         new = False
         for task, plan in plans:
@@ -92,18 +93,37 @@ def _made(
 ) -> bool:
     """Write a plan's file and log ``explanation`` about its layers; False if the file exists already."""
     source, path = task.source, plan.path
-    made = None if path.exists() else pruned(task, plan, network)
-    lineage = lineage_of(task, plan, outputs, PENDING if made else hashed.result())
-    if outputs.has(path, lineage):
+    made = None if path.exists() else _tensors(task, plan, network)
+    if outputs.has(path, lambda: lineage_of(task, plan, outputs, hashed.result())):
         return False
-    made = made or pruned(task, plan, network)
+    lineage = lineage_of(task, plan, outputs, PENDING)
+    made = made or _tensors(task, plan, network)
     check_lengths(source.label, task.layers, made.entries)
     promises = promises_of(task, plan, made)
     earlier = {tensor: promise for tensor, promise in lineage.pruned.items() if tensor not in promises}
-    lineage = replace(lineage, pruned={**earlier, **promises}, kept=made.kept)
-    write(path, made.entries, lineage, packed=task.config.packed, like=source, pending=hashed.result)
+    lineage = replace(
+        lineage, pruned={**earlier, **promises}, kept=made.kept, sizes=made.sizes, norm_difference=made.norm_difference
+    )
+    lineage = replace(lineage, allocation=made.allocated)
+    write(path, made.entries, lineage, packed=task.config.packed, like=source, streamed=True, pending=hashed.result)
     if explanation:
         log.info("%s", explanation)
     if not task.config.compact:
         tell(outputs.label(path), promises, made.entries, source)
     return True
+
+
+def _tensors(task: Task, plan: Plan, network: "ScoredNetwork | None") -> Pruned:
+    """A plan's tensors, whose kept weights are adjusted if that is asked for."""
+    made = pruned(task, plan, network)
+    if not task.config.adjust:
+        return made
+    assert network is not None
+    found = network.adjusted(task.layers, made.entries)
+    named = {name: entry for tensor, entry in found.items() for name in task.names_of(tensor)}
+    return replace(made, entries={**made.entries, **named}, zeros=dict.fromkeys(made.zeros))
+
+
+def _limited(network: "ScoredNetwork", task: Task, request: Request) -> Request:
+    """The request with the share of the weights that its limit removes."""
+    return network.limited(task.layers, request, partial(tensors_at, task, request, network))

@@ -11,6 +11,7 @@ from apcli.errors import ApcliError, UsageError
 from apcli.records import lines
 from apcli.records.json_objects import Record
 from apcli.stages.report.inputs import NO_REPORT, digests_of, is_carrier, is_made
+from apcli.stages.report.tables.csv_files import BOUNDS
 
 log = logging.getLogger("apcli")
 
@@ -21,10 +22,15 @@ def check(config: ReportConfig) -> None:
     Raises:
         UsageError: a file that is no report has a report's name and ``overwrite`` is off.
     """
-    for form in config.formats:
-        path = named(config.stem, form)
-        if not config.overwrite and path.is_file() and not is_carrier(form, path.read_bytes()):
+    for path in carriers(config):
+        if not config.overwrite and path.is_file() and not is_carrier(path.suffix[1:], path.read_bytes()):
             raise in_the_way(path, NO_REPORT)
+
+
+def carriers(config: ReportConfig) -> list[Path]:
+    """The paths of the report's files that carry its records."""
+    ends = [*config.formats, *([BOUNDS] if "csv" in config.formats else [])]
+    return [named(config.stem, end) for end in ends]
 
 
 def are_there(records: Sequence[Record], config: ReportConfig) -> list[Path]:

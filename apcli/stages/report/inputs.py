@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from apcli import __version__
 from apcli.configs.report import MEASURED
 from apcli.records import lines
+from apcli.records.bound import Bound, BoundRecord
 from apcli.records.checkpoint import CheckpointRecord
 from apcli.records.divergence import DivergenceRecord
 from apcli.records.json_objects import Record
@@ -53,8 +54,15 @@ def _digest(record: Record) -> bytes:
 def is_carrier(form: str, content: bytes) -> bool:
     """Whether the content of a file is that of a report that carries its records in this way."""
     if form == "csv":
-        return content.splitlines()[:1] == [",".join(row_of(DivergenceRecord(layer="", dist=""))).encode()]
+        return content.partition(b"\n")[0].decode(errors="replace") in _headings()
     return _MARK.search(content) is not None
+
+
+def _headings() -> set[str]:
+    """The first lines of the CSV files of records."""
+    bound = Bound(statement="", source="", standing="", quantity="")
+    empty = DivergenceRecord(layer="", dist=""), BoundRecord(layer="", theory="", bound=bound)
+    return {",".join(row_of(record)) for record in empty}
 
 
 def objection(form: str, old: bytes, new: bytes) -> str:

@@ -75,6 +75,38 @@ SECTIONS = Table(
             title="Layers",
             kinds=("divergence",),
         ),
+        SectionRow(
+            "behaviour",
+            f"{_HERE}.behaviour:behaviour",
+            "What did pruning forget, and which divergence sees it?",
+            "Hooker et al. 2019, arXiv:1911.05248; Liebenwein et al. 2021, arXiv:2103.03014",
+            title="Behaviour",
+            kinds=("behaviour", "exemplars", "overlap"),
+        ),
+        SectionRow(
+            "widths",
+            f"{_HERE}.widths:widths",
+            "How was the budget shared, and why so?",
+            "Zheng et al. 2025, IJCV 133:5455, arXiv:2108.08532",
+            title="Widths",
+            kinds=("checkpoint",),
+        ),
+        SectionRow(
+            "bounds",
+            f"{_HERE}.bounds:bounds",
+            "Do the bounds hold, and do they say anything?",
+            "arXiv:2403.00155; Qian & Klabjan, arXiv:2105.10065",
+            title="Bounds",
+            kinds=("bound",),
+        ),
+        SectionRow(
+            "limit",
+            f"{_HERE}.limit:limit",
+            "How many weights may go?",
+            "arXiv:2306.05857",
+            title="The pruning limit",
+            kinds=("bound",),
+        ),
     ),
 )
 

@@ -35,7 +35,7 @@ TERMS = (
     Term("just pruned", r"\bjust pruned\b|\bright after pruning\b", "before any fine-tuning"),
     Term(
         "control",
-        r"\bcontrols?\b|\brandom",
+        r"\bcontrols?\b|\brandom(?! (mask|sign|start|subspace))",
         "a method that removes at random: what every other method has to beat",
     ),
     Term(

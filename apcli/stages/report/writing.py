@@ -12,12 +12,12 @@ from apcli.progress import Tell
 from apcli.records.checkpoint import CheckpointRecord
 from apcli.records.json_objects import Record
 from apcli.stages.report.drawing.pictures import Pictures, pictures
-from apcli.stages.report.files import check, in_the_way, named
+from apcli.stages.report.files import carriers, check, in_the_way, named
 from apcli.stages.report.inputs import objection
 from apcli.stages.report.page.document import page
 from apcli.stages.report.runs.experiment import Report, build
 from apcli.stages.report.sections import unshown
-from apcli.stages.report.tables.csv_files import order_csv, to_csv
+from apcli.stages.report.tables.csv_files import csv_files
 from apcli.stages.report.tables.json_files import to_json
 from apcli.stages.report.tables.latex import to_tex
 from apcli.stages.report.tables.markdown import to_markdown
@@ -35,7 +35,8 @@ def make(
 ) -> list[Path]:
     """Write the report as ``<stem>.html``, ``.md``, ``.csv``, ``.json``, ``.tex``, and figures as SVG, PNG and PDF.
 
-    The format ``csv`` also writes ``.order.csv``, Kendall's tau, if there is anything to compare.
+    The format ``csv`` also writes ``.bounds.csv``, bound records if there are others too, and ``.order.csv``, Kendall's
+    tau, if there is anything to compare.
 
     Each file appears whole or not at all; every name is checked before the first is written. An existing file with the
     same bytes is kept; a report whose records are a part of this one's is replaced, with its figures.
@@ -60,7 +61,7 @@ def make(
     there = {path: path.read_bytes() for path in outputs if path.is_file()}
     differing = [path for path in outputs if path.exists() and there.get(path) != outputs[path]]
     if not overwrite:
-        _check_replaced([named(config.stem, form) for form in formats], there, outputs, differing)
+        _check_replaced(carriers(config), there, outputs, differing)
     for path, content in outputs.items():
         if path in there and path not in differing:
             log.info("%s is already there, the same: kept", path)
@@ -81,7 +82,8 @@ def _check_replaced(
     """
     known = [path for path in carriers if path in there]
     for path in known:
-        if why := objection(path.suffix.removeprefix("."), there[path], outputs[path]):
+        new = b"".join(content for other, content in outputs.items() if other.suffix == path.suffix)  # CSV: several
+        if why := objection(path.suffix.removeprefix("."), there[path], new):
             raise in_the_way(path, why)
     if differing and not known:
         raise in_the_way(differing[0], "differs", "--output or --figures")
@@ -120,12 +122,11 @@ def _built(
 def _contents(report: Report, formats: Sequence[str], drawn: Pictures) -> Iterator[tuple[str, bytes]]:
     """Yield the ending of each file's name, and the file's bytes."""
     for form in formats:
-        write: dict[str, Callable[[Report], str]] = {"md": to_markdown, "csv": to_csv, "json": to_json, "tex": to_tex}
-        text = page(report, drawn) if form == "html" else write[form](report)
-        yield form, text.encode()
-        order = order_csv(report) if form == "csv" else ""
-        if order:
-            yield "order.csv", order.encode()
+        write: dict[str, Callable[[Report], str]] = {"md": to_markdown, "json": to_json, "tex": to_tex}
+        if form == "csv":
+            yield from ((end, text.encode()) for end, text in csv_files(report).items())
+        else:
+            yield form, (page(report, drawn) if form == "html" else write[form](report)).encode()
 
 
 def _figures(drawn: Pictures) -> Iterator[tuple[str, bytes]]:

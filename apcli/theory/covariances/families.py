@@ -15,6 +15,7 @@ from typing import Protocol
 import numpy as np
 
 from apcli.theory import SAME
+from apcli.theory.covariances.matrices import Ar1, Diagonal, Factored, RowCovariance
 from apcli.theory.covariances.row_samples import Rows, RowSample, row_whitener
 from apcli.theory.distributions.shifts import Shift
 from apcli.theory.measures import number_or_same
@@ -40,6 +41,22 @@ class Covariances(Protocol):
         """Everything that divergences depend on, from the whole layer's ``distances`` and |w - w~|."""
 
 
+@dataclass(frozen=True)
+class Spread:
+    """What bounds ask of a scale matrix S: its extreme eigenvalues, or bounds on them, and (w - w~)' S (w - w~)."""
+
+    smallest: float
+    largest: float
+    quadratic: float
+
+
+class OneCovariance(Covariances, Protocol):
+    """One scale matrix for both distributions."""
+
+    def spread(self, difference: np.ndarray) -> Spread:
+        """Of the dense distribution, whose scale is that of the pruned one; the difference is the whole layer's."""
+
+
 def identity(
     dense: Rows | None = None, pruned: Rows | None = None, scale: float = 1.0, pruned_scale: float | str = SAME
 ) -> Covariances:
@@ -48,7 +65,8 @@ def identity(
     Raises:
         ValueError: a scale is not a positive number.
     """
-    return _Shared(lambda difference: difference, 1.0, *_scales(scale, pruned_scale), by_rows=False)
+    one = Diagonal(np.ones(1))
+    return _Shared(lambda difference: difference, one, *_scales(scale, pruned_scale), by_rows=False)
 
 
 def diag(dense: Rows, pruned: Rows, scale: float, pruned_scale: float | str, *, pruned_cov: str) -> Covariances:
@@ -66,7 +84,7 @@ def diag(dense: Rows, pruned: Rows, scale: float, pruned_scale: float | str, *, 
     variances = sample.variances()
     if not _own(pruned_cov):
         deviations = np.sqrt(variances)
-        return _Shared(lambda difference: difference / deviations, float(variances.mean()), *scales)
+        return _Shared(lambda difference: difference / deviations, Diagonal(variances), *scales)
     own = RowSample.of(pruned, sample.unit, " after pruning").variances()
     deviations = np.sqrt(own)
     apart = (scales[0] - scales[1]) * np.sqrt(variances)
@@ -101,7 +119,7 @@ def ar1(
         if not -1 < value < 1:
             raise ValueError(f"{name} is {value:g}: expected a correlation between -1 and 1")
     if other == rho:
-        return _Shared(lambda difference: _ar1_whitened(difference, rho), 1.0, *scales)
+        return _Shared(lambda difference: _ar1_whitened(difference, rho), Ar1(rho), *scales)
     _check_comparable(dense.columns, "use one rho for both distributions")
     powers = np.arange(dense.columns)
     singular = "has a singular covariance: choose correlations further from -1 and 1"
@@ -127,8 +145,7 @@ def rows(
     weight = _shrinkage(shrinkage)
     if not _own(pruned_cov):
         sample = RowSample.of(dense)
-        whiten, variance = row_whitener(sample, weight)
-        return _Shared(whiten, variance, *_scales(scale, pruned_scale, sample.unit))
+        return _Shared(*row_whitener(sample, weight), *_scales(scale, pruned_scale, sample.unit))
     _check_comparable(dense.columns, "use pruned_cov=same, or cov=diag")
     sample = RowSample.of(dense)
     own = RowSample.of(pruned, sample.unit, " after pruning")
@@ -160,9 +177,8 @@ def full(
     indefinite = "cannot use {}: its matrix is not positive definite"
     if pruned_path == SAME:
         lower = cholesky(matrix, indefinite.format(path))
-        variance = float(np.trace(matrix)) / len(matrix)
         return _Shared(
-            lambda d: linalg.solve_triangular(lower, d.reshape(-1, len(lower)).T, lower=True), variance, *scales
+            lambda d: linalg.solve_triangular(lower, d.reshape(-1, len(lower)).T, lower=True), Factored(lower), *scales
         )
     other = matrix_of(pruned_path, *sizes)
     if other.shape != matrix.shape:
@@ -173,10 +189,10 @@ def full(
 
 @dataclass(frozen=True, eq=False)
 class _Shared:
-    """One C for both distributions; ``variance`` is its mean diagonal element."""
+    """One C for both distributions."""
 
     whiten: Whitener
-    variance: float
+    row: RowCovariance
     scale: float
     pruned_scale: float
     by_rows: bool = True
@@ -185,13 +201,18 @@ class _Shared:
         return np.array([euclidean(self.whiten(difference))])
 
     def shift(self, distances: np.ndarray, length: float, rows: int, columns: int) -> Shift:
-        dim, trace = rows * columns, rows * columns * self.variance
+        dim, trace = rows * columns, rows * columns * self.row.variance
         logs = np.array([log_of_scales(self.scale, self.pruned_scale)])
         traces = self.scale * self.scale * trace, self.pruned_scale * self.pruned_scale * trace
         apart = self.scale - self.pruned_scale
         with np.errstate(over="ignore"):
             distances = distances / self.pruned_scale
         return Shift(logs, np.array([dim]), distances, length, traces, apart * apart * trace)
+
+    def spread(self, difference: np.ndarray) -> "Spread":
+        low, high = self.row.extremes
+        square = self.scale * self.scale
+        return Spread(square * low, square * high, square * self.row.quadratic(difference))
 
 
 @dataclass(frozen=True, eq=False)

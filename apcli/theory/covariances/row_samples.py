@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from apcli.theory.covariances.matrices import Diagonal, Factored, LowRank, RowCovariance
 from apcli.theory.numerics.matrices import cholesky, euclidean
 
 _PANEL = 1 << 23  # elements of a layer in memory while columns are gathered over all rows: 64 MB
@@ -144,8 +145,10 @@ def best_shrinkage(count: int, columns: int, trace: float, squared: float, fourt
     return min(max(error, 0.0) / distance, 1.0) if distance > 0 else 0.0
 
 
-def row_whitener(sample: RowSample, shrinkage: float | None) -> tuple[Callable[[np.ndarray], np.ndarray], float]:
-    """A function that whitens rows by the sample's shrunk covariance, and the mean of that covariance's diagonal.
+def row_whitener(
+    sample: RowSample, shrinkage: float | None
+) -> tuple[Callable[[np.ndarray], np.ndarray], RowCovariance]:
+    """A function that whitens rows by the sample's shrunk covariance, and that covariance.
 
     Raises:
         ValueError: the layer's weights do not differ from row to row, or the shrunk covariance is singular.
@@ -154,15 +157,17 @@ def row_whitener(sample: RowSample, shrinkage: float | None) -> tuple[Callable[[
 
     if sample.rows.count == 1:
         variance = float(sample.variances()[0])
-        return lambda difference: difference / math.sqrt(variance), variance
+        return lambda difference: difference / math.sqrt(variance), Diagonal(np.array([variance]))
     if sample.rows.columns > sample.rows.count:
         return _long_row_whitener(sample, shrinkage)
     covariance = sample.shrunk(shrinkage)
     lower = cholesky(covariance, sample.singular)
-    return lambda d: linalg.solve_triangular(lower, d.T, lower=True), float(np.trace(covariance)) / len(covariance)
+    return lambda d: linalg.solve_triangular(lower, d.T, lower=True), Factored(lower)
 
 
-def _long_row_whitener(sample: RowSample, shrinkage: float | None) -> tuple[Callable[[np.ndarray], np.ndarray], float]:
+def _long_row_whitener(
+    sample: RowSample, shrinkage: float | None
+) -> tuple[Callable[[np.ndarray], np.ndarray], RowCovariance]:
     """Whiten rows longer than their number K by means of their inner products G, [K, K].
 
     With X the centred rows, streamed when they are needed, C = a I + b X' X, and
@@ -188,7 +193,7 @@ def _long_row_whitener(sample: RowSample, shrinkage: float | None) -> tuple[Call
     if not a > columns * np.finfo(float).eps * largest:
         raise ValueError(sample.singular)
     if b == 0:
-        return lambda d: d / math.sqrt(a), variance
+        return lambda d: d / math.sqrt(a), Diagonal(np.array([a]))
     gram[np.diag_indices(count)] += a / b
     factor = linalg.cho_factor(gram, lower=True, overwrite_a=True)
 
@@ -201,4 +206,4 @@ def _long_row_whitener(sample: RowSample, shrinkage: float | None) -> tuple[Call
             start += len(block)
         return np.concatenate([rest.ravel() / math.sqrt(a), z.ravel() / math.sqrt(b)])
 
-    return whiten, variance
+    return whiten, LowRank(a, b, variance, factor[0], sample.centred)

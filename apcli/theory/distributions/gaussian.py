@@ -47,8 +47,12 @@ class GaussianPair:
         """1/2 [sum (e_i - log(1 + e_i)) + delta^2] (arXiv:2403.00155, equation (3)); no term is negative."""
         if beyond_comparison(self.shift):
             return math.inf
-        spread = float(self.shift.multiplicity @ log_gap(self.shift.log_eigenvalues, 1.0))
-        return spread / 2 + kl(self.shift.delta)
+        return self.covariance_term / 2 + kl(self.shift.delta)
+
+    @property
+    def covariance_term(self) -> float:
+        """C = log(det S2 / det S1) + tr(S2^-1 S1) - dim >= 0, twice the divergence of the covariances alone, nats."""
+        return float(self.shift.multiplicity @ log_gap(self.shift.log_eigenvalues, 1.0))
 
     def renyi(self, alpha: float) -> float:
         """1/2 sum [log(1 + (1 - alpha) e_i) / (1 - alpha) - log(1 + e_i)] + alpha/2 sum d_i^2 / (1 + (1 - alpha) e_i).
@@ -80,7 +84,7 @@ class GaussianPair:
         shift = self.shift
         return {
             "lemma_1": None if shift.traces is None else total_variation.lemma_1(shift.length, *shift.traces),
-            "lemma_1_best": total_variation.lemma_1_best(shift.delta) if shift.one_scale else None,
+            "lemma_1_best": total_variation.lemma_1_best(shift.distance, shift.log_eigenvalues),
         }
 
     def _only_one_scale(self, measure: str) -> None:
@@ -179,7 +183,7 @@ def _log_gap(log_eigenvalues: np.ndarray, alpha: float, rest: float) -> np.ndarr
     return np.asarray(np.where(near != 0, series, plain))
 
 
-def excess_over_log(z: np.ndarray) -> np.ndarray:
+def excess_over_log(z: np.ndarray | float) -> np.ndarray:
     """z - log(1 + z) = z^2 / 2 - z^3 / 3 + ..., for z > -1, to full relative precision."""
     from scipy import special
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from apcli.registry.tables import Choice
 from apcli.theory import MeasureRow
-from apcli.theory.bounds.total_variation import lemma_1, lemma_1_best
+from apcli.theory.bounds.total_variation import lemma_1, lemma_1_line
 from apcli.theory.distributions import cauchy as cauchy_distribution
 from apcli.theory.distributions import laplace as laplace_distribution
 from apcli.theory.measures import NoExactForm, NotDefined, check_order, number_or_same
@@ -318,14 +318,14 @@ class ProductPair:
     def tv_lower(self) -> dict[str, float | None]:
         """Lemma 1 from means and variances, and its best form; None without variances.
 
-        The best form for scale matrices s1^2 I and s2^2 I is that of one scale (s1 + s2)/2: it projects on w - w~.
+        Every line has the same standard deviations, and the best one lies along w - w~.
         """
         variances = [self.one_weight.distribution.variance(scale) for scale in (self.scale, self.pruned_scale)]
         if None in variances:
             return {"lemma_1": None, "lemma_1_best": None}
         traces = [self.dim * float(variance or 0.0) for variance in variances]
-        deviation = sum(math.sqrt(variance or 0.0) for variance in variances) / 2
-        return {"lemma_1": lemma_1(self.length, *traces), "lemma_1_best": lemma_1_best(self.length / deviation)}
+        deviations = [math.sqrt(variance or 0.0) for variance in variances]
+        return {"lemma_1": lemma_1(self.length, *traces), "lemma_1_best": lemma_1_line(self.length, *deviations)}
 
     def diverges(self, order: float) -> bool:
         """Whether the integral of a Renyi divergence of ``order`` >= 1 diverges; order 1 stands for KL."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from apcli.registry.ranges import UNBOUNDED
 from apcli.theory.bounds import total_variation
 from apcli.theory.distributions import gaussian, student_t_integrals
 from apcli.theory.distributions.gaussian import GaussianPair
@@ -19,6 +20,7 @@ from apcli.theory.numerics.quadrature import graded, integrals, nodes
 _STEP = 0.125  # the trapezoidal rule converges geometrically here: at this step only rounding errors remain
 _FINE = 0.02  # the same for the Jensen-Shannon integrand, whose poles are closer to the line
 _LIMIT = 1e20  # degrees of freedom from which the distribution of one coordinate is the Gaussian in floats
+_LOG_LARGEST = 700.0  # the logarithm of the largest distance
 _ROWS = 64  # of the nodes of the outer integral, so that the inner ones take a few megabytes
 
 
@@ -123,10 +125,10 @@ class StudentTPair:
             return {"lemma_1": None, "lemma_1_best": None}
         p, q = _variance(self.df), _variance(self.pruned_df)
         traces = None if shift.traces is None else (p * shift.traces[0], q * shift.traces[1])
-        spread = (math.sqrt(p) + math.sqrt(q)) / 2  # of the two distributions on a line where the scale is 1
+        logs = shift.log_eigenvalues + math.log(p / q)
         return {
             "lemma_1": None if traces is None else total_variation.lemma_1(shift.length, *traces),
-            "lemma_1_best": total_variation.lemma_1_best(shift.delta / spread) if shift.one_scale else None,
+            "lemma_1_best": total_variation.lemma_1_best(shift.distance / math.sqrt(q), logs),
         }
 
     def _only_shifted(self, measure: str) -> None:
@@ -175,6 +177,34 @@ def kl(delta: float, df: float, dim: int) -> float:
     grown = np.exp(np.minimum(log_part, 0) + math.log(df / 2))  # log(1 + z) = z for tiny z, though df be huge
     decay = -np.expm1(-np.where(log_part < -40, grown, df / 2 * np.logaddexp(0, log_part)))
     return float(a * _STEP * np.sum(np.exp(-a * log1p_exp) * decay))
+
+
+def distance(kl_value: float, df: float, dim: int) -> float:
+    """The Mahalanobis distance at which ``kl`` is ``kl_value``: that function, which increases, inverted.
+
+    Args:
+        kl_value: nats, >= 0.
+
+    Returns:
+        sqrt((mu1 - mu2)' S^-1 (mu1 - mu2)) to a relative error of about 1e-13; infinite beyond floats.
+    """
+    from scipy import optimize
+
+    UNBOUNDED.check(kl_value=kl_value)
+    if kl_value == 0 or math.isinf(kl_value) or math.isinf(df):
+        return math.sqrt(2) * math.sqrt(kl_value)
+
+    def excess(log_delta: float) -> float:
+        return math.log(kl(math.exp(log_delta), df, dim)) - math.log(kl_value)
+
+    low = math.log(2 * kl_value * (1 + 2 / (df + dim))) / 2  # KL is at most delta^2 / 2 (df + dim) / (df + dim + 2)
+    step, high = 1e-9, low + 1e-9
+    while excess(high) < 0:
+        if high >= _LOG_LARGEST:
+            return math.inf
+        step *= 4
+        high = min(low + step, _LOG_LARGEST)
+    return math.exp(optimize.brentq(excess, low - 1e-9, high, xtol=1e-15, rtol=1e-14))
 
 
 def tv(delta: float, df: float) -> float:

@@ -47,6 +47,22 @@ def holm(p_values: Sequence[float | None]) -> list[float | None]:
     return adjusted
 
 
+def holm_levels(p_values: Sequence[float]) -> list[float]:
+    """The level of an interval for each of several tests, so that it goes with Holm's verdict on the test.
+
+    The m-th smallest p is compared with ``1 - LEVEL`` over the tests that are left, and so is its interval made; after
+    the first that finds nothing, all have that one's level.
+    """
+    order = sorted(range(len(p_values)), key=lambda index: p_values[index])
+    levels, level, going = [0.0] * len(p_values), 0.0, True
+    for rank, index in enumerate(order):
+        if going:
+            level = (1 - LEVEL) / (len(order) - rank)
+            going = p_values[index] <= level
+        levels[index] = level
+    return levels
+
+
 def least_detectable(differences: Sequence[float]) -> float | None:
     """The least true mean that the paired t test of as many values with this sd would find with power 0.8.
 

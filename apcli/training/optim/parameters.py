@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
 
+from apcli.checkpoints.network_layers import EMBEDDING
 from apcli.models.layer_weights import layer_weights
 from apcli.probes.undisturbed import undisturbed
 
@@ -26,6 +27,13 @@ def decaying(network: nn.Module) -> list[nn.Parameter]:
     parameters = parameters_of(network)
     weights = layer_weights(network).weights
     return [parameters[weight.tensor] for weight in weights if spared.isdisjoint(weight.names)]
+
+
+def prunable(network: nn.Module) -> dict[str, nn.Parameter]:
+    """The weights that ``apcli prune`` may remove, by name: no embeddings, and none whose zeros the weight loses."""
+    parameters = parameters_of(network)
+    weights = layer_weights(network).weights
+    return {one.tensor: parameters[one.tensor] for one in weights if one.kind != EMBEDDING and not one.refused}
 
 
 def learn_(network: nn.Module, only: Sequence[str] | None) -> None:

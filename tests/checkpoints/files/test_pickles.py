@@ -5,6 +5,7 @@ import io
 import logging
 import pickle
 import zipfile
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -68,12 +69,14 @@ def test_types_views_and_parameters_are_read_as_they_are(tmp_path):
     }
     torch.save(state, tmp_path / "x.pt")
     assert holds(tmp_path / "x.pt", state)
-    with pytest.raises(ValueError, match="read-only"):
-        opened(tmp_path / "x.pt", "it")["half"].data[0] = 1
+    entries = opened(tmp_path / "x.pt", "it")
+    with suppress(ValueError):  # read-only, or a copy
+        entries["half"].data[0] += 1
+    assert holds(tmp_path / "x.pt", state)
 
 
 def test_tensors_stay_in_the_file_unless_it_was_compressed(tmp_path):
-    """A mapped file shows what is written into it later; a compressed one has no tensor's bytes to map."""
+    """What is written into the file later is read; of a compressed one there is no tensor's bytes to read."""
     weight = torch.arange(4096.0)
     plain, packed = tmp_path / "plain.pt", tmp_path / "packed.pt"
     torch.save({"w": weight}, plain)
@@ -252,7 +255,7 @@ def test_a_damaged_file_is_one_line_that_names_it(tmp_path, content):
 
 
 def test_a_missing_file_is_refused(tmp_path):
-    with pytest.raises(ApcliError, match=r"none: cannot be read \(No such file"):
+    with pytest.raises(ApcliError, match="cannot read none: No such file"):
         opened(tmp_path / "none", "none")
 
 

@@ -66,14 +66,14 @@ def test_what_is_read_is_written_again(tmp_path, block, future, monkeypatch):
 @pytest.mark.parametrize(
     "tensors, header, words",
     [
-        ({"a": (FUTURE, [8], b"ab")}, {"a": {"dtype": FUTURE, "shape": [8], "data_offsets": [0, 3]}}, "do not fill it"),
-        ({"a": (FUTURE, [8], b"ab"), "b": ("F32", [2], b"abcd")}, {}, "b has offsets that do not match"),
-        ({"a": (FUTURE, [8], b"ab")}, {"a": {"dtype": FUTURE, "shape": [8], "data_offsets": [1, 2]}}, "do not match"),
-        ({"a": (FUTURE, [8], b"ab")}, {"a": {"dtype": FUTURE, "shape": [-8], "data_offsets": [0, 2]}}, "numbers"),
-        ({"a": (FUTURE, [8], b"ab")}, {"a": {"dtype": FUTURE, "shape": 8, "data_offsets": [0, 2]}}, ""),
-        ({"a": (FUTURE, [8], b"ab")}, {"a": {"dtype": FUTURE, "shape": [8], "data_offsets": [0]}}, ""),
-        ({"a": (FUTURE, [8], b"ab")}, {"a": {"dtype": FUTURE, "shape": [8], "data_offsets": ["0", 2]}}, "numbers"),
-        ({"a": (FUTURE, [8], b"ab")}, {"__metadata__": {"k": 1}}, ""),
+        ({"a": (FUTURE, [8], b"ab")}, {"a": {"dtype": FUTURE, "shape": [8], "data_offsets": [0, 3]}}, "take 3 bytes"),
+        ({"a": (FUTURE, [8], b"ab"), "b": ("F32", [2], b"abcd")}, {}, "tensor b of 2 F32 has 4 bytes"),
+        ({"a": (FUTURE, [8], b"ab")}, {"a": {"dtype": FUTURE, "shape": [8], "data_offsets": [1, 2]}}, "begins at byte"),
+        ({"a": (FUTURE, [8], b"ab")}, {"a": {"dtype": FUTURE, "shape": [-8], "data_offsets": [0, 2]}}, "no valid"),
+        ({"a": (FUTURE, [8], b"ab")}, {"a": {"dtype": FUTURE, "shape": 8, "data_offsets": [0, 2]}}, "no valid"),
+        ({"a": (FUTURE, [8], b"ab")}, {"a": {"dtype": FUTURE, "shape": [8], "data_offsets": [0]}}, "no valid"),
+        ({"a": (FUTURE, [8], b"ab")}, {"a": {"dtype": FUTURE, "shape": [8], "data_offsets": ["0", 2]}}, "no valid"),
+        ({"a": (FUTURE, [8], b"ab")}, {"__metadata__": {"k": 1}}, "metadata"),
     ],
 )
 def test_a_damaged_file_of_a_newer_type_is_refused(tmp_path, tensors, header, words):

@@ -22,7 +22,7 @@ from apcli.cli.main import commands
         ("train fc5 --learning_rate 3", "No such option: --learning-rate: here it is --lr (see apcli train --help)"),
         (
             "list --model x",
-            "--model: it is an option of prune, finetune, divergence, report and export (see apcli list",
+            "--model: it is an option of prune, finetune, divergence, bounds, behaviour, report and export (see apcli",
         ),
     ],
 )

@@ -82,6 +82,16 @@ def test_two_processes_train_as_one_does(shell: Any) -> None:
     assert not list(shell.folder.glob("*.resume.pt"))
 
 
+@pytest.mark.parametrize("form", ["proximal", "subgradient"])
+def test_an_l1_penalty_counts_once(shell: Any, form: str) -> None:
+    (shell.folder / "net.py").write_text(NET)
+    options = f"--epochs 1 --batch-size 131 --augment none --lr 0.1 --l1 0.01 --l1-form {form}"
+    first, second = together(shell, f"train net.py:net {options} -o two.safetensors")
+    assert (first[0], second) == (0, (0, "", "")), first[2]
+    shell(f"train net.py:net {options} -o one.safetensors --quiet")
+    same(shell.folder / "one.safetensors", shell.folder / "two.safetensors")
+
+
 def test_what_many_processes_cannot_share_is_refused_once(shell: Any) -> None:
     for command, words in (
         ("finetune", "cannot share standard input"),

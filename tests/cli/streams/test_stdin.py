@@ -14,7 +14,7 @@ import torch
 from apcli.cli.main import COMMANDS
 from apcli.cli.streams import standard
 from apcli.cli.streams.standard import Streams
-from apcli.cli.streams.stdin import checkpoints_in, holds_more, is_checkpoint, is_fed, records_in
+from apcli.cli.streams.stdin import checkpoints_in, count_pairs, holds_more, is_checkpoint, is_fed, records_in
 from apcli.errors import UsageError
 from apcli.registry.tables import imported
 
@@ -220,6 +220,8 @@ WRONG = {
     "prune": "",  # no amount
     "finetune": "--epochs -1",
     "divergence": "--level layers",
+    "bounds": "--theory ap4",
+    "behaviour": "--images -1",
     "export": "",  # no format
     "report": "--json --runs 1",
 }
@@ -270,3 +272,8 @@ def test_a_pipe_is_looked_at_and_nothing_is_taken_from_it() -> None:
     with Streams(StringIO("a\n"), StringIO(), StringIO()) as streams:
         standard.begin(streams)
         assert (is_fed(), holds_more()) == (False, False), "no pipe"
+
+
+def test_two_files_are_one_pair_unless_a_dense_one_is_given() -> None:
+    assert (count_pairs(["a", "b"], None), count_pairs(["a", "b"], "c"), count_pairs(["a"], None)) == (1, 2, 1)
+    assert count_pairs([], None) is count_pairs(["a", "-", "b"], None) is None

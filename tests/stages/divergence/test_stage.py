@@ -2,11 +2,9 @@
 
 import json
 import math
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -17,7 +15,7 @@ from apcli.checkpoints.state_dicts import entries_of, entry_of
 from apcli.checkpoints.writing import write
 from apcli.configs.divergence import DivergenceConfig
 from apcli.configs.prune import PruneConfig
-from apcli.errors import ApcliError, UsageError, VerificationError
+from apcli.errors import ApcliError, UsageError
 from apcli.records import lines
 from apcli.records.divergence import Difference, DivergenceRecord, PerformanceDifference
 from apcli.stages.divergence.stage import Divergences
@@ -131,48 +129,6 @@ def test_only_the_pruned_layers_unless_asked(tmp_path):
     assert by_layer(run(source, stranger)).keys() == {"conv", "fc", "*"}
 
 
-def test_excluding_every_pruned_layer_is_refused(tmp_path):
-    source = file(tmp_path / "a.safetensors", state(0))
-    (pruned,) = prune(read(source), PruneConfig((0.5,), layers="fc"), Outputs())
-    with pytest.raises(UsageError, match=r"no layer .*--exclude"):
-        run(source, pruned, exclude="fc")
-
-
-def test_the_pooled_law_is_that_of_one_long_vector(tmp_path):
-    before, after = state(0), state(1)
-    paths = file(tmp_path / "a.safetensors", before), file(tmp_path / "b.safetensors", after)
-    whole = [
-        file(tmp_path / f"{n}.safetensors", {"w.weight": torch.cat([t[name].flatten() for name in SHAPES])[None]})
-        for n, t in (("c", before), ("d", after))
-    ]
-    for dist in ("ap2", "gaussian", "student-t:df=2", "student-t:groups=10"):
-        assert by_layer(run(*paths, dist))["*"] == pytest.approx(
-            by_layer(run(*whole, dist, layers="w"))["*"], rel=1e-13
-        )
-
-
-def test_diagonal_covariance_is_that_of_the_dense_layer_s_rows(tmp_path):
-    before, after = state(0, torch.float64), state(1, torch.float64)
-    paths = file(tmp_path / "a.safetensors", before), file(tmp_path / "b.safetensors", after)
-    found = by_layer(run(*paths, "gaussian:cov=diag"))
-    total = 0.0
-    for name in SHAPES:
-        rows, shift = before[name].flatten(1).numpy(), (before[name] - after[name]).flatten(1).numpy()
-        spread = rows.var(0, ddof=1)
-        variance = ((len(rows) - 1) * spread + spread.mean()) / len(rows)
-        expected = 0.5 * np.sum(shift**2 / variance)
-        assert found[name.removesuffix(".weight")] == pytest.approx(expected, rel=1e-12)
-        total += expected
-    assert found["*"] == pytest.approx(total, rel=1e-12)
-
-
-def test_no_difference_is_exactly_nothing(tmp_path):
-    source = file(tmp_path / "a.safetensors", state(0))
-    found = run(source, source, "ap2,gaussian,student-t,gaussian:cov=diag")
-    assert len(found) == 12
-    assert [record.value for record in found] == [0.0] * 12
-
-
 def with_layers(changes: dict[str, torch.Tensor | None]) -> dict[str, torch.Tensor]:
     return {name: tensor for name, tensor in {**state(1), **changes}.items() if tensor is not None}
 
@@ -262,30 +218,6 @@ def test_a_trace_of_some_layers_has_no_pooled_record(tmp_path):
     ]
     assert [(r.layer, r.epoch) for r in run(dense, path, layers="fc")][2:] == [("fc", 1), ("*", 1)]
     assert [(r.layer, r.epoch) for r in run(dense, path, layers="conv")] == [("conv", None), ("*", None)]
-
-
-def test_nan_in_a_trace_is_named_before_the_first_record(tmp_path):
-    dense, path = tuned(tmp_path, {1: {"fc.weight": torch.full((5, 8), math.nan)}})
-    found = Divergences(DivergenceConfig("ap2")).records(read(dense), read(path))
-    with pytest.raises(ApcliError, match=r"tuned\.trace\.safetensors: tensor fc\.weight@1 holds 40 NaN"):
-        next(found)
-
-
-@pytest.mark.parametrize("tensor", [torch.zeros(10, 8), torch.zeros(5, 4), torch.zeros(5, 8, dtype=torch.int32)])
-def test_a_trace_of_other_tensors_is_refused(tmp_path, tensor):
-    dense, path = tuned(tmp_path, {1: {"fc.weight": tensor}})
-    with pytest.raises(VerificationError, match=r"holds fc\.weight@1 as .*: expected floats, 5x8"):
-        run(dense, path)
-
-
-def test_the_trace_of_another_run_is_refused(tmp_path):
-    dense, path = tuned(tmp_path, {1: {"fc.weight": state(5)["fc.weight"]}})
-    lineage = read(path).lineage
-    last = lineage.last_settings
-    settings = (*lineage.settings[:-1], replace(last, options={**last.options, "epochs": 3}))
-    write(path, dict(read(path).entries), replace(lineage, settings=settings))
-    with pytest.raises(VerificationError, match="is not the trace"):
-        run(dense, path)
 
 
 def test_files_are_left_as_they_are(tmp_path):

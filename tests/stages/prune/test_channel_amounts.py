@@ -51,7 +51,7 @@ def test_layers_and_exclude_choose_groups(branches):
 
 
 def test_without_a_channel_to_remove_the_reasons_are_given(tmp_path):
-    model = nn.Sequential(nn.Conv2d(3, 4, 1), nn.GroupNorm(2, 4), nn.Flatten(), nn.Linear(16, 5))
+    model = nn.Sequential(nn.Conv2d(3, 4, 1), nn.GroupNorm(1, 4), nn.Flatten(), nn.Linear(16, 5))
     found = saved(tmp_path / "source.safetensors", model.state_dict()), channel_groups(model, torch.zeros(1, 3, 2, 2))
     with pytest.raises(UsageError) as caught:
         chosen(found)

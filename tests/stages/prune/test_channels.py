@@ -11,6 +11,7 @@ import torch
 import torchvision
 from channel_prunings import (
     Branches,
+    Misleading,
     chain,
     chain_pruner,
     filter_pruner,
@@ -84,7 +85,7 @@ def loaded(build, entries):
 
 def fitted(build, tmp_path, result):
     """The network that a compact file becomes, from its name and the shapes in the file."""
-    compact = saved(tmp_path / "compact.safetensors", result.entries, kept=result.kept)
+    compact = saved(tmp_path / "compact.safetensors", result.entries, kept=result.kept, sizes=result.sizes)
     networks = Networks(DataConfig(), None, torch.device("cpu"), Progress())
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("apcli.networks.build", lambda spec, **options: build())
@@ -262,20 +263,6 @@ def test_a_kept_list_that_does_not_fit_is_not_believed(tmp_path):
         prune(pruner, compact=True)
 
 
-class Misleading(nn.Module):
-    """What the graph cannot know: the images join ``first``, and ``second`` is averaged over its channels."""
-
-    def __init__(self):
-        super().__init__()
-        self.first, self.second, self.third = nn.Conv2d(3, 3, 1), nn.Conv2d(3, 8, 1), nn.Conv2d(8, 8, 1)
-        self.fourth, self.fc = nn.Conv2d(8, 6, 1), nn.Linear(6, 5)
-
-    def forward(self, x):
-        x = self.second(self.first(x) + x).relu()
-        x = self.third(x - x.mean(1, keepdim=True)).relu()
-        return self.fc(self.fourth(x).relu().mean((2, 3)))
-
-
 def test_what_the_graph_has_wrong_is_found_and_left_whole(tmp_path, caplog):
     model = generic(Misleading())
     pruner = pruner_of(tmp_path, model)
@@ -288,6 +275,39 @@ def test_what_the_graph_has_wrong_is_found_and_left_whole(tmp_path, caplog):
     assert "removing channels of first and second changes what the network computes: they are kept" in warnings[0]
     with pytest.raises(UsageError, match="no channel can be removed"):
         pruner_of(tmp_path, model, layers=["first", "second"])
+
+
+class Normed(nn.Module):
+    """A stream through a LayerNorm and a global response norm; ``first`` adds to it and ``hidden`` does not."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.norm = nn.Linear(3, 8), nn.LayerNorm(8)
+        self.hidden, self.back, self.fc = nn.Linear(8, 12), nn.Linear(12, 8), nn.Linear(8, 5)
+
+    def forward(self, x):
+        x = self.first(x.flatten(2).mT)
+        x = x + self.back(self.hidden(self.norm(x)).relu())
+        size = x.norm(dim=1, keepdim=True)
+        return self.fc((x * size / size.mean(-1, keepdim=True)).mean(1))
+
+
+def test_widths_through_norms_go_on_request_and_the_difference_is_said(tmp_path, caplog):
+    model = generic(Normed())
+    assert [group.name for group in pruner_of(tmp_path, model).groups] == ["hidden"]
+    pruner = pruner_of(tmp_path, model, through_norms=True)
+    assert [group.name for group in pruner.groups] == ["first", "hidden"]
+    zeros, compact = prune(pruner), prune(pruner, compact=True)
+    assert "norms take their statistics over fewer channels" in caplog.text
+    masked, small = loaded(Normed, zeros.entries).double(), fitted(Normed, tmp_path, compact).double()
+    with torch.no_grad():
+        expected, found = masked(pruner.check.images), small(pruner.check.images)
+    assert small.norm.normalized_shape == (4,)
+    difference = float((found - expected).abs().max() / expected.abs().max())
+    assert difference > 1e-3
+    assert compact.difference == pytest.approx(difference, rel=1e-9)
+    assert zeros.difference is None
+    assert prune(pruner, sparsity=0, compact=True).difference is None
 
 
 class OwnNumbers(Branches):

@@ -121,14 +121,15 @@ def test_each_layer_that_has_channels_to_lose(network, tmp_path, caplog):
     planned = list(dry_run(read(network), config, Outputs(tmp_path), NetworkScores(config, quiet)))
     paths = list(prune(read(network), config, Outputs(tmp_path), NetworkScores(config, quiet)))
     assert [x.path for x in planned] == [str(path) for path in paths]
-    assert [share.name for x in planned for share in x.shares] == ["layer3.0.conv1"]
+    assert [share.name for x in planned for share in x.shares] == ["layer3.0.conv1", "layer3.0.conv2"]
     assert "no removable channels in these layers (fc: they are the network's output)" in caplog.text
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("scope", ["layer", "global"])
 def test_channels_by_group(network, scope):
-    config = PruneConfig((0.25,), structure="filter", scope=scope, device="cpu", compact=True)
+    inside = {"exclude": "conv1,layer*.conv2"}  # a channel behind a padded shortcut is one of several tensors
+    config = PruneConfig((0.25,), structure="filter", scope=scope, device="cpu", compact=True, **inside)
     (planned,) = dry_run(read(network), config, Outputs(), NetworkScores(config, quiet))
     (path,) = prune(read(network), config, Outputs(), NetworkScores(config, quiet))
     dense, small = read(network).entries, read(path).entries
@@ -151,11 +152,12 @@ def test_channels_of_a_strangers_network_are_those_that_go(tmp_path, monkeypatch
     monkeypatch.setattr("apcli.networks.load", lambda *_, **__: pytest.fail("data were read"))
     spec = ModelSpec("resnet20", "apcli", 7, (3, 32, 32), (0.0,) * 3, (1.0,) * 3)
     torch.save({"model": build(spec).state_dict(), "epoch": 3}, tmp_path / "theirs.pth")
-    config = PruneConfig((0.5,), structure="filter", compact=True, model="resnet20", device="cpu")
+    inside = {"exclude": "conv1,layer*.conv2"}
+    config = PruneConfig((0.5,), structure="filter", compact=True, model="resnet20", device="cpu", **inside)
     theirs = read(tmp_path / "theirs.pth")
     (planned,) = dry_run(theirs, config, Outputs(), NetworkScores(config, quiet))
     (path,) = prune(theirs, config, Outputs(), NetworkScores(config, quiet))
-    assert path == tmp_path / "theirs.l1-0.5-filter.compact.safetensors"
+    assert path.name.startswith("theirs.l1-0.5-filter-not-conv1+")
     small = read(path).entries
     gone = {
         x.name: theirs.entries[f"{x.name}.weight"].shape[0] - small[f"{x.name}.weight"].shape[0] for x in planned.shares
@@ -169,3 +171,14 @@ def test_json_has_every_number(source):
     said = planned.to_json()
     assert (said["kind"], said["version"], said["removed"], said["size"]) == ("plan", 1, 894, 1788)
     assert said["shares"][1] == {"name": "fc1", "size": 1200, "least": 306, "most": 894}
+
+
+def test_a_limit_is_to_be_measured(source):
+    """Nothing runs, so its amount and a part of its name are not known."""
+    known, planned = plans(source, 0.5, "limit:eps=abs-0.1", scope="global")
+    assert (known.state, known.removed) == ("to be written", 894)
+    said = planned.to_json()
+    assert (said["state"], said["removed"], said["size"]) == ("to be measured", None, 1788)
+    assert Path(said["path"]).name == "net.lowest-limit-eps=abs-0.1-*.safetensors"
+    assert said["settings"]["limit"] == "limit:eps=abs-0.1"
+    assert said["shares"][1] == {"name": "fc1", "size": 1200, "least": 0, "most": 1200}

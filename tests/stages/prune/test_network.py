@@ -201,10 +201,12 @@ def test_sparsegpt_moves_the_kept_weights(dense, tmp_path):
     (path,) = run(dense, tmp_path, 0.5, method="sparsegpt", layers="fc4")
     after, before = load_file(path)["fc4.weight"], load_file(dense)["fc4.weight"]
     assert (after[after != 0] != before[after != 0]).any()
-    with pytest.raises(UsageError, match=r"expected one of layer, erk, uniform\+, whose counts need no scores"):
+    with pytest.raises(
+        UsageError, match=r"expected one of layer, erk, uniform\+, itpruner, whose counts need no scores"
+    ):
         run(dense, tmp_path / "global", 0.5, method="sparsegpt", scope="global")
     for options in ({"rewind_to": str(dense)}, {"min_keep": 3}):
-        with pytest.raises(UsageError, match="leave --rewind-to and --min-keep out"):
+        with pytest.raises(UsageError, match="leave --rewind-to, --min-keep and --adjust out"):
             run(dense, tmp_path, 0.5, method="sparsegpt", **options)
 
 

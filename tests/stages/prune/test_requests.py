@@ -33,7 +33,7 @@ from apcli.stages.prune.stage import prune
         ({"method": "nearest"}, "unknown method 'nearest'"),
         ({"scope": "everything"}, "unknown scope 'everything'"),
         ({"method": "lowest", "seeds": (1,)}, "lowest draws nothing"),
-        ({"method": "sparsegpt", "min_keep": 3.0}, "leave --rewind-to and --min-keep out"),
+        ({"method": "sparsegpt", "min_keep": 3.0}, "leave --rewind-to, --min-keep and --adjust out"),
         ({"method": "synflow", "layer_sparsity": (("fc1", 0.5),)}, "prunes in steps"),
         ({"device": "cpu"}, "--device is given, but this needs no network"),
         ({"batch_size": 7}, "--batch-size is given, but this needs no images"),

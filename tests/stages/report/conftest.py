@@ -6,7 +6,8 @@ import pytest
 from studies import variant, with_files
 
 from apcli.records.checkpoint import LatencyFacts, MacsFacts
-from apcli.records.divergence import Difference, File, Metrics, PerformanceDifference, TvBounds
+from apcli.records.divergence import Difference, Metrics, PerformanceDifference, TvBounds
+from apcli.records.pair import File
 
 
 @pytest.fixture(scope="session")

@@ -3,14 +3,20 @@
 import base64
 from dataclasses import replace
 
+from studies import bound_record
+
 from apcli import __version__
 from apcli.configs.report import FORMATS
 from apcli.stages.report.inputs import digests_of, is_carrier, is_made, mark_of, objection
 from apcli.stages.report.runs.experiment import build
-from apcli.stages.report.tables.csv_files import to_csv
+from apcli.stages.report.tables.csv_files import csv_files
 from apcli.stages.report.tables.json_files import to_json
 from apcli.stages.report.tables.latex import to_tex
 from apcli.stages.report.tables.markdown import to_markdown
+
+
+def to_csv(report):
+    return csv_files(report)["csv"]
 
 
 def test_a_record_is_known_by_its_files_bytes_and_its_value(small):
@@ -38,6 +44,7 @@ def test_what_anyone_else_wrote_is_no_report(small):
             assert not is_carrier(form, content)
             assert objection(form, content, content) == "is not known to be a report of apcli"
     assert is_carrier("csv", to_csv(build(small)).encode())
+    assert is_carrier("csv", to_csv(build([bound_record()])).encode())
 
 
 def test_the_report_of_the_same_records_is_known_by_its_mark(small):

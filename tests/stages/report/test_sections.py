@@ -32,10 +32,10 @@ def test_sections_are_those_that_records_fill(small):
 
 def test_a_new_row_is_a_section_and_its_kind_is_known(small):
     report = build(small)
-    bounds = [OtherRecord({"kind": "bound"}), OtherRecord({"kind": "bound"}), OtherRecord({"kind": "spectrum"})]
-    assert unshown([*small, *bounds]) == {"bound": 2, "spectrum": 1}
-    question = "Did the theory hold?"
-    row = SectionRow("bounds", "studies:one_sentence", question, "a test", title="Bounds", kinds=("bound",))
+    rates = [OtherRecord({"kind": "rates"}), OtherRecord({"kind": "rates"}), OtherRecord({"kind": "spectrum"})]
+    assert unshown([*small, *rates]) == {"rates": 2, "spectrum": 1}
+    question = "How wide is each layer?"
+    row = SectionRow("rates", "studies:one_sentence", question, "a test", title="Rates", kinds=("rates",))
     with SECTIONS.adding(row):
         assert sections_of(report, report.groups[0])[-1] == (row, Section(("6 runs",)))
-        assert unshown([*small, *bounds]) == {"spectrum": 1}
+        assert unshown([*small, *rates]) == {"spectrum": 1}

@@ -7,7 +7,7 @@ import logging
 from dataclasses import replace
 
 import pytest
-from studies import variant
+from studies import bound_record, variant
 
 from apcli.configs.report import ReportConfig
 from apcli.errors import ApcliError, UsageError
@@ -71,6 +71,19 @@ def test_a_report_of_fewer_records_is_replaced(small, tmp_path, caplog):
     assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
+def test_a_report_of_bounds_grows_by_divergence(small, tmp_path):
+    """Its records then stand in another file, and none is lost."""
+    config = ReportConfig(tmp_path / "r", ("csv",))
+    assert make([bound_record()], config) == [tmp_path / "r.csv"]
+    grown = make([*small, bound_record(), bound_record(file="b")], config)
+    assert [path.name for path in grown] == ["r.csv", "r.bounds.csv", "r.order.csv"]
+    with pytest.raises(UsageError, match=r"r\.bounds\.csv exists and has 1 record that the new report lacks"):
+        make([*small, bound_record()], config)
+    (tmp_path / "r.bounds.csv").write_text("mine")
+    with pytest.raises(UsageError, match=r"r\.bounds\.csv exists and is not known to be a report"):
+        make(iter(lambda: pytest.fail("read before it is refused"), None), config)
+
+
 def test_what_no_report_vouches_for_is_not_replaced(small, tmp_path):
     """The table of orders beside a CSV file of records is apcli's; alone, or beside someone's file, it may not be."""
     (tmp_path / "r.order.csv").write_text("mine")
@@ -127,9 +140,9 @@ def test_figure_names_never_leave_the_folder(make_grid, tmp_path):
 
 
 def test_records_of_another_kind_are_told_in_one_line(small, tmp_path, caplog):
-    other = OtherRecord({"kind": "bound"})
+    other = OtherRecord({"kind": "spectrum"})
     make([other, *small, other], ReportConfig(tmp_path / "r", ("csv",)))
-    assert caplog.messages == ["2 records of kind bound left out: the report has no section for that kind"]
+    assert caplog.messages == ["2 records of kind spectrum left out: the report has no section for that kind"]
 
 
 @pytest.mark.slow

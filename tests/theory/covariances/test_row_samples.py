@@ -103,9 +103,11 @@ def test_whitened_rows_have_the_lengths_of_the_inverse_covariance(count, columns
     else:
         sample = np.cov(weight.T, bias=True)
         matrix = (1 - shrinkage) * sample + shrinkage * np.trace(sample) / columns * np.eye(columns)
-    whiten, variance = row_whitener(RowSample.of(stream(weight)), shrinkage)
+    whiten, row = row_whitener(RowSample.of(stream(weight)), shrinkage)
     difference = np.random.default_rng(0).normal(size=(3, columns))
-    assert variance == pytest.approx(np.trace(matrix) / columns, rel=1e-12)
+    assert row.variance == pytest.approx(np.trace(matrix) / columns, rel=1e-12)
+    assert row.extremes == pytest.approx(tuple(np.linalg.eigvalsh(matrix)[[0, -1]]), rel=1e-9)
+    assert row.quadratic(difference) == pytest.approx(np.sum(difference.T * (matrix @ difference.T)), rel=1e-10)
     squared = np.sum(difference.T * np.linalg.solve(matrix, difference.T))
     assert np.linalg.norm(whiten(difference)) == pytest.approx(math.sqrt(squared), rel=1e-10)
 

@@ -142,9 +142,12 @@ def test_bounds_on_total_variation(scales):
         deviations = math.sqrt(2) * (pair.scale + pair.pruned_scale)  # along w - w~
         share = np.linalg.norm(difference) ** 2 / (deviations**2 + np.linalg.norm(difference) ** 2)
         assert bounds["lemma_1_best"] == pytest.approx(share, rel=1e-13)
-        if scales[1] == "same":
-            delta = float(np.linalg.norm(difference)) / math.sqrt(2)
-            assert bounds["lemma_1_best"] == pytest.approx(lemma_1_best(delta), rel=1e-13)
+        distance, log_eigenvalue = (
+            np.array([np.linalg.norm(difference)]),
+            2 * math.log(pair.scale / pair.pruned_scale),
+        )
+        best = lemma_1_best(distance / (math.sqrt(2) * pair.pruned_scale), np.array([log_eigenvalue]))
+        assert bounds["lemma_1_best"] == pytest.approx(best, rel=1e-13)
         assert 0 < bounds["lemma_1"] <= bounds["lemma_1_best"] <= value(pair, "hellinger") * math.sqrt(2)
     assert reduced("laplace", np.array([0.8])).pair().tv_lower()["lemma_1_best"] <= laplace_law.tv(0.8, 1.0, 1.0)
     assert reduced("cauchy", DIFFERENCE, scales).pair().tv_lower() == {"lemma_1": None, "lemma_1_best": None}

@@ -15,7 +15,7 @@ from pyro.distributions import MultivariateStudentT
 from apcli.theory.distributions import gaussian
 from apcli.theory.distributions.gaussian import GaussianPair
 from apcli.theory.distributions.shifts import Shift
-from apcli.theory.distributions.student_t import StudentTPair, js, kl, pair, tv
+from apcli.theory.distributions.student_t import StudentTPair, distance, js, kl, pair, tv
 from apcli.theory.measures import NoExactForm, NotDefined
 
 # mpmath, 32 digits, 16 printed: per (dim, df), at delta = 1e-3, 0.1, 1, 10, 1e3
@@ -385,6 +385,10 @@ def test_lower_bounds_of_total_variation_are_of_covariances():
     assert pair(Shift.of_one_scale(1.0, 3), df=4, pruned_df=6).tv_lower()["lemma_1"] == pytest.approx(1 / 22, rel=1e-14)
     unknown = pair(Shift.of_one_scale(1.0, 3, known=False), df=4, pruned_df="same").tv_lower()
     assert unknown == {"lemma_1": None, "lemma_1_best": pytest.approx(1 / 9, rel=1e-14)}
+    unequal = shift_of([0.1, -0.2, 0.3], np.diag([1.0, 2, 3]), np.diag([2.0, 1, 1]))
+    covariances = shift_of([0.1, -0.2, 0.3], 2 * np.diag([1.0, 2, 3]), 1.5 * np.diag([2.0, 1, 1]))  # of t_4 and t_6
+    found = pair(unequal, df=4, pruned_df=6).tv_lower()
+    assert found == pytest.approx(GaussianPair(covariances).tv_lower(), rel=1e-12)
 
 
 def test_unequal_laws_have_no_exact_total_variation():
@@ -412,3 +416,34 @@ def test_pruned_degrees_of_freedom_are_a_number_or_the_same():
     assert pair(one, df=4, pruned_df="7").reversed().df == 7
     with pytest.raises(ValueError, match="expected same or a number"):
         pair(one, df=4, pruned_df="all")
+
+
+@pytest.mark.parametrize(
+    ("dim", "df", "nats", "expected"),
+    [
+        (100, 4, 1e-6, 0.0014277470246051),
+        (100, 4, 0.1, 0.4518012222347),
+        (100, 4, 2, 2.0467378287253),
+        (1, 1, 2, 5.0553164486234),
+        (100, 4, 20, 7.2863428798682),
+    ],
+)
+def test_distance_reference_values(dim, df, nats, expected):
+    assert distance(nats, df, dim) == pytest.approx(expected, rel=2e-13)
+
+
+@pytest.mark.parametrize("dim", [1, 10, 10_000])
+@pytest.mark.parametrize("df", [0.5, 1, 4, 1e3, 1e8])
+def test_distance_inverts_the_divergence(dim, df):
+    for nats in (1e-300, 1e-12, 1e-3, 1.0, 50.0, 1e3):
+        delta = distance(nats, df, dim)
+        assert delta == math.inf or kl(delta, df, dim) == pytest.approx(nats, rel=1e-12)
+
+
+def test_distance_at_the_ends():
+    assert distance(0.0, 4, 10) == 0
+    assert distance(math.inf, 4, 10) == distance(1e4, 1, 1) == math.inf  # of the Cauchy distribution 2 exp(5000)
+    assert distance(600.0, 1, 1) == pytest.approx(2 * math.sqrt(math.expm1(600)), rel=1e-11)
+    assert distance(3.0, math.inf, 10) == pytest.approx(math.sqrt(6), rel=1e-15)
+    with pytest.raises(ValueError, match="kl_value is -1: expected 0 or more"):
+        distance(-1.0, 4, 10)

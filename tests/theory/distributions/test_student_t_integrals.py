@@ -6,6 +6,7 @@ from itertools import combinations_with_replacement, product
 import numpy as np
 import pytest
 from oracles import general_student_t_kl_digits, general_student_t_renyi_digits, on_the_line, shift_of
+from scipy import special
 
 from apcli.theory import measures
 from apcli.theory.covariances.families import identity
@@ -54,6 +55,19 @@ def test_reference_values():
     for (excess, distance, df, pruned_df, alpha), expected in RENYI.items():
         found = StudentTPair(shift(excess, distance), df, pruned_df).renyi(alpha)
         assert found == pytest.approx(expected, rel=1e-13)
+
+
+def test_the_mean_of_the_log_of_the_other_distribution():
+    """E log(1 + Q2 / df2) under the first one, by adaptive quadrature of two dimensions; KL is made of two of these."""
+    eigenvalues, distance, df, pruned_df = np.array([1.5, 0.6, 2.0]), np.array([0.3, -1, 0.5]), 4, 5
+    constant = sum(
+        sign * (special.gammaln((one + 3) / 2) - special.gammaln(one / 2) - 1.5 * math.log(one))
+        for sign, one in ((1, df), (-1, pruned_df))
+    ) - math.fsum(np.log(eigenvalues)) / 2  # fmt: skip
+    own = special.digamma((df + 3) / 2) - special.digamma(df / 2)  # E log(1 + Q1 / df)
+    kl = StudentTPair(shift(eigenvalues - 1, np.abs(distance)), df, pruned_df).kl()
+    found = (kl - constant + (df + 3) / 2 * own) / ((pruned_df + 3) / 2)
+    assert found == pytest.approx(0.82769372373263, rel=1e-13)
 
 
 # Eigenvalues less 1, multiplicities, shift, df, pruned df: KL by ``oracles.general_student_t_kl_digits``, 30 digits.

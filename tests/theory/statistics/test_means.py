@@ -11,6 +11,7 @@ from apcli.theory.statistics.means import (
     contrast,
     differ,
     holm,
+    holm_levels,
     least_detectable,
     mean_interval,
     paired_p,
@@ -97,3 +98,12 @@ def test_contrast_is_the_difference_over_the_pooled_sd():
 def test_a_spread_of_rounding_is_none():
     assert sample_sd([0.1 + 0.2, 0.3, 0.3]) == sample_sd([17.5, 17.5 * (1 + 1e-15)]) == 0.0
     assert sample_sd([1.0, 1.0 + 1e-6]) == pytest.approx(1e-6 / math.sqrt(2), rel=1e-9)
+
+
+def test_levels_of_intervals_go_with_holms_verdicts():
+    p_values = [0.03, 0.001, 0.012, 0.5]
+    adjusted, levels = holm(p_values), holm_levels(p_values)
+    assert levels == pytest.approx([0.05 / 2, 0.05 / 4, 0.05 / 3, 0.05 / 2])
+    for p, level, one in zip(p_values, levels, adjusted, strict=True):
+        assert (p <= level) == (one <= 0.05)
+    assert holm_levels([]) == []

@@ -71,7 +71,7 @@ def _of_chance(held: Contest) -> str:
 def _which(run: Run) -> str:
     """What a method of the tables does, for a reader who sees its name for the first time."""
     name = (run.trials[0].method or "").partition(":")[0]
-    table = FILTER_METHODS if run.trials[0].scope == "filter" else METHODS
+    table = FILTER_METHODS if run.trials[0].of_channels else METHODS
     row = table.get(name)
     return f", which {row.summary}," if row and row.summary.startswith("removes ") else ""
 

@@ -45,7 +45,9 @@ CHECKS: tuple[tuple[str, Callable[[Evidence], Found]], ...] = (
 
 
 def checklist(report: Report, group: Group) -> tuple[Check, ...]:
-    """The lines of the checklist, from the records alone."""
+    """The lines of the checklist, from the records alone; none of a group without runs."""
+    if not group.runs:
+        return ()
     evidence = Evidence(report, group)
     found = ((item, look(evidence)) for item, look in CHECKS)
     return tuple(Check(item, passed, in_one_line(reason)) for item, (passed, reason) in found)

@@ -1,6 +1,6 @@
 """Contests: the runs at one sparsity, the best of them, and what the others are compared with it."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -8,11 +8,10 @@ from apcli.stages.report.comparisons.estimates import Estimate, estimate_of
 from apcli.stages.report.comparisons.methods import Verdict
 from apcli.stages.report.comparisons.summary import comparisons_of
 from apcli.stages.report.runs.experiment import Group, Run
-from apcli.stages.report.runs.making import layers_of
 from apcli.stages.report.runs.moments import FINAL
+from apcli.stages.report.runs.parts import Part, parts_of
 from apcli.stages.report.words import interval_of, percent, points
 
-ALIKE = 0.5  # runs of one contest have more than this share of their pruned layers in common
 _OPPOSITE: dict[str, Verdict] = {"better": "worse", "worse": "better"}
 
 
@@ -59,42 +58,29 @@ class Contest:
 
 def asked(run: Run) -> str:
     """Where a run stands: ``80 % sparsity``; ``75 % of weights, 50 % of channels`` if other than what was asked for."""
+    if run.trials[0].budget and run.sparsity is not None:
+        return f"{percent(run.sparsity)} fewer {run.trials[0].budget}"
     if run.requested is None or run.sparsity in (None, run.requested):
         return f"{percent(run.sparsity or 0.0)} sparsity"
-    of = "of channels" if run.trials[0].scope == "filter" else "asked for"
+    of = "of channels" if run.trials[0].of_channels else "asked for"
     return f"{percent(run.sparsity)} of weights, {percent(run.requested)} {of}"
 
 
 def contests(group: Group) -> list[Contest]:
     """The contests: first those of the largest part of the network, and the highest sparsity.
 
-    Runs whose pruned layers are mostly others are not compared: a sparsity of the last layer is none of the network.
     Of each part they are the sparsities at which several runs are or, if there is none such, all of them.
     """
     known = [run for run in group.runs if run.accuracy("pruned")]
-    parts: list[tuple[tuple[str, ...], list[Run]]] = []
-    for run in known:
-        own = layers_of(run)
-        runs = next((runs for layers, runs in parts if _are_alike(layers, own)), None)
-        if runs is None:
-            parts.append((own, [run]))
-        else:
-            runs.append(run)
-    parts.sort(key=lambda part: -len(part[0]))
-    return [contest for layers, runs in parts for contest in _of_part(group, layers, runs)]
+    return [contest for part in parts_of(known) for contest in _of_part(group, part)]
 
 
-def _are_alike(some: Iterable[str], others: Iterable[str]) -> bool:
-    union = {*some, *others}
-    return not union or len(set(some) & set(others)) > ALIKE * len(union)
-
-
-def _of_part(group: Group, layers: tuple[str, ...], members: Sequence[Run]) -> list[Contest]:
+def _of_part(group: Group, part: Part) -> list[Contest]:
     by_sparsity: dict[float | None, list[Run]] = {}
-    for run in sorted(members, key=lambda run: -1.0 if run.sparsity is None else run.sparsity, reverse=True):
+    for run in sorted(part.runs, key=lambda run: -1.0 if run.sparsity is None else run.sparsity, reverse=True):
         by_sparsity.setdefault(run.sparsity, []).append(run)
     shared = {s: runs for s, runs in by_sparsity.items() if s is not None and len(runs) > 1}
-    return [_contest(group, layers, s, runs) for s, runs in (shared or by_sparsity).items()]
+    return [_contest(group, part.layers, s, runs) for s, runs in (shared or by_sparsity).items()]
 
 
 def _contest(group: Group, layers: tuple[str, ...], sparsity: float | None, runs: Sequence[Run]) -> Contest:

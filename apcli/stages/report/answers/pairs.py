@@ -50,13 +50,25 @@ def at_the_sparsest(agreements: Sequence[Agreement]) -> str:
     return f"{text}{counted(alone)} (half by chance){_noise(alone[0])}."
 
 
+def at_chance(agreement: Agreement) -> str:
+    """A clause on how many of the runs are at chance level; empty unless they are several."""
+    level, at = _at_chance(agreement)
+    return f", {len(at)} of them at chance level ({level:.3g} %), where their order is noise" if len(at) > 1 else ""
+
+
 def _noise(agreement: Agreement) -> str:
-    """A clause on the runs that are at chance level; empty unless they are several."""
-    level = chance_level(agreement.runs)
-    at = [run.method for run in agreement.runs if is_chance(_accuracy(run, agreement), level)]
-    if level is None or len(at) < 2:
+    """A clause that names the runs that are at chance level; empty unless they are several."""
+    level, at = _at_chance(agreement)
+    if len(at) < 2:
         return ""
-    return f"; {few(at)} are at chance level ({level:.3g} %) there, and their order is noise"
+    named = few([run.method for run in at])
+    return f"; {named} are at chance level ({level:.3g} %) there, and their order is noise"
+
+
+def _at_chance(agreement: Agreement) -> tuple[float | None, list[Run]]:
+    """The level of chance, and the runs that are there."""
+    level = chance_level(agreement.runs)
+    return level, [run for run in agreement.runs if is_chance(_accuracy(run, agreement), level)]
 
 
 def _accuracy(run: Run, agreement: Agreement) -> float | None:

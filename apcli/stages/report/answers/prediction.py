@@ -23,11 +23,11 @@ CLOSE, LOOSE = 0.7, 0.3  # the least τ of what follows PD closely, and loosely
 FEW = 4  # runs at one sparsity: so many random orders are few
 _NAME = "rank agreement (Kendall’s τ)"
 _MIXED, _REVERSED = "not consistent between networks", "the other way round"
-_VERBS = {"follows": "follow", "runs": "run", "orders": "order", "goes": "go"}
+_WAYS = {"follows": None, "against": _REVERSED, "neither": "neither way"}  # None: by how closely
 
 
 def on_prediction(group: Group) -> Answer:
-    """How far each measure follows PD: over the runs just pruned and fine-tuned, and over the epochs of one network."""
+    """How far the measures follow PD: over the runs just pruned and fine-tuned, and over the epochs of one network."""
     compared = comparisons_of(group)
     known = {a.target for a in compared.agreements if a.over == "all" and a.tau is not None}
     known |= {one.target for one in compared.within_networks}
@@ -36,13 +36,15 @@ def on_prediction(group: Group) -> Answer:
         why, remedy = _why_not(group)
         return Answer(QUESTION, f"Not known: {why}.", NO_NUMBER, remedy, ANCHOR)
     moments = [moment for moment in (JUST_PRUNED, FINAL) if _overall(compared, target, moment)]
-    within = [one for one in compared.within_networks if one.target == target]
-    sentences = [_across(group, compared, target, moment, first=moment == moments[0]) for moment in moments]
+    within = sorted((one for one in compared.within_networks if one.target == target), key=_follows_most)
+    clauses = [_in_short(group, compared, target, moment) for moment in moments]
+    clauses += [_in_short_within(within)] if within else []
+    sentences = [f"By {_NAME} with the {target.spoken} (PD): {'; '.join(clauses)}."]
+    sentences += [_across(group, compared, target, moment) for moment in moments]
     if moments:
         there = [a for a in compared.agreements if (a.target, a.moment) == (target, moments[0])]
-        sentences.insert(1, pairs.at_the_sparsest(there))
-    sentences += [_within(within, first=not moments)] if within else []
-    sentences.append(one_witness(group.measures))
+        sentences.insert(2, pairs.at_the_sparsest(there))
+    sentences += [_within(within), one_witness(group.measures)]
     best = _best(compared, target, moments[0]) if moments else None
     sentence, sureness = " ".join(filter(None, sentences)), _sureness(best, compared, within)
     return Answer(QUESTION, sentence, _number(best, within), sureness, ANCHOR)
@@ -50,7 +52,7 @@ def on_prediction(group: Group) -> Answer:
 
 def _number(best: Agreement | None, within: Sequence[WithinNetworks]) -> str:
     if best is None:
-        return f"τ {signed(max((one.mean for one in within), key=abs))}"
+        return f"τ {signed(within[0].mean)}"
     return NO_NUMBER if pairs.are_few(best) else f"τ {signed(best.tau or 0.0)}"
 
 
@@ -78,32 +80,38 @@ def _best(compared: Comparisons, target: Quantity, moment: Moment) -> Agreement:
     return ranking.best.agreement if ranking else _overall(compared, target, moment)[0]
 
 
-def _across(group: Group, compared: Comparisons, target: Quantity, moment: Moment, *, first: bool) -> str:
-    """A sentence on the agreement over the runs of each dense network; ``first``: the terms are said in full."""
-    ranking, best = _ranking(compared, target, moment), _best(compared, target, moment)
-    measures = ranking.best.measures if ranking else [a.measure for a in _overall(compared, target, moment)]
-    name = moment_name(group, moment)
-    when, labels = f"{name[0].upper()}{name[1:]}", few(_labels(witnesses(measures)))
+def _in_short(group: Group, compared: Comparisons, target: Quantity, moment: Moment) -> str:
+    """A clause on the best measure at a moment: how closely it follows PD over the runs of each dense network."""
+    best, when = _best(compared, target, moment), moment_name(group, moment)
     if pairs.are_few(best):
-        order = f"pairs of runs in the order of the {target.spoken} (PD)" if first else "such pairs"
-        return f"{when}, too few runs to say; {order}: {pairs.counted(_overall(compared, target, moment))}."
-    if first:
-        orders = f"{labels} {_verb('orders', witnesses(measures))} the runs {_manner(best, target)}"
-        of_all = ", best of the measures" if ranking else ""
-        text = f"{when}, {orders}{of_all}, {_NAME} {best.words} among {count(best.cells, 'run')}"
-    else:
-        text = f"{when}, {_grade(best)}: {labels}, τ {best.words}"
+        return f"too few runs to say {when}"
+    return f"{_grade(best)} {when}, {best.words} ({_named(_best_measures(compared, target, moment))})"
+
+
+def _in_short_within(within: Sequence[WithinNetworks]) -> str:
+    """The same clause over the epochs of one pruned network; the first of ``within``."""
+    grade, mean = _WAYS[_direction(within[0])], within[0].mean
+    grade = ("closely" if mean > CLOSE else "loosely") if grade is None else grade
+    alike = [one for one in within if one.mean == mean]
+    return f"{grade} over the epochs of one pruned network, {_means(alike)} ({_named([one.measure for one in alike])})"
+
+
+def _across(group: Group, compared: Comparisons, target: Quantity, moment: Moment) -> str:
+    """A sentence on the other measures at a moment, and on the pairs of runs at one sparsity."""
+    best, name = _best(compared, target, moment), moment_name(group, moment)
+    when = f"{name[0].upper()}{name[1:]}"
+    if pairs.are_few(best):
+        return f"{when}, pairs of runs in the order of PD: {pairs.counted(_overall(compared, target, moment))}."
     fixed = _same_sparsity(compared, best)
-    text += f", at one sparsity {pairs.in_words(fixed)}" if fixed and fixed.tau is not None else ""
-    return "; ".join([text, *_others(ranking)]) + "."
+    of_one = [f"the best at one sparsity, {pairs.in_words(fixed)}"] if fixed and fixed.tau is not None else []
+    among = f"among {count(best.cells, 'run')}{pairs.at_chance(best)}"
+    parts = [among, *_others(_ranking(compared, target, moment)), *of_one]
+    return f"{when}: {'; '.join(parts)}."
 
 
-def _manner(best: Agreement, target: Quantity) -> str:
-    """How a measure orders the runs, compared with PD."""
-    grade, does = _grade(best), f"the {target.spoken} (PD) does"
-    if grade == _MIXED:
-        return f"as {does} on some dense networks and the other way round on others ({_MIXED})"
-    return f"{grade} than {does}" if grade == _REVERSED else f"{grade} as {does}"
+def _best_measures(compared: Comparisons, target: Quantity, moment: Moment) -> Sequence[ApMeasure]:
+    ranking = _ranking(compared, target, moment)
+    return ranking.best.measures if ranking else [a.measure for a in _overall(compared, target, moment)]
 
 
 def _grade(best: Agreement) -> str:
@@ -123,11 +131,11 @@ def _same_sparsity(compared: Comparisons, best: Agreement) -> Agreement | None:
 
 def _others(ranking: MeasureRanking | None) -> Iterator[str]:
     """Clauses on the measures that are not the best, by whether that is more than chance."""
-    for verdict, words in ((UNRESOLVED, "not distinguishable from it:"), (LOWER, "lower:"), (UNKNOWN, "then")):
+    for verdict, words in ((UNRESOLVED, "not distinguishable from the best:"), (LOWER, "lower:"), (UNKNOWN, "then")):
         places = [place for place in ranking.places[1:] if place.verdict == verdict] if ranking else []
-        measures = witnesses([measure for place in places for measure in place.measures])
+        measures = [measure for place in places for measure in place.measures]
         if measures:
-            yield f"{words} {few(_labels(measures))}, {_taus(places)}"
+            yield f"{words} {_named(measures)}, {_taus(places)}"
 
 
 def _taus(places: Sequence[RankingPlace]) -> str:
@@ -139,24 +147,26 @@ def _range(values: Sequence[float]) -> str:
     return low if low == high else f"{low} to {high}"
 
 
-def _within(within: Sequence[WithinNetworks], *, first: bool) -> str:
-    """A sentence on the agreement over the epochs of one pruned network; ``first``: the terms are said in full."""
-    it, tau = (f"the {within[0].target.spoken} (PD)", _NAME) if first else ("it", "τ")
-    clauses: list[str] = []
-    for verb, words in (("follows", it), ("runs", f"against {it}"), ("goes", "neither way")):
-        members = sorted((one for one in within if _direction(one) == verb), key=lambda one: -abs(one.mean))
+def _within(within: Sequence[WithinNetworks]) -> str:
+    """A sentence on the measures that go another way than the first over the epochs; empty if none does."""
+    clauses = []
+    for way, words in _WAYS.items():
+        members = [one for one in within if _direction(one) == way and one.mean != within[0].mean]
         if members:
-            measures = witnesses([one.measure for one in members])
-            mean = "" if clauses else f"mean {tau} "
-            clauses.append(f"{few(_labels(measures))} {_verb(verb, measures)} {words}, {mean}{_means(members)}")
-    none = "" if any(_direction(one) == "follows" for one in within) else f"none follows {it}: "
-    return f"Through fine-tuning (over the epochs of one pruned network), {none}{'; '.join(clauses)}."
+            named = _named([one.measure for one in members])
+            clauses.append(f"{named} {words or 'as PD does'}, {_means(members)}")
+    return f"Over the epochs of one pruned network, too: {'; '.join(clauses)}." if clauses else ""
+
+
+def _follows_most(one: WithinNetworks) -> tuple[bool, float]:
+    """A sort key: what follows PD first, and of these the largest mean."""
+    return _direction(one) != "follows", -abs(one.mean)
 
 
 def _direction(one: WithinNetworks) -> str:
     """Whether a measure follows PD or runs against it; by its mean alone if there is no interval."""
     low, high = one.interval or (one.mean - LOOSE, one.mean + LOOSE)
-    return "follows" if low > 0 else "runs" if high < 0 else "goes"
+    return "follows" if low > 0 else "against" if high < 0 else "neither"
 
 
 def _means(members: Sequence[WithinNetworks]) -> str:
@@ -189,9 +199,5 @@ def _sureness(best: Agreement | None, compared: Comparisons, within: Sequence[Wi
     return ". ".join(parts) + "."
 
 
-def _labels(measures: Sequence[ApMeasure]) -> list[str]:
-    return [measure.label for measure in measures]
-
-
-def _verb(singular: str, measures: Sequence[ApMeasure]) -> str:
-    return singular if len(measures) == 1 else _VERBS[singular]
+def _named(measures: Sequence[ApMeasure]) -> str:
+    return few([measure.label for measure in witnesses(measures)])

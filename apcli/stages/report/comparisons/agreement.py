@@ -1,8 +1,9 @@
 """Compare the order of AP with the order of PD among the runs of one dense network: Kendall's tau-b."""
 
 import functools
+import itertools
 import operator
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
@@ -12,12 +13,14 @@ import numpy as np
 from apcli.stages.report.comparisons.broken_pairs import BrokenPair, pair_of
 from apcli.stages.report.comparisons.estimates import by_network
 from apcli.stages.report.runs.experiment import Group, Run
-from apcli.stages.report.runs.moments import Moment, moments, value_at
+from apcli.stages.report.runs.moments import FINAL, Moment, moments, value_at
+from apcli.stages.report.runs.parts import parts_of
 from apcli.stages.report.runs.quantities import PD_LOSS, ApMeasure, Quantity
 from apcli.stages.report.words import bracketed, signed
 from apcli.theory.statistics.kendall import PairCounts, broken_places, pair_counts
 
 Over = Literal["all", "sparsity", "method", "same sparsity"]
+AMONG = {"all": "all runs", "same sparsity": "runs at one sparsity"}  # of the comparisons that are no single part's
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,13 +28,14 @@ class Agreement:
     """The agreement of one AP measure's and one PD's order of runs, among the runs of each dense network.
 
     Attributes:
-        over: what is compared: ``all`` runs with each other, those at one ``sparsity`` or of one ``method``; or, in
-            ``same sparsity``, the pairs of runs at one sparsity, of all sparsities together.
+        over: what is compared: ``all`` runs of one part of the network with each other, those at one ``sparsity`` or of
+            one ``method``; or, in ``same sparsity``, the pairs of runs at one sparsity, of all sparsities together.
         runs: the runs that have both values on some dense network.
         networks: the dense networks, the clusters.
         counts: the pairs of runs of each dense network.
         aps: AP by dense network and run, the mean over seeds; NaN where AP or PD is not known.
         pds: PD likewise.
+        parts: the places of the runs that are compared with each other.
     """
 
     measure: ApMeasure
@@ -45,6 +49,7 @@ class Agreement:
     counts: PairCounts = field(repr=False)
     aps: np.ndarray = field(repr=False)
     pds: np.ndarray = field(repr=False)
+    parts: tuple[tuple[int, ...], ...] = field(repr=False)
 
     @cached_property
     def tau(self) -> float | None:
@@ -98,7 +103,9 @@ class Agreement:
             return ()
         about = self.measure, self.target, self.moment
         return tuple(
-            pair_of(self.runs[low], self.runs[high], *about) for low, high in broken_places(self.aps, self.pds)
+            pair_of(self.runs[part[low]], self.runs[part[high]], *about)
+            for part in self.parts
+            for low, high in broken_places(self.aps[:, part], self.pds[:, part])
         )
 
     @property
@@ -119,10 +126,10 @@ class Agreement:
 
 @dataclass(frozen=True)
 class _Subset:
-    """Which pairs of runs are compared: those within a part, of places in the group's runs."""
+    """Which pairs of runs are compared: those within each of the parts, which are places in the group's runs."""
 
     over: Over
-    parts: Sequence[Sequence[int]]
+    parts: Sequence[tuple[int, ...]]
     sparsity: float | None = None
     method: str | None = None
 
@@ -131,39 +138,53 @@ def agreements_of(group: Group) -> tuple[Agreement, ...]:
     """Compare every AP measure with PD in test and train loss, just pruned (epoch 0) and final.
 
     Each is compared over all runs and, if there are several sparsities or methods, over the runs of each of them.
-    Comparisons without any pair of runs that have both values on one dense network are not listed.
+    Runs that prune different parts of the network are never compared: their AP are of other layers. Comparisons
+    without any pair of runs that have both values on one dense network are not listed.
     """
-    subsets = [*_subsets(group), *_same_sparsity(group)]
-    return tuple(a for moment in moments(group) for a in _at(group, moment, subsets))
+    return tuple(a for moment in moments(group) for a in _at(group, moment, _subsets(group)))
+
+
+def agreements_with(group: Group, targets: Sequence[Quantity]) -> tuple[Agreement, ...]:
+    """Compare every AP measure with other final quantities, over all runs and over pairs of runs at one sparsity."""
+    subsets = [one for one in _subsets(group) if one.over in ("all", "same sparsity")]
+    return tuple(_at(group, FINAL, subsets, targets))
 
 
 def agreements_by_epoch(group: Group) -> tuple[Agreement, ...]:
     """The same at every traced epoch, over all runs and over pairs of runs at the same sparsity."""
     epochs = sorted({epoch for run in group.runs for epoch in run.epochs})
-    subsets = [_everything(group), *_same_sparsity(group)]
+    subsets = [one for one in _subsets(group) if one.over in ("all", "same sparsity")]
     return tuple(a for epoch in epochs for a in _at(group, epoch, subsets))
 
 
-def _everything(group: Group) -> _Subset:
-    return _Subset("all", [range(len(group.runs))])
-
-
-def _same_sparsity(group: Group) -> list[_Subset]:
-    parts = [subset.parts[0] for subset in _subsets(group) if subset.over == "sparsity"]
-    return [_Subset("same sparsity", parts)] if parts else []
-
-
 def _subsets(group: Group) -> list[_Subset]:
-    """All runs, and the runs of each sparsity and method that are several but not all."""
-    places = range(len(group.runs))
-    subsets = [
-        *(_Subset("sparsity", [[p for p in places if group.runs[p].sparsity == s]], s) for s in group.sparsities),
-        *(_Subset("method", [[p for p in places if group.runs[p].method == m]], None, m) for m in group.methods),
-    ]
-    return [_everything(group), *(s for s in subsets if 1 < len(s.parts[0]) < len(places))]
+    """All runs; the runs of each sparsity and of each method that are several but not all; runs at one sparsity."""
+    places = {run: place for place, run in enumerate(group.runs)}
+    parts = [tuple(places[run] for run in part.runs) for part in parts_of(group.runs)]
+
+    def those(chosen: Callable[[Run], bool]) -> list[tuple[int, ...]]:
+        some = [tuple(p for p in part if chosen(group.runs[p])) for part in parts]
+        return [part for part in some if len(part) > 1]
+
+    everything = those(lambda _: True)
+    at = [_Subset("sparsity", those(functools.partial(_stands, s)), s) for s in group.sparsities]
+    of = [_Subset("method", those(functools.partial(_is_of, m)), None, m) for m in group.methods]
+    some = [subset for subset in (*at, *of) if subset.parts and subset.parts != everything]
+    same = [part for subset in some for part in subset.parts if subset.over == "sparsity"]
+    return [one for one in (_Subset("all", everything), *some, _Subset("same sparsity", same)) if one.parts]
 
 
-def _at(group: Group, moment: Moment, subsets: Sequence[_Subset]) -> Iterator[Agreement]:
+def _stands(sparsity: float, run: Run) -> bool:
+    return run.sparsity == sparsity
+
+
+def _is_of(method: str, run: Run) -> bool:
+    return run.method == method
+
+
+def _at(
+    group: Group, moment: Moment, subsets: Sequence[_Subset], targets: Sequence[Quantity] = PD_LOSS
+) -> Iterator[Agreement]:
     if not group.measures:
         return
     networks = list(dict.fromkeys(network for run in group.runs for network in run.networks))
@@ -172,16 +193,17 @@ def _at(group: Group, moment: Moment, subsets: Sequence[_Subset]) -> Iterator[Ag
         return by_network(group.runs, networks, lambda trial: value_at(trial, quantity.key, moment))
 
     aps = np.stack([table(measure) for measure in group.measures])
-    for target in PD_LOSS:
+    for target in targets:
         pds = np.broadcast_to(table(target), aps.shape)
         known = ~np.isnan(aps + pds)
-        values = tuple(np.where(known, each, np.nan) for each in (aps, pds))
+        x, y = (np.where(known, each, np.nan) for each in (aps, pds))
         for subset in subsets:
-            counts = [pair_counts(*(each[..., part] for each in values)) for part in subset.parts]
+            counts = [pair_counts(x[..., part], y[..., part]) for part in subset.parts]
             total = functools.reduce(operator.add, counts)
             for place, measure in enumerate(group.measures):
                 rows = np.flatnonzero(total.of(place).pairs)
-                columns = [column for part in subset.parts for column in part if known[place, rows, column].any()]
+                parts = [[column for column in part if known[place, rows, column].any()] for part in subset.parts]
+                columns = list(itertools.chain.from_iterable(parts))
                 if rows.size:
                     yield Agreement(
                         measure,
@@ -193,5 +215,13 @@ def _at(group: Group, moment: Moment, subsets: Sequence[_Subset]) -> Iterator[Ag
                         tuple(group.runs[column] for column in columns),
                         tuple(networks[row] for row in rows),
                         total.of((place, rows)),
-                        *(each[place][rows][:, columns] for each in values),
+                        x[place][rows][:, columns],
+                        y[place][rows][:, columns],
+                        _numbered(parts),
                     )
+
+
+def _numbered(parts: Sequence[Sequence[int]]) -> tuple[tuple[int, ...], ...]:
+    """The places of the members of each part in all of them."""
+    numbers = itertools.count()
+    return tuple(tuple(next(numbers) for _ in part) for part in parts)

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import combinations
 
 from apcli.stages.report.comparisons.estimates import Unit, estimate_of
 from apcli.stages.report.runs.experiment import Group, Run
 from apcli.stages.report.runs.moments import moments, value_at
+from apcli.stages.report.runs.parts import rivals
 from apcli.stages.report.runs.quantities import ApMeasure
 from apcli.theory.statistics import means
 
@@ -38,11 +38,9 @@ def contrasts(group: Group) -> tuple[Contrast, ...]:
 
 
 def _contrasts(group: Group, moment: str, measure: ApMeasure) -> Iterator[Contrast]:
-    found = [(run, estimate_of(run, lambda trial: value_at(trial, measure.key, moment))) for run in group.runs]
-    known = [(run, estimate) for run, estimate in found if estimate and estimate.n > 1]
-    for sparsity in group.sparsities:
-        there = [each for each in known if each[0].sparsity == sparsity]
-        for (first, ours), (second, theirs) in combinations(there, 2):
-            if ours.unit == theirs.unit:
-                value, n = means.contrast(ours.values, theirs.values), (ours.n, theirs.n)
-                yield Contrast(first, second, sparsity, moment, measure, value, n, ours.unit)
+    found = {run: estimate_of(run, lambda trial: value_at(trial, measure.key, moment)) for run in group.runs}
+    for sparsity, first, second in rivals(group):
+        ours, theirs = found[first], found[second]
+        if ours and theirs and ours.unit == theirs.unit and min(ours.n, theirs.n) > 1:
+            value, n = means.contrast(ours.values, theirs.values), (ours.n, theirs.n)
+            yield Contrast(first, second, sparsity, moment, measure, value, n, ours.unit)

@@ -3,12 +3,12 @@
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import combinations
 from typing import Literal
 
 from apcli.stages.report.comparisons.estimates import Unit, paired, replicates
 from apcli.stages.report.runs.experiment import Group, Run
 from apcli.stages.report.runs.moments import FINAL, moments
+from apcli.stages.report.runs.parts import rivals
 from apcli.theory.statistics import means
 
 LEVEL = 0.05
@@ -46,18 +46,20 @@ class MethodComparison:
 
 
 def method_comparisons(group: Group) -> tuple[MethodComparison, ...]:
-    """Compare all methods at each sparsity and moment; those without a common dense network and seed are left out."""
+    """Compare all methods at each sparsity and moment that prune the same part of the network.
+
+    Those without a common dense network and seed are left out.
+    """
     return tuple(made for moment in moments(group) for made in _adjusted(_at(group, moment)))
 
 
 def _at(group: Group, moment: str) -> list[MethodComparison]:
     state = "pruned" if moment == FINAL else "before"
     made = []
-    for sparsity in group.sparsities:
-        for first, second in combinations([run for run in group.runs if run.sparsity == sparsity], 2):
-            pairs = paired(first, second, lambda trial: trial.accuracy(state))
-            if pairs:
-                made.append(_compared(first, second, sparsity, moment, pairs))
+    for sparsity, first, second in rivals(group):
+        pairs = paired(first, second, lambda trial: trial.accuracy(state))
+        if pairs:
+            made.append(_compared(first, second, sparsity, moment, pairs))
     return made
 
 

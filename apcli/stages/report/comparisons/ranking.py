@@ -51,10 +51,13 @@ class MeasureRanking:
         return self.places[0]
 
 
-def rankings(agreements: Sequence[Agreement]) -> list[MeasureRanking]:
+def rankings(agreements: Sequence[Agreement], *, fewest: int = 2) -> list[MeasureRanking]:
     """Rank the measures for each moment and PD where they differ in their order.
 
     Only measures that are known for the same runs are ranked, because a tau over fewer runs is not comparable.
+
+    Args:
+        fewest: places of a ranking; of one, the measures have the same order.
     """
     made = []
     for moment in (FINAL, JUST_PRUNED):
@@ -66,7 +69,7 @@ def rankings(agreements: Sequence[Agreement]) -> list[MeasureRanking]:
             for a in sorted(overall, key=lambda a: -(a.tau or 0.0)):
                 if _known(a) == pairs:
                     alike.setdefault(_order(a), []).append(a)
-            if len(alike) > 1:
+            if len(alike) >= fewest:
                 best = next(iter(alike.values()))[0]
                 places = tuple(_place(best, members, there) for members in alike.values())
                 made.append(MeasureRanking(target, moment, places))
@@ -80,8 +83,9 @@ def _known(a: Agreement) -> tuple[tuple[str, str], ...]:
 
 
 def _order(a: Agreement) -> bytes:
-    """The ranks of the runs by AP on each dense network: equal for measures that order the runs alike."""
-    return b"".join(np.unique(row, return_inverse=True)[1].tobytes() for row in a.aps)
+    """The ranks of the runs of each part by AP on each dense network: equal for measures that order them alike."""
+    rows = (row[list(part)] for row in a.aps for part in a.parts)
+    return b"".join(np.unique(row, return_inverse=True)[1].tobytes() for row in rows)
 
 
 def _place(best: Agreement, members: Sequence[Agreement], there: Sequence[Agreement]) -> RankingPlace:

@@ -10,6 +10,7 @@ from apcli.figures.canvas.colors import Look, looks
 from apcli.figures.canvas.marks import Drawing, Missing
 from apcli.figures.canvas.svg import element
 from apcli.figures.study import Study
+from apcli.stages.report.comparisons.behaviour import behaved
 from apcli.stages.report.drawing.layers import pruned_each
 from apcli.stages.report.drawing.published import SCALED, on_published_scale
 from apcli.stages.report.drawing.studies import study_of
@@ -102,7 +103,14 @@ def pictures(report: Report, scale: str = MEASURED) -> Pictures:
                     continue
                 name = _unique(_slug(".".join([f"{prefix}{row.name}", *map(_text, subject)])), taken)
                 drawn.append(Picture(group, row, name, _caption(row, subject, several, scale), drawing))
-            if len(drawn) == before:
+            of_section = {
+                "bounds": group.bounds,
+                "limit": study.limits,
+                "behaviour": study.behaved,
+                "widths": study.widths,
+            }
+            about = of_section.get(row.section, group.runs)
+            if len(drawn) == before and about:
                 alone = ["every network was pruned in one layer alone"] if _is_by_layer(study) else []
                 missing.append(MissingPicture(group, row, (*alone, *reasons, "no sparsity is known")[0]))
     return Pictures(tuple(drawn), tuple(missing), scale)
@@ -113,7 +121,8 @@ def looks_of(report: Report) -> dict[str, Look]:
     layered = {id(run) for group in report.groups for run in pruned_each(group)}
     runs = sorted((run for group in report.groups for run in group.runs), key=lambda run: id(run) in layered)
     short = [str(label_of(run.trials[0], with_layers=False)) for run in runs if id(run) in layered]
-    methods = [*dict.fromkeys((*(run.method for run in runs if id(run) not in layered), *short))]
+    others = [one.method for group in report.groups for one in behaved(group)]
+    methods = [*dict.fromkeys((*(run.method for run in runs if id(run) not in layered), *short, *others))]
     controls = [method for method in methods if is_control(method)]
     return looks([method for method in methods if method not in controls], controls)
 

@@ -5,12 +5,15 @@ from dataclasses import replace
 
 from apcli.figures.canvas.colors import Look
 from apcli.figures.study import Curve, Kind, Network, PlottedEstimate, Point, Series, Study
-from apcli.stages.report.comparisons.agreement import Agreement
+from apcli.stages.report.comparisons.agreement import AMONG, Agreement
 from apcli.stages.report.comparisons.ranking import LOWER, MeasureRanking
 from apcli.stages.report.comparisons.summary import comparisons_of
+from apcli.stages.report.drawing.behaviour import plotted_behaviours
+from apcli.stages.report.drawing.bounds import plotted_bounds, plotted_limits
 from apcli.stages.report.drawing.costs import costs_of
 from apcli.stages.report.drawing.histograms import weights_of
 from apcli.stages.report.drawing.layers import layers_of, pruned_each, single_layers_of
+from apcli.stages.report.drawing.widths import dependence_by_epoch_of, dependences_of, widths_of
 from apcli.stages.report.runs import accuracies
 from apcli.stages.report.runs.experiment import Group, Run
 from apcli.stages.report.runs.moments import moment_name
@@ -38,10 +41,17 @@ def study_of(group: Group, looks: Mapping[str, Look]) -> Study:
         dense_accuracy=accuracies.dense_accuracy(runs),
         costs=costs_of(runs),
         rankings=taus(shown, compared.rankings),
+        taus_by_epoch=_taus_by_epoch(compared.by_epoch),
         agreements=_words(compared.agreements),
         layers=layers_of(shown),
         single_layers=single_layers_of(group, single),
         weights=weights_of(shown),
+        bounds=plotted_bounds(group),
+        limits=plotted_limits(group),
+        behaved=plotted_behaviours(group),
+        widths=widths_of(group),
+        dependences=dependences_of(group),
+        dependence_by_epoch=dependence_by_epoch_of(group),
     )
 
 
@@ -57,6 +67,16 @@ def taus(group: Group, made: Sequence[MeasureRanking]) -> dict[str, dict[str, Pl
             for place in ranking.places
             for measure in place.measures
         }
+    return panels
+
+
+def _taus_by_epoch(agreements: Iterable[Agreement]) -> dict[str, dict[str, tuple[tuple[int, PlottedEstimate], ...]]]:
+    """Each measure's tau at every epoch, by the runs that are compared and by PD."""
+    panels: dict[str, dict[str, tuple[tuple[int, PlottedEstimate], ...]]] = {}
+    for a in agreements:
+        if a.tau is not None and isinstance(a.moment, int):
+            curves = panels.setdefault(f"PD, {a.target.words}, {AMONG[a.over]}", {})
+            curves[a.measure.label] = (*curves.get(a.measure.label, ()), (a.moment, PlottedEstimate(a.tau, a.interval)))
     return panels
 
 

@@ -1,10 +1,11 @@
 """Whether a divergence predicts the loss: rank agreement of the runs, the best measure, and what breaks the order."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from apcli.stages.report.comparisons.agreement import Agreement
-from apcli.stages.report.comparisons.broken_pairs import BrokenPair
+from apcli.stages.report.comparisons.agreement import AMONG, Agreement
+from apcli.stages.report.comparisons.broken_pairs import THRESHOLD, BrokenPair
 from apcli.stages.report.comparisons.contrast import Contrast
+from apcli.stages.report.comparisons.limits import Limits, is_past, limits_of
 from apcli.stages.report.comparisons.ranking import MeasureRanking
 from apcli.stages.report.comparisons.summary import comparisons_of
 from apcli.stages.report.evidence.section import Section, exactly
@@ -14,7 +15,6 @@ from apcli.stages.report.tables.columns import Column, ReportTable, table_of
 from apcli.words import join
 
 TAU = "rank agreement τ"
-AMONG = {"all": "all runs", "same sparsity": "runs at one sparsity"}
 
 
 def order(report: Report, group: Group) -> Section | None:
@@ -115,6 +115,7 @@ def _broken(group: Group, agreements: Sequence[Agreement]) -> ReportTable:
             pairs.setdefault(key, (pair, []))[1].append(a.measure.label)
     listed = list(pairs.values())
     differences = [pair.difference for pair, _ in listed]
+    limits = {one.network: one for one in limits_of(group)}
     columns = [
         Column("smaller divergence, larger PD", tuple(pair.low.name for pair, _ in listed)),
         Column("larger divergence, smaller PD", tuple(pair.high.name for pair, _ in listed)),
@@ -130,9 +131,26 @@ def _broken(group: Group, agreements: Sequence[Agreement]) -> ReportTable:
         ),
         Column("within one sd", tuple(_yes(pair.within_spread) for pair, _ in listed)),
         Column("AP3 beyond the threshold", tuple(_yes(pair.explained) for pair, _ in listed)),
+        Column("past the pruning limit", tuple(_past(pair, limits) for pair, _ in listed)),
     ]
-    caption = "Pairs of runs that a measure and PD put in opposite orders, by their means."
+    caption = (
+        "Pairs of runs that a measure and PD put in opposite orders, by their means. AP3 is beyond the threshold from "
+        f"{THRESHOLD:g} nats on, where Lemma 2 (arXiv:2403.00155) says nothing of a run."
+    )
+    if limits:
+        caption += (
+            " Past the pruning limit is a run from which more weights went than the theory of the limit allows: right "
+            "after pruning, than one-shot pruning within eps; later, than any of its statements."
+        )
     return table_of("broken-pairs", "Pairs that break the order", columns, caption, keys=2)
+
+
+def _past(pair: BrokenPair, limits: Mapping[str, Limits]) -> str | None:
+    """The runs of a pair that are past the limit of their dense networks."""
+    past = {cell.name: is_past(cell.run, limits, pair.moment) for cell in (pair.low, pair.high)}
+    if None in past.values():
+        return None
+    return join([name for name, is_it in past.items() if is_it]) or "neither"
 
 
 def _contrasts(group: Group, listed: Sequence[Contrast]) -> ReportTable:

@@ -10,16 +10,29 @@ from apcli.stages.report.tables.columns import Column, ReportTable
 
 
 @dataclass(frozen=True)
+class Shown:
+    """An image that a page shows: PNG in base64, and what it is."""
+
+    png: str
+    caption: str
+
+
+@dataclass(frozen=True)
 class Section:
-    """Sentences and tables; ``details`` are tables that a page folds."""
+    """Sentences and tables; ``details`` are tables that a page folds.
+
+    ``images`` stand on a page alone, below a line ``images_are``.
+    """
 
     sentences: tuple[str, ...] = ()
     tables: tuple[ReportTable, ...] = ()
     details: tuple[ReportTable, ...] = ()
+    images: tuple[Shown, ...] = ()
+    images_are: str = ""
 
     @property
     def is_empty(self) -> bool:
-        return not (self.sentences or len_of(self.tables) or len_of(self.details))
+        return not (self.sentences or len_of(self.tables) or len_of(self.details) or self.images)
 
 
 def len_of(tables: Sequence[ReportTable]) -> int:

@@ -20,16 +20,16 @@ from apcli.stages.report.answers.answers import answers
 from apcli.stages.report.answers.caveats import caveats
 from apcli.stages.report.answers.checklist import Check, checklist
 from apcli.stages.report.answers.done import done
-from apcli.stages.report.answers.repetition import Repetition, repetition
+from apcli.stages.report.answers.rebuilt.repetition import Repetition, repetition
 from apcli.stages.report.drawing.pictures import Picture, Pictures
 from apcli.stages.report.evidence.files import files_table
-from apcli.stages.report.evidence.section import Section
+from apcli.stages.report.evidence.section import Section, Shown
 from apcli.stages.report.inputs import mark_of
 from apcli.stages.report.page.embedded import packed
 from apcli.stages.report.page.grids import Grid, grid
 from apcli.stages.report.runs.experiment import Group, Report
 from apcli.stages.report.sections import SECTIONS, SectionRow, kind_of, sections_of, unshown
-from apcli.stages.report.tables.record_rows import row_of
+from apcli.stages.report.tables.record_rows import TabledRecord, row_of
 from apcli.stages.report.terms import FirstUse, Term
 from apcli.stages.report.words import sentences
 from apcli.words import count
@@ -37,7 +37,6 @@ from apcli.words import count
 _HERE = "apcli.stages.report.page"
 PICTURES, CHECKS = 2, 3  # of a section, and of the checklist, that are not folded
 OVERVIEW = "overview"  # the section of pictures that stand before the evidence
-RECORDS = "records"  # the key of the table of all divergence records
 
 
 @dataclass(frozen=True)
@@ -52,6 +51,8 @@ class PageSection:
     pictures: Sequence[Picture]
     tables: Sequence[Grid]
     details: Sequence[Grid]
+    images: Sequence[Shown]
+    images_are: str
 
 
 @dataclass(frozen=True)
@@ -101,6 +102,7 @@ def page(report: Report, pictures: Pictures) -> str:
         files=listed,
         kinds=Counter(kind_of(record) for record in report.given),
         unshown=unshown(report.given),
+        downloads=list(_downloads(report)),
         definitions=used.given,
         numbers=Markup(packed(dict(_numbers(report, tables, pictures.drawn)))),
         made=f"Made by apcli {__version__} from {count(len(report.given), 'record')}.",
@@ -141,7 +143,7 @@ def _policy(script: str) -> str:
     """What a browser may do with the page: apply its styles and run its one script; nothing is loaded, nothing sent."""
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     nothing = "default-src 'none'; base-uri 'none'; form-action 'none'"
-    return f"{nothing}; style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
+    return f"{nothing}; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
 
 
 def _part(report: Report, group: Group, pictures: Pictures, prefix: str, used: FirstUse) -> Part:
@@ -192,6 +194,8 @@ def _section(row: SectionRow, made: Section, drawn: Sequence[Picture], prefix: s
         pictures,
         tables,
         [*details],
+        made.images,
+        made.images_are,
     )
 
 
@@ -203,5 +207,12 @@ def _numbers(
         yield shown.key, [pair for column in shown.table.columns for pair in column.numbers()]
     for picture in drawn:
         yield f"figure-{picture.name}", picture.drawing.columns.items()
-    rows = [row_of(record) for record in report.records]
-    yield RECORDS, [(name, [row[name] for row in rows]) for name in rows[0]]
+    for kind, records in _downloads(report).items():
+        rows = [row_of(record) for record in records]
+        yield f"{kind}-records", [(name, [row[name] for row in rows]) for name in rows[0]]
+
+
+def _downloads(report: Report) -> dict[str, Sequence[TabledRecord]]:
+    """The records that the page gives as CSV, by their kind."""
+    listed: tuple[Sequence[TabledRecord], ...] = report.records, report.bounds, report.behaviours
+    return {records[0].kind: records for records in listed if records}

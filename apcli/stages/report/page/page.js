@@ -51,9 +51,8 @@
 
   function addDownload(tools) {
     const button = document.createElement("button");
-    const records = tools.dataset.numbers === "records";
     button.type = "button";
-    button.textContent = records ? "all divergence records as CSV" : "numbers as CSV";
+    button.textContent = tools.dataset.name ?? "numbers as CSV";
     button.addEventListener("click", () => download(tools.dataset.numbers));
     const caption = tools.querySelector("figcaption");
     (caption ?? tools).append(" ", button);

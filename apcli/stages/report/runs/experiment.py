@@ -12,21 +12,28 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from apcli.errors import ApcliError
 from apcli.records import POOLED
+from apcli.records.behaviour import BehaviourRecord
+from apcli.records.bound import BoundRecord
 from apcli.records.checkpoint import CheckpointRecord
 from apcli.records.divergence import DivergenceRecord
+from apcli.records.exemplars import ExemplarsRecord
 from apcli.records.json_objects import Record
+from apcli.records.overlap import OverlapRecord
 from apcli.stages.report.inputs import digests_of
+from apcli.stages.report.runs.behaviours import values_of
 from apcli.stages.report.runs.checkpoints_at_hand import with_files_at_hand
-from apcli.stages.report.runs.labels import is_control, label_of, qualified
+from apcli.stages.report.runs.labels import is_control, label_of, order_of, qualified
 from apcli.stages.report.runs.quantities import PD_LOSS, ApKey, ApMeasure, BoundKey, Key, Quantity, measures_of
 from apcli.stages.report.runs.trials import Trial, trials_of
 from apcli.theory.statistics.means import sample_sd
 from apcli.words import count, few
 
+Beside = BoundRecord | BehaviourRecord | ExemplarsRecord | OverlapRecord  # what a group holds beside its runs
+Kind = TypeVar("Kind", bound=Record)
 ASKED = 0.01  # a share that differs by more from what was asked for stands where it is, as that of channels does
 
 
@@ -53,6 +60,7 @@ class Run:
         method: a label: the method with its scope, and the file if needed.
         requested: the share that was asked for: of weights, or of channels.
         sparsity: the share of weights at which the run stands: ``requested``, or what it got if that clearly differs.
+            Of a budget, the share of its cost.
     """
 
     method: str
@@ -103,13 +111,22 @@ class Run:
 
 @dataclass(frozen=True, eq=False)
 class Group:
-    """The runs of one model on one data set, with the AP measures of their records. No two groups are equal."""
+    """The runs of one model on one data set, with the AP measures of their records. No two groups are equal.
+
+    Attributes:
+        bounds: the bound records about the same model and data; without a divergence record there is no run.
+        behaviours: what the networks do, likewise; ``exemplars`` and ``overlaps`` are about several of them.
+    """
 
     model: str | None
     data: str | None
     runs: tuple[Run, ...]
     measures: tuple[ApMeasure, ...]
     notes: tuple[str, ...]
+    bounds: tuple[BoundRecord, ...] = ()
+    behaviours: tuple[BehaviourRecord, ...] = ()
+    exemplars: tuple[ExemplarsRecord, ...] = ()
+    overlaps: tuple[OverlapRecord, ...] = ()
 
     @property
     def title(self) -> str:
@@ -138,7 +155,7 @@ class Report:
     """All groups, and the records they were made from.
 
     Attributes:
-        records: the divergence records.
+        records: the divergence records; ``bounds`` are the bound records, each once.
         given: the records of all kinds.
         checkpoints: by SHA-256, what files are, where it is known.
     """
@@ -152,6 +169,14 @@ class Report:
     def title(self) -> str:
         return " · ".join(group.title for group in self.groups)
 
+    @property
+    def bounds(self) -> list[BoundRecord]:
+        return [bound for group in self.groups for bound in group.bounds]
+
+    @property
+    def behaviours(self) -> list[BehaviourRecord]:
+        return [record for group in self.groups for record in group.behaviours]
+
     @cached_property
     def digests(self) -> str:
         """The digests of the given records, by which a report is told from others."""
@@ -159,23 +184,24 @@ class Report:
 
 
 def build(records: Iterable[Record], describe: Callable[[Path], CheckpointRecord] | None = None) -> Report:
-    """Group divergence records into runs; a repeated record counts once.
+    """Group divergence records into runs, and records of other kinds with them; a repeated record counts once.
 
     Args:
         records: of all kinds.
         describe: describes the compared files that no checkpoint record describes; None: they are not looked for.
 
     Raises:
-        ApcliError: there is no divergence record.
+        ApcliError: there is no record of a kind that makes a group.
     """
     given = tuple(records)
     kept = [record for record in given if isinstance(record, DivergenceRecord)]
     described = [record for record in given if isinstance(record, CheckpointRecord)]
-    if not kept:
+    beside = list({digests_of([record]): record for record in given if isinstance(record, Beside)}.values())
+    if not kept and not beside:
         raise ApcliError("no divergence record to report on: expected JSON Lines from 'apcli divergence'")
     known = with_files_at_hand(kept, described, describe)
-    groups: dict[tuple[str | None, str | None], list[DivergenceRecord]] = {}
-    for record in kept:
+    groups: dict[tuple[str | None, str | None], list[DivergenceRecord | Beside]] = {}
+    for record in (*kept, *beside):
         groups.setdefault((record.model, record.data), []).append(record)
     made = tuple(_group(model, data, members, known) for (model, data), members in groups.items())
     return Report(made, tuple(kept), given, known)
@@ -192,25 +218,41 @@ def stat(values: Iterable[float | None], errors: Iterable[float | None] = ()) ->
 
 
 def _group(
-    model: str | None, data: str | None, records: Sequence[DivergenceRecord], known: Mapping[str, CheckpointRecord]
+    model: str | None, data: str | None, members: Sequence[Record], known: Mapping[str, CheckpointRecord]
 ) -> Group:
     notes: list[str] = []
-    trials = trials_of(records, known, notes)
+    records, bounds = _of(DivergenceRecord, members), _of(BoundRecord, members)
+    behaviours = _of(BehaviourRecord, members)
+    further = values_of(behaviours, bounds)
+    trials = [trial.with_values(further) for trial in trials_of(records, known, notes)]
     named = [trial for trial in trials if trial.method is not None]
     several_layers = len({trial.subject for trial in named}) > 1
     alike: dict[tuple[Any, ...], list[Trial]] = {}
     for trial in trials:
         alike.setdefault((label_of(trial, several_layers), trial.requested), []).append(trial)
     runs = [run for (label, _), members in alike.items() for run in _runs(label, members, notes)]
-    order = {method: index for index, method in enumerate(dict.fromkeys(run.method for run in runs))}
-    runs.sort(key=lambda run: (order[run.method], -1.0 if run.sparsity is None else run.sparsity))
+    runs.sort(key=_order)
     whole = [record for record in records if record.filter is None]
     shown = [record for record in whole if record.layer == POOLED] or whole
     if len(whole) < len(records):
         layers = few(list(dict.fromkeys(record.layer for record in records if record.filter is not None)))
         left = count(len(records) - len(whole), "record")
         notes.append(f"{left} of single filters ({layers}) are not shown here: --format csv has them")
-    return Group(model, data, tuple(runs), measures_of(shown), tuple(dict.fromkeys(notes)))
+    beside = (bounds, behaviours, _of(ExemplarsRecord, members), _of(OverlapRecord, members))
+    return Group(model, data, tuple(runs), measures_of(shown), tuple(dict.fromkeys(notes)), *beside)
+
+
+def _of(kind: type[Kind], members: Iterable[Record]) -> tuple[Kind, ...]:
+    return tuple(record for record in members if isinstance(record, kind))
+
+
+def _order(run: Run) -> tuple[int, int, str, float]:
+    """A sort key by what was run, whatever the order of the records, so that a study always has the same colours.
+
+    Runs of most layers are first, then methods as the tables list them.
+    """
+    trial = run.trials[0]
+    return -len(trial.subject), order_of(trial.method), run.method, -1.0 if run.sparsity is None else run.sparsity
 
 
 def _runs(label: str | None, trials: Sequence[Trial], notes: list[str]) -> list[Run]:
@@ -235,8 +277,11 @@ def _runs(label: str | None, trials: Sequence[Trial], notes: list[str]) -> list[
 
 
 def _place(requested: float | None, trials: Sequence[Trial]) -> float | None:
-    """The sparsity at which a run stands: what was asked for, unless its share of weights clearly differs from it."""
+    """The sparsity at which a run stands: what was asked for, unless its share of weights clearly differs from it.
+
+    Runs of a budget stand at the share of the cost that was to go, whatever their share of weights: there they compare.
+    """
     got = stat(trial.actual for trial in trials)
-    if requested is None or got is None or abs(got.mean - requested) <= ASKED:
+    if requested is None or got is None or trials[0].budget or abs(got.mean - requested) <= ASKED:
         return requested
     return round(got.mean, 3)

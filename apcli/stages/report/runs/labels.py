@@ -17,6 +17,13 @@ def label_of(trial: Trial, with_layers: bool) -> str | None:
     return f"{trial.method} ({', '.join(about)})" if about else trial.method
 
 
+def order_of(method: str | None) -> int:
+    """The place of a method in the tables; after all of them if it is in none."""
+    names = [row.name for table in (METHODS, FILTER_METHODS) for row in table]
+    name = (method or "").partition(":")[0]
+    return names.index(name) if name in names else len(names)
+
+
 def qualified(label: str, by: str) -> str:
     """A label that also says ``by`` what its runs are told apart: ``lowest (global, a.safetensors)``."""
     return f"{label[:-1]}, {by})" if label.endswith(")") else f"{label} ({by})"

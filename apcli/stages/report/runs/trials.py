@@ -1,13 +1,15 @@
 """Trials: the values of one pruned file and its dense ancestor, by quantity and epoch."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePath
 from typing import Any, TypeVar
 
+from apcli.allocations.units import Resource
 from apcli.records import POOLED
 from apcli.records.checkpoint import CheckpointRecord
-from apcli.records.divergence import DivergenceRecord, File
+from apcli.records.divergence import DivergenceRecord
+from apcli.records.pair import File
 from apcli.stages.report.runs.quantities import ApKey, BoundKey, Key, ScoreKey, key_of
 from apcli.theory.statistics.performance import SPLITS
 
@@ -44,6 +46,17 @@ class Trial:
         return file_name(self.pruned)
 
     @property
+    def of_channels(self) -> bool:
+        """Whether whole channels were removed."""
+        return (self.scope or "").partition(",")[0] == "filter"
+
+    @property
+    def budget(self) -> str:
+        """The noun of what was asked to remain; empty: the amount was a share of the weights or the channels."""
+        word, _, is_one = (self.scope or "").rpartition(", ")[2].partition(" ")
+        return Resource(word).noun if is_one == "budget" and word in set(Resource) else ""
+
+    @property
     def network(self) -> str:
         """The dense network's identity, by which trials form clusters."""
         return self.dense.sha256 or self.dense.path or ""
@@ -52,6 +65,11 @@ class Trial:
     def replicate(self) -> tuple[str, int | None, int | None]:
         """What may differ among the trials of a run: the dense network, the seed of the training, that of the mask."""
         return self.network, self.seed, self.mask_seed
+
+    def with_values(self, further: Mapping[str, Mapping[ScoreKey, float]]) -> "Trial":
+        """The trial with other values of the file itself, which stand under its SHA-256."""
+        own = further.get(self.pruned.sha256 or "", {})
+        return replace(self, values={**self.values, **{(key, None): value for key, value in own.items()}})
 
     def at(self, key: Key, epoch: int | None) -> float | None:
         return self.values.get((key, epoch))

@@ -28,14 +28,16 @@ from apcli.records.report import (
 from apcli.stages.report.answers.answers import answers
 from apcli.stages.report.answers.checklist import checklist
 from apcli.stages.report.answers.done import done
-from apcli.stages.report.answers.repetition import repetition
+from apcli.stages.report.answers.rebuilt.repetition import repetition
 from apcli.stages.report.comparisons.agreement import Agreement
+from apcli.stages.report.comparisons.behaviour import seen
 from apcli.stages.report.comparisons.contrast import Contrast
 from apcli.stages.report.comparisons.estimates import estimate_of
 from apcli.stages.report.comparisons.methods import MethodComparison
 from apcli.stages.report.comparisons.over_epochs import WithinNetworks
 from apcli.stages.report.comparisons.summary import comparisons_of
 from apcli.stages.report.inputs import MARK, mark_of
+from apcli.stages.report.runs.behaviours import quantities_of
 from apcli.stages.report.runs.experiment import Group, Report, Run
 from apcli.stages.report.runs.moments import moments, value_at
 from apcli.stages.report.runs.quantities import ApMeasure, BoundKey, Key, ScoreKey
@@ -71,7 +73,7 @@ def _group(report: Report, group: Group) -> GroupFacts:
         quantities=tuple(named.values()),
         runs=tuple(_run(group, run, named) for run in group.runs),
         comparisons=tuple(map(_comparison, compared.methods)),
-        agreements=tuple(map(_agreement, compared.agreements)),
+        agreements=tuple(map(_agreement, (*compared.agreements, *seen(group)))),
         within_networks=tuple(map(_within, compared.within_networks)),
         contrasts=tuple(map(_contrast, compared.contrasts)),
     )
@@ -106,6 +108,8 @@ def _named(group: Group) -> Names:
         unit = "nats" if what == "loss" else "percentage points" if kind == "pd" else "percent"
         name = f"{'PD' if kind == 'pd' else kind}, {split} {what}"
         known[ScoreKey(kind, split, what)] = QuantityFacts(name, kind, unit)
+    for quantity in quantities_of(group.behaviours, group.bounds):
+        known[quantity.key] = QuantityFacts(quantity.label, "behaviour", quantity.unit)
     return {key: facts for key, facts in known.items() if key in found}
 
 

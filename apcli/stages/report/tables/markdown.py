@@ -9,7 +9,7 @@ from apcli.stages.report.answers.answers import answers
 from apcli.stages.report.answers.caveats import caveats
 from apcli.stages.report.answers.checklist import checklist
 from apcli.stages.report.answers.done import done
-from apcli.stages.report.answers.repetition import repetition
+from apcli.stages.report.answers.rebuilt.repetition import repetition
 from apcli.stages.report.evidence.files import files_table
 from apcli.stages.report.evidence.section import Section
 from apcli.stages.report.inputs import MARK, mark_of

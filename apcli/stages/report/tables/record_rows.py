@@ -1,5 +1,7 @@
-"""A divergence record as a row of the CSV file: its fields, and the sign that PD in accuracy does not have."""
+"""A record as a row of a CSV file: its fields and, of divergence, the sign that PD in accuracy does not have."""
 
+from apcli.records.behaviour import BehaviourRecord
+from apcli.records.bound import BoundRecord
 from apcli.records.divergence import DivergenceRecord
 from apcli.records.json_objects import columns_of
 from apcli.theory.statistics.performance import SPLITS
@@ -7,13 +9,16 @@ from apcli.theory.statistics.performance import SPLITS
 _AFTER = "pd_{}_accuracy"
 
 
-def row_of(record: DivergenceRecord) -> dict[str, object]:
+TabledRecord = DivergenceRecord | BoundRecord | BehaviourRecord
+
+
+def row_of(record: TabledRecord) -> dict[str, object]:
     """The columns of a record; behind each PD in accuracy the pruned network's accuracy − the dense one's."""
     row: dict[str, object] = {}
     for name, value in columns_of(record).items():
         row[name] = value
         for split in SPLITS:
-            if name == _AFTER.format(split):
+            if isinstance(record, DivergenceRecord) and name == _AFTER.format(split):
                 row[f"change_{split}_accuracy"] = _change(record, split)
     return row
 

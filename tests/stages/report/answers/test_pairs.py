@@ -53,6 +53,6 @@ def test_the_order_of_runs_at_chance_level_is_noise(small, moment, state):
             made.append(replace(r, metrics=replace(r.metrics, **{state: told})))
         return pairs.at_the_sparsest(agreements(with_files(made), moment))
 
-    words = "; random (layer) and highest (layer) are at chance level (10 %) there, and their order is noise."
+    words = "; highest (layer) and random (layer) are at chance level (10 %) there, and their order is noise."
     assert at({"lowest": 80.0, "random": 11.0, "highest": 9.0}).endswith(words)
     assert "noise" not in at({"lowest": 80.0, "random": 60.0, "highest": 9.0})

@@ -12,7 +12,7 @@ from apcli.stages.report.comparisons.summary import comparisons_of
 from apcli.stages.report.drawing.pictures import pictures
 from apcli.stages.report.page.document import page
 from apcli.stages.report.runs.experiment import build
-from apcli.stages.report.tables.csv_files import order_csv
+from apcli.stages.report.tables.csv_files import csv_files
 from apcli.stages.report.tables.markdown import to_markdown
 
 
@@ -37,7 +37,7 @@ def test_page_markdown_csv_and_figures_share_them(make_grid, monkeypatch):
     report = build(variant(make_grid(seeds=(0, 1), epochs=2, sparsities=(0.1, 0.5)), "ap2"))
     page(report, pictures(report))
     to_markdown(report)
-    order_csv(report)
+    csv_files(report)
     assert calls == list(report.groups)
 
 

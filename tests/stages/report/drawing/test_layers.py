@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from studies import only_group, variant
 
-from apcli.records.divergence import File, LayerSparsity
+from apcli.records.pair import File, LayerSparsity
 from apcli.stages.report.drawing.layers import layers_of, pruned_each, single_layers_of
 
 LAYERS = {"conv1": 1.0, "conv2": 2.0, "fc": 5.0}

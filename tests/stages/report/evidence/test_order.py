@@ -1,6 +1,6 @@
 """The section on orders: agreements, the ranking and the pairs that break the order, as they were compared."""
 
-from studies import only_group, variant
+from studies import limit_records, only_group, variant
 
 from apcli.records.divergence import PerformanceDifference
 from apcli.stages.report.comparisons.summary import comparisons_of
@@ -42,6 +42,16 @@ def test_parts_epochs_pairs_and_contrasts_are_details(twelve_measures, small):
     broken = details["broken-pairs"]
     pairs = list(zip(*(column.cells for column in broken.columns if column.name not in ("by",)), strict=True))
     assert len(pairs) == len(set(pairs)), "each pair stands there once"
+
+
+def test_pairs_say_which_run_is_past_the_pruning_limit(small):
+    def column(records):
+        table = next(table for table in section(records).details if table.name == "broken-pairs")
+        return {c.name: c.cells for c in table.columns}.get("past the pruning limit")
+
+    past = column([*small, *limit_records(dense=f"{0:064x}")])
+    assert set(past) == {"neither", "lowest (layer) at 0.5"}, "those at 0.5, right after pruning, alone"
+    assert not column(small)
 
 
 def test_without_pd_there_is_no_section(small):

@@ -7,10 +7,12 @@ import re
 from dataclasses import replace
 
 import pytest
-from studies import outline, variant
+from behaviours import EXEMPLARS, RECORD
+from studies import bound_record, outline, variant
 
-from apcli.records.divergence import DivergenceRecord, File
+from apcli.records.divergence import DivergenceRecord
 from apcli.records.json_objects import OtherRecord
+from apcli.records.pair import File
 from apcli.stages.report.drawing.pictures import Pictures
 from apcli.stages.report.page.document import page, prose
 from apcli.stages.report.runs.experiment import build
@@ -116,3 +118,20 @@ def test_two_models_make_two_parts(make_grid):
 
 def test_code_is_code():
     assert prose("<b> `apcli report` & `x`") == "&lt;b&gt; <code>apcli report</code> &amp; <code>x</code>"
+
+
+def test_bound_records_alone_are_a_page():
+    text = html([bound_record("lemma 2", 3.0), bound_record("R2", 1.5, standing="proven")])
+    assert outline(text).links
+    assert "Do the bounds hold" in text
+    assert "Which method keeps the accuracy" not in text
+    assert "checklist is open" not in text
+
+
+def test_images_of_a_section_stand_on_the_page_and_nothing_else_is_loaded():
+    text = plain([RECORD, EXEMPLARS])
+    assert re.findall(r'src="([^"]*)"', text) == ["data:image/png;base64,iVBORw0KGgo="]
+    assert 'alt="cat: wrong in 4 of 5 networks, mostly as 5"' in text
+    policy = re.search(r'Content-Security-Policy" content="([^"]*)"', text)[1]
+    assert "img-src data:" in policy
+    assert "Images that dense networks get right and most of 5 pruned ones at sparsity 0.5 wrong." in text

@@ -10,7 +10,7 @@ import pytest
 from studies import described
 
 from apcli.stages.report.runs.experiment import build
-from apcli.stages.report.tables.csv_files import to_csv
+from apcli.stages.report.tables.csv_files import csv_files
 from apcli.stages.report.writing import html
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(browsers.PROGRAM is None, reason=browsers.MISSING)]
@@ -190,8 +190,8 @@ def test_numbers_are_downloaded_in_full_precision(shown, written, tmp_path):
 
 
 def test_records_are_downloaded_as_the_csv_format_has_them(shown, written, tmp_path):
-    rows = downloaded(shown, tmp_path, "records")
-    expected = list(csv.reader(io.StringIO(to_csv(build(written[1])))))
+    rows = downloaded(shown, tmp_path, "divergence-records")
+    expected = list(csv.reader(io.StringIO(csv_files(build(written[1]))["csv"])))
     assert rows[0] == expected[0]
     assert len(rows) == len(expected) == len(written[1]) + 1
     assert all(alike(*pair) for row, other in zip(rows, expected, strict=True) for pair in zip(row, other, strict=True))
@@ -312,7 +312,8 @@ def test_everything_has_a_name_for_who_does_not_see_it(shown):
 
 
 @pytest.mark.long
-def test_ten_thousand_records_open_within_a_second(browser, make_grid, tmp_path):
+def test_ten_thousand_records_make_a_page_that_is_not_large(browser, make_grid, tmp_path):
+    """How fast it opens is measured by ``examples/benchmarks/report.py``."""
     sparsities = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
     records = make_grid(seeds=tuple(range(6)), epochs=12, sparsities=sparsities)[:10_000]
     assert len(records) == 10_000
@@ -320,8 +321,5 @@ def test_ten_thousand_records_open_within_a_second(browser, make_grid, tmp_path)
     path.write_text(html(records), encoding="utf-8")
     assert path.stat().st_size <= 10e6
     browser.window(1300)
-    times = []
-    for _ in range(3):
-        browser.open(path)
-        times.append(browser.run("performance.getEntriesByType('navigation')[0].loadEventEnd"))
-    assert min(times) <= 1000
+    browser.open(path)
+    assert browser.told() == []

@@ -6,7 +6,8 @@ from safetensors.torch import save_file
 
 from apcli.api.runs import file_describer
 from apcli.progress import Progress
-from apcli.records.divergence import DivergenceRecord, File
+from apcli.records.divergence import DivergenceRecord
+from apcli.records.pair import File
 from apcli.stages.report.runs.checkpoints_at_hand import with_files_at_hand
 
 

@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 from studies import only_group
 
-from apcli.records.divergence import File, LayerSparsity
-from apcli.stages.report.runs.labels import is_control, label_of, qualified
+from apcli.records.pair import File, LayerSparsity
+from apcli.stages.report.runs.labels import is_control, label_of, order_of, qualified
 from apcli.stages.report.runs.trials import trials_of
 
 
@@ -54,3 +54,10 @@ def test_a_qualified_label_stays_one_pair_of_brackets():
 )
 def test_what_removes_at_random_is_a_control(label, control):
     assert is_control(label) is control
+
+
+def test_methods_stand_in_the_order_of_the_tables():
+    names = ["lowest", "random", "lamp", "l1", "bn-scale", "of a stranger", None]
+    shuffled = [*names[3:], *names[:3]]
+    assert sorted(shuffled, key=order_of)[:5] == names[:5]
+    assert order_of("random-same-layers:of=a") == order_of("random-same-layers")

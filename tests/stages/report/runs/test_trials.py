@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from studies import described
 
-from apcli.records.divergence import File, LayerSparsity
+from apcli.records.pair import File, LayerSparsity
 from apcli.stages.report.runs.quantities import PD_LOSS, key_of
 from apcli.stages.report.runs.trials import file_name, trials_of
 

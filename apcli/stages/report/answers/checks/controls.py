@@ -38,7 +38,7 @@ def random_same_layers(evidence: Evidence) -> Found:
 
 
 def _remedy(method: str) -> str:
-    of_filters = method.endswith("(filter)")
+    of_filters = "(filter" in method
     return "`--structure filter --method random`" if of_filters else "`--method random-same-layers --like FILE`"
 
 
@@ -71,13 +71,16 @@ def _is_random(trial: Trial) -> bool:
 
 def _scope(evidence: Evidence, trial: Trial) -> str:
     """The scope within which weights are ranked; in a single layer the scopes that rank weights are the same."""
-    alone = trial.scope != "filter" and len(_layers(evidence, trial)) == 1
+    alone = not trial.of_channels and len(_layers(evidence, trial)) == 1
     return "layer" if alone else trial.scope or "unknown"
 
 
 def _like(scope: str) -> str:
     """The options that make the control of a scope."""
-    return "`--structure filter --method random`" if scope == "filter" else f"`--method random --scope {scope}`"
+    first, *rest = scope.split(", ")
+    named = [part for part in (rest if first == "filter" else [first]) if not part.endswith(" budget")]
+    words = [*(["--structure filter"] if first == "filter" else []), "--method random"]
+    return f"`{' '.join([*words, *(f'--scope {name}' for name in named)])}`"
 
 
 def _layers(evidence: Evidence, trial: Trial) -> tuple[str, ...]:

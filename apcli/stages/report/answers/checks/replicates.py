@@ -19,10 +19,32 @@ def seeds(evidence: Evidence) -> Found:
 
 
 def networks(evidence: Evidence) -> Found:
-    """Whether there are enough dense networks for an interval of a rank agreement."""
+    """Whether there are enough dense networks for an interval of a rank agreement, each of a training of its own."""
     found = {trial.network for trial in evidence.trials}
     text = count(len(found), "dense network")
-    return (True, text) if len(found) >= CLUSTERS else (False, f"only {text} (with {CLUSTERS} there are intervals)")
+    if len(found) < CLUSTERS:
+        return False, f"only {text} (with {CLUSTERS} there are intervals)"
+    starts = _starts(evidence)
+    if len(starts) == len(found):
+        return True, text
+    return False, (
+        f"{text} from {count(len(starts), 'start')}: some were trained on from the same weights, so intervals show "
+        "the spread around these, not over trainings of their own"
+    )
+
+
+def _starts(evidence: Evidence) -> set[str]:
+    """What the dense networks were trained from: the first file of each one's ancestry that is known, or itself."""
+    parents = {one.trial.network: one.dense.parent for one in evidence.made}
+
+    def start(network: str) -> str:
+        seen = {network}
+        while (parent := parents.get(network)) is not None and parent.sha256 and parent.sha256 not in seen:
+            network = parent.sha256
+            seen.add(network)
+        return network
+
+    return {start(network) for network in parents}
 
 
 def spread(evidence: Evidence) -> Found:

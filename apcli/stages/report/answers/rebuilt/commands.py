@@ -12,7 +12,7 @@ from typing import Any
 
 from apcli import published
 from apcli.checkpoints.lineage import Lineage
-from apcli.checkpoints.promises import Json, Settings
+from apcli.checkpoints.promises import Json, Settings, is_count
 from apcli.configs.shared import DataConfig
 from apcli.configs.training import ModelConfig, TrainConfig
 from apcli.errors import ApcliError
@@ -45,6 +45,7 @@ class Line:
         sources: the dense files.
         others: of each dense file, the file whose zeros are copied or counted; none of a method without.
         amount: the option that ``amounts`` are values of.
+        tuned: the seeds of the last ``finetune``, if it made a file for each of several.
     """
 
     stages: tuple[Words, ...]
@@ -54,6 +55,7 @@ class Line:
     amounts: tuple[str, ...] = ()
     methods: tuple[str, ...] = ()
     seeds: tuple[int, ...] = ()
+    tuned: tuple[int, ...] = ()
 
 
 def commands_of(group: Group) -> tuple[str, ...]:
@@ -182,7 +184,7 @@ def _lines(made: Sequence[Made], paths: Paths) -> list[Line]:
         own[line] = one.lineage.seed or 0
         seeds.setdefault(line, []).extend([] if seed is None else [seed])
     lines = [replace(line, seeds=_said(drawn, own[line])) for line, drawn in seeds.items()]
-    for fields in (("sources", "others"), ("amounts",), ("methods",)):
+    for fields in (("tuned",), ("sources", "others"), ("amounts",), ("methods",)):
         lines = _merged(lines, fields)
     return lines
 
@@ -214,9 +216,11 @@ def _line(one: Made, paths: Paths) -> tuple[Line, int | None]:
     unknown = () if one.dense.is_known else ("--model", _network(one.lineage))
     prunings = [stage for stage in stages if stage.stage == "prune"]
     words: list[Words] = []
-    for stage in stages:
+    tuned = _seed_in_name(one)
+    for place, stage in enumerate(stages, 1):
         if stage.stage == "finetune":
-            options = of_fine_tuning(one.lineage, one.dense, stage.options, paths)
+            said_below = {"seed": None} if tuned and place == len(stages) else {}
+            options = of_fine_tuning(one.lineage, one.dense, {**stage.options, **said_below}, paths)
         else:
             options = of_pruning(stage.options, paths)
             if len(prunings) > 1:
@@ -224,10 +228,19 @@ def _line(one: Made, paths: Paths) -> tuple[Line, int | None]:
         words.append(("apcli", str(stage.stage), *options, *(unknown if not words else ())))
     for place, folder in _folders(one, len(stages), source, paths).items():
         words[place] += ("--output", folder or ".")
-    line = Line(tuple(words), (source,))
+    line = Line(tuple(words), (source,), tuned=tuned)
     if len(prunings) != 1:
         return line, None
     return _with_choice(line, prunings[0].options, paths), prunings[0].options.get("seed")
+
+
+def _seed_in_name(one: Made) -> tuple[int, ...]:
+    """The seed of the last fine-tuning, if the file's name has it as one of several of ``--seeds``."""
+    last = one.lineage.last_settings
+    seed: Any = last.options.get("seed")
+    name = posixpath.basename(one.trial.pruned.path or "")
+    several = last.stage == "finetune" and is_count(seed) and name.endswith(f".seed{seed}.safetensors")
+    return (seed,) if several else ()
 
 
 def _folders(one: Made, stages: int, source: str, paths: Paths) -> dict[int, str]:
@@ -255,7 +268,7 @@ def _with_choice(line: Line, settings: Json, paths: Paths) -> Line:
         line,
         others=() if other is None else (file_of(other, paths),),
         amount=amount,
-        amounts=(text_of(settings[amount]),) if amount else (),
+        amounts=(text_of(settings.get("limit") or settings[amount]),) if amount else (),
         methods=() if method == _MASK else (method,),
     )
 
@@ -291,7 +304,8 @@ def _pipe(line: Line, trained: frozenset[str]) -> str:
         inputs = () if commands or listed else line.sources
         lists = _lists(line) if words[1] == "prune" and not several else ()
         given = f" < {DENSE}" if listed and not commands else ""
-        commands.append(_text([*words[:2], *inputs, *lists, *words[2:]]) + given)
+        ends = _seeds(line.tuned) if len(commands) + 1 == len(line.stages) else ()
+        commands.append(_text([*words[:2], *inputs, *lists, *words[2:], *ends]) + given)
     return " | ".join(commands)
 
 

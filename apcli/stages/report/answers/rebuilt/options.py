@@ -53,10 +53,11 @@ def of_fine_tuning(lineage: Lineage, dense: Lineage, settings: Json, paths: Path
 
 def of_pruning(settings: Json, paths: Paths) -> Words:
     """The options of ``apcli prune``, without method, amount, seed and the file whose zeros are counted."""
-    named = {"method", "sparsity", "compression", "seed", "other", "rewind_to"}
+    named = {"method", "sparsity", "compression", "seed", "other", "rewind_to", "latency_table"}
     words = _differing({k: v for k, v in settings.items() if k not in named}, defaults_of(PruneConfig))
-    rewound = settings.get("rewind_to")
-    return (*words, *([] if rewound is None else ["--rewind-to", file_of(rewound, paths)]))
+    files = {"--rewind-to": settings.get("rewind_to"), "--latency-table": settings.get("latency_table")}
+    named_files = [word for option, sha in files.items() if sha is not None for word in (option, file_of(sha, paths))]
+    return (*words, *named_files)
 
 
 def of_measuring(measures: Iterable[ApMeasure]) -> list[Words]:

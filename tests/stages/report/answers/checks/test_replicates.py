@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 
+from studies import relineaged, with_files
+
 from apcli.stages.report.answers.checks import replicates
 from apcli.stages.report.answers.checks.evidence import Evidence
 from apcli.stages.report.runs.experiment import build
@@ -28,6 +30,20 @@ def test_networks(make_grid):
     five, two = (evidence(make_grid(seeds=seeds, epochs=0, sparsities=(0.1,))) for seeds in ((0, 1, 2, 3, 4), (0, 7)))
     assert replicates.networks(five) == (True, "5 dense networks")
     assert replicates.networks(two) == (False, "only 2 dense networks (with 5 there are intervals)")
+
+
+def test_networks_that_were_trained_on_from_one_are_no_trainings_of_their_own(make_grid):
+    records = with_files(make_grid(seeds=(0, 1, 2, 3, 4), epochs=0, sparsities=(0.1,)))
+    assert replicates.networks(evidence(records)) == (True, "5 dense networks")
+
+    def from_the_first(file):
+        first, is_dense = f"{0:064x}", file.lineage["stage"] == "train"
+        parent = {"path": "first.safetensors", "sha256": first}
+        return file.lineage | {"parent": parent} if is_dense and file.sha256 != first else file.lineage
+
+    passed, reason = replicates.networks(evidence(relineaged(records, from_the_first)))
+    assert not passed
+    assert reason.startswith("5 dense networks from 1 start: some were trained on from the same weights")
 
 
 def test_spread(small):

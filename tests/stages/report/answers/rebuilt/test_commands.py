@@ -44,7 +44,7 @@ def test_a_grid_is_one_pipeline_behind_its_trainings(small):
     assert commands(small) == (
         f"{TRAIN} --output {DENSE[0]} > dense.txt",
         f"{TRAIN} --seed 1 --output {DENSE[1]} >> dense.txt",
-        f"apcli prune --method lowest,random,highest --sparsity 0.1,0.5 < dense.txt | {TUNE} | {MEASURE}"
+        f"apcli prune --method lowest,highest,random --sparsity 0.1,0.5 < dense.txt | {TUNE} | {MEASURE}"
         " | apcli report",
     )
 
@@ -112,6 +112,17 @@ def test_several_seeds_of_fine_tuning_have_folders_of_their_own(small):
     *_, first, second, _ = commands_of(only_group(relineaged(files, of_the_dense_seed)))
     assert first.endswith(f"--sparsity 0.1,0.5 | {TUNE} > files.txt")
     assert second.endswith(f"--sparsity 0.1,0.5 | {TUNE} --seed 3 --output out/s3 >> files.txt")
+
+
+def test_several_seeds_of_fine_tuning_beside_each_other_are_one_line(small):
+    def of_seed(r, seed):
+        path = r.pruned.path.replace(".safetensors", f".seed{seed}.safetensors")
+        return replace(r, seed=seed, pruned=replace(r.pruned, path=path, sha256=f"{seed}{r.pruned.sha256[1:]}"))
+
+    tuned = [of_seed(r, seed) for r in small if r.seed == 0 for seed in (0, 3)]
+    assert commands(tuned)[-1].endswith(f"--sparsity 0.1,0.5 | {TUNE} --seeds 0,3 | {MEASURE} | apcli report")
+    alone = [r for r in tuned if r.seed == 3]
+    assert f"{TUNE} --seed 3 | " in commands(alone)[-1]
 
 
 def test_controls_come_after_the_files_whose_zeros_they_count(small):
@@ -206,3 +217,13 @@ def test_each_way_of_measuring_is_a_line(small):
     assert commands([*small, *conv])[-1].endswith("student-t --layers all | apcli report"), "more than was pruned"
     pooled = [r for r in small if r.layer == "*"]
     assert commands(pooled)[-1].endswith("student-t --level network | apcli report")
+
+
+def test_a_limit_is_repeated_by_its_rule_and_not_by_what_it_gave(small):
+    """The same rule gives each dense network an amount of its own."""
+    rule = "limit:eps=accuracy-1"
+    files = with_prunings(with_files(small), lambda file: {"limit": rule, "validation": 0.1, "images": 500})
+    lines = commands_of(only_group(files))
+    (pruning,) = (line for line in lines if " prune " in line)
+    assert f"--sparsity {rule} " in pruning
+    assert "--images 500 --validation 0.1" in pruning or "--validation 0.1 --images 500" in pruning

@@ -25,7 +25,8 @@ LOOPS = [
     {"sched": "one-cycle", "accumulate": 4, "drop_path": 0.1, "warmup_epochs": 0.0},
     {"min_lr": 0.001, "warmup_epochs": 2.5, "momentum": 0.8, "patience": 3},
     {"augment": "none", "mixup": 0.2, "cutmix": 1.0, "label_smoothing": 0.1, "eval_every": 2},
-    {"amp": True, "compile": True},
+    {"amp": True, "compile": True, "l1": 5e-5},
+    {"l1": 1e-3, "l1_form": "subgradient"},
     {"augment": "flip,crop:padding=2", "cuda_graph": False},
 ]
 
@@ -113,6 +114,7 @@ def test_files_are_named_by_their_path_or_sum():
         {"layer_sparsity": (("fc*", 0.25), ("conv1", 0.5)), "storage": "bitmask"},
         {"sparsity": (0.5,), "structure": "filter", "compact": True, "method": "taylor", "images": 64, "split": "test"},
         {"structure": "2:4", "weights_key": "model"},
+        {"sparsity": (0.5,), "adjust": True, "images": 64, "validation": 0.1},
     ],
     ids=str,
 )

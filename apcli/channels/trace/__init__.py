@@ -1,0 +1,1 @@
+"""Follow every entry of every axis through one pass of a network."""

@@ -1,0 +1,1 @@
+"""What a pruned network does otherwise than its dense one, on the same images."""

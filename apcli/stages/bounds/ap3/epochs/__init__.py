@@ -1,0 +1,1 @@
+"""Theorem 2: the epochs of a trace."""

@@ -1,0 +1,1 @@
+"""How alike two networks behave: certificates from samples, and for every input of a box."""

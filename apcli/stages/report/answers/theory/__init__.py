@@ -1,0 +1,1 @@
+"""The answers that records of bounds give."""

@@ -1,0 +1,1 @@
+"""The pruning limit: how few weights may be kept while the loss, to second order, stays within a tolerance."""
