@@ -1,7 +1,8 @@
 """What holds for every test: ``oracles`` can be imported from any folder, and torch takes one thread.
 
 The tests run side by side (``pytest -n 2``): threads that outnumber the cores wait for one another. No example of
-hypothesis has a deadline, which would measure how busy the machine is.
+hypothesis has a deadline, which would measure how busy the machine is, and each run tries the same examples: a failure
+is of the change at hand. ``--hypothesis-profile=new`` draws new ones.
 """
 
 import os
@@ -14,8 +15,9 @@ from hypothesis import settings
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # read when torch is imported, and by the processes that tests start
 sys.path.append(str(Path(__file__).parent))
-settings.register_profile("apcli", deadline=None)
-settings.load_profile("apcli")
+settings.register_profile("new", deadline=None)
+settings.register_profile("same", deadline=None, derandomize=True)
+settings.load_profile("same")
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ from apcli.theory.widths.costs import WidthCost
 
 _LOW, _HIGH = -40.0, 60.0  # log of the multiplier, in units of the cost of full widths
 _STEPS = 100  # of each search: Newton's method takes 5 to 10
-_STATIONARY = 1e-12  # of the largest term of the gradient
+_STATIONARY = 1e-12  # of each variable's own term of the gradient: the importances may differ by orders of magnitude
 _ROUNDING = 1e-15  # of the objective: near the minimum its differences are no larger
 _TIGHT = 1e-13  # of the cost of full widths
 
@@ -159,8 +159,7 @@ def _least(program: _Scaled, price: float, logs: np.ndarray) -> np.ndarray:
     for _ in range(_STEPS):
         gradient = program.gradient(logs, price)
         free = program.free(logs, gradient)
-        largest = (program.values * np.exp(-program.power * logs)).max()
-        if np.abs(gradient[free]).max(initial=0.0) <= _STATIONARY * largest:
+        if (np.abs(gradient) <= _STATIONARY * program.values * np.exp(-program.power * logs))[free].all():
             break
         step = np.zeros_like(logs)
         step[free] = -np.linalg.solve(program.hessian(logs, price)[np.ix_(free, free)], gradient[free])
