@@ -12,6 +12,7 @@ from apcli.figures.study import Curve, Network, PlottedBehaviour, Point, Series,
 from apcli.records.bound import AT_THE_LIMIT, KEPT, LOWER, PROVEN, Bound, BoundRecord, Constant, Spectrum
 from apcli.records.bound import Point as RisePoint
 from apcli.records.checkpoint import CheckpointRecord, TensorFacts
+from apcli.records.divergence import Metrics, Performance, Scores
 from apcli.records.pair import File, LayerSparsity
 from apcli.stages.report.evidence.section import Section
 from apcli.stages.report.runs.experiment import build
@@ -27,6 +28,18 @@ def only_group(records):
 def variant(records, of="student-t", **changes):
     """Records of one distribution again, as if measured otherwise."""
     return [replace(r, **changes) for r in records if r.dist == of]
+
+
+def improving(records, method="lowest"):
+    """The records with losses whose difference is PD; after fine-tuning, ``method`` is below the dense network."""
+    made = []
+    for r in records:
+        sign = -1 if r.method == method and r.epoch != 0 else 1
+        sides = {"test": r.pd.test, "train": r.pd.train}
+        dense = Performance(**{name: Scores(loss=9.0, accuracy=50.0) for name in sides})
+        pruned = Performance(**{name: Scores(loss=9.0 + sign * pd.loss, accuracy=50.0) for name, pd in sides.items()})
+        made.append(replace(r, metrics=Metrics(dense=dense, pruned=pruned)))
+    return made
 
 
 def described(path, sha256, lineage=None, **facts):

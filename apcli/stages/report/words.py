@@ -3,6 +3,7 @@
 import re
 
 UNKNOWN = "–"
+_NOTHING = 1e-9  # the width of an interval that has none, but for rounding
 
 
 def sentences(text: str) -> list[str]:
@@ -18,6 +19,18 @@ def signed(value: float) -> str:
 def bracketed(interval: tuple[float, float] | None) -> str:
     """[low, high]; nothing for None."""
     return "" if interval is None else f"[{signed(interval[0])}, {signed(interval[1])}]"
+
+
+def is_point(interval: tuple[float, float] | None) -> bool:
+    """Whether an interval has no width: all resampled values are the same, which is no certainty."""
+    return interval is not None and interval[1] - interval[0] < _NOTHING
+
+
+def beside(number: str, interval: tuple[float, float] | None, networks: int) -> str:
+    """A number with its interval; of one without width, that it is the same in all networks."""
+    if is_point(interval):
+        return f"{number}, the same in all {networks} networks"
+    return " ".join(filter(None, [number, bracketed(interval)]))
 
 
 def points(difference: float) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from apcli.stages.report.answers.chance import chance_level, is_chance
 from apcli.stages.report.comparisons.agreement import Agreement
-from apcli.stages.report.comparisons.witnesses import witnesses
+from apcli.stages.report.comparisons.witnesses import listed
 from apcli.stages.report.runs.experiment import Run
 from apcli.stages.report.runs.moments import JUST_PRUNED
 from apcli.stages.report.runs.quantities import ApMeasure
@@ -12,7 +12,6 @@ from apcli.stages.report.words import percent
 from apcli.words import few
 
 RUNS = 5  # of one dense network: fewer are too few to say
-NAMED = 2  # measures with the same count that are named
 LEAST = RUNS * (RUNS - 1) // 2  # pairs of them
 
 
@@ -31,8 +30,7 @@ def counted(agreements: Sequence[Agreement]) -> str:
     alike: dict[tuple[int, int], list[ApMeasure]] = {}
     for one in sorted(agreements, key=lambda one: -one.agree):
         alike.setdefault((one.agree, one.pairs), []).append(one.measure)
-    return few([f"{few([measure.label for measure in witnesses(measures)], NAMED)} {agree} of {pairs}"
-                for (agree, pairs), measures in alike.items()])  # fmt: skip
+    return few([f"{listed(measures)} {agree} of {pairs}" for (agree, pairs), measures in alike.items()])
 
 
 def at_the_sparsest(agreements: Sequence[Agreement]) -> str:

@@ -9,14 +9,14 @@ from apcli.stages.report.comparisons.agreement import Agreement, Over
 from apcli.stages.report.comparisons.over_epochs import WithinNetworks
 from apcli.stages.report.comparisons.ranking import LOWER, UNKNOWN, UNRESOLVED, MeasureRanking, RankingPlace
 from apcli.stages.report.comparisons.summary import Comparisons, comparisons_of
-from apcli.stages.report.comparisons.witnesses import one_witness, witnesses
+from apcli.stages.report.comparisons.witnesses import listed, one_witness
 from apcli.stages.report.runs.experiment import Group
 from apcli.stages.report.runs.moments import FINAL, JUST_PRUNED, Moment, moment_name
 from apcli.stages.report.runs.quantities import PD_LOSS, ApMeasure, Quantity
 from apcli.stages.report.words import UNKNOWN as NO_NUMBER
-from apcli.stages.report.words import bracketed, signed
+from apcli.stages.report.words import beside, signed
 from apcli.theory.statistics import clusters
-from apcli.words import count, few
+from apcli.words import count, join
 
 QUESTION, ANCHOR = "Does a divergence predict the loss?", "order"
 CLOSE, LOOSE = 0.7, 0.3  # the least τ of what follows PD closely, and loosely
@@ -44,7 +44,7 @@ def on_prediction(group: Group) -> Answer:
     if moments:
         there = [a for a in compared.agreements if (a.target, a.moment) == (target, moments[0])]
         sentences.insert(2, pairs.at_the_sparsest(there))
-    sentences += [_within(within), one_witness(group.measures)]
+    sentences += [_improved(group, compared, target), _within(within), one_witness(group.measures)]
     best = _best(compared, target, moments[0]) if moments else None
     sentence, sureness = " ".join(filter(None, sentences)), _sureness(best, compared, within)
     return Answer(QUESTION, sentence, _number(best, within), sureness, ANCHOR)
@@ -85,7 +85,7 @@ def _in_short(group: Group, compared: Comparisons, target: Quantity, moment: Mom
     best, when = _best(compared, target, moment), moment_name(group, moment)
     if pairs.are_few(best):
         return f"too few runs to say {when}"
-    return f"{_grade(best)} {when}, {best.words} ({_named(_best_measures(compared, target, moment))})"
+    return f"{_grade(best)} {when}, {best.words} ({listed(_best_measures(compared, target, moment))})"
 
 
 def _in_short_within(within: Sequence[WithinNetworks]) -> str:
@@ -93,7 +93,7 @@ def _in_short_within(within: Sequence[WithinNetworks]) -> str:
     grade, mean = _WAYS[_direction(within[0])], within[0].mean
     grade = ("closely" if mean > CLOSE else "loosely") if grade is None else grade
     alike = [one for one in within if one.mean == mean]
-    return f"{grade} over the epochs of one pruned network, {_means(alike)} ({_named([one.measure for one in alike])})"
+    return f"{grade} over the epochs of one pruned network, {_means(alike)} ({listed([one.measure for one in alike])})"
 
 
 def _across(group: Group, compared: Comparisons, target: Quantity, moment: Moment) -> str:
@@ -107,6 +107,14 @@ def _across(group: Group, compared: Comparisons, target: Quantity, moment: Momen
     among = f"among {count(best.cells, 'run')}{pairs.at_chance(best)}"
     parts = [among, *_others(_ranking(compared, target, moment)), *of_one]
     return f"{when}: {'; '.join(parts)}."
+
+
+def _improved(group: Group, compared: Comparisons, target: Quantity) -> str:
+    """A sentence on how many runs improved, which PD does not tell from runs that lost; empty if none did."""
+    made = [one for one in compared.improved if one.target == target]
+    counts = [f"{len(one.runs)} of {one.of} {moment_name(group, one.moment)}" for one in made]
+    why = "PD has no sign and counts that as loss; the evidence has τ with the signed change of loss beside it"
+    return f"Runs that improved on their dense network: {join(counts)}. {why}." if counts else ""
 
 
 def _best_measures(compared: Comparisons, target: Quantity, moment: Moment) -> Sequence[ApMeasure]:
@@ -135,7 +143,7 @@ def _others(ranking: MeasureRanking | None) -> Iterator[str]:
         places = [place for place in ranking.places[1:] if place.verdict == verdict] if ranking else []
         measures = [measure for place in places for measure in place.measures]
         if measures:
-            yield f"{words} {_named(measures)}, {_taus(places)}"
+            yield f"{words} {listed(measures)}, {_taus(places)}"
 
 
 def _taus(places: Sequence[RankingPlace]) -> str:
@@ -153,7 +161,7 @@ def _within(within: Sequence[WithinNetworks]) -> str:
     for way, words in _WAYS.items():
         members = [one for one in within if _direction(one) == way and one.mean != within[0].mean]
         if members:
-            named = _named([one.measure for one in members])
+            named = listed([one.measure for one in members])
             clauses.append(f"{named} {words or 'as PD does'}, {_means(members)}")
     return f"Over the epochs of one pruned network, too: {'; '.join(clauses)}." if clauses else ""
 
@@ -175,7 +183,7 @@ def _means(members: Sequence[WithinNetworks]) -> str:
     if any(one.mean != first.mean for one in members):
         return text
     if first.interval:
-        return f"{text} {bracketed(first.interval)}"
+        return beside(text, first.interval, first.networks)
     return f"{text} (single ones {_range(first.taus)})" if first.low < first.high else text
 
 
@@ -197,7 +205,3 @@ def _sureness(best: Agreement | None, compared: Comparisons, within: Sequence[Wi
         chance = f"one random order in {math.factorial(min(fixed))} agrees fully"
         parts.append(f"Of {count(min(fixed), 'run')} at one sparsity, {chance}")
     return ". ".join(parts) + "."
-
-
-def _named(measures: Sequence[ApMeasure]) -> str:
-    return few([measure.label for measure in witnesses(measures)])

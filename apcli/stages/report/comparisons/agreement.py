@@ -13,10 +13,10 @@ import numpy as np
 from apcli.stages.report.comparisons.broken_pairs import BrokenPair, pair_of
 from apcli.stages.report.comparisons.estimates import by_network
 from apcli.stages.report.runs.experiment import Group, Run
-from apcli.stages.report.runs.moments import FINAL, Moment, moments, value_at
+from apcli.stages.report.runs.moments import FINAL, Moment, moments, stat_at, value_at
 from apcli.stages.report.runs.parts import parts_of
-from apcli.stages.report.runs.quantities import PD_LOSS, ApMeasure, Quantity
-from apcli.stages.report.words import bracketed, signed
+from apcli.stages.report.runs.quantities import PD_LOSS, SIGNED, ApMeasure, Quantity
+from apcli.stages.report.words import beside, signed
 from apcli.theory.statistics.kendall import PairCounts, broken_places, pair_counts
 
 Over = Literal["all", "sparsity", "method", "same sparsity"]
@@ -73,6 +73,11 @@ class Agreement:
         return self.counts.interval
 
     @property
+    def known(self) -> int:
+        """The number of dense networks that have a tau, of which the interval is."""
+        return sum(tau is not None for tau in self.taus)
+
+    @property
     def agree(self) -> int:
         return int(self.counts.agree.sum())
 
@@ -121,7 +126,26 @@ class Agreement:
         if self.interval is None and self.range and self.range[0] < self.range[1]:
             low, high = self.range
             return f"{signed(self.tau)} (single networks {signed(low)} to {signed(high)})"
-        return " ".join(filter(None, [signed(self.tau), bracketed(self.interval)]))
+        return beside(signed(self.tau), self.interval, self.known)
+
+
+@dataclass(frozen=True)
+class Improved:
+    """The runs of a lower mean loss than their dense networks at one moment, one at least.
+
+    PD, which has no sign, counts them as harmed; the signed change does not.
+
+    Attributes:
+        target: PD, the absolute value of the change.
+        of: how many runs there are whose change is known.
+        agreements: of the measures with the signed change, over all runs and over pairs of runs at one sparsity.
+    """
+
+    target: Quantity
+    moment: Moment
+    runs: tuple[Run, ...]
+    of: int
+    agreements: tuple[Agreement, ...]
 
 
 @dataclass(frozen=True)
@@ -144,10 +168,22 @@ def agreements_of(group: Group) -> tuple[Agreement, ...]:
     return tuple(a for moment in moments(group) for a in _at(group, moment, _subsets(group)))
 
 
-def agreements_with(group: Group, targets: Sequence[Quantity]) -> tuple[Agreement, ...]:
-    """Compare every AP measure with other final quantities, over all runs and over pairs of runs at one sparsity."""
-    subsets = [one for one in _subsets(group) if one.over in ("all", "same sparsity")]
-    return tuple(_at(group, FINAL, subsets, targets))
+def agreements_with(group: Group, targets: Sequence[Quantity], moment: Moment = FINAL) -> tuple[Agreement, ...]:
+    """Compare every AP measure with other quantities, over all runs and over pairs of runs at one sparsity."""
+    subsets = [one for one in _subsets(group) if one.over in AMONG]
+    return tuple(_at(group, moment, subsets, targets))
+
+
+def improved(group: Group) -> tuple[Improved, ...]:
+    """For each moment and PD, final first, the runs that improved; none where no run did."""
+    made = []
+    for moment in moments(group):
+        for target, change in SIGNED.items():
+            known = [(run, stat) for run in group.runs if (stat := stat_at(run, change.key, moment))]
+            better = tuple(run for run, stat in known if stat.mean < 0)
+            if better:
+                made.append(Improved(target, moment, better, len(known), agreements_with(group, [change], moment)))
+    return tuple(made)
 
 
 def agreements_by_epoch(group: Group) -> tuple[Agreement, ...]:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
-from apcli.stages.report.comparisons.agreement import Agreement, agreements_by_epoch, agreements_of
+from apcli.stages.report.comparisons.agreement import Agreement, Improved, agreements_by_epoch, agreements_of, improved
 from apcli.stages.report.comparisons.contrast import Contrast, contrasts
 from apcli.stages.report.comparisons.methods import MethodComparison, method_comparisons
 from apcli.stages.report.comparisons.over_epochs import WithinNetworks, within_networks
@@ -19,6 +19,7 @@ class Comparisons:
         networks: the number of dense networks, the clusters.
         methods: paired differences of accuracy.
         agreements: of AP and PD, just pruned and final; ``by_epoch``: at every traced epoch.
+        improved: the runs that improved, and the agreements with the signed change of loss.
         rankings: of the measures by their agreement over all runs.
         within_networks: the agreement over the epochs of one pruned network.
         contrasts: how far each measure separates two methods.
@@ -28,6 +29,7 @@ class Comparisons:
     methods: tuple[MethodComparison, ...]
     agreements: tuple[Agreement, ...]
     by_epoch: tuple[Agreement, ...]
+    improved: tuple[Improved, ...]
     rankings: tuple[MeasureRanking, ...]
     within_networks: tuple[WithinNetworks, ...]
     contrasts: tuple[Contrast, ...]
@@ -46,6 +48,7 @@ def comparisons_of(group: Group) -> Comparisons:
             methods=method_comparisons(group),
             agreements=agreements,
             by_epoch=agreements_by_epoch(group),
+            improved=improved(group),
             rankings=tuple(rankings(agreements)),
             within_networks=within_networks(group),
             contrasts=contrasts(group),

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from apcli.projections.caveats import same_order
 from apcli.registry.tables import Parameter
 from apcli.stages.report.runs.quantities import ApMeasure
-from apcli.words import few
+from apcli.words import MANY, join
 
 _AP2 = "ap2"
 
@@ -15,13 +15,19 @@ def witnesses(measures: Sequence[ApMeasure]) -> list[ApMeasure]:
     return [members[0] for members in _families(measures)]
 
 
+def listed(measures: Sequence[ApMeasure]) -> str:
+    """The names of the witnesses; of many, the first ones and how many measures there are besides."""
+    names = [measure.label for measure in witnesses(measures)]
+    return join(names if len(names) <= MANY else [*names[: MANY - 1], f"{len(names) - MANY + 1} other measures"])
+
+
 def one_witness(measures: Sequence[ApMeasure]) -> str:
     """A sentence on the measures that are one witness; empty if there are none such."""
     told = []
     for members in _families(measures):
         if len(members) > 1:
             names = [measure.label for measure in members]
-            told.append(f"{few(names)} order runs alike by construction; {names[0]} is named for them.")
+            told.append(f"{join(names)} order runs alike by construction; {names[0]} is named for them.")
     return " ".join(told)
 
 

@@ -19,7 +19,7 @@ from apcli.stages.report.runs.experiment import Group, Run
 from apcli.stages.report.runs.moments import moment_name
 from apcli.stages.report.runs.quantities import ApKey, ApMeasure, Key, Quantity, ScoreKey
 from apcli.stages.report.runs.trials import Trial
-from apcli.stages.report.words import bracketed, signed
+from apcli.stages.report.words import bracketed, is_point, signed
 from apcli.theory.statistics.performance import SPLITS
 
 
@@ -85,7 +85,8 @@ def _words(agreements: Iterable[Agreement]) -> dict[tuple[str, str], str]:
     taus: dict[tuple[str, str], list[str]] = {}
     for a in agreements:
         if a.over == "all" and a.tau is not None:
-            words = ["τ", signed(a.tau), bracketed(a.interval), str(a.moment)]
+            around = f"in all {a.known} networks" if is_point(a.interval) else bracketed(a.interval)
+            words = ["τ", signed(a.tau), around, str(a.moment)]
             taus.setdefault((a.measure.label, a.target.label), []).append(" ".join(filter(None, words)))
     return {pair: "\n".join(lines) for pair, lines in taus.items()}
 

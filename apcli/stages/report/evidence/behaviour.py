@@ -114,15 +114,24 @@ def _ranking(made: Sequence[MeasureRanking]) -> ReportTable:
     listed = [(ranking, place) for ranking in made for place in ranking.places]
     intervals = tuple(place.agreement.interval for _, place in listed)
     below = tuple(place.below for _, place in listed)
+    networks = tuple(place.agreement.known for _, place in listed)
     columns = [
         Column("orders", tuple(ranking.target.label for ranking, _ in listed)),
         Column("measure", tuple(place.names for _, place in listed)),
-        Column("τ", tuple(place.agreement.tau for _, place in listed), TAU, interval=_known(intervals), decimals=2),
+        Column(
+            "τ",
+            tuple(place.agreement.tau for _, place in listed),
+            TAU,
+            interval=_known(intervals),
+            networks=networks,
+            decimals=2,
+        ),
         Column(
             "below the best",
             tuple(None if place is ranking.best else place.difference for ranking, place in listed),
             TAU,
             interval=_known(below),
+            networks=networks,
             decimals=2,
         ),
         Column("which is", tuple("the best" if p is ranking.best else p.verdict for ranking, p in listed)),

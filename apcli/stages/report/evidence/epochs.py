@@ -24,7 +24,7 @@ def _within(within: tuple[WithinNetworks, ...]) -> ReportTable:
         Column("against PD in", tuple(w.target.words for w in within)),
         Column(
             "mean", tuple(w.mean for w in within), "τ within a network", interval=interval if any(interval) else (),
-            decimals=2,
+            networks=tuple(w.networks for w in within), decimals=2,
         ),
         Column("lowest", tuple(w.low for w in within), "τ within a network", decimals=2),
         Column("highest", tuple(w.high for w in within), "τ within a network", decimals=2),

@@ -2,15 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 
-from apcli.stages.report.comparisons.agreement import AMONG, Agreement
+from apcli.stages.report.comparisons.agreement import AMONG, Agreement, Improved, Over
 from apcli.stages.report.comparisons.broken_pairs import THRESHOLD, BrokenPair
 from apcli.stages.report.comparisons.contrast import Contrast
 from apcli.stages.report.comparisons.limits import Limits, is_past, limits_of
 from apcli.stages.report.comparisons.ranking import MeasureRanking
-from apcli.stages.report.comparisons.summary import comparisons_of
+from apcli.stages.report.comparisons.summary import Comparisons, comparisons_of
 from apcli.stages.report.evidence.section import Section, exactly
 from apcli.stages.report.runs.experiment import Group, Report
-from apcli.stages.report.runs.moments import moment_name
+from apcli.stages.report.runs.moments import Moment, moment_name
+from apcli.stages.report.runs.quantities import PD_LOSS, ApMeasure, Quantity
 from apcli.stages.report.tables.columns import Column, ReportTable, table_of
 from apcli.words import join
 
@@ -29,32 +30,64 @@ def order(report: Report, group: Group) -> Section | None:
         _broken(group, compared.agreements),
         _contrasts(group, compared.contrasts),
     )
-    return Section((), (_overall(group, compared.agreements),), tuple(table for table in details if len(table)))
+    return Section((), (_overall(group, compared),), tuple(table for table in details if len(table)))
 
 
-def _overall(group: Group, agreements: Sequence[Agreement]) -> ReportTable:
-    """A row for each measure, among all runs and at one sparsity; a column for each moment and PD."""
-    known = {(a.over, a.measure, a.moment, a.target): a for a in agreements if a.over in AMONG}
-    rows = list(dict.fromkeys((over, measure) for over in AMONG for (among, measure, *_) in known if among == over))
-    has_interval = any(a.interval for a in known.values())
-    beside = "95 % interval" if has_interval else "of single networks"
+def _overall(group: Group, compared: Comparisons) -> ReportTable:
+    """A row for each measure and loss, among all runs and at one sparsity; columns for each moment.
+
+    They are of PD and, where runs improved, of the change of loss, which has the sign that PD lacks.
+    """
+    known = {_place(a): a for a in compared.agreements if a.over in AMONG}
+    changes = {(one.target, one.moment): one for one in compared.improved}
+    by_sign = {(a.over, a.measure, *key): a for key, one in changes.items() for a in one.agreements}
+    rows = sorted(dict.fromkeys((over, measure, target) for over, measure, target, _ in known), key=_by_among)
+    has_interval = any(a.interval for a in (*known.values(), *by_sign.values()))
+    beside = "95 % interval" if has_interval else "of single networks"
     columns = [
-        Column("among", tuple(AMONG[over] for over, _ in rows)),
-        Column("measure", tuple(measure.label for _, measure in rows)),
+        Column("among", tuple(AMONG[over] for over, *_ in rows)),
+        Column("measure", tuple(measure.label for _, measure, _ in rows)),
+        Column("loss", tuple(target.words.removesuffix(" loss") for *_, target in rows)),
     ]
-    for moment, target in dict.fromkeys((moment, target) for _, _, moment, target in known):
-        found = [known.get((*row, moment, target)) for row in rows]
-        pairs = tuple(None if a is None else a.interval if has_interval else a.range for a in found)
-        taus = tuple(None if a is None else a.tau for a in found)
-        name, heading = f"PD in {target.words} [{beside}]", f"τ, {moment_name(group, moment)}"
-        columns.append(Column(name, taus, heading, interval=pairs, decimals=2))
-    networks = [known[row].networks for row in known]
-    columns.append(Column("dense networks", (max(map(len, networks)),) * len(rows)))
+    for moment in dict.fromkeys(moment for *_, moment in known):
+        heading = f"τ, {moment_name(group, moment)}"
+        for name, made in ((f"PD [{beside}]", known), (f"signed change [{beside}]", by_sign)):
+            found = [made.get((*row, moment)) for row in rows]
+            columns.append(_taus(name, heading, found, has_interval))
+    networks = [len(a.networks) for a in known.values()]
+    columns.append(Column("dense networks", (max(networks),) * len(rows)))
     caption = (
         "Kendall’s τ-b between a measure and PD, over the pairs of runs of one dense network, of all networks; in "
         "brackets " + ("its interval." if has_interval else "the lowest and the highest τ of a single dense network.")
     )
-    return table_of("order", "Rank agreement of the runs", columns, caption, keys=2)
+    return table_of("order", "Rank agreement of the runs", columns, caption + _signs(group, compared.improved), keys=3)
+
+
+def _place(a: Agreement) -> tuple[Over, ApMeasure, Quantity, Moment]:
+    return a.over, a.measure, a.target, a.moment
+
+
+def _by_among(row: tuple[Over, ApMeasure, Quantity]) -> tuple[int, int]:
+    return list(AMONG).index(row[0]), PD_LOSS.index(row[2])
+
+
+def _taus(name: str, heading: str, found: Sequence[Agreement | None], has_interval: bool) -> Column:
+    """A column of τ, with intervals or with the range of the single networks."""
+    pairs = tuple(None if a is None else a.interval if has_interval else a.range for a in found)
+    networks = tuple(None if a is None else a.known for a in found) if has_interval else ()
+    taus = tuple(None if a is None else a.tau for a in found)
+    return Column(name, taus, heading, interval=pairs, networks=networks, decimals=2)
+
+
+def _signs(group: Group, made: Sequence[Improved]) -> str:
+    """What the columns of signed changes are, and how many runs they differ in; empty without such columns."""
+    if not made:
+        return ""
+    counts = [f"{len(one.runs)} of {one.of} {moment_name(group, one.moment)} ({one.target.words})" for one in made]
+    return (
+        " The signed change is the loss of the pruned network minus that of the dense one; PD counts a run that "
+        f"improved as one that lost as much. Runs that improved, by their means: {join(counts)}."
+    )
 
 
 def _agreements(name: str, title: str, group: Group, listed: Sequence[Agreement]) -> ReportTable:
@@ -64,7 +97,14 @@ def _agreements(name: str, title: str, group: Group, listed: Sequence[Agreement]
         Column("against PD in", tuple(a.target.words for a in listed)),
         Column("when", tuple(moment_name(group, a.moment) for a in listed)),
         Column("among", tuple(_among(a) for a in listed)),
-        Column("τ", tuple(a.tau for a in listed), TAU, interval=interval if any(interval) else (), decimals=2),
+        Column(
+            "τ",
+            tuple(a.tau for a in listed),
+            TAU,
+            interval=interval if any(interval) else (),
+            networks=tuple(a.known for a in listed),
+            decimals=2,
+        ),
         Column("lowest network", tuple(low for low, _ in ranges), TAU, decimals=2),
         Column("highest network", tuple(high for _, high in ranges), TAU, decimals=2),
         Column("agree", tuple(a.agree for a in listed), "pairs of runs"),
@@ -96,6 +136,7 @@ def _ranking(group: Group, made: Sequence[MeasureRanking]) -> ReportTable:
             tuple(None if place is ranking.best else place.difference for ranking, place in listed),
             TAU,
             interval=below if any(below) else (),
+            networks=tuple(place.agreement.known for _, place in listed),
             decimals=2,
         ),
         Column("which is", tuple("the best" if p is ranking.best else p.verdict for ranking, p in listed)),

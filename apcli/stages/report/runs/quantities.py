@@ -44,7 +44,10 @@ class BoundKey:
 
 @dataclass(frozen=True)
 class ScoreKey:
-    """A loss or an accuracy on one split: of a network (``dense``, ``before`` or ``pruned``), or PD (``pd``)."""
+    """A loss or an accuracy on one split: of a network (``dense``, ``before`` or ``pruned``), or PD (``pd``).
+
+    ``change`` is a loss of the pruned network minus that of the dense one: PD with its sign.
+    """
 
     kind: str
     split: str
@@ -121,6 +124,8 @@ PD = tuple(
     for split in SPLITS
 )
 PD_LOSS = PD[:2]
+SIGNED = {pd: Quantity(ScoreKey("change", split, "loss"), f"signed change of {split} loss", "nats")
+          for pd, split in zip(PD_LOSS, SPLITS, strict=True)}  # fmt: skip
 
 
 def key_of(record: DivergenceRecord) -> ApKey:

@@ -228,3 +228,6 @@ def _performance(record: DivergenceRecord) -> Iterator[tuple[ScoreKey, float | N
         for split in SPLITS:
             for what in ("loss", "accuracy"):
                 yield ScoreKey(kind, split, what), getattr(getattr(scores, split, None), what, None)
+    for split in SPLITS:
+        pruned, dense = (getattr(getattr(side, split, None), "loss", None) for side in (metrics.pruned, metrics.dense))
+        yield ScoreKey("change", split, "loss"), None if pruned is None or dense is None else pruned - dense

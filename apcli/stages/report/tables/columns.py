@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from apcli.stages.report.tables.notation import Notation, notation_of
-from apcli.stages.report.words import UNKNOWN
+from apcli.stages.report.words import UNKNOWN, is_point
 
 Cell = str | float | int | None
 Interval = tuple[float, float] | None
@@ -34,6 +34,8 @@ class Column:
         unit: of the numbers.
         spread: by row, what stands behind ± unless it is 0, named ``spread_is``; empty if nothing does.
         interval: by row, an interval; empty if there is none.
+        networks: by row, how many networks the interval is of; empty: not known. One without width says that the number
+            is the same in all of them.
         decimals: of all numbers; None: three significant digits.
         floor: of a smaller number it is said that it is smaller; None: no number is.
         further: whether the column is left to those who ask for all columns.
@@ -46,6 +48,7 @@ class Column:
     spread: tuple[float | None, ...] = ()
     spread_is: str = "sd"
     interval: tuple[Interval, ...] = ()
+    networks: tuple[int | None, ...] = ()
     decimals: int | None = None
     floor: float | None = None
     further: bool = False
@@ -91,6 +94,8 @@ class Column:
         spread = self.spread[row] if self.spread else None
         pair = self.interval[row] if self.interval else None
         around = "" if pair is None else f"[{notation.text(pair[0])}, {notation.text(pair[1])}]"
+        if is_point(pair) and self.networks:
+            around = f"same in all {self.networks[row]}"
         return CellText(notation.text(cell), notation.spread(spread) if spread else "", around)
 
 

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from studies import only_group, variant
+from studies import improving, only_group, variant
 
 from apcli.records.divergence import Difference, Metrics, PerformanceDifference
 from apcli.stages.report.answers.prediction import on_prediction
@@ -50,6 +50,22 @@ def test_five_networks_have_intervals(make_grid):
     overall = agreement(group, "just pruned")
     assert f"right after pruning, {signed(overall.tau)} {bracketed(overall.interval)} (AP2)" in answer.sentence
     assert answer.sureness.startswith("95 % intervals, from 5 dense networks resampled with all of their runs.")
+
+
+def test_runs_that_improved_are_counted(small):
+    sentence = on_prediction(only_group(improving(small))).sentence
+    assert (
+        "Runs that improved on their dense network: 2 of 6 after fine-tuning. PD has no sign and counts that as loss; "
+        "the evidence has τ with the signed change of loss beside it." in sentence
+    )
+    assert "improved" not in on_prediction(only_group(improving(small, "none"))).sentence
+
+
+def test_an_interval_without_width_is_that_all_networks_agree(make_grid):
+    records = five_runs(make_grid, *[(1, 2, 3, 4, 5)] * 5)
+    assert "closely in the files as they stand, 1.00, the same in all 5 networks (AP2)" in (
+        on_prediction(only_group(records)).sentence
+    )
 
 
 MIXED = "not consistent between networks"
@@ -138,8 +154,8 @@ def test_measures_that_differ_are_told_apart_or_not(make_grid):
 
 def test_many_measures_stay_short(twelve_measures):
     answer = on_prediction(only_group(twelve_measures))
-    assert " and 6 others, −0." in answer.sentence
-    assert len(answer.sentence) < 700
+    assert " and 6 other measures, −0." in answer.sentence
+    assert len(answer.sentence) < 750
 
 
 def test_training_images_where_test_images_are_not_known(small):

@@ -1,11 +1,17 @@
 """The section on orders: agreements, the ranking and the pairs that break the order, as they were compared."""
 
-from studies import limit_records, only_group, variant
+import statistics
+from dataclasses import replace
+
+import pytest
+from scipy.stats import kendalltau
+from studies import improving, limit_records, only_group, variant
 
 from apcli.records.divergence import PerformanceDifference
 from apcli.stages.report.comparisons.summary import comparisons_of
 from apcli.stages.report.evidence.order import order
 from apcli.stages.report.runs.experiment import build
+from apcli.stages.report.runs.quantities import PD_LOSS
 
 
 def section(records):
@@ -16,13 +22,42 @@ def section(records):
 def test_agreements_of_all_runs_are_shown(small, make_grid):
     (table,) = section(small).tables
     found = {column.heading: column.cells for column in table.columns}
-    assert found["among"] == ("all runs",) * 3 + ("runs at one sparsity",) * 3
-    listed = [a for a in comparisons_of(only_group(small)).agreements if a.over in ("all", "same sparsity")]
-    final = [a.tau for a in listed if (a.moment, a.target.words) == ("final", "test loss")]
-    assert found["τ, after fine-tuning, PD in test loss [of single networks]"] == tuple(final)
+    assert found["among"] == ("all runs",) * 6 + ("runs at one sparsity",) * 6
+    assert found["loss"] == (("test",) * 3 + ("train",) * 3) * 2
+    final = [a for a in comparisons_of(only_group(small)).agreements if a.moment == "final"]
+    places = [(over, loss) for over in ("all", "same sparsity") for loss in ("test loss", "train loss")]
+    expected = [a.tau for place in places for a in final if (a.over, a.target.words) == place]
+    assert found["τ, after fine-tuning, PD [of single networks]"] == tuple(expected)
+    assert not any("signed" in heading for heading in found), "no run improved"
     (table,) = section(make_grid(seeds=(0, 1, 2, 3, 4), epochs=0, sparsities=(0.1, 0.5))).tables
-    column = next(c for c in table.columns if c.name == "PD in test loss [95 % interval]")
+    column = next(c for c in table.columns if c.name == "PD [95 % interval]")
     assert all(low <= tau <= high for tau, (low, high) in zip(column.cells, column.interval, strict=True))
+
+
+def test_beside_pd_stands_the_signed_change_where_runs_improved(make_grid):
+    records = variant(improving(make_grid(seeds=range(5), epochs=2, sparsities=(0.1, 0.5))), "ap2")
+    (table,) = section(records).tables
+    found = {column.heading: column for column in table.columns}
+    heading = "τ, after fine-tuning, signed change [95 % interval]"
+    assert [name for name in found if "signed" in name] == [heading], "right after pruning, no run improved"
+    (measure,) = (group := only_group(records)).measures
+    sign = {"lowest (layer)": -1, "random (layer)": 1, "highest (layer)": 1}
+    networks = [
+        [(t.final(measure.key), sign[run.method] * t.final(PD_LOSS[0].key))
+         for run in group.runs for t in run.trials if t.network == network]
+        for network in group.runs[0].networks
+    ]  # fmt: skip
+    expected = statistics.fmean(kendalltau(*zip(*runs, strict=True)).statistic for runs in networks)
+    assert found[heading].cells[0] == pytest.approx(expected)
+    assert found[heading].cells[0] < found["τ, after fine-tuning, PD [95 % interval]"].cells[0]
+    assert "means: 2 of 6 after fine-tuning (test loss) and 2 of 6 after fine-tuning (train loss)." in table.caption
+
+
+def test_an_interval_without_width_says_that_all_networks_agree(make_grid):
+    records = variant(make_grid(seeds=range(5), epochs=0, sparsities=(0.1, 0.5)), "ap2")
+    (table,) = section([replace(r, value=r.pd.test.loss) for r in records]).tables
+    column = next(c for c in table.columns if c.name == "PD [95 % interval]")
+    assert column.texts()[0].whole == "1.00 same in all 5"
 
 
 def test_every_agreement_is_in_the_details(small):

@@ -15,6 +15,12 @@ def test_cells_are_text_with_what_stands_beside():
     assert [text.main for text in Column("p", (0.2, 1e-9), decimals=3, floor=0.001).texts()] == ["0.200", "< 0.001"]
 
 
+def test_an_interval_without_width_says_in_how_many_networks_the_number_is_the_same():
+    column = Column("τ", (1.0, 0.5), interval=((1.0, 1.0), (0.25, 0.75)), networks=(5, 6), decimals=2)
+    assert [text.interval for text in column.texts()] == ["same in all 5", "[0.25, 0.75]"]
+    assert ("τ, low", (1.0, 0.25)) in column.numbers(), "numbers stay numbers"
+
+
 def test_numbers_keep_their_precision():
     assert dict(SPREAD.numbers()) == {
         "accuracy, final, %": (91.512, None, 60.0),
