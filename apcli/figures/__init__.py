@@ -20,7 +20,8 @@ class FigureRow(Row):
 
     ``title`` is its name in a sentence, and ``summary`` its caption, in which ``{}`` stands for the method or sparsity.
     ``spread`` is added to the caption if runs have several networks. ``section`` is the part of the page where it
-    stands, and ``numbers`` are those of the paper's figures that show the same.
+    stands, and ``numbers`` are those of the paper's figures that show the same. One with ``narrow`` also takes a
+    ``width``, and is drawn for narrow screens too.
     """
 
     title: str = ""
@@ -28,6 +29,7 @@ class FigureRow(Row):
     spread: str = ""
     section: str = "divergence"
     numbers: str = ""
+    narrow: bool = False
 
 
 FIGURES = Table(
@@ -36,10 +38,11 @@ FIGURES = Table(
         FigureRow(
             "overview",
             "apcli.figures.overview:overview",
-            "Left: top-1 on the test split; a method’s name stands at the end of its line, controls are dotted. Right: "
-            "one point for each network and epoch, joined by a thin line; logarithmic axes.",
+            "Accuracy is top-1 on the test split; controls are dotted. Beside or below it: one point for each network "
+            "and epoch, joined by a thin line; logarithmic axes.",
             "Blalock et al. 2020, arXiv:2003.03033, section 7",
             title="The study at a glance",
+            narrow=True,
             section="overview",
         ),
         FigureRow(
@@ -257,7 +260,8 @@ FIGURES = Table(
             "weights",
             "apcli.figures.weights:weights",
             "One network of each method at its highest sparsity, logarithmic axis; weights that are exactly zero are a "
-            "bar of their own. Of large networks, every k-th weight is counted.",
+            "bar of their own. Dashed within a wide line: both states are the same. Of large networks, every k-th "
+            "weight is counted.",
             "Han et al. 2015, arXiv:1506.02626, figure 8",
             title="Weights before and after",
             section="layers",

@@ -14,10 +14,11 @@ _NAMES = 150.0  # pixels at the ends of lines, at most
 _HEIGHT = 250.0
 
 
-def overview(study: Study) -> Drawing:
+def overview(study: Study, width: float = WIDTH) -> Drawing:
     """Draw accuracies, just pruned dashed and final solid; beside them a thin line through each network's epochs.
 
-    The divergence beside is the one that orders PD best, where that is known, otherwise the first.
+    The divergence beside is the one that orders PD best, where that is known, otherwise the first. In less than the
+    usual width, the panels stand below each other, and all names are in the legend.
 
     Raises:
         Missing: accuracies are known at fewer than two sparsities.
@@ -27,16 +28,19 @@ def overview(study: Study) -> Drawing:
     paths = study.paths(measure[0], target[0])
     beside = are_distinct(paths)
     curves = study.accuracies[states[-1]]
-    named = sum(ROW * len(wrapped(curve.method, _NAMES - 14)) for curve in curves) <= _HEIGHT
-    sheet = Sheet()
+    is_wide = width >= WIDTH
+    named = is_wide and sum(ROW * len(wrapped(curve.method, _NAMES - 14)) for curve in curves) <= _HEIGHT
+    sheet = Sheet(width)
     keys = [Key(states[0], "soft", "o", "dashed", hollow=True)] if len(states) > 1 else []
     keys += [Key(states[-1], "soft", "o")]
     keys += [Key("dense network", "soft", width=1.2)] if study.dense_accuracy is not None else []
     sheet.legend(keys + [Key.of(curve.method, study.looks[curve.method]) for curve in curves if not named])
     aside = min(max(width_of(curve.method) for curve in curves) + 20, _NAMES) if named else 0.0
     heads = [Head("Accuracy", "test, %")] + [Head(*target)] * beside
-    cells = [(WIDTH * 0.6, aside), (WIDTH * 0.4, 0.0)] if beside else [(WIDTH, aside)]
-    boxes = sheet.row(heads, cells, _HEIGHT)
+    if is_wide:
+        boxes = sheet.row(heads, [(width * 0.6, aside), (width * 0.4, 0.0)] if beside else [(width, aside)], _HEIGHT)
+    else:
+        boxes = sheet.rows(heads, 1, _HEIGHT)
     panel = _accuracies(sheet, boxes[0], study, sparsities)
     panel.ends([(*curve.end, curve.method, study.looks[curve.method].color) for curve in curves if named], aside)
     if beside:

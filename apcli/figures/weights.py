@@ -10,6 +10,7 @@ from apcli.figures.canvas.words import listed
 from apcli.figures.study import Study, Weights
 
 _ABREAST, _HEIGHT = 3, 130.0
+_THIN, _WIDE, _BAR = 1.1, 3.6, 5.0  # pixels of a dashed line, of a solid one, and of the bar of zeros
 _LEAST = 1e-5  # share of the weights
 
 
@@ -23,8 +24,11 @@ def weights(study: Study) -> Drawing:
         raise Missing("the compared files are not at hand")
     sheet = Sheet()
     states = list(dict.fromkeys(state for network in study.weights for state in network.states))
-    keys = [Key("dense", "line", "s", None), *(Key(state, "soft", None, "dashed") for state in states[1:-1])]
-    sheet.legend([*keys, Key(states[-1], "soft", None), Key("exactly zero", "soft", None, width=5.0)])
+    keys = [
+        Key("dense", "line", "s", None),
+        *(Key(state, "ink", None, "dashed", width=_THIN) for state in states[1:-1]),
+    ]
+    sheet.legend([*keys, Key(states[-1], "soft", None, width=_WIDE), Key("exactly zero", "soft", None, width=_BAR)])
     heads = [
         Head(network.title, f"share of weights; {100 * network.zeros:.0f} % are zero") for network in study.weights
     ]
@@ -36,17 +40,24 @@ def weights(study: Study) -> Drawing:
 
 
 def _panel(sheet: Sheet, box: Box, network: Weights, color: str) -> None:
-    """Draw the dense weights as an area, the others as lines, and the zeros of the last state as a bar."""
+    """Draw the dense weights as an area, the zeros of the last state as a bar, and the other states as lines.
+
+    The last state's line is wide and at the bottom, a dashed one in a channel of its own on top: where they are the
+    same, both are seen, whatever the method's colour.
+    """
     middles = [(low + high) / 2 for low, high in pairwise(network.edges)]
     panel = Panel(sheet, box, linear(network.edges, most=4), logarithmic([_LEAST, 1.0]), "weight")
     (_, (dense, _)), *others = network.states.items()
     panel.band([(x, 0.0, share) for x, share in zip(middles, dense, strict=True)], "line", 1.0)
-    for index, (state, (shares, _)) in enumerate(others, 1):
-        last = index == len(others)
-        known = [share if share > 0 else None for share in shares]
-        panel.line(middles, known, color if last else "soft", dash="solid" if last else "dashed", name=state)
     if network.zeros > 0:
-        panel.bars([(0.0, 0.0, network.zeros)], color, 5.0)
+        panel.bars([(0.0, 0.0, network.zeros)], color, _BAR)
+    for index, (state, (shares, _)) in enumerate(reversed(others)):
+        known = [share if share > 0 else None for share in shares]
+        if index == 0:
+            panel.line(middles, known, color, width=_WIDE, name=state)
+        else:
+            panel.line(middles, known, "paper", width=2 * _THIN)
+            panel.line(middles, known, "ink", width=_THIN, dash="dashed", name=state)
 
 
 def _rows(networks: Sequence[Weights]) -> Iterator[Sequence[Value]]:

@@ -5,6 +5,7 @@ from studies import METHODS, accuracies, dots, drawn_study, lines, words
 
 from apcli.figures.canvas.colors import looks
 from apcli.figures.canvas.marks import Missing, Words
+from apcli.figures.canvas.panels import NARROW, WIDTH
 from apcli.figures.overview import overview
 from apcli.figures.study import Curve, PlottedEstimate, Point, Study
 
@@ -35,6 +36,17 @@ def test_without_pd_the_accuracies_stand_alone():
 def test_without_accuracies_there_is_no_overview():
     with pytest.raises(Missing):
         overview(drawn_study())
+
+
+def test_on_a_narrow_screen_the_panels_stand_below_each_other():
+    study = drawn_study(rankings=RANKINGS, **accuracies())
+    wide, narrow = overview(study), overview(study, NARROW)
+    assert (wide.width, narrow.width) == (WIDTH, NARROW)
+    places = [place for mark in narrow.marks if not isinstance(mark, Words) for place in mark.places]
+    assert max(x for x, _ in places) <= NARROW
+    lowest = max(y for line in lines(narrow, "lowest") for _, y in line.places)
+    assert lowest < min(y for line in lines(narrow, "lowest at 0.3") for _, y in line.places)
+    assert narrow.columns == wide.columns
 
 
 def test_more_names_than_there_is_room_for_are_in_the_legend():

@@ -8,7 +8,7 @@ from apcli.figures.canvas.colors import Look, heat
 from apcli.figures.canvas.marks import Area, Dots, Mark, Place, Words
 from apcli.figures.canvas.panels import ROW, WIDTH, Sheet
 from apcli.figures.canvas.scales import text_of
-from apcli.figures.canvas.words import shortened, width_of
+from apcli.figures.canvas.words import shortened, width_of, wrapped
 
 _NAMES, _BLOCK, _GAP = 170.0, 160.0, 16.0  # pixels of the rows' names, at most, of a block, at least, and between
 _CELL, _NARROW, _LOW = 15.0, 11.0, 7.0  # pixels of a cell; of a narrow one, and of a row where there are many
@@ -52,24 +52,27 @@ def cells(sheet: Sheet, blocks: Sequence[Block], rows: Sequence[str], columns: S
     across = max(len(columns) * width, _BLOCK)
     height = _CELL if len(rows) <= _MANY else _LOW
     for start in range(0, len(blocks), abreast):
-        top = sheet.bottom + 3 * ROW + 6
+        beside = [(block, wrapped(block.title, across)) for block in blocks[start : start + abreast]]
+        above = max(len(title) for _, title in beside)
+        top = sheet.bottom + (above + 2) * ROW + 6
         bottom = top + len(rows) * height
         for index in range(0, len(rows), math.ceil(ROW * 0.9 / height)):
             name = shortened(rows[index], names)
             sheet.marks.append(Words((names - 6, top + (index + 0.5) * height), name, "soft", "end"))
-        for number, block in enumerate(blocks[start : start + abreast]):
+        for number, (block, title) in enumerate(beside):
             left = names + number * (across + _GAP)
-            sheet.marks += _block(block, (left, top), (width, height), across)
+            sheet.marks += _block(block, title, (left, top), (width, height))
             sheet.marks += _about(columns, left, top - ROW / 2, width, bottom)
         sheet.bottom = bottom + max(width_of(column.name) for column in columns) + 14
 
 
-def _block(block: Block, place: Place, cell: tuple[float, float], across: float) -> list[Mark]:
+def _block(block: Block, title: Sequence[str], place: Place, cell: tuple[float, float]) -> list[Mark]:
+    """The lines of the title, the scale, and the cells from ``place`` on."""
     (left, top), (width, height) = place, cell
     places, low, high = block.places()
-    above = top - 2.5 * ROW
-    marks: list[Mark] = [Words((left, above), shortened(block.title, across), bold=True)]
-    marks += _scale((left, above + ROW), low, high)
+    scale = top - 1.5 * ROW
+    marks: list[Mark] = [Words((left, scale - ROW * up), line, bold=True) for up, line in enumerate(reversed(title), 1)]
+    marks += _scale((left, scale), low, high)
     for (row, column), share in places.items():
         x, y = left + column * width, top + row * height
         corners = [(x, y), (x + width - 1, y), (x + width - 1, y + height - 1), (x, y + height - 1)]

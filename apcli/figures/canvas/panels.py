@@ -13,6 +13,7 @@ from apcli.figures.canvas.scales import Scale
 from apcli.figures.canvas.words import shortened, width_of, wrapped
 
 WIDTH = 660.0  # pixels: 6.9 inches, a column of the page
+NARROW = 350.0  # the column of a page on a telephone
 ROW = 16.0  # of text
 _SIGNS = 12  # on a line, at most
 _SCALE, _MARGIN, _BELOW = 46.0, 16.0, 42.0  # beside a panel, and below for numbers and name
@@ -69,7 +70,8 @@ class Head:
 class Sheet:
     """A figure while it is drawn, from the top down."""
 
-    def __init__(self) -> None:
+    def __init__(self, width: float = WIDTH) -> None:
+        self.width = width
         self.marks: list[Mark] = []
         self.bottom = 4.0
 
@@ -77,14 +79,14 @@ class Sheet:
         """Entries in as many rows as they need."""
         if not keys:
             return
-        names = [shortened(key.name) for key in keys]
+        names = [shortened(key.name, self.width - 60) for key in keys]
         widths = [30 + width_of(name) + 18 for name in names]
-        columns = math.floor(WIDTH / max(widths))
-        if sum(widths) > 2 * WIDTH and columns > 1:  # easier to read than many ragged rows
-            widths = [WIDTH / columns] * len(keys)
+        columns = math.floor(self.width / max(widths))
+        if sum(widths) > 2 * self.width and columns > 1:  # easier to read than many ragged rows
+            widths = [self.width / columns] * len(keys)
         left, middle = 0.0, self.bottom + ROW / 2
         for key, name, width in zip(keys, names, widths, strict=True):
-            if left > 0 and left + width - 18 > WIDTH:
+            if left > 0 and left + width - 18 > self.width:
                 left, middle = 0.0, middle + ROW + 2
             if key.dash:
                 self.marks.append(Line([(left + 2, middle), (left + 24, middle)], key.color, key.width, key.dash))
@@ -96,7 +98,7 @@ class Sheet:
 
     def note(self, text: str) -> None:
         """Sentences below what is drawn already."""
-        for line in wrapped(text, WIDTH):
+        for line in wrapped(text, self.width):
             self.marks.append(Words((0, self.bottom + ROW / 2), line, "soft"))
             self.bottom += ROW
         self.bottom += 2
@@ -130,10 +132,10 @@ class Sheet:
         """Places for panels in rows of up to ``columns``."""
         columns = min(columns, len(heads))
         parts = [heads[start : start + columns] for start in range(0, len(heads), columns)]
-        return [box for part in parts for box in self.row(part, [(WIDTH / columns, 0.0)] * len(part), height)]
+        return [box for part in parts for box in self.row(part, [(self.width / columns, 0.0)] * len(part), height)]
 
     def drawing(self, title: str, description: str, columns: Mapping[str, Sequence[Value]]) -> Drawing:
-        return Drawing(title, description, WIDTH, math.ceil(self.bottom), tuple(self.marks), columns)
+        return Drawing(title, description, self.width, math.ceil(self.bottom), tuple(self.marks), columns)
 
 
 class Panel:

@@ -1,9 +1,11 @@
 """The room that text needs, about: a page chooses its font, so widths are those of a wide one."""
 
+import re
 from collections.abc import Sequence
 
 LONGEST = 600.0  # pixels of a name in a legend
 _NARROW, _WIDE = frozenset("iljftI.,:;|'!()[]{} -·"), frozenset("mwMW%@—…")
+_PART = re.compile(r"[^-=_/,:]*[-=_/,:]|[^-=_/,:]+")  # of a word, up to a sign behind which it may be broken
 _SIZES = 4.6, 7.4, 10.6  # pixels of a narrow, a common and a wide letter at the size of all text
 
 
@@ -24,13 +26,16 @@ def shortened(name: str, width: float = LONGEST) -> str:
 
 
 def wrapped(text: str, width: float) -> list[str]:
-    """Lines of words; a word that is wider than a line is shortened."""
+    """Lines of words; a word that is wider than a line is broken behind a sign, or shortened if it has none."""
     lines: list[str] = []
     for word in text.split(" "):
-        if lines and width_of(f"{lines[-1]} {word}") <= width:
-            lines[-1] += f" {word}"
-        else:
-            lines.append(shortened(word, width))
+        space = " "
+        for part in [word] if width_of(word) <= width else _PART.findall(word):
+            if lines and width_of(f"{lines[-1]}{space}{part}") <= width:
+                lines[-1] += f"{space}{part}"
+            else:
+                lines.append(shortened(part, width))
+            space = ""
     return lines
 
 

@@ -34,6 +34,19 @@ def test_everything_stays_within_the_column(blocks, rows, columns):
     assert len({tuple(mark.places) for mark in squares}) == len(squares)
 
 
+def test_titles_are_whole():
+    sheet = Sheet()
+    titles = ["AP2", "AP3 gaussian cov=activation groups=100", "AP3 student-t"]
+    cells(sheet, [Block(title, {(0, 0): 1.0}) for title in titles], ["fc"], COLUMNS)
+    bold = [mark for mark in sheet.marks if isinstance(mark, Words) and mark.bold]
+    lines = {}
+    for mark in sorted(bold, key=lambda mark: mark.place[1]):
+        lines.setdefault(mark.place[0], []).append(mark.text)
+    assert {" ".join(text) for text in lines.values()} == set(titles)
+    squares = [mark for mark in sheet.marks if isinstance(mark, Area) and mark.name]
+    assert max(mark.place[1] for mark in bold) < min(y for mark in squares for _, y in mark.places)
+
+
 def test_a_sign_stands_above_the_columns_of_its_method():
     sheet = Sheet()
     cells(sheet, [Block("AP2", {(0, column): 1.0 for column in range(6)})], ["fc"], COLUMNS)

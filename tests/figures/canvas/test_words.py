@@ -21,6 +21,15 @@ def test_lines_are_as_wide_as_they_may_be():
     assert width_of(wrapped("x" * 99, 120)[0]) <= 120
 
 
+def test_a_wide_word_is_broken_behind_a_sign():
+    lines = wrapped("AP3 gaussian cov=activation", 90)
+    assert lines == ["AP3 gaussian", "cov=", "activation"]
+    assert wrapped("student-t:groups=100", 90) == ["student-t:", "groups=100"]
+    assert wrapped("cov=activation", 200) == ["cov=activation"]
+    name = "/".join(["layer"] * 30)
+    assert "".join(wrapped(name, 120)) == name, "nothing is lost"
+
+
 def test_a_list_has_an_end():
     assert listed(["a", "b"]) == "a, b"
     assert listed(list("abcdefgh"), 2) == "a, b and 6 more"

@@ -8,6 +8,7 @@ from apcli.configs.report import MEASURED, PUBLISHED
 from apcli.figures import FIGURES, FigureRow
 from apcli.figures.canvas.colors import Look, looks
 from apcli.figures.canvas.marks import Drawing, Missing
+from apcli.figures.canvas.panels import NARROW
 from apcli.figures.canvas.svg import element
 from apcli.figures.study import Study
 from apcli.stages.report.comparisons.behaviour import behaved
@@ -26,6 +27,7 @@ class Picture:
     Attributes:
         name: of its file, without suffix, unique in the report; it consists of letters, digits, dots and dashes.
         caption: sentences; what the figure is called is ``title``.
+        narrow: the same for narrow screens; None: they scroll.
     """
 
     group: Group
@@ -33,6 +35,7 @@ class Picture:
     name: str
     caption: str
     drawing: Drawing
+    narrow: Drawing | None = None
 
     @property
     def title(self) -> str:
@@ -47,6 +50,11 @@ class Picture:
     def element(self) -> str:
         """The ``<svg>`` element for a page that declares ``colors.variables``; its identifiers begin with ``name``."""
         return element(self.drawing, self.name)
+
+    @property
+    def narrow_element(self) -> str:
+        """The same for narrow screens; empty without."""
+        return "" if self.narrow is None else element(self.narrow, f"{self.name}-narrow")
 
 
 @dataclass(frozen=True)
@@ -102,7 +110,8 @@ def pictures(report: Report, scale: str = MEASURED) -> Pictures:
                     reasons.append(str(reason))
                     continue
                 name = _unique(_slug(".".join([f"{prefix}{row.name}", *map(_text, subject)])), taken)
-                drawn.append(Picture(group, row, name, _caption(row, subject, several, scale), drawing))
+                narrow = row.load()(study, *subject, width=NARROW) if row.narrow else None
+                drawn.append(Picture(group, row, name, _caption(row, subject, several, scale), drawing, narrow))
             of_section = {
                 "bounds": group.bounds,
                 "limit": study.limits,

@@ -4,12 +4,20 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
+from apcli.figures.canvas.words import width_of
 from apcli.stages.report.tables.columns import CellText, Column, ReportTable
 from apcli.stages.report.tables.notation import aligned
 
 SHOWN = 9  # most columns that are shown at first
+ROOM = 1036.0  # pixels that these may take: what is beside the contents in a window of 1300
 MOST = 400  # rows in the page; the others are in the numbers behind the table
-LONG = 44  # letters of a cell that may take several lines
+LONG = 30  # letters of a cell that may take several lines
+_LONG, _BESIDE, _ARROW = (
+    224.0,
+    18.0,
+    16.0,
+)  # pixels of such a cell at least, beside every cell, and of a heading's arrow
+_LARGER, _SMALLER = 13.44 / 12, 11.83 / 12  # letters of a table, and what stands beside a number, to those of figures
 
 
 @dataclass(frozen=True)
@@ -75,12 +83,25 @@ def grid(table: ReportTable, prefix: str = "") -> Grid:
 
 
 def _further(columns: Sequence[Column]) -> list[bool]:
-    """Which columns are left out at first: those that say so, and those after the first nine of the others."""
-    made, shown = [], 0
+    """Which columns are left out at first: those that say so, and of the others those for which there is no room."""
+    made, shown, taken = [], 0, 0.0
     for column in columns:
         shown += not column.further
-        made.append(column.further or shown > SHOWN)
+        taken += 0.0 if column.further else _width(column)
+        made.append(column.further or shown > SHOWN or (shown > 1 and taken > ROOM))
     return made
+
+
+def _width(column: Column) -> float:
+    """About the pixels that a column takes; its heading may be broken between words."""
+    texts = column.texts()[:MOST]
+    number = max((width_of(text.main) for text in texts), default=0.0) * _LARGER
+    beside = max((width_of(f" {text.spread} {text.interval}") for text in texts), default=0.0) * _SMALLER
+    if any(len(text.main) > LONG for text in texts) and not column.is_number:
+        number = _LONG
+    words = (*column.name.split(" "), column.unit)
+    heading = max(map(width_of, words)) * _LARGER
+    return max(number + (beside if column.is_number else 0.0), heading + _ARROW) + _BESIDE
 
 
 def _runs(columns: Sequence[Column], further: Sequence[bool]) -> Iterator[tuple[str, bool, int, int]]:
@@ -127,7 +148,8 @@ def _cells(column: Column, later: bool) -> list[GridCell]:
     parts = [aligned([text.main for text in texts])]
     spreads = [text.spread and f"± {text.spread}" for text in texts]
     for found in (spreads, [text.interval for text in texts]):
-        padded = aligned(found)
+        numbers = aligned(["" if text[:1].isalpha() else text for text in found])
+        padded = [text if text[:1].isalpha() else number for text, number in zip(found, numbers, strict=True)]
         widest = max(map(len, padded))
         parts.append([text.ljust(widest, "\u2007") if any(found) else "" for text in padded])
     return [GridCell(CellText(*cell), "number", later) for cell in zip(*parts, strict=True)]

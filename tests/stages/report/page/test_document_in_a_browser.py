@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import browser as browsers
 import pytest
-from studies import described
+from studies import described, improving, variant
 
 from apcli.stages.report.runs.experiment import build
 from apcli.stages.report.tables.csv_files import csv_files
@@ -213,6 +213,32 @@ def test_nothing_is_wider_than_the_window(browser, written, width, dark):
     browser.run(OPEN_ALL)
     assert browser.run("document.documentElement.scrollWidth") == width
     assert browser.run("document.querySelector('tbody th').getBoundingClientRect().width") < 0.5 * width
+
+
+@pytest.mark.parametrize("width", [390, 1300])
+def test_the_overview_is_whole(browser, written, width):
+    browser.window(width)
+    browser.open(written[0])
+    figure = "document.querySelector('figure[id$=overview]')"
+    shown = f"[...{figure}.querySelectorAll('.scroll')].filter((e) => e.clientWidth)"
+    assert browser.run(f"{shown}.length") == 1, "drawn for this screen"
+    assert browser.run(f"{shown}[0].scrollWidth <= {shown}[0].clientWidth")
+
+
+def test_no_column_is_cut(browser, make_grid, tmp_path):
+    """What has no room in a window of 1300 is left to those who ask for all columns."""
+    grid = make_grid(seeds=range(5), epochs=2, sparsities=(0.1, 0.5))
+    kinds = ("activation", "gauss-newton", "fisher", "rows")
+    records = [*grid, *(r for kind in kinds for r in variant(grid, "gaussian", params={"cov": kind}))]
+    path = tmp_path / "report.html"
+    path.write_text(html(improving(records)), encoding="utf-8")
+    browser.window(1300)
+    browser.open(path)
+    browser.run("document.querySelectorAll('details').forEach((details) => { details.open = true; })")
+    cut = "[...document.querySelectorAll('.table .scroll')].filter((e) => e.scrollWidth > e.clientWidth)"
+    assert browser.run(f"{cut}.map((e) => e.parentElement.id)") == []
+    browser.run(OPEN_ALL)
+    assert browser.run(f"{cut}.length") > 0, "all columns are more than there is room for"
 
 
 def test_the_first_column_stays(browser, written):

@@ -1,6 +1,6 @@
 """Tables as the page shows them: headings of groups with their unit, at most nine columns, aligned cells."""
 
-from apcli.stages.report.page.grids import MOST, SHOWN, grid
+from apcli.stages.report.page.grids import MOST, ROOM, SHOWN, grid
 from apcli.stages.report.tables.columns import Column, table_of
 
 
@@ -34,6 +34,24 @@ def test_more_than_nine_columns_are_left_to_those_who_ask():
     assert not grid(table_of("t", "Title", columns[1:4])).has_further
     parts = grid(table_of("t", "Title", [column("a", group="g"), column("b", group="g", further=True)])).groups
     assert [(head.text, head.span, head.further) for head in parts] == [("g", 1, False), ("g", 1, True)]
+
+
+def test_columns_that_have_no_room_in_the_page_are_left_to_those_who_ask():
+    wide = [column(f"{number} {'measure' * 5}") for number in range(5)]
+    shown = grid(table_of("t", "Title", [column("name", "a", "b"), *wide]))
+    assert [head.further for head in shown.heads] == [False] * 3 + [True] * 3
+    numbers = [column(str(number), 1.5, 2.25, interval=((0.25, 0.75), None)) for number in range(6)]
+    assert not grid(table_of("t", "Title", numbers)).has_further
+    endless = "x" * int(ROOM)
+    (first, second) = grid(table_of("t", "Title", [column(endless), column("b")])).heads
+    assert (first.further, second.further) == (False, True), "one is always shown"
+
+
+def test_words_beside_a_number_take_no_more_place_than_they_need():
+    taus = column("τ", 1.0, 0.5, interval=((1.0, 1.0), (0.25, 0.75)), networks=(5, 5), decimals=2)
+    cells = [row[1].text.interval for row in grid(table_of("t", "Title", [column("name", "a", "b"), taus])).rows]
+    assert [cell.rstrip("\u2007") for cell in cells] == ["same in all 5", "[0.25, 0.75]"]
+    assert {len(cell) for cell in cells} == {len("same in all 5")}
 
 
 def test_a_heading_knows_its_numbers():
