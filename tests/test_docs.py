@@ -19,7 +19,9 @@ import pytest
 from pages import BLOCKS, CODE, COMMANDS, PAGES, ROOT, RUN, SHELL, Block, name_of, words_of
 
 README_BYTES = 6 * 1024
-FOREIGN_OPTIONS = {"--nproc-per-node", "--extra-index-url", "--config", "--resources", "--unlock"}  # of other programs
+FOREIGN_OPTIONS = {  # of other programs
+    *("--nproc-per-node", "--extra-index-url", "--config", "--resources", "--unlock", "--hypothesis-profile")
+}
 OF_THE_SYSTEM = {"tee", ":"}
 PROGRAMS = {"pip", "uv", "uvx", "source", "git", "snakemake"}  # taken as they are: such blocks are not run
 
