@@ -1,8 +1,9 @@
 """The risk of a network along the straight line from its dense to its pruned weights: slope and curvature."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,6 +14,7 @@ from apcli.probes.undisturbed import Batches
 from apcli.progress import Tell
 from apcli.theory.numerics.lanczos import Extremes, extremes
 
+Once = Callable[[Any, Callable[[], Any]], Any]  # gives what a name stands for; finds it out once
 POINTS = 5  # of the line at which its curvature is measured
 
 
@@ -34,6 +36,7 @@ class Risk:
         network: the dense one; it is left as it is.
         changes: D by the network's names of the tensors, in their shapes.
         seed: of the vector that Lanczos' method starts from.
+        once: keeps what depends on w alone for the next pruned file of the same dense one.
     """
 
     def __init__(
@@ -44,9 +47,10 @@ class Risk:
         precision: Precision,
         seed: int,
         tell: Tell,
+        once: Once = lambda what, make: make(),
     ) -> None:
         self._network, self.changes, self._batches = network, dict(changes), batches
-        self._precision, self._seed, self._tell = precision, seed, tell
+        self._precision, self._seed, self._tell, self._once = precision, seed, tell, once
 
     def _at(self, share: float) -> Curvature:
         """The Hessian at w + share D."""
@@ -76,7 +80,10 @@ class Risk:
     @cached_property
     def _gradients(self) -> dict[str, np.ndarray]:
         self._tell("gradient of the loss")
-        return self._here.split(self._here.gradient())
+        found: dict[str, np.ndarray] = self._once(
+            ("gradient", *self.changes), lambda: self._here.split(self._here.gradient())
+        )
+        return found
 
     @cached_property
     def lengths(self) -> dict[str, float]:
@@ -106,7 +113,9 @@ class Risk:
     @cached_property
     def extremes(self) -> Extremes:
         """The extreme eigenvalues of H at w."""
-        return self._extremes(0.0)
+        of = ("extremes", self._precision, self._seed, *self.changes)
+        found: Extremes = self._once(of, lambda: self._extremes(0.0))
+        return found
 
     @cached_property
     def along(self) -> tuple[Extremes, ...]:

@@ -113,7 +113,8 @@ class Setting:
     def _of_network(self, layers: Sequence[Weights]) -> Risk:
         changes = {w.layer.tensor: -w.difference for w in layers}
         network = self.network
-        return Risk(network.dense, changes, network.batches, NETWORK, self.pair.config.seed, self.pair.tell)
+        config = self.pair.config
+        return Risk(network.dense, changes, network.batches, NETWORK, config.seed, self.pair.tell, network.once)
 
     def slope_to(self, layers: Sequence[Weights]) -> float:
         """g'(w~ - w) with the pruned weights of these layers, of those that are in ``weights``."""

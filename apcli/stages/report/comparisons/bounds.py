@@ -1,12 +1,14 @@
-"""What theorems say, beside what was measured: a statement with all records of it."""
+"""What theorems say, beside what was measured: a statement with all records of it, and a pruned file with its bounds."""
 
+import math
 import statistics
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from apcli.records import POOLED
-from apcli.records.bound import COMPARED, BoundRecord
+from apcli.records.bound import COMPARED, NOT_APPLICABLE, PD, PD_ACCURACY, BoundRecord
 from apcli.stages.report.runs.experiment import Group
 
 
@@ -47,6 +49,34 @@ class Statement:
         return statistics.median(self.slacks) if self.slacks else None
 
     @property
+    def of_pd(self) -> bool:
+        """Whether it is about the performance difference, in loss or in accuracy."""
+        return self.quantity in (PD, PD_ACCURACY)
+
+    @property
+    def by_file(self) -> "Statement":
+        """The statement with one record of each pruned file: of its last epoch, the strictest of its layers.
+
+        That is the least bound of those that apply, and of all where none does: a statement about any one layer claims
+        what it says of each.
+        """
+        files: dict[str | None, list[BoundRecord]] = {}
+        for record in self.records:
+            files.setdefault(record.pruned.sha256 or record.pruned.path, []).append(record)
+        return Statement(self.theory, self.name, self.quantity, tuple(map(_strictest, files.values())))
+
+    @property
+    def failed(self) -> tuple[BoundRecord, ...]:
+        """The records in which an assumption fails: the number of the formula is no bound there."""
+        return tuple(record for record in self.records if record.bound.verdict == NOT_APPLICABLE)
+
+    @property
+    def failed_slack(self) -> float | None:
+        """How many times that number is the measured quantity, the median; None where neither is known, or one is 0."""
+        known = [record.bound.slack for record in self.failed if record.bound.slack]
+        return statistics.median(known) if known else None
+
+    @property
     def failing(self) -> tuple[str, int] | None:
         """The assumption that fails most often, and in how many records."""
         failed = (one.name for record in self.records for one in record.bound.assumptions if one.holds is False)
@@ -60,6 +90,64 @@ def statements_of(group: Group) -> tuple[Statement, ...]:
     for record in group.bounds:
         found.setdefault((record.theory, record.bound.statement, record.bound.quantity), []).append(record)
     return tuple(Statement(*key, _pooled(records)) for key, records in found.items())
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A pruned file: what was measured of it, and what each statement about PD says.
+
+    Attributes:
+        file: its name, or its path where two files have one name.
+        measured: by quantity, PD in loss and in accuracy where it is known.
+        bounds: by statement and quantity.
+    """
+
+    file: str
+    method: str | None
+    sparsity: float | None
+    measured: Mapping[str, float]
+    bounds: Mapping[tuple[str, str], BoundRecord]
+
+
+def cells_of(stated: Sequence[Statement]) -> tuple[Cell, ...]:
+    """The files that statements about PD are about, in the order of the records."""
+    files: dict[str | None, list[tuple[Statement, BoundRecord]]] = {}
+    for one in stated:
+        for record in one.by_file.records if one.of_pd else ():
+            files.setdefault(record.pruned.sha256 or record.pruned.path, []).append((one, record))
+    names = Counter(_name(members[0][1]) for members in files.values())
+    return tuple(_cell(members, names) for members in files.values())
+
+
+def _cell(members: Sequence[tuple[Statement, BoundRecord]], names: Counter[str]) -> Cell:
+    (_, first), name = members[0], _name(members[0][1])
+    measured: dict[str, float] = {}
+    for one, record in members:
+        if record.bound.measured is not None:
+            measured.setdefault(one.quantity, record.bound.measured)
+    return Cell(
+        file=name if names[name] == 1 else str(first.pruned.path or first.pruned.sha256),
+        method=first.method,
+        sparsity=first.sparsity.requested if first.sparsity.requested is not None else first.sparsity.actual,
+        measured=measured,
+        bounds={(one.name, one.quantity): record for one, record in members},
+    )
+
+
+def _name(record: BoundRecord) -> str:
+    return Path(record.pruned.path or record.pruned.sha256 or "").name.removesuffix(".safetensors")
+
+
+def _strictest(records: Sequence[BoundRecord]) -> BoundRecord:
+    """Of one file: the least bound of the last epoch, of the records that apply if some do."""
+    last = max(-1 if record.epoch is None else record.epoch for record in records)
+    of_last = [record for record in records if record.epoch == last or (record.epoch is None and last == -1)]
+
+    def strictness(record: BoundRecord) -> tuple[bool, float]:
+        value = record.bound.value
+        return record.bound.verdict not in COMPARED, math.inf if value is None else value
+
+    return min(of_last, key=strictness)
 
 
 def _pooled(records: Sequence[BoundRecord]) -> tuple[BoundRecord, ...]:

@@ -43,6 +43,28 @@ def test_without_a_change_the_curvature_is_measured_once():
     assert len(risk_of(problem, weights, 0 * change).along) == 1
 
 
+def test_what_depends_on_the_dense_weights_alone_is_found_out_once_for_two_changes():
+    problem, weights, change = next(softmax_regressions(1))
+    kept: dict = {}
+    asked = []
+
+    def once(what, make):
+        asked.append(what)
+        if what not in kept:
+            kept[what] = make()
+        return kept[what]
+
+    batch = torch.as_tensor(problem.h), torch.as_tensor(problem.y)
+    one, other = (
+        Risk(linear(weights), {"fc.weight": factor * change}, lambda: iter([batch]), EXACT, 0, quiet, once)
+        for factor in (1, 3)
+    )
+    assert other.slope == pytest.approx(3 * one.slope)
+    assert other.extremes is one.extremes
+    assert other.along[1] != one.along[1], "only the dense end is the same"
+    assert len(kept) == 2 < len(asked)
+
+
 def test_less_precision_has_a_larger_error_and_fewer_products():
     problem, weights, change = next(softmax_regressions(1, seed=5))
     exact, rough = (risk_of(problem, weights, change, how).extremes for how in (EXACT, NETWORK))

@@ -27,6 +27,7 @@ def on_bounds(group: Group) -> Answer | None:
     if idle:
         why = "vacuous, an assumption fails, or the bound is computed from the measurement"
         sentences.append(f"{count(idle, 'further statement')} never {_verb(idle)}: {why}.")
+    sentences += _published(stated)
     number = UNKNOWN
     for quantity, words in _PDS.items():
         of_it = [one for one in applied if one.quantity == quantity and one.slack is not None]
@@ -50,11 +51,19 @@ def _held(applied: Sequence[Statement]) -> str:
     every = "it holds" if len(applied) == 1 else "all hold"
     parts = [f"{hold} hold wherever they apply" if hold < len(applied) else every]
     if unchecked:
-        parts.append(f"{len(unchecked)} are not contradicted, but assume what could not be checked")
+        verbs = "is not contradicted, but assumes" if len(unchecked) == 1 else "are not contradicted, but assume"
+        parts.append(f"{len(unchecked)} {verbs} what could not be checked")
     if broken:
         named = few([f"{one.name} ({one.number(BROKEN)} of {len(one.applied)})" for one in broken])
         parts.append(f"broken: {named}")
     return f"{lead} {'; '.join(parts)}."
+
+
+def _published(stated: Sequence[Statement]) -> list[str]:
+    """In how many pruned files an assumption of each published statement on PD fails; none if they fail nowhere."""
+    failing = [one.by_file for one in stated if one.of_pd and one.standing == PUBLISHED and one.failed]
+    named = few([f"{one.name} ({len(one.failed)} of {len(one.records)})" for one in failing])
+    return [f"An assumption of these published bounds on PD fails, by pruned files: {named}."] if failing else []
 
 
 def _verb(number: int) -> str:

@@ -40,12 +40,20 @@ def test_broken_and_idle_statements_are_said():
     assert found.number == "–", "a bound that is broken is not the tightest"
 
 
+def test_published_bounds_whose_assumptions_fail_are_named_with_the_number_of_files():
+    fails = {"assumptions": (Assumption("only this layer differs", False),)}
+    layers = [bound_record("theorem 1", 2.0, layer=layer, **fails) for layer in ("conv", "fc")]
+    found = answer(*layers, bound_record("theorem 1", file="b", layer="fc"), bound_record("R2", 2.0, of="AP2", **fails))
+    assert "An assumption of these published bounds on PD fails, by pruned files: theorem 1 (1 of 2)." in found.sentence
+    assert "An assumption" not in answer(bound_record("theorem 1")).sentence
+
+
 def test_what_assumes_something_unknown_is_not_said_to_hold():
     unknown = (Assumption("the images are independent"),)
     found = answer(bound_record("a", 2.0), bound_record("b", 3.0, assumptions=unknown))
     assert found.sentence.startswith(
-        "Of 2 statements that could be compared with a measurement, 1 hold wherever they apply; 1 are not "
-        "contradicted, but assume what could not be checked. On"
+        "Of 2 statements that could be compared with a measurement, 1 hold wherever they apply; 1 is not "
+        "contradicted, but assumes what could not be checked. On"
     )
     assert answer(bound_record("a", 2.0)).sentence.startswith("Of 1 statement that could be compared with a "
                                                               "measurement, it holds.")  # fmt: skip
