@@ -1,4 +1,4 @@
-"""What theorems say, beside what was measured: a statement with all records of it, and a pruned file with its bounds."""
+"""What theorems say, beside what was measured: a statement with its records, and a pruned file with its bounds."""
 
 import math
 import statistics

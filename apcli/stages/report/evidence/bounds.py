@@ -24,8 +24,8 @@ _FAILS = "where an assumption fails"
 _VERDICTS = sorted(VERDICTS, key=lambda verdict: verdict != NOT_APPLICABLE)  # what is most often said first
 _NAMES = {PD: "PD", PD_ACCURACY: "PD in accuracy"}
 _ON_PD = (
-    "A pruned file counts once: with the least bound of its layers that applies, after its last epoch. {distance} Where "
-    "an assumption fails, the formula's number is no bound; below PD it would be broken."
+    "A pruned file counts once: with the least bound of its layers that applies, after its last epoch. {distance} "
+    "Where an assumption fails, the formula's number is no bound; below PD it would be broken."
 )
 _DISTANCE = "The distance from the measurement is the decimal logarithm of their ratio: 0 is exact, 3 a thousand times"
 
