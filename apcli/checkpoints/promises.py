@@ -54,6 +54,7 @@ class Promise:
             isinstance(given, dict)
             and is_count(given.get("zeros"))
             and is_count(given.get("size"))
+            and given["zeros"] <= given["size"]
             and isinstance(given.get("method"), str | None)
             and isinstance(given.get("scope"), str | None)
             and (given.get("seed") is None or is_count(given["seed"]))

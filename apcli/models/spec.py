@@ -1,6 +1,6 @@
 """A model's description as plain data, kept in a checkpoint's lineage, and its look-up by name."""
 
-import math
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -88,7 +88,8 @@ def _is_count(value: object) -> bool:
 
 
 def _is_finite(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    """Whether a value is a number that a float can hold: JSON has whole numbers of any size."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
 
 
 def _is_list(value: object, length: int, is_member: Callable[[Any], bool]) -> bool:

@@ -13,6 +13,7 @@ from apcli.checkpoints.files.staging import was_killed
 from apcli.checkpoints.lineage import Lineage
 from apcli.errors import ApcliError, UsageError
 from apcli.progress import KEPT
+from apcli.training.saved_states import remove_left_over_states
 
 log = logging.getLogger("apcli")
 
@@ -83,6 +84,7 @@ class Outputs:
 
         Args:
             wanted: or a function that returns it, called if there is a file: another process may make one at any time.
+            say: that it is kept, and remove the saved states that a killed training left beside it.
 
         Raises:
             UsageError: another file has that name and ``overwrite`` is off.
@@ -97,6 +99,7 @@ class Outputs:
         if checkpoint is not None and not why:
             verification.verify_zeros(checkpoint)
             if say:
+                remove_left_over_states(path)
                 log.info(KEPT, path)
             return True
         if made_by_this_run:

@@ -21,11 +21,9 @@ from apcli.checkpoints.lineage import first_difference
 from apcli.checkpoints.promises import Json, others
 from apcli.data.streaming import ReaderLost
 from apcli.errors import UsageError
+from apcli.training.saved_states import remove_states, states_beside
 
 log = logging.getLogger("apcli")
-
-RESUME_SUFFIX = ".resume.pt"
-_BEFORE = ".resume.before.pt"
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,9 +86,9 @@ class Resume:
     """
 
     def __init__(self, path: Path | None, identity: Json, every: float = 0.0, *, fresh: bool = False) -> None:
-        self.path = path and path.with_name(path.name.split(".safetensors")[0] + RESUME_SUFFIX)
+        self._result = path
+        self.path, self._before = (None, None) if path is None else states_beside(path)
         self.every = every
-        self._before = self.path and self.path.with_name(self.path.name.removesuffix(RESUME_SUFFIX) + _BEFORE)
         if self.path is not None:
             remove_stale(self.path)
         self._members = json.loads(json.dumps(identity))  # tuples are lists, as in what was saved
@@ -155,9 +153,8 @@ class Resume:
 
     def remove(self) -> None:
         """Remove the saved states: the result is complete."""
-        for path in (self.path, self._before):
-            if path is not None:
-                path.unlink(missing_ok=True)
+        if self._result is not None:
+            remove_states(self._result)
 
 
 def _load(path: Path) -> tuple[str, State]:

@@ -24,7 +24,8 @@ def test_a_promise_reads_back_with_what_a_later_version_added():
 @pytest.mark.parametrize(
     ("key", "value"),
     [
-        ("zeros", -1), ("zeros", True), ("size", 1.0), ("size", None), ("method", 3), ("scope", []), ("seed", "0"),
+        ("zeros", -1), ("zeros", True), ("zeros", 5), ("zeros", 10**400),
+        ("size", 1.0), ("size", None), ("method", 3), ("scope", []), ("seed", "0"),
         ("requested", "half"), ("requested", True),
     ],
 )  # fmt: skip

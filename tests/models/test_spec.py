@@ -127,6 +127,7 @@ def test_spec_survives_json():
         ("input_size", [3, -1, 32]),
         ("mean", [0.5]),
         ("mean", [0.5, 0.5, float("nan")]),
+        ("mean", [0.5, 0.5, 10**400]),
         ("std", [0.5, 0.5, 0]),
         ("std", None),
     ],
