@@ -39,9 +39,13 @@ class Form(Enum):
 
 @dataclass(frozen=True, kw_only=True)
 class CovarianceRow(Row):
-    """A covariance; ``caveat`` is the end of a sentence that begins with its name: the limits of its values."""
+    """A covariance; ``caveat`` is the end of a sentence that begins with its name: the limits of its values.
+
+    ``in_words`` says what a divergence with it measures, for who reads no formula; empty: the summary says so.
+    """
 
     caveat: str = ""
+    in_words: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,6 +120,7 @@ COVARIANCES = Table(
             "arXiv:2403.00155, 5.4 asks for it; second moment as in Martens & Grosse 2015, arXiv:1503.05671",
             ("data",),
             caveat=LAYER_LOCAL,
+            in_words="moved weights count by how much they change the outputs of their own layer on the data",
         ),
         CovarianceRow(
             "fisher",
@@ -126,6 +131,8 @@ COVARIANCES = Table(
             {"labels": "model", "damping": 1e-6},
             ranges={"labels": Words(("model", "data")), "damping": NOT_NEGATIVE},
             caveat=SECOND_ORDER,
+            in_words="each moved weight counts by how sensitive the dense network’s predictions are to it (Fisher "
+            "information)",
         ),
         CovarianceRow(
             "gauss-newton",
@@ -136,6 +143,7 @@ COVARIANCES = Table(
             {"damping": 1e-6},
             ranges={"damping": NOT_NEGATIVE},
             caveat=SECOND_ORDER,
+            in_words="moved weights count by how much they change the loss of the dense network, to second order",
         ),
     ),
 )

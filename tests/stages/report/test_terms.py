@@ -4,6 +4,9 @@ import re
 
 import pytest
 
+from apcli.allocations import SCOPES
+from apcli.criteria import FILTER_METHODS, METHODS
+from apcli.projections import COVARIANCES
 from apcli.stages.report.terms import TERMS, FirstUse
 
 USED = {
@@ -22,6 +25,12 @@ USED = {
     "MACs": "of the MACs",
     "compression": "compression 2",
     "total variation (TV)": "TV at least",
+    "groups=": "AP3 student-t groups=100",
+    "(filter)": "l1 (filter, global)",
+    **{f"cov={row.name}": f"AP3 gaussian cov={row.name}, 0.5" for row in COVARIANCES},
+    **{f"({row.name})": f"lowest ({row.name})" for row in SCOPES},
+    **{row.name: f"{row.name} (layer) at 0.5" for row in METHODS},
+    **{f"{row.name} (filter)": f"{row.name} (filter)" for row in FILTER_METHODS},
 }
 
 
@@ -29,6 +38,22 @@ USED = {
 def test_a_term_is_recognised(term):
     assert re.search(term.used, USED[term.name])
     assert not re.search(term.used, "nothing of the kind, MAPD and AP27")
+
+
+def test_methods_and_scopes_are_told_from_words_of_sentences():
+    def used(text):
+        return [term.name for term in FirstUse().of([text])]
+
+    assert used("the highest mean (best), of each layer (at random mask)") == []
+    assert used("highest (global, conv1)") == ["(global)", "highest"]
+    assert used("highest (filter, layer)") == ["(filter)", "(layer)", "highest (filter)"]
+    assert "random" not in used("random-same-layers (layer)")
+    assert used("AP3 gaussian cov=activation") == ["AP3", "cov=activation"]
+
+
+def test_a_card_has_few_words_for_a_term():
+    assert all(len(term.in_short) <= len(term.meaning) for term in TERMS)
+    assert all(len(term.in_short) < 110 for term in TERMS if term.short)
 
 
 def test_a_term_is_given_once():

@@ -44,7 +44,8 @@ def on_prediction(group: Group) -> Answer:
     if moments:
         there = [a for a in compared.agreements if (a.target, a.moment) == (target, moments[0])]
         sentences.insert(2, pairs.at_the_sparsest(there))
-    sentences += [_improved(group, compared, target), _within(within), one_witness(group.measures)]
+    sentences.insert(1, _improved(group, compared, target))
+    sentences += [_within(within), one_witness(group.measures)]
     best = _best(compared, target, moments[0]) if moments else None
     sentence, sureness = " ".join(filter(None, sentences)), _sureness(best, compared, within)
     return Answer(QUESTION, sentence, _number(best, within), sureness, ANCHOR)
@@ -113,8 +114,10 @@ def _improved(group: Group, compared: Comparisons, target: Quantity) -> str:
     """A sentence on how many runs improved, which PD does not tell from runs that lost; empty if none did."""
     made = [one for one in compared.improved if one.target == target]
     counts = [f"{len(one.runs)} of {one.of} {moment_name(group, one.moment)}" for one in made]
-    why = "PD has no sign and counts that as loss; the evidence has τ with the signed change of loss beside it"
-    return f"Runs that improved on their dense network: {join(counts)}. {why}." if counts else ""
+    if not counts:
+        return ""
+    beside_it = "in the evidence, τ with the signed change of loss stands beside it"
+    return f"PD has no sign and counts runs that improved as loss ({join(counts)}): {beside_it}."
 
 
 def _best_measures(compared: Comparisons, target: Quantity, moment: Moment) -> Sequence[ApMeasure]:

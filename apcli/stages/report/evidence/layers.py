@@ -4,6 +4,7 @@ from apcli.stages.report.evidence.section import Section, named
 from apcli.stages.report.runs.experiment import Group, Report, Run, stat
 from apcli.stages.report.runs.quantities import ApMeasure
 from apcli.stages.report.tables.columns import Column, table_of
+from apcli.words import join
 
 MEASURES = 5  # shown at first
 
@@ -31,7 +32,20 @@ def layers(report: Report, group: Group) -> Section | None:
         Column("files", tuple(sum(name in t.by_layer for t in run.trials) for run, name in listed)),
     ]
     caption = "Means over files, final network."
-    return Section((), (), (table_of("layers", "Every layer of every run", columns, caption, keys=3),))
+    return Section(
+        _about_groups(group), (), (table_of("layers", "Every layer of every run", columns, caption, keys=3),)
+    )
+
+
+def _about_groups(group: Group) -> tuple[str, ...]:
+    """Why values of grouped weights are not those of the network; nothing without such a measure."""
+    grouped = [measure.label for measure in group.measures if measure.params.get("groups")]
+    if not grouped:
+        return ()
+    return (
+        f"{join(grouped)}: a single layer is averaged in as many groups as the whole network, so in smaller ones. "
+        "Compare layers of one size with each other; a layer’s value is no part of the network’s.",
+    )
 
 
 def _mean(run: Run, layer: str, measure: ApMeasure | None) -> float | None:

@@ -56,17 +56,26 @@ class PageSection:
 
 
 @dataclass(frozen=True)
+class Card:
+    """An answer, with the terms that stand in it for the first time."""
+
+    answer: Answer
+    terms: Sequence[Term]
+
+
+@dataclass(frozen=True)
 class Part:
     """The part of the page about one group; ``prefix`` makes its anchors unique."""
 
     prefix: str
     title: str
     done: str
-    answers: Sequence[Answer]
-    terms: Sequence[Term]
+    done_terms: Sequence[Term]
+    cards: Sequence[Card]
     overview: Sequence[Picture]
     overview_terms: Sequence[Term]
     checks: Sequence[Check]
+    check_terms: Sequence[Term]
     notes: Sequence[str]
     sections: Sequence[PageSection]
     missing: Sequence[str]
@@ -149,25 +158,34 @@ def _policy(script: str) -> str:
 def _part(report: Report, group: Group, pictures: Pictures, prefix: str, used: FirstUse) -> Part:
     """The part about one group. Terms are given in the order in which the page shows what uses them."""
     drawn = [picture for picture in pictures.drawn if picture.group is group]
-    cards = answers(report, group)
-    card_terms = used.of(text for card in cards for text in (card.question, card.sentence, card.number, card.sureness))
+    line = done(report, group).removeprefix(f"{group.title} · ")
+    line_terms = used.of([line])
+    cards = [Card(answer, used.of(_texts(answer))) for answer in answers(report, group)]
     overview = [picture for picture in drawn if picture.section == OVERVIEW]
     overview_terms = used.of(picture.caption for picture in overview)
+    checks = checklist(report, group)
+    is_open = [check for check in checks if not check.passed]
+    check_terms = used.of([*group.notes, *(text for check in is_open for text in (check.item, check.reason))])
     return Part(
         prefix,
         group.title,
-        done(report, group).removeprefix(f"{group.title} · "),
+        line,
+        line_terms,
         cards,
-        card_terms,
         overview,
         overview_terms,
-        checklist(report, group),
+        checks,
+        check_terms,
         group.notes,
         list(_sections(report, group, drawn, prefix, used)),
         pictures.reasons(group),
         caveats([group]),
         repetition(report, group),
     )
+
+
+def _texts(answer: Answer) -> Sequence[str]:
+    return answer.question, answer.number, answer.sentence, answer.sureness
 
 
 def _sections(

@@ -56,9 +56,11 @@ class Grid:
 
     @property
     def texts(self) -> Iterator[str]:
-        """The words around the numbers."""
+        """The words around the numbers, and those by which rows are told apart."""
         yield from (self.table.title, self.table.caption, self.table.constant)
         yield from (head.text for head in (*self.groups, *self.heads))
+        keys = (column for column in self.table.columns[: self.table.keys] if not column.is_number)
+        yield from dict.fromkeys(str(cell) for column in keys for cell in column.cells)
 
     @property
     def left_out(self) -> int:

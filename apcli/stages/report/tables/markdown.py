@@ -86,16 +86,18 @@ def _section(row: SectionRow, section: Section, head: str) -> Iterator[str]:
 
 def _repetition(report: Report, group: Group) -> Iterator[str]:
     again = repetition(report, group)
+    yield _prose(again.install)
     if again.commands:
         yield "```sh\n" + "\n".join(map(in_one_line, again.commands)) + "\n```"
     if again.unknown:
         yield f"How {count(again.unknown, 'pruned file')} came about is not known."
     facts = [(stage.stage, ", ".join(f"{name} {value}" for name, value in stage.values)) for stage in again.settings]
     facts += [("seeds", ", ".join(map(str, again.seeds)))] if again.seeds else []
-    facts += [*again.versions, *([("device", again.device)] if again.device else [])]
+    facts += again.versions
     files = ", ".join(f"{name} {sha256[:12]}" for name, sha256 in again.dense_files)
     facts += [("dense files", files)] if files else []
-    yield _listed(f"**{_plain(name)}**: {_plain(text)}" for name, text in facts)
+    lines = [f"**{_plain(name)}**: {_plain(text)}" for name, text in facts]
+    yield _listed([*lines, f"**device**: {_prose(again.machine)}"])
 
 
 def _table(table: ReportTable) -> Iterator[str]:

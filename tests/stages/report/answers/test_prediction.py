@@ -55,8 +55,8 @@ def test_five_networks_have_intervals(make_grid):
 def test_runs_that_improved_are_counted(small):
     sentence = on_prediction(only_group(improving(small))).sentence
     assert (
-        "Runs that improved on their dense network: 2 of 6 after fine-tuning. PD has no sign and counts that as loss; "
-        "the evidence has τ with the signed change of loss beside it." in sentence
+        " PD has no sign and counts runs that improved as loss (2 of 6 after fine-tuning): in the evidence, τ with the "
+        "signed change of loss stands beside it." in sentence
     )
     assert "improved" not in on_prediction(only_group(improving(small, "none"))).sentence
 

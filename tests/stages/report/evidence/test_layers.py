@@ -25,5 +25,14 @@ def test_layers_have_their_share_and_their_measures(make_grid):
     assert found["files"] == (2, 2)
 
 
+def test_groups_of_a_layer_are_told_from_those_of_the_network(make_grid):
+    records = make_grid(seeds=(0,), epochs=0, sparsities=(0.5,))
+    both = [*records, *(replace(r, layer="conv") for r in records if r.layer == "fc")]
+    assert section(both).sentences == ()
+    grouped = variant(both, "student-t", params={"groups": 100})
+    (sentence,) = section(grouped).sentences
+    assert sentence.startswith("AP3 student-t groups=100: a single layer is averaged in as many groups as the whole ")
+
+
 def test_one_layer_needs_no_section(small):
     assert section(small) is None

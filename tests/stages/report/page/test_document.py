@@ -8,9 +8,10 @@ from dataclasses import replace
 
 import pytest
 from behaviours import EXEMPLARS, RECORD
+from markupsafe import escape
 from studies import bound_record, outline, variant
 
-from apcli.records.divergence import DivergenceRecord
+from apcli.records.divergence import DivergenceRecord, Metrics, PerformanceDifference
 from apcli.records.json_objects import OtherRecord
 from apcli.records.pair import File
 from apcli.stages.report.drawing.pictures import Pictures
@@ -88,6 +89,23 @@ def test_terms_are_defined_where_they_first_stand_and_at_the_end(small):
     defined = [term for term in TERMS if term.anchor in found.ids]
     assert {"AP2", "loss difference (PD)", "sparsity"} <= {term.name for term in defined}
     assert all(found.links.count(f"#{term.anchor}") == 1 for term in defined)
+
+
+def test_a_card_defines_its_own_words(small):
+    text = plain(small)
+    cards = re.findall(r"<article.*?</article>", text, re.DOTALL)
+    order = next(card for card in cards if "Does a divergence predict" in card)
+    for name in ("AP2", "loss difference (PD)", "rank agreement (Kendall’s τ)"):
+        term = next(term for term in TERMS if term.name == name)
+        assert f'<a href="#{term.anchor}">{escape(name)}</a></dt><dd>{escape(term.in_short)}.</dd>' in order
+    assert "set to exactly zero" not in text[: text.index('id="definitions"')], "in short above, in full below"
+    head = text[text.index("<h1>") : text.index("<article")]
+    assert 'href="#term-sparsity"' in head, "the line about the study uses it first"
+
+
+def test_scopes_of_runs_are_defined_before_they_stand_in_a_table(small):
+    text = plain([replace(r, pd=PerformanceDifference(), metrics=Metrics()) for r in small])
+    assert text.index('href="#term-layer"') < text.index('<th scope="row">lowest (layer)</th>')
 
 
 def test_kinds_that_no_section_shows_are_counted(small):

@@ -156,6 +156,17 @@ def test_a_table_is_sorted_by_keyboard(shown):
     assert shown.run(f'{button}.closest("th").getAttribute("aria-sort")') == "ascending"
 
 
+def test_a_definition_is_reached_by_keyboard(shown):
+    shown.run("document.querySelector('.card .terms a').focus()")
+    name = shown.run("document.activeElement.textContent")
+    for kind in ("keyDown", "keyUp"):
+        shown.send("Input.dispatchKeyEvent", type=kind, key="Enter", code="Enter", windowsVirtualKeyCode=13, text="\r")
+    shown.run("new Promise((done) => setTimeout(done, 200))")
+    assert shown.run("document.querySelector('.definitions dt:target').textContent") == name
+    place = shown.run("document.querySelector(':target').getBoundingClientRect().top")
+    assert 0 <= place < 900
+
+
 def test_rows_are_filtered_by_all_words(shown):
     all_rows = len(column(shown, "method"))
     field = 'document.querySelector("#table-study-1-divergence input[type=search]")'

@@ -10,6 +10,7 @@ from apcli.stages.report.runs.experiment import Group, Report
 from apcli.stages.report.runs.making import Made, made_of
 from apcli.stages.report.runs.trials import file_name
 
+PYTHON = "3.11"  # the oldest version that apcli runs on
 MANY = 6  # values of a setting that are listed
 _WORDS = {
     "lr": "learning rate",
@@ -54,6 +55,23 @@ class Repetition:
     seeds: tuple[int, ...]
     dense_files: tuple[tuple[str, str], ...] = ()
     unknown: int = 0
+
+    @property
+    def install(self) -> str:
+        """The first step, as a sentence."""
+        version = self.versions[0][1]
+        return (
+            f"Install apcli {version}, with Python {PYTHON} or newer, from the folder of its sources: `pip install .`"
+        )
+
+    @property
+    def machine(self) -> str:
+        """The devices, as a sentence: what is known of them, and what is not."""
+        timed = f"files were timed on {self.device}; " if self.device else ""
+        return (
+            f"{timed}files do not record where networks were trained. Without `--device`, a GPU is used if there is "
+            "one; another device rounds otherwise, and so makes somewhat other weights."
+        )
 
 
 def repetition(report: Report, group: Group) -> Repetition:

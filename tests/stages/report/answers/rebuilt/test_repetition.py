@@ -1,12 +1,16 @@
 """How to repeat an experiment: what lineages say, and what records alone say."""
 
+import tomllib
 from dataclasses import replace
+from pathlib import Path
 
 from studies import TUNED, with_files
 
 from apcli import __version__
-from apcli.stages.report.answers.rebuilt.repetition import StageSettings, repetition
+from apcli.stages.report.answers.rebuilt.repetition import PYTHON, StageSettings, repetition
 from apcli.stages.report.runs.experiment import build
+
+ROOT = Path(__file__).parents[5]
 
 
 def repeated(records):
@@ -66,3 +70,13 @@ def test_seeds_are_those_of_the_dense_networks(small):
 
 def test_the_device_is_that_of_timings(honest):
     assert repeated(honest).device == "cpu"
+
+
+def test_the_first_step_and_the_devices_are_sentences(honest, small):
+    with open(ROOT / "pyproject.toml", "rb") as file:
+        assert tomllib.load(file)["project"]["requires-python"] == f">={PYTHON}"
+    assert repeated(with_files(small)).install == (
+        f"Install apcli {__version__}, with Python {PYTHON} or newer, from the folder of its sources: `pip install .`"
+    )
+    assert repeated(honest).machine.startswith("files were timed on cpu; files do not record where networks were ")
+    assert repeated(small).machine.startswith("files do not record where networks were trained. Without `--device`, ")
