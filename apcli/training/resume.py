@@ -87,10 +87,12 @@ class Resume:
 
     def __init__(self, path: Path | None, identity: Json, every: float = 0.0, *, fresh: bool = False) -> None:
         self._result = path
-        self.path, self._before = (None, None) if path is None else states_beside(path)
-        self.every = every
-        if self.path is not None:
+        self.path: Path | None = None
+        self._before: Path | None = None
+        if path is not None:
+            self.path, self._before = states_beside(path)
             remove_stale(self.path)
+        self.every = every
         self._members = json.loads(json.dumps(identity))  # tuples are lists, as in what was saved
         self._identity = json.dumps(identity, sort_keys=True)
         self._is_own = not fresh  # whether a file in the path's place is of this run

@@ -151,7 +151,9 @@ class Panel:
         self.marks.append(Line([(box.left, box.bottom), (box.right, box.bottom)], "soft", 0.8))
         self._numbers_below()
         if name:
-            self.marks.append(Words((box.left + box.width / 2, box.bottom + 30), name, "soft", "middle"))
+            half = width_of(name) / 2  # a name wider than its panel stays within the figure
+            middle = max(half, min(box.left + box.width / 2, sheet.width - half))
+            self.marks.append(Words((middle, box.bottom + 30), name, "soft", "middle"))
 
     def _numbers_below(self) -> None:
         """Ticks, and their numbers where there is room; the last one always."""

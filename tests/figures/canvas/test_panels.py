@@ -53,6 +53,16 @@ def test_titles_wrap_above_their_panels():
     assert all(title.place[1] < box.top for title in titles)
 
 
+def test_the_name_of_an_axis_stays_within_the_figure():
+    sheet = Sheet()
+    for box in sheet.rows([Head("PD")] * 3, 3, 100):
+        Panel(sheet, box, linear([0, 1]), linear([0, 1]), "AP3 student-t groups=100 df=3, nats")
+    names = [mark for mark in sheet.marks if isinstance(mark, Words) and "groups" in mark.text]
+    half = width_of(names[0].text) / 2
+    assert [mark.anchor for mark in names] == ["middle"] * 3
+    assert all(half <= mark.place[0] <= WIDTH - half for mark in names)
+
+
 def test_points_that_are_not_known_are_gaps():
     sheet = Sheet()
     panel(sheet).line([0, 1, 2, 3, 4, 5], [1.0, 2.0, None, 4.0, None, 6.0], "ink", name="a")

@@ -8,6 +8,7 @@ from apcli.stages.report.comparisons.estimates import Estimate
 from apcli.stages.report.inputs import MARK, mark_of
 from apcli.stages.report.runs.experiment import Group, Report
 from apcli.stages.report.tables.overview import AccuracyTable, Following, accuracy_tables, following
+from apcli.stages.report.words import is_point
 from apcli.words import count, in_one_line, join
 
 _ESCAPED = {
@@ -102,7 +103,9 @@ def _agreement(group: Group, rows: Sequence[Following], label: str) -> str:
                 [
                     escaped(row.measure.label),
                     *map(_tau, (row.just_pruned, row.final, row.same_sparsity)),
-                    _UNKNOWN if row.within is None else _number(row.within.mean, row.within.interval),
+                    _UNKNOWN
+                    if row.within is None
+                    else _number(row.within.mean, row.within.interval, row.within.networks),
                 ]
                 for row in rows
                 if row.target == target
@@ -154,9 +157,14 @@ def _estimate(estimate: Estimate | None, decimals: int, counted: bool) -> str:
 
 
 def _tau(agreement: Agreement | None) -> str:
-    return _UNKNOWN if agreement is None or agreement.tau is None else _number(agreement.tau, agreement.interval)
+    if agreement is None or agreement.tau is None:
+        return _UNKNOWN
+    return _number(agreement.tau, agreement.interval, agreement.known)
 
 
-def _number(value: float, interval: tuple[float, float] | None) -> str:
-    around = "" if interval is None else f" {{\\scriptsize$[{interval[0]:.2f}, {interval[1]:.2f}]$}}"
-    return f"${value:.2f}${around}"
+def _number(value: float, interval: tuple[float, float] | None, networks: int) -> str:
+    """The number with its interval; with the number of networks in which it is the same if that has no width."""
+    if interval is None:
+        return f"${value:.2f}$"
+    around = f" same in all {networks}" if is_point(interval) else f"$[{interval[0]:.2f}, {interval[1]:.2f}]$"
+    return f"${value:.2f}$ {{\\scriptsize{around}}}"

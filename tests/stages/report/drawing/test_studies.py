@@ -1,6 +1,8 @@
 """The numbers that figures draw are those of the runs."""
 
-from studies import only_group
+from dataclasses import replace
+
+from studies import only_group, variant
 
 from apcli.figures.canvas.colors import looks
 from apcli.stages.report.drawing.studies import study_of
@@ -65,6 +67,12 @@ def test_agreements_are_words(small):
     assert set(study.agreements) == {
         (m.label, f"PD, {split} loss") for m in group.measures for split in ("test", "train")
     }
+
+
+def test_where_all_networks_agree_an_interval_would_say_nothing(make_grid):
+    records = [replace(r, value=r.pd.test.loss) for r in variant(make_grid(seeds=range(5), epochs=0), "ap2")]
+    _, study = studied(records)
+    assert study.agreements["AP2", "PD, test loss"] == "τ 1.00 in all 5 networks final"
 
 
 def test_accuracies_are_by_state_and_sparsity(small):

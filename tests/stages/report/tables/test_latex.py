@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from studies import only_group
+from studies import only_group, variant
 
 from apcli.stages.report.comparisons.summary import comparisons_of
 from apcli.stages.report.runs.experiment import build
@@ -96,6 +96,13 @@ def test_agreements_have_their_interval(make_grid):
         low, high = final.interval
         assert row[2] == rf"${final.tau:.2f}$ {{\scriptsize$[{low:.2f}, {high:.2f}]$}}"
     assert "5 dense networks" in tex
+
+
+def test_an_interval_without_width_says_that_all_networks_agree(make_grid):
+    records = [replace(r, value=r.pd.test.loss) for r in variant(make_grid(seeds=range(5), epochs=0), "ap2")]
+    *_, taus = rows_of(to_tex(build(records)))
+    row = next(row for row in taus if row[0] == "AP2")
+    assert row[2] == r"$1.00$ {\scriptsize same in all 5}"
 
 
 def test_two_models_have_labels_of_their_own(small):
