@@ -226,6 +226,13 @@ def test_nothing_is_wider_than_the_window(browser, written, width, dark):
     assert browser.run("document.querySelector('tbody th').getBoundingClientRect().width") < 0.5 * width
 
 
+def test_definitions_take_the_width_of_a_narrow_screen(browser, written):
+    browser.window(390)
+    browser.open(written[0])
+    widths = "[...document.querySelectorAll('.definitions dd')].map((dd) => dd.getBoundingClientRect().width)"
+    assert min(browser.run(widths)) > 300
+
+
 @pytest.mark.parametrize("width", [390, 1300])
 def test_the_overview_is_whole(browser, written, width):
     browser.window(width)
