@@ -9,11 +9,11 @@ from pathlib import Path
 from apcli.checkpoints import reading, verification
 from apcli.checkpoints.checkpoint import SUFFIX, Checkpoint
 from apcli.checkpoints.files import kinds, shards
+from apcli.checkpoints.files.saved_states import remove_left_over_states
 from apcli.checkpoints.files.staging import was_killed
 from apcli.checkpoints.lineage import Lineage
 from apcli.errors import ApcliError, UsageError
 from apcli.progress import KEPT
-from apcli.training.saved_states import remove_left_over_states
 
 log = logging.getLogger("apcli")
 

@@ -16,12 +16,12 @@ from zipfile import ZipFile
 import torch
 from torch import Tensor
 
+from apcli.checkpoints.files.saved_states import remove_states, states_beside
 from apcli.checkpoints.files.staging import remove_stale, staged
 from apcli.checkpoints.lineage import first_difference
 from apcli.checkpoints.promises import Json, others
 from apcli.data.streaming import ReaderLost
 from apcli.errors import UsageError
-from apcli.training.saved_states import remove_states, states_beside
 
 log = logging.getLogger("apcli")
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from apcli.training.saved_states import remove_left_over_states, remove_states, states_beside
+from apcli.checkpoints.files.saved_states import remove_left_over_states, remove_states, states_beside
 
 
 @pytest.mark.parametrize("name", ["a.b.safetensors", "a.b.safetensors.index.json"])
