@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 
-from apcli.records.bound import BROKEN, NOT_CONTRADICTED, PD, PD_ACCURACY, PROVEN, PUBLISHED
+from apcli.records.bound import BROKEN, ESTIMATE, NOT_CONTRADICTED, PD, PD_ACCURACY, PROVEN, PUBLISHED
 from apcli.stages.report.answers.answer import Answer
 from apcli.stages.report.comparisons.bounds import Statement, statements_of
 from apcli.stages.report.runs.experiment import Group
@@ -13,6 +13,7 @@ from apcli.words import count, few
 QUESTION, ANCHOR = "Do the bounds hold, and do they say anything?", "bounds"
 _MEASURE = "The networks were not measured: give `apcli bounds` their --model and --data."
 _PDS = {PD: "loss", PD_ACCURACY: "accuracy"}
+_STANDINGS = {ESTIMATE: "estimated"}  # as an adjective
 _FAR = 100.0  # from here on a ratio is given in orders of magnitude
 
 
@@ -31,9 +32,11 @@ def on_bounds(group: Group) -> Answer | None:
     number = UNKNOWN
     for quantity, words in _PDS.items():
         of_it = [one for one in applied if one.quantity == quantity and one.slack is not None]
-        tightest = [one for standing in (PROVEN, PUBLISHED) for one in _tightest(of_it, standing)]
+        sure = [one for standing in (PROVEN, PUBLISHED) for one in _tightest(of_it, standing)]
+        tightest = sure or _tightest(of_it, ESTIMATE)
         if tightest:
-            sentences.append(f"On the change of {words}, {'; '.join(map(_far, tightest))} (medians).")
+            none = "" if sure else "no proven or published bound applies; "
+            sentences.append(f"On the change of {words}, {none}{'; '.join(map(_far, tightest))} (medians).")
             number = _times(tightest[0]) if number == UNKNOWN else number
     files = len({record.pruned.sha256 or record.pruned.path for record in group.bounds})
     sureness = f"{count(len(group.bounds), 'statement')} about {count(files, 'pruned file')}."
@@ -77,7 +80,8 @@ def _tightest(stated: Sequence[Statement], standing: str) -> list[Statement]:
 
 
 def _far(one: Statement) -> str:
-    return f"the tightest {one.standing} bound ({one.name}) is {_times(one)} what was measured"
+    standing = _STANDINGS.get(one.standing, one.standing)
+    return f"the tightest {standing} bound ({one.name}) is {_times(one)} what was measured"
 
 
 def _times(one: Statement) -> str:

@@ -48,6 +48,18 @@ def test_published_bounds_whose_assumptions_fail_are_named_with_the_number_of_fi
     assert "An assumption" not in answer(bound_record("theorem 1")).sentence
 
 
+def test_an_estimate_stands_in_where_no_other_bound_on_pd_applies():
+    fails = {"assumptions": (Assumption("only this layer differs", False),)}
+    found = answer(bound_record("theorem 1", **fails), bound_record("all layers", 1e5, standing="estimate"))
+    assert found.sentence.endswith(
+        "On the change of loss, no proven or published bound applies; the tightest estimated bound (all layers) is 5.0 "
+        "orders of magnitude above what was measured (medians)."
+    )
+    assert found.number == "5.0 orders of magnitude above"
+    both = answer(bound_record("all layers", 3.0, standing="estimate"), bound_record("last", 9.0, standing="proven"))
+    assert "all layers" not in both.sentence
+
+
 def test_what_assumes_something_unknown_is_not_said_to_hold():
     unknown = (Assumption("the images are independent"),)
     found = answer(bound_record("a", 2.0), bound_record("b", 3.0, assumptions=unknown))
