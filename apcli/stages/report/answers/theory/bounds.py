@@ -13,7 +13,7 @@ from apcli.words import count, few
 QUESTION, ANCHOR = "Do the bounds hold, and do they say anything?", "bounds"
 _MEASURE = "The networks were not measured: give `apcli bounds` their --model and --data."
 _PDS = {PD: "loss", PD_ACCURACY: "accuracy"}
-_STANDINGS = {ESTIMATE: "estimated"}  # as an adjective
+_STANDINGS: dict[str, str] = {ESTIMATE: "estimated"}  # as an adjective
 _FAR = 100.0  # from here on a ratio is given in orders of magnitude
 
 
