@@ -147,7 +147,7 @@ class Study:
 
 
 def accuracy(made: Checkpoint) -> float:
-    return made.lineage.metrics["test"]["accuracy"]
+    return float(made.lineage.metrics["test"]["accuracy"])
 
 
 def spread(values: Sequence[float]) -> str:
@@ -173,13 +173,10 @@ def r_of(first: np.ndarray, second: np.ndarray) -> str:
 def variance_shares(table: np.ndarray) -> list[str]:
     """What widths, criterion, both together and the seeds have of the variance of a table [widths, criterion, seed]."""
     centred = table - table.mean()
-    where, which, cell = centred.mean((1, 2)), centred.mean((0, 2)), centred.mean(2)
-    both = cell - where[:, None] - which
-    parts = {"widths": where[:, None] + 0 * cell, "criterion": which + 0 * cell, "both together": both}
-    parts["seeds"] = centred - cell[:, :, None]
-    total = np.square(centred).sum()
-    counts = {name: 1 if name == "seeds" else table.shape[2] for name in parts}
-    return [f"{name}: {100 * counts[name] * np.square(own).sum() / total:.1f} %" for name, own in parts.items()]
+    where, which, cell = (centred.mean(axes, keepdims=True) for axes in ((1, 2), (0, 2), 2))
+    parts = {"widths": where, "criterion": which, "both together": cell - where - which, "seeds": centred - cell}
+    squares = {name: np.square(np.broadcast_to(own, table.shape)).sum() for name, own in parts.items()}
+    return [f"{name}: {100 * own / sum(squares.values()):.1f} % of the variance" for name, own in squares.items()]
 
 
 def main() -> None:
