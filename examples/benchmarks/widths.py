@@ -5,7 +5,7 @@ Usage: python examples/benchmarks/widths.py BASE [--show allocations,criteria,co
 
 BASE is a dense checkpoint that records its data, as ``apcli train`` writes it. Each network is made smaller to the same
 budget, fine-tuned, and measured on the test split. A seed is that of the fine-tuning and of random channels and widths,
-and decides on which 256 (257, ...) images activations and gradients are measured.
+and decides on which 256 (257, ...) images activations are measured, and on which 1024 (1025, ...) gradients.
 
 allocations: widths by ITPruner and by others, with L1 norms within the layers; compared seed by seed with uniform ones.
 criteria: which channels go, times ITPruner's and uniform widths, with each factor's share of the variance.
@@ -81,7 +81,7 @@ class Study:
         path = self.folder / f"{scope.strip(':').replace(':', '-')}.{method}.{seed}.safetensors"
         options: dict[str, Any] = {"seed": seed} if method == "random" else {}
         if scope.startswith(ITPRUNER) or scope == REVERSED or method == "taylor":
-            options |= {"images": IMAGES + seed, **self.data}
+            options |= {"images": (1024 if method == "taylor" else IMAGES) + seed, **self.data}
         scope += f":seed={seed}" if scope == RANDOM else ""
         scope = f"{__file__}{scope}" if scope.startswith(":") else scope
         options |= {"structure": "filter", "compact": True, "budget": self.given.budget}
