@@ -36,7 +36,6 @@ from apcli.theory.statistics.means import mean_interval, sample_sd
 ITPRUNER, UNIFORM, RANDOM, REVERSED = "itpruner", "layer", ":random_widths", ":reversed_importance"
 SCOPES = {
     "ITPruner, debiased nHSIC": ITPRUNER,
-    "ITPruner, debiased nHSIC, `spread=10`": "itpruner:spread=10",
     "ITPruner, biased nHSIC": "itpruner:estimator=biased",
     "ITPruner, importances reversed": REVERSED,
     "ITPruner, no importance (β = 0)": "itpruner:spread=1",
@@ -186,7 +185,7 @@ def main() -> None:
     parser.add_argument("--budget", default="macs=0.5")
     parser.add_argument("--data-dir", default="data")
     parser.add_argument("--folder", default="widths")
-    for name, default in {"seeds": 5, "networks": 36, "images": 5000, "epochs": 3, "lr": 0.02}.items():
+    for name, default in {"seeds": 3, "networks": 32, "images": 5000, "epochs": 3, "lr": 0.02}.items():
         parser.add_argument(f"--{name}", type=type(default), default=default)
     given = parser.parse_args()
     logging.basicConfig(level=logging.WARNING)
