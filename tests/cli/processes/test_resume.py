@@ -38,7 +38,7 @@ def test_the_same_bytes_however_often_it_was_stopped(shell: Any, sent: signal.Si
         assert out == b""
         assert err == b"", "quiet: what can be resumed is saved all the same"
         assert not (shell.folder / "parts.safetensors").exists()
-        assert state.exists()
+        assert state.exists() or state.with_name("parts.resume.before.pt").exists()
     expected = -9 if sent == signal.SIGKILL else 128 + sent
     assert set(codes) <= {0, expected}
     assert shell(f"{TRAIN} -o parts.safetensors").out == "parts.safetensors\n"
@@ -91,4 +91,5 @@ def test_a_signal_to_all_processes_waits_for_the_state_too(shell: Any) -> None:
     assert err.splitlines()[-1].startswith(b"apcli: train terminated: finished files are kept")
     assert b"Traceback" not in err
     assert b"decodes" not in err
-    assert [path.name for path in shell.folder.iterdir() if path.is_file()] == ["resnet20-pictures.resume.pt"]
+    there = {path.name for path in shell.folder.iterdir() if path.is_file()}
+    assert there - {"resnet20-pictures.resume.before.pt"} == {"resnet20-pictures.resume.pt"}
