@@ -25,7 +25,8 @@ _VERDICTS = sorted(VERDICTS, key=lambda verdict: verdict != NOT_APPLICABLE)  # w
 _NAMES = {PD: "PD", PD_ACCURACY: "PD in accuracy"}
 _ON_PD = (
     "A pruned file counts once: with the least bound of its layers that applies, after its last epoch. {distance} "
-    "Where an assumption fails, the formula's number is no bound; below PD it would be broken."
+    "Where an assumption fails, the formula's number is no bound; its median is of the finite ones, and below PD it "
+    "would be broken."
 )
 _DISTANCE = "The distance from the measurement is the decimal logarithm of their ratio: 0 is exact, 3 a thousand times"
 
@@ -50,7 +51,7 @@ def _on_pd(stated: Sequence[Statement]) -> ReportTable:
         *(Column(verdict, tuple(one.number(verdict) for one in stated), "files") for verdict in _VERDICTS),
         Column("median", tuple(_power(one.failed_slack) for one in stated), _FAILS, "powers of ten", decimals=2),
         Column("below PD", tuple(_below(one) for one in stated), _FAILS, "files"),
-        Column("of", tuple(one.quantity for one in stated), further=True),
+        Column("quantity", tuple(one.quantity for one in stated), further=True),
         Column("fails most often", tuple(_failing(one) for one in stated)),
     ]
     caption = _ON_PD.format(distance=f"{_DISTANCE}, and below 0 the bound is broken.")
