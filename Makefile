@@ -18,7 +18,7 @@ test-fast: install  ## the tests that take no second
 	$(BIN)/python -m pytest -n 2 -m 'not slow and not long' --durations=5 --durations-min=1
 
 test-long: install  ## tests that take minutes: whole pipelines, the commands of the pages
-	$(BIN)/python -m pytest -n 2 -m long
+	$(BIN)/python -m pytest -n 2 -m long -vv --durations=20
 
 # In an environment of their own, of the oldest versions that pyproject.toml allows.
 test-lowest: .venv-lowest/installed  ## the tests with the oldest versions that are allowed

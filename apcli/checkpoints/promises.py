@@ -3,6 +3,7 @@
 They are a pruned tensor's promise, the link to another file, and the settings of a stage.
 """
 
+import sys
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -201,8 +202,9 @@ def others(given: Json, known: Collection[str]) -> Json:
 
 
 def is_number(value: object) -> bool:
-    """Whether a JSON value is a number."""
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    """Whether a JSON value is a number, and no whole one that is too large for a float."""
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    return isinstance(value, float) or (whole and abs(value) <= sys.float_info.max)
 
 
 def is_count(value: object) -> bool:

@@ -62,6 +62,9 @@ def test_what_is_no_link(given):
 
 def test_numbers_and_counts_of_json():
     assert [is_number(value) for value in (1, 1.5, True, "1", None)] == [True, True, False, False, False]
+    assert [is_number(value) for value in (float("nan"), -float("inf"), 10**308, 10**309, -(10**309))] == [
+        *[True, True, True, False, False],
+    ]
     assert [is_count(value) for value in (0, 1, -1, 1.0, True)] == [True, True, False, False, False]
     assert others({"a": 1, "b": 2}, {"a"}) == {"b": 2}
 

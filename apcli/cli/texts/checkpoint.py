@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import chain
 
 from apcli.checkpoints.promises import Json, SplitMetrics
 from apcli.cli.layout.tables import Column, Grid, lines_of
@@ -33,7 +34,8 @@ def to_text(facts: CheckpointRecord, width: int | None = None) -> str:
     Args:
         width: columns of the terminal; None: lines as long as they need to be.
     """
-    said = [(about, in_one_line(text)) for part in (_size, _lineage, _counts, _costs) for about, text in part(facts)]
+    facts_said = chain.from_iterable(part(facts) for part in (_size, _lineage, _counts, _costs))
+    said = [(in_one_line(about), in_one_line(text)) for about, text in facts_said]
     grid = _layers(facts.tensors, compact=bool(facts.made.kept))
     table = lines_of(grid, None if width is None else width - _INDENT)
     return "\n".join(

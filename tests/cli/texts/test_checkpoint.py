@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from apcli.checkpoints.lineage import Lineage
+from apcli.checkpoints.promises import Settings
 from apcli.cli.texts.checkpoint import to_text
 from apcli.records.checkpoint import CheckpointRecord, DenseLatency, LatencyFacts, MacsFacts, TensorFacts
 
@@ -102,6 +103,14 @@ def test_a_name_cannot_command_the_terminal(width: int | None) -> None:
     text = to_text(facts((layer(evil, (2, 2), 0), replace(NORM, name=evil)), path=evil, macs_reason=evil), width)
     assert "\x1b" not in text
     assert text.count(r"\x1b[2J\n") == 4
+
+
+def test_neither_can_the_name_of_a_stage() -> None:
+    evil = "\x1b[2J\n"
+    made = replace(Lineage.EMPTY, stage="prune", settings=(Settings(evil, {"sparsity": 0.3}),))
+    text = to_text(facts(lineage=made.to_json()))
+    assert "\x1b" not in text
+    assert r"\x1b[2J\n" in text
 
 
 def test_a_compact_file_is_not_called_dense() -> None:
