@@ -203,8 +203,9 @@ def others(given: Json, known: Collection[str]) -> Json:
 
 def is_number(value: object) -> bool:
     """Whether a JSON value is a number, and no whole one that is too large for a float."""
-    whole = isinstance(value, int) and not isinstance(value, bool)
-    return isinstance(value, float) or (whole and abs(value) <= sys.float_info.max)
+    if isinstance(value, bool) or not isinstance(value, int):
+        return isinstance(value, float)
+    return abs(value) <= sys.float_info.max
 
 
 def is_count(value: object) -> bool:

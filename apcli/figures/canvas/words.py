@@ -19,7 +19,7 @@ def shortened(name: str, width: float = LONGEST) -> str:
     """The name, with its middle left out if it is wider: names often differ at their ends."""
     if width_of(name) <= width:
         return name
-    kept = len(name)
+    kept = min(len(name), int(width / min(_SIZES)))  # no name that fits is longer
     while kept > 2 and width_of(_without_middle(name, kept)) > width:
         kept -= 1
     return _without_middle(name, kept)

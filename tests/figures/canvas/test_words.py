@@ -13,6 +13,13 @@ def test_a_name_that_is_too_wide_loses_its_middle():
     assert shortened("lowest", 150) == "lowest"
 
 
+def test_a_name_of_any_length_is_shortened_at_once():
+    """Letter by letter from its end, a name of a megabyte took hours."""
+    assert shortened("a" * 1_000_000, 150) == f"{'a' * 9}…{'a' * 9}"
+    assert shortened("i" * 1_000_000, 150) == f"{'i' * 15}…{'i' * 15}"
+    assert wrapped("a" * 1_000_000, 150) == [shortened("a" * 1_000_000, 150)]
+
+
 def test_lines_are_as_wide_as_they_may_be():
     lines = wrapped("AP3 student-t groups=100 cov=gauss-newton", 120)
     assert " ".join(lines) == "AP3 student-t groups=100 cov=gauss-newton"
