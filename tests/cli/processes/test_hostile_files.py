@@ -125,9 +125,6 @@ def lineage(tmp_path_factory: pytest.TempPathFactory, open_shell: Any) -> tuple[
     return {**shell.lineage("a.safetensors"), **full}, shell.tensors("a.safetensors")
 
 
-# Each member has 19 lies, and all of them together take a quarter of an hour: a step that does not divide 19 gives
-# each member one or two, and other ones to the next.
-LIES_APART = 11
 LYING = (
     "prune lying -q --sparsity 0.5",
     "divergence lying --dense base -q",
@@ -156,15 +153,14 @@ def lie(stranger: Stranger, lineage: tuple[dict[str, Any], dict[str, np.ndarray]
 
 @pytest.mark.slow
 def test_a_lineage_that_lies(stranger: Stranger, lineage: Any) -> None:
-    """A sample; ``test_every_member_of_a_lineage_lies`` has more."""
+    """A sample; ``test_every_lineage_that_lies`` has all."""
     deep = ["[" * 200_000, '{"version": 1, "a": ' + "[" * 100_000 + "]" * 100_000 + "}"]
     assert lie(stranger, lineage, deep + list(spoilt(lineage[0], 3))[::97]) > 100
 
 
 @pytest.mark.long
-def test_every_member_of_a_lineage_lies(stranger: Stranger, lineage: Any) -> None:
-    texts = list(spoilt(lineage[0], 4))
-    assert lie(stranger, lineage, texts[::LIES_APART]) * LIES_APART > 10_000
+def test_every_lineage_that_lies(stranger: Stranger, lineage: Any) -> None:
+    assert lie(stranger, lineage, list(spoilt(lineage[0], 4))) > 10_000
 
 
 @pytest.fixture
@@ -199,13 +195,13 @@ def tell(stranger: Stranger, records: dict[str, list[str]], nested: int, step: i
 
 @pytest.mark.slow
 def test_a_record_that_lies(stranger: Stranger, records: dict[str, list[str]]) -> None:
-    """A sample; ``test_every_member_of_a_record_lies`` has more."""
+    """A sample; ``test_every_record_that_lies`` has all."""
     assert tell(stranger, records, 2, 131) > 20
 
 
 @pytest.mark.long
-def test_every_member_of_a_record_lies(stranger: Stranger, records: dict[str, list[str]]) -> None:
-    assert tell(stranger, records, 2, LIES_APART) * LIES_APART > 3000
+def test_every_record_that_lies(stranger: Stranger, records: dict[str, list[str]]) -> None:
+    assert tell(stranger, records, 2, 1) > 3000
 
 
 NPY = b"\x93NUMPY\1\0"
