@@ -1,6 +1,5 @@
 """The loss of a trained network on fixed images, as a function of the weights that may be removed or adjusted."""
 
-import copy
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -9,6 +8,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from apcli.models.copies import copy_of
 from apcli.probes.outputs import Outputs
 from apcli.probes.products import Curvature, gauss_newton, hessian
 from apcli.probes.undisturbed import Batches
@@ -102,7 +102,7 @@ class Landscape:
         Raises:
             ApcliError: a logit there is NaN or Inf.
         """
-        network = copy.deepcopy(self._subject.network)
+        network = copy_of(self._subject.network)
         tensors = dict(network.named_parameters(remove_duplicate=False))
         with torch.no_grad():
             for name, part in self.tensors(point).items():

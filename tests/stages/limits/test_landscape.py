@@ -2,10 +2,13 @@
 
 import numpy as np
 import pytest
+import torch
 from measured_pairs import measured
+from torch import nn
 
+from apcli.probes.outputs import outputs_of
 from apcli.stages.bounds.limit.theory import trained_of
-from apcli.stages.limits.landscape import Landscape
+from apcli.stages.limits.landscape import Landscape, Trained
 
 
 @pytest.mark.parametrize("kind", ["gauss-newton", "hessian"])
@@ -48,3 +51,26 @@ def test_within_the_mask_of_a_pruned_file_what_is_lost_stays_so(pruned):
     assert landscape.rise(landscape.trained) == 0
     assert np.array_equal(landscape.point(landscape.tensors(landscape.trained)), landscape.trained)
     assert landscape.rise(np.zeros_like(vector)) == pytest.approx(np.log(10) - landscape.loss, abs=0.5)
+
+
+@pytest.mark.filterwarnings("ignore:.*weight_norm. is deprecated")
+def test_a_network_that_keeps_a_computed_weight_is_run_at_other_points():
+    """The old weight norm leaves the weight of the last product behind, which a plain copy refuses."""
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.utils.weight_norm(nn.Linear(4, 3))).double().eval()
+    images, labels = torch.randn(20, 4).double(), torch.arange(20) % 3
+
+    def batches():
+        return iter([(images, labels)])
+
+    outputs = outputs_of(network, batches, "net")
+    run = lambda other, label: outputs_of(other, batches, label)  # noqa: E731
+    landscape = Landscape(Trained(network, "net", ("0.weight_v",), (), batches, run, outputs), "hessian")
+    landscape.product(np.ones(landscape.trained.size))
+    assert landscape.rise(landscape.trained) == 0
+    point = landscape.trained.copy()
+    point[:2] = 0
+    kept = {name: torch.as_tensor(each) for name, each in landscape.tensors(point).items()}
+    with torch.no_grad():
+        logits = torch.func.functional_call(network, kept, (images,))
+    assert landscape.rise(point) == pytest.approx(nn.functional.cross_entropy(logits, labels).item() - landscape.loss)

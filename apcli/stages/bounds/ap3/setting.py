@@ -1,6 +1,5 @@
 """What the statements about PD are stated of: the two networks, what differs between them, and what was measured."""
 
-import copy
 from collections.abc import Sequence
 from functools import cached_property
 
@@ -8,6 +7,7 @@ import numpy as np
 import torch
 
 from apcli.models.build import last_layer
+from apcli.models.copies import copy_of
 from apcli.probes.outputs import Outputs
 from apcli.stages.bounds.ap3 import head as heads
 from apcli.stages.bounds.ap3.head import Head
@@ -127,7 +127,7 @@ class Setting:
         if self.alone and moved.keys() <= {self.alone.tensor}:
             weight, bias = self.alone.dense
             return self.alone.outputs(moved.get(self.alone.tensor, weight), bias)
-        network = copy.deepcopy(self.network.dense)
+        network = copy_of(self.network.dense)
         state = network.state_dict(keep_vars=True)
         with torch.no_grad():
             for name, weight in moved.items():

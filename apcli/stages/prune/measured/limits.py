@@ -1,6 +1,5 @@
 """Find out the limit to which a network can be pruned by some method."""
 
-import copy
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -11,6 +10,7 @@ import torch
 from apcli.checkpoints.files.entries import Entry
 from apcli.checkpoints.layers import Layer
 from apcli.errors import UsageError
+from apcli.models.copies import copy_of
 from apcli.probes.outputs import Outputs
 from apcli.stages.limits.kinds import Subject
 from apcli.stages.prune.measured.images import OnImages
@@ -54,7 +54,7 @@ class Tries:
     def __init__(self, images: OnImages, weights: int, masked: Masked, *, held_out: bool) -> None:
         self.weights = weights
         self._images, self._masked, self._held_out = images, masked, held_out
-        self._network = copy.deepcopy(images.model)
+        self._network = copy_of(images.model)
 
     def share(self, kept: int) -> float:
         """The removed share of the weights."""

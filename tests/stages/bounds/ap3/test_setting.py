@@ -87,6 +87,19 @@ def test_the_dense_network_with_other_weights(tmp_path, layer):
     assert torch.equal(DENSE.a.weight, kept)
 
 
+@pytest.mark.filterwarnings("ignore:.*weight_norm. is deprecated")
+def test_a_network_that_keeps_a_computed_weight_is_run_with_other_weights(tmp_path):
+    """As the old weight norm does: a plain copy refuses such networks."""
+    networks = [two_layers(), two_layers(a_bias=DENSE.a.bias.detach() + 1, b_weight=B / 2)]
+    for network in networks:
+        network.a = nn.utils.weight_norm(network.a)
+    setting = setting_of(tmp_path, *networks, layers="b")
+    assert setting.alone is None
+    networks[0](IMAGES)
+    found = setting.outputs_with(setting.pair.weights, "pruned")
+    assert found.logits == pytest.approx(two_layers(b_weight=B / 2)(IMAGES).detach().numpy(), abs=1e-14)
+
+
 def test_of_files_with_a_lineage(dense, pruned):
     setting = Setting(measured(dense, pruned, images=50))
     assert setting.last.layer.name == "fc5"

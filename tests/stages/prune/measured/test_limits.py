@@ -2,6 +2,7 @@
 
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from apcli.models.build import build
 from apcli.models.spec import ModelSpec
 from apcli.stages.limits import LIMITS
 from apcli.stages.outputs import Outputs
+from apcli.stages.prune.measured.limits import Tries
 from apcli.stages.prune.network import NetworkScores
 from apcli.stages.prune.plans import task_of
 from apcli.stages.prune.pruned import tensors_at
@@ -149,6 +151,21 @@ def test_kinds_by_the_curvature(dense, tmp_path, kind):
     assert removed == round(found.removed * 2800)
     assert 0 < removed < 2800
     assert LIMITS.parse(spec) == found.rule
+
+
+@pytest.mark.filterwarnings("ignore:.*weight_norm. is deprecated")
+def test_a_network_that_keeps_a_computed_weight_is_tried_with_fewer_weights():
+    """As the old weight norm does: a plain copy refuses such networks."""
+    layer = torch.nn.utils.weight_norm(torch.nn.Linear(4, 3))
+    gone = {"0.weight_v": SimpleNamespace(values=np.eye(3, 4, dtype=np.float32))}
+    images: Any = SimpleNamespace(
+        model=torch.nn.Sequential(layer),
+        source=SimpleNamespace(label="net"),
+        run=lambda network, label, held_out: (label, network(torch.eye(4)) - network[0].bias),
+    )
+    label, outputs = Tries(images, 12, lambda share: gone, held_out=False).outputs(3)
+    assert label == "net with 3 weights"
+    assert torch.allclose(outputs.T, torch.eye(3, 4) * layer.weight_g)
 
 
 def test_a_scope_that_never_works_is_told(dense, tmp_path):
