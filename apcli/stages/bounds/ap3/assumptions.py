@@ -39,18 +39,19 @@ def nothing_else(others: Sequence[str], one_dimensional: bool) -> Assumption:
     return Assumption("nothing else differs", not others, what if others else AGREE)
 
 
-def no_gradient(length: float, first: float, kept: float) -> Assumption:
+def no_gradient(length: float | None, first: float, kept: float) -> Assumption:
     """The first-order term g'D may be left out; the paper takes the gradient g for 0.
 
     Args:
-        length: |g|.
+        length: |g|; None: the layer stays, and nobody asked.
         first: g'D.
         kept: the term of second order that is kept, lambda_max |D|^2 / 2.
     """
+    known = "" if length is None else f"; the gradient's length is {length:.3g}"
     if first == 0:
-        return Assumption(NO_GRADIENT, True, f"it is 0; the gradient's length is {length:.3g}")
+        return Assumption(NO_GRADIENT, True, f"it is 0{known}")
     share = f"{abs(first) / kept:.2g} times" if kept else "infinitely many times"
-    term = f"it is {abs(first):.3g}, {share} the second-order term that is kept; the gradient's length is {length:.3g}"
+    term = f"it is {abs(first):.3g}, {share} the second-order term that is kept{known}"
     holds = abs(first) <= NEGLIGIBLE * kept
     return Assumption(NO_GRADIENT, holds, term if holds else f"{term} (W5: it must not be left out)")
 

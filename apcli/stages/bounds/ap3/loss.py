@@ -62,7 +62,7 @@ def _assumed(setting: Setting, w: Weights, risk: Risk, objection: str) -> tuple[
     remainder = None if others else setting.change - risk.slope - risk.second_order
     return (
         assumptions.only(w.layer.name, others, objection),
-        assumptions.no_gradient(risk.lengths.get(name, 0.0), risk.slopes.get(name, 0.0), kept),
+        assumptions.no_gradient(risk.lengths.get(name), risk.slopes.get(name, 0.0), kept),
         assumptions.no_remainder(remainder, kept, setting.rounding),
     )
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -37,6 +38,7 @@ class Risk:
         changes: D by the network's names of the tensors, in their shapes.
         seed: of the vector that Lanczos' method starts from.
         once: keeps what depends on w alone for the next pruned file of the same dense one.
+        renamed: by a file's tensors, the network's names of them where they are others.
     """
 
     def __init__(
@@ -48,9 +50,11 @@ class Risk:
         seed: int,
         tell: Tell,
         once: Once = lambda what, make: make(),
+        renamed: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         self._network, self.changes, self._batches = network, dict(changes), batches
         self._precision, self._seed, self._tell, self._once = precision, seed, tell, once
+        self._renamed = renamed
 
     def _at(self, share: float) -> Curvature:
         """The Hessian at w + share D."""
@@ -64,8 +68,8 @@ class Risk:
         return self._at(0.0)
 
     def name_of(self, tensor: str) -> str:
-        """The name that a file's tensor has here: its own, or ``weight`` of a single layer."""
-        return tensor if tensor in self.changes else "weight"
+        """The name that a file's tensor has here, whether it is among the ``changes`` or not."""
+        return self._renamed.get(tensor, tensor)
 
     @property
     def size(self) -> int:

@@ -107,14 +107,13 @@ class Setting:
 
     def _of_head(self, head: Head, names: Sequence[str]) -> Risk:
         changes = {name: head.changes[name] for name in names}
-        config = self.pair.config
-        return Risk(head.module, changes, lambda: iter(head.batches()), EXACT, config.seed, self.pair.tell)
+        seed, tell, renamed = self.pair.config.seed, self.pair.tell, {head.tensor: "weight", head.bias: "bias"}
+        return Risk(head.module, changes, lambda: iter(head.batches()), EXACT, seed, tell, renamed=renamed)
 
     def _of_network(self, layers: Sequence[Weights]) -> Risk:
         changes = {w.layer.tensor: -w.difference for w in layers}
-        network = self.network
-        config = self.pair.config
-        return Risk(network.dense, changes, network.batches, NETWORK, config.seed, self.pair.tell, network.once)
+        network, seed, tell = self.network, self.pair.config.seed, self.pair.tell
+        return Risk(network.dense, changes, network.batches, NETWORK, seed, tell, network.once)
 
     def slope_to(self, layers: Sequence[Weights]) -> float:
         """g'(w~ - w) with the pruned weights of these layers, of those that are in ``weights``."""

@@ -22,6 +22,8 @@ def test_w14_is_named_where_biases_or_statistics_moved():
 
 
 def test_w5_a_gradient_counts_where_its_term_is_not_negligible():
+    assert no_gradient(3.0, 0.0, 0.0).reason == "it is 0; the gradient's length is 3"
+    assert no_gradient(None, 0.0, 0.0).reason == "it is 0"
     assert no_gradient(3.0, 0.0, 0.0).holds
     assert no_gradient(3.0, 0.009, 1.0).holds
     failing = no_gradient(3.0, -0.5, 1.0)

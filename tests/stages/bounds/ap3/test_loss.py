@@ -65,6 +65,7 @@ def test_w2_a_layer_that_stays_says_nothing_of_the_others(tmp_path):
     only = assumption(found, "only")
     assert only.holds is False
     assert "beside a b.weight differs too (W2" in only.reason
+    assert assumption(found, "the gradient's term").reason == "it is 0", "not that of the layer that differs"
 
 
 def test_w4_layers_before_the_last_one_may_differ(tmp_path):

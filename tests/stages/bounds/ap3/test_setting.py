@@ -1,5 +1,7 @@
 """What differs, which layer is last, and on what the loss is measured."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -36,6 +38,10 @@ def test_last_layer_alone(tmp_path):
     assert list(setting.everything.changes) == ["weight", "bias"]
     assert setting.weights is setting.last_weight
     assert setting.rounding < 1e-13
+    weights = {w.layer.name: w for w in setting.pair.weights}
+    assert setting.slope_to([weights["b"]]) == setting.weights.slope != 0
+    elsewhere = replace(weights["a"], pruned=weights["a"].dense + 1)
+    assert setting.slope_to([weights["b"], elsewhere]) == setting.weights.slope, "as of an epoch before a came back"
 
 
 def test_several_layers(tmp_path):
