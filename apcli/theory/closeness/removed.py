@@ -93,8 +93,12 @@ def highest(weight: np.ndarray, count: int) -> np.ndarray:
 def _first(score: np.ndarray, count: int) -> np.ndarray:
     if not 0 <= count <= score.size:
         raise ValueError(f"count is {count}: expected 0 to {score.size}, the number of weights")
-    removed = np.zeros(score.size, bool)
-    removed[np.argsort(score, axis=None, kind="stable")[:count]] = True
+    if count == 0:
+        return np.zeros(score.shape, bool)
+    flat = score.ravel()
+    level = np.partition(flat, count - 1)[count - 1]
+    removed: np.ndarray = flat < level
+    removed[np.flatnonzero(flat == level)[: count - int(removed.sum())]] = True
     return removed.reshape(score.shape)
 
 

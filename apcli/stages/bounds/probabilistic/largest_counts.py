@@ -3,8 +3,6 @@
 import math
 from collections.abc import Callable, Iterator
 
-import numpy as np
-
 from apcli.records.bound import LOWER, PROVEN, Bound, Constant
 from apcli.stages.bounds.measured import Stated, Weights
 from apcli.stages.bounds.probabilistic.maps import Map
@@ -13,7 +11,7 @@ from apcli.theory.closeness.convolutions import unfolded
 from apcli.theory.closeness.largest import Largest, largest_certified
 from apcli.theory.closeness.propagation import Layer
 from apcli.theory.closeness.random_masks import exactly
-from apcli.theory.closeness.removed import removed_part
+from apcli.theory.closeness.removed import lowest, removed_part
 
 Removal = Callable[[Subject, Weights, int, float], dict[Map, Layer]]  # of so many weights; delta of each place
 PARTS = 10**4  # of every layer's weights
@@ -77,11 +75,11 @@ def without_random(subject: Subject, weights: Weights, count: int, delta: float)
 
 
 def without_lowest(subject: Subject, weights: Weights, count: int, delta: float) -> dict[Map, Layer]:
-    """The places of a layer without its ``count`` lowest weights, bounded by Theorem B; nothing is left to chance."""
-    mask = np.zeros(weights.dense.size, bool)
-    if count:
-        mask[np.argpartition(np.abs(weights.dense), count - 1, axis=None)[:count]] = True
-    layers = {}
+    """The places of a layer without its ``count`` lowest weights, bounded by Theorem B; nothing is left to chance.
+
+    Of equal ones the first go, as ``apcli prune`` has it.
+    """
+    mask, layers = lowest(weights.dense, count), {}
     for one in subject.maps[weights.layer.tensor]:
         blocks = unfolded(subject.description.dense[one].kernel, one.sliding.groups)
         parts = zip(blocks, mask.reshape(blocks.shape), strict=True)

@@ -172,7 +172,7 @@ def _module(operation: Operation, module: Any) -> Layer | None:
     name = _ACTIVATIONS.get(type(module))
     if name is None:
         raise Refusal(operation.name, "it has no Lipschitz constant that is known here")
-    if module.extra_repr().replace("inplace=True", "") != type(module)().extra_repr():
+    if module.extra_repr().replace("inplace=True", "").removesuffix(", ") != type(module)().extra_repr():
         raise Refusal(operation.name, f"its parameters are not the usual ones ({module.extra_repr()})")
     return factors.activation(name, math.prod(operation.after))
 

@@ -11,6 +11,7 @@ from measured_pairs import by_statement
 from apcli.models.copies import copy_of
 from apcli.stages.bounds.probabilistic.largest_counts import PARTS, statements, without_lowest, without_random
 from apcli.stages.bounds.probabilistic.simulation import bounded, drawn
+from apcli.theory.closeness.removed import removed_part
 
 
 def close(subject, removal, amounts, delta=0.05):
@@ -60,6 +61,17 @@ def test_theorem_b_bounds_the_norms_of_the_lowest(wide):
             mask[order] = True
             exact = bounded(wide, {weights.layer.tensor: mask.reshape(weights.dense.shape)}).difference
             assert exact <= close(wide, without_lowest, [(weights, count)]) * (1 + 1e-12)
+
+
+def test_of_equal_weights_those_go_that_prune_removes(wide):
+    """The first ones, whose columns and rows decide the bound; not just any of them."""
+    weights = wide.pair.weights[1]
+    (one,) = wide.maps[weights.layer.tensor]
+    equal = dataclasses.replace(weights, dense=np.sign(weights.dense))
+    for count in (1, 7, weights.dense.size // 2):
+        mask = np.arange(weights.dense.size).reshape(weights.dense.shape) < count
+        expected = removed_part(wide.description.dense[one].kernel, mask).bound
+        assert without_lowest(wide, equal, count, 0.05)[one].removed == pytest.approx(expected, rel=1e-12)
 
 
 def test_random_masks_of_that_size_are_eps_close(wide):

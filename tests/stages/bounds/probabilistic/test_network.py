@@ -232,3 +232,11 @@ def test_functions_that_move_numbers_by_a_shift(function, shift):
     network = nn.Sequential(Calls(function), nn.Linear(6, 2, bias=False))
     norm = float(torch.linalg.matrix_norm(network[1].weight.detach().double(), 2))
     assert bounded(network, network, torch.ones(1, 6), 1.0).dense == pytest.approx(norm * (1 + shift * 6**0.5))
+
+
+@pytest.mark.parametrize("part", [nn.ReLU, nn.ELU, nn.Hardtanh, nn.SELU, nn.SiLU, nn.ReLU6], ids=lambda part: part.__name__)
+def test_functions_in_place_have_the_bounds_of_the_others(part):
+    plain, in_place = (nn.Sequential(nn.Linear(6, 4), part(inplace=each), nn.Linear(4, 2)) for each in (False, True))
+    in_place.load_state_dict(plain.state_dict())
+    bounds = [bounded(network, network, torch.ones(1, 6), 1.0) for network in (plain, in_place)]
+    assert bounds[0] == bounds[1]
