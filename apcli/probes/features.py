@@ -166,10 +166,16 @@ def _hooks(modules: Mapping[str, nn.Module], take: Take) -> Iterator[None]:
     with ExitStack() as hooks:
         for name, module in modules.items():
 
-            def taken(module: nn.Module, args: tuple[Tensor, ...], output: Tensor, name: str = name) -> None:
-                take(name, args[0], output)
+            def taken(
+                module: nn.Module,
+                args: tuple[Tensor, ...],
+                kwargs: Mapping[str, Tensor],
+                output: Tensor,
+                name: str = name,
+            ) -> None:
+                take(name, args[0] if args else kwargs["input"], output)
 
-            hooks.callback(module.register_forward_hook(taken).remove)
+            hooks.callback(module.register_forward_hook(taken, with_kwargs=True).remove)
         yield
 
 

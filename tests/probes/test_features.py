@@ -122,3 +122,15 @@ def test_layers_that_cannot_be_compared_are_left_out():
     assert {name: reason.split(" ")[0] for name, reason in found.left_out.items()} == dict.fromkeys(names[:3], "is")
     with pytest.raises(UsageError, match="3 images are too few to compare"):
         features(network(), network(), TENSORS, batches, 3)
+
+
+class ByKeyword(nn.Sequential):
+    def forward(self, x):
+        return self[1](input=self[0](input=x.flatten(1)).relu())
+
+
+def test_layers_may_be_called_by_keyword():
+    torch.manual_seed(0)
+    network = ByKeyword(nn.Linear(72, 5), nn.Linear(5, 3))
+    found = features(network, network, ["0.weight", "1.weight"], batches, 20)
+    assert [layer.relative for layer in found.layers.values()] == [0, 0]

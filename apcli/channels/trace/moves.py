@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from apcli.channels.trace.atoms import NOTHING, OUTSIDE, Reason
@@ -259,7 +260,8 @@ def lookup(tracer: Tracer, operation: Operation) -> None:
         table, indices = operation["self"], operation["indices"]
     at = [k for k, index in enumerate(indices) if index is not None]
     axes = list(tracer.axes(table))
-    if at != list(range(at[0], at[-1] + 1)) or any(indices[k].dtype.is_floating_point for k in at):
+    masks = [indices[k] for k in at if indices[k].dtype in (torch.bool, torch.uint8) and indices[k].dim() > 1]
+    if masks or at != list(range(at[0], at[-1] + 1)):
         unknown(tracer, operation)
         return
     for k in at:

@@ -186,7 +186,7 @@ def attention(tracer: Tracer, operation: Operation) -> None:
     """Scaled dot products of queries [..., n, d] and keys [..., m, d] that weigh values [..., m, e]."""
     query, key, value = operation.tensors[:3]
     queries, keys, values = (tracer.axes(tensor) for tensor in (query, key, value))
-    if not query.dim() == key.dim() == value.dim() or query.shape[:-2] != key.shape[:-2] != value.shape[:-2]:
+    if not query.shape[:-2] == key.shape[:-2] == value.shape[:-2]:
         unknown(tracer, operation)
         return
     for axis in (queries[-1], keys[-1], keys[-2], values[-2]):

@@ -116,3 +116,21 @@ def test_a_standardised_weight_is_told_apart():
     assert frozenset({("x", 1), ("w", 1)}) in groups
     assert reasons["w", 1] == {"a weight is standardised over them before a layer takes it"}
     assert reasons["w", 0] == set()
+
+
+def test_attention_of_fewer_keys_than_queries_is_not_followed():
+    """Queries in groups share a head of keys and values: no axis of the one is an axis of the other."""
+    _, reasons, _ = coupled(
+        torch.ops.aten._scaled_dot_product_flash_attention_for_cpu,
+        x=(2, 4, 5, 8), xx=(2, 2, 5, 8), xxx=(2, 2, 5, 8),
+    )  # fmt: skip
+    assert all("does not follow" in reason for tensor in ("x", "xx", "xxx") for reason in reasons[tensor, 1])
+    assert reasons["x", 1]
+
+
+def test_a_mask_over_two_dimensions_is_not_followed():
+    """What it leaves is one dimension, whose entries are those of no axis."""
+    mask = torch.triu(torch.ones(4, 4, dtype=torch.bool))
+    _, reasons, _ = coupled(lambda x, w: F.linear(x[:, mask], w), x=(2, 4, 4), w=(3, 10))
+    assert all("does not follow index" in text for dim in (1, 2) for text in reasons["x", dim])
+    assert reasons["x", 1]
