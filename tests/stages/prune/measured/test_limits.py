@@ -157,13 +157,14 @@ def test_kinds_by_the_curvature(dense, tmp_path, kind):
 def test_a_network_that_keeps_a_computed_weight_is_tried_with_fewer_weights():
     """As the old weight norm does: a plain copy refuses such networks."""
     layer = torch.nn.utils.weight_norm(torch.nn.Linear(4, 3))
-    gone = {"0.weight_v": SimpleNamespace(values=np.eye(3, 4, dtype=np.float32))}
+    gone: Any = {"0.weight_v": SimpleNamespace(values=np.eye(3, 4, dtype=np.float32))}
     images: Any = SimpleNamespace(
         model=torch.nn.Sequential(layer),
         source=SimpleNamespace(label="net"),
         run=lambda network, label, held_out: (label, network(torch.eye(4)) - network[0].bias),
     )
-    label, outputs = Tries(images, 12, lambda share: gone, held_out=False).outputs(3)
+    found: Any = Tries(images, 12, lambda share: gone, held_out=False).outputs(3)
+    label, outputs = found
     assert label == "net with 3 weights"
     assert torch.allclose(outputs.T, torch.eye(3, 4) * layer.weight_g)
 
