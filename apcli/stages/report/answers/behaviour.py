@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Sequence
 
 from apcli.stages.report.answers.answer import Answer
-from apcli.stages.report.comparisons.behaviour import Behaved, behaved, rankings_of, seen
+from apcli.stages.report.comparisons.behaviour import Behaved, behaved
+from apcli.stages.report.comparisons.summary import comparisons_of
 from apcli.stages.report.runs.experiment import Group
 from apcli.stages.report.words import points
 from apcli.words import count, few
@@ -73,7 +74,7 @@ def _on_exemplars(group: Group) -> Iterator[str]:
 
 def _on_divergences(group: Group) -> Iterator[str]:
     """The numbers of behaviour that some divergence orders best, each with that divergence."""
-    made = sorted(rankings_of(seen(group)), key=lambda one: -(one.best.agreement.tau or 0.0))
+    made = sorted(comparisons_of(group).behaviour_rankings, key=lambda one: -(one.best.agreement.tau or 0.0))
     if made:
         best = [f"{one.target.label} by {one.best.names} (τ {one.best.agreement.words})" for one in made]
         yield f"A divergence orders best: {few(best, 3)}."

@@ -165,31 +165,32 @@ def agreements_of(group: Group) -> tuple[Agreement, ...]:
     Runs that prune different parts of the network are never compared: their AP are of other layers. Comparisons
     without any pair of runs that have both values on one dense network are not listed.
     """
-    return tuple(a for moment in moments(group) for a in _at(group, moment, _subsets(group)))
+    subsets = _subsets(group)
+    return tuple(a for moment in moments(group) for a in _at(group, moment, subsets))
 
 
 def agreements_with(group: Group, targets: Sequence[Quantity], moment: Moment = FINAL) -> tuple[Agreement, ...]:
     """Compare every AP measure with other quantities, over all runs and over pairs of runs at one sparsity."""
-    subsets = [one for one in _subsets(group) if one.over in AMONG]
-    return tuple(_at(group, moment, subsets, targets))
+    return tuple(_at(group, moment, _over_several(group), targets))
 
 
 def improved(group: Group) -> tuple[Improved, ...]:
     """For each moment and PD, final first, the runs that improved; none where no run did."""
-    made = []
+    made, subsets = [], _over_several(group)
     for moment in moments(group):
         for target, change in SIGNED.items():
             known = [(run, stat) for run in group.runs if (stat := stat_at(run, change.key, moment))]
             better = tuple(run for run, stat in known if stat.mean < 0)
             if better:
-                made.append(Improved(target, moment, better, len(known), agreements_with(group, [change], moment)))
+                found = tuple(_at(group, moment, subsets, [change]))
+                made.append(Improved(target, moment, better, len(known), found))
     return tuple(made)
 
 
 def agreements_by_epoch(group: Group) -> tuple[Agreement, ...]:
     """The same at every traced epoch, over all runs and over pairs of runs at the same sparsity."""
     epochs = sorted({epoch for run in group.runs for epoch in run.epochs})
-    subsets = [one for one in _subsets(group) if one.over in ("all", "same sparsity")]
+    subsets = _over_several(group)
     return tuple(a for epoch in epochs for a in _at(group, epoch, subsets))
 
 
@@ -208,6 +209,11 @@ def _subsets(group: Group) -> list[_Subset]:
     some = [subset for subset in (*at, *of) if subset.parts and subset.parts != everything]
     same = [part for subset in some for part in subset.parts if subset.over == "sparsity"]
     return [one for one in (_Subset("all", everything), *some, _Subset("same sparsity", same)) if one.parts]
+
+
+def _over_several(group: Group) -> list[_Subset]:
+    """The subsets that are no single part's: all runs, and the pairs of runs at one sparsity."""
+    return [one for one in _subsets(group) if one.over in AMONG]
 
 
 def _stands(sparsity: float, run: Run) -> bool:

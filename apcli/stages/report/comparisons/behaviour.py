@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from apcli.records.behaviour import BehaviourRecord
+from apcli.records.behaviour import BehaviourRecord, ClassChange
 from apcli.stages.report.comparisons.agreement import Agreement, agreements_with
 from apcli.stages.report.comparisons.ranking import MeasureRanking, rankings
 from apcli.stages.report.runs.behaviours import Shifted, by_file, drop, quantities_of
@@ -44,14 +44,24 @@ class Behaved:
         return statistics.fmean(map(drop, members)) if members else None
 
     @cached_property
-    def worst(self) -> tuple[str, float] | None:
-        """The class that loses most accuracy, by its mean change over the files in percentage points."""
-        changes: dict[tuple[int, str], list[float]] = {}
+    def classes(self) -> tuple[tuple[str, tuple[ClassChange, ...]], ...]:
+        """The name of each class, and how each file changes it."""
+        changes: dict[int, list[ClassChange]] = {}
         for record in self.records:
             for one in record.predictions.classes:
-                changes.setdefault((one.label, one.name or str(one.label)), []).append(one.change.value)
-        means = {name: statistics.fmean(values) for (_, name), values in changes.items()}
-        return min(means.items(), key=lambda item: item[1]) if means else None
+                changes.setdefault(one.label, []).append(one)
+        return tuple((each[-1].name or str(label), tuple(each)) for label, each in changes.items())
+
+    @property
+    def worst(self) -> tuple[str, float] | None:
+        """The class that loses most accuracy, by its mean change over the files in percentage points."""
+        means = [(name, mean_change(changes)) for name, changes in self.classes]
+        return min(means, key=lambda item: item[1], default=None)
+
+
+def mean_change(changes: Sequence[ClassChange]) -> float:
+    """Of a class's accuracy over files, in percentage points."""
+    return statistics.fmean(one.change.value for one in changes)
 
 
 def behaved(group: Group) -> tuple[Behaved, ...]:

@@ -1,6 +1,6 @@
 """How far a measure separates two methods, in standard deviations over seeds (arXiv:2403.00155, section 8.2.4)."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from apcli.stages.report.comparisons.estimates import Unit, estimate_of
@@ -32,14 +32,20 @@ class Contrast:
 
 def contrasts(group: Group) -> tuple[Contrast, ...]:
     """The contrast of all pairs of methods with two replicates or more, by moment, measure and sparsity."""
+    pairs = list(rivals(group))
     return tuple(
-        made for moment in moments(group) for measure in group.measures for made in _contrasts(group, moment, measure)
+        made
+        for moment in moments(group)
+        for measure in group.measures
+        for made in _contrasts(group, pairs, moment, measure)
     )
 
 
-def _contrasts(group: Group, moment: str, measure: ApMeasure) -> Iterator[Contrast]:
+def _contrasts(
+    group: Group, pairs: Iterable[tuple[float, Run, Run]], moment: str, measure: ApMeasure
+) -> Iterator[Contrast]:
     found = {run: estimate_of(run, lambda trial: value_at(trial, measure.key, moment)) for run in group.runs}
-    for sparsity, first, second in rivals(group):
+    for sparsity, first, second in pairs:
         ours, theirs = found[first], found[second]
         if ours and theirs and ours.unit == theirs.unit and min(ours.n, theirs.n) > 1:
             value, n = means.contrast(ours.values, theirs.values), (ours.n, theirs.n)

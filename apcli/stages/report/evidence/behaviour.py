@@ -6,9 +6,10 @@ from collections.abc import Callable, Sequence
 from apcli.records.behaviour import BehaviourRecord, Confidence, NetworkCalibration
 from apcli.records.exemplars import ExemplarsRecord
 from apcli.records.overlap import OverlapRecord
-from apcli.stages.report.comparisons.behaviour import WITHIN, Behaved, behaved, potential, rankings_of, seen, shifts_of
+from apcli.stages.report.comparisons.behaviour import WITHIN, Behaved, behaved, mean_change, potential, shifts_of
 from apcli.stages.report.comparisons.ranking import MeasureRanking
-from apcli.stages.report.evidence.order import TAU
+from apcli.stages.report.comparisons.summary import comparisons_of
+from apcli.stages.report.evidence.order import standings
 from apcli.stages.report.evidence.section import Section, Shown, exactly
 from apcli.stages.report.runs.experiment import Group, Report
 from apcli.stages.report.tables.columns import Column, ReportTable, table_of
@@ -24,7 +25,7 @@ def behaviour(report: Report, group: Group) -> Section | None:
     if not (group.behaviours or group.exemplars or group.overlaps):
         return None
     found = behaved(group)
-    tables = (_overall(found), _ranking(rankings_of(seen(group))))
+    tables = (_overall(found), _ranking(comparisons_of(group).behaviour_rankings))
     details = (_classes(found), _shifts(found), _exemplars(group), _overlaps(group.overlaps))
     return Section((), _kept(tables), _kept(details), *_images(group.exemplars))
 
@@ -112,31 +113,10 @@ def _cka(record: BehaviourRecord, of: Callable[[Sequence[float]], float]) -> flo
 def _ranking(made: Sequence[MeasureRanking]) -> ReportTable:
     """The measures by how well they order each number of behaviour."""
     listed = [(ranking, place) for ranking in made for place in ranking.places]
-    intervals = tuple(place.agreement.interval for _, place in listed)
-    below = tuple(place.below for _, place in listed)
-    networks = tuple(place.agreement.known for _, place in listed)
     columns = [
         Column("orders", tuple(ranking.target.label for ranking, _ in listed)),
         Column("measure", tuple(place.names for _, place in listed)),
-        Column(
-            "τ",
-            tuple(place.agreement.tau for _, place in listed),
-            TAU,
-            interval=_known(intervals),
-            networks=networks,
-            decimals=2,
-        ),
-        Column(
-            "below the best",
-            tuple(None if place is ranking.best else place.difference for ranking, place in listed),
-            TAU,
-            interval=_known(below),
-            networks=networks,
-            decimals=2,
-        ),
-        Column("which is", tuple("the best" if p is ranking.best else p.verdict for ranking, p in listed)),
-        Column("agree", tuple(place.pairs[0] for _, place in listed), "pairs at one sparsity"),
-        Column("of", tuple(place.pairs[1] for _, place in listed), "pairs at one sparsity"),
+        *standings(listed, [place.agreement.interval for _, place in listed]),
         Column("dense networks", tuple(len(place.agreement.networks) for _, place in listed)),
     ]
     caption = (
@@ -154,14 +134,12 @@ def _classes(found: Sequence[Behaved]) -> ReportTable:
     """A row for each class of each method and sparsity, the largest loss first."""
     rows = []
     for one in found:
-        names = {c.label: c.name or str(c.label) for record in one.records for c in record.predictions.classes}
-        for label, name in names.items():
-            each = [c for record in one.records for c in record.predictions.classes if c.label == label]
-            change = statistics.fmean(c.change.value for c in each)
+        own = []
+        for name, each in one.classes:
             only = each[0].change if len(each) == 1 else None
             interval = (only.low, only.high) if only and only.low is not None and only.high is not None else None
-            rows.append((one, name, change, interval, sum(c.p < _LEVEL for c in each), len(each)))
-    rows.sort(key=lambda row: (found.index(row[0]), row[2]))
+            own.append((one, name, mean_change(each), interval, sum(c.p < _LEVEL for c in each), len(each)))
+        rows += sorted(own, key=lambda row: row[2])
     columns = [
         *_of([row[0] for row in rows]),
         Column("class", tuple(row[1] for row in rows)),

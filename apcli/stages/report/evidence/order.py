@@ -1,18 +1,18 @@
 """Whether a divergence predicts the loss: rank agreement of the runs, the best measure, and what breaks the order."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from apcli.stages.report.comparisons.agreement import AMONG, Agreement, Improved, Over
 from apcli.stages.report.comparisons.broken_pairs import THRESHOLD, BrokenPair
 from apcli.stages.report.comparisons.contrast import Contrast
 from apcli.stages.report.comparisons.limits import Limits, is_past, limits_of
-from apcli.stages.report.comparisons.ranking import MeasureRanking
+from apcli.stages.report.comparisons.ranking import MeasureRanking, RankingPlace
 from apcli.stages.report.comparisons.summary import Comparisons, comparisons_of
 from apcli.stages.report.evidence.section import Section, exactly
 from apcli.stages.report.runs.experiment import Group, Report
 from apcli.stages.report.runs.moments import Moment, moment_name
 from apcli.stages.report.runs.quantities import PD_LOSS, ApMeasure, Quantity
-from apcli.stages.report.tables.columns import Column, ReportTable, table_of
+from apcli.stages.report.tables.columns import Column, Interval, ReportTable, table_of
 from apcli.words import join
 
 TAU = "rank agreement τ"
@@ -125,26 +125,29 @@ def _among(agreement: Agreement) -> str:
 
 def _ranking(group: Group, made: Sequence[MeasureRanking]) -> ReportTable:
     listed = [(ranking, place) for ranking in made for place in ranking.places]
-    below = tuple(place.below for _, place in listed)
     columns = [
         Column("measure", tuple(place.names for _, place in listed)),
         Column("against PD in", tuple(ranking.target.words for ranking, _ in listed)),
         Column("when", tuple(moment_name(group, ranking.moment) for ranking, _ in listed)),
-        Column("τ", tuple(place.agreement.tau for _, place in listed), TAU, decimals=2),
-        Column(
-            "below the best",
-            tuple(None if place is ranking.best else place.difference for ranking, place in listed),
-            TAU,
-            interval=below if any(below) else (),
-            networks=tuple(place.agreement.known for _, place in listed),
-            decimals=2,
-        ),
-        Column("which is", tuple("the best" if p is ranking.best else p.verdict for ranking, p in listed)),
-        Column("agree", tuple(place.pairs[0] for _, place in listed), "pairs at one sparsity"),
-        Column("of", tuple(place.pairs[1] for _, place in listed), "pairs at one sparsity"),
+        *standings(listed),
     ]
     caption = "By their rank agreement over all runs, the best first; measures with the same order share a row."
     return table_of("ranking", "Ranking of the measures", columns, caption, keys=3)
+
+
+def standings(
+    listed: Sequence[tuple[MeasureRanking, RankingPlace]], intervals: Sequence[Interval] = ()
+) -> Iterator[Column]:
+    """The columns of τ, on request with intervals, of how far that is below the best, and of pairs at one sparsity."""
+    networks, below = tuple(place.agreement.known for _, place in listed), [place.below for _, place in listed]
+    taus = [place.agreement.tau for _, place in listed]
+    behind = [None if place is ranking.best else place.difference for ranking, place in listed]
+    for name, cells, around in (("τ", taus, intervals), ("below the best", behind, below)):
+        interval = tuple(around) if any(around) else ()
+        yield Column(name, tuple(cells), TAU, interval=interval, networks=networks, decimals=2)
+    yield Column("which is", tuple("the best" if place is ranking.best else place.verdict for ranking, place in listed))
+    for number, name in enumerate(("agree", "of")):
+        yield Column(name, tuple(place.pairs[number] for _, place in listed), "pairs at one sparsity")
 
 
 def _broken(group: Group, agreements: Sequence[Agreement]) -> ReportTable:

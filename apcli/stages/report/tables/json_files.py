@@ -30,7 +30,6 @@ from apcli.stages.report.answers.checklist import checklist
 from apcli.stages.report.answers.done import done
 from apcli.stages.report.answers.rebuilt.repetition import repetition
 from apcli.stages.report.comparisons.agreement import Agreement
-from apcli.stages.report.comparisons.behaviour import seen
 from apcli.stages.report.comparisons.contrast import Contrast
 from apcli.stages.report.comparisons.estimates import estimate_of
 from apcli.stages.report.comparisons.methods import MethodComparison
@@ -73,7 +72,7 @@ def _group(report: Report, group: Group) -> GroupFacts:
         quantities=tuple(named.values()),
         runs=tuple(_run(group, run, named) for run in group.runs),
         comparisons=tuple(map(_comparison, compared.methods)),
-        agreements=tuple(map(_agreement, (*compared.agreements, *seen(group)))),
+        agreements=tuple(map(_agreement, (*compared.agreements, *compared.behaviour))),
         within_networks=tuple(map(_within, compared.within_networks)),
         contrasts=tuple(map(_contrast, compared.contrasts)),
     )

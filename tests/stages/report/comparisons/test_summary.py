@@ -4,15 +4,18 @@ import gc
 import time
 
 import pytest
+from behaviours import behaviours_of
 from studies import only_group, variant
 
 from apcli.stages.report.comparisons import summary
 from apcli.stages.report.comparisons.agreement import agreements_of
+from apcli.stages.report.comparisons.behaviour import seen
 from apcli.stages.report.comparisons.summary import comparisons_of
 from apcli.stages.report.drawing.pictures import pictures
 from apcli.stages.report.page.document import page
 from apcli.stages.report.runs.experiment import build
 from apcli.stages.report.tables.csv_files import csv_files
+from apcli.stages.report.tables.json_files import to_json
 from apcli.stages.report.tables.markdown import to_markdown
 
 
@@ -28,6 +31,19 @@ def test_comparisons_hold_what_there_is(make_grid):
 def test_files_alone_have_nothing_over_epochs(make_grid):
     found = comparisons_of(only_group(variant(make_grid(seeds=(0,), epochs=0), "ap2")))
     assert found.by_epoch == found.within_networks == found.contrasts == found.rankings == ()
+
+
+def test_behaviour_is_ranked_once_for_all_that_show_it(make_grid, monkeypatch):
+    calls = []
+    monkeypatch.setattr(summary, "seen", lambda group: calls.append(group) or seen(group))
+    records = make_grid(seeds=(0, 1), epochs=0, sparsities=(0.1, 0.5))
+    report = build([*records, *behaviours_of(records)])
+    assert "A divergence orders best" in to_markdown(report)
+    assert "images that turn wrong" in to_json(report)
+    assert calls == list(report.groups)
+    found = comparisons_of(report.groups[0])
+    assert {one.target for one in found.behaviour_rankings} <= {a.target for a in found.behaviour}
+    assert found.behaviour
 
 
 @pytest.mark.slow
