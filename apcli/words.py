@@ -8,9 +8,9 @@ _LONG = 40  # most characters of a value in a sentence
 _ABSENT = object()
 
 
-def few(names: Sequence[str], most: int = MANY) -> str:
-    """``a, b and c``; beyond ``most``, the first ones and the number of the others."""
-    return join(names if len(names) <= most else [*names[: most - 1], f"{len(names) - most + 1} others"])
+def few(names: Sequence[str], most: int = MANY, others: str = "others") -> str:
+    """``a, b and c``; beyond ``most``, the first ones and the number of the ``others``."""
+    return join(names if len(names) <= most else [*names[: most - 1], f"{len(names) - most + 1} {others}"])
 
 
 def join(words: Sequence[str]) -> str:

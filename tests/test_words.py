@@ -12,6 +12,7 @@ def test_many_names_become_a_few_and_a_number():
     assert few(names) == "layer0, layer1, layer2 and 297 others"
     assert few(names[:4]) == "layer0, layer1, layer2 and layer3"
     assert few(names, 2) == "layer0 and 299 others"
+    assert few(names, others="further layers") == "layer0, layer1, layer2 and 297 further layers"
 
 
 def test_words_are_as_short_as_tells_things_apart():

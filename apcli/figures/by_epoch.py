@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from apcli.figures.canvas.colors import Look, shade
+from apcli.figures.canvas.colors import Look, ordered
 from apcli.figures.canvas.marks import Drawing, Missing, Value, columns_of
 from apcli.figures.canvas.panels import Box, Head, Key, Sheet
 from apcli.figures.canvas.scales import linear
@@ -12,7 +12,6 @@ from apcli.figures.quantities import placed, quantity_panel
 from apcli.figures.study import CELLS, Series, Study, at_sparsity
 
 _ABREAST, _HEIGHT = 3, 120.0
-_SIGNS = ("o", "s", "^", "D", "v", "<")
 
 
 @dataclass(frozen=True)
@@ -94,5 +93,4 @@ def _rows(lines: Sequence[_Line]) -> Iterator[Sequence[Value]]:
 def _look(sparsities: Sequence[float], sparsity: float | None) -> Look:
     if sparsity is None:
         return Look("soft", "o")
-    index = sparsities.index(sparsity)
-    return Look(shade(index / max(len(sparsities) - 1, 1)), _SIGNS[index % len(_SIGNS)])
+    return ordered(sparsities.index(sparsity), len(sparsities))

@@ -1,6 +1,6 @@
 """nHSIC of layers with the images and the labels, by epoch: whether a phase of compression shows."""
 
-from apcli.figures.canvas.colors import Look, shade
+from apcli.figures.canvas.colors import ordered
 from apcli.figures.canvas.marks import Drawing, Missing, columns_of
 from apcli.figures.canvas.panels import Head, Key, Panel, Sheet
 from apcli.figures.canvas.scales import linear
@@ -8,7 +8,6 @@ from apcli.figures.canvas.words import listed
 from apcli.figures.study import Study
 
 _ABREAST, _HEIGHT, _MOST = 2, 130.0, 4  # panels beside each other, pixels, networks
-_SIGNS = ("o", "s", "^", "D", "v", "<")
 
 
 def dependence_by_epoch(study: Study) -> Drawing:
@@ -25,10 +24,7 @@ def dependence_by_epoch(study: Study) -> Drawing:
             "information, give it"
         )
     layers = list(dict.fromkeys(layer for one in shown for layer in one.curves))
-    looks = {
-        layer: Look(shade(place / max(len(layers) - 1, 1)), _SIGNS[place % len(_SIGNS)])
-        for place, layer in enumerate(layers)
-    }
+    looks = {layer: ordered(place, len(layers)) for place, layer in enumerate(layers)}
     sheet = Sheet()
     sheet.legend([Key.of(layer, looks[layer]) for layer in layers])
     values = [value for one in shown for curve in one.curves.values() for _, value in curve]

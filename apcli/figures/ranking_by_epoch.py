@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from apcli.figures.canvas.colors import Look, shade
+from apcli.figures.canvas.colors import Look, ordered
 from apcli.figures.canvas.marks import Drawing, Missing, Value, columns_of
 from apcli.figures.canvas.panels import Head, Key, Panel, Sheet
 from apcli.figures.canvas.scales import linear
@@ -10,7 +10,6 @@ from apcli.figures.canvas.words import listed
 from apcli.figures.study import PlottedEstimate, Study
 
 _ABREAST, _HEIGHT = 2, 130.0
-_SIGNS = ("o", "s", "^", "D", "v", "<")
 Curve = tuple[tuple[int, PlottedEstimate], ...]
 
 
@@ -27,10 +26,7 @@ def ranking_by_epoch(study: Study) -> Drawing:
     alike: dict[tuple[Curve | None, ...], list[str]] = {}
     for name in dict.fromkeys(name for curves in panels.values() for name in curves):
         alike.setdefault(tuple(curves.get(name) for curves in panels.values()), []).append(name)
-    looks = {
-        names[0]: Look(shade(place / max(len(alike) - 1, 1)), _SIGNS[place % len(_SIGNS)])
-        for place, names in enumerate(alike.values())
-    }
+    looks = {names[0]: ordered(place, len(alike)) for place, names in enumerate(alike.values())}
     sheet = Sheet()
     sheet.legend([Key.of(listed(names), looks[names[0]]) for names in alike.values()])
     x, y = linear(epochs, whole=True), linear([-1.0, 0.0, 1.0])

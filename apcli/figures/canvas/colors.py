@@ -109,6 +109,12 @@ def shade(place: float) -> str:
     return f"shade-{1 + round(place * (len(_SHADES) - 1))}"
 
 
+def ordered(place: int, of: int) -> Look:
+    """The look of the member of an order at a place, from 0: pale to dark, with signs that come again."""
+    signs = list(SHAPES)
+    return Look(shade(place / max(of - 1, 1)), signs[place % len(signs)])
+
+
 def heat(place: float) -> tuple[str, str]:
     """The colour of a cell for a share from 0 to 1, and that of text on it."""
     number = 1 + round(place * (len(_HEAT) - 1))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from apcli.figures.canvas.colors import DARK, LIGHT, heat, looks, shade, variables
+from apcli.figures.canvas.colors import DARK, LIGHT, Look, heat, looks, ordered, shade, variables
 
 
 def luminance(color):
@@ -50,6 +50,12 @@ def test_colours_and_signs_come_again_only_after_all_pairs():
 
 def test_an_order_has_ends():
     assert (shade(0.0), shade(1.0)) == ("shade-1", "shade-8")
+    assert (ordered(0, 8), ordered(6, 8), ordered(7, 8)) == (
+        Look("shade-1", "o"),
+        Look("shade-7", "o"),
+        Look("shade-8", "s"),
+    )
+    assert ordered(0, 1) == Look("shade-1", "o")
 
 
 def test_variables_are_declarations():

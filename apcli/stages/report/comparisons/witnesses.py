@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from apcli.projections.caveats import same_order
 from apcli.registry.tables import Parameter
 from apcli.stages.report.runs.quantities import ApMeasure
-from apcli.words import MANY, join
+from apcli.words import few, join
 
 _AP2 = "ap2"
 
@@ -17,8 +17,7 @@ def witnesses(measures: Sequence[ApMeasure]) -> list[ApMeasure]:
 
 def listed(measures: Sequence[ApMeasure]) -> str:
     """The names of the witnesses; of many, the first ones and how many measures there are besides."""
-    names = [measure.label for measure in witnesses(measures)]
-    return join(names if len(names) <= MANY else [*names[: MANY - 1], f"{len(names) - MANY + 1} other measures"])
+    return few([measure.label for measure in witnesses(measures)], others="other measures")
 
 
 def one_witness(measures: Sequence[ApMeasure]) -> str:

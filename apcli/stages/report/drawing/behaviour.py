@@ -1,11 +1,12 @@
 """What pruned networks do otherwise, as figures draw it."""
 
 import statistics
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 from apcli.figures.study import PlottedBehaviour
 from apcli.records.behaviour import BehaviourRecord, Confidence, NetworkCalibration
 from apcli.stages.report.comparisons.behaviour import Behaved, behaved
+from apcli.stages.report.drawing.layers import means_of
 from apcli.stages.report.runs.experiment import Group
 
 
@@ -21,10 +22,12 @@ def _plotted(one: Behaved) -> PlottedBehaviour:
     return PlottedBehaviour(
         one.method,
         one.sparsity,
-        _means({c.name or str(c.label): c.change.value for c in record.predictions.classes} for record in one.records),
+        means_of(
+            {c.name or str(c.label): c.change.value for c in record.predictions.classes} for record in one.records
+        ),
         _errors(one.records, lambda network: network.own),
         _errors(one.records, lambda network: network.scaled),
-        _means({layer.layer: layer.cka for layer in r.features.layers} for r in one.records if r.features),
+        means_of({layer.layer: layer.cka for layer in r.features.layers} for r in one.records if r.features),
         tuple(layer.dense_layers for layer in layers),
         tuple(layer.pruned_layers for layer in layers),
     )
@@ -39,9 +42,3 @@ def _errors(
         return None
     dense, pruned = zip(*pairs, strict=True)
     return statistics.fmean(dense), statistics.fmean(pruned)
-
-
-def _means(values: Iterable[Mapping[str, float]]) -> dict[str, float]:
-    listed = list(values)
-    names = dict.fromkeys(name for one in listed for name in one)
-    return {name: statistics.fmean(one[name] for one in listed if name in one) for name in names}

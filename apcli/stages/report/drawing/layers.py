@@ -20,7 +20,7 @@ def layers_of(group: Group) -> tuple[LayerValues, ...]:
         layers = dict.fromkeys(layer for trial in run.trials for layer in trial.by_layer)
         for layer in layers if len(layers) > 1 else ():
             values = [_of_layer(group, trial, layer) for trial in run.trials if layer in trial.by_layer]
-            made.append(LayerValues(run.method, run.sparsity, layer, _means(values)))
+            made.append(LayerValues(run.method, run.sparsity, layer, means_of(values)))
     return tuple(made)
 
 
@@ -46,7 +46,7 @@ def single_layers_of(group: Group, runs: Sequence[Run]) -> tuple[LayerValues, ..
         found.setdefault(key, {}).setdefault(str(trial.alone), []).append(_of_network(group, trial))
     made = []
     for (label, sparsity), layers in found.items():
-        means = {layer: _means(values) for layer, values in layers.items()}
+        means = {layer: means_of(values) for layer, values in layers.items()}
         sums = {name: sum(values.get(name, 0.0) for values in means.values()) for name in _names(means.values())}
         for layer, values in means.items():
             shares = {f"share of {name}": value / sums[name] for name, value in values.items() if sums[name] > 0}
@@ -65,7 +65,8 @@ def _of_network(group: Group, trial: Trial) -> dict[str, float]:
     return {name: value for name, value in values.items() if value is not None}
 
 
-def _means(values: Iterable[Mapping[str, float]]) -> dict[str, float]:
+def means_of(values: Iterable[Mapping[str, float]]) -> dict[str, float]:
+    """The mean of each name's values, over those that have it."""
     listed = list(values)
     return {name: statistics.fmean(v[name] for v in listed if name in v) for name in _names(listed)}
 
