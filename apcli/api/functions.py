@@ -169,12 +169,8 @@ def divergence(
     ...     print(record.layer, record.dist, record.value > 0)
     * gaussian True
     """
-    from apcli.stages.pairs.pairing import pairs_of
-
     config, sources = runs.begun(DivergenceConfig, keywords, checkpoints)
-    reference = None if dense is None else text("--dense", dense)
-    pairs = pairs_of(sources, reference, config.weights_key, pair=len(sources) == 2)
-    measured = runs.divergence(config, pairs, Progress())
+    measured = runs.divergence(config, _pairs(sources, dense, config.weights_key), Progress())
     return chain.from_iterable(records for _, _, records in measured)
 
 
@@ -201,12 +197,9 @@ def bounds(
     AP2 holds
     """
     from apcli.stages.bounds import about_dense_alone
-    from apcli.stages.pairs.pairing import pairs_of
 
     config, sources = runs.begun(BoundsConfig, keywords, checkpoints)
-    reference = None if dense is None else text("--dense", dense)
-    alone = about_dense_alone(config.theory)
-    pairs = pairs_of(sources, reference, config.weights_key, pair=len(sources) == 2, alone=alone)
+    pairs = _pairs(sources, dense, config.weights_key, alone=about_dense_alone(config.theory))
     return chain.from_iterable(records for _, _, records in runs.bounds(config, pairs, Progress()))
 
 
@@ -232,12 +225,8 @@ def behaviour(
     ...     print(record.predictions.flips.to_wrong > 0, record.calibration.images)
     True 284
     """
-    from apcli.stages.pairs.pairing import pairs_of
-
     config, sources = runs.begun(BehaviourConfig, keywords, checkpoints)
-    reference = None if dense is None else text("--dense", dense)
-    pairs = pairs_of(sources, reference, config.weights_key, pair=len(sources) == 2)
-    compared, over_all = runs.behaviour(config, pairs, Progress())
+    compared, over_all = runs.behaviour(config, _pairs(sources, dense, config.weights_key), Progress())
     return chain.from_iterable(chain((records for _, _, records in compared), (part() for part in [over_all])))
 
 
@@ -328,6 +317,16 @@ def describe(checkpoint: File, **keywords: Unpack[CostsKeywords]) -> "Checkpoint
 
 
 # ---- files
+
+
+def _pairs(
+    sources: "list[Checkpoint]", dense: File | None, weights_key: str | None, alone: bool = False
+) -> "Iterator[tuple[Checkpoint, Checkpoint]]":
+    """The pairs of a dense file and a pruned one, as the command line makes them."""
+    from apcli.stages.pairs.pairing import pairs_of
+
+    reference = None if dense is None else text("--dense", dense)
+    return pairs_of(sources, reference, weights_key, pair=len(sources) == 2, alone=alone)
 
 
 def _outputs(output: File | None, overwrite: bool, count: int = 1) -> "Outputs":

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from apcli.configs.shared import DataConfig, InputConfig, require, require_share
+from apcli.configs.shared import DataConfig, InputConfig, check_images, require, require_share
 
 
 @dataclass(frozen=True)
@@ -32,8 +32,6 @@ class BehaviourConfig:
     inputs: InputConfig = InputConfig()
 
     def __post_init__(self) -> None:
-        require(self.split in ("train", "test"), "--split", repr(self.split), "train or test")
-        require(self.images >= 0, "--images", self.images, "0 (all) or more")
+        check_images(self.split, self.images, self.batch_size)
         require_share("--validation", self.validation, "the share of the images that temperatures are fitted on")
         require(self.feature_images >= 0, "--feature-images", self.feature_images, "0 (none) or more")
-        require(self.batch_size >= 1, "--batch-size", self.batch_size, "at least 1")

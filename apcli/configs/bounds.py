@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from apcli.configs.shared import DataConfig, InputConfig, check_seeds, require
+from apcli.configs.shared import DataConfig, InputConfig, check_images, check_seeds
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,5 @@ class BoundsConfig:
     inputs: InputConfig = InputConfig()
 
     def __post_init__(self) -> None:
-        require(self.split in ("train", "test"), "--split", repr(self.split), "train or test")
-        require(self.images >= 0, "--images", self.images, "0 (all) or more")
-        require(self.batch_size >= 1, "--batch-size", self.batch_size, "at least 1")
+        check_images(self.split, self.images, self.batch_size)
         check_seeds((self.seed,))

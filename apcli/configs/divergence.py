@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from apcli.configs.shared import DataConfig, InputConfig, check_seeds, require
+from apcli.configs.shared import DataConfig, InputConfig, check_images, check_seeds, require
 from apcli.registry.tables import split_list
 
 FILTER, LAYER, NETWORK = LEVELS = ("filter", "layer", "network")  # what one record is about
@@ -41,9 +41,7 @@ class DivergenceConfig:
         require(self.groups >= 0, "--groups", self.groups, "0 (none) or more")
         unknown = set(split_list(self.level, "level")) - {_BOTH, *LEVELS}
         require(not unknown, "--level", repr(self.level), "a list of filter, layer and network, or both")
-        require(self.split in ("train", "test"), "--split", repr(self.split), "train or test")
-        require(self.images >= 0, "--images", self.images, "0 (all) or more")
-        require(self.batch_size >= 1, "--batch-size", self.batch_size, "at least 1")
+        check_images(self.split, self.images, self.batch_size)
         check_seeds((self.seed,))
 
     @property

@@ -148,7 +148,20 @@ class PruneKeywords(DataKeywords, InputKeywords, total=False):
     seeds: WholeNumbers | None
 
 
-class DivergenceKeywords(DataKeywords, InputKeywords, total=False):
+class ComparisonKeywords(DataKeywords, InputKeywords, total=False):
+    """What commands that compare a dense network with pruned ones share."""
+
+    layers: Names | None
+    exclude: Names | None
+    weights_key: str | None
+    model: str | None
+    split: str
+    images: int
+    batch_size: int
+    device: str
+
+
+class DivergenceKeywords(ComparisonKeywords, total=False):
     """``apcli divergence``."""
 
     dist: Names
@@ -159,45 +172,21 @@ class DivergenceKeywords(DataKeywords, InputKeywords, total=False):
     seed: int
     groups: int
     level: Names
-    layers: Names | None
-    exclude: Names | None
-    weights_key: str | None
-    model: str | None
-    split: str
-    images: int
-    batch_size: int
-    device: str
 
 
-class BoundsKeywords(DataKeywords, InputKeywords, total=False):
+class BoundsKeywords(ComparisonKeywords, total=False):
     """``apcli bounds``."""
 
     theory: Names
-    layers: Names | None
-    exclude: Names | None
-    weights_key: str | None
-    model: str | None
-    split: str
-    images: int
-    batch_size: int
-    device: str
     seed: int
 
 
-class BehaviourKeywords(DataKeywords, InputKeywords, total=False):
+class BehaviourKeywords(ComparisonKeywords, total=False):
     """``apcli behaviour``."""
 
-    layers: Names | None
-    exclude: Names | None
-    weights_key: str | None
-    model: str | None
-    split: str
-    images: int
     validation: float
     shift: Names | None
     feature_images: int
-    batch_size: int
-    device: str
     predictions: File | None
     overwrite: bool
 

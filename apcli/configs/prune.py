@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from apcli.configs.shared import DataConfig, InputConfig, check_seeds, require, require_share
+from apcli.configs.shared import DataConfig, InputConfig, check_images, check_seeds, require, require_share
 from apcli.errors import UsageError
 
 _REMOVED = "the removed share of the weights"
@@ -65,9 +65,7 @@ class PruneConfig:
             require_share(f"--budget {resource}", left, REMAINS, whole=True)
             require(left > 0, f"--budget {resource}", "0", f"{REMAINS}, above 0")
         require(0 <= self.min_keep < math.inf, "--min-keep", f"{self.min_keep:g}", "weights, or a share below 1")
-        require(self.split in ("train", "test"), "--split", repr(self.split), "train or test")
-        require(self.images >= 0, "--images", self.images, "0 (all) or more")
-        require(self.batch_size >= 1, "--batch-size", self.batch_size, "at least 1")
+        check_images(self.split, self.images, self.batch_size)
         require_share("--validation", self.validation, "a share of the training images")
         require(self.storage in ("dense", "bitmask"), "--storage", repr(self.storage), "dense or bitmask")
         known = "weight, filter (whole channels), or n:m with 0 < n < m, such as 2:4"

@@ -31,6 +31,17 @@ def require_share(option: str, share: float, what: str, *, whole: bool = False) 
     require(share >= 0 and fine, option, f"{share:g}", f"{what}, in {ends}{percent}")
 
 
+def check_images(split: str, images: int, batch_size: int) -> None:
+    """Refuse images that a network cannot be run on: ``images`` of a split, 0 for all, so many at a time.
+
+    Raises:
+        UsageError: one of the three is out of range.
+    """
+    require(split in ("train", "test"), "--split", repr(split), "train or test")
+    require(images >= 0, "--images", images, "0 (all) or more")
+    require(batch_size >= 1, "--batch-size", batch_size, "at least 1")
+
+
 def check_seeds(seeds: tuple[int, ...]) -> None:
     """Refuse seeds that are out of range or given twice.
 

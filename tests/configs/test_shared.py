@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from apcli.configs.shared import DataConfig, InputConfig, check_seeds, require
+from apcli.configs.shared import DataConfig, InputConfig, check_images, check_seeds, require
 from apcli.errors import UsageError
 
 
@@ -22,6 +22,21 @@ from apcli.errors import UsageError
 )
 def test_out_of_range(refuses, config, options, flag):
     refuses(config, options, flag)
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (("val", 0, 1), "--split is 'val': expected train or test"),
+        (("test", -1, 1), "--images is -1: expected 0 (all) or more"),
+        (("test", 0, 0), "--batch-size is 0: expected at least 1"),
+    ],
+)
+def test_images_that_no_network_runs_on(given, words):
+    check_images("train", 0, 1)
+    with pytest.raises(UsageError) as caught:
+        check_images(*given)
+    assert str(caught.value) == words
 
 
 def test_what_is_not_fine_is_refused_in_a_sentence():
