@@ -13,6 +13,11 @@ class File(JsonObject):
     path: Annotated[str | None, "as the command was given it"] = None
     sha256: Annotated[str | None, "of its bytes"] = None
 
+    @property
+    def identity(self) -> str:
+        """What tells the file from others: its bytes, or where these are not known its path; empty for no file."""
+        return self.sha256 or self.path or ""
+
 
 @dataclass(frozen=True)
 class LayerSparsity(JsonObject):

@@ -13,7 +13,7 @@ NAMED = 3  # layers that are named
 def done(report: Report, group: Group) -> str:
     """Model, data, layers, methods, sparsities, dense networks, seeds and fine-tuning, as far as they are known."""
     if not group.runs:
-        files = {record.pruned.sha256 or record.pruned.path for record in (*group.bounds, *group.behaviours)}
+        files = {record.pruned.identity for record in (*group.bounds, *group.behaviours)}
         return in_one_line(f"{group.title} · {count(len(files), 'pruned file')}")
     made = made_of(group)
     parts = [group.title, _layers(made), _methods(group), *_replicates(group), _tuning(group, made)]

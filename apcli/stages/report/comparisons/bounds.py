@@ -60,9 +60,9 @@ class Statement:
         That is the least bound of those that apply, and of all where none does: a statement about any one layer claims
         what it says of each.
         """
-        files: dict[str | None, list[BoundRecord]] = {}
+        files: dict[str, list[BoundRecord]] = {}
         for record in self.records:
-            files.setdefault(record.pruned.sha256 or record.pruned.path, []).append(record)
+            files.setdefault(record.pruned.identity, []).append(record)
         return Statement(self.theory, self.name, self.quantity, tuple(map(_strictest, files.values())))
 
     @property
@@ -111,10 +111,10 @@ class Cell:
 
 def cells_of(stated: Sequence[Statement]) -> tuple[Cell, ...]:
     """The files that statements about PD are about, in the order of the records."""
-    files: dict[str | None, list[tuple[Statement, BoundRecord]]] = {}
+    files: dict[str, list[tuple[Statement, BoundRecord]]] = {}
     for one in stated:
         for record in one.by_file.records if one.of_pd else ():
-            files.setdefault(record.pruned.sha256 or record.pruned.path, []).append((one, record))
+            files.setdefault(record.pruned.identity, []).append((one, record))
     names = Counter(_name(members[0][1]) for members in files.values())
     return tuple(_cell(members, names) for members in files.values())
 

@@ -34,8 +34,7 @@ class Limits:
     @property
     def network(self) -> str:
         """The identity of the dense network, as that of a trial."""
-        dense = self.statements[0].dense
-        return dense.sha256 or dense.path or ""
+        return self.statements[0].dense.identity
 
     def at(self, moment: Moment) -> float | None:
         """The sparsity that nothing said of the network exceeds at a moment; None: not known.
@@ -78,7 +77,7 @@ def limits_of(group: Group) -> tuple[Limits, ...]:
     for key, members in itertools.groupby(about, key=lambda r: (r.dense, r.pruned, sorted(r.params.items()))):
         records = tuple(members)
         said = tuple((record.bound.statement, record.bound.value) for record in records)
-        found.setdefault((key[0].sha256 or key[0].path, repr(key[2]), said), records)
+        found.setdefault((key[0].identity, repr(key[2]), said), records)
     several = len({repr(sorted(records[0].params.items())) for records in found.values()}) > 1
     return tuple(Limits(_name(records[0], several), records) for records in found.values())
 

@@ -4,8 +4,11 @@ import re
 from pathlib import PurePath
 
 from apcli.figures.study import Dependence, DependenceByEpoch, LayerValues
+from apcli.records.pair import File
 from apcli.stages.report.runs.experiment import Group
-from apcli.stages.report.runs.widths import Shared, shared_of
+from apcli.stages.report.runs.trials import scope_in
+from apcli.stages.report.runs.widths import shared_of
+from apcli.words import told_apart
 
 _STATEMENT = re.compile("nHSIC with the (images|labels), pruned")
 
@@ -26,29 +29,32 @@ def dependences_of(group: Group) -> tuple[Dependence, ...]:
     found: dict[tuple[tuple[str, ...], tuple[tuple[float, ...], ...]], str] = {}
     for shared in shared_of(group):
         for one in shared.maps:
-            found.setdefault((one.names, one.values), f"{_scope(shared)}, {one.title}")
+            found.setdefault((one.names, one.values), f"{scope_in(shared.run.trials[0].scope) or 'layer'}, {one.title}")
     titles = list(found.values())
     numbered = [f"{title} ({n})" if titles.count(title) > 1 else title for n, title in enumerate(titles, 1)]
     return tuple(Dependence(title, *one) for title, one in zip(numbered, found, strict=True))
 
 
-def _scope(shared: Shared) -> str:
-    """The scope without the structure before it, and the budget behind it."""
-    parts = (shared.run.trials[0].scope or "").split(", ")
-    return next((part for part in parts if part != "filter" and not part.endswith(" budget")), "layer")
-
-
 def dependence_by_epoch_of(group: Group) -> tuple[DependenceByEpoch, ...]:
     """nHSIC of traced networks with images and labels, by the bound records that state it."""
+    files: dict[str, File] = {}
     found: dict[tuple[str, str], dict[str, dict[int, float]]] = {}
     for record in group.bounds:
         words = _STATEMENT.fullmatch(record.bound.statement)
         if words is None or record.epoch is None or record.bound.measured is None:
             continue
-        title = PurePath(record.pruned.path or "unnamed").name.removesuffix(".safetensors")
-        curves = found.setdefault((title, words[1]), {})
+        file = record.pruned.identity
+        files.setdefault(file, record.pruned)
+        curves = found.setdefault((file, words[1]), {})
         curves.setdefault(record.layer, {})[record.epoch] = record.bound.measured
+    titles = dict(zip(files, told_apart(list(map(_names, files.values()))), strict=True))
     return tuple(
-        DependenceByEpoch(title, target, {layer: tuple(sorted(at.items())) for layer, at in curves.items()})
-        for (title, target), curves in found.items()
+        DependenceByEpoch(titles[file], target, {layer: tuple(sorted(at.items())) for layer, at in curves.items()})
+        for (file, target), curves in found.items()
     )
+
+
+def _names(file: File) -> tuple[str, ...]:
+    """What may name the file in a figure, short ones first."""
+    path = file.path or "unnamed"
+    return PurePath(path).name.removesuffix(".safetensors"), path, f"{path} ({file.sha256})"

@@ -104,7 +104,7 @@ def by_file(
     own: dict[tuple[str, str], BehaviourRecord] = {}
     shifted: dict[tuple[str, str], dict[str, dict[int | None, BehaviourRecord]]] = {}
     for record in records:
-        key = record.pruned.sha256 or record.pruned.path or "", str(record.evaluated.get("split", ""))
+        key = record.pruned.identity, str(record.evaluated.get("split", ""))
         if record.shift is None:
             own[key] = record
         else:

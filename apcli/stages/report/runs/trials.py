@@ -14,6 +14,7 @@ from apcli.stages.report.runs.quantities import ApKey, BoundKey, Key, ScoreKey, 
 from apcli.theory.statistics.performance import SPLITS
 
 T = TypeVar("T")
+FILTER = "filter"  # the structure that stands before the scope of channels
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class Trial:
     @property
     def of_channels(self) -> bool:
         """Whether whole channels were removed."""
-        return (self.scope or "").partition(",")[0] == "filter"
+        return structure_in(self.scope) == FILTER
 
     @property
     def budget(self) -> str:
@@ -59,7 +60,7 @@ class Trial:
     @property
     def network(self) -> str:
         """The dense network's identity, by which trials form clusters."""
-        return self.dense.sha256 or self.dense.path or ""
+        return self.dense.identity
 
     @property
     def replicate(self) -> tuple[str, int | None, int | None]:
@@ -139,6 +140,17 @@ def trials_of(
     return [_trial(members, checkpoints, notes) for members in files.values()]
 
 
+def structure_in(scope: str | None) -> str:
+    """What a record's scope begins with: ``filter`` where whole channels were removed."""
+    return (scope or "").partition(",")[0]
+
+
+def scope_in(scope: str | None) -> str:
+    """A record's scope without ``filter`` before it and the budget behind it; empty if it says nothing else."""
+    parts = (scope or "").split(", ")
+    return next((part for part in parts if part != FILTER and not part.endswith(" budget")), "")
+
+
 def file_name(file: File) -> str:
     """The last part of a record's path, for messages."""
     return PurePath(file.path or "unnamed file").name
@@ -146,8 +158,7 @@ def file_name(file: File) -> str:
 
 def _identity(record: DivergenceRecord) -> tuple[Any, ...]:
     """The key of a record's pair of files."""
-    files = (file.sha256 or file.path for file in (record.dense, record.pruned))
-    return (*files, record.seed, record.mask_seed)
+    return record.dense.identity, record.pruned.identity, record.seed, record.mask_seed
 
 
 def _trial(records: Sequence[DivergenceRecord], checkpoints: Mapping[str, CheckpointRecord], notes: list[str]) -> Trial:

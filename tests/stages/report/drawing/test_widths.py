@@ -6,6 +6,7 @@ import pytest
 from studies import bound_record, only_group, with_allocations, with_files
 
 from apcli.figures.study import LayerValues
+from apcli.records.pair import File
 from apcli.stages.report.drawing.widths import dependence_by_epoch_of, dependences_of, widths_of
 
 
@@ -52,3 +53,17 @@ def test_nhsic_by_epoch_is_that_of_traced_networks():
         ("b", "labels"),
     ]
     assert found[0].curves["fc"] == ((0, 0.0), (1, 0.1), (2, 0.2))
+
+
+def test_files_of_one_name_have_curves_of_their_own():
+    def traced(folder, level):
+        file = File(f"{folder}/a.safetensors", folder * 8)
+        record = bound_record("nHSIC with the images, pruned", 1.0, layer="fc")
+        bounds = (replace(record.bound, measured=level + epoch) for epoch in range(2))
+        return [replace(record, pruned=file, epoch=epoch, bound=bound) for epoch, bound in enumerate(bounds)]
+
+    found = dependence_by_epoch_of(only_group([*traced("x", 0.0), *traced("y", 0.5)]))
+    assert {one.title: one.curves for one in found} == {
+        "x/a.safetensors": {"fc": ((0, 0.0), (1, 1.0))},
+        "y/a.safetensors": {"fc": ((0, 0.5), (1, 1.5))},
+    }

@@ -7,7 +7,7 @@ from studies import described
 
 from apcli.records.pair import File, LayerSparsity
 from apcli.stages.report.runs.quantities import PD_LOSS, key_of
-from apcli.stages.report.runs.trials import file_name, trials_of
+from apcli.stages.report.runs.trials import file_name, scope_in, structure_in, trials_of
 
 
 @pytest.fixture
@@ -79,3 +79,19 @@ def test_compression_is_by_the_dense_networks_parameters(lowest):
     assert (said.dense_parameters, said.compression) == (800, 4.0)
     (empty,) = trials_of(lowest, {pruned: replace(compact, dense_parameters=800, kept=0)}, [])
     assert empty.compression is None
+
+
+@pytest.mark.parametrize(
+    ("scope", "structure", "name"),
+    [
+        ("global", "global", "global"),
+        ("lamp, macs budget", "lamp", "lamp"),
+        ("filter", "filter", ""),
+        ("filter, macs budget", "filter", ""),
+        ("filter, itpruner, macs budget", "filter", "itpruner"),
+        ("2:4", "2:4", "2:4"),
+        (None, "", ""),
+    ],
+)
+def test_the_parts_of_a_scope(scope, structure, name):
+    assert (structure_in(scope), scope_in(scope)) == (structure, name)

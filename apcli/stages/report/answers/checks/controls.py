@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from apcli.stages.report.answers.checks.evidence import Evidence, Found
 from apcli.stages.report.runs.experiment import Run
-from apcli.stages.report.runs.trials import Trial
+from apcli.stages.report.runs.trials import FILTER, Trial, scope_in, structure_in
 from apcli.stages.report.words import percent
 from apcli.words import few, join
 
@@ -77,10 +77,9 @@ def _scope(evidence: Evidence, trial: Trial) -> str:
 
 def _like(scope: str) -> str:
     """The options that make the control of a scope."""
-    first, *rest = scope.split(", ")
-    named = [part for part in (rest if first == "filter" else [first]) if not part.endswith(" budget")]
-    words = [*(["--structure filter"] if first == "filter" else []), "--method random"]
-    return f"`{' '.join([*words, *(f'--scope {name}' for name in named)])}`"
+    name, of_channels = scope_in(scope), structure_in(scope) == FILTER
+    words = ["--structure filter" if of_channels else "", "--method random", f"--scope {name}" if name else ""]
+    return f"`{' '.join(filter(None, words))}`"
 
 
 def _layers(evidence: Evidence, trial: Trial) -> tuple[str, ...]:

@@ -38,7 +38,7 @@ def on_bounds(group: Group) -> Answer | None:
             none = "" if sure else "no proven or published bound applies; "
             sentences.append(f"On the change of {words}, {none}{'; '.join(map(_far, tightest))} (medians).")
             number = _times(tightest[0]) if number == UNKNOWN else number
-    files = len({record.pruned.sha256 or record.pruned.path for record in group.bounds})
+    files = len({record.pruned.identity for record in group.bounds})
     sureness = f"{count(len(group.bounds), 'statement')} about {count(files, 'pruned file')}."
     return Answer(QUESTION, " ".join(sentences), number, sureness if applied else _MEASURE, ANCHOR)
 
