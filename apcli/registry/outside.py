@@ -18,7 +18,7 @@ from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any
 
-from apcli.errors import ApcliError, UsageError
+from apcli.errors import ApcliError, UsageError, is_out_of_memory
 
 FORM = "path/to/file.py:function"
 _SPEC = re.compile(r"(?P<path>.*?\.py)(?::(?P<function>[^:/\\]*)(?P<rest>(?::.*)?))?$", re.DOTALL)
@@ -147,10 +147,10 @@ def _blaming(path: Path) -> Iterator[None]:
     """Turn an error of the user's code into one line that names its file; running out of memory stays as it is."""
     try:
         yield
-    except (ApcliError, MemoryError):
+    except ApcliError:
         raise
     except (Exception, SystemExit) as error:
-        if type(error).__name__ == "OutOfMemoryError":
+        if is_out_of_memory(error):
             raise
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise ApcliError(f"{path}{_line(error, path)}: {type(error).__name__}: {first}") from error

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from apcli.checkpoints.checkpoint import Checkpoint
+from apcli.checkpoints.files.staging import staged
 from apcli.checkpoints.layers import SECOND_NAME
 from apcli.checkpoints.reading import dense_ancestor
 from apcli.configs.describe import CostsConfig
@@ -58,11 +59,13 @@ class NetworkCosts:
             ApcliError: the network cannot be built, does not fit the file, or does not run.
         """
         try:
-            if self.config.latency_table is not None:
-                self._table(self._network(checkpoint, None), Path(self.config.latency_table))
-            if not self.config.latency:
+            if not self.config.times:
                 return with_macs(description, *self._counted(checkpoint))
             own = self._network(checkpoint, None)
+            if self.config.latency_table is not None:
+                self._table(own, Path(self.config.latency_table))
+            if not self.config.latency:
+                return with_macs(description, *self._counted(checkpoint, own))
             dense = self._dense(checkpoint, own)
             if self.config.macs is not False:
                 description = with_macs(description, *self._macs(own, dense), own.spec)
@@ -72,7 +75,7 @@ class NetworkCosts:
             return replace(description, macs_reason=str(error))
         return replace(description, latency=self._latency(own, dense))
 
-    def _counted(self, checkpoint: Checkpoint) -> "tuple[Costs, int, ModelSpec]":
+    def _counted(self, checkpoint: Checkpoint, built: "_Network | None" = None) -> "tuple[Costs, int, ModelSpec]":
         """The network's multiply-adds, the total of its dense file's, and its spec.
 
         Files of one network, one dense file and the same shapes have the same counts: these are cached.
@@ -81,7 +84,7 @@ class NetworkCosts:
         shapes = tuple(_shapes(checkpoint).items())
         key = (json.dumps(checkpoint.lineage.model, sort_keys=True), dense and dense.sha256, shapes)
         if key not in self._counts:
-            own = self._network(checkpoint, None)
+            own = built or self._network(checkpoint, None)
             self._counts[key] = *self._macs(own, self._dense(checkpoint, own)), own.spec
         return self._counts[key]
 
@@ -165,7 +168,8 @@ class NetworkCosts:
             seconds=whole.median,
             layers=layers,
         )
-        path.write_text(json.dumps(table.to_json()) + "\n")
+        with staged(path) as temporary:
+            temporary.write_text(json.dumps(table.to_json()) + "\n")
         log.info("%s: the times of %d layers of %s", path, len(layers), own.checkpoint.label)
 
     def _where(self) -> dict[str, Any]:

@@ -1,7 +1,9 @@
 """Tables of times: from ``report --latency-table`` to ``prune --budget latency``."""
 
+import errno
 import json
 from hashlib import sha256
+from pathlib import Path
 
 import pytest
 from channel_prunings import generic
@@ -15,7 +17,7 @@ from apcli.configs.prune import PruneConfig
 from apcli.errors import ApcliError, UsageError
 from apcli.models.build import build
 from apcli.models.spec import ModelSpec
-from apcli.probes.latency import LayerRuns
+from apcli.probes.latency import Latency, LayerRuns
 from apcli.progress import Progress
 from apcli.stages.describe import costs
 from apcli.stages.describe.costs import NetworkCosts
@@ -51,6 +53,7 @@ def measured(source, path, monkeypatch):
         return made
 
     monkeypatch.setattr(costs, "layer_latencies", layers)
+    monkeypatch.setattr(costs, "latency", lambda models, example, **often: [Latency(1e-3, 1e-3, 1e-3, 2)])
     config = CostsConfig(latency_table=str(path), runs=2, warmup=0, device="cpu")
     NetworkCosts(config, Progress()).extend(describe(source, config), source)
 
@@ -79,6 +82,26 @@ def test_a_budget_of_time_is_counted_by_the_table(source, tmp_path, monkeypatch)
     file.unlink()
     run(source, path)
     assert file.read_bytes() == first
+
+
+def test_a_table_is_whole_or_not_there_and_its_network_is_built_once(source, tmp_path, monkeypatch):
+    path, built = tmp_path / "times.json", []
+    network = NetworkCosts._network
+    monkeypatch.setattr(NetworkCosts, "_network", lambda *given: built.append(given) or network(*given))
+
+    def full(file, text):
+        file.touch()
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as disk:
+        disk.setattr(Path, "write_text", full)
+        with pytest.raises(ApcliError, match=r"cannot write .*times.json: No space left"):
+            measured(source, path, monkeypatch)
+    assert [file.name for file in tmp_path.iterdir()] == ["net.safetensors"]
+    assert len(built) == 1
+    measured(source, path, monkeypatch)
+    assert table_at(str(path)).layers
+    assert len(built) == 2
 
 
 def test_what_is_refused(source, tmp_path, monkeypatch):
