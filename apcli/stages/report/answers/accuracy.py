@@ -18,8 +18,13 @@ NAMED = 3  # other methods that are named
 _SMALL = 0.001  # a p that is said to be below
 
 
-def on_accuracy(group: Group) -> Answer:
-    """Which method keeps the accuracy at the highest sparsity that several share, and at the others."""
+def on_accuracy(group: Group) -> Answer | None:
+    """Which method keeps the accuracy at the highest sparsity that several share, and at the others.
+
+    None without runs.
+    """
+    if not group.runs:
+        return None
     held = contests(group)
     if not held:
         missing = "Not known: the records hold no test accuracy of the pruned networks."

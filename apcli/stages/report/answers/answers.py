@@ -1,4 +1,4 @@
-"""The answers of a report: at most five, each a question with its number, how sure that is, and where it comes from."""
+"""The answers of a report, each a question with its number, how sure that is, and where it comes from."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -13,12 +13,22 @@ from apcli.stages.report.answers.theory.limit import on_limit
 from apcli.stages.report.runs.experiment import Group, Report
 from apcli.words import in_one_line
 
-# In the order of the page. A kind of record that answers a question of its own adds a row.
-QUESTIONS: tuple[Callable[[Group], Answer], ...] = (on_accuracy, on_gains, on_prediction)  # of a group with runs
+# In the order of the page; None where the records are not about the question.
+ANSWERS: tuple[Callable[[Group], Answer | None], ...] = (
+    on_accuracy,
+    on_gains,
+    on_prediction,
+    on_behaviour,
+    on_bounds,
+    on_limit,
+)
 
 
 def answers(report: Report, group: Group) -> tuple[Answer, ...]:
     """The answers that the records of a group give; what they cannot answer is said too."""
-    found = [answer(group) for answer in QUESTIONS] if group.runs else []
-    found += [answer for answer in (on_behaviour(group), on_bounds(group), on_limit(group)) if answer is not None]
-    return tuple(replace(one, sentence=in_one_line(one.sentence), sureness=in_one_line(one.sureness)) for one in found)
+    found = (answer(group) for answer in ANSWERS)
+    return tuple(
+        replace(one, sentence=in_one_line(one.sentence), sureness=in_one_line(one.sureness))
+        for one in found
+        if one is not None
+    )

@@ -45,8 +45,10 @@ class Pruned:
         return sum(each or 0 for each in of_layers) / macs.dense_file
 
 
-def on_gains(group: Group) -> Answer:
-    """What the method that keeps the accuracy best gains at the highest sparsity."""
+def on_gains(group: Group) -> Answer | None:
+    """What the method that keeps the accuracy best gains at the highest sparsity; None without runs."""
+    if not group.runs:
+        return None
     made = made_of(group)
     described = [run for run in _runs(group) if any(trial.checkpoint for trial in run.trials)]
     if not described:

@@ -26,8 +26,13 @@ _MIXED, _REVERSED = "not consistent between networks", "the other way round"
 _WAYS = {"follows": None, "against": _REVERSED, "neither": "neither way"}  # None: by how closely
 
 
-def on_prediction(group: Group) -> Answer:
-    """How far the measures follow PD: over the runs just pruned and fine-tuned, and over the epochs of one network."""
+def on_prediction(group: Group) -> Answer | None:
+    """How far the measures follow PD: over the runs just pruned and fine-tuned, and over the epochs of one network.
+
+    None without runs.
+    """
+    if not group.runs:
+        return None
     compared = comparisons_of(group)
     known = {a.target for a in compared.agreements if a.over == "all" and a.tau is not None}
     known |= {one.target for one in compared.within_networks}

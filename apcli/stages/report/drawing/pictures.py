@@ -101,6 +101,12 @@ def pictures(report: Report, scale: str = MEASURED) -> Pictures:
         prefix = f"{group.title}." if len(report.groups) > 1 else ""
         shown = on_published_scale(group) if scale == PUBLISHED else group
         study, several = study_of(shown, styles), any(len(run.trials) > 1 for run in group.runs)
+        of_section = {
+            "bounds": group.bounds,
+            "limit": study.limits,
+            "behaviour": study.behaved,
+            "widths": study.widths,
+        }
         for row in FIGURES:
             reasons, before = [], len(drawn)
             for subject in _subjects(row, study):
@@ -112,12 +118,6 @@ def pictures(report: Report, scale: str = MEASURED) -> Pictures:
                 name = _unique(_slug(".".join([f"{prefix}{row.name}", *map(_text, subject)])), taken)
                 narrow = row.load()(study, *subject, width=NARROW) if row.narrow else None
                 drawn.append(Picture(group, row, name, _caption(row, subject, several, scale), drawing, narrow))
-            of_section = {
-                "bounds": group.bounds,
-                "limit": study.limits,
-                "behaviour": study.behaved,
-                "widths": study.widths,
-            }
             about = of_section.get(row.section, group.runs)
             if len(drawn) == before and about:
                 alone = ["every network was pruned in one layer alone"] if _is_by_layer(study) else []

@@ -71,7 +71,8 @@ class Grid:
 def grid(table: ReportTable, prefix: str = "") -> Grid:
     """The table as it is shown; ``prefix`` makes its key unique on a page of several studies."""
     columns = table.varying
-    further = _further(columns)
+    texts = [column.texts()[:MOST] for column in columns]
+    further = _further(columns, texts)
     units = _shared_units(columns, further)
     parts = list(_runs(columns, further))
     heads = tuple(
@@ -79,24 +80,23 @@ def grid(table: ReportTable, prefix: str = "") -> Grid:
         for column, later, shared, place in zip(columns, further, units, _places(table, columns), strict=True)
     )
     groups = tuple(Head(_group(group, units[start]), span, later, True) for group, later, start, span in parts)
-    cells = [_cells(column, later) for column, later in zip(columns, further, strict=True)]
+    cells = list(map(_cells, columns, texts, further))
     rows = tuple(zip(*cells, strict=True))
     return Grid(table, f"{prefix}{table.name}", groups if any(h.text for h in groups) else (), heads, rows)
 
 
-def _further(columns: Sequence[Column]) -> list[bool]:
+def _further(columns: Sequence[Column], texts: Sequence[Sequence[CellText]]) -> list[bool]:
     """Which columns are left out at first: those that say so, and of the others those for which there is no room."""
     made, shown, taken = [], 0, 0.0
-    for column in columns:
+    for column, cells in zip(columns, texts, strict=True):
         shown += not column.further
-        taken += 0.0 if column.further else _width(column)
+        taken += 0.0 if column.further else _width(column, cells)
         made.append(column.further or shown > SHOWN or (shown > 1 and taken > ROOM))
     return made
 
 
-def _width(column: Column) -> float:
+def _width(column: Column, texts: Sequence[CellText]) -> float:
     """About the pixels that a column takes; its heading may be broken between words."""
-    texts = column.texts()[:MOST]
     number = max((width_of(text.main) for text in texts), default=0.0) * _LARGER
     beside = max((width_of(f" {text.spread} {text.interval}") for text in texts), default=0.0) * _SMALLER
     if any(len(text.main) > LONG for text in texts) and not column.is_number:
@@ -142,9 +142,8 @@ def _places(table: ReportTable, columns: Sequence[Column]) -> list[int]:
     return [places[id(column)] for column in columns]
 
 
-def _cells(column: Column, later: bool) -> list[GridCell]:
+def _cells(column: Column, texts: Sequence[CellText], later: bool) -> list[GridCell]:
     """The cells of the first rows; the parts of numbers padded, so that decimal points stand below each other."""
-    texts = column.texts()[:MOST]
     if not column.is_number:
         return [GridCell(text, "long" if len(text.main) > LONG else "", later) for text in texts]
     parts = [aligned([text.main for text in texts])]

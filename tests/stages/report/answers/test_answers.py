@@ -3,7 +3,8 @@
 from dataclasses import replace
 
 import pytest
-from studies import with_files
+from behaviours import behaviours_of
+from studies import bound_record, limit_records, with_files
 
 from apcli.stages.report.answers.answers import answers
 from apcli.stages.report.runs.experiment import build
@@ -27,6 +28,15 @@ def test_a_group_has_at_most_four_answers(honest, bare, small, twelve_measures):
                 assert answer.sentence.endswith(".")
                 assert answer.sureness.endswith(".")
                 assert len(answer.number) < 10
+
+
+def test_answers_stand_in_one_order(small):
+    of_theories = [bound_record(), *limit_records()]
+    (given,) = answered([*small, *behaviours_of(small), *of_theories])
+    anchors = [answer.anchor for answer in given]
+    assert anchors == ["accuracy", "cost", "order", "behaviour", "bounds", "limit"]
+    (without_runs,) = answered(of_theories)
+    assert [answer.anchor for answer in without_runs] == anchors[-2:]
 
 
 @pytest.mark.parametrize("odd", ["a\nb", "<b>", "{x}", "%s"])
