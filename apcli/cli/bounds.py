@@ -3,11 +3,13 @@
 from collections import Counter
 from collections.abc import Iterator
 from itertools import groupby
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from apcli.api import runs
 from apcli.cli.layout.tables import Column, Grid
-from apcli.cli.options import shared
+from apcli.cli.options import completion, shared
 from apcli.cli.options.expanded import Groups, Options, with_options
 from apcli.cli.options.help import INPUT
 from apcli.cli.options.network import DATA, INPUTS
@@ -21,9 +23,18 @@ if TYPE_CHECKING:
     from apcli.checkpoints.checkpoint import Checkpoint
     from apcli.records.bound import BoundRecord
 
+Theory = Annotated[
+    str,
+    typer.Option(
+        "--theory",
+        metavar="LIST",
+        autocompletion=completion.of_tables(THEORIES),
+        help=f"{', '.join(THEORIES.names)}, as name:key=value",
+    ),
+]
 OPTIONS: Groups = {
     INPUT: {"weights_key": shared.WeightsKey},
-    "Theories": {"theory": shared.Theory, "seed": shared.Seed},
+    "Theories": {"theory": Theory, "seed": shared.Seed},
     "Layers": {"layers": shared.ComparedLayers, "exclude": shared.Exclude},
     "Model": {"model": shared.Model, **INPUTS, "device": shared.Device},
     "Data": {**DATA, "split": shared.Split, "images": shared.Images, "batch_size": shared.BatchSize},

@@ -7,7 +7,6 @@ import typer
 from apcli.cli.options import completion
 from apcli.cli.options.help import INPUT
 from apcli.projections import DISTRIBUTIONS
-from apcli.stages.bounds import THEORIES
 from apcli.theory import ESTIMATORS, MEASURES
 
 Checkpoints = Annotated[
@@ -75,15 +74,6 @@ Measure = Annotated[
         metavar="LIST",
         autocompletion=completion.of_tables(MEASURES),
         help=f"{', '.join(MEASURES.names)}, as name:key=value",
-    ),
-]
-Theory = Annotated[
-    str,
-    typer.Option(
-        "--theory",
-        metavar="LIST",
-        autocompletion=completion.of_tables(THEORIES),
-        help=f"{', '.join(THEORIES.names)}, as name:key=value",
     ),
 ]
 Estimator = Annotated[
