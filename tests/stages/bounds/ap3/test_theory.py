@@ -81,9 +81,16 @@ def test_the_covariances_are_those_of_divergence_that_need_no_data(dense, pruned
 @pytest.mark.parametrize("scale", ["1e-100", "1e100"])
 def test_of_the_smallest_and_the_largest_scale_all_is_finite(dense, pruned, scale):
     """AP3 is 1e200 times AP2 / 2, or 1e-200 times."""
-    for one in THEORIES.parse(f"ap3:scale={scale}")(measured(dense, pruned, images=20)):
+    usual, stated = (list(THEORIES.parse(f"ap3:scale={s}")(measured(dense, pruned, images=20))) for s in ("1", scale))
+    for one in stated:
         assert one.bound.verdict != "broken", one.bound
         assert one.bound.measured is None or math.isfinite(one.bound.measured)
+    found, at_one = by_statement(stated), by_statement(usual)
+    assert found.keys() == at_one.keys()
+    assert found["equation 4"].measured == pytest.approx(
+        at_one["equation 4"].measured / float(scale) ** 2, rel=1e-9, abs=0
+    )
+    assert found["equation 4"].measured > 0
 
 
 @pytest.mark.parametrize("scale", ["0", "1e-101", "1e101", "inf"])

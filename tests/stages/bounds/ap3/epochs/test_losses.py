@@ -38,6 +38,7 @@ def test_of_two_layers_it_is_an_estimate(dense, tmp_path):
 
 def test_w14_fine_tuning_moves_other_tensors_too(dense, tmp_path):
     _, found = stated(dense, tmp_path, "fc5", "all")
+    assert [one.epoch for one in found] == [0, 1, 2]
     for one in found:
         assert one.bound.verdict == "assumption fails"
         assert one.bound.measured is None
