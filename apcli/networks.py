@@ -336,7 +336,7 @@ def running(label: str, spec: ModelSpec) -> Iterator[None]:
     """
     try:
         yield
-    except ApcliError:
+    except (ApcliError, MemoryError, torch.OutOfMemoryError):
         raise
     except Exception as error:
         if is_out_of_memory(error):
