@@ -66,8 +66,9 @@ def divergence(
 ) -> None:
     """Measure how far pruned weights moved: AP2 and AP3 (nats), per layer and pooled (*), beside PD.
 
-    Two files are a pair, the dense one first. Several files, or two pruned ones, are each compared with --dense or with
-    the dense ancestor in their lineage; the trace of a fine-tuned file adds a record for each epoch.
+    Two files are a pair, the dense one first. Several files, or two pruned ones, are each compared with --dense, with
+    the dense ancestor in their lineage or, if that names none, with the first file. The trace of a fine-tuned file adds
+    a record for each epoch.
 
     \b
       apcli divergence a b --dist student-t

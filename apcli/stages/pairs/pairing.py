@@ -1,4 +1,4 @@
-"""Pair the files to compare: two files, or each pruned file with its dense ancestor, or with itself."""
+"""Pair the files to compare: two of them, each with its dense ancestor or with the first one, or each with itself."""
 
 from collections.abc import Iterable, Iterator
 
@@ -10,7 +10,7 @@ from apcli.errors import UsageError
 def pairs_of(
     sources: Iterable[Checkpoint], dense: str | None, key: str | None = None, *, pair: bool, alone: bool = False
 ) -> Iterator[tuple[Checkpoint, Checkpoint]]:
-    """Yield each dense checkpoint (``dense``, or the ancestor in the lineage) with its pruned one.
+    """Yield each dense checkpoint (``dense``, the ancestor in the lineage, or the first one) with its pruned one.
 
     Args:
         key: the member of ``dense`` that is read (see ``reading.read``).
@@ -30,5 +30,26 @@ def pairs_of(
             yield two[0], two[1]  # the stage refuses the wrong order
             return
         sources = two
-    for pruned in sources:
-        yield pruned if alone and dense is None else dense_ancestor(pruned, dense, key), pruned
+    if alone and dense is None:
+        yield from ((source, source) for source in sources)
+    elif dense is None:
+        yield from _each_with_its_dense(sources, key)
+    else:
+        yield from ((dense_ancestor(pruned, dense, key), pruned) for pruned in sources)
+
+
+def _each_with_its_dense(sources: Iterable[Checkpoint], key: str | None) -> Iterator[tuple[Checkpoint, Checkpoint]]:
+    """Each file with the dense one of its lineage, which may be the first file; without a lineage, with that."""
+    found = iter(sources)
+    first, pruned = next(found, None), None
+    if first is None:
+        return
+    is_dense = first.lineage.dense is None
+    if not is_dense:
+        yield dense_ancestor(first, None, key), first
+    for pruned in found:
+        link = pruned.lineage.dense
+        is_of_first = link.sha256 == first.sha256 if link else is_dense and not pruned.lineage.is_known
+        yield first if is_of_first else dense_ancestor(pruned, None, key), pruned
+    if is_dense and pruned is None:
+        dense_ancestor(first, None, key)  # says that it names none

@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 from small_files import TRAINED, entry, saved
 
 from apcli.checkpoints.checkpoint import Checkpoint
@@ -42,6 +44,29 @@ def test_two_files_are_a_pair_unless_both_are_pruned(files):
     assert names(one, dense, pair=True) == [("one", "dense")]  # which the stage refuses
     assert names(one, two, pair=True) == [("dense", "one"), ("dense", "two")]
     assert names(one, two, dense=str(dense.path), pair=True) == [("dense", "one"), ("dense", "two")]
+
+
+def test_the_first_of_several_is_the_dense_one_of_those_that_name_it_or_none(files, tmp_path):
+    dense, one, two = files
+    assert names(dense, one, two, pair=False) == [("dense", "one"), ("dense", "two")]
+    plain = []
+    for number in range(3):
+        save_file({"fc.weight": np.full((1, 2), number, np.float32)}, tmp_path / f"plain-{number}.safetensors")
+        plain.append(read(tmp_path / f"plain-{number}.safetensors"))
+    assert names(*plain, one, pair=False) == [("plain-0", "plain-1"), ("plain-0", "plain-2"), ("dense", "one")]
+    (tmp_path / "dense.safetensors").rename(tmp_path / "moved.safetensors")
+    moved = read(tmp_path / "moved.safetensors")
+    assert names(moved, one, two, pair=False) == [("moved", "one"), ("moved", "two")]
+
+
+def test_another_dense_network_among_them_is_no_pruned_one(files, tmp_path):
+    dense, one, _ = files
+    other = read(saved(tmp_path / "other.safetensors"))
+    with pytest.raises(UsageError, match=r"other.safetensors does not say which dense file it came from"):
+        names(dense, one, other, pair=False)
+    with pytest.raises(UsageError, match=r"dense.safetensors does not say which dense file it came from"):
+        names(dense, pair=False)
+    assert names(pair=False) == []
 
 
 def test_a_pair_is_two(files):
