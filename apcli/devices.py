@@ -4,7 +4,7 @@ import os
 
 import torch
 
-from apcli.errors import UsageError
+from apcli.errors import UsageError, first_line
 
 
 def device_of(name: str, *, deterministic: bool = True) -> torch.device:
@@ -25,7 +25,7 @@ def device_of(name: str, *, deterministic: bool = True) -> torch.device:
         known = "expected auto, cpu, cuda or cuda:N"
         if name.partition(":")[0] == "gpu":
             raise UsageError(f"--device {name}: here it is {name.replace('gpu', 'cuda')}; {known}") from None
-        reason = str(error).strip().splitlines()[0]
+        reason = first_line(error)
         why = "" if reason.startswith("Expected one of") else f" ({reason})"
         raise UsageError(f"--device {name} cannot be used{why}: {known}") from None
     if device.type == "cuda":

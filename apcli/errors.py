@@ -16,6 +16,11 @@ def is_out_of_memory(error: BaseException) -> bool:
     return of_a_cpu or isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
 
 
+def first_line(error: BaseException) -> str:
+    """An error's message up to its first line break, for a message of one line; the error's type if it says nothing."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
 class UsageError(ApcliError):
     """The command makes no sense (exit 2): an unknown name, a value out of range, nothing to read.
 

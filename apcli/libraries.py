@@ -3,7 +3,7 @@
 import importlib
 from types import ModuleType
 
-from apcli.errors import ApcliError
+from apcli.errors import ApcliError, first_line
 
 
 def library(name: str) -> ModuleType:
@@ -16,7 +16,7 @@ def library(name: str) -> ModuleType:
         importlib.import_module("torchvision")  # timm needs it too, and hides the reason if its import fails
         return importlib.import_module(name)
     except (ImportError, RuntimeError, OSError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        reason = first_line(error)
         raise ApcliError(
             f"{name} cannot be imported ({reason}): the installed torch and torchvision do not belong together; "
             "install both from one package index, as in pip install --force-reinstall torch torchvision"

@@ -21,7 +21,7 @@ from apcli.data.batches import batches
 from apcli.data.datasets import Dataset, Samples, load
 from apcli.data.image_spec import ImageSpec
 from apcli.data.recorded import folder_among, recorded_name
-from apcli.errors import ApcliError, UsageError, is_out_of_memory
+from apcli.errors import ApcliError, UsageError, first_line, is_out_of_memory
 from apcli.models import MODELS
 from apcli.models.build import build, last_layer
 from apcli.models.copies import emptied
@@ -342,7 +342,7 @@ def running(label: str, spec: ModelSpec) -> Iterator[None]:
         if is_out_of_memory(error):
             raise
         size = by(spec.input_size)
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        reason = first_line(error)
         raise ApcliError(
             f"{label}: its network fails on images of {size} ({reason}): try another --input-size"
         ) from error

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from apcli.errors import ApcliError, UsageError
+from apcli.errors import ApcliError, UsageError, first_line
 from apcli.libraries import library
 
 _HUB, _LIBRARIES = "hf", ("torchvision", "timm")
@@ -182,7 +182,7 @@ def _told(name: str) -> Iterator[None]:
     except ApcliError:
         raise
     except Exception as error:  # the hub's client, its HTTP library, timm and torch each raise their own
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        reason = first_line(error)
         raise ApcliError(
             f"the weights {name} cannot be fetched ({reason}): check the name and the network, or give a file"
         ) from error

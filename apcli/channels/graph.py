@@ -10,7 +10,7 @@ from torch.utils._pytree import tree_leaves
 from apcli.channels.calls import Call, Recorded
 from apcli.channels.trace.products import RULES, followed
 from apcli.channels.trace.tracing import OUTPUT, Tracer, places_of
-from apcli.errors import ApcliError
+from apcli.errors import ApcliError, first_line
 from apcli.models.copies import emptied, holds_numbers
 
 
@@ -55,7 +55,7 @@ def _run(network: nn.Module, images: Tensor) -> Graph:
     except (MemoryError, torch.OutOfMemoryError):
         raise
     except Exception as error:  # the network's own code may raise anything
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        reason = first_line(error)
         raise ApcliError(
             f"the channels of this network cannot be traced ({reason}): "
             "prune single weights, by a method that needs no neighbouring layers"

@@ -21,7 +21,7 @@ from apcli.channels.norms import WithoutNorms
 from apcli.channels.resize import fit_
 from apcli.channels.trace.tracing import places_of
 from apcli.checkpoints.files.kept_channels import Sizes
-from apcli.errors import ApcliError
+from apcli.errors import ApcliError, first_line
 from apcli.models.copies import copy_of, emptied, holds_numbers
 from apcli.probes.undisturbed import logits_of
 
@@ -102,9 +102,9 @@ class RemovalCheck:
             except _MISFITS as failure:
                 error = failure
         else:
-            reason = (str(error).splitlines() or [type(error).__name__])[0]
+            assert error is not None
             raise ApcliError(
-                f"the network does not run on random images ({reason}): give --structure weight"
+                f"the network does not run on random images ({first_line(error)}): give --structure weight"
             ) from error
 
     def failing(self, groups: Sequence[ChannelGroup], removed: Removed) -> list[ChannelGroup]:

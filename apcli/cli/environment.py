@@ -10,6 +10,7 @@ from apcli import __version__
 from apcli.cli.layout.text import fact_lines
 from apcli.cli.options import shared
 from apcli.cli.streams import stdout, terminal
+from apcli.errors import first_line
 
 _LIBRARIES = (
     "torch",
@@ -67,7 +68,7 @@ def _devices() -> list[tuple[str, str]]:
     try:
         import torch
     except (ImportError, OSError) as error:
-        return [("torch fails", str(error).splitlines()[0])]
+        return [("torch fails", first_line(error))]
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     rows = [("threads", f"{torch.get_num_threads()} of torch, {cores} cores to run on")]
     if not torch.cuda.is_available():

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 
 from apcli import published
-from apcli.errors import ApcliError, UsageError
+from apcli.errors import ApcliError, UsageError, first_line
 from apcli.libraries import library
 from apcli.models import MODELS, sources
 from apcli.models.drop_path import drops, option_of, refusal
@@ -60,7 +60,7 @@ def build(
         height, width = spec.input_size[1:]
         raise ApcliError(
             f"{spec.source} cannot build {spec.name!r} for {spec.num_classes} classes and {height} x {width} pixels: "
-            f"{_first_line(error)}; try another --input-size"
+            f"{first_line(error)}; try another --input-size"
         ) from error
     if drop_path and not drops(model):
         raise refusal(spec, drop_path)
@@ -165,7 +165,7 @@ def _size(spec: ModelSpec) -> dict[str, Any]:
 
 def _no_weights(spec: ModelSpec, error: Exception) -> ApcliError:
     return ApcliError(
-        f"--pretrained: the weights of {spec.name!r} cannot be downloaded from {spec.source} ({_first_line(error)}); "
+        f"--pretrained: the weights of {spec.name!r} cannot be downloaded from {spec.source} ({first_line(error)}); "
         "if you are offline, give a file with --weights FILE"
     )
 
@@ -199,7 +199,3 @@ def _call(function: Callable[..., Any], num_classes: int) -> object:
     if any(p.name == "num_classes" or p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters):
         return function(num_classes=num_classes)
     return function()
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from apcli.configs.shared import InputConfig
-from apcli.errors import ApcliError
+from apcli.errors import ApcliError, first_line
 from apcli.models.build import build
 from apcli.models.spec import ModelSpec
 
@@ -39,7 +39,7 @@ def _failing(network: nn.Module, spec: ModelSpec) -> str:
     except (MemoryError, torch.OutOfMemoryError):
         raise
     except Exception as error:  # noqa: BLE001  # the user's code may raise anything
-        return (str(error).strip().splitlines() or [type(error).__name__])[0]
+        return first_line(error)
     return ""
 
 

@@ -1,7 +1,6 @@
-"""Measurements on the dense network: metrics for differences of its weights, and its predictions.
+"""What all probes share: batches, a network that runs in evaluation mode and is left as it was, and its logits.
 
-A probe runs the network on batches and leaves its parameters, buffers and training flags unchanged. A *metric* computes
-the squared Mahalanobis length of a difference of weights, for the layers that it was measured on.
+A *metric* computes the squared Mahalanobis length of a difference of weights, for the layers that it was measured on.
 """
 
 from collections.abc import Callable, Iterator, Mapping

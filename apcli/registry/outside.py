@@ -18,7 +18,7 @@ from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any
 
-from apcli.errors import ApcliError, UsageError, is_out_of_memory
+from apcli.errors import ApcliError, UsageError, first_line, is_out_of_memory
 
 FORM = "path/to/file.py:function"
 _SPEC = re.compile(r"(?P<path>.*?\.py)(?::(?P<function>[^:/\\]*)(?P<rest>(?::.*)?))?$", re.DOTALL)
@@ -152,7 +152,7 @@ def _blaming(path: Path) -> Iterator[None]:
     except (Exception, SystemExit) as error:
         if is_out_of_memory(error):
             raise
-        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        first = first_line(error)
         raise ApcliError(f"{path}{_line(error, path)}: {type(error).__name__}: {first}") from error
 
 

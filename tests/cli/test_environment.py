@@ -1,5 +1,6 @@
 """``apcli env``."""
 
+import sys
 from importlib import metadata
 from typing import Any
 
@@ -22,3 +23,14 @@ def test_versions_devices_threads_and_caches(shell: Any) -> None:
 def test_a_library_that_is_missing_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(environment, "_LIBRARIES", ("no-such-library",))
     assert ("no-such-library", "not installed") in environment.facts()
+
+
+def test_torch_that_fails_without_a_word_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Failing:
+        def find_spec(self, name: str, path: Any, target: Any = None) -> None:
+            if name == "torch":
+                raise ImportError
+
+    monkeypatch.delitem(sys.modules, "torch")
+    monkeypatch.setattr(sys, "meta_path", [Failing(), *sys.meta_path])
+    assert environment._devices() == [("torch fails", "ImportError")]

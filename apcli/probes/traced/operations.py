@@ -1,4 +1,9 @@
-"""The operations that a network makes of its input, in the order of execution: torch.fx, with traced shapes."""
+"""The operations that a network makes of its input, in the order of execution: torch.fx, with traced shapes.
+
+Bounds are propagated through them, so they are those of the network's code, with their modules, and each can be applied
+by itself. ``channels.trace`` is for another question, which entries of tensors exist together: it watches PyTorch's own
+operations while the network runs, so any code can be followed, but not taken apart.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -7,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
-from apcli.errors import ApcliError
+from apcli.errors import ApcliError, first_line
 from apcli.probes.undisturbed import logits_of, undisturbed
 
 INPUT = -1  # the number of the network's input among its operations
@@ -70,7 +75,7 @@ def operations(network: nn.Module, example: Tensor) -> tuple[Operation, ...]:
         except (MemoryError, torch.OutOfMemoryError, Refusal):
             raise
         except Exception as error:  # the network's own code may raise anything when it meets a proxy
-            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            reason = first_line(error)
             raise Refusal(type(network).__name__, f"its operations cannot be traced ({reason})") from error
     numbers: dict[fx.Node, int] = {}
     found: list[Operation] = []

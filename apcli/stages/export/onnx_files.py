@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from apcli.checkpoints.files.headers import KEY
-from apcli.errors import ApcliError
+from apcli.errors import ApcliError, first_line
 from apcli.models.spec import ModelSpec
 from apcli.stages.export.products import Exported, Product
 from apcli.stages.export.torch_export_files import program_of
@@ -36,7 +36,7 @@ def write(exported: Exported, path: Path) -> None:
     except (MemoryError, torch.OutOfMemoryError):
         raise
     except Exception as error:
-        reason = (str(error.__cause__ or error).strip().splitlines() or [type(error).__name__])[0]
+        reason = first_line(error.__cause__ or error)
         raise ApcliError(
             f"{exported.checkpoint.label}: torch cannot write its network as ONNX ({reason}): try --format torch-export"
         ) from error

@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 from torch.export import Dim, ExportedProgram
 
-from apcli.errors import ApcliError
+from apcli.errors import ApcliError, first_line
 from apcli.models.spec import ModelSpec
 from apcli.networks import noise_for
 from apcli.stages.export.products import Exported, Product
@@ -37,7 +37,7 @@ def program_of(exported: Exported) -> ExportedProgram:
     except (MemoryError, torch.OutOfMemoryError):
         raise
     except Exception as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        reason = first_line(error)
         remedy = "its code has to change" if exported.batch_size else "try a fixed --batch-size"
         raise ApcliError(
             f"{exported.checkpoint.label}: torch.export cannot follow its network ({reason}): {remedy}"

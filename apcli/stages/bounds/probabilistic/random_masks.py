@@ -43,7 +43,7 @@ def statements(subject: Subject) -> Iterator[Stated]:
     yield Stated(
         Bound.stated(
             "theorem C", PAPER, PROVEN, "sup |F - f|, |x| <= B, random masks", bounds.difference,
-                trivial=subject.longest_output,
+            trivial=subject.longest_output,
             constants=(*ball_constants(subject, bounds), Constant("delta", delta, 0.0, "given: over the masks")),
         )
     )  # fmt: skip

@@ -9,7 +9,7 @@ from torch import nn
 from apcli.allocations.units import Grams
 from apcli.channels.groups import ChannelGroup
 from apcli.checkpoints.layers import Layer
-from apcli.errors import ApcliError, UsageError
+from apcli.errors import ApcliError, UsageError, first_line
 from apcli.models.copies import emptied
 from apcli.models.spec import ModelSpec
 from apcli.probes.activations import modules_of
@@ -49,7 +49,7 @@ class Measurements:
             except (MemoryError, torch.OutOfMemoryError):
                 raise
             except Exception as error:  # another's code may raise anything
-                reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+                reason = first_line(error)
                 raise UsageError(
                     f"{self.label}: its multiply-adds cannot be counted by its structure ({reason}): give "
                     "--budget params=S"
