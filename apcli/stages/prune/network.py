@@ -129,16 +129,23 @@ class ScoredNetwork:
         self.measured = Measurements(source.label, model, spec, self._images.batches, tell)
 
     def scores(self, layers: Sequence[Layer], method: Choice[Row], choose: Callable[[Scores, float], Masks]) -> Scores:
-        """Scores by tensor, larger = keep; cached across sparsities unless the criterion prunes in steps."""
+        """Scores by tensor, larger = keep; cached unless the criterion asks what an amount chooses."""
         tensors = [layer.tensor for layer in layers]
         key = (method.spec, *tensors)
         if key in self._scores:
             return self._scores[key]
-        scores: Scores = self._run(method, Subject(self.model, tensors, self._batches(method), choose))
+        asked = False
+
+        def noted(scores: Scores, share: float) -> Masks:
+            nonlocal asked
+            asked = True
+            return choose(scores, share)
+
+        scores: Scores = self._run(method, Subject(self.model, tensors, self._batches(method), noted))
         missing = [layer.tensor for layer in layers if layer.tensor not in scores]
         if missing:
             raise ApcliError(f"{self.source.label}: method {method.spec} gives no scores of {few(missing)}")
-        if "data" in method.row.needs:
+        if not asked:
             self._scores[key] = scores
         return scores
 

@@ -245,6 +245,31 @@ def test_one_run_of_the_network_serves_all_sparsities(dense, tmp_path):
     assert (masks[1] <= masks[2]).all()
 
 
+STEPPED = """
+def stepped(subject):
+    scores = {name: abs(subject.model.state_dict()[name].numpy()) for name in subject.tensors}
+    kept = subject.choose(scores, 0.5)
+    return {name: score * (1 - kept[name]) for name, score in scores.items()}
+
+stepped.needs = ("network", "data", "steps")
+"""
+
+
+def test_a_criterion_that_asks_what_is_chosen_is_asked_for_every_amount_and_scope(dense, tmp_path):
+    """One of the user's own, which prunes in steps: each file is the one that its amount and scope have alone."""
+    (tmp_path / "own.py").write_text(STEPPED)
+    own = {"method": f"{tmp_path / 'own.py'}:stepped", "layers": LAYERS}
+    together = run(dense, tmp_path / "together", 0.2, 0.6, scope="layer,global", **own)
+    alone = [
+        run(dense, tmp_path / f"{scope}-{share}", share, scope=scope, **own)[0]
+        for scope in ("layer", "global")
+        for share in (0.2, 0.6)
+    ]
+    assert [zeros(path) for path in together] == [zeros(path) for path in alone]
+    masks = [[{k: (v == 0).numpy().tobytes() for k, v in load_file(p).items()} for p in x] for x in (together, alone)]
+    assert masks[0] == masks[1]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("model", ["fc5", "resnet20"])
 def test_what_a_compact_network_saves_is_counted_and_said(model, dense, convolutions, tmp_path, caplog):
