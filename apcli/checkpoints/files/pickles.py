@@ -70,6 +70,8 @@ def opened(path: Path, label: str, key: str | None = None, file: OpenFile | None
     try:
         content = _loaded(path, label, "meta" if places else "cpu")
     except ApcliError:
+        if not places:
+            raise
         content = _loaded(path, label, "cpu")  # a sparse tensor has no outline
     file.check_unchanged(path)  # torch has opened it once more
     tensors = without_prefixes(_tensors(content, key, label))

@@ -13,6 +13,7 @@ import pytest
 import torch
 from torch import nn
 
+from apcli.checkpoints.files import pickles
 from apcli.checkpoints.files.pickles import opened, without_prefixes
 from apcli.checkpoints.state_dicts import entries_of
 from apcli.errors import ApcliError, UsageError
@@ -252,6 +253,15 @@ def test_a_damaged_file_is_one_line_that_names_it(tmp_path, content):
         opened(tmp_path / "weights.pth", "weights.pth")
     assert caught.value.exit_code == 1
     assert "\n" not in str(caught.value)
+
+
+def test_a_damaged_file_that_is_no_archive_is_loaded_once(tmp_path, monkeypatch):
+    loads, load = [], pickles._loaded
+    monkeypatch.setattr(pickles, "_loaded", lambda *arguments: loads.append(arguments[-1]) or load(*arguments))
+    (tmp_path / "weights.pth").write_bytes(truncated(False))
+    with pytest.raises(ApcliError, match="is damaged"):
+        opened(tmp_path / "weights.pth", "weights.pth")
+    assert loads == ["cpu"]
 
 
 def test_a_missing_file_is_refused(tmp_path):
