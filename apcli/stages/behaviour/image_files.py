@@ -5,18 +5,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from apcli.checkpoints.checkpoint import SUFFIX, Checkpoint
-from apcli.checkpoints.files.entries import Entry
 from apcli.checkpoints.files.safetensors_files import opened, write_file
 from apcli.checkpoints.files.staging import staged
+from apcli.checkpoints.state_dicts import entry_of
 from apcli.errors import ApcliError, UsageError
 from apcli.probes.outcomes import Outcomes
 from apcli.stages.behaviour.networks import Images
 
 ENDING = f".behaviour{SUFFIX}"
 KEY = "apcli.behaviour"
-_DTYPES = {"int64": "I64", "bool": "BOOL", "float64": "F64"}
 _MEMBERS = ("predictions", "losses", "margins", "briers", "confidences", "entropies")
 
 
@@ -51,7 +51,7 @@ class ImageFiles:
         fitted = np.arange(len(order)) < images.fitted
         columns = {"label": seen["dense"].labels, "in_validation": fitted}
         columns |= {f"{name}.{member}": getattr(one, member) for name, one in seen.items() for member in _MEMBERS}
-        entries = {name: _entry(values[order]) for name, values in columns.items()}
+        entries = {name: entry_of(torch.from_numpy(values[order])) for name, values in columns.items()}
         with staged(path) as temporary:
             write_file(temporary, entries, {KEY: json.dumps({**_of(*pair), "evaluated": images.evaluated})})
 
@@ -68,8 +68,3 @@ def _is_of(path: Path, dense: Checkpoint, pruned: Checkpoint) -> bool:
         return bool({key: members[key] for key in ("dense", "pruned")} == _of(dense, pruned))
     except (ApcliError, KeyError, TypeError, ValueError):
         return False
-
-
-def _entry(values: np.ndarray) -> Entry:
-    contiguous = np.ascontiguousarray(values)
-    return Entry(_DTYPES[str(values.dtype)], values.shape, contiguous.view(np.uint8))

@@ -2,10 +2,12 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import count
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from apcli.checkpoints.checkpoint import Checkpoint
 from apcli.configs.behaviour import BehaviourConfig
@@ -15,7 +17,7 @@ from apcli.data.shifts import SEVERITIES, SHIFTS
 from apcli.devices import device_of
 from apcli.models.spec import ModelSpec
 from apcli.networks import Networks, batches_of, running
-from apcli.probes.batch_size import images_at_once
+from apcli.probes.batch_size import halved_if_needed, images_at_once
 from apcli.probes.features import Features, features
 from apcli.probes.outcomes import Outcomes, joined, logits, of_logits, outcomes
 from apcli.probes.undisturbed import Batches
@@ -35,15 +37,19 @@ class Shift:
     name: str
     severity: int
 
-    def batches(self, split: Samples, spec: ModelSpec) -> Batches:
-        """The images of a split, shifted, as the network takes them: always the same."""
+    def batches(self, split: Samples, spec: ModelSpec, size: int = _DRAWN) -> Batches:
+        """The images of a split, shifted, as the network takes them, at most ``size`` at a time: always the same."""
         choice = Choice(SHIFTS.row(self.name), {"severity": self.severity})
 
         def draws() -> Iterator[torch.Generator]:
             return (torch.Generator().manual_seed(batch) for batch in count())
 
-        chunks = torch.arange(len(split)).split(_DRAWN)
-        return lambda: feed(split, chunks, spec.scaling, augment=(choice,), draws=draws())
+        def batches() -> Iterator[tuple[Tensor, Tensor]]:
+            chunks = torch.arange(len(split)).split(_DRAWN)
+            for images, labels in feed(split, chunks, spec.scaling, augment=(choice,), draws=draws()):
+                yield from zip(images.split(size), labels.split(size), strict=True)
+
+        return batches
 
 
 def shifts_of(listed: str | None) -> tuple[Shift, ...]:
@@ -71,7 +77,7 @@ class Images:
 
     evaluated: Mapping[str, Any]
     split: Samples
-    places: torch.Tensor
+    places: Tensor
     fitted: int
     names: tuple[str, ...]
 
@@ -126,8 +132,7 @@ class Runs:
             UsageError: the network or the data is unknown.
             ApcliError: a network fails, or its logits are NaN or Inf.
         """
-        spec, dataset = self._networks.spec_and_data(pruned if pruned.lineage.model else dense)
-        images = Images.of(dataset, self.config)
+        spec, images = self._subject(dense, pruned)
         key = (dense.sha256, spec, images.names, *images.evaluated.values())
         if self._dense is None or self._dense[0] != key:
             self._dense = (key, self._seen(dense, spec, images))
@@ -139,39 +144,51 @@ class Runs:
         Raises:
             UsageError: there are fewer than 4 images.
         """
-        spec, dataset = self._networks.spec_and_data(pruned if pruned.lineage.model else dense)
-        split = evenly(Images.of(dataset, self.config).split, self.config.feature_images)
+        spec, images = self._subject(dense, pruned)
+        split = evenly(images.split, self.config.feature_images)
         self.tell(f"comparing the layers of {pruned.label}")
         before, after = (self._networks.network(spec, checkpoint).eval() for checkpoint in (dense, pruned))
         with running(pruned.label, spec):
             return features(before, after, tensors, lambda size: batches_of(split, spec, size), len(split))
 
+    def _subject(self, dense: Checkpoint, pruned: Checkpoint) -> tuple[ModelSpec, Images]:
+        """The network of a pair, and the images."""
+        spec, dataset = self._networks.spec_and_data(pruned if pruned.lineage.model else dense)
+        return spec, Images.of(dataset, self.config)
+
     def _seen(self, checkpoint: Checkpoint, spec: ModelSpec, images: Images) -> SeenByShift:
         self.tell(f"running {checkpoint.label}")
         forward = Forward(self._networks.network(spec, checkpoint).eval(), spec)
+        found: dict[Shift | None, Seen] = {}
         with running(checkpoint.label, spec):
             size = images_at_once(forward, spec.input_size, forward.device, self.config.batch_size)
-            fitting, measuring = (batches_of(part, spec, size) for part in images.parts)
-            if images.fitted:
-                values, labels = logits(forward, fitting)
-                best = temperature(values.cpu().numpy(), labels.cpu().numpy())
-                measured, scaled = outcomes(forward, measuring, (1.0, best))
-                as_they_are = Seen(joined([of_logits(values, labels), measured]), measured, scaled, best)
-            else:
-                (measured,) = outcomes(forward, measuring)
-                as_they_are = Seen(measured, measured, None, None)
-            found: dict[Shift | None, Seen] = {None: as_they_are}
+            found[None] = halved_if_needed(partial(_measured, forward, images), size)
             for shift in self.shifts:
                 self.tell(f"running {checkpoint.label}: {shift.name}, severity {shift.severity}")
-                found[shift] = _shifted(forward, shift, images, spec, as_they_are.temperature)
+                measured = partial(_measured, forward, images, shift=shift, best=found[None].temperature)
+                found[shift] = halved_if_needed(measured, _DRAWN)
         return found
 
 
-def _shifted(forward: Forward, shift: Shift, images: Images, spec: ModelSpec, best: float | None) -> Seen:
-    """What a network makes of shifted images, with the temperature that was fitted on unshifted ones."""
-    fitting, measuring = (shift.batches(part, spec) for part in images.parts)
-    if best is None:
+def _measured(
+    forward: Forward, images: Images, size: int, shift: Shift | None = None, best: float | None = None
+) -> Seen:
+    """What a network makes of the images, shifted or as they are, ``size`` at a time.
+
+    Args:
+        best: a temperature; by default one is fitted, if there are images to fit it on.
+    """
+    spec = forward.spec
+    fitting, measuring = (
+        shift.batches(part, spec, size) if shift else batches_of(part, spec, size) for part in images.parts
+    )
+    if not images.fitted:
         (measured,) = outcomes(forward, measuring)
         return Seen(measured, measured, None, None)
+    if best is None:
+        values, labels = logits(forward, fitting)
+        best, fitted = temperature(values.cpu().numpy(), labels.cpu().numpy()), of_logits(values, labels)
+    else:
+        (fitted,) = outcomes(forward, fitting)
     measured, scaled = outcomes(forward, measuring, (1.0, best))
-    return Seen(joined([*outcomes(forward, fitting), measured]), measured, scaled, best)
+    return Seen(joined([fitted, measured]), measured, scaled, best)

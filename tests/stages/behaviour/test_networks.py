@@ -14,6 +14,7 @@ from apcli.networks import Networks
 from apcli.probes.outcomes import logits
 from apcli.stages.behaviour import networks
 from apcli.stages.behaviour.networks import Images, Runs, Shift, shifts_of
+from apcli.training.forward import Forward
 
 
 def runs(**options):
@@ -108,3 +109,26 @@ def test_both_networks_see_the_same_shifted_images(dense, pruned):
     assert np.array_equal(other[2][noisy].all.losses, other[1][noisy].all.losses)
     bare = runs(shift="noise:severity=5", images=100, validation=0).both(read(dense), read(pruned))[1][noisy]
     assert (bare.temperature, bare.scaled, len(bare.all.labels)) == (None, None, 100)
+
+
+def test_where_memory_runs_out_the_batch_is_halved(dense, pruned, monkeypatch, caplog):
+    """That of shifted images too, of which as many share a generator as before."""
+
+    class Small(Forward):
+        def __call__(self, images):
+            if len(images) > 64:
+                raise torch.OutOfMemoryError("CUDA out of memory")
+            return super().__call__(images)
+
+    pair, options = (read(dense), read(pruned)), {"shift": "noise:severity=5", "batch_size": 100}
+    _, whole, _ = runs(**options).both(*pair)
+    assert "memory ran out" not in caplog.text
+    monkeypatch.setattr(networks, "Forward", Small)
+    _, halves, _ = runs(**options).both(*pair)
+    for size, half in ((100, 50), (128, 64)):
+        assert f"memory ran out with {size} images at a time: they are measured again, {half} at a time" in caplog.text
+    for shift, seen in whole.items():
+        assert np.array_equal(halves[shift].all.predictions, seen.all.predictions)
+        assert halves[shift].all.losses == pytest.approx(seen.all.losses, abs=1e-5)
+    with pytest.raises(torch.OutOfMemoryError):
+        runs(batch_size=300).both(*pair)
