@@ -14,7 +14,7 @@ from apcli.theory.limit import dimensions
 from apcli.theory.limit.epsilon import allowed
 from apcli.theory.limit.quadratic import Fewest, quadratic_kept
 from apcli.theory.limit.spectra import Spectrum, rademacher, spectrum
-from apcli.theory.numerics.lanczos import Ritz, lanczos
+from apcli.theory.numerics.lanczos import Extremes, Ritz, lanczos, outermost
 from apcli.theory.numerics.matrices import euclidean
 
 _ALIGNMENT_STEPS = 30  # of Lanczos' method, from the removed weights
@@ -72,25 +72,21 @@ class Limits:
         return spectrum(self.landscape.product, starts, self.settings.steps, dtype=np.float32)
 
     @property
-    def extremes(self) -> tuple[tuple[float, float], tuple[float, float]]:
-        """The smallest and the largest eigenvalue, as Lanczos' method has them, each with its error."""
-        starts = self.spectrum.starts
-        low = min(starts, key=lambda ritz: ritz.values[0])
-        high = max(starts, key=lambda ritz: ritz.values[-1])
-        return (float(low.values[0]), float(low.errors[0])), (float(high.values[-1]), float(high.errors[-1]))
+    def extremes(self) -> Extremes:
+        """The smallest and the largest eigenvalue, as Lanczos' method has them."""
+        return outermost(self.spectrum.starts)
 
     @property
     def semidefinite(self) -> bool:
         """Whether no eigenvalue is below 0, but for the rounding of products in single precision."""
-        (smallest, _), (largest, _) = self.extremes
-        return smallest >= -_ROUNDING * largest
+        return self.extremes.smallest >= -_ROUNDING * self.extremes.largest
 
     @cached_property
     def damping(self) -> float:
         """Of the adjustment: the share asked for, and more where the curvature would be negative without it."""
-        (smallest, _), (largest, _) = self.extremes
-        least = 1.05 * max(0.0, -smallest) if self.settings.curvature == "hessian" else 0.0
-        return max(self.settings.damping * max(0.0, largest), least)
+        found = self.extremes
+        least = 1.05 * max(0.0, -found.smallest) if self.settings.curvature == "hessian" else 0.0
+        return max(self.settings.damping * max(0.0, found.largest), least)
 
     @cached_property
     def published(self) -> int:

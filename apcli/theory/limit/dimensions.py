@@ -34,7 +34,7 @@ def _share(values: np.ndarray, shift: float) -> np.ndarray:
 
 def published_dimension(spectrum: Spectrum, squared: float, eps: float) -> float:
     """delta with nu = R^2 (``squared``) and the eigenvalues' absolute values, as published: a lower bound on delta."""
-    return spectrum.size - effective_dimension(spectrum, _shift(squared, eps), absolute=True).value
+    return spectrum.size - effective_dimension(spectrum, shift_at(squared, eps), absolute=True).value
 
 
 def flatness_bound(trace: float, size: int, squared: float, eps: float) -> float:
@@ -47,7 +47,7 @@ def flatness_bound(trace: float, size: int, squared: float, eps: float) -> float
 
 def statistical_dimension(spectrum: Spectrum, nu: float, eps: float) -> float:
     """delta(C) = sum 2 eps / (2 eps + nu lambda), to leading order in D; D for nu = 0, a cone over its own apex."""
-    return spectrum.size - effective_dimension(spectrum, _shift(nu, eps)).value
+    return spectrum.size - effective_dimension(spectrum, shift_at(nu, eps)).value
 
 
 def general_nu(alignment: Ritz, squared: float, eps: float) -> float:
@@ -91,7 +91,7 @@ def published_kept(spectrum: Spectrum, order: Magnitudes, eps: float) -> int:
     """The fewest of the largest weights with k + delta >= D, for delta as published."""
 
     def needed(k: int) -> float:
-        return effective_dimension(spectrum, _shift(float(order.squares[k]), eps), absolute=True).value
+        return effective_dimension(spectrum, shift_at(float(order.squares[k]), eps), absolute=True).value
 
     return order.fewest(lambda k: order.fixed + k >= needed(k))
 
@@ -104,7 +104,7 @@ def isotropic_kept(spectrum: Spectrum, order: Magnitudes, eps: float) -> int:
     """
 
     def meets(k: int) -> bool:
-        alpha, shift = (order.fixed + k) / order.size, _shift(float(order.squares[k]), eps)
+        alpha, shift = (order.fixed + k) / order.size, shift_at(float(order.squares[k]), eps)
         if shift == math.inf:  # nothing is removed
             return True
         share = spectrum.mean(lambda values: np.maximum(values, 0) / (alpha * values.clip(0) + (1 - alpha) * shift))
@@ -133,12 +133,13 @@ def aligned_kept(
     def meets(k: int) -> bool:
         squared = float(order.squares[k])
         nu = orthogonal_nu(alignment(k), squared, eps) if squared > 0 else 0.0
-        return order.fixed + k >= effective_dimension(spectrum, _shift(nu, eps)).value
+        return order.fixed + k >= effective_dimension(spectrum, shift_at(nu, eps)).value
 
     return order.fewest(meets, guess=guess, within=within)
 
 
-def _shift(nu: float, eps: float) -> float:
+def shift_at(nu: float, eps: float) -> float:
+    """2 eps / nu, in the direction of whose eigenvalue the loss rises by eps over sqrt(nu); infinite for nu = 0."""
     return 2 * eps / nu if nu > 0 else math.inf
 
 

@@ -1,7 +1,7 @@
 """Lanczos' method for a symmetric matrix that is known by its products with vectors."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -129,18 +129,20 @@ def extremes(
     """
 
     def converged(found: Tridiagonal) -> bool:
-        outer = _outer(found)
+        outer = outermost([found.ritz()])
         errors = [outer.smallest_error, outer.largest_error]
         asked = max(errors) if both else errors[abs(outer.largest) >= abs(outer.smallest)]
         return asked <= tolerance * outer.norm
 
-    return _outer(lanczos(product, start, steps, until=converged))
+    return outermost([lanczos(product, start, steps, until=converged).ritz()])
 
 
-def _outer(found: Tridiagonal) -> Extremes:
-    ritz = found.ritz()
+def outermost(starts: Sequence[Ritz]) -> Extremes:
+    """The extremes of one matrix by the Ritz values of several starts."""
+    low, high = min(starts, key=lambda ritz: ritz.values[0]), max(starts, key=lambda ritz: ritz.values[-1])
     return Extremes(
-        *(float(ritz.values[0]), float(ritz.errors[0]), float(ritz.values[-1]), float(ritz.errors[-1])), len(found)
+        *(float(low.values[0]), float(low.errors[0]), float(high.values[-1]), float(high.errors[-1])),
+        sum(len(ritz.values) for ritz in starts),
     )
 
 

@@ -22,7 +22,7 @@ from apcli.records.bound import (
 )
 from apcli.stages.bounds.measured import MeasuredPair
 from apcli.stages.limits.limits import Limits
-from apcli.theory.limit.dimensions import effective_dimension, flatness_bound
+from apcli.theory.limit.dimensions import effective_dimension, flatness_bound, shift_at
 from apcli.theory.limit.spectra import Estimate
 
 PAPER = "arXiv:2306.05857"
@@ -105,8 +105,8 @@ def _best_point(found: Limits) -> Bound:
 
 def _flatness(found: Limits, dimension: Estimate) -> Bound:
     """The published limit's share of all parameters by the trace alone, at the published mask."""
-    size, squared, (smallest, _) = found.order.size, float(found.order.squares[found.published]), found.extremes[0]
-    definite = Assumption("positive semi-definite", found.semidefinite, f"smallest eigenvalue {smallest:.3g}")
+    size, squared, ends = found.order.size, float(found.order.squares[found.published]), found.extremes
+    definite = Assumption("positive semi-definite", found.semidefinite, f"smallest eigenvalue {ends.smallest:.3g}")
     return Bound.stated(
         "flatness corollary", *_published(found), "published kept share of parameters, at its mask",
         flatness_bound(found.spectrum.trace().value, size, squared, found.eps), trivial=1.0,
@@ -125,7 +125,7 @@ def _published(found: Limits) -> tuple[str, Standing]:
 def _dimension(found: Limits) -> Estimate:
     """D - delta as published, at the published mask."""
     squared = float(found.order.squares[found.published])
-    return effective_dimension(found.spectrum, 2 * found.eps / squared if squared else math.inf, absolute=True)
+    return effective_dimension(found.spectrum, shift_at(squared, found.eps), absolute=True)
 
 
 def _of_the_model(found: Limits, k: int) -> tuple[Assumption, ...]:
@@ -160,12 +160,11 @@ def _common(found: Limits) -> tuple[Constant, ...]:
 
 def _spectral(found: Limits) -> tuple[Constant, ...]:
     how = f"{found.settings.curvature}, {found.settings.steps} Lanczos steps"
-    (smallest, off_smallest), (largest, off_largest) = found.extremes
-    trace, negative = found.spectrum.trace(), found.spectrum.negative_mass()
+    ends, trace, negative = found.extremes, found.spectrum.trace(), found.spectrum.negative_mass()
     return (
         Constant("trace", trace.value, _known(trace.error), how),
-        Constant("largest eigenvalue", largest, off_largest, how),
-        Constant("smallest eigenvalue", smallest, off_smallest, how),
+        Constant("largest eigenvalue", ends.largest, ends.largest_error, how),
+        Constant("smallest eigenvalue", ends.smallest, ends.smallest_error, how),
         Constant("share of negative eigenvalues", negative.value, _known(negative.error), how),
     )
 
@@ -183,7 +182,7 @@ def _at_the_limit(found: Limits, k: int) -> tuple[Constant, ...]:
     """Eigenvalues well above it have directions that must be kept; as published, for all statements."""
     squared = float(found.order.squares[k])
     how = "2 eps / R^2: in its direction the loss rises by eps over R, the length of the weights removed"
-    return (Constant(AT_THE_LIMIT, 2 * found.eps / squared, 0.0, how),) if squared else ()
+    return (Constant(AT_THE_LIMIT, shift_at(squared, found.eps), 0.0, how),) if squared else ()
 
 
 def _spectrum(found: Limits) -> Spectrum:

@@ -67,7 +67,7 @@ def test_the_constants_are_named(stated, limits):
     assert (found["eps"], found["loss"]) == (limits.eps, limits.landscape.loss)
     assert found["weights kept"] == limits.published
     assert found["squared length of the weights removed"] == limits.order.squares[limits.published]
-    assert found["largest eigenvalue"] == limits.extremes[1][0]
+    assert found["largest eigenvalue"] == limits.extremes.largest
     assert found["first-order rise"] == limits.linear(limits.published)
     one_shot = stated["one-shot, no adjustment"]
     assert constants(one_shot)["rise of the loss"] == limits.rise_one_shot(limits.one_shot)
