@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from apcli.allocations.units import Counts, Resource, Unit
+from apcli.theory.limit.magnitudes import fewest
 from apcli.theory.widths.costs import WidthCost
 
 
@@ -119,17 +120,11 @@ class Allowance:
         if self.nearest and self.costs.is_even:
             return at(self.share(units))
         size = sum(unit.size for unit in units)
-        low, high = -1, size  # numbers of removed elements: after ``low`` the rest still costs too much
-        while high - low > 1:
-            middle = (low + high) // 2
-            if self._is_kept(units, at, middle / size):
-                high = middle
-            else:
-                low = middle
-        counts = at(high / size)
+        removed = fewest(size, lambda count: self._is_kept(units, at, count / size))
+        counts = at(removed / size)
         if (cost := self.cost_left(units, counts)) > self.left:
             raise ValueError(self.missed(cost))
-        return self._restored(units, counts, at(low / size)) if low >= 0 else counts
+        return self._restored(units, counts, at((removed - 1) / size)) if removed else counts
 
     def _restored(self, units: Sequence[Unit], counts: Counts, fewer: Counts) -> Counts:
         """The counts, those of ``fewer`` for the units for which they fit: many units round at one share."""

@@ -8,6 +8,7 @@ import numpy as np
 from apcli.checkpoints.files.entries import BITS, BLOCK, FLOATS, Entry
 from apcli.errors import ApcliError
 from apcli.registry.tables import Choice, Row
+from apcli.words import by
 
 
 def common_dtype(entries: Sequence[Entry]) -> str:
@@ -73,7 +74,7 @@ class ScoreRanking:
 
     def __init__(self, scores: np.ndarray, entry: Entry) -> None:
         if np.shape(scores) != entry.shape:
-            shapes = " for ".join("x".join(map(str, shape)) or "one" for shape in (np.shape(scores), entry.shape))
+            shapes = " for ".join(by(shape) or "one" for shape in (np.shape(scores), entry.shape))
             raise ApcliError(f"a method returns scores of shape {shapes}: expected one score for each weight")
         self.scores = np.ascontiguousarray(scores, np.float64).reshape(-1)
         if np.isnan(self.scores).any():

@@ -26,12 +26,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import timm
 import torch
 import torch_pruning
 import torchvision  # noqa: F401  # in the memory of the imports
 from torch import nn
 
+from apcli.checkpoints.checkpoint import Checkpoint
+from apcli.checkpoints.files.kept_channels import parsed
 from apcli.checkpoints.lineage import Lineage
 from apcli.checkpoints.reading import read
 from apcli.checkpoints.state_dicts import entries_of, tensor_of
@@ -179,15 +182,13 @@ def by_apcli(spec: ModelSpec, path: str, through: bool) -> dict[str, Any]:
     return found
 
 
-def _zero_(dense: nn.Module, compact: Any) -> None:
+def _zero_(dense: nn.Module, compact: Checkpoint) -> None:
     """Set what the compact file lacks to zero, except for vectors."""
     for name, tensor in dense.state_dict().items():
         for dim, text in compact.lineage.kept.get(name, {}).items() if tensor.dim() > 1 else ():
-            stays = torch.zeros(tensor.shape[int(dim)], dtype=torch.bool)
-            for run in text.split(","):
-                first, _, last = run.partition("-")
-                stays[int(first) : int(last or first) + 1] = True
-            tensor.index_fill_(int(dim), (~stays).nonzero().ravel(), 0)
+            own, at = compact.entries[name].shape, int(dim)
+            gone = np.setdiff1d(np.arange(tensor.shape[at]), parsed(text, own[at]))
+            tensor.index_fill_(at, torch.from_numpy(gone), 0)
 
 
 def by_torch_pruning(spec: ModelSpec, path: str) -> dict[str, Any]:

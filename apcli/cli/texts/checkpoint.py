@@ -165,7 +165,7 @@ def _layers(tensors: Sequence[TensorFacts], compact: bool) -> Grid:
         numbers = (layer.size, layer.zeros, layer.nonzero, layer.macs, layer.nonzero_macs)
         size, zeros, nonzero, *macs = ("-" if number is None else f"{number:,}" for number in numbers)
         sparsity = f"{(layer.zeros or 0) / max(1, layer.size):.4f}"
-        shape = "x".join(map(str, layer.shape))
+        shape = by(layer.shape)
         rows.append([in_one_line(layer.layer or "-"), layer.dtype, shape, size, zeros, nonzero, sparsity, *macs])
     known = len(_COLUMNS) if any(layer.macs is not None for layer in layers) else -2
     notes = [f"and {count(len(others), 'tensor')} not prunable, {sum(t.size for t in others):,} numbers"]

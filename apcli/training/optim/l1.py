@@ -53,6 +53,8 @@ class L1Penalty:
     @torch.no_grad()
     def after_step(self) -> None:
         """Take the proximal step."""
+        if not self._chosen:
+            return
         for group in self._optimiser.param_groups:  # a resumed state replaces the groups
             limit = group["lr"] * (self._strength / (1 - group.get("momentum", 0.0)))
             for weight in group["params"]:
