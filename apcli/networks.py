@@ -88,6 +88,10 @@ class Networks:
         )
         return spec, dataset
 
+    def of_pair(self, dense: Checkpoint, pruned: Checkpoint) -> tuple[ModelSpec, Dataset]:
+        """The network and the data of a pair, by the pruned file where that names a network; see ``spec_and_data``."""
+        return self.spec_and_data(pruned if pruned.lineage.model else dense)
+
     def spec_of_weights(self, source: Checkpoint) -> ModelSpec:
         """The network of ``source`` where no image is read: its outputs need not fit any data.
 
@@ -255,10 +259,7 @@ class Networks:
 
     def _images(self, name: str, source: Checkpoint) -> int:
         """The number of training images to use of the data ``name``; 0: all."""
-        if self.images is not None:
-            return self.images
-        part: int = self._recorded(name, source).get("part", 0)
-        return part
+        return self._recorded(name, source).get("part", 0) if self.images is None else self.images
 
     def _is_turned(self, name: str, source: Checkpoint) -> bool:
         """Whether the images of the data ``name`` are turned as their EXIF orientation says."""
@@ -336,10 +337,8 @@ def running(label: str, spec: ModelSpec) -> Iterator[None]:
     """
     try:
         yield
-    except (ApcliError, MemoryError, torch.OutOfMemoryError):
-        raise
     except Exception as error:
-        if is_out_of_memory(error):
+        if isinstance(error, ApcliError) or is_out_of_memory(error):
             raise
         size = by(spec.input_size)
         reason = first_line(error)

@@ -46,7 +46,7 @@ class DataProjections:
         Raises:
             UsageError: the network or the data is unknown.
         """
-        spec, dataset = self.networks.spec_and_data(pruned if pruned.lineage.model else dense)
+        spec, dataset = self.networks.of_pair(dense, pruned)
         if self._dense is None or self._dense.key != (dense.sha256, dataset.name, spec):
             self._dense = DenseNetwork(dense, spec, dataset, self.networks, self.config, self.tell)
         return PairOnData(self._dense, pruned, tuple(tensors))

@@ -153,7 +153,7 @@ class Runs:
 
     def _subject(self, dense: Checkpoint, pruned: Checkpoint) -> tuple[ModelSpec, Images]:
         """The network of a pair, and the images."""
-        spec, dataset = self._networks.spec_and_data(pruned if pruned.lineage.model else dense)
+        spec, dataset = self._networks.of_pair(dense, pruned)
         return spec, Images.of(dataset, self.config)
 
     def _seen(self, checkpoint: Checkpoint, spec: ModelSpec, images: Images) -> SeenByShift:

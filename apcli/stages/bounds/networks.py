@@ -38,7 +38,7 @@ class Pairs:
         Raises:
             UsageError: the network or the data is unknown.
         """
-        spec, dataset = self._networks.spec_and_data(files.pruned if files.pruned.lineage.model else files.dense)
+        spec, dataset = self._networks.of_pair(files.dense, files.pruned)
         return NetworkPair(files, spec, dataset, self)
 
     def network(self, spec: ModelSpec, checkpoint: Checkpoint) -> nn.Module:
