@@ -74,10 +74,8 @@ class ChannelGroup:
         return self.producers + self.consumers + self.others
 
 
-def channel_groups(model: nn.Module, example: Tensor) -> list[ChannelGroup]:
-    """All groups of channels made by linear layers and convolutions, in the order of the model's modules.
-
-    No channel is in two groups. Layers that do not contribute to the output are not traced and in no group.
+def channel_graph(model: nn.Module, example: Tensor) -> "ChannelGraph":
+    """The channels of a network.
 
     Args:
         example: images [B, ...] as the model takes them; only their shape matters.
@@ -85,11 +83,6 @@ def channel_groups(model: nn.Module, example: Tensor) -> list[ChannelGroup]:
     Raises:
         ApcliError: the network does not run on ``example``.
     """
-    return channel_graph(model, example).groups
-
-
-def channel_graph(model: nn.Module, example: Tensor) -> "ChannelGraph":
-    """The groups of ``channel_groups``, with what is known of the network's calls."""
     return ChannelGraph(graph_of(model, example), _other_names(model))
 
 
@@ -105,7 +98,8 @@ class ChannelGraph:
     """The channels of a network, by the tensors that they lie in.
 
     Attributes:
-        groups: as ``channel_groups`` returns them.
+        groups: all groups of channels made by linear layers and convolutions, in the order of the model's modules. No
+            channel is in two groups. Layers that do not contribute to the output are in none.
         calls: the calls of the network's code that state how many channels there are.
         norms: the operations that take statistics over channels: the name, and which one of it.
     """

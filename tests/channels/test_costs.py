@@ -11,7 +11,7 @@ from channel_prunings import Branches, without
 from torchvision.models import densenet, resnet
 
 from apcli.channels.costs import width_cost, width_time
-from apcli.channels.groups import channel_graph, channel_groups
+from apcli.channels.groups import channel_graph
 from apcli.models.copies import emptied
 from apcli.models.resnet_cifar import resnet20, resnet56
 from apcli.probes.costs import macs
@@ -34,7 +34,7 @@ def outline_of(build, size):
     with torch.device("meta"):
         model = build().eval()
     images = torch.empty(1, 3, size, size, device="meta")
-    groups = [group for group in channel_groups(model, images) if not group.fixed]
+    groups = [group for group in channel_graph(model, images).groups if not group.fixed]
     return model, images, groups, {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
 
 

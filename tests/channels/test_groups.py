@@ -7,12 +7,12 @@ from torch import nn
 from torch.nn import functional as F
 from torch.nn.utils.parametrizations import weight_norm
 
-from apcli.channels.groups import channel_groups
+from apcli.channels.groups import channel_graph
 from apcli.models.resnet_cifar import resnet20
 
 
 def groups_of(model, shape=(3, 8, 8)):
-    return {group.name: group for group in channel_groups(model, torch.randn(1, *shape))}
+    return {group.name: group for group in channel_graph(model, torch.randn(1, *shape)).groups}
 
 
 def places(parts):
@@ -305,7 +305,7 @@ def test_the_model_is_left_as_it_was():
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     flags = [(m.training, len(m._forward_hooks)) for m in model.modules()]
     with torch.no_grad():
-        groups = channel_groups(model, torch.randn(2, 3, 8, 8))
+        groups = channel_graph(model, torch.randn(2, 3, 8, 8)).groups
     assert [group.fixed for group in groups] == ["", "", "they are the network's output"]
     assert [(m.training, len(m._forward_hooks)) for m in model.modules()] == flags
     assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
@@ -315,7 +315,7 @@ def test_the_model_is_left_as_it_was():
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
 def test_the_type_of_the_weights_does_not_matter(dtype):
     model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), *head(4)).to(dtype)
-    groups = channel_groups(model, torch.randn(1, 3, 8, 8, dtype=dtype))
+    groups = channel_graph(model, torch.randn(1, 3, 8, 8, dtype=dtype)).groups
     assert [group.name for group in groups if not group.fixed] == ["0"]
 
 

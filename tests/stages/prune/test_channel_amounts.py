@@ -7,7 +7,7 @@ import torch
 from channel_prunings import Branches, generic, saved
 from torch import nn
 
-from apcli.channels.groups import channel_groups
+from apcli.channels.groups import channel_graph
 from apcli.checkpoints.checkpoint import Checkpoint
 from apcli.checkpoints.layers import prunable
 from apcli.configs.prune import PruneConfig
@@ -23,7 +23,7 @@ GROUPS = {"stem.0": 8, "left.0": 6, "right.0": 4, "fc.0": 12}  # of the stem's, 
 def branches(tmp_path_factory) -> tuple[Checkpoint, tuple]:
     model = generic(Branches())
     source = saved(tmp_path_factory.mktemp("branches") / "source.safetensors", model.state_dict())
-    return source, tuple(channel_groups(model, torch.zeros(1, 3, 16, 16)))
+    return source, tuple(channel_graph(model, torch.zeros(1, 3, 16, 16)).groups)
 
 
 def chosen(branches: Any, *layers: str, exclude: str | None = None) -> Candidates:
@@ -52,7 +52,10 @@ def test_layers_and_exclude_choose_groups(branches):
 
 def test_without_a_channel_to_remove_the_reasons_are_given(tmp_path):
     model = nn.Sequential(nn.Conv2d(3, 4, 1), nn.GroupNorm(1, 4), nn.Flatten(), nn.Linear(16, 5))
-    found = saved(tmp_path / "source.safetensors", model.state_dict()), channel_groups(model, torch.zeros(1, 3, 2, 2))
+    found = (
+        saved(tmp_path / "source.safetensors", model.state_dict()),
+        channel_graph(model, torch.zeros(1, 3, 2, 2)).groups,
+    )
     with pytest.raises(UsageError) as caught:
         chosen(found)
     assert "3: they are the network's output" in str(caught.value)

@@ -8,7 +8,7 @@ import torch
 from channel_prunings import Branches, generic
 
 from apcli.allocations.units import Resource
-from apcli.channels.groups import channel_groups
+from apcli.channels.groups import channel_graph
 from apcli.checkpoints.layers import prunable
 from apcli.checkpoints.lineage import Lineage
 from apcli.checkpoints.reading import read
@@ -89,7 +89,9 @@ def test_parameters_need_no_counts(tmp_path):
     model = generic(Branches())
     write(tmp_path / "net.safetensors", entries_of(model.state_dict()), Lineage.EMPTY.then("train", {}))
     source = read(tmp_path / "net.safetensors")
-    groups = candidates_of(source, channel_groups(model, torch.zeros(1, 3, 16, 16)), prunable(source), None).groups
+    groups = candidates_of(
+        source, channel_graph(model, torch.zeros(1, 3, 16, 16)).groups, prunable(source), None
+    ).groups
     fewest = dict.fromkeys((group.name for group in groups), 1)
     found = remaining(source, groups, Remaining(Resource.PARAMETERS, 0.5), partial(pytest.fail, "counts"), fewest)
     assert found.costs.dense == sum(p.numel() for p in model.parameters())
