@@ -9,11 +9,11 @@ from apcli.errors import UsageError, VerificationError
 log = logging.getLogger("apcli")
 
 
-def verify_zeros(checkpoint: Checkpoint, label: str | None = None) -> None:
+def verify_zeros(checkpoint: Checkpoint) -> None:
     """Check that every pruned layer has the zeros that the lineage promises.
 
     Raises:
-        VerificationError: a layer has fewer; ``label`` names the file in the message.
+        VerificationError: a layer has fewer.
     """
     known = checkpoint.network_layers
     weights = {} if known is None else known.by_name
@@ -24,7 +24,7 @@ def verify_zeros(checkpoint: Checkpoint, label: str | None = None) -> None:
             zeros = entry.zeros if entry is not None and entry.is_float else 0
             if zeros < promise.zeros:
                 raise VerificationError(
-                    f"{label or checkpoint.label}: {tensor} has {zeros} zeros but its lineage promises "
+                    f"{checkpoint.label}: {tensor} has {zeros} zeros but its lineage promises "
                     f"{promise.zeros}: the sparsity was lost, prune again"
                 )
 

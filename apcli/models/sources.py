@@ -40,10 +40,10 @@ def size_option(source: str, name: str) -> str | None:
     return None
 
 
-def close(name: str, sources: tuple[str, ...] = REGISTRIES, each: int = 3) -> list[str]:
+def close(name: str, sources: tuple[str, ...] = REGISTRIES) -> list[str]:
     """Names similar to ``name``, as a user would write them (prefixed, except for ours)."""
     names = []
     for source in sources:
         prefix = "" if source == "apcli" else f"{source}:"
-        names += [prefix + match for match in difflib.get_close_matches(name.lower(), known(source), n=each)]
+        names += [prefix + match for match in difflib.get_close_matches(name.lower(), known(source))]
     return names

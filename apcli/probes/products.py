@@ -38,7 +38,7 @@ class Curvature:
 
     Vectors are float64 [size], the tensors' elements one after another. Products run in the network's own precision and
     are summed over batches in float64. The matrix is never formed, and the network left as it is; it and the data must
-    not change between products. ``products`` counts them.
+    not change between products.
     """
 
     dtype = np.dtype(np.float64)
@@ -50,7 +50,6 @@ class Curvature:
         self.weights = weights_of(model, tensors)
         self.size = sum(weight.numel() for weight in self.weights.values())
         self.shape = (self.size, self.size)
-        self.products = 0
         self._product = product
 
     def matvec(self, vector: np.ndarray) -> np.ndarray:
@@ -66,7 +65,6 @@ class Curvature:
         total = self._summed(
             self._product, {name: torch.as_tensor(part).to(self.weights[name]) for name, part in parts.items()}
         )
-        self.products += 1
         return largest * total.reshape(np.shape(vector))
 
     def gradient(self) -> np.ndarray:

@@ -46,5 +46,5 @@ def test_the_keyword_for_a_size_that_a_network_is_built_for(source, name, option
 def test_close_names_are_written_as_a_person_would():
     assert "resnet20" in close("ResNet21", ("apcli",))
     assert "torchvision:resnet18" in close("ResNet18")
-    assert len(close("resnet18", ("timm",), each=2)) == 2
+    assert len(close("resnet18", ("timm",))) == 3
     assert close("no such thing at all") == []

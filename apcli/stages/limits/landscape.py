@@ -82,11 +82,6 @@ class Landscape:
         """The curvature times a vector [size]."""
         return self._curvature.matvec(self._whole(vector))[self._free]
 
-    @property
-    def products(self) -> int:
-        """How many were taken."""
-        return self._curvature.products
-
     @cached_property
     def gradient(self) -> np.ndarray:
         """Of the mean loss, at the trained network."""
