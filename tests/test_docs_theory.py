@@ -13,7 +13,7 @@ from scipy import linalg, stats
 
 from apcli.theory.bounds import last_layer
 from apcli.theory.distributions import gaussian, student_t
-from apcli.theory.limit.dimensions import published_dimension
+from apcli.theory.limit.dimensions import effective_dimension
 from apcli.theory.limit.spectra import Spectrum
 
 PAGE = (ROOT / "docs" / "theory.md").read_text()
@@ -110,7 +110,7 @@ def test_w15_ap3_of_one_variance_is_exact_and_orders_as_ap2_does():
 def test_zero_eigenvalues_that_are_counted_twice_hide_the_limit():
     """Nine of ten eigenvalues are 0: the mixture allows a tenth of the share that the formula gives."""
     eigenvalues = np.r_[np.zeros(900), np.ones(100)]
-    kept = 1 - published_dimension(Spectrum.of(eigenvalues), 1.0, 0.05) / 1000
+    kept = effective_dimension(Spectrum.of(eigenvalues), 2 * 0.05, absolute=True).value / 1000
     assert kept == pytest.approx(0.1 / 1.1)
     assert (1 - 0.9) * kept == pytest.approx(0.1 * kept)
 

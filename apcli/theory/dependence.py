@@ -14,22 +14,21 @@ FEWEST = 4  # samples: the debiased estimator divides by N - 3
 _DEAD = 1e-24  # of a Gram matrix's squared entries: less is left of constant features by rounding alone
 
 
-def gaussian(gram: np.ndarray, width: float = 1.0) -> np.ndarray:
-    """The Gram matrix exp(-d^2 / (2 s^2 m)) of the Gaussian kernel: float64 [N, N].
+def gaussian(gram: np.ndarray) -> np.ndarray:
+    """The Gram matrix exp(-d^2 / (2 m)) of the Gaussian kernel: float64 [N, N].
 
     d^2 are the squared distances of the samples and m is their median over all N^2 pairs, also those of a sample with
     itself; where it is 0, all samples are taken for equal.
 
     Args:
         gram: that of the features themselves, X X', float64 [N, N].
-        width: s, > 0.
 
     Source: the median rule as in the released code of arXiv:2108.08532.
     """
     squares = np.diag(gram)
     distances = np.maximum(squares[:, None] + squares - 2 * gram, 0.0)
     median = float(np.median(distances))
-    kernel: np.ndarray = np.exp(-distances / (2 * width**2 * median)) if median else np.ones_like(distances)
+    kernel: np.ndarray = np.exp(-distances / (2 * median)) if median else np.ones_like(distances)
     return kernel
 
 

@@ -8,8 +8,6 @@ import numpy as np
 
 from apcli.registry.ranges import INSIDE, ONE_OR_MORE, POSITIVE, UNBOUNDED
 
-_ROUNDING = 1e-9  # of the largest eigenvalue: a smaller negative one is rounding
-
 
 def generalization_gap(bits: Sequence[float], samples: int, delta: float) -> float:
     """e^2 with |R - R_n| <= e but for a probability delta: sum_i (log 2 * 2^I_i + log(2 / delta)) / (2 n); 0-1 loss.
@@ -56,17 +54,14 @@ class GaussianInformation:
         return self.nats / math.log(2)
 
 
-def gaussian_information(
-    weight: np.ndarray, *, noise: float = 1.0, covariance: np.ndarray | None = None
-) -> GaussianInformation:
-    """I = 1/2 log det(1 + W' S_X W / s^2), beside the |W|_F^2 to which the paper says it is proportional.
+def gaussian_information(weight: np.ndarray, *, noise: float = 1.0) -> GaussianInformation:
+    """I = 1/2 log det(1 + W' W / s^2) of white inputs, beside the |W|_F^2 to which the paper says it is proportional.
 
     Without noise I is infinite; with it the two are proportional only to first order in W.
 
     Args:
         weight: W, float [inputs, outputs]: a layer's weight matrix transposed.
         noise: s, the standard deviation of independent noise on each output, > 0.
-        covariance: S_X, float [inputs, inputs], positive semidefinite; the identity by default.
 
     Source: arXiv:2108.08532, Theorem 5, as reconstructed and corrected.
     """
@@ -74,11 +69,6 @@ def gaussian_information(
     if weight.ndim != 2:
         raise ValueError(f"weight has the shape {weight.shape}: expected a matrix [inputs, outputs]")
     scaled = np.asarray(weight, dtype=float) / noise
-    if covariance is not None:
-        variances, axes = np.linalg.eigh(covariance)
-        if variances[0] < -_ROUNDING * np.abs(variances).max():
-            raise ValueError(f"covariance has the eigenvalue {variances[0]:g}: expected a positive semidefinite matrix")
-        scaled = (axes * np.sqrt(np.maximum(variances, 0.0))).T @ scaled
     gram = (
         scaled @ scaled.T if len(scaled) < scaled.shape[1] else scaled.T @ scaled
     )  # the smaller: both have one log det

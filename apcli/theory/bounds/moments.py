@@ -1,43 +1,13 @@
-"""Lower bounds on divergences between any two distributions on a line, from means and standard deviations alone.
+"""A lower bound on KL between any two distributions on a line, from means and standard deviations alone.
 
-All are reached by some pair of distributions (Nishiyama 2022, arXiv:2212.05820; the bound on total variation is
-``total_variation.lemma_1_line``). In more dimensions they hold along every line, so along the shift of the means.
+Some pair of distributions reaches it (Nishiyama 2022, arXiv:2212.05820; the bound on total variation is
+``total_variation.lemma_1_line``). In more dimensions it holds along every line, so along the shift of the means.
 """
 
 import math
 
 from apcli.registry.ranges import NOT_NEGATIVE
 from apcli.theory.distributions.gaussian import excess_over_log
-
-
-def hellinger2(length: float, sd_p: float, sd_q: float) -> float:
-    """The squared Hellinger distance 1 - int sqrt(p q) is at least 1 - R / sqrt(R^2 + 1), R = (s_P + s_Q) / |a|.
-
-    Args:
-        length: |a|, the distance of the means, >= 0.
-        sd_p: standard deviation of P, >= 0.
-        sd_q: the same of Q.
-    """
-    NOT_NEGATIVE.check(length=length, sd_p=sd_p, sd_q=sd_q)
-    if length == 0:
-        return 0.0
-    ratio = (sd_p + sd_q) / length
-    root = math.hypot(ratio, 1.0)
-    return 1 / root / (root + ratio)
-
-
-def chi2(length: float, sd_q: float) -> float:
-    """chi2(P || Q) = int (p - q)^2 / q is at least (a / s_Q)^2 (Hammersley, Chapman & Robbins); any P may reach it.
-
-    Args:
-        length: |a|, the distance of the means, >= 0.
-        sd_q: standard deviation of Q, >= 0; infinite chi2 where it is 0.
-    """
-    NOT_NEGATIVE.check(length=length, sd_q=sd_q)
-    if length == 0:
-        return 0.0
-    ratio = length / sd_q if sd_q > 0 else math.inf
-    return ratio * ratio
 
 
 def kl(length: float, sd_p: float, sd_q: float) -> float:

@@ -135,35 +135,6 @@ def exactly(entries: Entries, count: int, delta: float) -> RandomRemoval:
     return _bounded(entries, fraction, _tail(entries, tail), math.sqrt(count) * entries.largest, "Bernstein")
 
 
-@dataclass(frozen=True)
-class FixedInput:
-    """What a random mask takes from a layer's output on one given input.
-
-    Attributes:
-        second_moment: E |(E - pW) x|^2.
-        removed: the bound on |E x|, with probability 1 - delta or more.
-    """
-
-    second_moment: float
-    removed: float
-
-
-def fixed_input(weight: np.ndarray, x: np.ndarray, fraction: float, delta: float) -> FixedInput:
-    """Bound |E x| for one input, of a matrix [n, m] whose entries are removed independently with probability p.
-
-    Proof: E |(E - pW) x|^2 = p (1 - p) sum w_jk^2 x_k^2, and Chebyshev's inequality. No dimension enters.
-
-    Raises:
-        ValueError: p is not in [0, 1], delta not in (0, 1), or x is not of length m.
-    """
-    _fraction(fraction)
-    if weight.ndim != 2 or x.shape != weight.shape[1:]:
-        raise ValueError(f"weights {weight.shape} and input {x.shape}: expected [n, m] and [m]")
-    moment = fraction * (1 - fraction) * float(np.sum((weight * x) ** 2))
-    reach = fraction * float(np.linalg.norm(weight @ x))
-    return FixedInput(moment, reach + math.sqrt(moment / _probability(delta)))
-
-
 def _certain(entries: Entries, fraction: float, delta: float) -> RandomRemoval | None:
     """What is removed where nothing is left to chance."""
     _probability(delta)

@@ -1,4 +1,4 @@
-"""Theorem B: the norm of the removed part of a matrix by counts and the largest removed weight; energies removed.
+"""Theorem B: the norm of the removed part of a matrix by counts and the largest removed weight.
 
 Derived, in the spirit of Qian & Klabjan, arXiv:2105.10065. It takes any mask, of magnitude pruning above all.
 """
@@ -7,9 +7,6 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-
-DISTRIBUTIONS = ("uniform", "gaussian", "laplace")
-ORDERS = ("lowest", "random", "highest")
 
 
 @dataclass(frozen=True)
@@ -100,37 +97,3 @@ def _first(score: np.ndarray, count: int) -> np.ndarray:
     removed: np.ndarray = flat < level
     removed[np.flatnonzero(flat == level)[: count - int(removed.sum())]] = True
     return removed.reshape(score.shape)
-
-
-def energy_removed(distribution: str, order: str, fraction: float) -> float:
-    """The expected |E|_F^2 / |W|_F^2 if a fraction of many independent weights of one distribution is removed.
-
-    Of independent weights of mean 0 its square root is close to |E|_2 / |W|_2: of uniform ones, lowest, p^1.5.
-
-    Args:
-        distribution: one of ``DISTRIBUTIONS``, all of mean 0.
-        order: one of ``ORDERS``.
-        fraction: p, 0 to 1.
-
-    Raises:
-        ValueError: an argument is none of these.
-    """
-    from scipy import special
-
-    if distribution not in DISTRIBUTIONS or order not in ORDERS or not 0 <= fraction <= 1:
-        expected = f"one of {', '.join(DISTRIBUTIONS)}; one of {', '.join(ORDERS)}; 0 to 1"
-        raise ValueError(f"{distribution}, {order}, {fraction:g}: expected {expected}")
-    if order == "random" or fraction in (0, 1):
-        return fraction
-    # x^2 f(x) is the density of a gamma distribution in x^2 / 2 (Gaussian) or |x| (Laplace)
-    if order == "lowest":
-        if distribution == "uniform":
-            return fraction**3
-        if distribution == "gaussian":
-            return float(special.gammainc(1.5, special.erfinv(fraction) ** 2))
-        return float(special.gammainc(3, -math.log1p(-fraction)))
-    if distribution == "uniform":
-        return -math.expm1(3 * math.log1p(-fraction))
-    if distribution == "gaussian":
-        return float(special.gammaincc(1.5, special.erfcinv(fraction) ** 2))
-    return float(special.gammaincc(3, -math.log(fraction)))

@@ -32,11 +32,6 @@ def _share(values: np.ndarray, shift: float) -> np.ndarray:
     return np.divide(positive, positive + shift, out=np.zeros_like(positive), where=positive > 0)
 
 
-def published_dimension(spectrum: Spectrum, squared: float, eps: float) -> float:
-    """delta with nu = R^2 (``squared``) and the eigenvalues' absolute values, as published: a lower bound on delta."""
-    return spectrum.size - effective_dimension(spectrum, shift_at(squared, eps), absolute=True).value
-
-
 def flatness_bound(trace: float, size: int, squared: float, eps: float) -> float:
     """The bound on the share to keep, D - delta over D as published, that needs no more than the trace (Jensen).
 
@@ -45,34 +40,15 @@ def flatness_bound(trace: float, size: int, squared: float, eps: float) -> float
     return squared * trace / (squared * trace + 2 * eps * size)
 
 
-def statistical_dimension(spectrum: Spectrum, nu: float, eps: float) -> float:
-    """delta(C) = sum 2 eps / (2 eps + nu lambda), to leading order in D; D for nu = 0, a cone over its own apex."""
-    return spectrum.size - effective_dimension(spectrum, shift_at(nu, eps)).value
+def orthogonal_nu(alignment: Ritz, squared: float, eps: float) -> float:
+    """nu for a subspace orthogonal to x, as a mask's is: q(nu) = R^2 / (R^2 + nu).
 
-
-def general_nu(alignment: Ritz, squared: float, eps: float) -> float:
-    """nu for a subspace in general position: q(nu) = 1, with q(nu) = x' H (2 eps + nu H)^-1 x; at most R^2.
+    q(nu) = x' H (2 eps + nu H)^-1 x. (R^2 + nu) times the difference of both sides falls with nu, so there is one root
+    at most.
 
     Args:
         alignment: the Ritz values of H from the start x (or all eigenvalues, weighted by x's components' squares).
         squared: R^2.
-
-    Returns:
-        0 where the apex lies within the ellipsoid: q(0) <= 1.
-    """
-    values, weights = _positive(alignment)
-
-    def excess(nu: float) -> float:
-        return float(np.sum(weights * squared * values / (2 * eps + nu * values))) - 1
-
-    return 0.0 if excess(0.0) <= 0 else _root(excess, squared)
-
-
-def orthogonal_nu(alignment: Ritz, squared: float, eps: float) -> float:
-    """nu for a subspace orthogonal to x, as a mask's is: q(nu) = R^2 / (R^2 + nu).
-
-    The arguments are those of ``general_nu``. (R^2 + nu) times the difference of both sides falls with nu, so there is
-    one root at most.
 
     Returns:
         0 where the apex lies within the ellipsoid, and infinity where no subspace but the whole space meets it.

@@ -47,14 +47,13 @@ def adjusted(
     weights: np.ndarray,
     kept: np.ndarray,
     *,
-    gradient: np.ndarray | None = None,
     damping: float = 0.0,
     start: np.ndarray | None = None,
     steps: int = 25,
     tolerance: float = 1e-6,
     target: float = -np.inf,
 ) -> Adjusted:
-    """Minimise 1/2 d' H d (+ g' d) over the kept weights, d from the trained weights, by conjugate gradients.
+    """Minimise 1/2 d' H d over the kept weights, d from the trained weights, by conjugate gradients.
 
     Each step lowers the change and gives an upper bound on the least one, so fewer steps are on the safe side.
 
@@ -62,7 +61,6 @@ def adjusted(
         product: of H, which should be positive semi-definite: the Gauss-Newton matrix, or the Hessian, damped.
         weights: the trained ones, float64 [size].
         kept: bool [size].
-        gradient: g, which is not 0 where a penalty was trained with the loss; left out by default.
         damping: lets the kept weights move less: damping/2 |their change|^2 counts as change of the loss too. More than
             the most negative eigenvalue's absolute value makes up for negative curvature.
         start: adjusted weights to start from, those of a mask nearby; the best multiple of their change is used.
@@ -70,14 +68,14 @@ def adjusted(
         tolerance: the length of the residual to stop at, in that of the right-hand side.
         target: a change to stop at.
 
-    Source: Hestenes and Stiefel 1952, doi:10.6028/jres.049.044; the least change of g = 0 is that of the optimal brain
-    surgeon, Hassibi and Stork 1992.
+    Source: Hestenes and Stiefel 1952, doi:10.6028/jres.049.044; the least change is that of the optimal brain surgeon,
+    Hassibi and Stork 1992.
     """
     pruned = np.where(kept, weights, 0.0)
     removed = weights - pruned
-    curved, linear = product(removed), np.zeros_like(pruned) if gradient is None else gradient
-    unadjusted = float(removed @ (curved / 2 - linear))
-    right = np.where(kept, curved - linear, 0.0)  # H y = right, on the kept weights, at the best change y of them
+    curved = product(removed)
+    unadjusted = float(removed @ curved / 2)
+    right = np.where(kept, curved, 0.0)  # H y = right, on the kept weights, at the best change y of them
     products = 1
 
     def masked(vector: np.ndarray) -> np.ndarray:
@@ -135,7 +133,6 @@ def quadratic_kept(
     order: Magnitudes,
     eps: float,
     *,
-    gradient: np.ndarray | None = None,
     damping: float = 0.0,
     steps: int = 25,
     guess: int | None = None,
@@ -150,7 +147,7 @@ def quadratic_kept(
         damping: as in ``adjusted``.
         guess, within: as in ``Magnitudes.fewest``.
     """
-    adjust = partial(adjusted, product, order.weights, gradient=gradient, damping=damping, steps=steps)
+    adjust = partial(adjusted, product, order.weights, damping=damping, steps=steps)
     last: Adjusted | None = None
     met: Adjusted | None = None  # on the smallest mask that meets it
     products, convex = 0, True

@@ -55,27 +55,12 @@ class Spectrum:
         """The share of eigenvalues below 0. With products in single precision, zeros count as either sign."""
         return self.mean(lambda values: values < 0)
 
-    def density(self, at: np.ndarray, width: float) -> np.ndarray:
-        """Eigenvalues per unit length and eigenvalue, each one a Gaussian of standard deviation ``width``: to draw."""
-        total = np.zeros(np.shape(at))
-        for ritz in self.starts:
-            for value, weight in zip(ritz.values, ritz.weights, strict=True):
-                total += weight * np.exp(-(((at - value) / width) ** 2) / 2)
-        return total / (len(self.starts) * width * math.sqrt(2 * math.pi))
-
 
 def rademacher(size: int, count: int, seed: int) -> Iterator[np.ndarray]:
     """Random starts with elements +1 and -1, float64 [size]: exact for a diagonal matrix."""
     draw = np.random.default_rng(seed)
     for _ in range(count):
         yield 2.0 * draw.integers(0, 2, size, np.int8) - 1
-
-
-def gaussian(size: int, count: int, seed: int) -> Iterator[np.ndarray]:
-    """Random starts with independent normal elements, float64 [size]: of uniform direction."""
-    draw = np.random.default_rng(seed)
-    for _ in range(count):
-        yield draw.standard_normal(size)
 
 
 def spectrum(

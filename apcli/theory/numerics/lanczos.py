@@ -9,7 +9,6 @@ import numpy as np
 from apcli.theory.numerics.matrices import euclidean
 
 Product = Callable[[np.ndarray], np.ndarray]  # v -> A v, both float64 [size]; A is symmetric
-_FACTOR = 1.648  # the constant of Kuczynski and Wozniakowski's bound
 
 
 @dataclass(frozen=True)
@@ -72,6 +71,11 @@ class Extremes:
         """The larger absolute value: the estimated spectral norm."""
         return max(abs(self.smallest), abs(self.largest))
 
+    @property
+    def norm_error(self) -> float:
+        """The error of the one that has the larger absolute value."""
+        return self.largest_error if abs(self.largest) >= abs(self.smallest) else self.smallest_error
+
 
 def lanczos(
     product: Product,
@@ -116,13 +120,11 @@ def lanczos(
     return found
 
 
-def extremes(
-    product: Product, start: np.ndarray, *, steps: int = 100, tolerance: float = 1e-6, both: bool = False
-) -> Extremes:
+def extremes(product: Product, start: np.ndarray, *, steps: int = 100, tolerance: float = 1e-6) -> Extremes:
     """The largest and the smallest eigenvalue, by at most ``steps`` products from a random ``start``.
 
-    They stop when the error of the one of larger absolute value, or with ``both`` of the two, is at most ``tolerance``
-    times that absolute value. Where they do not get there the errors say so.
+    They stop when the error of the one of larger absolute value is at most ``tolerance`` times that absolute value.
+    Where they do not get there the errors say so.
 
     Raises:
         ValueError: ``start`` is 0 or not finite, or ``steps`` is below 1.
@@ -130,9 +132,7 @@ def extremes(
 
     def converged(found: Tridiagonal) -> bool:
         outer = outermost([found.ritz()])
-        errors = [outer.smallest_error, outer.largest_error]
-        asked = max(errors) if both else errors[abs(outer.largest) >= abs(outer.smallest)]
-        return asked <= tolerance * outer.norm
+        return outer.norm_error <= tolerance * outer.norm
 
     return outermost([lanczos(product, start, steps, until=converged).ritz()])
 
@@ -144,20 +144,3 @@ def outermost(starts: Sequence[Ritz]) -> Extremes:
         *(float(low.values[0]), float(low.errors[0]), float(high.values[-1]), float(high.errors[-1])),
         sum(len(ritz.values) for ritz in starts),
     )
-
-
-def missed_share(steps: int, size: int, failure: float) -> float:
-    """The e for which P(Ritz value < (1 - e) largest eigenvalue) <= failure; 1 where the bound says nothing.
-
-    The matrix is positive semi-definite and the start uniform on the sphere. So theta / (1 - e) is at least the largest
-    eigenvalue with probability 1 - failure.
-
-    Source: Kuczynski and Wozniakowski 1992, doi:10.1137/0613066, theorem 4.2:
-    failure <= 1.648 sqrt(size) exp(-sqrt(e) (2 steps - 1)).
-    """
-    return min(1.0, (math.log(_FACTOR * math.sqrt(size) / failure) / (2 * steps - 1)) ** 2)
-
-
-def steps_for(share: float, size: int, failure: float) -> int:
-    """The fewest steps for which ``missed_share`` is at most ``share``."""
-    return math.ceil((math.log(_FACTOR * math.sqrt(size) / failure) / math.sqrt(share) + 1) / 2)

@@ -58,15 +58,12 @@ def test_reference_values_of_theorem_5():
 
 @pytest.mark.parametrize("shape", [(2, 5), (5, 2), (4, 4), (1, 1)])
 def test_information_is_a_difference_of_entropies(shape):
-    rng = np.random.default_rng(10)
-    weight, factor = rng.normal(size=shape), rng.normal(size=(shape[0], shape[0]))
-    for covariance in (None, factor @ factor.T, np.outer(factor[0], factor[0])):  # the last one is singular
-        inner = np.eye(shape[0]) if covariance is None else covariance
-        outer, noise = weight.T @ inner @ weight, 0.49 * np.eye(shape[1])
-        entropies = [stats.multivariate_normal(cov=c).entropy() for c in (outer + noise, noise)]
-        found = gaussian_information(weight, noise=0.7, covariance=covariance)
-        assert found.nats == pytest.approx(entropies[0] - entropies[1], rel=1e-10)
-        assert found.first_order == pytest.approx(np.trace(outer) / (2 * 0.49), rel=1e-12)
+    weight = np.random.default_rng(10).normal(size=shape)
+    outer, noise = weight.T @ weight, 0.49 * np.eye(shape[1])
+    entropies = [stats.multivariate_normal(cov=c).entropy() for c in (outer + noise, noise)]
+    found = gaussian_information(weight, noise=0.7)
+    assert found.nats == pytest.approx(entropies[0] - entropies[1], rel=1e-10)
+    assert found.first_order == pytest.approx(np.trace(outer) / (2 * 0.49), rel=1e-12)
 
 
 def test_information_is_proportional_only_for_small_weights():
@@ -87,7 +84,6 @@ def test_information_is_proportional_only_for_small_weights():
         lambda: generalization_gap([1.0], 100, 1.0),
         lambda: gaussian_information(np.ones((2, 2)), noise=0),
         lambda: gaussian_information(np.ones(3)),
-        lambda: gaussian_information(np.ones((2, 1)), covariance=-np.eye(2)),
     ],
 )
 def test_what_is_out_of_range_is_refused(call):

@@ -1,4 +1,4 @@
-"""Nishiyama's bounds from means and standard deviations: reference values, random distributions, extreme ones."""
+"""Nishiyama's bound from means and standard deviations: reference values, random distributions, extreme ones."""
 
 import math
 
@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy import integrate
 
-from apcli.theory.bounds.moments import chi2, hellinger2, kl
+from apcli.theory.bounds.moments import kl
 from apcli.theory.distributions.gaussian import GaussianPair
 from apcli.theory.distributions.shifts import Shift
 
@@ -15,14 +15,14 @@ from apcli.theory.distributions.shifts import Shift
 @pytest.mark.parametrize(
     ("moments", "expected", "gaussian"),
     [
-        ((2, 1, 1.5), (0.21913119055697, 1.7777777777778, 0.81129614981934), 1.01657621922),
-        ((0.1, 1, 1), (0.0012476611221553, 0.01, 0.0049916832976982), 0.005),
-        ((5, 2, 0.5), (0.55278640450004, 100, 3.8437572099368), 56.1137056389),
+        ((2, 1, 1.5), 0.81129614981934, 1.01657621922),
+        ((0.1, 1, 1), 0.0049916832976982, 0.005),
+        ((5, 2, 0.5), 3.8437572099368, 56.1137056389),
     ],
 )
 def test_reference_values(moments, expected, gaussian):
     length, sd_p, sd_q = moments
-    assert (hellinger2(*moments), chi2(length, sd_q), kl(*moments)) == pytest.approx(expected, rel=3e-14)
+    assert kl(*moments) == pytest.approx(expected, rel=3e-14)
     logs, one = np.array([2 * math.log(sd_p / sd_q)]), np.ones(1, dtype=int)
     pair = GaussianPair(Shift(logs, one, np.array([length / sd_q]), length))
     assert pair.kl() == pytest.approx(gaussian, rel=1e-11)
@@ -42,8 +42,6 @@ def test_every_bound_bounds():
         means = [float(points @ w) for w in (p, q)]
         sds = [math.sqrt(w @ (points - m) ** 2) for w, m in zip((p, q), means, strict=True)]
         length, slack = abs(means[0] - means[1]), 1 + 1e-9
-        assert hellinger2(length, *sds) <= float((np.sqrt(p) - np.sqrt(q)) @ (np.sqrt(p) - np.sqrt(q))) / 2 * slack
-        assert chi2(length, sds[1]) <= float(((p - q) ** 2 / q).sum()) * slack
         assert kl(length, *sds) <= float((p * np.log(p / q)).sum()) * slack
 
 
@@ -52,7 +50,6 @@ def test_coins_reach_the_divergence(p, q):
     sds = [math.sqrt(share * (1 - share)) for share in (p, q)]
     exact = p * mpmath.log(mpmath.mpf(p) / q) + (1 - p) * mpmath.log((1 - mpmath.mpf(p)) / (1 - mpmath.mpf(q)))
     assert kl(abs(p - q), *sds) == pytest.approx(float(exact), rel=1e-11)
-    assert chi2(abs(p - q), sds[1]) == pytest.approx((p - q) ** 2 / (q * (1 - q)), rel=1e-14)
 
 
 @pytest.mark.parametrize("ratios", [(1.0, 2.0), (0.1, 3.0), (30.0, 0.2), (0.0, 0.5), (1e-3, 1e-3), (50.0, 40.0)])
@@ -64,14 +61,12 @@ def test_the_closed_form_is_the_integral(ratios):
 
 def test_close_means_keep_their_digits():
     assert kl(1e-9, 1, 1) == pytest.approx(0.5e-18, rel=1e-12)
-    assert hellinger2(1e-9, 1, 1) == pytest.approx(1.25e-19, rel=1e-12)
 
 
 def test_extremes():
-    assert hellinger2(0, 1, 1) == chi2(0, 1) == kl(0, 1, 1) == kl(0, 0, 0) == chi2(0, 0) == 0
-    assert kl(1, 1, 0) == chi2(1, 0) == math.inf
-    assert hellinger2(1, 0, 0) == 1
+    assert kl(0, 1, 1) == kl(0, 0, 0) == 0
+    assert kl(1, 1, 0) == math.inf
     assert kl(1, 1e200, 1e200) == 0
-    for call in (lambda: kl(-1, 1, 1), lambda: chi2(1, -1), lambda: hellinger2(math.inf, 1, 1)):
+    for call in (lambda: kl(-1, 1, 1), lambda: kl(1, 1, -1), lambda: kl(math.inf, 1, 1)):
         with pytest.raises(ValueError, match="expected"):
             call()

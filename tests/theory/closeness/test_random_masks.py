@@ -11,7 +11,6 @@ from apcli.theory.closeness.random_masks import (
     RandomRemoval,
     bernoulli,
     exactly,
-    fixed_input,
 )
 from apcli.theory.statistics.concentration import bernstein
 
@@ -142,25 +141,6 @@ def test_few_weights_are_no_more_than_their_number():
     assert exactly(entries, 10, 0.05).tail == pytest.approx(exactly(entries, 2990, 0.05).tail, rel=1e-13)
 
 
-@pytest.mark.parametrize(
-    ("fraction", "moment", "chebyshev"),
-    [
-        (0.01, 0.0050380260391959, 0.32590177972926),
-        (0.1, 0.045800236719963, 1.0418193865931),
-        (0.3, 0.10686721901325, 1.7161800022771),
-    ],
-)
-def test_reference_values_of_one_input(weights, fraction, moment, chebyshev):
-    weight, x = weights[1], np.cos(np.arange(40.0))
-    x /= np.linalg.norm(x)
-    found = fixed_input(weight, x, fraction, 0.05)
-    assert (found.second_moment, found.removed) == pytest.approx((moment, chebyshev), rel=1e-12)
-    masks = np.random.default_rng(4).random((4000, *weight.shape)) < fraction
-    lengths = np.linalg.norm(((masks - fraction) * weight) @ x, axis=1)
-    assert np.mean(lengths**2) == pytest.approx(moment, rel=0.05)
-    assert np.mean(np.linalg.norm((masks * weight) @ x, axis=1) > found.removed) < 0.05
-
-
 def test_none_and_all(weights):
     entries = Entries.of(weights[0])
     norm = entries.norm
@@ -179,8 +159,6 @@ def test_none_and_all(weights):
         lambda e: bernoulli(e, math.nan, 0.5),
         lambda e: exactly(e, 5, 0.5),
         lambda e: exactly(e, -1, 0.5),
-        lambda e: fixed_input(np.ones((2, 2)), np.ones(3), 0.5, 0.5),
-        lambda e: fixed_input(np.ones((2, 2)), np.ones(2), 1.5, 0.5),
         lambda e: bernoulli(e, 0.1, math.nan),
         lambda e: Entries.of(np.ones(3)),
     ],

@@ -4,18 +4,17 @@ import math
 
 import numpy as np
 import pytest
+from scipy.optimize import brentq
 from scipy.special import betainc
 
 from apcli.theory.limit.dimensions import (
     aligned_kept,
     effective_dimension,
     flatness_bound,
-    general_nu,
     isotropic_kept,
     orthogonal_nu,
-    published_dimension,
     published_kept,
-    statistical_dimension,
+    shift_at,
 )
 from apcli.theory.limit.magnitudes import magnitudes
 from apcli.theory.limit.quadratic import quadratic_kept
@@ -34,6 +33,26 @@ def aligned(eigenvalues, a):
     squared = float(np.sum(np.square(a)))
     order = np.argsort(eigenvalues)
     return Ritz(eigenvalues[order], np.square(a)[order] / squared, np.zeros(len(a))), squared
+
+
+def published_dimension(spectrum, squared, eps):
+    """delta with nu = R^2 and the eigenvalues' absolute values, as published: a lower bound on delta."""
+    return spectrum.size - effective_dimension(spectrum, shift_at(squared, eps), absolute=True).value
+
+
+def statistical_dimension(spectrum, nu, eps):
+    """delta = sum 2 eps / (2 eps + nu lambda), to leading order in D."""
+    return spectrum.size - effective_dimension(spectrum, shift_at(nu, eps)).value
+
+
+def general_nu(alignment, squared, eps):
+    """nu for a subspace in general position: q(nu) = 1, at most R^2; 0 where q(0) <= 1."""
+
+    def excess(nu):
+        values = np.maximum(alignment.values, 0)
+        return np.sum(alignment.weights * squared * values / (2 * eps + nu * values)) - 1
+
+    return 0.0 if excess(0.0) <= 0 else brentq(excess, 0.0, 2 * squared, xtol=1e-300, rtol=1e-14)
 
 
 def general_dimension(eigenvalues, a, eps):

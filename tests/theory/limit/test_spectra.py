@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from apcli.theory.limit.spectra import Spectrum, gaussian, rademacher, spectrum
+from apcli.theory.limit.spectra import Spectrum, rademacher, spectrum
 
 GEOMETRIC = 10.0 ** (-8 + 9 * np.arange(1000) / 999)
 
@@ -44,13 +44,12 @@ def test_the_change_from_half_the_steps_tells_what_has_converged():
         assert (estimate.change < 0.02 * estimate.value) == converged
 
 
-@pytest.mark.parametrize("starts", [rademacher, gaussian])
-def test_the_truth_is_within_the_error_over_random_starts(starts):
+def test_the_truth_is_within_the_error_over_random_starts():
     draw = np.random.default_rng(0)
     vectors, _ = np.linalg.qr(draw.normal(size=(300, 300)))
     eigenvalues = np.append(draw.normal(scale=0.2, size=290), 10 * draw.uniform(size=10))
     matrix = (vectors * eigenvalues) @ vectors.T
-    found = spectrum(lambda v: matrix @ v, starts(300, 30, 1), 60)
+    found = spectrum(lambda v: matrix @ v, rademacher(300, 30, 1), 60)
     for f in (lambda x: x, keeping(0.1), lambda x: np.exp(-x)):
         estimate, exact = found.mean(f), float(np.mean(f(eigenvalues)))
         assert 0 < estimate.error < 0.1
@@ -61,27 +60,17 @@ def test_the_truth_is_within_the_error_over_random_starts(starts):
 
 
 def test_random_starts():
-    signs, normal = list(rademacher(5000, 2, 3)), list(gaussian(5000, 2, 3))
+    signs = list(rademacher(5000, 2, 3))
     assert set(np.unique(signs)) == {-1.0, 1.0}
     assert abs(np.mean(signs)) < 0.05
-    assert np.std(normal) == pytest.approx(1, abs=0.05)
     assert not np.array_equal(*signs)
     np.testing.assert_array_equal(signs, list(rademacher(5000, 2, 3)))
-    np.testing.assert_array_equal(normal, list(gaussian(5000, 2, 3)))
 
 
 def test_signs_are_exact_for_a_diagonal_matrix():
     one, other = (spectrum(lambda v: GEOMETRIC * v, rademacher(1000, 1, seed), 60) for seed in (0, 1))
     assert one.mean(keeping(0.1)).value == pytest.approx(other.mean(keeping(0.1)).value, rel=1e-9)
     assert np.isnan(one.mean(keeping(0.1)).error)
-
-
-def test_the_density_integrates_to_one():
-    found = spectrum(lambda v: GEOMETRIC * v, rademacher(1000, 3, 0), 40)
-    at = np.linspace(-1, 11, 4001)
-    density = found.density(at, 0.05)
-    assert np.trapezoid(density, at) == pytest.approx(1, rel=1e-6)
-    assert np.trapezoid(at * density, at) == pytest.approx(found.trace().value / 1000, rel=1e-6)
 
 
 def test_too_few_steps_or_starts_are_refused():
