@@ -7,7 +7,7 @@ from apcli.records.bound import ESTIMATE, PD, PUBLISHED, Assumption, Bound, Cons
 from apcli.stages.bounds.ap3 import assumptions
 from apcli.stages.bounds.ap3.assumptions import below_2
 from apcli.stages.bounds.ap3.latent import Latent, Latents
-from apcli.stages.bounds.ap3.risk import POINTS, Risk, norm_error
+from apcli.stages.bounds.ap3.risk import POINTS, Risk
 from apcli.stages.bounds.ap3.setting import Setting
 from apcli.stages.bounds.measured import Stated, Weights
 from apcli.theory.bounds import loss
@@ -111,14 +111,14 @@ def curvature_at_w(risk: Risk, layers: str) -> Constant:
         f"largest |eigenvalue| of the Hessian at w over {layers}; {found.steps} Lanczos steps found eigenvalues from "
         f"{found.smallest:.3g} to {found.largest:.3g}"
     )
-    return Constant("lambda_max(H)", found.norm, norm_error(found), how)
+    return Constant("lambda_max(H)", found.norm, found.norm_error, how)
 
 
 def curvature_along(risk: Risk, layers: str) -> Constant:
     """Lambda."""
     worst = max(risk.along, key=lambda found: found.norm)
     how = f"largest |eigenvalue| of the Hessian over {layers} at {len(risk.along)} points from w to w~"
-    return Constant("Lambda", worst.norm, norm_error(worst), how)
+    return Constant("Lambda", worst.norm, worst.norm_error, how)
 
 
 def _named(setting: Setting) -> str:

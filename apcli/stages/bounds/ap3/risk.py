@@ -130,15 +130,10 @@ class Risk:
     @property
     def largest_curvature(self) -> float:
         """The largest absolute eigenvalue that was found along the line, with its error added."""
-        return max(each.norm + norm_error(each) for each in self.along)
+        return max(each.norm + each.norm_error for each in self.along)
 
     def _extremes(self, share: float) -> Extremes:
         self._tell(f"curvature of the loss, {share:.0%} of the way")
         start = np.random.default_rng(self._seed).standard_normal(self.size)
         how = self._precision
         return extremes(self._at(share).matvec, start, steps=how.steps, tolerance=how.tolerance)
-
-
-def norm_error(found: Extremes) -> float:
-    """The error of the eigenvalue that has the larger absolute value."""
-    return found.largest_error if abs(found.largest) >= abs(found.smallest) else found.smallest_error

@@ -7,7 +7,7 @@ from measured_pairs import linear
 from oracles import softmax_regressions
 from short_trainings import quiet
 
-from apcli.stages.bounds.ap3.risk import EXACT, NETWORK, POINTS, Risk, norm_error
+from apcli.stages.bounds.ap3.risk import EXACT, NETWORK, POINTS, Risk
 from apcli.theory.numerics.lanczos import Extremes
 
 
@@ -68,14 +68,14 @@ def test_what_depends_on_the_dense_weights_alone_is_found_out_once_for_two_chang
 def test_less_precision_has_a_larger_error_and_fewer_products():
     problem, weights, change = next(softmax_regressions(1, seed=5))
     exact, rough = (risk_of(problem, weights, change, how).extremes for how in (EXACT, NETWORK))
-    assert norm_error(rough) <= 1e-2 * rough.norm
-    assert norm_error(exact) <= 1e-6 * exact.norm
+    assert rough.norm_error <= 1e-2 * rough.norm
+    assert exact.norm_error <= 1e-6 * exact.norm
     assert rough.steps <= exact.steps
 
 
 def test_the_error_is_that_of_the_larger_absolute_value():
-    assert norm_error(Extremes(-3.0, 0.1, 2.0, 0.2, 5)) == 0.1
-    assert norm_error(Extremes(-1.0, 0.1, 2.0, 0.2, 5)) == 0.2
+    assert Extremes(-3.0, 0.1, 2.0, 0.2, 5).norm_error == 0.1
+    assert Extremes(-1.0, 0.1, 2.0, 0.2, 5).norm_error == 0.2
 
 
 def test_the_network_is_left_as_it_is():
