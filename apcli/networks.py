@@ -275,14 +275,13 @@ class Networks:
         key = (name, size, images, turned)
         if key not in self._datasets:
             self.tell(f"loading {name}")
-            data = self.data
             loaded = load(
                 name,
-                Path(data.data_dir),
+                Path(self.data.data_dir),
                 size=size or None,
-                download=data.download,
-                workers=data.workers,
-                cache=data.cache,
+                download=self.data.download,
+                workers=self.data.workers,
+                cache=self.data.cache,
                 images=images,
                 exif_orientation=turned,
             )
@@ -337,8 +336,10 @@ def running(label: str, spec: ModelSpec) -> Iterator[None]:
     """
     try:
         yield
+    except (ApcliError, MemoryError, torch.OutOfMemoryError):
+        raise
     except Exception as error:
-        if isinstance(error, ApcliError) or is_out_of_memory(error):
+        if is_out_of_memory(error):
             raise
         size = by(spec.input_size)
         reason = first_line(error)
