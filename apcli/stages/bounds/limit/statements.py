@@ -42,7 +42,7 @@ def measured(pair: MeasuredPair, found: Limits) -> Known:
     """The share that the pruned file keeps; for a dense file alone, what is left after one-shot pruning to eps."""
     if pair.dense.sha256 == pair.pruned.sha256:
         return Known(found.share(found.one_shot), ())
-    kept = sum(np.count_nonzero(weights.pruned) for weights in pair.weights)
+    kept = sum(int(np.count_nonzero(weights.pruned)) for weights in pair.weights)
     rise = pair.on_data.pruned_outputs.loss - found.landscape.loss
     others = sorted(set(pair.on_data.other_differences) - set(found.landscape.biases))
     return Known(
