@@ -3,14 +3,16 @@
 Usage: python examples/benchmarks/load.py [--count N] [--images N]
 
 Goals: from the 100th to the last checkpoint no stage grows by more than 5 % of its memory, none has a file more open,
-and every checkpoint comes out at the end. A row of the table is one stage; memory is what it holds (RssAnon on Linux),
-at its own 100th checkpoint and at the last one that another follows.
+and every checkpoint comes out at the end. A row of the table is one stage; memory is what it holds (RssAnon on Linux):
+the median over fifty of its own checkpoints from the 100th on, and over the last fifty, since what a stage is at just
+then makes a difference of some MiB.
 """
 
 import argparse
 import json
 import os
 import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -20,6 +22,7 @@ from pathlib import Path
 
 APCLI = [sys.executable, "-m", "apcli"]
 SETTLED = 100  # checkpoints after which a stage has all that it keeps
+WINDOW = 50  # checkpoints that one number is the median of
 
 
 @dataclass
@@ -86,6 +89,13 @@ def run(folder: Path, count: int, images: int) -> list[Stage]:
     return stages
 
 
+def held(stage: Stage, first: int) -> tuple[float, float]:
+    """Memory in MiB and open files, medians over the checkpoints from the ``first`` on."""
+    counts = [count for count in stage.memory if first <= count < first + WINDOW]
+    memory, files = ([found[count] for count in counts] for found in (stage.memory, stage.files))
+    return statistics.median(memory), statistics.median(files)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--count", type=int, default=1000)
@@ -103,13 +113,12 @@ def main() -> None:
         print(f"| stage | MiB at {SETTLED} | MiB at the end | growth | files at {SETTLED} | at the end |")
         print("| --- | --- | --- | --- | --- | --- |")
         for stage in stages:
-            counts = sorted(stage.memory)
-            settled = next((count for count in counts if count >= min(SETTLED, given.count // 2)), counts[0])
-            last = counts[-2] if len(counts) > 1 else counts[-1]  # after the very last it may be on its way out
-            before, after = stage.memory[settled], stage.memory[last]
+            (before, files), (after, files_after) = (
+                held(stage, first) for first in (min(SETTLED, given.count // 2), given.count - WINDOW)
+            )
             growth = 100 * (after / before - 1)
-            row = (f"{before:.1f}", f"{after:.1f}", f"{growth:+.1f} %", stage.files[settled], stage.files[last])
-            print(f"| {stage.name} | {' | '.join(map(str, row))} |")
+            row = (f"{before:.1f}", f"{after:.1f}", f"{growth:+.1f} %", f"{files:.0f}", f"{files_after:.0f}")
+            print(f"| {stage.name} | {' | '.join(row)} |")
     finally:
         shutil.rmtree(folder)
 
