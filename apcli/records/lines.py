@@ -57,9 +57,16 @@ def _text(members: Mapping[str, Any]) -> str:
 
     What a terminal would obey or hide (C1 controls, marks of direction) is escaped, which JSON reads as the same.
     """
-    text = json.dumps(members, allow_nan=False, ensure_ascii=False)
+    text = json.dumps(members, allow_nan=False, ensure_ascii=False, default=_plain)
     text.encode()
     return text if text.isprintable() else "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in text)
+
+
+def _plain(value: Any) -> object:
+    """The number that a NumPy scalar is: a result of hours is not lost for its type."""
+    if not hasattr(value, "item"):
+        raise TypeError(f"no JSON stands for {value!r}")
+    return value.item()
 
 
 def _clean(members: Mapping[str, Any]) -> Any:
@@ -81,4 +88,4 @@ def _cleaned(value: object) -> Any:
         return {_cleaned(key): _cleaned(member) for key, member in value.items()}
     if isinstance(value, list | tuple):
         return [_cleaned(member) for member in value]
-    return value
+    return _cleaned(value.item()) if hasattr(value, "item") else value

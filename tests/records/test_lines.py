@@ -1,6 +1,7 @@
 import json
 import math
 
+import numpy as np
 import pytest
 
 from apcli.errors import ApcliError, UsageError
@@ -49,6 +50,14 @@ def test_what_is_no_number_or_no_text_is_the_same_read_as_written():
     assert dump(odd) == dump(plain)
     huge = json.dumps({**odd, "value": "huge"}).replace('"huge"', "1e999")
     assert list(load([json.dumps(odd), huge], "file")) == list(load([dump(plain)] * 2, "file"))
+
+
+def test_scalars_of_numpy_are_numbers():
+    given = {"holds": np.bool_(True), "kept": np.int64(3), "bound": np.float32(0.5)}
+    assert json.loads(dump(given)) == {"holds": True, "kept": 3, "bound": 0.5}
+    assert json.loads(dump({**given, "bound": np.float32("nan")})) == {"holds": True, "kept": 3, "bound": None}
+    with pytest.raises(TypeError, match="no JSON stands for"):
+        dump({"a": object()})
 
 
 def test_full_precision_survives():
