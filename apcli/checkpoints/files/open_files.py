@@ -7,6 +7,7 @@ library and NumPy only.
 
 import hashlib
 import os
+import threading
 import weakref
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,9 @@ from apcli.errors import ApcliError
 
 _REMEDY = "run the command again when no other program writes it"
 _AT_ONCE = 1 << 20  # bytes
-_SUMS: dict["FileState", str] = {}
+_MOST_SUMS = 128  # files whose SHA-256 is cached: many checkpoints share an ancestor
+_SUMS: dict["FileState", str] = {}  # those used last at the end
+_SUMS_LOCK = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -63,19 +66,24 @@ class OpenFile:
             raise ApcliError(f"{self.label} was changed while it was read: {_REMEDY}")
 
     def sha256(self) -> str:
-        """The SHA-256, kept while the file is unchanged, because many checkpoints share an ancestor.
+        """The SHA-256, cached while the file is unchanged.
 
         Raises:
             ApcliError: the file cannot be read, or was changed meanwhile.
         """
-        known = _SUMS.get(self._state)
-        if known is None:
-            digest = hashlib.sha256()
-            for start in range(0, self.size, _AT_ONCE):
-                digest.update(self.read(start, min(_AT_ONCE, self.size - start)).data)
-            known = digest.hexdigest()
+        known = _SUMS.get(self._state) or self._summed()
         self.check_unchanged()
-        return _SUMS.setdefault(self._state, known)
+        with _SUMS_LOCK:
+            _SUMS[self._state] = known = _SUMS.pop(self._state, known)
+            if len(_SUMS) > _MOST_SUMS:
+                del _SUMS[next(iter(_SUMS))]
+        return known
+
+    def _summed(self) -> str:
+        digest = hashlib.sha256()
+        for start in range(0, self.size, _AT_ONCE):
+            digest.update(self.read(start, min(_AT_ONCE, self.size - start)).data)
+        return digest.hexdigest()
 
     def read(self, start: int, count: int) -> np.ndarray:
         """The ``count`` bytes from ``start`` on, uint8 [count].

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from small_files import entry, saved
 
+from apcli.checkpoints.files import open_files
 from apcli.checkpoints.files.open_files import OpenFile
 from apcli.checkpoints.reading import read
 from apcli.errors import ApcliError
@@ -115,3 +116,18 @@ def test_what_cannot_be_opened_is_named(tmp_path):
             OpenFile(path, "it")
     with pytest.raises(ApcliError, match="cannot read folder: Is a directory"):
         OpenFile(tmp_path, "folder").read(0, 1)
+
+
+def test_of_many_files_the_sums_used_last_are_cached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    paths = [tmp_path / str(number) for number in range(300)]
+    for number, path in enumerate(paths):
+        path.write_bytes(b"%d" % number)
+    ancestor = paths[0]
+    for path in paths[1:]:
+        assert OpenFile(path, "x").sha256() == hashlib.sha256(path.read_bytes()).hexdigest()
+        OpenFile(ancestor, "x").sha256()
+    assert len(open_files._SUMS) <= 128
+    monkeypatch.setattr(OpenFile, "read", None)  # what is cached is not read again
+    assert OpenFile(ancestor, "x").sha256() == hashlib.sha256(b"0").hexdigest()
+    with pytest.raises(TypeError):
+        OpenFile(paths[1], "x").sha256()
