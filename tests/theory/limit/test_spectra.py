@@ -59,6 +59,11 @@ def test_the_truth_is_within_the_error_over_random_starts():
     assert found.trace().value == pytest.approx(300 * found.mean(lambda x: x).value, rel=1e-12)
 
 
+def test_a_zero_of_single_precision_is_no_negative_eigenvalue():
+    found = Spectrum.of(np.array([-0.1, *[-3e-8] * 500, *[3e-8] * 498, 1.0]))
+    assert found.negative_mass().value == pytest.approx(0.001)
+
+
 def test_random_starts():
     signs = list(rademacher(5000, 2, 3))
     assert set(np.unique(signs)) == {-1.0, 1.0}
