@@ -66,6 +66,7 @@ def files(marker: Path) -> dict[str, bytes]:
         "a function of the system": b"\x80\x02cos\nsystem\nX\x04\x00\x00\x00true\x85R.",
         "a function of builtins": b"\x80\x02cbuiltins\nexec\nX\x04\x00\x00\x00pass\x85R.",
         "a hundred classes": pickle.dumps(None, 2)[:2] + b"".join(b"cnone\nA%d\n0" % i for i in range(500)) + b"N.",
+        "a class with a zero in its name": b"\x80\x02cnone\nA\0B\n0N.",
         "half of it": good[: len(good) // 2],
         "all but its end": good[:-30],
         "half of an old one": old[: len(old) // 2],

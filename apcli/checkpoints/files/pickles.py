@@ -21,7 +21,7 @@ from typing import Any
 from apcli.checkpoints.files.entries import TORCH_TYPES, Entry, Stored
 from apcli.checkpoints.files.open_files import OpenFile, unreadable
 from apcli.errors import ApcliError, UsageError
-from apcli.words import few
+from apcli.words import few, in_one_line
 
 log = logging.getLogger("apcli")
 
@@ -113,7 +113,7 @@ def _loaded(path: Path, label: str, device: str) -> object:
                 name = "" if unknown is None else unknown[1] if "." in unknown[1] else f"builtins.{unknown[1]}"
                 if not name or name in stand_ins or len(stand_ins) == _MOST_CLASSES:
                     raise _unreadable(error, label) from error
-                stand_ins[name] = type(name, (_StandIn,), {})
+                stand_ins[name] = type(in_one_line(name), (_StandIn,), {})  # no type has a zero in its name
 
 
 def _places(path: Path, label: str) -> dict[int, int]:
