@@ -2,6 +2,7 @@
 
 import io
 import pickle
+import struct
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,25 @@ def archive(members: dict[str, bytes], compression: int = zipfile.ZIP_STORED) ->
         for name, content in members.items():
             made.writestr(name, content)
     return buffer.getvalue()
+
+
+def _data_of(file: bytes, name: str) -> int:
+    """Where the bytes of a member begin."""
+    with zipfile.ZipFile(io.BytesIO(file)) as opened:
+        begin = opened.getinfo(f"{ROOT}/{name}").header_offset
+    return begin + 30 + sum(struct.unpack("<HH", file[begin + 26 : begin + 30]))
+
+
+def damaged(file: bytes) -> bytes:
+    """An archive whose compressed byte order does not unpack."""
+    place = _data_of(file, "byteorder")
+    return file[:place] + b"\xff\xff" + file[place + 2 :]
+
+
+def encrypted(file: bytes) -> bytes:
+    """An archive that says that its byte order is encrypted."""
+    place = file.index(f"{ROOT}/byteorder".encode(), file.index(b"PK\x01\x02")) - 46 + 8  # the flags in its directory
+    return file[:place] + b"\x01" + file[place + 1 :]
 
 
 def members_of(file: bytes) -> dict[str, bytes]:
@@ -81,6 +101,11 @@ def files(marker: Path) -> dict[str, bytes]:
         "a pickle of zeros": archive({**members, f"{ROOT}/data.pkl": b"\0" * 100}),
         "a size that is huge": archive({**members, f"{ROOT}/data.pkl": data.replace(size, HUGE + size[2:])}),
         "a stride that is huge": archive({**members, f"{ROOT}/data.pkl": data.replace(stride, HUGE + stride[2:])}),
+        "a byte order that is no text": archive({**members, f"{ROOT}/byteorder": b"\xff"}),
+        "a byte order that is damaged": damaged(
+            archive({**members, f"{ROOT}/byteorder": b"little"}, zipfile.ZIP_DEFLATED)
+        ),
+        "a byte order that is encrypted": encrypted(archive({**members, f"{ROOT}/byteorder": b"little"})),
         "a byte order to come": archive({**members, f"{ROOT}/byteorder": b"middle"}),
         "an archive that unpacks to much more": archive(
             {**members, f"{ROOT}/data/0": b"\0" * (64 << 20)}, zipfile.ZIP_DEFLATED

@@ -13,6 +13,7 @@ import struct
 import sys
 import warnings
 import zipfile
+import zlib
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -136,10 +137,10 @@ def _places(path: Path, label: str) -> dict[int, int]:
                 begin = file.tell() + 4 + sum(struct.unpack("<HH", file.read(4)))
                 places[begin] = member.file_size
             as_they_are = all(member.compress_type == zipfile.ZIP_STORED for member in members)
-            orders = [archive.read(one) for one in members if one.filename.endswith("/byteorder")]
-    except (OSError, ValueError, LookupError, NotImplementedError, EOFError, struct.error, zipfile.BadZipFile):
+            orders = [archive.read(one).decode() for one in members if one.filename.endswith("/byteorder")]
+    except (OSError, ValueError, LookupError, EOFError, RuntimeError, struct.error, zlib.error, zipfile.BadZipFile):
         return {}  # torch.load says what is wrong with it
-    return places if as_they_are and all(order.decode() == sys.byteorder for order in orders) else {}
+    return places if as_they_are and all(order == sys.byteorder for order in orders) else {}
 
 
 def _unreadable(error: Exception, label: str) -> ApcliError:
