@@ -37,6 +37,6 @@ def flows(model: nn.Module, example: Tensor) -> list[Flow]:
     """
     found_flows = []
     for (maker, maker_dim, reader, reader_dim), pairs in graph_of(model, example).traced.flows.items():
-        made, read = np.array(sorted(pairs), np.int64).reshape(-1, 2).T
+        made, read = np.unique(np.concatenate(pairs, axis=1), axis=1)
         found_flows.append(Flow(maker, maker_dim, made, reader, reader_dim, read))
     return found_flows

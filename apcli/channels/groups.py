@@ -112,7 +112,8 @@ class ChannelGraph:
         self.starts = np.array(self.graph.starts)
         first, end = self.starts[0], self.starts[-1]
         self.order = first + np.argsort(self.classes.of[first:end], kind="stable")  # the state's atoms by class
-        self.sorted = self.classes.of[self.order]
+        labels = np.arange(self.classes.of.max() + 2)
+        self.bounds = np.searchsorted(self.classes.of[self.order], labels)  # where each class begins in that order
         self.owner = np.searchsorted(self.starts, self.order, side="right") - 1
         self.mixings = self._mixings()
         self.calls = [self._of_channels(call) for call in graph.calls]
@@ -173,7 +174,7 @@ class ChannelGraph:
             yield self._group(own, members, reasons)
 
     def _span(self, label: int) -> slice:
-        return slice(*np.searchsorted(self.sorted, [label, label + 1]))
+        return slice(self.bounds[label], self.bounds[label + 1])
 
     def _group(self, name: str, members: Sequence[int], reasons: Sequence[Reason]) -> ChannelGroup:
         atoms = np.stack([self.order[self._span(label)] for label in members])

@@ -64,7 +64,7 @@ class Product:
 
 
 Rule = Callable[["Tracer", Operation], None]
-Flows = dict[tuple[str, int, str, int], set[tuple[int, int]]]  # by maker and reader, the entries made and read
+Flows = dict[tuple[str, int, str, int], list[np.ndarray]]  # by maker and reader, entries made and read: [2, n] each
 
 
 class Tracer(TorchDispatchMode):
@@ -171,8 +171,8 @@ class Tracer(TorchDispatchMode):
         """Note that entries ``places`` of a weight read what comes along an axis."""
         for origin in () if axis is None else axis.origins:
             real = origin.made >= 0
-            pairs = zip(origin.made[real].tolist(), places[real].tolist(), strict=True)
-            self.flows.setdefault((origin.tensor, origin.dim, *reader), set()).update(pairs)
+            pairs = np.stack([origin.made[real], places[real]])
+            self.flows.setdefault((origin.tensor, origin.dim, *reader), []).append(pairs)
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = func(*args, **(kwargs or {}))
