@@ -31,7 +31,7 @@ Gone = Mapping[int, np.ndarray]  # by dimension of a tensor, the indices to remo
 # Errors that networks raise on shapes that do not fit together, and on numbers of an unexpected type.
 _MISFITS = (RuntimeError, ValueError, TypeError, IndexError, AssertionError, ApcliError)
 _TOLERANCES = {torch.float64: 1e-9, torch.float32: 1e-3}  # of the largest logit
-_DRAWN = 1 << 18  # random numbers for a larger tensor, whose rows are windows on them
+_DRAWN = 1 << 16  # random numbers for a larger tensor, whose rows are windows on them
 
 
 def gone_of(groups: Iterable[ChannelGroup], removed: Removed) -> dict[str, dict[int, np.ndarray]]:
@@ -77,38 +77,51 @@ class RemovalCheck:
     Attributes:
         sizes: what the calls of the network's code need after the last removal that agreed.
 
-    Raises:
-        ApcliError: the network does not run on random images.
     """
 
     def __init__(self, network: nn.Module, input_size: Sequence[int], graph: ChannelGraph) -> None:
         self.graph = graph
         self.sizes: Sizes = {}
+        self._network, self._input_size = network, input_size
+        self._use(torch.float64)
+
+    def _use(self, dtype: torch.dtype) -> None:
+        """Compute in this type from now on."""
+        network, self.tolerance = self._network, _TOLERANCES[dtype]
         device = next((p.device for p in network.parameters() if not p.is_meta), torch.device("cpu"))
-        images = torch.randn(2, *input_size, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-        error: Exception | None = None
-        for dtype, self.tolerance in _TOLERANCES.items():  # some networks create float32 tensors themselves
-            self.images = images.to(device, dtype)
-            self.model = emptied(network, "meta").to(dtype).eval()
-            state = self.model.state_dict(keep_vars=True)
-            names = {id(tensor): name for name, tensor in reversed(state.items()) if holds_numbers(tensor)}
-            self.extents = {name: tuple(tensor.shape) for name, tensor in state.items()}
-            self.shapes = {name: self.extents[name] for name in sorted(names.values())}  # one name of each tensor
-            try:
-                self._logits(self.model, {})
-                break
-            except torch.OutOfMemoryError:
-                raise
-            except _MISFITS as failure:
-                error = failure
-        else:
-            assert error is not None
-            raise ApcliError(
-                f"the network does not run on random images ({first_line(error)}): give --structure weight"
-            ) from error
+        images = torch.randn(2, *self._input_size, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+        self.images = images.to(device, dtype)
+        self.model = emptied(network, "meta").to(dtype).eval()
+        state = self.model.state_dict(keep_vars=True)
+        names = {id(tensor): name for name, tensor in reversed(state.items()) if holds_numbers(tensor)}
+        self.extents = {name: tuple(tensor.shape) for name, tensor in state.items()}
+        self.shapes = {name: self.extents[name] for name in sorted(names.values())}  # one name of each tensor
+
+    def _uses_another_type(self) -> bool:
+        """Compute in float32 from now on if the network does not run in float64: some create such tensors themselves.
+
+        Raises:
+            ApcliError: it runs in neither.
+        """
+        try:
+            self._logits(self.model, {})
+        except torch.OutOfMemoryError:
+            raise
+        except _MISFITS as error:
+            if self.images.dtype == torch.float32:
+                raise ApcliError(
+                    f"the network does not run on random images ({first_line(error)}): give --structure weight"
+                ) from error
+            self._use(torch.float32)
+            return True
+        return False
 
     def failing(self, groups: Sequence[ChannelGroup], removed: Removed) -> list[ChannelGroup]:
-        """The groups to leave whole, so that removing channels from all others changes no more than rounding does."""
+        """The groups to leave whole, so that removing channels from all others changes no more than rounding does.
+
+        Raises:
+            ApcliError: the network does not run on random images.
+        """
         good = self._agreeing([], list(groups), removed)
         return [group for group in groups if group not in good]
 
@@ -152,11 +165,17 @@ class RemovalCheck:
         """Run the network with zeros for the channels, and one that lacks them; None: it does not run."""
         gone = gone_of(groups, removed)
         stay = {name: kept_of(self.extents[name], dims) for name, dims in gone.items()}
+        masked: Changes = {name: partial(_masked, gone=dims) for name, dims in gone.items()}
+        smaller: Changes = {name: partial(_compacted, stay=dims) for name, dims in stay.items()}
+        try:
+            expected = self._logits(self.model, masked, norms, own)
+        except torch.OutOfMemoryError:
+            raise
+        except _MISFITS:
+            return self._compared(groups, removed, norms, own) if self._uses_another_type() else None
         # The second network shares the tensors; only those that shrink are replaced.
         shared = {id(tensor): tensor for tensor in (*self.model.parameters(), *self.model.buffers())}
         compact = copy_of(self.model, shared)
-        smaller: Changes = {name: partial(_compacted, stay=dims) for name, dims in stay.items()}
-        masked: Changes = {name: partial(_masked, gone=dims) for name, dims in gone.items()}
         try:
             fit_(compact, stay)
             state_as_built_(compact)
@@ -165,7 +184,6 @@ class RemovalCheck:
             if compared.sizes:
                 resize_calls_(compact, compared.sizes)
                 actual = self._logits(compact, smaller, norms, own)
-            expected = self._logits(self.model, masked, norms, own)
         except torch.OutOfMemoryError:
             raise
         except _MISFITS:
@@ -217,16 +235,16 @@ class _Late(Tensor):
 
 
 def _drawn(name: str, shape: Sequence[int]) -> Tensor:
-    """A tensor's random numbers, float64 on the CPU, scaled so that activations stay about as large as the inputs.
+    """A tensor's random numbers, on the CPU, scaled so that activations stay about as large as the inputs.
 
-    The rows of a large tensor are windows on one sequence of random numbers, so that it needs little memory.
+    The rows of a large tensor are windows on one sequence of random numbers, so that it needs little memory and time.
     """
     draws = torch.Generator().manual_seed(zlib.crc32(name.encode()))
     if name.endswith("running_var"):
-        return torch.rand(shape, generator=draws, dtype=torch.float64) + 0.5
+        return torch.rand(shape, generator=draws) + 0.5
     rows, row = shape[0], math.prod(shape[1:])
     step = min(row, max(1, (_DRAWN - row) // max(1, rows)))
-    run = torch.randn(row + step * max(0, rows - 1), generator=draws, dtype=torch.float64)
+    run = torch.randn(row + step * max(0, rows - 1), generator=draws)
     inner = torch.empty(shape[1:], device="meta").stride()
     return (run * (2 / max(1, row if len(shape) > 1 else 2)) ** 0.5).as_strided(shape, (step, *inner))
 

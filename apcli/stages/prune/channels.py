@@ -7,7 +7,7 @@ read it, so any loader accepts the file. A compact file lacks them, and its line
 import logging
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from torch import nn
@@ -66,11 +66,8 @@ class FilterPruner:
     Args:
         network: with the checkpoint's weights; without ``batches`` an outline suffices.
         graph: of the network's channels.
-        candidates: the groups to prune; groups that fail the numerical check keep their channels.
+        candidates: the groups to prune.
         batches: for methods that need data.
-
-    Raises:
-        UsageError: no channel can be removed; the message says why.
     """
 
     def __init__(
@@ -83,10 +80,8 @@ class FilterPruner:
         batches: Batches | None,
     ) -> None:
         self.source = source
+        self.candidates = candidates
         self.check = RemovalCheck(network, spec.input_size, graph)
-        draws = np.random.default_rng(0)
-        halves = {g.name: np.sort(draws.permutation(g.size)[: g.size // 2]) for g in candidates.groups}
-        self.candidates = replace(candidates, groups=tuple(self._agreeing(candidates.groups, halves)))
         self.scores = FilterScores(source, network, self.groups, batches)
 
     @property
