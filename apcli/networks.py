@@ -23,7 +23,7 @@ from apcli.data.image_spec import ImageSpec
 from apcli.data.recorded import folder_among, recorded_name
 from apcli.errors import ApcliError, UsageError, first_line, is_out_of_memory
 from apcli.models import MODELS
-from apcli.models.build import build, last_layer
+from apcli.models.build import last_layer, outline
 from apcli.models.copies import emptied
 from apcli.models.inputs import for_its_channels, input_sentence
 from apcli.models.layer_weights import layer_weights
@@ -239,7 +239,7 @@ class Networks:
         """The outline of a network as its library builds it, cached: drawing a large network's weights takes long."""
         key = (spec, self.options.users, drop_path)
         if key not in self._outlines:
-            self._outlines[key] = emptied(build(spec, user_model=self.options.users, drop_path=drop_path), "meta")
+            self._outlines[key] = outline(spec, user_model=self.options.users, drop_path=drop_path)
         return self._outlines[key]
 
     def _data_of(self, source: Checkpoint) -> Dataset:

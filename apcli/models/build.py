@@ -3,16 +3,19 @@
 import inspect
 import logging
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
+from torch.overrides import TorchFunctionMode
 
 from apcli import published
 from apcli.errors import ApcliError, UsageError, first_line
 from apcli.libraries import library
 from apcli.models import MODELS, sources
+from apcli.models.copies import emptied, holds_numbers
 from apcli.models.drop_path import drops, option_of, refusal
 from apcli.models.named import without_code
 from apcli.models.spec import ModelSpec, check_pretrained, default_lr, resolve, users_file
@@ -20,9 +23,33 @@ from apcli.models.weights import load_weights_
 from apcli.registry import outside
 from apcli.words import by, join
 
-__all__ = ["ModelSpec", "build", "default_lr", "last_layer", "load_weights_", "resolve"]
+__all__ = ["ModelSpec", "build", "default_lr", "last_layer", "load_weights_", "outline", "resolve"]
 
 log = logging.getLogger("apcli")
+
+
+def outline(spec: ModelSpec, *, user_model: str | None = None, drop_path: float | None = None) -> nn.Module:
+    """The network of ``spec`` without its numbers, see ``models.copies``; raises what ``build`` raises.
+
+    The initial weights of a library's network are not even drawn, which would take most of the time.
+    """
+    with nullcontext() if spec.source == "user" else _Undrawn():
+        return emptied(build(spec, user_model=user_model, drop_path=drop_path), "meta")
+
+
+class _Undrawn(TorchFunctionMode):
+    """Leaves parameters without numbers where initial ones would be drawn."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        first = next(iter((*args, *(kwargs or {}).values())), None)
+        is_emptied = func in _DRAWS and isinstance(first, nn.Parameter) and holds_numbers(first)
+        return first if is_emptied else func(*args, **(kwargs or {}))
+
+
+_DRAWS = {
+    *(nn.init.uniform_, nn.init.normal_, nn.init.kaiming_uniform_),
+    *(Tensor.uniform_, Tensor.normal_, Tensor.erfinv_, Tensor.mul_, Tensor.add_, Tensor.clamp_),
+}
 
 
 def build(

@@ -10,7 +10,8 @@ from torch import nn
 from apcli.configs.shared import InputConfig
 from apcli.data.image_spec import ImageSpec
 from apcli.errors import ApcliError, UsageError
-from apcli.models.build import arguments, build, last_layer
+from apcli.models.build import arguments, build, last_layer, outline
+from apcli.models.copies import emptied
 from apcli.models.spec import ModelSpec, resolve
 
 DATA = ImageSpec((3, 32, 32), 10, (0.5,) * 3, (0.25,) * 3)
@@ -32,6 +33,19 @@ def wrong():
 def broken(num_classes):
     return 1 / 0
 """
+
+
+@pytest.mark.parametrize("name", ["resnet20", "resnet18", "timm:test_efficientnet", "timm:test_vit"])
+def test_an_outline_is_the_network_and_draws_nothing(name):
+    spec = resolve(name, DATA, InputConfig(input_size=32))
+    before = torch.get_rng_state()
+    known = {**(found := outline(spec)).state_dict(), **dict(found.named_buffers())}
+    assert torch.equal(before, torch.get_rng_state())
+    expected = {**(built := emptied(build(spec), "meta")).state_dict(), **dict(built.named_buffers())}
+    assert list(known) == list(expected)
+    for tensor, other in zip(known.values(), expected.values(), strict=True):
+        assert (tensor.shape, tensor.is_meta) == (other.shape, other.is_meta)
+        assert tensor.is_meta or torch.equal(tensor, other)
 
 
 @pytest.mark.slow

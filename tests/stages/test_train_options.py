@@ -22,7 +22,7 @@ from apcli.configs.shared import DataConfig
 from apcli.configs.training import FinetuneConfig, LoopConfig, TrainConfig
 from apcli.data.datasets import Samples, load
 from apcli.errors import UsageError
-from apcli.models.build import build
+from apcli.models.build import outline
 from apcli.stages.finetune import Finetuner
 from apcli.stages.outputs import Outputs
 from apcli.stages.prune.stage import prune
@@ -189,7 +189,7 @@ def test_tensorboard_logs_are_read_back(tmp_path):
 
 def test_many_checkpoints_are_as_one_alone_and_built_once(pruned, dense, tmp_path, monkeypatch):
     built = []
-    monkeypatch.setattr("apcli.networks.build", lambda *a, **k: built.append(a) or build(*a, **k))
+    monkeypatch.setattr("apcli.networks.outline", lambda *a, **k: built.append(a) or outline(*a, **k))
     (other,) = prune(read(dense), PruneConfig((0.7,), layers="fc5"), Outputs(tmp_path))
     tuner = Finetuner(FinetuneConfig(DataConfig(), LoopConfig(**CPU, epochs=1)), Outputs(tmp_path / "both"), quiet)
     together = [tuner.finetune(read(source)).read_bytes() for source in (pruned, other)]
