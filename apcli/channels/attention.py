@@ -5,6 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+from torch.overrides import handle_torch_function, has_torch_function
 
 from apcli.errors import ApcliError
 
@@ -22,7 +23,7 @@ def attend(
 ) -> tuple[Tensor, Tensor | None]:
     """The forward pass of ``nn.MultiheadAttention``, whose tensors say how many heads there are, and how wide a stream.
 
-    A head is as wide as in the module that was built.
+    A head is as wide as in the module that was built. As with PyTorch's own, modes see one function, not its steps.
 
     Args:
         query: [B, n, E], or [n, B, E] unless the module has ``batch_first``; ``key`` and ``value`` likewise.
@@ -32,6 +33,11 @@ def attend(
     Raises:
         ApcliError: the module has keys of another width, rows added to keys and values, or an unbatched input.
     """
+    given = (query, key, value)
+    if has_torch_function(given):
+        masks: list[Any] = [key_padding_mask, need_weights, attn_mask, average_attn_weights, is_causal]
+        result: tuple[Tensor, Tensor | None] = handle_torch_function(attend, given, self, *given, *masks)
+        return result
     if self.in_proj_weight is None or self.bias_k is not None or self.add_zero_attn or query.dim() != 3:
         raise ApcliError("an attention of this form cannot have fewer heads: exclude its layers")
     if not self.batch_first:
@@ -53,10 +59,10 @@ def attend(
             queries, keys, values, attn_mask=mask, dropout_p=self.dropout if self.training else 0.0
         )
         shares = None
-    result = self.out_proj(mixed.transpose(1, 2).flatten(2))
+    attended = self.out_proj(mixed.transpose(1, 2).flatten(2))
     if shares is not None and average_attn_weights:
         shares = shares.mean(dim=1)
-    return (result if self.batch_first else result.transpose(0, 1)), shares
+    return (attended if self.batch_first else attended.transpose(0, 1)), shares
 
 
 def _mask(padding: Tensor | None, mask: Tensor | None, queries: Tensor, keys: Tensor) -> Tensor | None:

@@ -17,6 +17,7 @@ import fnmatch
 import json
 import logging
 import os
+import re
 import resource
 import sys
 import tempfile
@@ -119,9 +120,11 @@ def made(spec: ModelSpec, path: str) -> dict[str, Any]:
     """Write a file of random weights that records its network; time a forward and backward pass of two images."""
     torch.manual_seed(0)
     model = build(spec)
-    for tensor in model.state_dict().values():  # norms and layer scales that start at 0 or 1 would hide differences
+    for tensor in model.state_dict().values():  # what starts at 0 or 1 would hide differences
         if tensor.is_floating_point() and tensor.dim() == 1:
             tensor.uniform_(0.5, 1.5)
+        elif tensor.is_floating_point() and not tensor.any():
+            tensor.normal_(std=0.02)
     write(Path(path), entries_of(model.state_dict()), Lineage.EMPTY.then("train", {}, model=spec.to_json()))
     images = torch.randn(2, *spec.input_size)
     began = time.process_time()
@@ -151,7 +154,7 @@ class _Reasons(logging.Handler):
         self.texts: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.texts += [record.getMessage().partition(": ")[2]] if "keep" in record.getMessage() else []
+        self.texts += [record.getMessage().partition(": ")[2]] if re.search("keep|kept", record.getMessage()) else []
 
 
 def by_apcli(spec: ModelSpec, path: str, through: bool) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from torch.nn import functional as F
 from torch.nn.utils.parametrizations import weight_norm
 
 from apcli.channels.groups import channel_graph
+from apcli.channels.removal_check import RemovalCheck
 from apcli.models.resnet_cifar import resnet20
 
 
@@ -268,8 +269,11 @@ def strides(count, times):
     ],
 )  # fmt: skip
 def test_channels_of_several_entries_go_together(model, name, tensor, entries):
-    group = groups_of(model)[name]
+    groups = groups_of(model)
+    group = groups[name]
     assert group.fixed == ""
+    removed = {name: np.arange(group.size // 2)}
+    assert RemovalCheck(model, (3, 8, 8), channel_graph(model, torch.zeros(1, 3, 8, 8))).failing([group], removed) == []
     found = [part.positions.tolist() for part in group.parts if part.tensor == tensor]
     assert entries in found
 

@@ -5,6 +5,7 @@ import pytest
 import torch
 from channel_prunings import Branches, Misleading
 from torch import nn
+from torchvision.models import VisionTransformer
 
 from apcli.channels.groups import ChannelGroup, Part, channel_graph
 from apcli.channels.removal_check import RemovalCheck, gone_of, kept_of
@@ -78,6 +79,16 @@ def test_tied_and_recurrent_layers_lose_channels(model, free):
     graph = channel_graph(model, torch.zeros(1, 3, 8, 8))
     assert len([group for group in graph.groups if not group.fixed]) == free
     assert failing(model) == []
+
+
+def test_torchvision_s_vision_transformer_loses_heads_and_inner_widths():
+    """Modes see the attention of PyTorch as one function; with fewer heads it must be one too."""
+    with torch.device("meta"):
+        model = VisionTransformer(16, 8, 2, 4, 32, 64, num_classes=5)
+    graph = channel_graph(model, torch.zeros(1, 3, 16, 16))
+    groups = [group for group in graph.groups if not group.fixed and not group.of_norm]
+    assert [group.size for group in groups] == [4, 64, 4, 64]
+    assert RemovalCheck(model, (3, 16, 16), graph).failing(groups, halves(groups)) == []
 
 
 def test_initial_zeros_hide_nothing_and_an_outline_will_do():
