@@ -6,6 +6,7 @@ No clock time, absolute path or host name is in it: the same command gives the s
 """
 
 import json
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
@@ -217,7 +218,7 @@ class Lineage:
             ApcliError: it is not JSON, not of this shape, or of a newer version.
         """
         try:
-            given = json.loads(text, parse_constant=_refuse)
+            given = json.loads(text, parse_constant=_refuse, parse_float=_finite)
         except (ValueError, RecursionError) as error:
             raise ApcliError(
                 f"the lineage in {where} is not JSON ({error}): remove its {KEY!r} metadata to use it"
@@ -259,6 +260,14 @@ def _of_parents(own: Any, wanted: Any, name: str) -> str:
 
 def _refuse(constant: str) -> None:
     raise ValueError(f"{constant} is no JSON number")
+
+
+def _finite(number: str) -> float:
+    """A number that a lineage can hold, and that can be written again."""
+    value = float(number)
+    if math.isinf(value):
+        raise ValueError(f"{number:.40} is larger than any number of a computer")
+    return value
 
 
 def _checked(fits: Callable[[Any], bool]) -> Callable[[Any], Any]:
