@@ -145,7 +145,7 @@ def _gathered(
     files: dict[Path, tuple[Mapping[str, Any], dict[str, Entry]]] = {}
     for name, tensors in index.files.items():
         file = path.with_name(name)
-        if not file.is_file():
+        if not os.path.isfile(file):  # False too of a name that no file can have
             raise ApcliError(f"{path} lists the shard {name}, which is missing: put it beside the index")
         handles[file] = OpenFile(file, str(file))
         if path.name.endswith(shards.OF_PICKLES):
@@ -188,7 +188,7 @@ def dense_ancestor(pruned: Checkpoint, given: str | None = None, key: str | None
 def _is_there(name: str) -> bool:
     """Whether a file is there, or published weights are in a cache: a name in a file is no reason to fetch anything."""
     if not published.is_name(name):
-        return Path(name).is_file()
+        return os.path.isfile(name)
     try:
         return published.fetched(name, download=False).is_file()
     except ApcliError:

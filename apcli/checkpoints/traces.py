@@ -4,6 +4,7 @@
 epoch 0 is the pruned network before any fine-tuning.
 """
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -31,7 +32,7 @@ def of(checkpoint: Checkpoint) -> Checkpoint | None:
     if checkpoint.nameless or checkpoint.lineage.stage != "finetune":
         return None
     path = path_beside(checkpoint.path)
-    if not path.is_file():
+    if not os.path.isfile(path):
         return None
     trace = reading.read(path)
     if not trace.lineage.made_as(checkpoint.lineage.of_trace()):

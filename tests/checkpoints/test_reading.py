@@ -179,6 +179,12 @@ def test_the_dense_ancestor_is_found_checked_and_handed_on(tmp_path):
         dense_ancestor(first)
 
 
+def test_a_dense_file_of_a_name_that_no_file_can_have_is_missing(tmp_path):
+    write(tmp_path / "x.safetensors", {}, TRAINED.then("prune", {}, dense=Link("n" * 300, "0" * 64)))
+    with pytest.raises(UsageError, match=r"nnn of .* is missing: give it with --dense FILE"):
+        dense_ancestor(read(tmp_path / "x.safetensors"))
+
+
 def test_a_folder_of_another_name_leads_to_the_same_ancestor(tmp_path):
     """``link`` is another name of ``deep/b``: beside it there is no ``a``."""
     for folder in ("deep/a", "deep/b"):

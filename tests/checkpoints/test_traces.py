@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import numpy as np
@@ -69,3 +70,9 @@ def test_tensors_that_are_of_no_epoch_are_passed_over(tmp_path):
     names = ["fc.weight", "fc.weight@", "fc.weight@x", "fc.weight@-1", "fc.weight@\N{SUPERSCRIPT TWO}", "fc.weight@7"]
     write(traces.path_beside(found.path), dict.fromkeys(names, ONE), found.lineage.of_trace())
     assert traces.epochs(traces.of(found), ["fc.weight"]) == {7: ["fc.weight"]}
+
+
+def test_a_name_that_leaves_no_room_for_a_trace_has_none(tmp_path):
+    path = tmp_path / f"{'n' * 243}.safetensors"
+    os.rename(tuned(tmp_path).path, path)
+    assert traces.of(read(path)) is None

@@ -264,6 +264,7 @@ def test_a_lost_zero_is_found_in_any_file(tmp_path):
         (lambda index: {"weight_map": {"0.weight": "../model.safetensors"}}, r"lists the shard '\.\./model"),
         (lambda index: {"weight_map": {"0.weight": INDEX}}, "expected a safetensors file in the same folder"),
         (lambda index: {"weight_map": {"0.weight": "gone.safetensors"}}, "gone.safetensors, which is missing"),
+        (lambda index: {"weight_map": {"0.weight": "g" * 300 + ".safetensors"}}, "ggg.safetensors, which is missing"),
         (
             lambda index: {"weight_map": {**index["weight_map"], "x": index["weight_map"]["0.weight"]}},
             r"disagree on x \(only the index has it there\)",

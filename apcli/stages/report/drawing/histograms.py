@@ -1,5 +1,6 @@
 """Histograms of the weights of networks whose files are at hand."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -46,7 +47,7 @@ def _read(record: CheckpointRecord, names: Sequence[str]) -> np.ndarray | None:
     """The weights of the named tensors as one vector; None if the file has changed, or lacks one of them."""
     path = Path(record.path)
     try:
-        checkpoint = read(path) if path.is_file() else None
+        checkpoint = read(path) if os.path.isfile(path) else None
     except ApcliError:
         return None
     if checkpoint is None or checkpoint.sha256 != record.sha256 or not set(names) <= set(checkpoint.entries):

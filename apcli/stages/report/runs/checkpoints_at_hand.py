@@ -1,6 +1,7 @@
 """The checkpoint records of a report: those that were given, and those of files that are at hand."""
 
 import logging
+import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -48,7 +49,7 @@ def with_files_at_hand(
 
 
 def _described(path: Path, describe: Callable[[Path], CheckpointRecord]) -> CheckpointRecord | None:
-    if not path.is_file():
+    if not os.path.isfile(path):  # False too of a name that no file can have
         return None
     try:
         return describe(path)

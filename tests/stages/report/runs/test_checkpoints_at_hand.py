@@ -1,5 +1,7 @@
 """What the compared files are: as given, or of the files at hand that have the recorded bytes."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -40,11 +42,13 @@ def test_a_given_record_is_taken_and_its_file_not_read(compared):
     assert with_files_at_hand([record], [known], fail) == {known.sha256: known}
 
 
-@pytest.mark.parametrize("change", ["missing", "other bytes", "broken"])
+@pytest.mark.parametrize("change", ["missing", "other bytes", "broken", "no name"])
 def test_other_bytes_and_missing_files_are_left_out_in_one_line(compared, describe, caplog, change):
     path, _, record = compared
     if change == "missing":
         path.unlink()
+    elif change == "no name":
+        record = replace(record, dense=File("n" * 300, record.dense.sha256))  # longer than any file's
     else:
         path.write_bytes(path.read_bytes() + b" " if change == "broken" else b"no checkpoint")
     with caplog.at_level("INFO", "apcli"):
