@@ -47,7 +47,7 @@ def _verify_dense(checkpoint: Checkpoint) -> None:
     try:
         dense_ancestor(checkpoint)
     except UsageError as error:
-        log.warning("%s; it is not checked", str(error).partition(":")[0])
+        log.warning("%s; it is not checked", str(error).rpartition(": ")[0])
 
 
 def check_input(checkpoint: Checkpoint) -> None:

@@ -8,8 +8,8 @@ from small_files import TRAINED, entry
 from apcli.checkpoints.checkpoint import Checkpoint
 from apcli.checkpoints.lineage import Lineage
 from apcli.checkpoints.network_layers import LINEAR, LayerWeight, NetworkLayers
-from apcli.checkpoints.promises import Promise
-from apcli.checkpoints.verification import check_input, verify_zeros
+from apcli.checkpoints.promises import Link, Promise
+from apcli.checkpoints.verification import broken_promises, check_input, verify_zeros
 from apcli.errors import UsageError, VerificationError
 
 HALF = {"a": Promise(2, 4)}
@@ -41,6 +41,13 @@ def test_a_promise_is_of_every_name_of_a_tied_weight():
     verify_zeros(checkpoint(lineage, a=zeros, b=zeros))
     with pytest.raises(VerificationError, match="b has 1 zeros"):
         verify_zeros(checkpoint(lineage, a=zeros, b=entry([[0, 3], [1, 2]])))
+
+
+@pytest.mark.parametrize("path", ["gone", "hf:nobody/nothing", "a: b"])
+def test_a_dense_file_that_is_not_at_hand_is_named_and_not_checked(path, caplog):
+    lineage = TRAINED.then("prune", {}, dense=Link(path, "0" * 64))
+    assert broken_promises(checkpoint(lineage)) == []
+    assert caplog.messages == [f"the dense file {path} of net.safetensors is missing; it is not checked"]
 
 
 def test_a_trace_is_no_input():
