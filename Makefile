@@ -51,7 +51,7 @@ TARGET ?= checkpoint
 RUNS ?= 1000000
 fuzz: install .venv-fuzz/installed  ## mutate files for the readers, until something breaks or RUNS are done
 	PYTHONPATH=$(CURDIR):$(CURDIR)/tests .venv-fuzz/bin/python tests/fuzz.py $(TARGET) -runs=$(RUNS)
-	PYTHONPATH=$(CURDIR):$(CURDIR)/tests .venv-fuzz/bin/python tests/fuzz.py $(TARGET) --coverage
+	PYTHONPATH=$(CURDIR):$(CURDIR)/tests $(BIN)/python tests/fuzz.py --coverage
 
 .venv-fuzz/installed: .venv/installed
 	$(PYTHON) -m venv --clear .venv-fuzz
