@@ -88,6 +88,7 @@ SAFETENSORS: dict[str, bytes] = {
     "more data than tensors": file_of({"w": W}, b"\0" * 9),
     "data without tensors": file_of({}, b"\0" * 8),
     "one name twice": file_of(b'{"w": %s, "w": %s}' % ((json.dumps(W).encode(),) * 2), b"\0" * 8),
+    "no elements, in too large a shape": file_of({"w": tensor([0, 2**62], 0, 0, dtype="F64")}),
     "a tensor that is a list": file_of({"w": [W]}, b"\0" * 8),
     "a tensor that is text": file_of({"w": "F32"}, b"\0" * 8),
     "a tensor of nothing": file_of({"w": {}}, b"\0" * 8),

@@ -112,6 +112,7 @@ def files(marker: Path) -> dict[str, bytes]:
         ),
         "a directory of zeros": good[: (place := good.index(b"PK\x01\x02"))] + bytes(46) + good[place + 46 :],
         "a view that repeats its numbers": saved({"w.weight": torch.zeros(1).expand(1 << 20, 3)}),
+        "no elements, in too large a shape": saved({"w.weight": torch.empty(0).as_strided((0, 2**62), (0, 0))}),
         "a sparse tensor": saved({"w.weight": weight.to_sparse()}),
         "a tensor without numbers": saved({"w.weight": torch.empty(2, 3, device="meta")}),
         "complex numbers": saved({"w.weight": torch.zeros(2, 2, dtype=torch.complex64)}),

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from apcli.checkpoints.files.entries import BITS, BLOCK, FLOATS, Derived, Entry
+from apcli.checkpoints.files.entries import BITS, BLOCK, FLOATS, Derived, Entry, is_shape
 from apcli.errors import ApcliError
 
 NAMES = ("dense", "bitmask")
@@ -82,7 +82,7 @@ def _packed(entry: Entry, kept: int) -> tuple[np.ndarray, np.ndarray]:
 def _unpacked(tensor: str, mask: Entry, values: Entry, about: Mapping[str, Any], label: str) -> Entry:
     dtype, shape = about["dtype"], tuple(about["shape"])
     size = math.prod(shape)
-    wrong = dtype not in FLOATS or mask.dtype != "U8" or mask.nbytes != (size + 7) // 8
+    wrong = dtype not in FLOATS or not is_shape(shape) or mask.dtype != "U8" or mask.nbytes != (size + 7) // 8
     if wrong or values.dtype != dtype:
         raise ApcliError(f"{label}: the packed tensor {tensor} is damaged (its parts do not fit): make the file again")
     step = BLOCK // 8

@@ -1,7 +1,8 @@
 """One tensor of a checkpoint: dtype, shape, and bytes that are there, are read from a file, or are computed."""
 
+import math
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,6 +13,7 @@ import numpy as np
 from apcli.checkpoints.files.open_files import OpenFile
 
 _THREADS = 8  # each holds a few blocks; more would only wait for memory
+_MOST_DIMENSIONS, _MOST_ELEMENTS = 64, 1 << 59  # of an array in NumPy: the elements take less than 2^63 bytes
 BLOCK = 1 << 20  # elements that streaming code reads at a time: a few MB, which fit into the processor's cache
 
 # NumPy has no BF16: it is widened to float32, which represents every value exactly.
@@ -22,6 +24,11 @@ TORCH_TYPES = {
     **{"float64": "F64", "float32": "F32", "float16": "F16", "bfloat16": "BF16"},
     **{"int64": "I64", "int32": "I32", "int16": "I16", "int8": "I8", "uint8": "U8", "bool": "BOOL"},
 }
+
+
+def is_shape(shape: Sequence[int]) -> bool:
+    """Whether an array of NumPy can have the shape, of any type: also without elements, not all can."""
+    return len(shape) <= _MOST_DIMENSIONS and math.prod(size for size in shape if size) <= _MOST_ELEMENTS
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from apcli.checkpoints.files.entries import TORCH_TYPES, Entry, Stored
+from apcli.checkpoints.files.entries import TORCH_TYPES, Entry, Stored, is_shape
 from apcli.checkpoints.files.open_files import OpenFile, unreadable
 from apcli.errors import ApcliError, UsageError
 from apcli.words import few, in_one_line
@@ -260,6 +260,8 @@ def _entry(name: str, tensor: Any, label: str, file: OpenFile, places: Mapping[i
     if tensor.nbytes > max(file.size, _MOST_REPEATED):
         raise ApcliError(f"{label}: tensor {name} repeats its numbers beyond the file's size; {_REMEDY}")
     shape = tuple(tensor.shape)
+    if not is_shape(shape):
+        raise ApcliError(f"{label}: tensor {name} has a shape that no array of NumPy can have; {_REMEDY}")
     if tensor.is_meta:
         extent = 1 + sum((size - 1) * stride for size, stride in zip(shape, tensor.stride(), strict=True))
         first = tensor.storage_offset() * tensor.itemsize

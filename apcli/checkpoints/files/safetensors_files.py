@@ -18,13 +18,13 @@ from pathlib import Path
 from typing import Any, TypeGuard
 
 from apcli.checkpoints.files import kinds
-from apcli.checkpoints.files.entries import Entry, Stored, on_all_cores
+from apcli.checkpoints.files.entries import Entry, Stored, is_shape, on_all_cores
 from apcli.checkpoints.files.open_files import OpenFile
 from apcli.errors import ApcliError, UsageError
 from apcli.words import by, shown
 
 _LONGEST = 100_000_000  # bytes of a header: the library's own limit
-_MOST_DIMENSIONS, _LARGEST = 64, 2**63 - 1  # of an array in NumPy
+_LARGEST = 2**63 - 1  # a size or a place
 
 # Bits per element of every type of the format, as of version 0.8 of the library.
 _WIDTHS = {
@@ -137,7 +137,7 @@ def _tensor(name: str, said: object) -> tuple[str, tuple[int, ...], int, int]:
     dtype, shape, place = said.get("dtype"), said.get("shape"), said.get("data_offsets")
     if not isinstance(dtype, str) or not _are_counts(shape) or not _are_counts(place) or len(place) != 2:
         raise ValueError(f"tensor {shown(name)} has no valid dtype, shape and data_offsets")
-    if len(shape) > _MOST_DIMENSIONS or math.prod(size for size in shape if size) > _LARGEST:
+    if not is_shape(shape):
         raise ValueError(f"tensor {shown(name)} has a shape that no array can have")
     start, stop = place
     bits = _WIDTHS.get(dtype)

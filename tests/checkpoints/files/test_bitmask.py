@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import small_files
 from safetensors.numpy import load_file, save_file
 
 from apcli.checkpoints.files import bitmask
@@ -103,3 +104,12 @@ def test_damage_is_refused(damage):
         storage["w"]["shape"] = [999]
     with pytest.raises(ApcliError, match=r"^f.* make the file again$"):
         bitmask.unpacked(found, storage, "f")
+
+
+@pytest.mark.parametrize("shape", [[0, 2**62], [2**70, 0], [1] * 100])
+def test_a_shape_that_no_array_can_have_is_refused(shape):
+    """Its parts fit: it has no elements, or one."""
+    size = int(0 not in shape)
+    parts = {"w.bitmask": Entry("U8", (size,), np.full(size, 128, "u1")), "w.values": small_files.entry([1.0] * size)}
+    with pytest.raises(ApcliError, match="make the file again"):
+        bitmask.unpacked(parts, {"w": {"dtype": "F32", "shape": shape}}, "f")

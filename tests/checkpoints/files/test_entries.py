@@ -44,6 +44,19 @@ def test_values_bits_and_zeros(tmp_path, dtype):
     assert found.entries["t"].zeros == 3
 
 
+@pytest.mark.parametrize("shape", [(), (3, 0, 3), (1,) * 64, (0, 1 << 59), (1 << 59, 0)])
+def test_shapes_that_arrays_can_have(shape):
+    assert entries.is_shape(shape)
+    assert np.empty(int(0 not in shape), np.float64).reshape(shape).shape == shape
+
+
+@pytest.mark.parametrize("shape", [(1,) * 65, (0, 1 << 61), (1 << 31, 0, 1 << 31)])
+def test_shapes_that_no_array_can_have(shape):
+    assert not entries.is_shape(shape)
+    with pytest.raises(ValueError):
+        np.empty(int(0 not in shape), np.float64).reshape(shape)
+
+
 @pytest.mark.parametrize("dtype", list(FLOATS))
 def test_a_tensor_of_nothing(dtype):
     empty = Entry(dtype, (0, 3), np.empty(0, np.uint8))
