@@ -144,6 +144,7 @@ def checkpoints() -> list[bytes]:
     packed = [
         _file(tensors, content, storage=_STORAGE),
         _file({**tensors, **empty}, content, storage={**_STORAGE, "e": {"dtype": "F32", "shape": [0]}}),
+        _file({**tensors, **empty}, content, storage={**_STORAGE, "e": {"dtype": "F32", "shape": [0, 2**62]}}),
         _file(*_packed(0b10010001), storage=_STORAGE),
         _file(*_packed(0b11010000), storage=_STORAGE),
         _file(*_packed(0b10010000, "I32"), storage={"w.weight": {"dtype": "I32", "shape": [2, 2]}}),

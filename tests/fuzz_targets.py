@@ -15,17 +15,20 @@ import hostile_files
 import numpy as np
 
 from apcli import published
-from apcli.checkpoints import layers, lineage, reading, sizes, verification, writing
+from apcli.checkpoints import layers, lineage, reading, verification, writing
 from apcli.checkpoints.checkpoint import Checkpoint
 from apcli.checkpoints.files import kept_channels, shards
 from apcli.checkpoints.promises import Link
+from apcli.cli.texts.checkpoint import to_text
 from apcli.errors import ApcliError
 from apcli.records import json_objects, lines
+from apcli.stages.describe.description import describe
 
 FOLDER = Path(tempfile.mkdtemp(prefix="apcli-fuzz-", dir="/dev/shm" if Path("/dev/shm").is_dir() else None))
 atexit.register(shutil.rmtree, FOLDER)
 DENSE = FOLDER / "d.safetensors"  # the dense file that lineages of the seeds name
 DENSE.write_bytes(hostile_files.file_of({"w.weight": hostile_files.tensor([3, 2], 0, 24)}, bytes(range(24))))
+_ROW = hostile_files.tensor([1, 2], 0, 8)
 # Of runs whose result a file may be.
 _TRAINED = lineage.Lineage.EMPTY.then("train", {"epochs": 1}, data={"name": "digits"}, history=({"epoch": 1},))
 _PRUNED = replace(_TRAINED, history=()).then("prune", {"sparsity": 0.5}, parent=Link("p", "0" * 64))
@@ -39,12 +42,12 @@ def read_index(content: bytes) -> None:
     """An index of safetensors files, or, if it names a ``.bin``, of PyTorch files; its files are good ones."""
     pickled = b'.bin"' in content
     for name in ("x-1", "x-2"):
-        _placed(f"{name}.safetensors", hostile_files.file_of({name: hostile_files.W}, bytes(8)))
+        _placed(f"{name}.safetensors", hostile_files.file_of({name: _ROW}, bytes(8)))
         if pickled:
             import hostile_pickles
             import torch
 
-            _placed(f"{name}.bin", hostile_pickles.saved({name: torch.ones(2)}))
+            _placed(f"{name}.bin", hostile_pickles.saved({name: torch.zeros(1, 2)}))
     use(reading.read(_placed(f"x{shards.OF_PICKLES if pickled else shards.SUFFIX}", content)))
 
 
@@ -128,7 +131,7 @@ def offer_published() -> None:
 
 
 def use(checkpoint: Checkpoint) -> None:
-    """Read every tensor, and do what the stages do; the first thing that is refused ends it."""
+    """Read every tensor, and do what the stages do, each of which may refuse it."""
     for entry in checkpoint.entries.values():
         assert entry.data.nbytes == entry.nbytes
         if entry.is_float:
@@ -142,11 +145,21 @@ def use(checkpoint: Checkpoint) -> None:
     _ = known.identity, known.model_name, known.data_name, known.last_layer, known.last_settings
     for other in (_TRAINED, _PRUNED, known.of_trace()):
         assert known.made_as(other) == (not known.difference(other))
-    sizes.sizes(sizes.counted(checkpoint, checkpoint.entries), sizes.weights_of(checkpoint))
-    for work in (verification.broken_promises, _expand, _write_again, verification.check_input):
+    for work in (_describe, _select, _expand, _write_again, verification.broken_promises, verification.check_input):
         with suppress(ApcliError):
             work(checkpoint)
-    layers.select(checkpoint, "all")
+
+
+def _describe(checkpoint: Checkpoint) -> None:
+    """What a report says of it, as text and as a record that can be read again."""
+    found = describe(checkpoint)
+    to_text(found)
+    (again,) = lines.load([lines.dump(found.to_json())], "x")
+    assert type(again) is type(found)
+
+
+def _select(checkpoint: Checkpoint) -> None:
+    layers.check_tied(checkpoint, layers.select(checkpoint, "all"))
 
 
 def _expand(checkpoint: Checkpoint) -> None:
