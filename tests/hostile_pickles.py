@@ -29,11 +29,13 @@ def saved(content: object, **options: Any) -> bytes:
     return buffer.getvalue()
 
 
-def archive(members: dict[str, bytes], compression: int = zipfile.ZIP_STORED) -> bytes:
+def archive(members: dict[str, bytes], compression: int = zipfile.ZIP_STORED, extra: bytes = b"") -> bytes:
     buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", compression) as made:
+    with zipfile.ZipFile(buffer, "w") as made:
         for name, content in members.items():
-            made.writestr(name, content)
+            about = zipfile.ZipInfo(name)
+            about.extra = extra
+            made.writestr(about, content, compression)
     return buffer.getvalue()
 
 
@@ -44,10 +46,16 @@ def _data_of(file: bytes, name: str) -> int:
     return begin + 30 + sum(struct.unpack("<HH", file[begin + 26 : begin + 30]))
 
 
-def damaged(file: bytes) -> bytes:
-    """An archive whose compressed byte order does not unpack."""
-    place = _data_of(file, "byteorder")
+def damaged(file: bytes, skipped: int = 0) -> bytes:
+    """An archive whose compressed byte order does not unpack, from its bytes ``skipped`` on."""
+    place = _data_of(file, "byteorder") + skipped
     return file[:place] + b"\xff\xff" + file[place + 2 :]
+
+
+def far(file: bytes) -> bytes:
+    """An archive that says that its last member begins beyond any file (ZIP64)."""
+    place = file.rindex(b"PK\x01\x02") + 42
+    return file[:place] + b"\xff" * 4 + file[place + 4 :]
 
 
 def encrypted(file: bytes) -> bytes:
@@ -105,6 +113,10 @@ def files(marker: Path) -> dict[str, bytes]:
         "a byte order that is damaged": damaged(
             archive({**members, f"{ROOT}/byteorder": b"little"}, zipfile.ZIP_DEFLATED)
         ),
+        "a byte order that is damaged, of another compression": damaged(
+            archive({**members, f"{ROOT}/byteorder": b"little"}, zipfile.ZIP_LZMA), 4
+        ),
+        "a member beyond any file": far(archive(members, extra=struct.pack("<HHQ", 1, 8, 2**64 - 1))),
         "a byte order that is encrypted": encrypted(archive({**members, f"{ROOT}/byteorder": b"little"})),
         "a byte order to come": archive({**members, f"{ROOT}/byteorder": b"middle"}),
         "an archive that unpacks to much more": archive(
