@@ -99,7 +99,7 @@ def fuzz(target: str, options: list[str]) -> None:
         draw = random.Random(seed)
         if draw.random() < 0.2:
             return bytes(atheris.Mutate(content, most))
-        if target == "checkpoint" and draw.random() < 0.3:  # else most of the corpus would be what is refused at once
+        if draw.random() < 0.3:  # else most of the corpus would be what is refused at once
             content = draw.choice(good)
         return fuzz_mutations.mutated(content, draw)[:most]
 

@@ -121,17 +121,19 @@ def _archive_changed(content: bytes, draw: random.Random) -> bytes:
 
 
 def _steps_changed(content: bytes, draw: random.Random) -> bytes:
-    """A pickle of which a step is missing, done twice, in another place, or has another argument of its length."""
+    """A pickle of which a step is missing, is another one, or has another argument: of a step like it, or any."""
     try:
         begins = [place for _, _, place in pickletools.genops(content) if place is not None]
     except Exception:  # noqa: BLE001  # nor is a broken pickle's error of one kind
         return _bytes_changed(content, draw)
     steps = [content[begin:end] for begin, end in zip(begins, [*begins[1:], len(content)], strict=True)]
     place, kind = draw.randrange(len(steps)), draw.random()
-    if kind < 0.25:
+    if kind < 0.1:
         del steps[place]
-    elif kind < 0.75:
-        steps[place : place + (kind < 0.5)] = [draw.choice(steps)]
+    elif kind < 0.3:
+        steps[place : place + (kind < 0.2)] = [draw.choice(steps)]
+    elif kind < 0.7:
+        steps[place] = draw.choice([one for one in steps if one[:1] == steps[place][:1]])
     else:
         steps[place] = steps[place][:1] + draw.randbytes(len(steps[place]) - 1)
     return b"".join(steps)
