@@ -238,7 +238,7 @@ def example(kind: type[json_objects.JsonObject], full: bool) -> dict[str, Any]:
     values: dict[type, Any] = {str: "text", int: 1, float: 0.5, bool: True}
     made = {}
     for field in json_objects.fields_of(kind):
-        value = example(field.nested, full) if field.nested else values.get(field.of, {"key": 1})
+        value = example(field.nested, full) if field.nested else values.get(field.of, {"images": 1})
         value = [value] * 2 * full if field.is_list else value
         made[field.name] = value if full or not field.nullable else None
     return made

@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Self
 
+from apcli.errors import ApcliError
 from apcli.records.json_objects import Columns, JsonObject
 from apcli.records.pair import PairRecord
 
@@ -152,3 +153,12 @@ class BehaviourRecord(PairRecord):
     predictions: Annotated[Predictions, "predicted classes", Columns("")]
     calibration: Annotated[Calibration | None, "of the predicted probabilities"] = None
     features: Annotated[Features | None, "what layers compute; null: not measured"] = None
+
+    @classmethod
+    def from_json(cls, members: Mapping[str, Any], where: str = "the object", path: str = "") -> Self:
+        """As of any record, whose images are counted: their numbers are shares of them."""
+        record = super().from_json(members, where, path)
+        images = record.evaluated.get("images")
+        if type(images) is not int or images < 1:
+            raise ApcliError(f"{where} has {path}evaluated.images {images!r:.60}: expected a whole number, 1 or more")
+        return record

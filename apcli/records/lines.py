@@ -2,6 +2,7 @@
 
 import json
 import math
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -36,7 +37,7 @@ def load(lines: Iterable[str], where: str) -> Iterator[Record]:
 
 def _record(line: str, where: str) -> Record:
     try:
-        members = json.loads(line)
+        members = json.loads(line, parse_int=_whole)
     except (ValueError, RecursionError):
         hint = "a checkpoint's path" if line.rstrip().endswith(".safetensors") else repr(line.strip()[:40])
         raise UsageError(f"{where} is {hint} where a record was expected: run `apcli divergence` first") from None
@@ -50,6 +51,12 @@ def _record(line: str, where: str) -> Record:
         raise ApcliError(f"{where} is of version {version}, expected {kind.version}: make it again")
     record: Record = kind.from_json(_clean(members), where)
     return record
+
+
+def _whole(digits: str) -> float:
+    """A whole number; infinity, as of ``1e999``, for one that is too large for a float, in which all are computed."""
+    number = int(digits)
+    return number if abs(number) <= sys.float_info.max else math.inf
 
 
 def _text(members: Mapping[str, Any]) -> str:

@@ -2,8 +2,10 @@
 
 from dataclasses import replace
 
+import pytest
 from behaviours import RECORD
 
+from apcli.errors import ApcliError
 from apcli.records import lines
 from apcli.records.json_objects import columns_of
 
@@ -30,3 +32,10 @@ def test_columns_are_the_fields():
     assert (row["agreement_value"], row["accuracy_change_low"], row["to_wrong"]) == (80.0, -40.0, 1)
     assert (row["calibration_dense_own_nll"], row["calibration_pruned_temperature"]) == (0.5, 2.0)
     assert row["calibration_pruned_scaled_ece_value"] == 0.125
+
+
+@pytest.mark.parametrize("evaluated", [{}, {"images": 0}, {"images": "10"}, {"images": True}])
+def test_images_are_counted(evaluated):
+    line = lines.dump(RECORD.to_json() | {"evaluated": evaluated})
+    with pytest.raises(ApcliError, match=r"f, line 1 has evaluated.images .*: expected a whole number, 1 or more"):
+        list(lines.load([line], "f"))
