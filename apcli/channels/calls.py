@@ -3,11 +3,16 @@
 Code that reshapes activations, pads channels or splits them says how many there are: ``x.reshape(n, 197, 3, 12, 64)``.
 A network with fewer channels needs other numbers there. They are found by running it beside the traced one, call by
 call, and are kept by module as text, ``{"blocks.0.attn": {"shape ?,?,3,12,64": "?,?,3,6,64"}}``: a call of that form in
-that module is made with the other numbers. A question mark is any number, and stays.
+that module is made with the other numbers. A question mark is any number, and stays; ``1/2`` halves one that counts
+images or pixels too. Where calls of one form need different numbers, these follow each other, ``"?,?,96 ?,?,64"``: for
+the first such call, the second, and from the first again.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
+from itertools import cycle
 from types import MethodType
 from typing import Any
 
@@ -24,6 +29,8 @@ from apcli.checkpoints.files.kept_channels import Sizes
 from apcli.errors import ApcliError
 
 _ANY = "?"
+_NUMBER = re.compile(r"\?|-?[0-9]{1,15}|[0-9]{1,15}/[1-9][0-9]{0,14}")
+_SPLITS = ("split", "chunk")  # of fewer channels, pieces of a given size are fewer
 
 
 @dataclass(frozen=True)
@@ -157,6 +164,20 @@ class Recorded(_Calls):
         return result
 
 
+@dataclass(frozen=True)
+class _Made:
+    """A call as the functions of a module see it, its form, and the numbers that it needs."""
+
+    kind: str
+    stated: list[int]
+    form: str
+    wanted: str
+
+    @property
+    def as_it_is(self) -> bool:
+        return self.wanted == self.form.partition(" ")[2]
+
+
 class Compared(_Calls):
     """Makes the same calls in a network with fewer channels, with the sizes that it needs, and notes where they differ.
 
@@ -171,24 +192,37 @@ class Compared(_Calls):
         self.left = iter(calls)
         self.gone = gone
         self.place = place
-        self.sizes: dict[str, dict[str, str]] = {}
+        self.calls: dict[str, list[_Made]] = {}  # by module, those of the modules within it too
+
+    @property
+    def sizes(self) -> dict[str, dict[str, str]]:
+        """What the modules need, see ``resize_calls_``."""
+        needed = {name: _replies(calls) for name, calls in self.calls.items()}
+        return {name: replies for name, replies in needed.items() if replies}
 
     def made(self, kind: str, func: Any, args: tuple[Any, ...], stated: list[int]) -> Any:
         call = next(self.left, None)
-        if call is None or call.kind != kind or len(call.counted) != len(stated):
+        counts = [] if call is None else [self._count(ids) for ids in call.counted]
+        other_pieces = kind in _SPLITS and len(counts) != len(stated) and None not in counts
+        if call is None or call.kind != kind or (len(counts) != len(stated) and not other_pieces):
             raise ApcliError("the network with fewer channels runs otherwise than the one with all")
-        counts = [self._count(ids) for ids in call.counted]
-        needed = [was if new is None or was == -1 else new for was, new in zip(stated, counts, strict=True)]
-        if needed == stated:
-            return func(*args)
-        known = [_ANY if count is None else str(was) for was, count in zip(stated, counts, strict=True)]
-        wanted = [_ANY if count is None else str(new) for new, count in zip(needed, counts, strict=True)]
+        if other_pieces:
+            needed = [count for count in counts if count is not None]
+            known, wanted = list(map(str, stated)), list(map(str, needed))
+        else:
+            needed = [was if new is None or was == -1 else new for was, new in zip(stated, counts, strict=True)]
+            known = [_ANY if count is None else str(was) for was, count in zip(stated, counts, strict=True)]
+            wanted = [_ANY if count is None else str(new) for new, count in zip(needed, counts, strict=True)]
         for k, ids in enumerate(call.counted):
             repeats = counts[k] is not None and ids is not None and len(np.unique(ids)) < len(ids)
-            if repeats and kind == "shape" and "-1" not in wanted:
-                known[k], wanted[k] = _ANY, "-1"  # times the images, or pixels
-        self.sizes.setdefault(self.place[-1], {})[f"{kind} {','.join(known)}"] = ",".join(wanted)
-        return _KINDS[kind].made(func, args, needed)
+            if repeats and kind == "shape":  # it counts images or pixels too
+                known[k], wanted[k] = _ANY, _ANY if needed[k] == stated[k] else str(Fraction(needed[k], stated[k]))
+        made = _Made(kind, stated, f"{kind} {','.join(known)}", ",".join(wanted))
+        for name in dict.fromkeys(reversed(self.place)):
+            self.calls.setdefault(name, []).append(made)
+            if not made.as_it_is:  # the modules around see the call with its other numbers
+                made = _Made("split" if kind == "chunk" else kind, needed, f"{kind} {made.wanted}", made.wanted)
+        return func(*args) if needed == stated else _KINDS[kind].made(func, args, needed)
 
     def _count(self, ids: np.ndarray | None) -> int | None:
         """How many entries are left; None for tokens and the like, of which some have no atom and none goes."""
@@ -198,21 +232,43 @@ class Compared(_Calls):
         return None if (ids == NOTHING).any() and not gone.any() else int((~gone).sum())
 
 
+def _replies(calls: Sequence[_Made]) -> dict[str, str]:
+    """The numbers that calls of a module need, by form: those of one call, or of several until they repeat."""
+    wanted: dict[str, list[str]] = {call.form: [] for call in calls if not call.as_it_is}
+    for call in calls:
+        form = _form_of(wanted, call.kind, call.stated)
+        if form is not None:
+            wanted[form].append(form.partition(" ")[2] if call.as_it_is else call.wanted)
+    return {form: " ".join(each[: _period(each)]) for form, each in wanted.items()}
+
+
+def _period(values: Sequence[str]) -> int:
+    return next(n for n in range(1, len(values) + 1) if all(a == b for a, b in zip(values, values[n:], strict=False)))
+
+
+def _form_of(forms: Iterable[str], kind: str, stated: Sequence[int]) -> str | None:
+    """The first of the forms that a call has."""
+    for form in forms:
+        known = form.partition(" ")[2].split(",")
+        is_of_form = form.startswith(f"{kind} ") and len(known) == len(stated)
+        if is_of_form and all(k in (_ANY, str(size)) for k, size in zip(known, stated, strict=True)):
+            return form
+    return None
+
+
 class _Resized(_Calls):
     """Makes calls of a module with the sizes of a network that has fewer channels."""
 
     def __init__(self, sizes: Mapping[str, str]) -> None:
         super().__init__()
-        self.sizes = sizes
+        self.replies = {form: cycle(wanted.split(" ")) for form, wanted in sizes.items()}
 
     def made(self, kind: str, func: Any, args: tuple[Any, ...], stated: list[int]) -> Any:
-        for form, wanted in self.sizes.items():
-            known = form.partition(" ")[2].split(",")
-            matches = form.startswith(f"{kind} ") and len(known) == len(stated)
-            if matches and all(k in (_ANY, str(size)) for k, size in zip(known, stated, strict=True)):
-                sizes = [size if w == _ANY else int(w) for w, size in zip(wanted.split(","), stated, strict=True)]
-                return _KINDS[kind].made(func, args, sizes)
-        return func(*args)
+        form = _form_of(self.replies, kind, stated)
+        if form is None:
+            return func(*args)
+        sizes = [_number(text, stated, k) for k, text in enumerate(next(self.replies[form]).split(","))]
+        return func(*args) if sizes == stated else _KINDS[kind].made(func, args, sizes)
 
 
 def resize_calls_(model: nn.Module, sizes: Sizes) -> None:
@@ -241,11 +297,18 @@ def state_as_built_(model: nn.Module) -> None:
             del module.sizes_of_calls, module.forward
 
 
+def _number(text: str, stated: Sequence[int], k: int) -> int:
+    """The number at place ``k`` of a call that states others."""
+    number, _, part = text.partition("/")
+    return stated[k] if text == _ANY else stated[k] * int(number) // int(part) if part else int(number)
+
+
 def _is_form(form: str, wanted: str) -> bool:
     kind, _, known = form.partition(" ")
-    given = [known.split(","), wanted.split(",")]
-    numbers = all(size == _ANY or size.lstrip("-").isdecimal() for each in given for size in each)
-    return kind in _KINDS and numbers and len(given[0]) == len(given[1])
+    given = [known.split(","), *(numbers.split(",") for numbers in wanted.split(" "))]
+    are_numbers = all(_NUMBER.fullmatch(size) for each in given for size in each)
+    fit = all(len(each) == len(given[0]) or (kind in _SPLITS and all(map(str.isdecimal, each))) for each in given)
+    return kind in _KINDS and are_numbers and fit
 
 
 def _forward(self: Any, *args: Any, **kwargs: Any) -> Any:

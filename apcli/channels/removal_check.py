@@ -23,7 +23,7 @@ from apcli.channels.trace.tracing import places_of
 from apcli.checkpoints.files.kept_channels import Sizes
 from apcli.errors import ApcliError, first_line
 from apcli.models.copies import copy_of, emptied, holds_numbers
-from apcli.probes.undisturbed import logits_of
+from apcli.probes.undisturbed import logits_of, memory_restored
 
 Removed = Mapping[str, np.ndarray]  # by group, the channels to remove
 Gone = Mapping[int, np.ndarray]  # by dimension of a tensor, the indices to remove
@@ -93,9 +93,15 @@ class RemovalCheck:
         self.images = images.to(device, dtype)
         self.model = emptied(network, "meta").to(dtype).eval()
         state = self.model.state_dict(keep_vars=True)
-        names = {id(tensor): name for name, tensor in reversed(state.items()) if holds_numbers(tensor)}
         self.extents = {name: tuple(tensor.shape) for name, tensor in state.items()}
-        self.shapes = {name: self.extents[name] for name in sorted(names.values())}  # one name of each tensor
+        names = {id(tensor): name for name, tensor in reversed(state.items()) if holds_numbers(tensor)}
+        # By the place of a tensor, once for a module of several names, one of the tensor's names.
+        self.names = {
+            f"{name}.{own}".removeprefix("."): names[id(tensor)]
+            for name, module in self.model.named_modules()
+            for own, tensor in (*module.named_parameters(recurse=False), *module.named_buffers(recurse=False))
+            if id(tensor) in names
+        }
 
     def _uses_another_type(self) -> bool:
         """Compute in float32 from now on if the network does not run in float64: some create such tensors themselves.
@@ -199,17 +205,17 @@ class RemovalCheck:
     ) -> Tensor:
         shapes = model.state_dict()
         late: dict[str, Tensor] = {
-            name: _Late(shapes[name].shape, self.images, self._maker(name, changes.get(name), own))
-            for name in self.shapes
+            place: _Late(shapes[name].shape, self.images, self._maker(name, changes.get(name), own))
+            for place, name in self.names.items()
         }
-        with torch.no_grad(), WithoutNorms(norms) if norms else nullcontext():
-            return logits_of(functional_call(model, late, (self.images,)))
+        with torch.no_grad(), WithoutNorms(norms) if norms else nullcontext(), memory_restored(model):
+            return logits_of(functional_call(model, late, (self.images,), tie_weights=False))
 
     def _maker(
         self, name: str, change: Callable[[Tensor], Tensor] | None, own: Callable[[str], Tensor] | None
     ) -> Callable[[], Tensor]:
         def make() -> Tensor:
-            tensor = (_drawn(name, self.shapes[name]) if own is None else own(name)).to(self.images)
+            tensor = (_drawn(name, self.extents[name]) if own is None else own(name)).to(self.images)
             return tensor if change is None else change(tensor)
 
         return make

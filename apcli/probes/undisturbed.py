@@ -30,24 +30,35 @@ class Metric(Protocol):
 
 @contextmanager
 def undisturbed(model: nn.Module) -> Iterator[None]:
-    """Set evaluation mode; restore training flags and buffers afterwards.
+    """Set evaluation mode; restore training flags, buffers and what modules remember afterwards.
 
     Attention uses plain operations meanwhile: the fused kernels run no hooks and have no forward derivatives.
     """
-    flags = [(module, module.training) for module in model.modules()]
     buffers = [(buffer, buffer.clone()) for buffer in model.buffers()]
     fast = torch.backends.mha.get_fastpath_enabled()
-    model.eval()
     torch.backends.mha.set_fastpath_enabled(False)
     try:
-        with sdpa_kernel(SDPBackend.MATH):
+        with sdpa_kernel(SDPBackend.MATH), memory_restored(model):
+            model.eval()
             yield
     finally:
         torch.backends.mha.set_fastpath_enabled(fast)
-        for module, training in flags:
-            module.training = training
         for buffer, before in buffers:
             buffer.detach().copy_(before)
+
+
+@contextmanager
+def memory_restored(model: nn.Module) -> Iterator[None]:
+    """Restore modules' attributes afterwards, and the dictionaries among them: some keep there what weights gave."""
+    attributes = [vars(module) for module in model.modules()]
+    remembered = [value for own in attributes for value in own.values() if isinstance(value, dict)]
+    before = [(memory, memory.copy()) for memory in (*attributes, *remembered)]
+    try:
+        yield
+    finally:
+        for memory, contents in before:
+            memory.clear()
+            memory.update(contents)
 
 
 def logits_of(output: object) -> Tensor:

@@ -143,7 +143,8 @@ def made(spec: ModelSpec, path: str) -> dict[str, Any]:
 def _size(model: nn.Module) -> dict[str, Any]:
     layers = [m for m in model.modules() if isinstance(m, nn.Linear | nn.modules.conv._ConvNd)]
     rows = sum(m.weight.shape[1 if getattr(m, "transposed", False) else 0] for m in layers)
-    return {"parameters": sum(p.numel() for p in model.parameters()), "channels": rows}
+    grouped = any(1 < getattr(m, "groups", 1) < m.in_channels for m in layers)
+    return {"parameters": sum(p.numel() for p in model.parameters()), "channels": rows, "grouped": grouped}
 
 
 class _Reasons(logging.Handler):
@@ -262,9 +263,10 @@ def row(name: str, source: str, size: int | None) -> list[str]:
     words += [f"torch-pruning's network fails ({other['fails']})"] if "fails" in other else []
     if "parameters" in own and "parameters" in other and own["parameters"] > other["parameters"] * 1.001:
         reasons = [text for text in own["reasons"].split("; ") if "the network's output" not in text]
+        reasons += ["groups of convolutions go whole, where torch-pruning narrows each"] if whole["grouped"] else []
         words.append(
             "; ".join(reasons).removeprefix("these keep their channels: ")
-            or "whole groups or heads go, so the others keep their width; or shares round otherwise"
+            or "whole heads go, so the others keep their width; or shares round otherwise"
         )
     return [
         name, f"{whole['parameters']:,}", share(own, "channels"), share(own, "parameters"),

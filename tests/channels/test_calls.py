@@ -71,8 +71,7 @@ def test_a_network_runs_with_the_sizes_that_it_needs():
         small(images)
 
 
-def test_flattened_pixels_are_left_to_pytorch():
-    """A number that counts pixels or images too is not stated."""
+def test_a_number_that_counts_pixels_or_images_too_is_kept_as_a_share():
 
     class Viewed(nn.Module):
         def __init__(self):
@@ -83,10 +82,46 @@ def test_flattened_pixels_are_left_to_pytorch():
             return self.fc(self.a(x).view(len(x), 64))
 
     small, sizes, masked = halved(Viewed().eval())
-    assert sizes == {"": {"shape ?,?": "?,-1"}}
-    resize_calls_(small, sizes)
+    assert sizes == {"": {"shape ?,?": "?,1/2"}}
     images = torch.randn(3, 3, 4, 4)
-    torch.testing.assert_close(small(images), masked(images))
+    for wanted in ("?,1/2", "?,-1"):  # the second is of earlier versions
+        resize_calls_(small, {"": {"shape ?,?": wanted}})
+        torch.testing.assert_close(small(images), masked(images))
+
+
+class Inner(nn.Module):
+    """Calls of one form, of which the second alone counts what it loses; its own child has another such call."""
+
+    class Child(nn.Module):
+        def forward(self, x):
+            return x.reshape(len(x), 6)
+
+    def __init__(self):
+        super().__init__()
+        self.child, self.up, self.down = self.Child(), nn.Linear(6, 6), nn.Linear(6, 6)
+
+    def forward(self, x):
+        stream = self.child(x.reshape(len(x), 6))
+        return stream + self.down(self.up(stream).relu().reshape(len(x), 6))
+
+
+class Twice(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.a, self.inner, self.fc = nn.Linear(48, 6), Inner(), nn.Linear(6, 5)
+
+    def forward(self, x):
+        return self.fc(self.inner(self.inner(self.a(x.flatten(1)))))
+
+
+def test_calls_of_one_form_that_need_different_numbers_have_them_in_order():
+    model = Twice().eval()
+    graph = channel_graph(model, torch.zeros(1, 3, 4, 4))
+    (group,) = [group for group in graph.groups if group.name == "inner.up"]
+    small, _, sizes = without(model, graph, [group], {"inner.up": np.arange(2)}, torch.randn(2, 3, 4, 4))
+    assert sizes == {"inner": {"shape ?,6": "?,6 ?,6 ?,4"}}
+    resize_calls_(small, sizes)
+    assert small(torch.randn(3, 3, 4, 4)).shape == (3, 5)
 
 
 def test_another_order_of_calls_is_refused():
@@ -102,6 +137,11 @@ def test_another_order_of_calls_is_refused():
         ({"other": {"shape ?,2": "?,1"}}, "has sizes of other, which the model lacks"),
         ({"fc": {"shape ?,2": "?,x"}}, "the sizes of fc in the compact file are no such numbers"),
         ({"fc": {"shape ?,2": "1"}}, "no such numbers"),
+        ({"fc": {"shape ?,2": "?,1 1"}}, "no such numbers"),
+        ({"fc": {"shape ?,2": "?,1 "}}, "no such numbers"),
+        ({"fc": {"shape ?,2": "?,1/0"}}, "no such numbers"),
+        ({"fc": {"split 2,2": "2,?,1"}}, "no such numbers"),
+        ({"fc": {"shape ?,2": f"?,{'9' * 5000}"}}, "no such numbers"),
         ({"fc": {"forward 2": "1"}}, "no such numbers"),
     ],
 )

@@ -2,15 +2,23 @@
 
 import numpy as np
 import pytest
+import timm
 import torch
 from channel_prunings import Branches, Misleading
 from torch import nn
-from torchvision.models import VisionTransformer
+from torchvision.models import SwinTransformer, VisionTransformer
 
 from apcli.channels.groups import ChannelGroup, Part, channel_graph
 from apcli.channels.removal_check import RemovalCheck, gone_of, kept_of
 from apcli.errors import ApcliError
 from apcli.models.copies import emptied
+
+ARCHITECTURES = """
+skresnet18 cspresnet50 efficientformer_l1 swin_tiny_patch4_window7_224 cait_xxs24_224 levit_128s coat_tiny
+crossvit_tiny_240 tnt_s_patch16_224 pit_ti_224 twins_svt_small volo_d1_224 gcvit_xxtiny tiny_vit_5m_224
+eva02_tiny_patch14_224 convit_tiny davit_tiny focalnet_tiny_srf hiera_tiny_224 botnet26t_256 halonet26t lambda_resnet26t
+convformer_s18 dpn48b xcit_nano_12_p16_224 pvt_v2_b0 mobilevit_xxs maxvit_pico_rw_256 sequencer2d_s resnest14d
+"""
 
 
 def part(tensor: str, dim: int, *positions: list[int]) -> Part:
@@ -81,14 +89,81 @@ def test_tied_and_recurrent_layers_lose_channels(model, free):
     assert failing(model) == []
 
 
-def test_torchvision_s_vision_transformer_loses_heads_and_inner_widths():
-    """Modes see the attention of PyTorch as one function; with fewer heads it must be one too."""
-    with torch.device("meta"):
-        model = VisionTransformer(16, 8, 2, 4, 32, 64, num_classes=5)
-    graph = channel_graph(model, torch.zeros(1, 3, 16, 16))
+@pytest.mark.parametrize(
+    ("model", "sizes"),
+    [
+        # Modes see the attention of PyTorch as one function; with fewer heads it must be one too.
+        (lambda: VisionTransformer(16, 8, 2, 4, 32, 64, num_classes=5), [4, 64, 4, 64]),
+        # Its attention states the width of the stream and that of all heads in the same words.
+        (lambda: SwinTransformer([4, 4], 8, [2], [2], [4, 4], num_classes=5), [2, 32, 2, 32]),
+    ],
+)
+def test_torchvision_s_transformers_lose_heads_and_inner_widths(model, sizes):
+    built = model()
+    graph = channel_graph(built, torch.zeros(1, 3, 16, 16))
     groups = [group for group in graph.groups if not group.fixed and not group.of_norm]
-    assert [group.size for group in groups] == [4, 64, 4, 64]
-    assert RemovalCheck(model, (3, 16, 16), graph).failing(groups, halves(groups)) == []
+    assert [group.size for group in groups] == sizes
+    assert RemovalCheck(built, (3, 16, 16), graph).failing(groups, halves(groups)) == []
+
+
+class Remembering(nn.Module):
+    """It keeps what its weights gave, and a table that it made in the first pass (timm's LeViT and ConViT)."""
+
+    def __init__(self):
+        super().__init__()
+        self.a, self.scale, self.fc = nn.Conv2d(3, 4, 1), nn.Parameter(torch.ones(4, 1)), nn.Linear(4, 5)
+        self.memory, self.table = {}, None
+
+    def forward(self, x):
+        if self.table is None:
+            self.table = torch.zeros(1, 1)
+        if "scale" not in self.memory:
+            self.memory["scale"] = self.scale[:, :, None] * 2
+        return self.fc((self.a(x) * self.memory["scale"]).mean((2, 3)) + self.table)
+
+
+class Named(nn.Module):
+    """One module of two names (timm's CoaT)."""
+
+    def __init__(self):
+        super().__init__()
+        self.a, self.b, self.fc = nn.Conv2d(3, 4, 1), nn.Conv2d(4, 4, 1), nn.Linear(4, 5)
+        self.inner = nn.Sequential(self.b, nn.ReLU())
+
+    def forward(self, x):
+        return self.fc(self.inner(self.b(self.a(x))).mean((2, 3)))
+
+
+class Pieces(nn.Module):
+    """It states the width of pieces, not how many there are (timm's selective kernels and CSPNets)."""
+
+    def __init__(self):
+        super().__init__()
+        self.a, self.b, self.fc = nn.Conv2d(3, 8, 1), nn.Conv2d(3, 8, 1), nn.Linear(4, 5)
+
+    def forward(self, x):
+        first, second = self.a(x).split(4, dim=1)
+        third, fourth = torch.split(self.b(x), 4, 1)
+        return self.fc((first * second * third * fourth).mean((2, 3)))
+
+
+@pytest.mark.parametrize("model", [Remembering, Named, Pieces])
+def test_networks_that_remember_share_and_split(model):
+    built = model()
+    assert failing(built) == []
+    assert not getattr(built, "memory", {})
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", ARCHITECTURES.split())
+def test_what_the_graph_says_of_published_architectures_is_right(name):
+    """Each has code of its own that states sizes, shares modules or remembers tensors."""
+    size = timm.get_pretrained_cfg(name).input_size[-1]
+    model = timm.create_model(name, num_classes=5)
+    graph = channel_graph(model, torch.zeros(1, 3, size, size))
+    groups = [group for group in graph.groups if not group.fixed]
+    assert groups
+    assert RemovalCheck(model, (3, size, size), graph).failing(groups, halves(groups)) == []
 
 
 def test_initial_zeros_hide_nothing_and_an_outline_will_do():

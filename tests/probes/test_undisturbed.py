@@ -45,6 +45,31 @@ def test_buffers_keep_their_storage():
     assert view.data_ptr() == model.running_mean.data_ptr()
 
 
+class Remembering(nn.Linear):
+    memory: dict
+    passes = 0
+
+    def forward(self, x):
+        self.passes += 1
+        weight = self.memory.setdefault("weight", self.weight.detach() * 1)
+        return nn.functional.linear(x, weight, self.bias)
+
+
+def test_what_a_network_remembers_is_forgotten():
+    """Otherwise it would go on with the weights that it had then."""
+    model = Remembering(3, 2)
+    model.memory = memory = {"other": 1}
+    for _ in range(2):
+        with undisturbed(model):
+            found = model(torch.ones(1, 3))
+        torch.testing.assert_close(found, nn.functional.linear(torch.ones(1, 3), model.weight, model.bias))
+        with torch.no_grad():
+            model.weight.add_(1)
+    assert model.memory is memory
+    assert memory == {"other": 1}
+    assert model.passes == 0
+
+
 def test_attention_has_forward_derivatives_meanwhile():
     """The fused kernels have none."""
     tokens = torch.randn(2, 1, 5, 4, generator=torch.Generator().manual_seed(0)).double()
