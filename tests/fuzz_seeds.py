@@ -190,6 +190,7 @@ def _pickles() -> list[bytes]:
     state = {"a.weight": torch.arange(6.0).reshape(2, 3).T, "b": torch.ones(2).bfloat16(), "n": torch.tensor(3)}
     content = {"state_dict": state, "epoch": 1}
     parallel = {"module.module.a": state["b"], "module.module._orig_mod.n": state["n"], "n_averaged": state["n"]}
+    state["one"] = torch.zeros((), dtype=torch.bfloat16).expand(1)
     made = [saved(one, _use_new_zipfile_serialization=new) for one in (content, state) for new in (True, False)]
     made += [
         saved(one)

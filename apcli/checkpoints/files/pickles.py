@@ -273,6 +273,7 @@ def _entry(name: str, tensor: Any, label: str, file: OpenFile, places: Mapping[i
             return Stored(TORCH_TYPES[dtype], shape, file, begin + first, begin + stop)
         read = torch.from_numpy(file.read(begin + first, stop - first)).view(tensor.dtype)
         tensor = read.as_strided(shape, tensor.stride())
-    data = tensor.detach().contiguous().reshape(-1).view(torch.uint8).numpy()
+    flat = tensor.detach().contiguous().as_strided((tensor.numel(),), (1,))  # of one element any stride is contiguous
+    data = flat.view(torch.uint8).numpy()
     data.flags.writeable = False
     return Entry(TORCH_TYPES[dtype], shape, data)

@@ -199,6 +199,17 @@ def test_code_in_a_pickle_is_not_run(tmp_path, container):
     assert not sprung.exists()
 
 
+@pytest.mark.parametrize("new", [True, False])
+def test_a_single_element_may_have_any_stride(tmp_path, new):
+    state = {
+        "one": torch.full((), 3.0, dtype=torch.bfloat16).expand(1),
+        "row": torch.arange(6.0)[2:].as_strided((1,), (7,)),
+    }
+    torch.save(state, tmp_path / "x.pt", _use_new_zipfile_serialization=new)
+    found = opened(tmp_path / "x.pt", "x.pt")
+    assert {name: entry.values.tolist() for name, entry in found.items()} == {"one": [3.0], "row": [2.0]}
+
+
 class Shell:
     def __reduce__(self):
         import os
