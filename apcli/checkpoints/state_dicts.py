@@ -72,5 +72,6 @@ def entry_of(tensor: Tensor) -> Entry:
     if tensor.dtype not in _DTYPES:
         known = ", ".join(str(dtype).removeprefix("torch.") for dtype in _DTYPES)
         raise ApcliError(f"a tensor of the model has type {tensor.dtype}: expected one of {known}")
-    flat = tensor.detach().to("cpu", copy=True).contiguous().reshape(-1)
+    whole = tensor.detach().to("cpu", copy=True).contiguous()
+    flat = whole.as_strided((whole.numel(),), (1,))  # of one element any stride is contiguous
     return Entry(_DTYPES[tensor.dtype], tuple(tensor.shape), flat.view(torch.uint8).numpy())

@@ -78,4 +78,8 @@ def test_weights_that_are_not_finite_make_no_checkpoint(bad):
 def test_a_dtype_that_no_checkpoint_has_is_named():
     with pytest.raises(Exception, match="complex64") as caught:
         state_dicts.entry_of(torch.zeros(2, dtype=torch.complex64))
+
+
+def test_a_single_element_may_have_any_stride():
+    assert state_dicts.entry_of(torch.full((), 3.0, dtype=torch.bfloat16).expand(1)).values.tolist() == [3.0]
     assert not isinstance(caught.value, KeyError)
