@@ -63,6 +63,10 @@ def test_an_entry_is_a_copy():
     assert entry.values.tolist() == [[1, 1], [1, 1]]
 
 
+def test_a_single_element_may_have_any_stride():
+    assert state_dicts.entry_of(torch.full((), 3.0, dtype=torch.bfloat16).expand(1)).values.tolist() == [3.0]
+
+
 def test_special_values_keep_their_bits():
     odd = torch.tensor([0.0, -0.0, float("inf"), float("nan"), 1e-45], dtype=torch.float32)
     assert state_dicts.entry_of(odd).bits.tolist() == odd.view(torch.int32).to(torch.int64).remainder(2**32).tolist()
@@ -78,8 +82,4 @@ def test_weights_that_are_not_finite_make_no_checkpoint(bad):
 def test_a_dtype_that_no_checkpoint_has_is_named():
     with pytest.raises(Exception, match="complex64") as caught:
         state_dicts.entry_of(torch.zeros(2, dtype=torch.complex64))
-
-
-def test_a_single_element_may_have_any_stride():
-    assert state_dicts.entry_of(torch.full((), 3.0, dtype=torch.bfloat16).expand(1)).values.tolist() == [3.0]
     assert not isinstance(caught.value, KeyError)
