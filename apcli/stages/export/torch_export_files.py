@@ -1,6 +1,8 @@
 """Programs of ``torch.export``: the network's operations and weights, which torch runs without the network's code."""
 
+import inspect
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch.export import Dim, ExportedProgram
@@ -29,7 +31,10 @@ def program_of(exported: Exported) -> ExportedProgram:
         ApcliError: torch cannot follow the network's operations.
     """
     images = noise_for(exported.network, exported.spec, exported.batch_size or 2)
-    shapes = None if exported.batch_size else ({0: Dim("batch")},)
+    shapes: Any = None if exported.batch_size else ({0: Dim("batch")},)
+    first = next(iter(inspect.signature(exported.network.forward).parameters.values()))
+    if shapes and first.kind is first.VAR_POSITIONAL:  # all that is given is one argument then
+        shapes = (shapes,)
     fast = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)  # its fused operations are of this machine's torch alone
     try:

@@ -39,6 +39,21 @@ def test_torch_loads_it_with_its_lineage(exported: Any, tmp_path: Path) -> None:
     assert torch.equal(product.tensors["mix.weight"], one.network.mix.weight)
 
 
+class TakingAny(Branches):
+    """Its forward pass takes whatever it is given, as that of a compact network does that states sizes itself."""
+
+    def forward(self, *args: torch.Tensor, **kwargs: Any) -> torch.Tensor:
+        return super().forward(*args, **kwargs)
+
+
+def test_any_number_of_images_where_the_code_names_no_argument(exported: Any, tmp_path: Path) -> None:
+    one = exported(network=TakingAny())
+    write(one, tmp_path / "net.pt2")
+    images = torch.randn(5, 3, 16, 16)
+    with torch.no_grad():
+        torch.testing.assert_close(torch.export.load(tmp_path / "net.pt2").module()(images), one.network(images))
+
+
 def test_the_same_bytes_again_and_no_path_of_this_machine(exported: Any, tmp_path: Path) -> None:
     one = exported(network=Branches())
     for folder in ("a", "b"):
