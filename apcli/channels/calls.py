@@ -38,6 +38,7 @@ class Call:
     """A call that states sizes, with the atoms that each of them counts; None: it counts no channels."""
 
     kind: str
+    stated: tuple[int, ...]
     counted: tuple[np.ndarray | None, ...]
 
 
@@ -160,7 +161,7 @@ class Recorded(_Calls):
 
     def made(self, kind: str, func: Any, args: tuple[Any, ...], stated: list[int]) -> Any:
         result = func(*args)
-        self.calls.append(Call(kind, tuple(_KINDS[kind].counted(self.tracer, args, result))))
+        self.calls.append(Call(kind, tuple(stated), tuple(_KINDS[kind].counted(self.tracer, args, result))))
         return result
 
 
@@ -202,7 +203,7 @@ class Compared(_Calls):
 
     def made(self, kind: str, func: Any, args: tuple[Any, ...], stated: list[int]) -> Any:
         call = next(self.left, None)
-        counts = [] if call is None else [self._count(ids) for ids in call.counted]
+        counts = [] if call is None else self._counts(call, stated)
         other_pieces = kind in _SPLITS and len(counts) != len(stated) and None not in counts
         if call is None or call.kind != kind or (len(counts) != len(stated) and not other_pieces):
             raise ApcliError("the network with fewer channels runs otherwise than the one with all")
@@ -223,6 +224,14 @@ class Compared(_Calls):
             if not made.as_it_is:  # the modules around see the call with its other numbers
                 made = _Made("split" if kind == "chunk" else kind, needed, f"{kind} {made.wanted}", made.wanted)
         return func(*args) if needed == stated else _KINDS[kind].made(func, args, needed)
+
+    def _counts(self, call: Call, stated: Sequence[int]) -> list[int | None]:
+        counts = [self._count(ids) for ids in call.counted]
+        if len(counts) != len(stated):
+            return counts
+        # A number that counts no channels stays what it was, though the code may take it from a tensor that lost some.
+        numbers = zip(counts, call.stated, stated, strict=True)
+        return [was if count is None and was != now else count for count, was, now in numbers]
 
     def _count(self, ids: np.ndarray | None) -> int | None:
         """How many entries are left; None for tokens and the like, of which some have no atom and none goes."""

@@ -147,7 +147,20 @@ class Pieces(nn.Module):
         return self.fc((first * second * third * fourth).mean((2, 3)))
 
 
-@pytest.mark.parametrize("model", [Remembering, Named, Pieces])
+class Borrowed(nn.Module):
+    """It states the width of one stream for another, of which no channel can go (timm's EVA-02)."""
+
+    def __init__(self):
+        super().__init__()
+        self.a, self.b, self.fc = nn.Conv2d(3, 4, 1), nn.Conv2d(4, 4, 1), nn.Linear(4, 5)
+
+    def forward(self, x):
+        x = self.a(x)
+        fixed = self.b(x).mean((2, 3)) + torch.arange(4)
+        return self.fc(fixed.relu().view(len(x), 1, x.shape[1]).sum(1))
+
+
+@pytest.mark.parametrize("model", [Remembering, Named, Pieces, Borrowed])
 def test_networks_that_remember_share_and_split(model):
     built = model()
     assert failing(built) == []
