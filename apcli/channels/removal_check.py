@@ -215,7 +215,8 @@ class RemovalCheck:
         self, name: str, change: Callable[[Tensor], Tensor] | None, own: Callable[[str], Tensor] | None
     ) -> Callable[[], Tensor]:
         def make() -> Tensor:
-            tensor = (_drawn(name, self.extents[name]) if own is None else own(name)).to(self.images)
+            tensor = _drawn(name, self.extents[name]) if own is None else own(name)
+            tensor = tensor.to(self.images, copy=True, memory_format=torch.contiguous_format)
             return tensor if change is None else change(tensor)
 
         return make
@@ -256,8 +257,7 @@ def _drawn(name: str, shape: Sequence[int]) -> Tensor:
 
 
 def _masked(tensor: Tensor, gone: Gone) -> Tensor:
-    """A copy with zeros at the removed indices. Vectors (biases, norms) stay: no layer reads the channel any more."""
-    tensor = tensor.clone(memory_format=torch.contiguous_format)
+    """The tensor, now with zeros at the removed indices. Vectors (biases, norms) stay: no layer reads them any more."""
     if tensor.dim() > 1:
         for dim, indices in gone.items():
             tensor.index_fill_(dim, torch.from_numpy(indices).to(tensor.device), 0)
