@@ -189,7 +189,7 @@ class ChannelGraph:
             parts[role].append(Part(tensor, dim, positions))
             parts["others"] += [Part(other, dim, positions) for other in self.other_names.get(tensor, ())]
         why = [reason.text for reason in reasons]
-        why += [] if why or parts["consumers"] else ["no layer reads them"]
+        why += [] if why or parts["consumers"] else ["no layer reads them by operations of PyTorch"]
         of_norm = bool(reasons) and all(reason.of_norm for reason in reasons) and bool(parts["consumers"])
         producers, consumers, others = (tuple(parts[role]) for role in ("producers", "consumers", "others"))
         text, mixings = ", ".join(sorted(why)), tuple(self.mixings.get(members[0], ()))

@@ -287,6 +287,15 @@ def test_spatial_padding_and_slices_fix_nothing():
     assert groups_of(model)["a"].fixed == ""
 
 
+def test_what_other_code_takes_keeps_its_channels_in_words():
+    """NumPy is not followed."""
+    through = lambda x: torch.from_numpy(np.tanh(x.cpu().numpy()))  # noqa: E731
+    model = Net(lambda m, x: m.head(m.b(through(m.a(x)))), a=nn.Conv2d(3, 4, 1), b=nn.Conv2d(4, 4, 1), head=head(4))
+    groups = groups_of(model)
+    assert groups["a"].fixed == "no layer reads them by operations of PyTorch"
+    assert groups["b"].fixed == ""
+
+
 def test_padded_shortcuts_carry_the_stream_between_what_they_add():
     """Option A: 16 channels become the middle ones of 32, and these of 64; their zeros go with the filters."""
     found = groups_of(resnet20(10, (3, 32, 32)), (3, 32, 32))
