@@ -217,7 +217,7 @@ class Compared(_Calls):
         for k, ids in enumerate(call.counted):
             repeats = counts[k] is not None and ids is not None and len(np.unique(ids)) < len(ids)
             if repeats and kind == "shape":  # it counts images or pixels too
-                known[k], wanted[k] = _ANY, _ANY if needed[k] == stated[k] else str(Fraction(needed[k], stated[k]))
+                known[k], wanted[k] = _ANY, _ANY if needed[k] == stated[k] else _ratio(needed[k], stated[k])
         made = _Made(kind, stated, f"{kind} {','.join(known)}", ",".join(wanted))
         for name in dict.fromkeys(reversed(self.place)):
             self.calls.setdefault(name, []).append(made)
@@ -248,7 +248,7 @@ def _replies(calls: Sequence[_Made]) -> dict[str, str]:
         form = _form_of(wanted, call.kind, call.stated)
         if form is not None:
             wanted[form].append(form.partition(" ")[2] if call.as_it_is else call.wanted)
-    return {form: " ".join(each[: _period(each)]) for form, each in wanted.items()}
+    return {form: " ".join(each[: _period(each)]) for form, each in wanted.items() if each}
 
 
 def _period(values: Sequence[str]) -> int:
@@ -304,6 +304,13 @@ def state_as_built_(model: nn.Module) -> None:
     for module in model.modules():
         if "sizes_of_calls" in vars(module):
             del module.sizes_of_calls, module.forward
+
+
+def _ratio(needed: int, stated: int) -> str:
+    if stated == 0:
+        raise ApcliError("the network with fewer channels states a size of 0")
+    ratio = Fraction(needed, stated)
+    return f"{ratio.numerator}/{ratio.denominator}"
 
 
 def _number(text: str, stated: Sequence[int], k: int) -> int:

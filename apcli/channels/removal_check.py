@@ -76,7 +76,6 @@ class RemovalCheck:
 
     Attributes:
         sizes: what the calls of the network's code need after the last removal that agreed.
-
     """
 
     def __init__(self, network: nn.Module, input_size: Sequence[int], graph: ChannelGraph) -> None:
@@ -99,7 +98,8 @@ class RemovalCheck:
         self.names = {
             f"{name}.{own}".removeprefix("."): names[id(tensor)]
             for name, module in self.model.named_modules()
-            for own, tensor in (*module.named_parameters(recurse=False), *module.named_buffers(recurse=False))
+            for listed in (module.named_parameters, module.named_buffers)
+            for own, tensor in listed(recurse=False, remove_duplicate=False)
             if id(tensor) in names
         }
 
@@ -189,7 +189,8 @@ class RemovalCheck:
                 actual = self._logits(compact, smaller, norms, own)
             if compared.sizes:
                 resize_calls_(compact, compared.sizes)
-                actual = self._logits(compact, smaller, norms, own)
+                three = torch.cat([self.images, self.images[:1]])  # the sizes must suit any number of images
+                actual = self._logits(compact, smaller, norms, own, three)[:2]
         except torch.OutOfMemoryError:
             raise
         except _MISFITS:
@@ -201,7 +202,12 @@ class RemovalCheck:
         return _Compared(float(difference), compared.sizes)
 
     def _logits(
-        self, model: nn.Module, changes: Changes, norms: Norms = (), own: Callable[[str], Tensor] | None = None
+        self,
+        model: nn.Module,
+        changes: Changes,
+        norms: Norms = (),
+        own: Callable[[str], Tensor] | None = None,
+        images: Tensor | None = None,
     ) -> Tensor:
         shapes = model.state_dict()
         late: dict[str, Tensor] = {
@@ -209,7 +215,9 @@ class RemovalCheck:
             for place, name in self.names.items()
         }
         with torch.no_grad(), WithoutNorms(norms) if norms else nullcontext(), memory_restored(model):
-            return logits_of(functional_call(model, late, (self.images,), tie_weights=False))
+            return logits_of(
+                functional_call(model, late, (self.images if images is None else images,), tie_weights=False)
+            )
 
     def _maker(
         self, name: str, change: Callable[[Tensor], Tensor] | None, own: Callable[[str], Tensor] | None

@@ -3,6 +3,7 @@
 A *metric* computes the squared Mahalanobis length of a difference of weights, for the layers that it was measured on.
 """
 
+from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Protocol
@@ -47,11 +48,14 @@ def undisturbed(model: nn.Module) -> Iterator[None]:
             buffer.detach().copy_(before)
 
 
+_MEMORIES = (dict, OrderedDict, defaultdict)  # classes derived from them may refuse to change
+
+
 @contextmanager
 def memory_restored(model: nn.Module) -> Iterator[None]:
     """Restore modules' attributes afterwards, and the dictionaries among them: some keep there what weights gave."""
     attributes = [vars(module) for module in model.modules()]
-    remembered = [value for own in attributes for value in own.values() if isinstance(value, dict)]
+    remembered = [value for own in attributes for value in own.values() if type(value) in _MEMORIES]
     before = [(memory, memory.copy()) for memory in (*attributes, *remembered)]
     try:
         yield

@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 import timm
 import torch
-from channel_prunings import Branches, Misleading
+from channel_prunings import Branches, Misleading, without
 from torch import nn
 from torchvision.models import SwinTransformer, VisionTransformer
 
+from apcli.channels.calls import resize_calls_, state_as_built_
 from apcli.channels.groups import ChannelGroup, Part, channel_graph
 from apcli.channels.removal_check import RemovalCheck, gone_of, kept_of
 from apcli.errors import ApcliError
@@ -160,7 +161,71 @@ class Borrowed(nn.Module):
         return self.fc(fixed.relu().view(len(x), 1, x.shape[1]).sum(1))
 
 
-@pytest.mark.parametrize("model", [Remembering, Named, Pieces, Borrowed])
+class Twice(nn.Module):
+    """One parameter under two names of one module."""
+
+    def __init__(self):
+        super().__init__()
+        self.a, self.first = nn.Conv2d(3, 4, 1), nn.Parameter(torch.ones(5, 4))
+        self.second = self.first
+
+    def forward(self, x):
+        x = self.a(x).relu().mean((2, 3))
+        return x @ self.first.T + x @ self.second.T * 2
+
+
+class Two(nn.Module):
+    """Two branches of one width, which ``joined`` flattens with the images or not."""
+
+    def __init__(self, joined):
+        super().__init__()
+        self.a, self.b, self.joined = nn.Conv2d(3, 8, 1), nn.Conv2d(3, 8, 1), joined
+        self.one, self.two = nn.Linear(8, 5), nn.Linear(8, 5)
+
+    def forward(self, x):
+        a, b = (self.joined(branch(x).relu()) for branch in (self.a, self.b))
+        return self.one(a) + self.two(b)
+
+
+def shadowed(x):
+    return x.reshape(len(x) * 8, -1).mean(1).view(len(x), 8)
+
+
+def one_by_one(x):
+    return torch.stack([one.reshape(8, -1).mean(1) for one in x])
+
+
+def by_all_numbers(x):
+    return x.mean((2, 3)).view(x.numel() // (8 * 64), 8)
+
+
+def by_whole_eights(x):
+    return x.reshape(len(x) * (x.shape[1] // 8) * 8, -1).mean(1).reshape(len(x), -1)
+
+
+@pytest.mark.parametrize(
+    ("joined", "kept"),
+    [(shadowed, []), (one_by_one, None), (by_all_numbers, None), (by_whole_eights, ["a", "b"])],
+)
+def test_sizes_suit_any_number_of_images_or_the_channels_stay(joined, kept):
+    """With shares of two sizes, so that calls of one form need different numbers."""
+    model = Two(joined)
+    graph = channel_graph(model, torch.zeros(1, 3, 8, 8))
+    groups = [group for group in graph.groups if not group.fixed]
+    removed = {"a": np.arange(2), "b": np.arange(4)}
+    check = RemovalCheck(model, (3, 8, 8), graph)
+    left = check.failing(groups, removed)
+    assert kept is None or [group.name for group in left] == kept
+    going = [group for group in groups if group not in left]
+    for number in (1, 3, 7):
+        images = torch.randn(number, 3, 8, 8)
+        small, _, _ = without(model, graph, going, removed, torch.randn(2, 3, 8, 8))
+        state_as_built_(small)
+        resize_calls_(small, check.sizes)
+        assert small(images).shape == (number, 5)
+
+
+@pytest.mark.parametrize("model", [Remembering, Named, Pieces, Borrowed, Twice])
 def test_networks_that_remember_share_and_split(model):
     built = model()
     assert failing(built) == []

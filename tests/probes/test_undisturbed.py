@@ -70,6 +70,19 @@ def test_what_a_network_remembers_is_forgotten():
     assert model.passes == 0
 
 
+class Frozen(dict):
+    def update(self, *args, **others):
+        raise TypeError("it is frozen")
+
+
+def test_a_dictionary_of_another_class_is_left_alone():
+    model = nn.Linear(3, 2)
+    model.settings = Frozen(width=3)
+    with undisturbed(model):
+        pass
+    assert model.settings == {"width": 3}
+
+
 def test_attention_has_forward_derivatives_meanwhile():
     """The fused kernels have none."""
     tokens = torch.randn(2, 1, 5, 4, generator=torch.Generator().manual_seed(0)).double()

@@ -137,7 +137,7 @@ def _places(path: Path, label: str) -> dict[int, int]:
                 places[begin] = member.file_size
             as_they_are = all(member.compress_type == zipfile.ZIP_STORED for member in members)
             orders = [archive.read(one).decode() for one in members if one.filename.endswith("/byteorder")]
-    except ApcliError:
+    except (ApcliError, MemoryError):
         raise
     except Exception:  # noqa: BLE001  # zipfile raises almost anything on a broken file; torch.load says what is wrong
         return {}

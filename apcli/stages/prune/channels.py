@@ -126,7 +126,9 @@ class FilterPruner:
                 self.source.label,
             )
         pruned = self._pruned(groups, gone, amounts.asked)
-        sizes, difference = (self.check.sizes, self._difference(groups, removed)) if compact else ({}, None)
+        sizes, difference = self.source.lineage.sizes, None
+        if compact:
+            sizes, difference = self.check.sizes, self._difference(groups, removed)
         allocated = allocated_of(part, {name: len(channels) for name, channels in removed.items()})
         return FilterResult(entries, pruned, kept or None, sizes, channels, difference, allocated)
 

@@ -137,6 +137,19 @@ def test_zeros_and_compact_compute_the_same(tmp_path, name, caplog):
 
 
 @pytest.mark.slow
+def test_masked_channels_of_a_compact_file_leave_the_sizes_of_its_code(tmp_path):
+    build, size, _ = NETWORKS["swin"]
+    model = generic(build())
+    first = prune(pruner_of(tmp_path, model, size), compact=True)
+    assert first.sizes
+    compact = saved(tmp_path / "first.safetensors", first.entries, kept=first.kept, sizes=first.sizes)
+    small = fitted(build, tmp_path, first)
+    again = prune(filter_pruner(compact, small, spec_of(size), prunable(compact)), sparsity=0.3)
+    assert again.sizes == first.sizes
+    assert fitted(build, tmp_path, again)(torch.randn(2, 3, size, size)).shape == (2, 5)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64], ids=str)
 def test_what_stays_has_its_bits_and_what_goes_is_plus_zero(tmp_path, dtype):
     model = generic(Branches()).to(dtype)
