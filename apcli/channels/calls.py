@@ -167,16 +167,16 @@ class Recorded(_Calls):
 
 @dataclass(frozen=True)
 class _Made:
-    """A call as the functions of a module see it, its form, and the numbers that it needs."""
+    """A call as the functions of a module see it: the numbers of its form, and those that it needs."""
 
     kind: str
     stated: list[int]
-    form: str
+    known: str
     wanted: str
 
     @property
-    def as_it_is(self) -> bool:
-        return self.wanted == self.form.partition(" ")[2]
+    def form(self) -> str:
+        return f"{self.kind} {self.known}"
 
 
 class Compared(_Calls):
@@ -218,11 +218,11 @@ class Compared(_Calls):
             repeats = counts[k] is not None and ids is not None and len(np.unique(ids)) < len(ids)
             if repeats and kind == "shape":  # it counts images or pixels too
                 known[k], wanted[k] = _ANY, _ANY if needed[k] == stated[k] else _ratio(needed[k], stated[k])
-        made = _Made(kind, stated, f"{kind} {','.join(known)}", ",".join(wanted))
+        made = _Made(kind, stated, ",".join(known), ",".join(wanted))
         for name in dict.fromkeys(reversed(self.place)):
             self.calls.setdefault(name, []).append(made)
-            if not made.as_it_is:  # the modules around see the call with its other numbers
-                made = _Made("split" if kind == "chunk" else kind, needed, f"{kind} {made.wanted}", made.wanted)
+            if made.wanted != made.known:  # the modules around see the call with its other numbers
+                made = _Made("split" if kind == "chunk" else kind, needed, made.wanted, made.wanted)
         return func(*args) if needed == stated else _KINDS[kind].made(func, args, needed)
 
     def _counts(self, call: Call, stated: Sequence[int]) -> list[int | None]:
@@ -243,11 +243,11 @@ class Compared(_Calls):
 
 def _replies(calls: Sequence[_Made]) -> dict[str, str]:
     """The numbers that calls of a module need, by form: those of one call, or of several until they repeat."""
-    wanted: dict[str, list[str]] = {call.form: [] for call in calls if not call.as_it_is}
+    wanted: dict[str, list[str]] = {call.form: [] for call in calls if call.wanted != call.known}
     for call in calls:
         form = _form_of(wanted, call.kind, call.stated)
         if form is not None:
-            wanted[form].append(form.partition(" ")[2] if call.as_it_is else call.wanted)
+            wanted[form].append(form.partition(" ")[2] if call.wanted == call.known else call.wanted)
     return {form: " ".join(each[: _period(each)]) for form, each in wanted.items() if each}
 
 

@@ -81,16 +81,11 @@ class RemovalCheck:
     def __init__(self, network: nn.Module, input_size: Sequence[int], graph: ChannelGraph) -> None:
         self.graph = graph
         self.sizes: Sizes = {}
-        self._network, self._input_size = network, input_size
-        self._use(torch.float64)
-
-    def _use(self, dtype: torch.dtype) -> None:
-        """Compute in this type from now on."""
-        network, self.tolerance = self._network, _TOLERANCES[dtype]
         device = next((p.device for p in network.parameters() if not p.is_meta), torch.device("cpu"))
-        images = torch.randn(2, *self._input_size, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-        self.images = images.to(device, dtype)
-        self.model = emptied(network, "meta").to(dtype).eval()
+        draws = torch.Generator().manual_seed(0)
+        self.images = torch.randn(2, *input_size, generator=draws, dtype=torch.float64).to(device)
+        self.model = emptied(network, "meta").eval()
+        self._use(torch.float64)
         state = self.model.state_dict(keep_vars=True)
         self.extents = {name: tuple(tensor.shape) for name, tensor in state.items()}
         names = {id(tensor): name for name, tensor in reversed(state.items()) if holds_numbers(tensor)}
@@ -102,6 +97,11 @@ class RemovalCheck:
             for own, tensor in listed(recurse=False, remove_duplicate=False)
             if id(tensor) in names
         }
+
+    def _use(self, dtype: torch.dtype) -> None:
+        """Compute in this type from now on."""
+        self.tolerance = _TOLERANCES[dtype]
+        self.images, self.model = self.images.to(dtype), self.model.to(dtype)
 
     def _uses_another_type(self) -> bool:
         """Compute in float32 from now on if the network does not run in float64: some create such tensors themselves.
@@ -187,8 +187,9 @@ class RemovalCheck:
             state_as_built_(compact)
             with places_of(compact) as place, Compared(self.graph.calls, self.graph.gone(gone), place) as compared:
                 actual = self._logits(compact, smaller, norms, own)
-            if compared.sizes:
-                resize_calls_(compact, compared.sizes)
+            sizes = compared.sizes
+            if sizes:
+                resize_calls_(compact, sizes)
                 three = torch.cat([self.images, self.images[:1]])  # the sizes must suit any number of images
                 actual = self._logits(compact, smaller, norms, own, three)[:2]
         except torch.OutOfMemoryError:
@@ -199,7 +200,7 @@ class RemovalCheck:
             return None
         least = torch.finfo(expected.dtype).tiny  # where all logits are zero
         difference = (actual - expected).abs().max() / expected.abs().max().clamp_min(least)
-        return _Compared(float(difference), compared.sizes)
+        return _Compared(float(difference), sizes)
 
     def _logits(
         self,

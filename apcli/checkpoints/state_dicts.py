@@ -7,6 +7,7 @@ from torch import Tensor
 
 from apcli.checkpoints.checkpoint import Checkpoint
 from apcli.checkpoints.files.entries import TORCH_TYPES, Entry, Stored
+from apcli.checkpoints.files.pickles import bytes_of
 from apcli.errors import ApcliError
 
 _DTYPES: dict[torch.dtype, str] = {getattr(torch, name): dtype for name, dtype in TORCH_TYPES.items()}
@@ -72,6 +73,4 @@ def entry_of(tensor: Tensor) -> Entry:
     if tensor.dtype not in _DTYPES:
         known = ", ".join(str(dtype).removeprefix("torch.") for dtype in _DTYPES)
         raise ApcliError(f"a tensor of the model has type {tensor.dtype}: expected one of {known}")
-    whole = tensor.detach().to("cpu", copy=True).contiguous()
-    flat = whole.as_strided((whole.numel(),), (1,))  # of one element any stride is contiguous
-    return Entry(_DTYPES[tensor.dtype], tuple(tensor.shape), flat.view(torch.uint8).numpy())
+    return Entry(_DTYPES[tensor.dtype], tuple(tensor.shape), bytes_of(tensor.detach().to("cpu", copy=True)))

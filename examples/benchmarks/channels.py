@@ -7,7 +7,8 @@ parameters; by how much the logits of apcli's compact file differ from those of 
 seconds, for apcli also over those of two forward and backward passes of two images and of writing the file; and peak
 memory over the size of the file, beyond that of the imports. torch-pruning is told the heads of timm's attentions. It
 also cuts widths that norms take their statistics over, which changes the network; so does apcli with --through-norms,
-which has a column of its own. Where apcli removes less, its reasons follow. Each measurement has a process of its own.
+which has a column of its own. Where apcli removes less, its reasons follow. Each measurement has a process of its own,
+and two minutes of the processor.
 
 --memory: the command itself on large files, whose peak memory must be at most 3 times the file.
 """

@@ -18,6 +18,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from apcli.checkpoints.files.entries import TORCH_TYPES, Entry, Stored, is_shape
 from apcli.checkpoints.files.open_files import OpenFile, unreadable
 from apcli.errors import ApcliError, UsageError
@@ -273,7 +275,15 @@ def _entry(name: str, tensor: Any, label: str, file: OpenFile, places: Mapping[i
             return Stored(TORCH_TYPES[dtype], shape, file, begin + first, begin + stop)
         read = torch.from_numpy(file.read(begin + first, stop - first)).view(tensor.dtype)
         tensor = read.as_strided(shape, tensor.stride())
-    flat = tensor.detach().contiguous().as_strided((tensor.numel(),), (1,))  # of one element any stride is contiguous
-    data = flat.view(torch.uint8).numpy()
+    data = bytes_of(tensor)
     data.flags.writeable = False
     return Entry(TORCH_TYPES[dtype], shape, data)
+
+
+def bytes_of(tensor: Any) -> np.ndarray:
+    """The bytes of a tensor on the CPU, uint8, element by element: its own memory where that is in this order."""
+    import torch
+
+    flat = tensor.detach().contiguous().as_strided((tensor.numel(),), (1,))  # of one element any stride is contiguous
+    data: np.ndarray = flat.view(torch.uint8).numpy()
+    return data
